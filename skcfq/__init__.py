@@ -1,0 +1,55 @@
+"""Counterfactual-faithful quantization with scikit-learn's words.
+
+The public names are loaded on first use: ``import skcfq`` alone imports neither torch nor any
+other heavy package, so that a packed model can be served where they are not installed.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from skcfq.actions import ActionSet
+    from skcfq.encoding import FeatureSpace, TableEncoder
+    from skcfq.estimators import CFQClassifier, QATClassifier, TeacherClassifier
+    from skcfq.solvers import RecourseResult, RecourseSolver
+
+__version__ = "0.1.0.dev0"
+
+__all__ = [
+    "ActionSet",
+    "CFQClassifier",
+    "FeatureSpace",
+    "QATClassifier",
+    "RecourseResult",
+    "RecourseSolver",
+    "TableEncoder",
+    "TeacherClassifier",
+    "__version__",
+]
+
+_HOME_OF = {
+    "ActionSet": "actions",
+    "CFQClassifier": "estimators",
+    "FeatureSpace": "encoding",
+    "QATClassifier": "estimators",
+    "RecourseResult": "solvers",
+    "RecourseSolver": "solvers",
+    "TableEncoder": "encoding",
+    "TeacherClassifier": "estimators",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its package on first use (PEP 562)."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names although they are not loaded yet."""
+    return sorted({*globals(), *__all__})

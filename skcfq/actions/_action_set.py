@@ -1,0 +1,167 @@
+"""The rules that say what a person may change, stated on raw columns (Appendix A.2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sklearn.base import BaseEstimator
+
+from skcfq.actions._compiled import CompiledActions, compile_actions
+from skcfq.actions._rules import check_max_changes, read_rules
+
+if TYPE_CHECKING:
+    from skcfq.encoding import FeatureSpace
+
+__all__ = ["ActionSet"]
+
+
+class ActionSet(BaseEstimator):
+    r"""What a person may change, in which direction, how far, and how many features at once.
+
+    Rules name the raw columns of the X that is given to the object which holds the action set,
+    by column name or by position. A declared one-hot group is named by its group name. Rules on
+    one column intersect. Whatever the rules say, a person may always stay: someone outside the
+    bounds, off the grid or in an unrecognized category keeps the own value as one option.
+
+    An action set holds parameters only. :meth:`compile` derives the frozen form that solvers
+    and metrics use; every rule is checked there, against the columns that exist.
+
+    Parameters
+    ----------
+    immutable : sequence of names, default=()
+        Features that never change. Columns that the encoder drops are immutable too.
+
+    increasing, decreasing : sequence of names, default=()
+        Features that may only grow, or only shrink, in raw units. A category needs an order
+        (`ordinal`) first.
+
+    bounds : dict of name to (low, high) or "observed", default=None
+        Absolute limits in raw units; None leaves a side open as far as this rule goes.
+        ``"observed"`` is the range of the background population. An ordered category takes a
+        pair of levels. A numeric column with no bounds of any kind keeps to the observed range.
+
+    relative_bounds : dict of name to (low, high), default=None
+        Offsets from the person's own value, in raw units: ``(-10, 20)`` allows ten less to
+        twenty more. For an ordered category, offsets in ranks.
+
+    quantile_bounds : dict of name to (low, high), default=None
+        Limits as weighted quantiles of the background population, such as ``(0.01, 0.99)``.
+
+    steps : dict of name to float, default=None
+        The value after a change is a multiple of the step. A stepped column with an open side
+        ends at the observed extreme on that side.
+
+    ordinal : dict of name to list of levels, default=None
+        For a numeric column, its discrete domain in rising order. For a category, its levels
+        from low to high: `increasing` and `decreasing` then apply, and a move costs the
+        difference of ranks. A category that is not listed can be kept, never reached.
+
+    transitions : dict of name to dict of level to list of levels, default=None
+        Allowed moves between categories. A level that is not listed may only stay.
+
+    one_hot : dict of group name to list of names, default=None
+        Raw columns that are a one-hot group already; they change together, as one feature whose
+        levels are the column names.
+
+    max_changes : int or None, default=None
+        How many features one person may change at most; a one-hot group counts once.
+
+    Notes
+    -----
+    With :math:`x_j` the person's own value, the values after a change of feature :math:`j` are
+    :math:`(\text{grid} \cap [\min(\ell, x_j), \max(h, x_j)] \cap \text{direction}) \cup
+    \{x_j\}`. This is the template of Eq. 5 with two amendments: sparsity counts features, not
+    encoded columns, and :math:`\delta = 0` is always admissible. A gap in a numeric column is
+    treated as the value that the encoder fills in, and staying leaves the gap alone. Nobody can
+    move into the category "missing", unless a transition names it.
+
+    A level that is absent from the background is passed over when the rule lists every category
+    that is present (a small training fold may lack a rare level); otherwise it is an error,
+    because it is then most likely a misspelling.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skcfq.actions import ActionSet
+    >>> from skcfq.encoding import FeatureSpace
+    >>> X = pd.DataFrame({"age": [25, 40, 61], "hours": [20, 40, 38], "savings": [0, 500, 90]})
+    >>> action_set = ActionSet(immutable=["age"], bounds={"hours": (10, 60)},
+    ...                        increasing=["savings"], steps={"savings": 100}, max_changes=2)
+    >>> actions = action_set.compile(FeatureSpace.from_frame(X))
+    >>> actions.feature_names
+    ('hours', 'savings')
+    >>> region = actions.at(X)
+    >>> region.lower
+    tensor([[ 10.,   0.],
+            [ 10., 500.],
+            [ 10.,  90.]], dtype=torch.float64)
+    """
+
+    def __init__(
+        self,
+        *,
+        immutable=(),
+        increasing=(),
+        decreasing=(),
+        bounds=None,
+        relative_bounds=None,
+        quantile_bounds=None,
+        steps=None,
+        ordinal=None,
+        transitions=None,
+        one_hot=None,
+        max_changes=None,
+    ):
+        self.immutable = immutable
+        self.increasing = increasing
+        self.decreasing = decreasing
+        self.bounds = bounds
+        self.relative_bounds = relative_bounds
+        self.quantile_bounds = quantile_bounds
+        self.steps = steps
+        self.ordinal = ordinal
+        self.transitions = transitions
+        self.one_hot = one_hot
+        self.max_changes = max_changes
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # A misspelled rule that is silently stored would free a feature that was meant to be held.
+        # Leading underscores stay open: scikit-learn keeps its own bookkeeping there.
+        if not name.startswith("_") and name not in self._get_param_names():
+            raise AttributeError(
+                f"ActionSet has no parameter {name!r}; it holds parameters only: "
+                f"{', '.join(self._get_param_names())}."
+            )
+        super().__setattr__(name, value)
+
+    def compile(self, space: FeatureSpace) -> CompiledActions:
+        """Translate the rules through `space` into encoded units.
+
+        Parameters
+        ----------
+        space : FeatureSpace
+            The map between raw and encoded columns, with the background statistics that
+            observed and quantile bounds are taken from.
+
+        Returns
+        -------
+        actions : CompiledActions
+            Frozen; call ``actions.at(X)`` for the admissible actions of the rows of X.
+
+        Raises
+        ------
+        ActionSetError
+            If a rule names an unknown column, contradicts another rule, or makes no sense for
+            the kind of the column.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skcfq.actions import ActionSet
+        >>> from skcfq.encoding import FeatureSpace
+        >>> space = FeatureSpace.from_frame(np.array([[0.0, 1.0], [2.0, 3.0]]))
+        >>> ActionSet(immutable=[0]).compile(space).feature_names
+        (1,)
+        """
+        rules = read_rules(self.get_params(deep=False), space.raw_columns)
+        return compile_actions(rules, space, check_max_changes(self.max_changes))

@@ -1,0 +1,267 @@
+"""What an action costs: weighted l1, l2 and mixed norms on features (Appendix A.1 and A.5)."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skcfq.exceptions import ActionSetError, BackgroundRequiredError, CostFallbackWarning
+
+if TYPE_CHECKING:
+    from skcfq.actions._choice import ChoiceFeature
+    from skcfq.actions._compiled import CompiledActions
+    from skcfq.actions._region import ActionRegion
+
+__all__ = ["RecourseCost", "compile_cost"]
+
+NORMS = ("l1", "l2", "mixed")
+WEIGHTS = ("std", "mad", "uniform")
+
+
+@dataclass(frozen=True, eq=False)
+class RecourseCost:
+    r"""Cost of an action, :math:`c(\delta) = \|W\delta\|_p` over features (Eq. 4).
+
+    Made by :func:`compile_cost`.
+
+    Parameters
+    ----------
+    feature_weights : Tensor of shape (F,)
+        Positive effort weights, numeric features first.
+    norm : {"l1", "l2", "mixed"}
+    mix : float
+        Share of l1 in the mixed cost.
+    distances : tuple of c Tensors of shape (L + 1, L)
+        Distance between levels; the last row is for an unrecognized one.
+    """
+
+    feature_weights: Tensor
+    norm: str
+    mix: float
+    distances: tuple[Tensor, ...]
+
+    def contributions(self, values: Tensor, levels: Tensor, region: ActionRegion) -> Tensor:
+        """Return what each feature adds, shape (n, F), before the norm.
+
+        Parameters
+        ----------
+        values : Tensor of shape (n, m)
+        levels : int64 Tensor of shape (n, c)
+        region : ActionRegion
+
+        Returns
+        -------
+        contributions : Tensor of shape (n, F)
+            ``w * |u - x|`` in encoded units for a number, ``w * distance[from, to]`` for a
+            category, which thus costs its group weight once though two columns move.
+        """
+        own_values = region.values
+        moves = (values - own_values).abs()
+        # A gap that the encoder leaves open can only be kept, and keeping costs nothing.
+        parts = [torch.where(torch.isnan(own_values), torch.zeros_like(moves), moves)]
+        for i, distance in enumerate(self.distances):
+            own, new = region.levels[:, i], levels[:, i]
+            stays = (new < 0) | (new == own)
+            moved = distance[own, new.clamp(min=0)]
+            parts.append(torch.where(stays, torch.zeros_like(moved), moved)[:, None])
+        return torch.cat(parts, dim=1) * self.feature_weights
+
+    def of_state(self, values: Tensor, levels: Tensor, region: ActionRegion) -> Tensor:
+        """Return the cost of a state, shape (n,).
+
+        Parameters
+        ----------
+        values : Tensor of shape (n, m)
+        levels : int64 Tensor of shape (n, c)
+        region : ActionRegion
+        """
+        return self.combine(self.contributions(values, levels, region))
+
+    def combine(self, contributions: Tensor) -> Tensor:
+        """Apply the norm to what each feature adds.
+
+        Parameters
+        ----------
+        contributions : Tensor of shape (n, F)
+
+        Returns
+        -------
+        cost : Tensor of shape (n,)
+        """
+        if self.norm == "l1":
+            return contributions.sum(dim=1)
+        euclid = torch.linalg.vector_norm(contributions, dim=1)
+        if self.norm == "l2":
+            return euclid
+        return self.mix * contributions.sum(dim=1) + (1 - self.mix) * euclid
+
+    def __call__(self, u: Tensor, region: ActionRegion) -> Tensor:
+        """Return the cost of encoded points u of shape (n, d), shape (n,)."""
+        return self.of_state(*region.split(u), region)
+
+
+def compile_cost(
+    compiled: CompiledActions, norm: str = "l1", weights: Any = "std", mix: float = 0.5
+) -> RecourseCost:
+    r"""Build the cost of actions in a compiled action set.
+
+    Parameters
+    ----------
+    compiled : CompiledActions
+
+    norm : {"l1", "l2", "mixed"}, default="l1"
+        With the contributions :math:`w_g |\delta_g|` of the features: their sum, the root of
+        the sum of squares, or `mix` times the first plus ``1 - mix`` times the second.
+
+    weights : {"std", "mad", "uniform"}, dict or array-like of shape (F,), default="std"
+        ``"std"`` is :math:`1 / \sigma` of the encoded column (Eq. 13); a category has
+        :math:`\sigma^2 = (1 - \sum_l p_l^2) / 2`, the variance of half its one-hot distance,
+        an ordered one the variance of its rank. ``"mad"`` takes the median absolute deviation
+        for numbers and keeps ``"std"`` for categories. A dict names features; those it leaves
+        out keep their ``"std"`` weight.
+
+    mix : float, default=0.5
+        Share of l1 in the mixed norm, in [0, 1].
+
+    Returns
+    -------
+    cost : RecourseCost
+
+    Warns
+    -----
+    CostFallbackWarning
+        Where a spread is zero: mad falls back to std, and std to weight 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcfq.actions import ActionSet, compile_cost
+    >>> from skcfq.encoding import FeatureSpace
+    >>> X = np.array([[0.0, 0.0], [2.0, 8.0]])
+    >>> actions = ActionSet().compile(FeatureSpace.from_frame(X))
+    >>> cost = compile_cost(actions)
+    >>> cost.feature_weights
+    tensor([1.0000, 0.2500], dtype=torch.float64)
+    >>> region = actions.at(X)
+    >>> cost(region.origin.flip(0), region)
+    tensor([4., 4.], dtype=torch.float64)
+    """
+    if norm not in NORMS:
+        raise ValueError(f"norm is {norm!r}; use one of {', '.join(map(repr, NORMS))}.")
+    if not 0 <= mix <= 1:
+        raise ValueError(f"mix is {mix!r}; give the share of l1, between 0 and 1.")
+    if isinstance(weights, Mapping):
+        values = _named_weights(compiled, weights)
+    elif isinstance(weights, str):
+        values = _preset_weights(compiled, weights)
+    else:
+        values = np.asarray(weights, dtype=np.float64)
+        if values.shape != (compiled.n_features,):
+            raise ActionSetError(
+                f"weights has shape {values.shape}, and {compiled.n_features} features can change: "
+                f"{compiled.feature_names!r}. Give one weight for each, or a dict by name."
+            )
+    _check_positive(values, compiled.feature_names)
+    return RecourseCost(
+        torch.tensor(values, dtype=torch.float64),
+        norm,
+        float(mix),
+        tuple(torch.tensor(choice.distance) for choice in compiled.choice),
+    )
+
+
+def _preset_weights(
+    compiled: CompiledActions, weights: str, skip: frozenset[Hashable] = frozenset()
+) -> np.ndarray:
+    if weights not in WEIGHTS:
+        raise ValueError(
+            f"weights is {weights!r}; use one of {', '.join(map(repr, WEIGHTS))}, a dict by "
+            "feature name, or an array."
+        )
+    if weights == "uniform":
+        return np.ones(compiled.n_features)
+    spreads, to_std, to_one = [], [], []
+    for feature in compiled.numeric:
+        statistics = feature.block.statistics
+        if statistics.encoded_std is None:
+            raise BackgroundRequiredError(
+                f"weights={weights!r} needs a background population, and {feature.name!r} has no "
+                "statistics. Pass a background, or use weights='uniform'."
+            )
+        spread = float(statistics.encoded_mad if weights == "mad" else statistics.encoded_std)
+        if weights == "mad" and not _usable(spread):
+            spread = float(statistics.encoded_std)
+            to_std.append(feature.name)
+        spreads.append(spread)
+    spreads += [_choice_spread(choice) for choice in compiled.choice]
+    for i, name in enumerate(compiled.feature_names):
+        if not _usable(spreads[i]):
+            spreads[i] = 1.0
+            to_one.append(name)
+    _warn_fallback(
+        [n for n in to_std if n not in to_one and n not in skip],
+        [n for n in to_one if n not in skip],
+    )
+    return 1.0 / np.array(spreads, dtype=np.float64)
+
+
+def _usable(spread: float) -> bool:
+    return math.isfinite(spread) and spread > 1e-12
+
+
+def _choice_spread(choice: ChoiceFeature) -> float:
+    shares = np.asarray(choice.frequencies, dtype=np.float64)
+    if choice.ranks is None:
+        return math.sqrt(max(0.0, (1.0 - float(np.sum(shares**2))) / 2))
+    listed = ~np.isnan(choice.ranks)
+    shares, ranks = shares[listed], choice.ranks[listed]
+    total = shares.sum()
+    if total <= 0:
+        return 0.0
+    mean = float(shares @ ranks) / total
+    return math.sqrt(max(0.0, float(shares @ (ranks - mean) ** 2) / total))
+
+
+def _warn_fallback(to_std: list[Hashable], to_one: list[Hashable]) -> None:
+    notes = []
+    if to_std:
+        notes.append(f"the median absolute deviation of {to_std!r} is 0, so their std is used")
+    if to_one:
+        notes.append(f"the spread of {to_one!r} is 0, so their weight is 1")
+    if notes:
+        warnings.warn(
+            f"Cost weights: {'; '.join(notes)}. Give weights as a dict to set them yourself.",
+            CostFallbackWarning,
+            stacklevel=4,
+        )
+
+
+def _named_weights(compiled: CompiledActions, weights: Mapping) -> np.ndarray:
+    known = {*compiled.feature_names, *compiled.space.raw_columns}
+    unknown = [name for name in weights if name not in known]
+    if unknown:
+        raise ActionSetError(
+            f"weights names {unknown[0]!r}, which is no feature. "
+            f"Use names among {compiled.feature_names!r}."
+        )
+    values = _preset_weights(compiled, "std", frozenset(weights))
+    for i, name in enumerate(compiled.feature_names):
+        if name in weights:
+            values[i] = float(weights[name])
+    return values
+
+
+def _check_positive(values: np.ndarray, names: tuple[Hashable, ...]) -> None:
+    for name, value in zip(names, values, strict=True):
+        if not (math.isfinite(value) and value > 0):
+            raise ActionSetError(
+                f"weights for {name!r} is {value!r}: a weight must be positive and finite. "
+                "Name the feature in immutable to forbid a change."
+            )

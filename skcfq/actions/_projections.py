@@ -1,0 +1,287 @@
+r"""Projections onto what a person may do, as pure functions on tensors (Appendix A.4).
+
+The paper composes them as :math:`\Pi_{sparse} \circ \Pi_{cat} \circ \Pi_{box} \circ
+\Pi_{imm}` (Eq. 7) on the action :math:`\delta`. The functions here keep that order, with four
+amendments that make the result admissible always:
+
+* they return the point :math:`u = x + \delta`, because going back and forth between the two
+  leaves the box by an ulp;
+* every step has the person's own value among its candidates, so staying is never excluded;
+* a category moves to the nearest *allowed* code, which for plain 0/1 codes and no restriction is
+  the arg max of Eq. 12;
+* sparsity keeps the k features that move most, not the k encoded columns: top-k over columns
+  tears one-hot groups apart.
+
+All functions take and return float64 tensors; given numpy arrays they return numpy arrays.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from skcfq.actions._region import ActionRegion
+
+__all__ = [
+    "nearest_level",
+    "project",
+    "project_box",
+    "project_grid",
+    "project_immutable",
+    "project_one_hot",
+    "project_sparse",
+]
+
+Projection = TypeVar("Projection", bound=Callable[..., Any])
+
+# Relative distance under which two encoded values are one value computed in two ways.
+SAME_VALUE = 1e-12
+
+
+def accepts_numpy(function: Projection) -> Projection:
+    """Let a function on tensors take numpy arrays, and answer in kind."""
+
+    @functools.wraps(function)
+    def wrapper(first: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(first, Tensor):
+            return function(first, *args, **kwargs)
+        result = function(
+            _to_tensor(np.asarray(first)),
+            *(_to_tensor(value) for value in args),
+            **{name: _to_tensor(value) for name, value in kwargs.items()},
+        )
+        return result.numpy()
+
+    return wrapper  # type: ignore[return-value]
+
+
+def _to_tensor(value: Any) -> Any:
+    if not isinstance(value, np.ndarray):
+        return value
+    return torch.from_numpy(value.astype(np.float64) if value.dtype.kind == "f" else value.copy())
+
+
+@accepts_numpy
+def project_immutable(u: Tensor, origin: Tensor, mutable: Tensor) -> Tensor:
+    """Put immutable columns back to the person's own value (Eq. 8).
+
+    Parameters
+    ----------
+    u, origin : Tensor of shape (n, d)
+        Proposed points and the people themselves, encoded.
+    mutable : bool Tensor of shape (d,)
+
+    Returns
+    -------
+    u : Tensor of shape (n, d)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> project_immutable(np.array([[3.0, 4.0]]), np.zeros((1, 2)), np.array([True, False]))
+    array([[3., 0.]])
+    """
+    return torch.where(mutable, u, origin)
+
+
+@accepts_numpy
+def project_box(u: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
+    """Clip points to per-person bounds (Eq. 9).
+
+    Parameters
+    ----------
+    u, lower, upper : Tensor of shape (n, m)
+        `lower` and `upper` contain the person's own value.
+
+    Returns
+    -------
+    u : Tensor of shape (n, m)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> project_box(np.array([[3.0, -4.0]]), np.zeros((1, 2)), np.ones((1, 2)))
+    array([[1., 0.]])
+    """
+    return torch.minimum(torch.maximum(u, lower), upper)
+
+
+@accepts_numpy
+def project_grid(values: Tensor, grid: Tensor, lower: Tensor, upper: Tensor, own: Tensor) -> Tensor:
+    """Move values of one feature to the nearest admissible value (Eq. 11).
+
+    Parameters
+    ----------
+    values : Tensor of shape (n,)
+    grid : Tensor of shape (g,)
+        Rising encoded grid.
+    lower, upper : Tensor of shape (n,)
+    own : Tensor of shape (n,)
+        The person's own value, always admissible even where it is off the grid.
+
+    Returns
+    -------
+    values : Tensor of shape (n,)
+        Ties go to the own value, then to the lower one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> project_grid(np.array([1.6, 9.0]), np.array([0.0, 1.0, 2.0, 3.0]),
+    ...              np.zeros(2), np.full(2, 2.5), np.array([1.7, 0.0]))
+    array([1.7, 2. ])
+    """
+    clipped = torch.minimum(torch.maximum(values, lower), upper)
+    if grid.numel() == 0:
+        return own.clone()
+    right = torch.searchsorted(grid, clipped.detach().contiguous()).clamp(max=grid.numel() - 1)
+    best, gap = own, (clipped - own).abs()
+    for candidate in (grid[(right - 1).clamp(min=0)], grid[right]):
+        distance = (clipped - candidate).abs()
+        better = (candidate >= lower) & (candidate <= upper) & (distance < gap)
+        best, gap = torch.where(better, candidate, best), torch.where(better, distance, gap)
+    # The same raw value may reach the grid and the person by two roundings.
+    return torch.where((best - own).abs() <= SAME_VALUE * (1 + own.abs()), own, best)
+
+
+def nearest_level(block: Tensor, codes: Tensor, allowed: Tensor, own: Tensor) -> Tensor:
+    """Return the index of the nearest allowed code, -1 for the person's own code.
+
+    Parameters
+    ----------
+    block : Tensor of shape (n, w)
+    codes : Tensor of shape (L, w)
+    allowed : bool Tensor of shape (n, L)
+    own : Tensor of shape (n, w)
+
+    Returns
+    -------
+    level : int64 Tensor of shape (n,)
+        Ties go to the own code, then to the lowest level.
+    """
+    block = block.detach()
+    exact = "donot_use_mm_for_euclid_dist"  # the fast formula breaks ties by its rounding
+    distance = torch.cdist(block, codes, compute_mode=exact)
+    best, level = distance.masked_fill(~allowed, torch.inf).min(dim=1)
+    own_distance = (block - own).square().sum(dim=1).sqrt()
+    stays = own_distance <= best * (1 + SAME_VALUE)
+    return torch.where(stays, torch.full_like(level, -1), level)
+
+
+@accepts_numpy
+def project_one_hot(block: Tensor, codes: Tensor, allowed: Tensor, own: Tensor) -> Tensor:
+    """Move the columns of one categorical feature to the nearest allowed code (Eq. 12).
+
+    Nearest is Euclidean. For 0/1 codes with every move allowed this is the arg max of the
+    paper; for scaled codes the arg max would favor the rare levels.
+
+    Parameters
+    ----------
+    block : Tensor of shape (n, w)
+        Proposed values of the feature's encoded columns.
+    codes : Tensor of shape (L, w)
+    allowed : bool Tensor of shape (n, L)
+    own : Tensor of shape (n, w)
+        The person's own code, always admissible.
+
+    Returns
+    -------
+    block : Tensor of shape (n, w)
+        Ties go to the own code, then to the lowest level.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> project_one_hot(np.array([[0.2, 0.9, 0.7]]), np.eye(3),
+    ...                 np.array([[True, False, True]]), np.array([[1.0, 0.0, 0.0]]))
+    array([[0., 0., 1.]])
+    """
+    level = nearest_level(block, codes, allowed, own)
+    return torch.where((level < 0)[:, None], own, codes[level.clamp(min=0)])
+
+
+@accepts_numpy
+def project_sparse(
+    u: Tensor, origin: Tensor, features: Sequence[Any], max_changes: int | None
+) -> Tensor:
+    """Keep the features that move most and put the others back (Eq. 10, on features).
+
+    Parameters
+    ----------
+    u, origin : Tensor of shape (n, d)
+    features : sequence of int arrays
+        Encoded columns of each feature; a one-hot group is one entry.
+    max_changes : int or None
+        How many features may change; None for all.
+
+    Returns
+    -------
+    u : Tensor of shape (n, d)
+        A feature is ranked by its largest absolute column change; ties go to the earlier one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> u, origin = np.array([[0.5, 0.0, 1.0]]), np.array([[0.0, 1.0, 0.0]])
+    >>> project_sparse(u, origin, [np.array([0]), np.array([1, 2])], 1)
+    array([[0., 0., 1.]])
+    """
+    if max_changes is None or max_changes >= len(features):
+        return u
+    delta = (u - origin).detach().abs()
+    size = torch.stack([delta[:, torch.as_tensor(c)].amax(dim=1) for c in features], dim=1)
+    order = torch.argsort(size, dim=1, descending=True, stable=True)
+    result = u.clone()
+    kept = torch.zeros_like(size, dtype=torch.bool).scatter_(1, order[:, :max_changes], True)
+    for index, columns in enumerate(features):
+        columns = torch.as_tensor(columns)
+        result[:, columns] = torch.where(kept[:, index, None], u[:, columns], origin[:, columns])
+    return result
+
+
+@accepts_numpy
+def project(u: Tensor, region: ActionRegion) -> Tensor:
+    """Project points onto the admissible set of each person (Algorithm 1, made safe).
+
+    Parameters
+    ----------
+    u : Tensor of shape (n, d)
+        Proposed encoded points.
+    region : ActionRegion
+        The admissible actions of the n people.
+
+    Returns
+    -------
+    u : Tensor of shape (n, d)
+        Admissible points; an admissible point is returned as it is.
+
+    Notes
+    -----
+    A sequence of exact projections per feature, then the feature-wise top-k. Per feature the
+    result is the nearest admissible value; over all features together it is feasible, not
+    always nearest (the sparsity step ranks by largest column change, as the paper does). A
+    coordinate that is not a number is read as "stay".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcfq.actions import ActionSet
+    >>> from skcfq.encoding import FeatureSpace
+    >>> X = np.array([[0.0, 5.0], [4.0, 1.0]])
+    >>> region = ActionSet(immutable=[0], max_changes=1).compile(FeatureSpace.from_frame(X)).at(X)
+    >>> project(X + 3.0, region)
+    array([[0., 5.],
+           [4., 4.]])
+    """
+    compiled, origin = region.compiled, region.origin
+    u = project_immutable(u, origin, region.mutable)
+    u = torch.where(torch.isnan(u), origin, u)
+    values = region.snap(u[:, region.numeric_columns])
+    u = region.assemble(values, region.nearest_levels(u))
+    return project_sparse(u, origin, compiled.feature_columns, compiled.max_changes)

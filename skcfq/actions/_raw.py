@@ -1,0 +1,71 @@
+"""Read and rewrite single columns of raw tables, without touching what does not change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from skcfq.encoding._columns import as_numbers, rewrite
+
+if TYPE_CHECKING:
+    from skcfq.encoding import FeatureSpace
+
+__all__ = ["filled_numbers", "is_missing", "read_columns", "take_rows", "write_columns"]
+
+
+def is_missing(value: object) -> bool:
+    """Return whether a raw value is None, NaN or pd.NA."""
+    return value is None or value is pd.NA or (isinstance(value, float) and value != value)
+
+
+def read_columns(space: FeatureSpace, X: Any) -> list:
+    """Return the values of the p raw columns of X, in the order of the space."""
+    return [values for _, values in space._columns_of(X)[0]]
+
+
+def filled_numbers(block: Any, column: Any) -> np.ndarray:
+    """Return a raw column as float64 of shape (n,), gaps as the value that its block fills in."""
+    numbers = as_numbers(column)
+    fill = getattr(block, "fill", None)
+    if fill is None or block.kind == "table":
+        return numbers
+    return np.where(np.isnan(numbers), float(fill), numbers)
+
+
+def take_rows(X: Any, rows: np.ndarray) -> Any:
+    """Return the given rows in the same container."""
+    return X.iloc[rows] if isinstance(X, pd.DataFrame) else X[rows]
+
+
+def write_columns(
+    space: FeatureSpace, X: Any, updates: dict[int, tuple[np.ndarray, np.ndarray]]
+) -> Any:
+    """Return a copy of X with new values in some rows of some raw columns.
+
+    Parameters
+    ----------
+    space : FeatureSpace
+    X : DataFrame or ndarray of shape (n, p)
+    updates : dict of raw column to (mask of shape (n,), values of shape (mask.sum(),))
+
+    Returns
+    -------
+    rows : same container as X
+        A dtype changes only where it cannot hold the new values.
+    """
+    columns = space._columns_of(X)[0]
+    new: dict[int, Any] = {
+        columns[raw][0]: rewrite(columns[raw][1], np.flatnonzero(mask), values)
+        for raw, (mask, values) in updates.items()
+    }
+    if isinstance(X, pd.DataFrame):
+        result = X.copy()
+        for position, column in new.items():
+            result.isetitem(position, column)
+        return result
+    result = X.astype(np.result_type(X.dtype, *(column.dtype for column in new.values())))
+    for position, column in new.items():
+        result[:, position] = column
+    return result

@@ -1,0 +1,366 @@
+"""The admissible actions of given people, as tensors in encoded units (Appendix A.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from skcfq.actions import _projections
+from skcfq.actions._raw import read_columns, take_rows, write_columns
+
+if TYPE_CHECKING:
+    from skcfq.actions._choice import ChoiceFeature
+    from skcfq.actions._compiled import CompiledActions
+    from skcfq.actions._numeric import NumericFeature
+
+__all__ = ["ActionRegion", "build_region"]
+
+
+@dataclass(frozen=True, eq=False)
+class ActionRegion:
+    """What each of n people may do.
+
+    Made by :meth:`CompiledActions.at`. With m numeric features and c choices, a point is either
+    a row u of the d encoded columns, or a *state*: values of shape (m,) and levels of shape (c,).
+
+    Parameters
+    ----------
+    X : DataFrame or ndarray of shape (n, p)
+        Raw rows of the people.
+    compiled : CompiledActions
+    origin : Tensor of shape (n, d)
+        The people, encoded.
+    lower, upper : Tensor of shape (n, m)
+        Hull of the admissible encoded values; contains the own value, direction applied.
+    grids : list of m entries
+        None, or the rising encoded grid as a 1-d Tensor.
+    levels : int64 Tensor of shape (n, c)
+        Own level, -1 where unrecognized.
+    allowed : list of c bool Tensors of shape (n, L)
+        Levels that each person may be in after the action; the own one is always among them.
+    raw_lower, raw_upper : ndarray of shape (n, m)
+        The hull in raw units.
+    raw_grids : list of m entries
+        None, or raw values in the order of `grids`.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skcfq.actions import ActionSet
+    >>> from skcfq.encoding import FeatureSpace
+    >>> X = pd.DataFrame({"age": [25, 40], "savings": [120, 500]})
+    >>> rules = ActionSet(immutable=["age"], bounds={"savings": (0, 900)}, steps={"savings": 100})
+    >>> region = rules.compile(FeatureSpace.from_frame(X)).at(X)
+    >>> region.to_raw(region.project(region.origin + 260.0))
+       age  savings
+    0   25      400
+    1   40      800
+    """
+
+    X: Any
+    compiled: CompiledActions
+    origin: Tensor
+    lower: Tensor
+    upper: Tensor
+    grids: list[Tensor | None]
+    levels: Tensor
+    allowed: list[Tensor]
+    raw_lower: np.ndarray
+    raw_upper: np.ndarray
+    raw_grids: list[np.ndarray | None]
+    codes: list[Tensor]
+    mutable: Tensor
+    numeric_columns: Tensor
+    choice_columns: list[Tensor]
+
+    @property
+    def n_people(self) -> int:
+        """Number n of people."""
+        return int(self.origin.shape[0])
+
+    @property
+    def n_features(self) -> int:
+        """Number F of features that can change."""
+        return self.compiled.n_features
+
+    @property
+    def values(self) -> Tensor:
+        """The people's own encoded values of the numeric features, shape (n, m)."""
+        return self.origin[:, self.numeric_columns]
+
+    def assemble(self, values: Tensor, levels: Tensor) -> Tensor:
+        """Return encoded points of a state.
+
+        Parameters
+        ----------
+        values : Tensor of shape (n, m)
+        levels : int64 Tensor of shape (n, c)
+            -1, like the own level, keeps the person's own code bit for bit.
+
+        Returns
+        -------
+        u : Tensor of shape (n, d)
+            Differentiable in `values`.
+        """
+        u = self.origin.clone()
+        u[:, self.numeric_columns] = values
+        for i, columns in enumerate(self.choice_columns):
+            level = levels[:, i]
+            stays = (level < 0) | (level == self.levels[:, i])
+            code = self.codes[i][level.clamp(min=0)]
+            u[:, columns] = torch.where(stays[:, None], self.origin[:, columns], code)
+        return u
+
+    def split(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the state of encoded points; categories by their nearest code.
+
+        Parameters
+        ----------
+        u : Tensor of shape (n, d)
+
+        Returns
+        -------
+        values : Tensor of shape (n, m)
+        levels : int64 Tensor of shape (n, c)
+        """
+        return u[:, self.numeric_columns], self._levels(u, restrict=False)
+
+    def nearest_levels(self, u: Tensor) -> Tensor:
+        """Return the nearest allowed levels, int64 of shape (n, c); ties stay, then lowest."""
+        return self._levels(u, restrict=True)
+
+    def snap(self, values: Tensor) -> Tensor:
+        """Move values to the nearest admissible ones: box, then grid.
+
+        Parameters
+        ----------
+        values : Tensor of shape (n, m)
+
+        Returns
+        -------
+        values : Tensor of shape (n, m)
+        """
+        own = self.values
+        snapped = _projections.project_box(values, self.lower, self.upper)
+        snapped = torch.where(torch.isfinite(snapped), snapped, own)
+        if all(grid is None for grid in self.grids):
+            return snapped
+        columns = list(snapped.unbind(dim=1))
+        for j, grid in enumerate(self.grids):
+            if grid is not None:
+                columns[j] = _projections.project_grid(
+                    columns[j], grid, self.lower[:, j], self.upper[:, j], own[:, j]
+                )
+        return torch.stack(columns, dim=1)
+
+    def project(self, u: Tensor) -> Tensor:
+        """Project points onto the admissible sets; see :func:`skcfq.actions.project`."""
+        return _projections.project(u, self)
+
+    def contains(self, u: Tensor, atol: float = 1e-9) -> Tensor:
+        """Return whether each point is admissible, bool of shape (n,).
+
+        Parameters
+        ----------
+        u : Tensor of shape (n, d)
+        atol : float, default=1e-9
+            Distance per encoded column that still counts as admissible, and under which a
+            feature counts as unchanged; relative to the person's own value where that exceeds 1.
+        """
+        nearest = self.assemble(self.snap(u[:, self.numeric_columns]), self.nearest_levels(u))
+        is_gap = torch.isnan(self.origin) & torch.isnan(u)
+        inside = (((u - nearest).abs() <= self._slack(atol)) | is_gap).all(dim=1)
+        if self.compiled.max_changes is None:
+            return inside
+        return inside & (self._moves(u, self._slack(atol)).sum(dim=1) <= self.compiled.max_changes)
+
+    def changed(self, u: Tensor) -> Tensor:
+        """Return which features differ from the person, exactly; bool of shape (n, F)."""
+        return self._moves(u, torch.zeros(()))
+
+    def to_raw(self, u: Tensor) -> Any:
+        """Return the raw rows of encoded points, in the container of X.
+
+        Parameters
+        ----------
+        u : Tensor of shape (n, d)
+
+        Returns
+        -------
+        rows : DataFrame or ndarray of shape (n, p)
+            Gridded values are the exact raw grid values and bounds the exact raw bounds; a
+            whole-number column stays one while its values allow it. What does not change is
+            bit-identical, gaps and unknown categories included.
+        """
+        values, levels = self.split(u.detach())
+        changed = self.changed(u).numpy()
+        updates: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        for j, numeric in enumerate(self.compiled.numeric):
+            mask = changed[:, j]
+            if mask.any():
+                raw = self._raw_values(j, numeric, values[:, j].numpy()[mask], mask)
+                updates[numeric.column] = (mask, raw)
+        for i, choice in enumerate(self.compiled.choice):
+            mask = (levels[:, i] != self.levels[:, i]).numpy()
+            if mask.any():
+                updates.update(_raw_levels(choice, levels[:, i].numpy()[mask], mask))
+        return write_columns(self.compiled.space, self.X, updates)
+
+    def take(self, indices: Any) -> ActionRegion:
+        """Return the region of some of the people, in the given order, repeats allowed.
+
+        Parameters
+        ----------
+        indices : Tensor or array of int or bool
+        """
+        rows = torch.as_tensor(indices)
+        if rows.dtype == torch.bool:
+            rows = rows.nonzero().squeeze(1)
+        rows = rows.to(torch.int64)
+        return replace(
+            self,
+            X=take_rows(self.X, rows.numpy()),
+            origin=self.origin[rows],
+            lower=self.lower[rows],
+            upper=self.upper[rows],
+            levels=self.levels[rows],
+            allowed=[allowed[rows] for allowed in self.allowed],
+            raw_lower=self.raw_lower[rows.numpy()],
+            raw_upper=self.raw_upper[rows.numpy()],
+        )
+
+    def _levels(self, u: Tensor, *, restrict: bool) -> Tensor:
+        levels = self.levels.clone()
+        for i, columns in enumerate(self.choice_columns):
+            allowed = self.allowed[i] if restrict else torch.ones_like(self.allowed[i])
+            nearest = _projections.nearest_level(
+                u[:, columns], self.codes[i], allowed, self.origin[:, columns]
+            )
+            levels[:, i] = torch.where(nearest < 0, self.levels[:, i], nearest)
+        return levels
+
+    def _slack(self, atol: float) -> Tensor:
+        return atol * torch.nan_to_num(self.origin.abs(), nan=1.0).clamp(min=1.0)
+
+    def _moves(self, u: Tensor, slack: Tensor) -> Tensor:
+        moved = (u.detach() - self.origin).abs() > slack
+        features = [moved[:, self.numeric_columns]]
+        features += [moved[:, columns].any(dim=1, keepdim=True) for columns in self.choice_columns]
+        return torch.cat(features, dim=1)
+
+    def _raw_values(
+        self, j: int, feature: NumericFeature, encoded: np.ndarray, mask: np.ndarray
+    ) -> np.ndarray:
+        grid, raw_grid = self.grids[j], self.raw_grids[j]
+        if grid is not None and raw_grid is not None and len(raw_grid):
+            return raw_grid[_nearest_index(grid.numpy(), encoded)]
+        raw = np.asarray(feature.block.decode(encoded[:, None]), dtype=np.float64)
+        low, high = self.raw_lower[mask, j], self.raw_upper[mask, j]
+        raw = np.clip(raw, low, high)
+        at_lower = _same_value(encoded, self.lower[:, j].numpy()[mask])
+        at_upper = _same_value(encoded, self.upper[:, j].numpy()[mask])
+        if not feature.rising:
+            at_lower, at_upper = at_upper, at_lower
+        return np.where(at_lower, low, np.where(at_upper, high, raw))
+
+
+def build_region(compiled: CompiledActions, X: Any) -> ActionRegion:
+    """Work out limits, grids and moves of the rows of X."""
+    X = X if isinstance(X, pd.DataFrame) else np.asarray(X)
+    origin = compiled.space.encode(X)
+    columns = read_columns(compiled.space, X)
+    n, m, c = len(origin), len(compiled.numeric), len(compiled.choice)
+    lower, upper, raw_lower, raw_upper = (np.empty((n, m)) for _ in range(4))
+    grids: list[Tensor | None] = []
+    raw_grids: list[np.ndarray | None] = []
+    for j, feature in enumerate(compiled.numeric):
+        limits = _numeric_limits(feature, columns, origin[:, feature.encoded_column])
+        raw_lower[:, j], raw_upper[:, j], lower[:, j], upper[:, j], grid, raw_grid = limits
+        grids.append(None if grid is None else torch.from_numpy(grid))
+        raw_grids.append(raw_grid)
+    levels = np.full((n, c), -1, dtype=np.int64)
+    for i, choice in enumerate(compiled.choice):
+        levels[:, i] = choice.own_levels(columns)
+    return ActionRegion(
+        X=X,
+        compiled=compiled,
+        origin=torch.from_numpy(origin),
+        lower=torch.from_numpy(lower),
+        upper=torch.from_numpy(upper),
+        grids=grids,
+        levels=torch.from_numpy(levels),
+        allowed=[
+            torch.from_numpy(choice.allowed[levels[:, i]])
+            for i, choice in enumerate(compiled.choice)
+        ],
+        raw_lower=raw_lower,
+        raw_upper=raw_upper,
+        raw_grids=raw_grids,
+        codes=[torch.tensor(choice.codes, dtype=torch.float64) for choice in compiled.choice],
+        mutable=torch.from_numpy(compiled.mutable_columns),
+        numeric_columns=torch.from_numpy(compiled.numeric_columns),
+        choice_columns=[
+            torch.from_numpy(choice.encoded_columns.astype(np.int64)) for choice in compiled.choice
+        ],
+    )
+
+
+def _numeric_limits(feature: NumericFeature, columns: list, own_encoded: np.ndarray) -> tuple:
+    """Return raw lower, raw upper, lower, upper, grid and raw grid of one numeric feature."""
+    own = feature.own_values(columns)
+    raw_lower, raw_upper = feature.limits(own)
+    raw_grid = feature.grid(raw_lower, raw_upper)
+    grid = None
+    if raw_grid is not None:
+        raw_lower, raw_upper = _tighten(feature, raw_grid, raw_lower, raw_upper, own)
+        grid, first = np.unique(feature.encode(raw_grid), return_index=True)
+        raw_grid = raw_grid[first]
+    low, high = (raw_lower, raw_upper) if feature.rising else (raw_upper, raw_lower)
+    # At the own value, and against rounding, the person's own code decides.
+    lower = np.where(low == own, own_encoded, np.minimum(feature.encode(low), own_encoded))
+    upper = np.where(high == own, own_encoded, np.maximum(feature.encode(high), own_encoded))
+    return raw_lower, raw_upper, lower, upper, grid, raw_grid
+
+
+def _tighten(
+    feature: NumericFeature, grid: np.ndarray, lower: np.ndarray, upper: np.ndarray, own: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pull the limits in to the outermost admissible values, forgiving rounding of the limits."""
+    if not len(grid):
+        return own.copy(), own.copy()
+    slack = 1e-9 * (np.diff(grid).min() if len(grid) > 1 else max(1.0, abs(grid[0])))
+    first = np.searchsorted(grid, lower - slack)
+    last = np.searchsorted(grid, upper + slack, side="right") - 1
+    some = first <= last
+    at = len(grid) - 1
+    low = np.where(some, np.minimum(grid[np.clip(first, 0, at)], own), own)
+    high = np.where(some, np.maximum(grid[np.clip(last, 0, at)], own), own)
+    return (own if feature.direction > 0 else low), (own if feature.direction < 0 else high)
+
+
+def _raw_levels(
+    choice: ChoiceFeature, levels: np.ndarray, mask: np.ndarray
+) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    if choice.is_group:
+        return {
+            column: (mask, (levels == member).astype(np.float64))
+            for member, column in enumerate(choice.columns)
+        }
+    labels = np.empty(len(choice.levels), dtype=object)
+    labels[:] = choice.levels
+    return {choice.columns[0]: (mask, labels[levels])}
+
+
+def _same_value(values: np.ndarray, limits: np.ndarray) -> np.ndarray:
+    return np.isclose(values, limits, rtol=_projections.SAME_VALUE, atol=_projections.SAME_VALUE)
+
+
+def _nearest_index(grid: np.ndarray, values: np.ndarray) -> np.ndarray:
+    right = np.clip(np.searchsorted(grid, values), 0, len(grid) - 1)
+    left = np.maximum(right - 1, 0)
+    return np.where(np.abs(values - grid[left]) <= np.abs(grid[right] - values), left, right)

@@ -1,0 +1,362 @@
+"""Read the parameters of an action set into one bundle of rules per feature.
+
+A *feature* is one raw column, or one declared one-hot group of raw columns. Everything that can be
+checked from names and values alone is refused here; what depends on the kind of a column is
+checked where the feature is built.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+
+from skcfq.exceptions import ActionSetError
+
+__all__ = ["FeatureRules", "check_max_changes", "fail", "read_rules"]
+
+OBSERVED = "observed"
+
+
+@dataclass
+class FeatureRules:
+    """The rules that an action set states on one feature.
+
+    Parameters
+    ----------
+    name : hashable
+        Column name, or name of the one-hot group.
+    columns : tuple of int
+        Positions of the raw columns; more than one for a one-hot group only.
+    members : tuple
+        Names of those columns.
+    is_group : bool
+        Whether the feature is a declared one-hot group.
+    immutable : bool
+    direction : {-1, 0, 1}
+        Decrease only, free, increase only.
+    bounds, relative_bounds, quantile_bounds : tuple of two, "observed" or None
+    step : float or None
+    ordinal : tuple or None
+    transitions : dict or None
+    """
+
+    name: Hashable
+    columns: tuple[int, ...]
+    members: tuple[Hashable, ...]
+    is_group: bool = False
+    immutable: bool = False
+    direction: int = 0
+    bounds: Any = None
+    relative_bounds: Any = None
+    quantile_bounds: Any = None
+    step: float | None = None
+    ordinal: tuple | None = None
+    transitions: dict | None = None
+
+
+def fail(rule: str, name: object, value: object, problem: str, remedy: str) -> NoReturn:
+    """Raise the error of one rule: parameter, column, value, problem and remedy."""
+    raise ActionSetError(f"{rule} for {name!r} is {value!r}: {problem}. {remedy}.")
+
+
+def check_max_changes(value: object) -> int | None:
+    """Return `value` as an int, or None for no limit."""
+    if value is None:
+        return None
+    is_integer = isinstance(value, numbers.Integral) and not isinstance(value, (bool, np.bool_))
+    if not is_integer or int(value) < 1:  # type: ignore[call-overload]
+        raise ActionSetError(
+            f"max_changes is {value!r}: it must be an integer of at least 1. "
+            "Give the number of features that one person may change, or None for no limit."
+        )
+    return int(value)  # type: ignore[call-overload]
+
+
+def read_rules(
+    parameters: Mapping[str, Any], raw_columns: Iterable[Hashable]
+) -> list[FeatureRules]:
+    """Return one :class:`FeatureRules` per feature, in raw column order.
+
+    A group stands where its first member stands.
+    """
+    raw_names = tuple(raw_columns)
+    reader = _NameReader(raw_names, _as_mapping("one_hot", parameters["one_hot"]))
+    for rule in ("immutable", "increasing", "decreasing"):
+        for name in _as_names(rule, parameters[rule]):
+            _mark(reader.find(rule, name), rule, name)
+    for rule, attribute, check in (
+        ("bounds", "bounds", _check_bounds),
+        ("relative_bounds", "relative_bounds", _check_relative),
+        ("quantile_bounds", "quantile_bounds", _check_quantiles),
+        ("steps", "step", _check_step),
+        ("ordinal", "ordinal", _check_levels),
+        ("transitions", "transitions", _check_transitions),
+    ):
+        for name, value in _as_mapping(rule, parameters[rule]).items():
+            feature = reader.find(rule, name)
+            if getattr(feature, attribute) is not None:
+                fail(
+                    rule,
+                    name,
+                    value,
+                    "the column already has this rule under another name",
+                    "Name each column once, by name or by position",
+                )
+            setattr(feature, attribute, check(rule, name, value))
+    return sorted(reader.features, key=lambda feature: feature.columns[0])
+
+
+class _NameReader:
+    """Finds the feature that a name or a position stands for."""
+
+    def __init__(self, raw_names: tuple[Hashable, ...], one_hot: Mapping[Hashable, Any]):
+        self.raw_names = raw_names
+        self.positions: dict[Hashable, int] = {}
+        for position, raw_name in enumerate(raw_names):
+            self.positions.setdefault(raw_name, position)
+        self.groups: dict[Hashable, FeatureRules] = {}
+        self.group_of: dict[int, FeatureRules] = {}
+        for name, members in one_hot.items():
+            self._add_group(name, members)
+        singles = [
+            FeatureRules(raw_name, (position,), (raw_name,))
+            for position, raw_name in enumerate(raw_names)
+            if position not in self.group_of
+        ]
+        self.single_of = {feature.columns[0]: feature for feature in singles}
+        self.features = [*singles, *self.groups.values()]
+
+    def position(self, rule: str, name: object) -> int:
+        if not isinstance(name, Hashable):
+            fail(
+                rule,
+                name,
+                name,
+                "a column is named by its name or its position",
+                "Give one hashable name per column",
+            )
+        if name in self.positions:
+            return self.positions[name]
+        is_position = isinstance(name, numbers.Integral) and not isinstance(name, (bool, np.bool_))
+        if is_position and 0 <= int(name) < len(self.raw_names):  # type: ignore[call-overload]
+            return int(name)  # type: ignore[call-overload]
+        known = ", ".join(repr(raw_name) for raw_name in self.raw_names[:12])
+        more = "" if len(self.raw_names) <= 12 else ", ..."
+        raise ActionSetError(
+            f"{rule} names {name!r}, which is no column. Use one of the columns of X "
+            f"({known}{more}), a position from 0 to {len(self.raw_names) - 1}, "
+            "or a group declared in one_hot."
+        )
+
+    def find(self, rule: str, name: Hashable) -> FeatureRules:
+        if isinstance(name, Hashable) and name in self.groups:
+            return self.groups[name]
+        position = self.position(rule, name)
+        if position in self.group_of:
+            group = self.group_of[position].name
+            raise ActionSetError(
+                f"{rule} names {name!r}, one column of the one-hot group {group!r}: a rule on a "
+                f"single member would split the group. Name the group {group!r} instead."
+            )
+        return self.single_of[position]
+
+    def _add_group(self, name: Hashable, members: Any) -> None:
+        columns = tuple(
+            self.position(f"one_hot[{name!r}]", member) for member in _as_names("one_hot", members)
+        )
+        if len(columns) < 2:
+            fail(
+                "one_hot",
+                name,
+                members,
+                "a group needs at least two columns",
+                "List every column of the group",
+            )
+        if len(set(columns)) < len(columns):
+            fail("one_hot", name, members, "a column is listed twice", "List each column once")
+        if name in self.positions and self.positions[name] not in columns:
+            fail(
+                "one_hot",
+                name,
+                members,
+                "the group has the name of another column",
+                "Give the group a name of its own",
+            )
+        for column in columns:
+            if column in self.group_of:
+                fail(
+                    "one_hot",
+                    name,
+                    members,
+                    f"column {self.raw_names[column]!r} already belongs to the group "
+                    f"{self.group_of[column].name!r}",
+                    "Put each column in one group",
+                )
+        names = tuple(self.raw_names[column] for column in columns)
+        order = np.argsort(columns)
+        columns = tuple(columns[i] for i in order)
+        group = FeatureRules(name, columns, tuple(names[i] for i in order), is_group=True)
+        self.groups[name] = group
+        self.group_of.update(dict.fromkeys(columns, group))
+
+
+def _mark(feature: FeatureRules, rule: str, name: Hashable) -> None:
+    if rule == "immutable":
+        feature.immutable = True
+        return
+    direction = 1 if rule == "increasing" else -1
+    if feature.direction == -direction:
+        raise ActionSetError(
+            f"{name!r} is named in both increasing and decreasing, so it could only stay. "
+            "Name it in immutable instead, or in one of the two."
+        )
+    feature.direction = direction
+
+
+def _as_mapping(rule: str, value: Any) -> Mapping[Hashable, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise ActionSetError(
+            f"{rule} is {value!r}: it must be a dict from column names to values, or None. "
+            f"Write {rule}={{name: ...}}."
+        )
+    return value
+
+
+def _as_names(rule: str, value: Any) -> list:
+    if value is None:
+        return []
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+        raise ActionSetError(
+            f"{rule} is {value!r}: it must be a list of column names or positions. "
+            f"Write {rule}=[{value!r}] for a single column."
+        )
+    return list(value)
+
+
+def _pair(rule: str, name: Hashable, value: Any) -> tuple[Any, Any]:
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+        fail(rule, name, value, "a pair (low, high) is needed", "Give two values, None for open")
+    pair = tuple(value)
+    if len(pair) != 2:
+        fail(rule, name, value, f"it has {len(pair)} values", "Give a pair (low, high)")
+    return pair
+
+
+def number(rule: str, name: Hashable, value: Any) -> float:
+    """Return a real, non-NaN number as float."""
+    is_number = isinstance(value, (numbers.Real, np.bool_)) and not isinstance(
+        value, (bool, np.bool_)
+    )
+    if not is_number or math.isnan(float(value)):
+        fail(rule, name, value, "a number is needed", "Give a real number in the column's units")
+    return float(value)
+
+
+def number_pair(rule: str, name: Hashable, value: Any) -> tuple[float, float]:
+    """Return (low, high) as floats, open sides as infinities."""
+    low, high = _pair(rule, name, value)
+    low = -math.inf if low is None else number(rule, name, low)
+    high = math.inf if high is None else number(rule, name, high)
+    if low > high:
+        fail(
+            rule,
+            name,
+            value,
+            f"the lower side {low:g} is above the upper side {high:g}",
+            "Swap the two, or give None for an open side",
+        )
+    return low, high
+
+
+def _check_bounds(rule: str, name: Hashable, value: Any) -> Any:
+    # Labels of an ordered category are as good as numbers here; the feature knows which it needs.
+    if isinstance(value, str):
+        if value != OBSERVED:
+            fail(rule, name, value, "no such bounds", "Give a pair (low, high) or 'observed'")
+        return OBSERVED
+    pair = _pair(rule, name, value)
+    if all(side is None or isinstance(side, numbers.Real) for side in pair):
+        number_pair(rule, name, value)
+    return pair
+
+
+def _check_relative(rule: str, name: Hashable, value: Any) -> tuple[float, float]:
+    return number_pair(rule, name, value)
+
+
+def _check_quantiles(rule: str, name: Hashable, value: Any) -> tuple[float, float]:
+    low, high = _pair(rule, name, value)
+    low = 0.0 if low is None else number(rule, name, low)
+    high = 1.0 if high is None else number(rule, name, high)
+    if not 0 <= low <= 1 or not 0 <= high <= 1:
+        fail(
+            rule, name, value, "a quantile lies outside [0, 1]", "Give shares such as (0.01, 0.99)"
+        )
+    if low > high:
+        fail(
+            rule,
+            name,
+            value,
+            f"the lower share {low:g} is above the upper share {high:g}",
+            "Swap the two",
+        )
+    return low, high
+
+
+def _check_step(rule: str, name: Hashable, value: Any) -> float:
+    step = number(rule, name, value)
+    if not 0 < step < math.inf:
+        fail(
+            rule,
+            name,
+            value,
+            "a step must be positive and finite",
+            "Give the size of one step in the column's units",
+        )
+    return step
+
+
+def _check_levels(rule: str, name: Hashable, value: Any) -> tuple:
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+        fail(rule, name, value, "a list of levels is needed", "List the levels from low to high")
+    levels = tuple(value)
+    if not levels:
+        fail(rule, name, value, "it has no level", "List the levels from low to high")
+    duplicates = [level for i, level in enumerate(levels) if level in levels[:i]]
+    if duplicates:
+        fail(rule, name, value, f"level {duplicates[0]!r} is listed twice", "List each level once")
+    return levels
+
+
+def _check_transitions(rule: str, name: Hashable, value: Any) -> dict:
+    if not isinstance(value, Mapping):
+        fail(rule, name, value, "a dict is needed", "Write {from_level: [to_level, ...]}")
+    moves = {}
+    for source, targets in value.items():
+        if isinstance(targets, (str, bytes, Mapping)) or not isinstance(targets, Iterable):
+            fail(
+                rule,
+                name,
+                value,
+                f"the targets of {source!r} are no list",
+                "Write {from_level: [to_level, ...]}",
+            )
+        targets = tuple(targets)
+        duplicates = [level for i, level in enumerate(targets) if level in targets[:i]]
+        if duplicates:
+            fail(
+                rule,
+                name,
+                value,
+                f"{source!r} lists {duplicates[0]!r} twice",
+                "List each target once",
+            )
+        moves[source] = targets
+    return moves

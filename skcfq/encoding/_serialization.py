@@ -1,0 +1,124 @@
+"""Blocks and labels as plain JSON values, and back."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skcfq.encoding._blocks import AffineBlock, Block, MonotoneBlock, TableBlock
+from skcfq.encoding._functions import UserFunction, function_from_dict
+from skcfq.encoding._statistics import ColumnStatistics
+from skcfq.exceptions import FeatureSpaceError
+
+_SPECIAL: dict[str, Any] = {
+    "None": None,
+    "NaN": float("nan"),
+    "NA": pd.NA,
+    "inf": math.inf,
+    "-inf": -math.inf,
+}
+
+
+def plain(value: Any) -> Any:
+    """Return a label or category as a Python scalar: numpy scalars are unwrapped."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, tuple):
+        return tuple(plain(v) for v in value)
+    return value
+
+
+def to_json(value: Any) -> Any:
+    """Write a scalar, list or dict so that JSON keeps it apart from every other one."""
+    if isinstance(value, dict):
+        return {key: to_json(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [to_json(item) for item in value]
+    if isinstance(value, tuple):
+        return {"$tuple": [to_json(item) for item in value]}
+    value = plain(value)
+    if value is None or value is pd.NA or value is pd.NaT:
+        return {"$": "None" if value is None else "NA"}
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"$": "NaN" if math.isnan(value) else "inf" if value > 0 else "-inf"}
+    if isinstance(value, (str, bool, int, float)):
+        return value
+    raise FeatureSpaceError(
+        f"The value {value!r} of type {type(value).__name__} cannot be written to a file; use "
+        "text, numbers or booleans as column names and categories."
+    )
+
+
+def from_json(value: Any) -> Any:
+    """Read what :func:`to_json` wrote."""
+    if isinstance(value, list):
+        return [from_json(item) for item in value]
+    if isinstance(value, dict):
+        if "$" in value:
+            return _SPECIAL[value["$"]]
+        if "$tuple" in value:
+            return tuple(from_json(item) for item in value["$tuple"])
+        return {key: from_json(item) for key, item in value.items()}
+    return value
+
+
+def block_to_dict(block: Block, *, describe_user_functions: bool = False) -> dict[str, Any]:
+    """Return a block as a JSON-able dict.
+
+    With ``describe_user_functions``, a pair of Python functions is replaced by its values at the
+    column's quantiles: enough to tell two maps apart, not to rebuild one.
+    """
+    out: dict[str, Any] = {
+        "kind": block.kind,
+        "name": block.name,
+        "columns": [int(c) for c in block.columns],
+        "statistics": block.statistics.to_dict(),
+    }
+    if isinstance(block, AffineBlock):
+        out |= {"scale": block.scale, "offset": block.offset, "fill": block.fill}
+        out["is_integer"] = block.is_integer
+    elif isinstance(block, MonotoneBlock):
+        out |= {"fill": block.fill, "increasing": block.increasing}
+        out["is_integer"] = block.is_integer
+        if not any(isinstance(f, UserFunction) for f in block.functions):
+            out["functions"] = [f.to_dict() for f in block.functions if hasattr(f, "to_dict")]
+        elif describe_user_functions:
+            points = block.statistics.quantiles
+            out["functions"] = [] if points is None else block.function(points).tolist()
+        else:
+            raise FeatureSpaceError(
+                f"Column {block.name!r} goes through functions of the user, which cannot be "
+                "written to a file. Use numpy's log1p, log, sqrt or another known function in "
+                "the FunctionTransformer, or a PowerTransformer or QuantileTransformer."
+            )
+    elif isinstance(block, TableBlock):
+        out |= {"categories": list(block.categories), "codes": block.codes.tolist()}
+        unknown = block.unknown_code
+        out |= {"unknown_code": None if unknown is None else unknown.tolist(), "fill": block.fill}
+    return to_json(out)
+
+
+def block_from_dict(data: dict[str, Any]) -> Block:
+    """Rebuild a block from :func:`block_to_dict`."""
+    data = from_json(data)
+    kind = data.pop("kind")
+    data["columns"] = np.asarray(data["columns"], dtype=np.intp)
+    data["statistics"] = ColumnStatistics.from_dict(data["statistics"])
+    if kind == "affine":
+        return AffineBlock(**data)
+    if kind == "monotone":
+        data["functions"] = tuple(function_from_dict(f) for f in data["functions"])
+        return MonotoneBlock(**data)
+    if kind == "table":
+        width = len(data["columns"])
+        data["categories"] = tuple(data["categories"])
+        data["codes"] = np.asarray(data["codes"], dtype=np.float64).reshape(-1, width)
+        if data["unknown_code"] is not None:
+            data["unknown_code"] = np.asarray(data["unknown_code"], dtype=np.float64)
+        return TableBlock(**data)
+    if kind == "unused":
+        return Block(**data)
+    raise FeatureSpaceError(f"kind={kind!r} is no kind of block.")

@@ -1,0 +1,405 @@
+"""The map between raw columns and encoded columns, on which everything else hangs."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import json
+from collections.abc import Hashable, Iterable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skcfq.encoding._blocks import AffineBlock, Block, MonotoneBlock, TableBlock
+from skcfq.encoding._columns import as_numbers, is_integer_like, missing_mask, rewrite, values_of
+from skcfq.encoding._serialization import block_from_dict, block_to_dict, plain
+from skcfq.encoding._statistics import numeric_statistics, plain_statistics, table_statistics
+from skcfq.exceptions import FeatureSpaceError
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FeatureSpace:
+    """Frozen map between raw columns and encoded columns, with statistics of a population.
+
+    Raw space is what a person knows: the columns of a table, in their units. Encoded space is
+    the float64 matrix that a model sees. There is one block per raw column, and no encoded
+    column depends on two raw columns, so that a change of one encoded block is a change of one
+    raw column. Build a space with :meth:`from_encoder` or :meth:`from_frame`.
+
+    Attributes
+    ----------
+    blocks : tuple of Block
+        One per raw column, in the order of ``raw_columns``.
+    raw_columns : tuple
+        Names of the columns of a DataFrame, or 0, …, p - 1 for an array.
+    is_frame : bool
+        Whether the space was read from a DataFrame; if so, frames are read by column name.
+
+    Notes
+    -----
+    ``decode(encode(X), X)`` returns X, bit for bit. Encoding and decoding cost O(n · (p + d)).
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skcfq.encoding import FeatureSpace
+    >>> X = pd.DataFrame({"age": [20, 40], "income": [1000.0, 3000.0]})
+    >>> space = FeatureSpace.from_frame(X)
+    >>> Z = space.encode(X)
+    >>> Z[0, 1] += 500
+    >>> space.decode(Z, X)
+       age  income
+    0   20  1500.0
+    1   40  3000.0
+    """
+
+    blocks: tuple[Block, ...]
+    raw_columns: tuple
+    is_frame: bool
+
+    @property
+    def n_raw(self) -> int:
+        """Number of raw columns, p."""
+        return len(self.raw_columns)
+
+    @cached_property
+    def n_encoded(self) -> int:
+        """Number of encoded columns, d."""
+        return sum(block.width for block in self.blocks)
+
+    @property
+    def encoded_names(self) -> tuple[str, ...]:
+        """Names of the encoded columns: the raw column's, with the category in one-hot groups."""
+        return self.name_encoded(self.raw_columns)
+
+    def name_encoded(self, raw_names: Iterable) -> tuple[str, ...]:
+        """Return the names of the encoded columns for other names of the raw columns."""
+        names = [""] * self.n_encoded
+        for raw_name, block in zip(raw_names, self.blocks, strict=True):
+            for name, column in zip(_encoded_names(raw_name, block), block.columns, strict=True):
+                names[column] = name
+        return tuple(names)
+
+    @classmethod
+    def from_encoder(cls, encoder: Any, X: Any, sample_weight: Any = None) -> FeatureSpace:
+        """Read a fitted encoder as one function per raw column.
+
+        Parameters
+        ----------
+        encoder : fitted transformer
+            An imputer, a scaler, a one-hot or ordinal encoder, a selector, a power, quantile or
+            function transformer, a :class:`TableEncoder`, or nested pipelines and column
+            transformers of these.
+        X : DataFrame or ndarray of shape (n, p)
+            Raw rows: the background population, on which the reading is verified.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of the rows in the statistics.
+
+        Returns
+        -------
+        space : FeatureSpace
+
+        Raises
+        ------
+        UnreadableStepError
+            A step mixes columns, or the map that was read does not equal ``transform`` on X.
+        """
+        from skcfq.encoding._readers import read_encoder
+
+        return read_encoder(encoder, X, sample_weight)
+
+    @classmethod
+    def from_frame(cls, X: Any, sample_weight: Any = None) -> FeatureSpace:
+        """Return the identity on a table of numbers.
+
+        Parameters
+        ----------
+        X : DataFrame or ndarray of shape (n, p)
+            Numbers and booleans, gaps allowed.
+        sample_weight : array-like of shape (n,), default=None
+
+        Raises
+        ------
+        FeatureSpaceError
+            A column is not numeric; the message names it.
+        """
+        columns, names, is_frame = raw_table(X)
+        for name, column in zip(names, columns, strict=True):
+            try:
+                as_numbers(column)
+            except ValueError as error:
+                raise FeatureSpaceError(
+                    f"Column {name!r} is not numeric ({error}). Encode it first, for example "
+                    "with TableEncoder, and use FeatureSpace.from_encoder."
+                ) from error
+        blocks = [
+            AffineBlock(name=name, columns=np.array([i]), is_integer=is_integer_like(column))
+            for i, (name, column) in enumerate(zip(names, columns, strict=True))
+        ]
+        return build_space(blocks, columns, is_frame, sample_weight)
+
+    def behind(self, encoder: Any, X: Any, sample_weight: Any = None) -> FeatureSpace:
+        """Return this space as seen from the raw columns in front of a fitted encoder.
+
+        Parameters
+        ----------
+        encoder : fitted transformer
+            Its output is what this space reads.
+        X : DataFrame or ndarray of shape (n, p)
+            Raw rows in front of the encoder: the background population.
+        sample_weight : array-like of shape (n,), default=None
+
+        Returns
+        -------
+        space : FeatureSpace
+            Its ``encode(X)`` equals ``self.encode(encoder.transform(X))``.
+        """
+        from skcfq.encoding._readers import read_encoder
+
+        return read_encoder(encoder, X, sample_weight, last=self)
+
+    def encode(self, X: Any) -> np.ndarray:
+        """Encode raw rows.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n, p)
+            Columns of a DataFrame are found by name, if the space was read from one; further
+            columns are ignored.
+
+        Returns
+        -------
+        Z : float64 ndarray of shape (n, d)
+        """
+        columns, n = self._columns_of(X)
+        Z = np.empty((n, self.n_encoded))
+        for block, (_, column) in zip(self.blocks, columns, strict=True):
+            if block.width:
+                Z[:, block.columns] = block.encode(column)
+        return Z
+
+    def decode(self, Z: Any, X: Any) -> Any:
+        """Take encoded rows back to raw rows that differ from X where their code does.
+
+        A block of a row is rewritten only if its code differs from that of X. A category is
+        rewritten if another one is nearer than the row's own code. Everything else is
+        bit-identical to X: values, gaps, unknown categories, dtypes, index, further columns.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n, d)
+            Encoded rows.
+        X : DataFrame or array-like of shape (n, p)
+            The raw rows that they started from.
+
+        Returns
+        -------
+        X_new : same container as X
+            A copy. A column of whole numbers that gets a number that is not whole becomes
+            float64; a categorical dtype gains the categories that it lacks.
+        """
+        Z = np.asarray(Z, dtype=np.float64)
+        columns, n = self._columns_of(X)
+        if Z.shape != (n, self.n_encoded):
+            raise FeatureSpaceError(
+                f"Z must have shape (n, d) = {(n, self.n_encoded)} to fit X and this space, got "
+                f"{Z.shape}."
+            )
+        changed: dict[int, Any] = {}
+        for block, (position, column) in zip(self.blocks, columns, strict=True):
+            if not block.width:
+                continue
+            own, new = block.encode(column), Z[:, block.columns]
+            differs = (own != new) & ~(np.isnan(own) & np.isnan(new))
+            rows = np.flatnonzero(differs.any(axis=1))
+            if len(rows):
+                moved, values = block.moved(own[rows], new[rows])
+                if len(values):
+                    changed[position] = rewrite(column, rows[moved], values)
+        return _replace_columns(X, changed)
+
+    def block(self, name: Hashable) -> Block:
+        """Return the block of a raw column, by name or by position.
+
+        Parameters
+        ----------
+        name : label or int
+            A column name; a position where no column has that name.
+        """
+        return self.blocks[self.position(name)]
+
+    def position(self, name: Hashable) -> int:
+        """Return the position of a raw column, given its name or position."""
+        if name in self._positions and not isinstance(name, bool):
+            return self._positions[name]
+        if isinstance(name, (int, np.integer)) and not isinstance(name, bool):
+            if -self.n_raw <= name < self.n_raw:
+                return int(name) % self.n_raw
+        near = difflib.get_close_matches(str(name), [str(c) for c in self.raw_columns], n=1)
+        hint = f"Did you mean {near[0]!r}? " if near else ""
+        known = ", ".join(repr(c) for c in self.raw_columns[:20])
+        more = ", …" if self.n_raw > 20 else ""
+        raise FeatureSpaceError(f"There is no column {name!r}. {hint}Columns: {known}{more}.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the space as a dict of JSON values.
+
+        Raises
+        ------
+        FeatureSpaceError
+            A column goes through functions of the user, which cannot be written.
+        """
+        return {
+            "version": 1,
+            "is_frame": self.is_frame,
+            "blocks": [block_to_dict(block) for block in self.blocks],
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> FeatureSpace:
+        """Rebuild a space from :meth:`to_dict`."""
+        if data.get("version") != 1:
+            raise FeatureSpaceError(
+                f"version={data.get('version')!r} of a stored space is not readable; expected 1."
+            )
+        blocks = tuple(block_from_dict(block) for block in data["blocks"])
+        return cls(blocks, tuple(block.name for block in blocks), bool(data["is_frame"]))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the whole map, statistics included; equal spaces share it."""
+        blocks = [block_to_dict(block, describe_user_functions=True) for block in self.blocks]
+        text = json.dumps([self.is_frame, blocks], sort_keys=True, allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @cached_property
+    def _positions(self) -> dict[Hashable, int]:
+        return {name: i for i, name in enumerate(self.raw_columns)}
+
+    def _columns_of(self, X: Any) -> tuple[list[tuple[int, Any]], int]:
+        """Return (position in X, values) of each raw column, and the number of rows."""
+        if isinstance(X, pd.DataFrame):
+            positions = self._frame_positions(X) if self.is_frame else self._by_position(X)
+            return [(j, values_of(X.iloc[:, j]) if j >= 0 else None) for j in positions], len(X)
+        X = as_array(X)
+        return [(j, X[:, j]) for j in self._by_position(X)], len(X)
+
+    def _by_position(self, X: Any) -> range:
+        if X.shape[1] != self.n_raw:
+            raise FeatureSpaceError(
+                f"X has {X.shape[1]} columns, but the feature space has {self.n_raw}. Pass the "
+                "columns that the encoder was fitted on, in that order."
+            )
+        return range(self.n_raw)
+
+    def _frame_positions(self, X: pd.DataFrame) -> list[int]:
+        check_unique_columns(X, among=self._positions)
+        where = {plain(name): j for j, name in enumerate(X.columns)}
+        missing = [
+            name
+            for name, block in zip(self.raw_columns, self.blocks, strict=True)
+            if block.width and name not in where
+        ]
+        if missing:
+            raise FeatureSpaceError(
+                f"X lacks the columns {missing}. Pass every column that the encoder was fitted "
+                "on; the order does not matter."
+            )
+        return [where.get(name, -1) for name in self.raw_columns]
+
+
+def raw_table(X: Any) -> tuple[list[Any], list[Hashable], bool]:
+    """Return the columns of a table, their names, and whether it is a DataFrame."""
+    if isinstance(X, pd.DataFrame):
+        check_unique_columns(X)
+        names = [plain(name) for name in X.columns]
+        return [values_of(X.iloc[:, j]) for j in range(X.shape[1])], names, True
+    X = as_array(X)
+    return list(X.T), list(range(X.shape[1])), False
+
+
+def as_array(X: Any) -> np.ndarray:
+    """Return a table that is no DataFrame as an array; numbers in lists stay apart from text."""
+    X = np.asarray(X, dtype=object if isinstance(X, (list, tuple)) else None)
+    if X.ndim != 2:
+        raise FeatureSpaceError(
+            f"X must be a table of 2 dimensions, got {X.ndim}. Use X.reshape(-1, 1) for one "
+            "column, X.reshape(1, -1) for one row."
+        )
+    return X
+
+
+def check_unique_columns(X: pd.DataFrame, among: Any = None) -> None:
+    """Raise unless every column name (among those given) appears once."""
+    if X.columns.is_unique:
+        return
+    twice = [plain(name) for name in X.columns[X.columns.duplicated()].unique()]
+    twice = [name for name in twice if among is None or name in among]
+    if twice:
+        raise FeatureSpaceError(
+            f"The column {twice[0]!r} appears more than once in X. Rename or drop the duplicates, "
+            "for example with X.loc[:, ~X.columns.duplicated()]."
+        )
+
+
+def build_space(
+    blocks: list[Block], columns: list[Any], is_frame: bool, sample_weight: Any
+) -> FeatureSpace:
+    """Attach statistics of the background columns to blocks, and make a space of them."""
+    n = len(columns[0]) if columns else 0
+    weights = np.ones(n) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+    if weights.shape != (n,) or not np.all(np.isfinite(weights)) or np.any(weights < 0):
+        raise ValueError(
+            f"sample_weight must hold {n} finite weights, none negative, got an array of shape "
+            f"{weights.shape}."
+        )
+    if n and not np.any(weights > 0):
+        raise ValueError("sample_weight is zero for all rows; give some row a positive weight.")
+    counted = weights > 0
+    described = tuple(
+        _describe(block, column[counted], weights[counted])
+        for block, column in zip(blocks, columns, strict=True)
+    )
+    return FeatureSpace(described, tuple(block.name for block in described), is_frame)
+
+
+def _describe(block: Block, column: Any, weights: np.ndarray) -> Block:
+    if isinstance(block, TableBlock):
+        levels = block.level_of(column)
+        statistics = table_statistics(levels, block.n_levels, missing_mask(column), weights)
+    elif isinstance(block, (AffineBlock, MonotoneBlock)):
+        encoded = block.encode(column)[:, 0]
+        statistics = numeric_statistics(as_numbers(column), encoded, weights)
+    else:
+        statistics = plain_statistics(missing_mask(column), weights)
+    return dataclasses.replace(block, statistics=statistics)
+
+
+def _encoded_names(raw_name: Hashable, block: Block) -> list[str]:
+    if not isinstance(block, TableBlock) or block.width == 1:
+        return [str(raw_name)] * block.width
+    names = []
+    for code in block.codes.T:
+        own = [c for c, value in zip(block.categories, code, strict=True) if value == code.max()]
+        label = "missing" if pd.isna(own[0]) else str(own[0])
+        names.append(f"{raw_name}_{label}")
+    return names
+
+
+def _replace_columns(X: Any, changed: dict[int, Any]) -> Any:
+    """Return a copy of a table in which some columns, by position, are new."""
+    if isinstance(X, pd.DataFrame):
+        out = X.copy()
+        for position, values in changed.items():
+            out.isetitem(position, values)
+        return out
+    X = as_array(X)
+    dtypes = [values.dtype for values in changed.values()]
+    out = X.astype(np.result_type(X.dtype, *dtypes)) if dtypes else X.copy()
+    for position, values in changed.items():
+        out[:, position] = values
+    return out
+

@@ -1,0 +1,18 @@
+"""Classifiers in scikit-learn's form: the teacher, quantized networks, and CFQ."""
+
+from skcfq.estimators._bit_policies import LearnedBits, UniformBits
+from skcfq.estimators._cfq import CFQClassifier
+from skcfq.estimators._objective import CFQObjective
+from skcfq.estimators._qat import QATClassifier
+from skcfq.estimators._teacher import TeacherClassifier
+from skcfq.estimators._teacher_actions import TeacherActions
+
+__all__ = [
+    "CFQClassifier",
+    "CFQObjective",
+    "LearnedBits",
+    "QATClassifier",
+    "TeacherActions",
+    "TeacherClassifier",
+    "UniformBits",
+]

@@ -1,0 +1,114 @@
+"""How the bit width of each layer is chosen."""
+
+from __future__ import annotations
+
+from sklearn.base import BaseEstimator
+
+from skcfq.exceptions import BudgetError
+from skcfq.nn import QuantizedMLP
+from skcfq.quantization import GumbelBits
+
+
+class UniformBits(BaseEstimator):
+    """One width for all layers: the widest candidate that meets the budget.
+
+    Parameters
+    ----------
+    candidates : tuple of int, default=(2, 3, 4, 8)
+
+    Examples
+    --------
+    >>> UniformBits().width(5)
+    4
+    """
+
+    def __init__(self, candidates: tuple[int, ...] = (2, 3, 4, 8)):
+        self.candidates = candidates
+
+    def width(self, budget: float) -> int:
+        """Return the width.
+
+        Raises
+        ------
+        BudgetError
+            Every candidate is above the budget.
+        """
+        affordable = [bits for bits in self.candidates if bits <= budget]
+        if not affordable:
+            raise BudgetError(
+                f"budget={budget!r} is below the smallest candidate width of "
+                f"{tuple(self.candidates)}. Raise it to at least {min(self.candidates)}, or give "
+                "a smaller candidate."
+            )
+        return max(affordable)
+
+    def start(self, network: QuantizedMLP, budget: float) -> GumbelBits | None:
+        """Fix the widths of a network; nothing is learned."""
+        network.set_bit_widths(self.width(budget))
+        return None
+
+
+class LearnedBits(BaseEstimator):
+    """Widths that are learned with the network, by straight-through Gumbel-Softmax (§4.3).
+
+    During the first part of the training the widths are sampled at a falling temperature; then
+    the most probable widths that meet the budget are found exactly (a small integer programme)
+    and the network is tuned at them.
+
+    Parameters
+    ----------
+    candidates : tuple of int, default=(2, 3, 4, 8)
+    penalty : float, default=1.0
+        Weight :math:`\\lambda` of the excess of the average bits over the budget, in loss per bit.
+    temperatures : tuple of (float, float), default=(1.0, 0.3)
+        Temperature :math:`\\tau` at the beginning and the end of the search.
+    search_fraction : float, default=0.5
+        Share of the passes over the data that search; the others tune the chosen widths.
+
+    Notes
+    -----
+    The paper's BitCost counts bits, not bits per weight, so that the meaning of λ changes with the
+    size of the network; here it is normalized, and only what exceeds the budget is penalized.
+
+    Examples
+    --------
+    >>> LearnedBits(candidates=(2, 4)).candidates
+    (2, 4)
+    """
+
+    def __init__(
+        self,
+        candidates: tuple[int, ...] = (2, 3, 4, 8),
+        *,
+        penalty: float = 1.0,
+        temperatures: tuple[float, float] = (1.0, 0.3),
+        search_fraction: float = 0.5,
+    ):
+        self.candidates = candidates
+        self.penalty = penalty
+        self.temperatures = temperatures
+        self.search_fraction = search_fraction
+
+    def start(self, network: QuantizedMLP, budget: float) -> GumbelBits | None:
+        """Return the policy to be learned.
+
+        Raises
+        ------
+        BudgetError
+            Every candidate is above the budget.
+        """
+        if not 0 < self.search_fraction <= 1:
+            raise ValueError(
+                f"bit_policy.search_fraction is {self.search_fraction!r}; give a share in (0, 1]."
+            )
+        return GumbelBits(network.n_weights, self.candidates, budget)
+
+
+BIT_POLICIES = {"uniform": UniformBits, "learned": LearnedBits}
+
+
+def bit_policy_of(value: str | BaseEstimator) -> UniformBits | LearnedBits:
+    """Return the policy that a parameter names, or the one that it is."""
+    if isinstance(value, str):
+        return BIT_POLICIES[value]()
+    return value  # type: ignore[return-value]

@@ -1,0 +1,227 @@
+"""What every network classifier of the library shares: tables in, labels and logits out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import Tags, compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
+from torch import Tensor, nn
+
+from skcfq.actions._raw import take_rows
+from skcfq.encoding import FeatureSpace
+from skcfq.estimators._parameters import NestedParametersMixin
+from skcfq.utils import validate_table
+from skcfq.utils._sklearn_compat import check_sample_weight
+
+# Rows that one forward pass takes.
+_ROWS = 8192
+_SEEDS = np.iinfo(np.int32).max
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingTable:
+    """Validated training rows of positive weight.
+
+    Attributes
+    ----------
+    X : DataFrame or ndarray of shape (n, n_raw_columns)
+    labels : ndarray of shape (n,), int64
+        Positions in ``classes_``.
+    weights : ndarray of shape (n,)
+        Sample weights times class weights.
+    sample_weight : ndarray of shape (n,)
+        Sample weights alone: statistics of the population follow these.
+    dtype : torch.dtype
+        Precision of the training.
+    """
+
+    X: Any
+    labels: np.ndarray
+    weights: np.ndarray
+    sample_weight: np.ndarray
+    dtype: torch.dtype
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def tensors(self, encoded: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+        """Return encoded rows, labels and weights as the training loop takes them."""
+        return (
+            torch.from_numpy(encoded).to(self.dtype),
+            torch.from_numpy(self.labels),
+            torch.from_numpy(self.weights).to(self.dtype),
+        )
+
+
+class NetworkClassifier(NestedParametersMixin, ClassifierMixin, BaseEstimator):
+    """Base of the classifiers whose decision is the argmax of a network on encoded rows.
+
+    A subclass's ``fit`` sets ``classes_``, ``feature_space_``, ``encoder_`` and ``network_``.
+    """
+
+    def _training_table(self, X: Any, y: Any, sample_weight: Any) -> TrainingTable:
+        self._validate_params()
+        X = validate_table(self, X, reset=True)
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None."
+            )
+        y = column_or_1d(y, warn=True)
+        check_consistent_length(X, y)
+        check_classification_targets(y)
+        sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
+        # A row without weight is no row: left in, it would still shape batches and ranges.
+        counted = np.flatnonzero(sample_weight > 0)
+        X, y, sample_weight = take_rows(X, counted), y[counted], sample_weight[counted]
+        self.classes_, labels = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs rows of at least two classes, but y (with positive "
+                f"weight) has one class only: {self.classes_.tolist()}."
+            )
+        weights = sample_weight.astype(np.float64)
+        if self.class_weight is not None:
+            weights = weights * compute_sample_weight(self.class_weight, y)
+        is_double = isinstance(X, np.ndarray) and X.dtype != np.float32
+        return TrainingTable(
+            X=X,
+            labels=labels.astype(np.int64),
+            weights=weights,
+            sample_weight=sample_weight,
+            dtype=torch.float64 if is_double else torch.float32,
+        )
+
+    def _finish(self, network: nn.Module, history: pd.DataFrame) -> None:
+        """Keep the trained network for inference, which is always in float64."""
+        self.network_ = network.double().eval().requires_grad_(False)
+        self.history_ = history
+        self.n_iter_ = len(history)
+
+    def logits_(self, Z: Tensor) -> Tensor:
+        """Return the logits of encoded rows, differentiable with respect to them.
+
+        Parameters
+        ----------
+        Z : Tensor of shape (n, n_encoded), float64
+
+        Returns
+        -------
+        logits : Tensor of shape (n, n_classes), float64
+        """
+        return self.network_(Z)
+
+    def _logits(self, X: Any) -> np.ndarray:
+        check_is_fitted(self, "network_")
+        X = validate_table(self, X, reset=False)
+        encoded = torch.from_numpy(self.feature_space_.encode(X))
+        with torch.no_grad():
+            return torch.cat([self.logits_(rows) for rows in encoded.split(_ROWS)]).numpy()
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return the logits; for two classes, the margin of the second.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,) or (n_samples, n_classes), float64
+        """
+        logits = self._logits(X)
+        return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the softmax of the logits.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes), float64
+        """
+        return torch.from_numpy(self._logits(X)).softmax(dim=1).numpy()
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the class with the largest logit.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+        """
+        return self.classes_[self._logits(X).argmax(axis=1)]
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+
+def encode_table(encoder: Any, table: TrainingTable) -> tuple[Any, FeatureSpace]:
+    """Fit an encoder by the one rule for parameters that hold a model, and read it.
+
+    Parameters
+    ----------
+    encoder : transformer
+        Fitted or frozen: used as it is. Unfitted: a clone is fitted.
+    table : TrainingTable
+
+    Returns
+    -------
+    encoder : transformer
+    space : FeatureSpace
+    """
+    encoder, fitted = fitted_or_clone(encoder)
+    if not fitted:
+        # scikit-learn's own transformers mostly take no weights.
+        weighted = {"sample_weight": table.sample_weight} if _takes_weights(encoder) else {}
+        encoder.fit(table.X, table.labels, **weighted)
+        if hasattr(encoder, "feature_space_"):
+            return encoder, encoder.feature_space_
+    return encoder, FeatureSpace.from_encoder(encoder, table.X, sample_weight=table.sample_weight)
+
+
+def fitted_or_clone(model: Any) -> tuple[Any, bool]:
+    """Return a model that may be used as it is, or an unfitted clone to be fitted."""
+    if isinstance(model, FrozenEstimator):
+        check_is_fitted(model)
+        return model.estimator, True
+    try:
+        check_is_fitted(model)
+    except NotFittedError:
+        return clone(model), False
+    return model, True
+
+
+def _takes_weights(encoder: Any) -> bool:
+    return type(encoder).__module__.startswith("skcfq.")
+
+
+def draw_seed(rng: np.random.RandomState) -> int:
+    """Draw a seed for a generator of torch."""
+    return int(rng.randint(_SEEDS))
+
+
+@contextmanager
+def seeded_initialization(seed: int) -> Iterator[None]:
+    """Seed the initialization of modules, and give torch its global generator back as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.random.default_generator.manual_seed(seed)
+        yield

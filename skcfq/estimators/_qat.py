@@ -1,0 +1,135 @@
+"""Accuracy-centric quantization-aware training: the baseline that CFQ is measured against."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.utils import check_random_state
+
+from skcfq.actions import ActionSet
+from skcfq.estimators._quantized import QUANTIZED_CONSTRAINTS, QuantizedClassifier
+
+
+class QATClassifier(QuantizedClassifier):
+    """Quantized network with learned steps (LSQ) and learned clips (PACT), for accuracy alone.
+
+    Parameters
+    ----------
+    budget : float, default=4
+        Average weight bits per weight, at most.
+    action_set : ActionSet, default=None
+        Not used in training: scorers take it from here.
+    target : label or None, default=None
+        Not used in training: scorers take it from here.
+    encoder : transformer, default=None
+        Map from raw to encoded columns; None is a :class:`~skcfq.TableEncoder`.
+    teacher : estimator, default=None
+        Full-precision reference. Fitted or frozen, it is used as it is; unfitted, a clone is
+        fitted; None is a :class:`~skcfq.TeacherClassifier` of the same layers.
+    bit_policy : {"uniform", "learned"}, UniformBits or LearnedBits, default="uniform"
+    activation_bits : int or None, default=None
+        Width of hidden activations; None follows the weights of the layer that produces them.
+    hidden_layer_sizes : tuple of int, default=(64, 64)
+    max_iter : int, default=None
+        Passes over the data; None takes enough for some thousand updates.
+    batch_size : int, default=256
+    learning_rate_init : float, default=0.002
+    class_weight : dict, "balanced" or None, default=None
+    callbacks : list of skorch callbacks, default=None
+    random_state : int, RandomState instance or None, default=None
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    teacher_ : estimator
+    bit_widths_ : ndarray of shape (n_layers,)
+    average_bits_ : float
+    feature_space_ : FeatureSpace
+    encoder_ : transformer
+    network_ : QuantizedMLP
+    history_ : DataFrame
+    n_iter_ : int
+
+    Notes
+    -----
+    It starts from the teacher's weights and has the training budget of
+    :class:`~skcfq.CFQClassifier`; without the counterfactual terms the two are the same code.
+
+    References
+    ----------
+    Paper, §4.4 and §6.2.
+
+    Examples
+    --------
+    >>> from skcfq import QATClassifier
+    >>> from skcfq.datasets import make_credit
+    >>> credit = make_credit(300, random_state=0)
+    >>> model = QATClassifier(budget=4, hidden_layer_sizes=(8,), max_iter=5, random_state=0)
+    >>> model.fit(credit.data, credit.target).bit_widths_
+    array([4, 4])
+    """
+
+    _parameter_constraints: dict = dict(QUANTIZED_CONSTRAINTS)
+
+    def __init__(
+        self,
+        budget: float = 4,
+        *,
+        action_set: ActionSet | None = None,
+        target: Any = None,
+        encoder: Any = None,
+        teacher: Any = None,
+        bit_policy: Any = "uniform",
+        activation_bits: int | None = None,
+        hidden_layer_sizes: tuple[int, ...] = (64, 64),
+        max_iter: int | None = None,
+        batch_size: int = 256,
+        learning_rate_init: float = 0.002,
+        class_weight: Any = None,
+        callbacks: list | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ):
+        self.budget = budget
+        self.action_set = action_set
+        self.target = target
+        self.encoder = encoder
+        self.teacher = teacher
+        self.bit_policy = bit_policy
+        self.activation_bits = activation_bits
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.max_iter = max_iter
+        self.batch_size = batch_size
+        self.learning_rate_init = learning_rate_init
+        self.class_weight = class_weight
+        self.callbacks = callbacks
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> QATClassifier:
+        """Train teacher and quantized network.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        self : QATClassifier
+
+        Raises
+        ------
+        BudgetError
+            No candidate width meets the budget.
+        """
+        table = self._training_table(X, y, sample_weight)
+        self._check_budget()
+        rng = check_random_state(self.random_state)
+        teacher = self._fit_teacher(table, rng)
+        encoded = self.feature_space_.encode(table.X)
+        self._fit_network(table, encoded, teacher, None, rng)
+        return self

@@ -1,0 +1,209 @@
+"""The training loop: skorch over slices of tensors. The one place that imports skorch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EpochTimer, LRScheduler, PassthroughScoring
+from torch import Tensor, nn
+from torch.utils.data import TensorDataset
+from tqdm.auto import tqdm
+
+from skcfq.nn import QuantizedMLP
+from skcfq.quantization import GumbelBits
+
+# Small networks settle after about so many updates; tiny tables need many passes for them.
+_UPDATES, _MIN_EPOCHS, _MAX_EPOCHS = 4000, 25, 200
+# Rows that clips are refitted on.
+_CALIBRATION_ROWS = 1024
+
+
+class TensorBatches:
+    """Shuffled slices of tensors: a loader without the per-row work of a loader."""
+
+    def __init__(self, tensors: tuple[Tensor, ...], batch_size: int, generator: torch.Generator):
+        self.tensors = tensors
+        self.batch_size = batch_size
+        self.generator = generator
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.tensors[0]) / self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+        n = len(self.tensors[0])
+        if n <= self.batch_size:
+            yield self.tensors
+            return
+        # Batches of nearly equal size: a last batch of one row would be all noise.
+        for rows in torch.randperm(n, generator=self.generator).tensor_split(len(self)):
+            yield tuple(tensor[rows] for tensor in self.tensors)
+
+
+class TensorNet(NeuralNet):
+    """A skorch net whose module computes its own loss terms from a batch.
+
+    The module's ``loss_terms(*batch)`` returns a dict whose ``"loss"`` is minimized; every term is
+    written to the history.
+    """
+
+    def __init__(self, module: Any, *, generator: torch.Generator, progress: int = 0, **kwargs):
+        super().__init__(module, criterion=nn.Identity, **kwargs)
+        self.generator = generator
+        self.progress = progress
+
+    @property
+    def _default_callbacks(self) -> list:
+        loss = PassthroughScoring(name="train_loss", on_train=True)
+        return [("epoch_timer", EpochTimer()), ("train_loss", loss)]
+
+    def get_iterator(self, dataset: Any, training: bool = False) -> TensorBatches:
+        return TensorBatches(dataset.tensors, self.batch_size, self.generator)
+
+    def train_step_single(self, batch: tuple[Tensor, ...], **fit_params: Any) -> dict:
+        self._set_training(True)
+        terms = self.module_.loss_terms(*batch)
+        terms["loss"].backward()
+        for name, value in terms.items():
+            if name != "loss":
+                self.history.record_batch(name, float(value))
+        return {"loss": terms["loss"], "y_pred": None}
+
+
+class EpochBar(Callback):
+    """Show the passes over the data as a progress bar."""
+
+    def __init__(self, description: str):
+        self.description = description
+
+    def on_train_begin(self, net: TensorNet, **kwargs: Any) -> None:
+        self.bar_ = tqdm(total=net.max_epochs, desc=self.description, unit="epoch")
+
+    def on_epoch_end(self, net: TensorNet, **kwargs: Any) -> None:
+        self.bar_.set_postfix(loss=f"{net.history[-1, 'train_loss']:.4f}")
+        self.bar_.update(1)
+
+    def on_train_end(self, net: TensorNet, **kwargs: Any) -> None:
+        self.bar_.close()
+
+
+class BitSchedule(Callback):
+    """Cool the policy, keep the steps of unsampled widths fresh, and make the choice discrete.
+
+    During the search widths are sampled at a falling temperature; afterwards the most probable
+    widths that meet the budget exactly are fixed, and the network is tuned at them.
+    """
+
+    def __init__(self, rows: Tensor, search_epochs: int, temperatures: tuple[float, float]):
+        self.rows = rows
+        self.search_epochs = search_epochs
+        self.temperatures = temperatures
+
+    def on_epoch_begin(self, net: TensorNet, **kwargs: Any) -> None:
+        module = net.module_
+        epoch = len(net.history) - 1
+        if module.policy is None or not module.searching:
+            return
+        widths = module.policy.allocate()
+        if widths != module.network.bit_widths.tolist() or epoch > 0:
+            module.network.set_bit_widths(widths)
+            module.network.refit(unselected_only=True, x=self.rows)
+        if epoch >= self.search_epochs:
+            module.searching = False
+            return
+        first, last = self.temperatures
+        share = epoch / max(self.search_epochs - 1, 1)
+        module.temperature = first * (last / first) ** share
+
+
+def train(
+    module: nn.Module,
+    tensors: tuple[Tensor, ...],
+    *,
+    max_epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    weight_decay: float,
+    generator: torch.Generator,
+    callbacks: list,
+    progress: str | None,
+) -> pd.DataFrame:
+    """Minimize the module's loss with Adam and a cosine rate.
+
+    Parameters
+    ----------
+    module : Module
+        With ``loss_terms(*batch)``; trained in place.
+    tensors : tuple of Tensor
+        Rows, sliced together into batches.
+    max_epochs, batch_size : int
+    learning_rate, weight_decay : float
+        Steps, clips and bit logits are never decayed.
+    generator : torch.Generator
+        Shuffles the rows.
+    callbacks : list
+        Skorch callbacks.
+    progress : str or None
+        Name of the progress bar; None shows none.
+
+    Returns
+    -------
+    history : DataFrame of shape (n_epochs, n_terms + 2)
+        Mean of each loss term, and the seconds of each epoch.
+    """
+    names = module.term_names  # type: ignore[union-attr]
+    scores = [(name, PassthroughScoring(name=name, on_train=True)) for name in names]
+    cosine = LRScheduler("CosineAnnealingLR", T_max=max_epochs, step_every="epoch")
+    bar = [("bar", EpochBar(progress))] if progress else []
+    net = TensorNet(
+        module,
+        generator=generator,
+        max_epochs=max_epochs,
+        batch_size=batch_size,
+        optimizer=torch.optim.Adam,
+        lr=learning_rate,
+        optimizer__weight_decay=weight_decay,
+        optimizer__param_groups=[
+            ("*log_*", {"weight_decay": 0.0}),
+            ("*policy.*", {"weight_decay": 0.0, "lr": POLICY_RATE}),
+        ],
+        train_split=None,
+        verbose=0,
+        callbacks=[*scores, ("cosine", cosine), *bar, *_named(callbacks)],
+    )
+    net.initialize()
+    net.partial_fit(TensorDataset(*tensors), None)
+    columns = ["epoch", "train_loss", *names, "dur"]
+    rows = [{key: row[key] for key in columns if key in row} for row in net.history]
+    return pd.DataFrame(rows).rename(columns={"dur": "seconds"})
+
+
+# The logits move in a few hundred updates, weights in thousands.
+POLICY_RATE = 0.02
+
+
+def _named(callbacks: list) -> list:
+    """Give user's callbacks a name each, as skorch wants where others are named."""
+    return [
+        item if isinstance(item, tuple) else (f"callback_{position}", item)
+        for position, item in enumerate(callbacks)
+    ]
+
+
+def epochs_for(n_rows: int, batch_size: int, max_iter: int | None) -> int:
+    """Return the number of passes: the one asked for, or enough for a few thousand updates."""
+    if max_iter is not None:
+        return max_iter
+    wanted = round(_UPDATES / math.ceil(n_rows / batch_size))
+    return min(max(wanted, _MIN_EPOCHS), _MAX_EPOCHS)
+
+
+def calibration_rows(rows: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw the rows that clips are refitted on."""
+    if len(rows) <= _CALIBRATION_ROWS:
+        return rows
+    return rows[torch.randperm(len(rows), generator=generator)[:_CALIBRATION_ROWS]]

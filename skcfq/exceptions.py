@@ -1,0 +1,89 @@
+"""Every error and warning of the library.
+
+Errors subclass the built-in type that scikit-learn would raise in the same place, so that code
+which catches ``ValueError`` keeps working. An unfitted model raises
+:class:`sklearn.exceptions.NotFittedError`, as everywhere else in scikit-learn.
+"""
+
+__all__ = [
+    "ActionSetError",
+    "BackgroundRequiredError",
+    "BudgetError",
+    "CostFallbackWarning",
+    "DatasetDamagedError",
+    "DatasetNotFoundError",
+    "DefaultTargetWarning",
+    "EmptyPopulationWarning",
+    "FeatureSpaceError",
+    "ReferenceRequiredError",
+    "SkcfqError",
+    "SkcfqWarning",
+    "SpaceMismatchError",
+    "TargetError",
+    "UnreadableStepError",
+    "UnsupportedModelError",
+]
+
+
+class SkcfqError(Exception):
+    """Base class of every error that only this library raises."""
+
+
+class FeatureSpaceError(SkcfqError, ValueError):
+    """Raw rows do not fit the map between raw and encoded columns."""
+
+
+class UnreadableStepError(FeatureSpaceError):
+    """A preprocessing step cannot be read as one function per raw column."""
+
+
+class SpaceMismatchError(SkcfqError, ValueError):
+    """Two models that are compared do not share one feature space."""
+
+
+class ActionSetError(SkcfqError, ValueError):
+    """The rules of an action set contradict each other or the columns they name."""
+
+
+class BackgroundRequiredError(SkcfqError, ValueError):
+    """Costs or bounds need a background population, and none is known."""
+
+
+class BudgetError(SkcfqError, ValueError):
+    """No choice of the candidate bit widths meets the bit budget."""
+
+
+class TargetError(SkcfqError, ValueError):
+    """The target is no class of the model."""
+
+
+class ReferenceRequiredError(SkcfqError, ValueError):
+    """A comparison needs a reference model, and the estimator carries none."""
+
+
+class UnsupportedModelError(SkcfqError, TypeError):
+    """A model cannot be read as a predictor, or lacks what the method needs."""
+
+
+class DatasetNotFoundError(SkcfqError, FileNotFoundError):
+    """The file of a dataset is neither in the data folder nor downloadable."""
+
+
+class DatasetDamagedError(SkcfqError, ValueError):
+    """The file of a dataset is not the published one."""
+
+
+class SkcfqWarning(UserWarning):
+    """Base class of every warning of the library."""
+
+
+class DefaultTargetWarning(SkcfqWarning):
+    """The wanted label was guessed as the last of ``classes_``."""
+
+
+class EmptyPopulationWarning(SkcfqWarning):
+    """A metric has no row to be computed on, and is NaN."""
+
+
+class CostFallbackWarning(SkcfqWarning):
+    """A cost weight was replaced because its statistic is zero."""

@@ -1,0 +1,27 @@
+"""Metrics on results of a solver, and scorers on fitted estimators."""
+
+from skcfq.metrics._faithfulness import (
+    action_overlap,
+    counterfactual_recourse_gap,
+    direction_similarity,
+    feasible_recourse_rate,
+    validity_drop,
+)
+from skcfq.metrics._scorers import (
+    RecourseScorer,
+    crg_scorer,
+    faithfulness_scorer,
+    vd_scorer,
+)
+
+__all__ = [
+    "RecourseScorer",
+    "action_overlap",
+    "counterfactual_recourse_gap",
+    "crg_scorer",
+    "direction_similarity",
+    "faithfulness_scorer",
+    "feasible_recourse_rate",
+    "validity_drop",
+    "vd_scorer",
+]

@@ -1,0 +1,116 @@
+"""Who a metric speaks about: rows, weights, and what happens when nobody is left."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.utils.validation import check_array, check_consistent_length
+
+from skcfq.exceptions import EmptyPopulationWarning, SpaceMismatchError, TargetError
+
+if TYPE_CHECKING:
+    from skcfq.solvers import RecourseResult
+
+
+def row_weights(sample_weight: Any, result: RecourseResult) -> np.ndarray:
+    """Return one weight per row of the result, shape (n,)."""
+    n = len(result.status)
+    if sample_weight is None:
+        return np.ones(n)
+    weight = check_array(
+        sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
+    )
+    check_consistent_length(weight, result.status)
+    if weight.ndim != 1 or (weight < 0).any():
+        raise ValueError(
+            "`sample_weight` must hold one weight that is not negative for each row of the "
+            f"result, got shape {weight.shape} with minimum {weight.min()}."
+        )
+    return weight
+
+
+def weighted_mean(values: np.ndarray, weight: np.ndarray, *, metric: str, population: str) -> float:
+    """Return Σ w·v / Σ w, or NaN with a warning where the population is empty."""
+    total = weight.sum()
+    if not total > 0:
+        warn_empty(metric, population)
+        return float("nan")
+    return float(np.dot(weight, values) / total)
+
+
+def weighted_median(
+    values: np.ndarray, weight: np.ndarray, *, metric: str, population: str
+) -> float:
+    """Return the median in which each value counts ``weight`` times; NaN where nobody is left.
+
+    Where the cumulated weight reaches exactly one half at a value, the median is the mean of that
+    value and the next one, which is the usual median when all weights are equal.
+    """
+    counted = weight > 0
+    if not counted.any():
+        warn_empty(metric, population)
+        return float("nan")
+    order = np.argsort(values[counted], kind="stable")
+    ordered, reached = values[counted][order], np.cumsum(weight[counted][order])
+    half = reached[-1] / 2
+    tolerance = 1e-12 * reached[-1]
+    low = np.searchsorted(reached, half - tolerance)
+    high = np.searchsorted(reached, half + tolerance)
+    return float((ordered[low] + ordered[min(high, len(ordered) - 1)]) / 2)
+
+
+def warn_empty(metric: str, population: str) -> None:
+    """Warn that a metric is NaN because nobody belongs to its population."""
+    warnings.warn(
+        f"{metric} is NaN: it is defined over {population}, and there are none. Loosen the action "
+        "set, give more rows, or strengthen the solver.",
+        EmptyPopulationWarning,
+        stacklevel=4,
+    )
+
+
+def common_population(
+    result_reference: RecourseResult, result_deployed: RecourseResult
+) -> np.ndarray:
+    """Return the rows that a comparison of two results speaks about, shape (n,), bool.
+
+    They are the rows reachable under the reference for which the deployed model reaches the target
+    too, rows that it favors already included.
+    """
+    check_comparable(result_reference, result_deployed)
+    return result_reference.reachable & result_deployed.valid
+
+
+def check_comparable(result_reference: RecourseResult, result_deployed: RecourseResult) -> None:
+    """Refuse two results that do not speak of the same rows, targets and encoded units."""
+    n, m = len(result_reference.status), len(result_deployed.status)
+    if n != m:
+        raise ValueError(
+            f"`result_reference` has {n} rows and `result_deployed` has {m}. Solve both models on "
+            "the same X, for example with RecourseSolver.compare."
+        )
+    if result_reference.space_fingerprint != result_deployed.space_fingerprint:
+        raise SpaceMismatchError(
+            "`result_reference` and `result_deployed` were solved in different feature spaces, so "
+            "their costs have different units. Train both models on one encoder (give the deployed "
+            "model the reference's), or solve both with the same `background`."
+        )
+    if tuple(result_reference.feature_names) != tuple(result_deployed.feature_names):
+        raise SpaceMismatchError(
+            "`result_reference` and `result_deployed` were solved under different action sets: "
+            f"{list(result_reference.feature_names)} may change in the one, "
+            f"{list(result_deployed.feature_names)} in the other. Solve both with one action set."
+        )
+    if not np.array_equal(result_reference.target, result_deployed.target):
+        raise TargetError(
+            "`result_reference` and `result_deployed` were solved for different targets. Solve "
+            "both with the same `target`; where it is 'opposite', use RecourseSolver.compare, "
+            "which takes the targets from the reference."
+        )
+
+
+def take_rows(X: Any, rows: np.ndarray) -> Any:
+    """Select rows of a DataFrame or an array by mask or position."""
+    return X.iloc[rows] if hasattr(X, "iloc") else np.asarray(X)[rows]

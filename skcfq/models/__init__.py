@@ -1,0 +1,23 @@
+"""Any supported classifier as a predictor: its feature space and a differentiable head."""
+
+from skcfq.models._heads import LinearHead, MLPHead
+from skcfq.models._margins import target_margin, validity_slack
+from skcfq.models._pipelines import check_model_is_fitted, split_model, transform_rows
+from skcfq.models._predictor import Predictor, as_predictor
+from skcfq.models._targets import default_target, resolve_target
+from skcfq.models._targets import resolve_target
+
+__all__ = [
+    "LinearHead",
+    "MLPHead",
+    "Predictor",
+    "as_predictor",
+    "default_target",
+    "resolve_target",
+    "check_model_is_fitted",
+    "resolve_target",
+    "split_model",
+    "target_margin",
+    "transform_rows",
+    "validity_slack",
+]

@@ -1,0 +1,89 @@
+"""Which class each person wants."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from skcfq.exceptions import DefaultTargetWarning, TargetError
+
+OPPOSITE = "opposite"
+
+
+def resolve_target(target: Any, classes: np.ndarray, decisions: np.ndarray) -> np.ndarray:
+    """Return the position of each person's target among the classes.
+
+    Parameters
+    ----------
+    target : None, label, "opposite" or array-like of shape (n,)
+        None takes the last class, with a warning where labels are strings, because their
+        alphabetical order says nothing. ``"opposite"`` (two classes only) is the other class than
+        the decision. A label always wins over the word. An array gives one label a person.
+    classes : ndarray of shape (n_classes,)
+    decisions : ndarray of shape (n,)
+        Labels that the reference gives.
+
+    Returns
+    -------
+    position : ndarray of shape (n,), int64
+
+    Raises
+    ------
+    TargetError
+        The target is no class, or ``"opposite"`` is asked of more than two classes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> classes = np.array([0, 1])
+    >>> resolve_target("opposite", classes, np.array([0, 1, 1]))
+    array([1, 0, 0])
+    """
+    n = len(decisions)
+    if target is None:
+        return np.full(n, default_target(classes), dtype=np.int64)
+    labels = classes.tolist()
+    if np.ndim(target) == 0:
+        label = target.item() if isinstance(target, np.generic) else target
+        if label in labels:
+            return np.full(n, labels.index(label), dtype=np.int64)
+        if label == OPPOSITE:
+            return _opposite(classes, decisions)
+        raise TargetError(
+            f"target={target!r} is no class of the model. Give one of {labels}, or 'opposite'."
+        )
+    wanted = np.asarray(target)
+    if wanted.shape != (n,):
+        raise TargetError(
+            f"`target` has shape {wanted.shape}, but there are {n} rows. Give one label, or one "
+            "label a row."
+        )
+    known = np.isin(wanted, classes)
+    if not known.all():
+        raise TargetError(
+            f"target={wanted[~known][0]!r} is no class of the model. Its classes are {labels}."
+        )
+    return np.searchsorted(classes, wanted).astype(np.int64)
+
+
+def default_target(classes: np.ndarray) -> int:
+    """Return the position of the last class, and say so where labels are strings."""
+    if classes.dtype.kind in "OUST":
+        warnings.warn(
+            f"No `target` was given: {classes[-1]!r}, the last of the classes "
+            f"{classes.tolist()}, is taken as the outcome that people want. Give `target=`.",
+            DefaultTargetWarning,
+            stacklevel=3,
+        )
+    return len(classes) - 1
+
+
+def _opposite(classes: np.ndarray, decisions: np.ndarray) -> np.ndarray:
+    if len(classes) != 2:
+        raise TargetError(
+            f"target='opposite' needs two classes, and the model has {len(classes)}. "
+            "Give one of its labels."
+        )
+    return 1 - np.searchsorted(classes, decisions).astype(np.int64)

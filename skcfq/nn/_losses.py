@@ -1,0 +1,117 @@
+"""Losses on logits, each a weighted mean over rows (§4.2 of the paper)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def weighted_mean(losses: Tensor, sample_weight: Tensor | None = None) -> Tensor:
+    r"""Return :math:`\sum_i w_i\ell_i / \sum_i w_i`.
+
+    Parameters
+    ----------
+    losses : Tensor of shape (n_samples,)
+        Loss of each row.
+    sample_weight : Tensor of shape (n_samples,), optional
+        Non-negative weights.
+
+    Returns
+    -------
+    Tensor of shape ()
+        0 where all weights are 0, or no row is given.
+
+    Examples
+    --------
+    >>> weighted_mean(torch.tensor([1.0, 4.0]), torch.tensor([2.0, 1.0]))
+    tensor(2.)
+    """
+    if sample_weight is None:
+        return losses.mean() if losses.numel() else losses.sum()
+    total = sample_weight.sum()
+    return (losses * sample_weight).sum() / total.clamp_min(torch.finfo(losses.dtype).tiny)
+
+
+def cross_entropy(logits: Tensor, labels: Tensor, sample_weight: Tensor | None = None) -> Tensor:
+    """Weighted cross entropy.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (n_samples, n_classes)
+        Logits.
+    labels : Tensor of shape (n_samples,), int64
+        Class indices.
+    sample_weight : Tensor of shape (n_samples,), optional
+        Non-negative weights.
+
+    Returns
+    -------
+    Tensor of shape ()
+
+    Examples
+    --------
+    >>> cross_entropy(torch.zeros(3, 2), torch.tensor([0, 1, 1]))
+    tensor(0.6931)
+    """
+    if sample_weight is None and len(labels):
+        return torch.nn.functional.cross_entropy(logits, labels)
+    losses = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
+    return weighted_mean(losses, sample_weight)
+
+
+def target_margin(logits: Tensor, target: Tensor | int) -> Tensor:
+    """Logit of the target less the highest other logit.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (n_samples, n_classes)
+        Logits of at least two classes.
+    target : Tensor of shape (n_samples,), int64, or int
+        Target class of each row, or of all rows.
+
+    Returns
+    -------
+    Tensor of shape (n_samples,)
+        :math:`m(x; y_{tgt})`, positive where the target wins.
+
+    Examples
+    --------
+    >>> target_margin(torch.tensor([[1.0, 3.0, 2.0]]), 1)
+    tensor([1.])
+    """
+    if not isinstance(target, Tensor):
+        target = torch.full((len(logits),), target, dtype=torch.int64, device=logits.device)
+    column = target.unsqueeze(1)
+    if logits.shape[1] == 2:
+        return (logits.gather(1, column) - logits.gather(1, 1 - column)).squeeze(1)
+    others = logits.scatter(1, column, float("-inf")).max(dim=1).values
+    return logits.gather(1, column).squeeze(1) - others
+
+
+def margin_hinge(
+    logits: Tensor, target: Tensor | int, margin: float, sample_weight: Tensor | None = None
+) -> Tensor:
+    r"""Weighted mean of the shortfall of the target margin.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (n_samples, n_classes)
+        Logits.
+    target : Tensor of shape (n_samples,), int64, or int
+        Target class.
+    margin : float
+        Wanted margin :math:`\gamma`.
+    sample_weight : Tensor of shape (n_samples,), optional
+        Non-negative weights.
+
+    Returns
+    -------
+    Tensor of shape ()
+        Mean of :math:`\max(0, \gamma - m(x; y_{tgt}))`.
+
+    Examples
+    --------
+    >>> margin_hinge(torch.tensor([[0.0, 0.5], [0.0, 3.0]]), 1, margin=1.0)
+    tensor(0.2500)
+    """
+    return weighted_mean(torch.relu(margin - target_margin(logits, target)), sample_weight)

@@ -1,0 +1,299 @@
+"""The quantized network f_q: LSQ weights, PACT activations, one width per layer (§4.3, 4.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..quantization import (
+    GumbelBits,
+    QuantizedLinear,
+    check_candidates,
+    is_full_precision,
+    mse_step,
+    signed_range,
+)
+from ..quantization._bits import average_bits
+from ..quantization._linear import quantize_layers
+from ..quantization._lsq import QuantizeSelected, step_gradient_scale
+from ._mlp import FullPrecisionMLP, layer_shapes
+
+
+class QuantizedMLP(nn.Module):
+    """Quantized multi-layer perceptron with bit-specific steps and clips.
+
+    Parameters
+    ----------
+    n_inputs : int
+        Number of encoded columns.
+    hidden_layer_sizes : sequence of int
+        Units of each hidden layer; empty for logistic regression.
+    n_classes : int
+        Number of classes, each with its logit.
+    candidates : iterable of int, default=(2, 3, 4, 8)
+        Increasing weight widths, R of them.
+    activation_bits : int or None, default=None
+        Width of the hidden activations; ``None`` follows the weight width of the layer that
+        produces them, 32 leaves them unquantized.
+    input_bits : int or None, default=8
+        Width of the inputs; ``None`` or 32 leaves them unquantized.
+    start : {"lsq", "mse"}, default="lsq"
+        Rule of :meth:`calibrate` for steps and clips.
+
+    Attributes
+    ----------
+    layers : ModuleList of QuantizedLinear
+        The L layers.
+    bit_widths : Tensor of shape (L,), int64
+        The fixed weight widths; the widest candidate until :meth:`set_bit_widths` is called.
+    n_weights : list of int
+        Number of weights of each layer, biases not counted.
+    log_input_step : Parameter of shape (1,) or None
+        Logarithm of the step of the inputs.
+
+    Notes
+    -----
+    The logits are not quantized, nor are the biases.
+
+    Examples
+    --------
+    >>> network = QuantizedMLP(5, (8,), 2)
+    >>> network.calibrate(torch.randn(50, 5, generator=torch.Generator().manual_seed(0)))
+    >>> network.set_bit_widths([4, 2])
+    >>> network(torch.zeros(3, 5)).shape
+    torch.Size([3, 2])
+    """
+
+    bit_widths: Tensor
+
+    def __init__(
+        self,
+        n_inputs: int,
+        hidden_layer_sizes: Sequence[int],
+        n_classes: int,
+        candidates: Iterable[int] = (2, 3, 4, 8),
+        activation_bits: int | None = None,
+        input_bits: int | None = 8,
+        start: str = "lsq",
+    ) -> None:
+        super().__init__()
+        self.candidates = check_candidates(candidates)
+        self.activation_bits = activation_bits
+        self.input_bits = input_bits
+        shapes = layer_shapes(n_inputs, hidden_layer_sizes, n_classes)
+        self.layers = nn.ModuleList(
+            QuantizedLinear(
+                n_in,
+                n_out,
+                self.candidates,
+                rectified=position < len(shapes) - 1,
+                activation_bits=activation_bits,
+                start=start,
+            )
+            for position, (n_in, n_out) in enumerate(shapes)
+        )
+        self.log_input_step: nn.Parameter | None = None
+        if input_bits is not None and not is_full_precision(input_bits):
+            low, high = signed_range(input_bits)
+            self._input_grids = [[(low, high, step_gradient_scale(n_inputs, high))]]
+            # Before calibration the range is [-4, 4], that of standardised columns.
+            self.log_input_step = nn.Parameter(torch.tensor([-4.0 / low]).log())
+        self.n_weights = [n_in * n_out for n_in, n_out in shapes]
+        widths = torch.full((len(shapes),), self.candidates[-1], dtype=torch.int64)
+        self.register_buffer("bit_widths", widths)
+
+    def forward(self, x: Tensor, selection: Tensor | None = None) -> Tensor:
+        """Return the logits.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_samples, n_inputs)
+            Encoded rows.
+        selection : Tensor of shape (L, R), optional
+            Straight-through one-hot sample of the widths; ``bit_widths`` by default.
+
+        Returns
+        -------
+        Tensor of shape (n_samples, n_classes)
+        """
+        if self.log_input_step is not None:
+            x = QuantizeSelected.apply(None, [0], self._input_grids, x, self.log_input_step)[0]
+        if selection is None:
+            indices = [self.candidates.index(width) for width in self.bit_widths.tolist()]
+            rows: Sequence[Tensor | None] = [None] * len(indices)
+        else:
+            self._check_selection(selection)
+            indices = selection.detach().argmax(1).tolist()
+            rows = selection.unbind(0)
+        weights = quantize_layers(self.layers, indices, selection)
+        for layer, weight, index, row in zip(self.layers, weights, indices, rows, strict=True):
+            x = layer.apply_weight(x, weight, index, row)
+        return x
+
+    def _check_selection(self, selection: Tensor) -> None:
+        expected = (len(self.layers), len(self.candidates))
+        if tuple(selection.shape) != expected:
+            raise ValueError(
+                f"selection has shape {tuple(selection.shape)}; give one row per layer and one "
+                f"column per candidate width, {expected}."
+            )
+
+    @property
+    def average_bits(self) -> float:
+        """Average weight bits per weight at the fixed widths."""
+        return average_bits(self.bit_widths, self.n_weights)
+
+    def set_bit_widths(self, bit_widths: int | Iterable[int]) -> None:
+        """Fix the weight widths.
+
+        Parameters
+        ----------
+        bit_widths : int or iterable of int of shape (L,)
+            Candidate widths; one integer stands for all layers.
+
+        Raises
+        ------
+        ValueError
+            If a width is no candidate, or their number is not that of the layers.
+        """
+        n_layers = len(self.layers)
+        widths = [bit_widths] * n_layers if isinstance(bit_widths, int) else list(bit_widths)
+        widths = [int(width) for width in widths]
+        if len(widths) != n_layers or not set(widths) <= set(self.candidates):
+            raise ValueError(
+                f"bit_widths={widths!r} must be {n_layers} widths out of the candidates "
+                f"{self.candidates}; change them, or build the network with more candidates."
+            )
+        self.bit_widths.copy_(torch.tensor(widths))
+
+    @torch.no_grad()
+    def load_from(self, network: FullPrecisionMLP) -> None:
+        """Copy weights and biases of a full-precision network, and reset the weight steps.
+
+        Parameters
+        ----------
+        network : FullPrecisionMLP
+            Network with layers of the same shapes.
+        """
+        shapes = [tuple(layer.weight.shape) for layer in self.layers]
+        given = [tuple(layer.weight.shape) for layer in network.layers]
+        if shapes != given:
+            raise ValueError(
+                f"network has layers of shapes {given}, this one {shapes}; build both with the "
+                "same n_inputs, hidden_layer_sizes and n_classes."
+            )
+        for layer, source in zip(self.layers, network.layers, strict=True):
+            layer.weight.copy_(source.weight)
+            layer.bias.copy_(source.bias)
+            layer.reset_steps()
+
+    def calibrate(self, x: Tensor, sample_weight: Tensor | None = None) -> None:
+        """Set the input step, all weight steps and all clips from data.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_samples, n_inputs)
+            Encoded rows.
+        sample_weight : Tensor of shape (n_samples,), optional
+            Weight of each row; rows of weight 0 do not count.
+
+        Notes
+        -----
+        Clips are set from the activations of the unquantized weights, so that those of all widths
+        have seen the same values. The input step is always that of least squared error.
+        """
+        for layer in self.layers:
+            layer.reset_steps()
+        self._set_input_step(x, sample_weight)
+        self._set_clips(x, sample_weight, None, [None] * len(self.layers))
+
+    def refit(
+        self,
+        unselected_only: bool = True,
+        x: Tensor | None = None,
+        sample_weight: Tensor | None = None,
+    ) -> None:
+        """Set steps anew, by least squared error, after the weights have moved.
+
+        A width that is not sampled gets no gradient while the weights move, so its step goes stale.
+
+        Parameters
+        ----------
+        unselected_only : bool, default=True
+            Leave the parameters of the fixed ``bit_widths`` as they were learned.
+        x : Tensor of shape (n_samples, n_inputs), optional
+            Encoded rows; with them the clips are refitted too.
+        sample_weight : Tensor of shape (n_samples,), optional
+            Weight of each row.
+        """
+        stale = [self._stale(width, unselected_only) for width in self.bit_widths.tolist()]
+        for layer, indices in zip(self.layers, stale, strict=True):
+            layer.reset_steps("mse", indices)
+        if x is None:
+            return
+        if self.activation_bits is not None:
+            # The only clip of each layer belongs to every width, the selected one included.
+            stale = [[] if unselected_only else [0] for _ in stale]
+        self._set_clips(x, sample_weight, "mse", stale)
+
+    def _stale(self, width: int, unselected_only: bool) -> list[int]:
+        widths = enumerate(self.candidates)
+        return [index for index, bits in widths if not unselected_only or bits != width]
+
+    @torch.no_grad()
+    def _set_input_step(self, x: Tensor, sample_weight: Tensor | None) -> None:
+        if self.log_input_step is not None and self.input_bits is not None:
+            self.log_input_step.copy_(mse_step(x, self.input_bits, sample_weight).log())
+
+    @torch.no_grad()
+    def _set_clips(
+        self,
+        x: Tensor,
+        sample_weight: Tensor | None,
+        rule: str | None,
+        indices: Sequence[list[int] | None],
+    ) -> None:
+        values = x.to(self.layers[0].weight.dtype)
+        for layer, chosen in zip(self.layers[:-1], indices, strict=False):
+            values = nn.functional.linear(values, layer.weight, layer.bias)
+            layer.reset_clips(values, sample_weight, rule, chosen)
+            values = torch.relu(values)
+
+    def parameter_groups(
+        self,
+        weight_decay: float = 0.0,
+        *,
+        learning_rate: float | None = None,
+        policy: GumbelBits | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return parameter groups for an optimizer.
+
+        Parameters
+        ----------
+        weight_decay : float, default=0.0
+            Decay of weights and biases.
+        learning_rate : float, optional
+            Learning rate of the quantizer parameters and of the bit logits; that of the optimizer
+            by default.
+        policy : GumbelBits, optional
+            Bit policy that is trained along.
+
+        Returns
+        -------
+        list of dict
+            Weights and biases; then steps, clips and bit logits, which have no decay.
+        """
+        quantizers = [
+            parameter for name, parameter in self.named_parameters() if ".log_" in f".{name}"
+        ]
+        quantizer_ids = {id(parameter) for parameter in quantizers}
+        weights = [p for p in self.parameters() if id(p) not in quantizer_ids]
+        if policy is not None:
+            quantizers.extend(policy.parameters())
+        group: dict[str, Any] = {"params": quantizers, "weight_decay": 0.0}
+        if learning_rate is not None:
+            group["lr"] = learning_rate
+        return [{"params": weights, "weight_decay": weight_decay}, group]

@@ -1,0 +1,107 @@
+"""The exact choice of one bit width per layer under a budget, an integer programme."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.optimize import Bounds, LinearConstraint, milp
+
+from ..exceptions import BudgetError
+from ._bits import average_bits, check_candidates
+
+SCORE_SCALE = 1000.0
+
+
+def allocate_bits(
+    scores: ArrayLike,
+    n_weights: Sequence[int],
+    candidates: Iterable[int] = (2, 3, 4, 8),
+    budget: float = 4.0,
+) -> list[int]:
+    r"""Choose widths of the highest total score whose average meets a budget.
+
+    Parameters
+    ----------
+    scores : array-like of shape (n_layers, R)
+        Finite score of every width in every layer; greater is better.
+    n_weights : sequence of int of shape (n_layers,)
+        Number of weights :math:`n_\ell` of each layer.
+    candidates : iterable of int, default=(2, 3, 4, 8)
+        Increasing widths, R of them.
+    budget : float, default=4.0
+        Bound on :math:`\sum_\ell n_\ell b_\ell / \sum_\ell n_\ell`.
+
+    Returns
+    -------
+    list of int
+        One width per layer. Certified: its average never exceeds the budget, and no other choice
+        within the budget has a higher score (to about 1e-9 of the range of the scores).
+
+    Raises
+    ------
+    BudgetError
+        If no choice meets the budget.
+
+    Examples
+    --------
+    >>> allocate_bits([[0, 1, 2, 3], [0, 1, 2, 3]], [100, 300], budget=4)
+    [4, 4]
+    >>> allocate_bits([[0, 0, 0, 9], [0, 1, 2, 3]], [100, 300], budget=4)
+    [8, 2]
+    """
+    widths = check_candidates(candidates)
+    sizes = np.asarray(n_weights, dtype=np.int64)
+    values = np.asarray(scores, dtype=np.float64)
+    if values.shape != (len(sizes), len(widths)) or not np.isfinite(values).all():
+        raise ValueError(
+            f"scores has shape {values.shape}; give finite numbers of shape "
+            f"({len(sizes)}, {len(widths)}), one row per layer and one column per candidate."
+        )
+    capacity = _capacity(budget, int(sizes.sum()))
+    if widths[0] * int(sizes.sum()) > capacity:
+        raise BudgetError(
+            f"budget={budget!r} cannot be met by the candidate widths {widths}; raise it to at "
+            f"least {widths[0]}, or add a smaller candidate."
+        )
+    chosen = _solve(values, np.outer(sizes, widths), capacity)
+    result = [widths[index] for index in chosen]
+    if average_bits(result, sizes.tolist()) > budget:
+        raise BudgetError(f"budget={budget!r} was missed by the solver; report this as a bug.")
+    return result
+
+
+def _capacity(budget: float, total: int) -> int:
+    """Return the largest number of bits whose average, as a float, is within the budget."""
+    capacity = math.floor(budget * total)
+    while (capacity + 1) / total <= budget:
+        capacity += 1
+    while capacity / total > budget:
+        capacity -= 1
+    return capacity
+
+
+def _solve(values: np.ndarray, costs: np.ndarray, capacity: int) -> np.ndarray:
+    """Return the column chosen in each row."""
+    n_layers, n_candidates = values.shape
+    # The solver's gap is absolute: gains are scaled so that it is negligible beside them.
+    gains = values - values.max(axis=1, keepdims=True)
+    gains *= SCORE_SCALE / max(-gains.min(), np.finfo(float).tiny)
+    # A common factor of all costs is removed, so that the solver's tolerance stays below one unit.
+    factor = int(np.gcd.reduce(costs, axis=None))
+    one_per_layer = np.kron(np.eye(n_layers), np.ones(n_candidates))
+    solution = milp(
+        -gains.ravel(),
+        integrality=np.ones(values.size),
+        bounds=Bounds(0, 1),
+        constraints=[
+            LinearConstraint(one_per_layer, 1, 1),
+            LinearConstraint(costs.reshape(1, -1) // factor, -np.inf, capacity // factor),
+        ],
+        options={"mip_rel_gap": 0.0},
+    )
+    if solution.x is None:
+        raise BudgetError(f"The bit allocation found no solution: {solution.message}")
+    return solution.x.reshape(values.shape).argmax(axis=1)

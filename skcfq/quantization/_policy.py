@@ -1,0 +1,146 @@
+"""A learned choice of one bit width per layer: straight-through Gumbel-Softmax (§4.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ..exceptions import BudgetError
+from ._allocation import allocate_bits
+from ._bits import check_candidates
+
+
+class GumbelBits(nn.Module):
+    r"""Categorical distribution over candidate widths for every layer.
+
+    Parameters
+    ----------
+    n_weights : sequence of int of shape (n_layers,)
+        Number of weights of each layer.
+    candidates : iterable of int, default=(2, 3, 4, 8)
+        Increasing widths, R of them.
+    budget : float, default=4.0
+        Average weight bits per weight that the network may have.
+    warmth : float, default=2.0
+        Starting logit of the widest uniform candidate that meets the budget; the others start at 0.
+
+    Attributes
+    ----------
+    logits : Parameter of shape (n_layers, R)
+        Unnormalised :math:`\log\pi_{\ell,r}`.
+
+    Raises
+    ------
+    BudgetError
+        If even the smallest candidate is above the budget.
+
+    Examples
+    --------
+    >>> policy = GumbelBits([100, 300], budget=4)
+    >>> policy.sample(1.0, torch.Generator().manual_seed(0)).sum(1)
+    tensor([1., 1.], grad_fn=<SumBackward1>)
+    >>> policy.allocate()
+    [4, 4]
+    """
+
+    def __init__(
+        self,
+        n_weights: Sequence[int],
+        candidates: Iterable[int] = (2, 3, 4, 8),
+        budget: float = 4.0,
+        warmth: float = 2.0,
+    ) -> None:
+        super().__init__()
+        self.candidates = check_candidates(candidates)
+        self.n_weights = [int(n) for n in n_weights]
+        self.budget = float(budget)
+        if self.candidates[0] > self.budget:
+            raise BudgetError(
+                f"budget={budget!r} is below the smallest candidate width of {self.candidates}; "
+                f"raise it to at least {self.candidates[0]}, or add a smaller candidate."
+            )
+        uniform = max(r for r, bits in enumerate(self.candidates) if bits <= self.budget)
+        logits = torch.zeros(len(self.n_weights), len(self.candidates))
+        logits[:, uniform] = warmth
+        self.logits = nn.Parameter(logits)
+        share = torch.tensor(self.n_weights, dtype=torch.float64) / sum(self.n_weights)
+        bits = torch.tensor(self.candidates, dtype=torch.float64)
+        self.register_buffer("_bit_share", (share[:, None] * bits).float(), persistent=False)
+
+    def probabilities(self) -> Tensor:
+        r"""Return :math:`\pi`, shape (n_layers, R)."""
+        return self.logits.softmax(1)
+
+    def sample(self, temperature: float, generator: torch.Generator | None = None) -> Tensor:
+        r"""Draw one width per layer.
+
+        Parameters
+        ----------
+        temperature : float
+            Temperature :math:`\tau>0` of the relaxation that carries the gradient.
+        generator : torch.Generator, optional
+            Source of the Gumbel noise.
+
+        Returns
+        -------
+        Tensor of shape (n_layers, R)
+            Exact one-hot rows; their gradient is that of the relaxed sample.
+        """
+        noise = torch.empty_like(self.logits, requires_grad=False)
+        noise.exponential_(generator=generator).log_().neg_()
+        return _StraightThroughSample.apply(self.logits, noise, float(temperature))
+
+    def expected_bits(self, selection: Tensor | None = None) -> Tensor:
+        """Average bits per weight.
+
+        Parameters
+        ----------
+        selection : Tensor of shape (n_layers, R), optional
+            A sample; by default the expectation under the policy is returned.
+
+        Returns
+        -------
+        Tensor of shape ()
+        """
+        weights = self.probabilities() if selection is None else selection
+        return (weights * self._bit_share).sum()
+
+    def bit_cost(self, selection: Tensor | None = None) -> Tensor:
+        """Excess of the average bits over the budget, 0 where it is met.
+
+        Parameters
+        ----------
+        selection : Tensor of shape (n_layers, R), optional
+            As in :meth:`expected_bits`.
+
+        Returns
+        -------
+        Tensor of shape ()
+            In bits per weight, so that its weight does not depend on the size of the network.
+        """
+        return torch.relu(self.expected_bits(selection) - self.budget)
+
+    def allocate(self) -> list[int]:
+        """Return the most probable widths that meet the budget, exactly."""
+        scores = self.logits.detach().double().log_softmax(1).cpu().numpy()
+        return allocate_bits(scores, self.n_weights, self.candidates, self.budget)
+
+
+class _StraightThroughSample(torch.autograd.Function):
+    """Hard one-hot draw with the gradient of the softmax at a temperature."""
+
+    @staticmethod
+    def forward(ctx, logits, noise, temperature):  # type: ignore[override]
+        ctx.save_for_backward(logits, noise)
+        ctx.temperature = temperature
+        hard = torch.zeros_like(logits)
+        return hard.scatter_(1, (logits + noise).argmax(1, keepdim=True), 1.0)
+
+    @staticmethod
+    def backward(ctx, grad):  # type: ignore[override]
+        logits, noise = ctx.saved_tensors
+        soft = ((logits + noise) / ctx.temperature).softmax(1)
+        centred = grad - (grad * soft).sum(1, keepdim=True)
+        return soft * centred / ctx.temperature, None, None

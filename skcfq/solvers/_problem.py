@@ -1,0 +1,222 @@
+"""One batch of people, their rules, one model and one cost, as tensors that a search can query."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from skcfq.models import target_margin, validity_slack
+
+if TYPE_CHECKING:
+    from skcfq.actions import ActionRegion, RecourseCost
+    from skcfq.models import Predictor
+
+# Rows that one forward pass takes: the activations of small networks then stay in the cache.
+ROWS_PER_PASS = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class States:
+    """Candidate points of some people: N points, several of which may belong to one person.
+
+    Attributes
+    ----------
+    person : Tensor of shape (N,), int64
+        Position in the batch of the person whom each point belongs to.
+    values : Tensor of shape (N, m)
+        Numeric features, in encoded units.
+    levels : Tensor of shape (N, c), int64
+        Levels of the choice features; -1 keeps an unrecognised category.
+    cost, slack : Tensor of shape (N,)
+        Cost of the action, and the slack of its validity (not negative: valid).
+    """
+
+    person: Tensor
+    values: Tensor
+    levels: Tensor
+    cost: Tensor
+    slack: Tensor
+
+    def __len__(self) -> int:
+        return len(self.person)
+
+    @property
+    def valid(self) -> Tensor:
+        return self.slack >= 0
+
+    def take(self, index: Tensor) -> States:
+        """Select points by mask or position."""
+        return States(
+            self.person[index],
+            self.values[index],
+            self.levels[index],
+            self.cost[index],
+            self.slack[index],
+        )
+
+    def replace(self, index: Tensor, other: States) -> States:
+        """Put the points ``other`` at the positions ``index``."""
+        fields = []
+        for mine, theirs in zip(self._fields(), other._fields(), strict=True):
+            merged = mine.clone()
+            merged[index] = theirs
+            fields.append(merged)
+        return States(*fields)
+
+    def _fields(self) -> tuple[Tensor, ...]:
+        return self.person, self.values, self.levels, self.cost, self.slack
+
+    @staticmethod
+    def concatenate(parts: list[States]) -> States:
+        """Join several sets of points into one."""
+        return States(*(torch.cat(fields) for fields in zip(*(p._fields() for p in parts))))
+
+
+class RecourseProblem:
+    """Find the cheapest valid point of each of n people.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        The model that is asked, on encoded points.
+    region : ActionRegion
+        What each of the n people may change.
+    cost : RecourseCost
+    target : Tensor of shape (n,), int64
+        Position of each person's target among the classes.
+    margin : float
+        Margin in logit units that a valid point must have.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        region: ActionRegion,
+        cost: RecourseCost,
+        target: Tensor,
+        margin: float,
+    ):
+        self.predictor = predictor
+        self.region = region
+        self.target = target
+        self.margin = margin
+        self.cost_function = cost
+        self.origin = region.origin
+        self.values, self.levels = region.values, region.levels
+        self.numeric_columns = region.numeric_columns
+        self.choice_columns = region.choice_columns
+        self.codes = region.codes
+        n_numeric = len(region.compiled.numeric)
+        self.numeric_weights = cost.feature_weights[:n_numeric]
+        self.choice_weights = cost.feature_weights[n_numeric:]
+        self.max_changes = region.compiled.max_changes or region.n_features
+
+    @property
+    def n_people(self) -> int:
+        return self.region.n_people
+
+    def assemble(self, person: Tensor, values: Tensor, levels: Tensor) -> Tensor:
+        """Return the encoded points, shape (N, n_encoded)."""
+        points = self.origin[person]
+        points[:, self.numeric_columns] = values
+        for c, (columns, codes) in enumerate(zip(self.choice_columns, self.codes, strict=True)):
+            level = levels[:, c]
+            code = codes[level.clamp_min(0)]
+            unknown = level < 0
+            if bool(unknown.any()):
+                code[unknown] = self.origin[person[unknown]][:, columns]
+            points[:, columns] = code
+        return points
+
+    def contributions(self, person: Tensor, values: Tensor, levels: Tensor) -> Tensor:
+        """Return what each feature adds to the cost, shape (N, n_features)."""
+        parts = [self.numeric_weights * (values - self.values[person]).abs()]
+        for c, distance in enumerate(self.cost_function.distances):
+            own = self.levels[person, c]
+            step = distance[own, levels[:, c].clamp_min(0)]
+            step = torch.where(own == levels[:, c], torch.zeros_like(step), step)
+            parts.append((self.choice_weights[c] * step).unsqueeze(1))
+        return torch.cat(parts, dim=1)
+
+    def cost(self, person: Tensor, values: Tensor, levels: Tensor) -> Tensor:
+        """Return the cost of each point, shape (N,)."""
+        return self.cost_function.combine(self.contributions(person, values, levels))
+
+    def changed(self, person: Tensor, values: Tensor, levels: Tensor) -> Tensor:
+        """Return which features differ from the person's own, shape (N, n_features)."""
+        return torch.cat(
+            [values != self.values[person], levels != self.levels[person]],
+            dim=1,
+        )
+
+    def snap(self, person: Tensor, values: Tensor) -> Tensor:
+        """Move numeric features to the nearest admissible values of each person."""
+        snapped = torch.minimum(
+            torch.maximum(values, self.region.lower[person]), self.region.upper[person]
+        )
+        for j, grid in enumerate(self.region.grids):
+            if grid is not None:
+                snapped[:, j] = self._nearest_on_grid(j, grid, person, snapped[:, j])
+        return snapped
+
+    def _nearest_on_grid(self, j: int, grid: Tensor, person: Tensor, values: Tensor) -> Tensor:
+        own = self.values[person, j]
+        low, high = self.region.lower[person, j], self.region.upper[person, j]
+        if len(grid) == 0:
+            return own
+        right = torch.searchsorted(grid, values.contiguous()).clamp(0, len(grid) - 1)
+        left = (right - 1).clamp_min(0)
+        best, distance = own, (values - own).abs()
+        for index in (left, right):
+            candidate = grid[index]
+            gap = (values - candidate).abs()
+            better = (gap < distance) & (candidate >= low) & (candidate <= high)
+            best = torch.where(better, candidate, best)
+            distance = torch.where(better, gap, distance)
+        return best
+
+    def states(self, person: Tensor, values: Tensor, levels: Tensor) -> States:
+        """Ask the model about points, and price them."""
+        slack = torch.empty(len(person), dtype=torch.float64)
+        with torch.no_grad():
+            for start in range(0, len(person), ROWS_PER_PASS):
+                part = slice(start, start + ROWS_PER_PASS)
+                logits = self.predictor.logits(
+                    self.assemble(person[part], values[part], levels[part])
+                )
+                slack[part] = validity_slack(logits, self.target[person[part]], self.margin)
+        return States(person, values, levels, self.cost(person, values, levels), slack)
+
+    def own_states(self) -> States:
+        """Return every person's own point."""
+        return self.states(torch.arange(self.n_people), self.values, self.levels)
+
+    def states_at(self, points: Tensor) -> States:
+        """Return the nearest admissible states to one encoded point for each person."""
+        values, levels = self.region.split(self.region.project(points))
+        return self.states(torch.arange(self.n_people), values, levels)
+
+    def margin_gradient(self, points: Tensor, person: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the target margin at encoded points and its gradient, shapes (N,) and (N, d)."""
+        points = points.detach().requires_grad_(True)
+        margin = target_margin(self.predictor.logits(points), self.target[person])
+        (gradient,) = torch.autograd.grad(margin.sum(), points)
+        return margin.detach(), gradient
+
+
+def best_per_person(person: Tensor, score: Tensor, count: int) -> Tensor:
+    """Return the positions of each person's ``count`` lowest scores, best first.
+
+    Ties go to the earlier position, so that the choice is the same on every machine.
+    """
+    order = torch.argsort(score, stable=True)
+    order = order[torch.argsort(person[order], stable=True)]
+    sorted_person = person[order]
+    index = torch.arange(len(order))
+    starts = torch.ones(len(order), dtype=torch.bool)
+    starts[1:] = sorted_person[1:] != sorted_person[:-1]
+    first = torch.cummax(torch.where(starts, index, torch.zeros_like(index)), dim=0).values
+    return order[index - first < count]
