@@ -234,7 +234,8 @@ def project_sparse(
     """
     if max_changes is None or max_changes >= len(features):
         return u
-    delta = (u - origin).detach().abs()
+    # A gap stays a gap: NaN against NaN is no change.
+    delta = torch.nan_to_num((u - origin).detach().abs(), nan=0.0)
     size = torch.stack([delta[:, torch.as_tensor(c)].amax(dim=1) for c in features], dim=1)
     order = torch.argsort(size, dim=1, descending=True, stable=True)
     result = u.clone()

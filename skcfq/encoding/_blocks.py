@@ -74,9 +74,7 @@ class Block:
             f"Column {self.name!r} is not encoded, so no code can be taken back to it."
         )
 
-    def moved(
-        self, own: np.ndarray, codes: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def moved(self, own: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return which rows have another raw value than their own, and that value.
 
         Parameters
@@ -283,15 +281,15 @@ class TableBlock(Block):
         best = np.full(len(codes), np.inf)
         levels = np.zeros(len(codes), dtype=np.intp)
         for level, code in enumerate(self.codes):
-            distance = ((codes - code) ** 2).sum(axis=1)
+            distance = _distances(codes, code)
             nearer = distance < best
             levels[nearer], best[nearer] = level, distance[nearer]
-        return levels, np.sqrt(best)
+        return levels, best
 
     def moved(self, own: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows whose code is nearer to another category than to their own code."""
         levels, distances = self.nearest_level(codes)
-        rows = distances < np.sqrt(((codes - own) ** 2).sum(axis=1))
+        rows = distances < _distances(codes, own)
         return rows, self._labels[levels[rows]]
 
     @cached_property
@@ -320,6 +318,15 @@ class TableBlock(Block):
         if self.fill is None and self._missing_levels:
             others = next(iter(self._missing_levels.values()))
         return self._missing_levels.get(_gap(value), others)
+
+
+def _distances(codes: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return Euclidean distances of rows; NaN, the code of a gap, is near to NaN only."""
+    squares = (codes - other) ** 2
+    if np.isnan(squares).any():
+        both = np.isnan(codes) & np.isnan(other)
+        squares = np.where(both, 0.0, np.where(np.isnan(squares), np.inf, squares))
+    return np.sqrt(squares.sum(axis=1))
 
 
 def _gap(value: Any) -> str:

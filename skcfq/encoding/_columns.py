@@ -1,12 +1,16 @@
-"""Reading and rewriting one raw column, whatever container and dtype it comes in."""
+"""Reading and rewriting raw columns, whatever container and dtype they come in."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from pandas.api.extensions import ExtensionArray
+
+from skcfq.encoding._scalars import plain
+from skcfq.exceptions import FeatureSpaceError
 
 ROUNDING = 1e-9
 
@@ -92,6 +96,40 @@ def snap_integers(numbers: np.ndarray) -> np.ndarray:
     return np.where(close, nearest, numbers)
 
 
+def raw_table(X: Any) -> tuple[list[Any], list[Hashable], bool]:
+    """Return the columns of a table, their names, and whether it is a DataFrame."""
+    if isinstance(X, pd.DataFrame):
+        check_unique_columns(X)
+        names = [plain(name) for name in X.columns]
+        return [values_of(X.iloc[:, j]) for j in range(X.shape[1])], names, True
+    X = as_array(X)
+    return list(X.T), list(range(X.shape[1])), False
+
+
+def as_array(X: Any) -> np.ndarray:
+    """Return a table that is no DataFrame as an array; numbers in lists stay apart from text."""
+    X = np.asarray(X, dtype=object if isinstance(X, (list, tuple)) else None)
+    if X.ndim != 2:
+        raise FeatureSpaceError(
+            f"X must be a table of 2 dimensions, got {X.ndim}. Use X.reshape(-1, 1) for one "
+            "column, X.reshape(1, -1) for one row."
+        )
+    return X
+
+
+def check_unique_columns(X: pd.DataFrame, among: Any = None) -> None:
+    """Raise unless every column name (among those given) appears once."""
+    if X.columns.is_unique:
+        return
+    twice = [plain(name) for name in X.columns[X.columns.duplicated()].unique()]
+    twice = [name for name in twice if among is None or name in among]
+    if twice:
+        raise FeatureSpaceError(
+            f"The column {twice[0]!r} appears more than once in X. Rename or drop the duplicates, "
+            "for example with X.loc[:, ~X.columns.duplicated()]."
+        )
+
+
 def rewrite(column: Any, rows: np.ndarray, new: np.ndarray) -> np.ndarray | ExtensionArray:
     """Return a copy of a column with ``new`` values in some rows.
 
@@ -118,6 +156,24 @@ def rewrite(column: Any, rows: np.ndarray, new: np.ndarray) -> np.ndarray | Exte
     if whole:
         return _rewrite_nullable_integers(values, rows, new)
     return _assign(values, rows, new)
+
+
+def replace_columns(X: Any, changed: dict[int, Any]) -> Any:
+    """Return a copy of a table (DataFrame or ndarray) in which some columns, by position, are new.
+
+    Everything else keeps its dtype; an array gets the dtype that holds all of its columns.
+    """
+    if isinstance(X, pd.DataFrame):
+        out = X.copy()
+        for position, values in changed.items():
+            # A Series with an explicit dtype keeps pandas from inferring another one.
+            out.isetitem(position, pd.Series(values, index=X.index, dtype=values.dtype))
+        return out
+    dtypes = [values.dtype for values in changed.values()]
+    out = X.astype(np.result_type(X.dtype, *dtypes)) if dtypes else X.copy()
+    for position, values in changed.items():
+        out[:, position] = values
+    return out
 
 
 def _rewrite_numpy(values: np.ndarray, rows: np.ndarray, new: np.ndarray) -> np.ndarray:
@@ -157,12 +213,12 @@ def _like(objects: np.ndarray, new: np.ndarray) -> np.ndarray:
 def _rewrite_categorical(values: pd.Categorical, rows: np.ndarray, new: np.ndarray) -> Any:
     missing = missing_mask(new)
     wanted = pd.unique(new[~missing])
-    lacking = wanted[values.categories.get_indexer(wanted) < 0]
+    lacking = wanted[values.categories.get_indexer(pd.Index(wanted, dtype=object)) < 0]
     if len(lacking):
         values = values.add_categories(list(lacking))
     else:
         values = values.copy()
-    codes = values.categories.get_indexer(new)
+    codes = values.categories.get_indexer(pd.Index(new, dtype=object))
     codes[missing] = -1
     values[rows] = pd.Categorical.from_codes(codes, dtype=values.dtype)
     return values
@@ -174,7 +230,7 @@ def _rewrite_nullable_integers(values: ExtensionArray, rows: np.ndarray, new: np
         return _assign(values, rows, new)
     present = numbers[~np.isnan(numbers)]
     boolean = bool(pd.api.types.is_bool_dtype(values.dtype))
-    limits = np.dtype(bool) if boolean else np.dtype(values.dtype.type or np.int64)
+    limits: np.dtype = np.dtype(bool) if boolean else np.dtype(values.dtype.type or np.int64)
     if limits.kind not in "iub":
         limits = np.dtype(np.int64)
     if _fits(present, limits):
@@ -183,7 +239,7 @@ def _rewrite_nullable_integers(values: ExtensionArray, rows: np.ndarray, new: np
         objects[~np.isnan(numbers)] = whole.astype(object)
         return _assign(values, rows, objects)
     if isinstance(values.dtype, pd.ArrowDtype):
-        import pyarrow
+        import pyarrow  # type: ignore[import-untyped]
 
         target: Any = pd.ArrowDtype(pyarrow.float64())
     else:
@@ -195,12 +251,14 @@ def _rewrite_nullable_integers(values: ExtensionArray, rows: np.ndarray, new: np
 
 def _assign(values: ExtensionArray, rows: np.ndarray, new: np.ndarray) -> Any:
     copy = values.copy()
+    gaps = missing_mask(new)
     try:
-        copy[rows] = pd.array(list(new), dtype=values.dtype)
+        objects = [None if gap else value for value, gap in zip(new, gaps, strict=True)]
+        copy[rows] = pd.Series(objects, dtype=values.dtype).array
     except (TypeError, ValueError):
-        objects = as_objects(values).copy()
-        objects[rows] = new
-        return objects
+        plain = as_objects(values).copy()
+        plain[rows] = new
+        return plain
     return copy
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from skcfq.encoding._blocks import AffineBlock, Block, MonotoneBlock, TableBlock
 from skcfq.encoding._columns import as_numbers, is_integer_like
 from skcfq.encoding._functions import Affine, Function, append, forward, increasing, inverse
-from skcfq.encoding._serialization import plain
+from skcfq.encoding._scalars import plain
 from skcfq.exceptions import UnreadableStepError
 
 

@@ -115,9 +115,7 @@ class Quantile:
     def inverse(self, z: np.ndarray) -> np.ndarray:
         """Undo the function, elementwise; beyond the table, return its end."""
         level = special.ndtr(z) if self.normal else z
-        return np.where(
-            np.isnan(z), np.nan, np.interp(level, self.references, self.quantiles)
-        )
+        return np.where(np.isnan(z), np.nan, np.interp(level, self.references, self.quantiles))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the table."""

@@ -34,7 +34,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skcfq.encoding._blocks import AffineBlock
 from skcfq.encoding._category_readers import read_one_hot, read_ordinal
-from skcfq.encoding._columns import as_numbers
+from skcfq.encoding._columns import as_numbers, raw_table
 from skcfq.encoding._expressions import (
     Expression,
     Value,
@@ -46,8 +46,8 @@ from skcfq.encoding._expressions import (
     to_block,
 )
 from skcfq.encoding._functions import Power, Quantile, read_user_function
-from skcfq.encoding._serialization import plain
-from skcfq.encoding._space import FeatureSpace, build_space, raw_table
+from skcfq.encoding._scalars import plain
+from skcfq.encoding._space import FeatureSpace, build_space
 from skcfq.exceptions import FeatureSpaceError, UnreadableStepError
 from skcfq.utils._sklearn_compat import power_transformer_scaler
 
@@ -75,7 +75,9 @@ class Context:
         """Return the error that names a step and why it cannot be read."""
         kind = type(step).__name__
         own = f"{self.name!r} ({kind})" if self.path else kind
-        return UnreadableStepError(f"Step {own} cannot be read as one function per column: {reason}")
+        return UnreadableStepError(
+            f"Step {own} cannot be read as one function per column: {reason}"
+        )
 
 
 def read_encoder(
@@ -137,7 +139,9 @@ def _read(step: Any, columns: list[Expression], context: Context) -> list[Expres
 
 def _mark(columns: list[Expression], context: Context) -> list[Expression]:
     """Note in each column the last step that it went through."""
-    return [c if c.path.startswith(context.name) else replace(c, path=context.name) for c in columns]
+    return [
+        c if c.path.startswith(context.name) else replace(c, path=context.name) for c in columns
+    ]
 
 
 def _read_pipeline(step: Pipeline, columns: list[Expression], context: Context) -> list[Expression]:

@@ -6,16 +6,27 @@ import dataclasses
 import difflib
 import hashlib
 import json
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
 from skcfq.encoding._blocks import AffineBlock, Block, MonotoneBlock, TableBlock
-from skcfq.encoding._columns import as_numbers, is_integer_like, missing_mask, rewrite, values_of
-from skcfq.encoding._serialization import block_from_dict, block_to_dict, plain
+from skcfq.encoding._columns import (
+    as_array,
+    as_numbers,
+    check_unique_columns,
+    is_integer_like,
+    missing_mask,
+    raw_table,
+    replace_columns,
+    rewrite,
+    values_of,
+)
+from skcfq.encoding._scalars import plain
+from skcfq.encoding._serialization import block_from_dict, block_to_dict
 from skcfq.encoding._statistics import numeric_statistics, plain_statistics, table_statistics
 from skcfq.exceptions import FeatureSpaceError
 
@@ -106,6 +117,17 @@ class FeatureSpace:
         ------
         UnreadableStepError
             A step mixes columns, or the map that was read does not equal ``transform`` on X.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from sklearn.compose import make_column_transformer
+        >>> from sklearn.preprocessing import MinMaxScaler, OneHotEncoder
+        >>> X = pd.DataFrame({"age": [20, 60], "job": ["cook", "clerk"]})
+        >>> encoder = make_column_transformer((MinMaxScaler(), ["age"]), (OneHotEncoder(), ["job"]))
+        >>> space = FeatureSpace.from_encoder(encoder.fit(X), X)
+        >>> [(block.name, block.kind, block.width) for block in space.blocks]
+        [('age', 'affine', 1), ('job', 'table', 2)]
         """
         from skcfq.encoding._readers import read_encoder
 
@@ -219,7 +241,7 @@ class FeatureSpace:
                 moved, values = block.moved(own[rows], new[rows])
                 if len(values):
                     changed[position] = rewrite(column, rows[moved], values)
-        return _replace_columns(X, changed)
+        return replace_columns(X if isinstance(X, pd.DataFrame) else as_array(X), changed)
 
     def block(self, name: Hashable) -> Block:
         """Return the block of a raw column, by name or by position.
@@ -235,9 +257,9 @@ class FeatureSpace:
         """Return the position of a raw column, given its name or position."""
         if name in self._positions and not isinstance(name, bool):
             return self._positions[name]
-        if isinstance(name, (int, np.integer)) and not isinstance(name, bool):
-            if -self.n_raw <= name < self.n_raw:
-                return int(name) % self.n_raw
+        integer = isinstance(name, (int, np.integer)) and not isinstance(name, bool)
+        if integer and name in range(-self.n_raw, self.n_raw):
+            return range(self.n_raw)[cast(int, name)]
         near = difflib.get_close_matches(str(name), [str(c) for c in self.raw_columns], n=1)
         hint = f"Did you mean {near[0]!r}? " if near else ""
         known = ", ".join(repr(c) for c in self.raw_columns[:20])
@@ -311,42 +333,8 @@ class FeatureSpace:
         return [where.get(name, -1) for name in self.raw_columns]
 
 
-def raw_table(X: Any) -> tuple[list[Any], list[Hashable], bool]:
-    """Return the columns of a table, their names, and whether it is a DataFrame."""
-    if isinstance(X, pd.DataFrame):
-        check_unique_columns(X)
-        names = [plain(name) for name in X.columns]
-        return [values_of(X.iloc[:, j]) for j in range(X.shape[1])], names, True
-    X = as_array(X)
-    return list(X.T), list(range(X.shape[1])), False
-
-
-def as_array(X: Any) -> np.ndarray:
-    """Return a table that is no DataFrame as an array; numbers in lists stay apart from text."""
-    X = np.asarray(X, dtype=object if isinstance(X, (list, tuple)) else None)
-    if X.ndim != 2:
-        raise FeatureSpaceError(
-            f"X must be a table of 2 dimensions, got {X.ndim}. Use X.reshape(-1, 1) for one "
-            "column, X.reshape(1, -1) for one row."
-        )
-    return X
-
-
-def check_unique_columns(X: pd.DataFrame, among: Any = None) -> None:
-    """Raise unless every column name (among those given) appears once."""
-    if X.columns.is_unique:
-        return
-    twice = [plain(name) for name in X.columns[X.columns.duplicated()].unique()]
-    twice = [name for name in twice if among is None or name in among]
-    if twice:
-        raise FeatureSpaceError(
-            f"The column {twice[0]!r} appears more than once in X. Rename or drop the duplicates, "
-            "for example with X.loc[:, ~X.columns.duplicated()]."
-        )
-
-
 def build_space(
-    blocks: list[Block], columns: list[Any], is_frame: bool, sample_weight: Any
+    blocks: Sequence[Block], columns: list[Any], is_frame: bool, sample_weight: Any
 ) -> FeatureSpace:
     """Attach statistics of the background columns to blocks, and make a space of them."""
     n = len(columns[0]) if columns else 0
@@ -387,19 +375,3 @@ def _encoded_names(raw_name: Hashable, block: Block) -> list[str]:
         label = "missing" if pd.isna(own[0]) else str(own[0])
         names.append(f"{raw_name}_{label}")
     return names
-
-
-def _replace_columns(X: Any, changed: dict[int, Any]) -> Any:
-    """Return a copy of a table in which some columns, by position, are new."""
-    if isinstance(X, pd.DataFrame):
-        out = X.copy()
-        for position, values in changed.items():
-            out.isetitem(position, values)
-        return out
-    X = as_array(X)
-    dtypes = [values.dtype for values in changed.values()]
-    out = X.astype(np.result_type(X.dtype, *dtypes)) if dtypes else X.copy()
-    for position, values in changed.items():
-        out[:, position] = values
-    return out
-

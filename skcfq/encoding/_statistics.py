@@ -59,7 +59,10 @@ class ColumnStatistics:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> ColumnStatistics:
         """Rebuild what :meth:`to_dict` returned."""
-        return cls(**{k: np.asarray(v) if isinstance(v, list) else v for k, v in data.items()})
+        fields: dict[str, Any] = {}
+        for name, value in data.items():
+            fields[name] = np.asarray(value) if isinstance(value, list) else value
+        return cls(**fields)
 
 
 NO_STATISTICS = ColumnStatistics(n=0.0, missing=float("nan"))

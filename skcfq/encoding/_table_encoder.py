@@ -10,9 +10,16 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skcfq.encoding._blocks import AffineBlock, Block, TableBlock
-from skcfq.encoding._columns import as_numbers, as_objects, is_integer_like, missing_mask, values_of
-from skcfq.encoding._serialization import plain
-from skcfq.encoding._space import FeatureSpace, build_space, raw_table
+from skcfq.encoding._columns import (
+    as_numbers,
+    as_objects,
+    is_integer_like,
+    missing_mask,
+    raw_table,
+    values_of,
+)
+from skcfq.encoding._scalars import plain
+from skcfq.encoding._space import build_space
 from skcfq.encoding._statistics import weighted_mean_std, weighted_median
 from skcfq.utils._sklearn_compat import check_feature_names_in, check_sample_weight
 from skcfq.utils._validation import validate_table
@@ -150,8 +157,8 @@ def _fit_numbers(name: Any, column: Any, weights: np.ndarray, start: int) -> Aff
     missing = np.isnan(numbers)
     fill = weighted_median(numbers[~missing], weights[~missing]) if not missing.all() else 0.0
     mean, std = weighted_mean_std(np.where(missing, fill, numbers), weights)
-    # A spread that is rounding error must not blow the column up.
-    scale = std if std > 10 * np.finfo(np.float64).eps * abs(mean) else 1.0
+    # A spread that is rounding error must not blow the column up, nor 1 / scale overflow.
+    scale = std if std > max(10 * np.finfo(np.float64).eps * abs(mean), 1e-300) else 1.0
     return AffineBlock(
         name=name,
         columns=np.array([start]),

@@ -59,6 +59,8 @@ class CFQClassifier(QuantizedClassifier):
     batch_size : int, default=256
     learning_rate_init : float, default=0.002
         Rate of Adam at the start; it falls to 0 along a cosine.
+    alpha : float, default=1e-3
+        Weight decay, of the teacher that is fitted here too.
     class_weight : dict, "balanced" or None, default=None
     callbacks : list of skorch callbacks, default=None
     random_state : int, RandomState instance or None, default=None
@@ -127,6 +129,7 @@ class CFQClassifier(QuantizedClassifier):
         max_iter: int | None = None,
         batch_size: int = 256,
         learning_rate_init: float = 0.002,
+        alpha: float = 1e-3,
         class_weight: Any = None,
         callbacks: list | None = None,
         random_state: Any = None,
@@ -146,6 +149,7 @@ class CFQClassifier(QuantizedClassifier):
         self.max_iter = max_iter
         self.batch_size = batch_size
         self.learning_rate_init = learning_rate_init
+        self.alpha = alpha
         self.class_weight = class_weight
         self.callbacks = callbacks
         self.random_state = random_state

@@ -34,6 +34,8 @@ class QATClassifier(QuantizedClassifier):
         Passes over the data; None takes enough for some thousand updates.
     batch_size : int, default=256
     learning_rate_init : float, default=0.002
+    alpha : float, default=1e-3
+        Weight decay, of the teacher that is fitted here too.
     class_weight : dict, "balanced" or None, default=None
     callbacks : list of skorch callbacks, default=None
     random_state : int, RandomState instance or None, default=None
@@ -87,6 +89,7 @@ class QATClassifier(QuantizedClassifier):
         max_iter: int | None = None,
         batch_size: int = 256,
         learning_rate_init: float = 0.002,
+        alpha: float = 1e-3,
         class_weight: Any = None,
         callbacks: list | None = None,
         random_state: Any = None,
@@ -103,6 +106,7 @@ class QATClassifier(QuantizedClassifier):
         self.max_iter = max_iter
         self.batch_size = batch_size
         self.learning_rate_init = learning_rate_init
+        self.alpha = alpha
         self.class_weight = class_weight
         self.callbacks = callbacks
         self.random_state = random_state

@@ -96,6 +96,7 @@ class QuantizedClassifier(NetworkClassifier):
                 encoder=self.encoder,
                 max_iter=self.max_iter,
                 batch_size=self.batch_size,
+                alpha=self.alpha,
                 random_state=seed,
                 verbose=self.verbose,
             )
@@ -164,9 +165,12 @@ class QuantizedClassifier(NetworkClassifier):
         actions = self.teacher_actions if self.teacher_actions is not None else TeacherActions()
         rules = self.action_set if self.action_set is not None else ActionSet()
         points = torch.from_numpy(encoded).clone()
-        points[denied] = actions.points(teacher, rules, take_rows(table.X, denied), target[denied])
+        points[denied], valid = actions.points(
+            teacher, rules, take_rows(table.X, denied), target[denied]
+        )
+        # Where the teacher itself refuses the point, there is no promise that could be kept.
         acted = torch.zeros(len(table), dtype=torch.bool)
-        acted[denied] = True
+        acted[denied] = valid
         objective = self.objective if self.objective is not None else CFQObjective()
         objective.check()
         return Supervision(
@@ -221,7 +225,7 @@ class QuantizedClassifier(NetworkClassifier):
             max_epochs=epochs,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate_init,
-            weight_decay=0.0,
+            weight_decay=self.alpha,
             generator=generator,
             callbacks=callbacks,
             progress=type(self).__name__ if self.verbose else None,

@@ -25,6 +25,7 @@ NETWORK_CONSTRAINTS: dict = {
     "max_iter": [Interval(Integral, 1, None, closed="left"), None],
     "batch_size": [Interval(Integral, 1, None, closed="left")],
     "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+    "alpha": [Interval(Real, 0, None, closed="left")],
     "class_weight": [StrOptions({"balanced"}), dict, None],
     "callbacks": [list, None],
     "random_state": ["random_state"],
@@ -46,7 +47,7 @@ class TeacherClassifier(NetworkClassifier):
     batch_size : int, default=256
     learning_rate_init : float, default=0.003
         Rate of Adam at the start; it falls to 0 along a cosine.
-    alpha : float, default=1e-5
+    alpha : float, default=1e-3
         Weight decay.
     class_weight : dict, "balanced" or None, default=None
     callbacks : list of skorch callbacks, default=None
@@ -78,10 +79,7 @@ class TeacherClassifier(NetworkClassifier):
     (2,)
     """
 
-    _parameter_constraints: dict = {
-        **NETWORK_CONSTRAINTS,
-        "alpha": [Interval(Real, 0, None, closed="left")],
-    }
+    _parameter_constraints: dict = dict(NETWORK_CONSTRAINTS)
 
     def __init__(
         self,
@@ -91,7 +89,7 @@ class TeacherClassifier(NetworkClassifier):
         max_iter: int | None = None,
         batch_size: int = 256,
         learning_rate_init: float = 0.003,
-        alpha: float = 1e-5,
+        alpha: float = 1e-3,
         class_weight: Any = None,
         callbacks: list | None = None,
         random_state: Any = None,

@@ -18,7 +18,9 @@ from skcfq.nn import QuantizedMLP
 from skcfq.quantization import GumbelBits
 
 # Small networks settle after about so many updates; tiny tables need many passes for them.
-_UPDATES, _MIN_EPOCHS, _MAX_EPOCHS = 4000, 25, 200
+_UPDATES, _MIN_EPOCHS, _MAX_EPOCHS = 2500, 15, 60
+# Times that the steps of unsampled widths are refitted while widths are searched.
+_REFITS = 8
 # Rows that clips are refitted on.
 _CALIBRATION_ROWS = 1024
 
@@ -109,10 +111,12 @@ class BitSchedule(Callback):
         if module.policy is None or not module.searching:
             return
         widths = module.policy.allocate()
-        if widths != module.network.bit_widths.tolist() or epoch > 0:
+        changed = widths != module.network.bit_widths.tolist()
+        last_call = epoch >= self.search_epochs
+        if changed or last_call or epoch % max(self.search_epochs // _REFITS, 1) == 0:
             module.network.set_bit_widths(widths)
             module.network.refit(unselected_only=True, x=self.rows)
-        if epoch >= self.search_epochs:
+        if last_call:
             module.searching = False
             return
         first, last = self.temperatures

@@ -23,7 +23,14 @@ from skcfq.metrics._faithfulness import (
     validity_drop,
 )
 from skcfq.metrics._population import take_rows, warn_empty
-from skcfq.models import check_model_is_fitted, resolve_target, split_model, transform_rows
+from skcfq.models import (
+    Predictor,
+    as_predictor,
+    check_model_is_fitted,
+    resolve_target,
+    split_model,
+    transform_rows,
+)
 from skcfq.solvers import RecourseResult, RecourseSolver
 
 
@@ -49,7 +56,7 @@ class _Comparison:
         return metric(*results, sample_weight=self.weight, **options)
 
     def faithfulness(self) -> float:
-        return -self.validity_drop() - self.pair(counterfactual_recourse_gap)
+        return 0.0 - self.validity_drop() - self.pair(counterfactual_recourse_gap)
 
     def feasible_recourse_rate(self) -> float:
         return feasible_recourse_rate(self.reference_result, sample_weight=self.weight)
@@ -57,13 +64,13 @@ class _Comparison:
 
 # Greater is better for every score: drops and gaps are negated.
 _OF_REFERENCE: dict[str, Callable[[_Comparison], float]] = {
-    "validity_drop": lambda pair: -pair.validity_drop(),
-    "label_mismatch": lambda pair: -pair.validity_drop("mismatch"),
+    "validity_drop": lambda pair: 0.0 - pair.validity_drop(),
+    "label_mismatch": lambda pair: 0.0 - pair.validity_drop("mismatch"),
     "feasible_recourse_rate": _Comparison.feasible_recourse_rate,
 }
 _OF_BOTH: dict[str, Callable[[_Comparison], float]] = {
-    "recourse_gap": lambda pair: -pair.pair(counterfactual_recourse_gap),
-    "signed_recourse_gap": lambda pair: -pair.pair(counterfactual_recourse_gap, kind="signed"),
+    "recourse_gap": lambda pair: 0.0 - pair.pair(counterfactual_recourse_gap),
+    "signed_recourse_gap": lambda pair: 0.0 - pair.pair(counterfactual_recourse_gap, kind="signed"),
     "direction_similarity": lambda pair: pair.pair(direction_similarity),
     "action_overlap": lambda pair: pair.pair(action_overlap),
     "faithfulness": _Comparison.faithfulness,
@@ -214,7 +221,7 @@ class RecourseScorer(BaseEstimator):
         reference, deployed, transform = self._models(estimator, solver)
         X, background = transform(X), transform(self.background)
         decisions = np.asarray(reference.predict(X))
-        classes = np.asarray(split_model(reference)[1].classes_)
+        classes = _classes_of(reference)
         target = classes[resolve_target(solver.target, classes, decisions)]
         rows, weight = self._sample(decisions != target, rng, everyone="label_mismatch" in names)
         if len(rows) == 0:
@@ -252,18 +259,19 @@ class RecourseScorer(BaseEstimator):
         own_rules = solver.action_set is not None
         if not own_rules:
             solver.set_params(action_set=_action_set_of(final))
-        if not steps:
-            return reference, estimator, lambda X: X
         if self.reference is not None:
-            if not own_rules and getattr(final, "action_set", None) is not None:
+            if steps and not own_rules and getattr(final, "action_set", None) is not None:
                 raise ActionSetError(
                     "`reference` reads the raw X, while the action set of "
                     f"{type(final).__name__} names columns behind the preprocessing steps of the "
                     "pipeline. Give the scorer an `action_set` of its own on the raw columns."
                 )
-            return reference, estimator, lambda X: X
-        if own_rules:
-            return _behind(steps, reference), estimator, lambda X: X
+            return reference, estimator, _unchanged
+        if steps and own_rules:
+            return _behind(steps, reference), estimator, _unchanged
+        reference = _on_space_of(final, reference)
+        if not steps:
+            return reference, estimator, _unchanged
         return reference, final, lambda X: None if X is None else transform_rows(steps, X)
 
     def _reference(self, final: Any) -> Any:
@@ -315,6 +323,28 @@ def _target_of(final: Any) -> Any:
 def _action_set_of(final: Any) -> ActionSet:
     action_set = getattr(final, "action_set", None)
     return ActionSet() if action_set is None else clone(action_set)
+
+
+def _unchanged(X: Any) -> Any:
+    return X
+
+
+def _classes_of(reference: Any) -> np.ndarray:
+    if isinstance(reference, Predictor):
+        return reference.classes
+    return np.asarray(split_model(reference)[1].classes_)
+
+
+def _on_space_of(final: Any, teacher: Any) -> Any:
+    """Read a teacher on the feature space that its student took over, statistics included.
+
+    A teacher of another library carries no statistics; the student kept those of its training
+    rows, and measuring both with them makes their costs comparable.
+    """
+    space = getattr(final, "feature_space_", None)
+    if space is None or hasattr(teacher, "feature_space_"):
+        return teacher
+    return as_predictor(teacher, space=space)
 
 
 def _behind(steps: list[tuple[str, Any]], final: Any) -> Pipeline:

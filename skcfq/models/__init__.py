@@ -5,16 +5,14 @@ from skcfq.models._margins import target_margin, validity_slack
 from skcfq.models._pipelines import check_model_is_fitted, split_model, transform_rows
 from skcfq.models._predictor import Predictor, as_predictor
 from skcfq.models._targets import default_target, resolve_target
-from skcfq.models._targets import resolve_target
 
 __all__ = [
     "LinearHead",
     "MLPHead",
     "Predictor",
     "as_predictor",
-    "default_target",
-    "resolve_target",
     "check_model_is_fitted",
+    "default_target",
     "resolve_target",
     "split_model",
     "target_margin",

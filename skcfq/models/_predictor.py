@@ -90,7 +90,9 @@ class Predictor:
         )
 
 
-def as_predictor(model: Any, *, background: Any = None) -> Predictor:
+def as_predictor(
+    model: Any, *, background: Any = None, space: FeatureSpace | None = None
+) -> Predictor:
     """Read a fitted classifier as a predictor on encoded rows.
 
     Parameters
@@ -104,6 +106,9 @@ def as_predictor(model: Any, *, background: Any = None) -> Predictor:
         The population that spreads, quantiles and observed bounds are taken from. Needed only
         where the model does not carry them: estimators of this library do, and so does a pipeline
         whose one preprocessing step is a ``TableEncoder``.
+    space : FeatureSpace, optional
+        The model's feature space, where it is known already: a student keeps its teacher's
+        as ``feature_space_``, with the statistics of the training rows. Nothing is read then.
 
     Returns
     -------
@@ -138,11 +143,13 @@ def as_predictor(model: Any, *, background: Any = None) -> Predictor:
     check_model_is_fitted(model)
     steps, final = split_model(model)
     head = read_head(final)
-    space = _read_space(steps, final, background)
+    if space is None:
+        space = _read_space(steps, final, background)
     if space.n_encoded != head.n_inputs:
         raise FeatureSpaceError(
-            f"{type(final).__name__} reads {head.n_inputs} columns, but `background` gives "
-            f"{space.n_encoded} encoded ones. Give the rows that the whole model receives."
+            f"{type(final).__name__} reads {head.n_inputs} columns, but there are "
+            f"{space.n_encoded} encoded ones. Give the rows that the whole model receives as "
+            "`background`."
         )
     return Predictor(model=model, space=space, classes=np.asarray(final.classes_), head=head)
 

@@ -1,9 +1,9 @@
 """Networks and losses on tensors: torch only, no scikit-learn and no solver."""
 
-from ._losses import cross_entropy, margin_hinge, target_margin, weighted_mean
-from ._mlp import FullPrecisionMLP
-from ._quantized_mlp import QuantizedMLP
-from ._training_modules import FaithfulModule, SupervisedModule
+from skcfq.nn._losses import cross_entropy, margin_hinge, target_margin, weighted_mean
+from skcfq.nn._mlp import FullPrecisionMLP
+from skcfq.nn._quantized_mlp import QuantizedMLP
+from skcfq.nn._training_modules import FaithfulModule, SupervisedModule
 
 __all__ = [
     "FaithfulModule",

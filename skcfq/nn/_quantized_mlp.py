@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from ..quantization import (
+from skcfq.nn._mlp import FullPrecisionMLP, layer_shapes
+from skcfq.quantization import (
     GumbelBits,
     QuantizedLinear,
     check_candidates,
@@ -16,10 +17,9 @@ from ..quantization import (
     mse_step,
     signed_range,
 )
-from ..quantization._bits import average_bits
-from ..quantization._linear import quantize_layers
-from ..quantization._lsq import QuantizeSelected, step_gradient_scale
-from ._mlp import FullPrecisionMLP, layer_shapes
+from skcfq.quantization._bits import average_bits
+from skcfq.quantization._linear import quantize_layers
+from skcfq.quantization._lsq import QuantizeSelected, step_gradient_scale
 
 
 class QuantizedMLP(nn.Module):
@@ -128,13 +128,17 @@ class QuantizedMLP(nn.Module):
             self._check_selection(selection)
             indices = selection.detach().argmax(1).tolist()
             rows = selection.unbind(0)
-        weights = quantize_layers(self.layers, indices, selection)
-        for layer, weight, index, row in zip(self.layers, weights, indices, rows, strict=True):
+        weights = quantize_layers(self._layers, indices, selection)
+        for layer, weight, index, row in zip(self._layers, weights, indices, rows, strict=True):
             x = layer.apply_weight(x, weight, index, row)
         return x
 
+    @property
+    def _layers(self) -> list[QuantizedLinear]:
+        return cast("list[QuantizedLinear]", self.layers)
+
     def _check_selection(self, selection: Tensor) -> None:
-        expected = (len(self.layers), len(self.candidates))
+        expected = (len(self._layers), len(self.candidates))
         if tuple(selection.shape) != expected:
             raise ValueError(
                 f"selection has shape {tuple(selection.shape)}; give one row per layer and one "
@@ -159,7 +163,7 @@ class QuantizedMLP(nn.Module):
         ValueError
             If a width is no candidate, or their number is not that of the layers.
         """
-        n_layers = len(self.layers)
+        n_layers = len(self._layers)
         widths = [bit_widths] * n_layers if isinstance(bit_widths, int) else list(bit_widths)
         widths = [int(width) for width in widths]
         if len(widths) != n_layers or not set(widths) <= set(self.candidates):
@@ -178,14 +182,15 @@ class QuantizedMLP(nn.Module):
         network : FullPrecisionMLP
             Network with layers of the same shapes.
         """
-        shapes = [tuple(layer.weight.shape) for layer in self.layers]
-        given = [tuple(layer.weight.shape) for layer in network.layers]
+        sources = cast("list[nn.Linear]", network.layers)
+        shapes = [tuple(layer.weight.shape) for layer in self._layers]
+        given = [tuple(layer.weight.shape) for layer in sources]
         if shapes != given:
             raise ValueError(
                 f"network has layers of shapes {given}, this one {shapes}; build both with the "
                 "same n_inputs, hidden_layer_sizes and n_classes."
             )
-        for layer, source in zip(self.layers, network.layers, strict=True):
+        for layer, source in zip(self._layers, sources, strict=True):
             layer.weight.copy_(source.weight)
             layer.bias.copy_(source.bias)
             layer.reset_steps()
@@ -205,10 +210,10 @@ class QuantizedMLP(nn.Module):
         Clips are set from the activations of the unquantized weights, so that those of all widths
         have seen the same values. The input step is always that of least squared error.
         """
-        for layer in self.layers:
+        for layer in self._layers:
             layer.reset_steps()
         self._set_input_step(x, sample_weight)
-        self._set_clips(x, sample_weight, None, [None] * len(self.layers))
+        self._set_clips(x, sample_weight, None, [None] * len(self._layers))
 
     def refit(
         self,
@@ -230,7 +235,7 @@ class QuantizedMLP(nn.Module):
             Weight of each row.
         """
         stale = [self._stale(width, unselected_only) for width in self.bit_widths.tolist()]
-        for layer, indices in zip(self.layers, stale, strict=True):
+        for layer, indices in zip(self._layers, stale, strict=True):
             layer.reset_steps("mse", indices)
         if x is None:
             return
@@ -256,8 +261,8 @@ class QuantizedMLP(nn.Module):
         rule: str | None,
         indices: Sequence[list[int] | None],
     ) -> None:
-        values = x.to(self.layers[0].weight.dtype)
-        for layer, chosen in zip(self.layers[:-1], indices, strict=False):
+        values = x.to(self._layers[0].weight.dtype)
+        for layer, chosen in zip(self._layers[:-1], indices, strict=False):
             values = nn.functional.linear(values, layer.weight, layer.bias)
             layer.reset_clips(values, sample_weight, rule, chosen)
             values = torch.relu(values)

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-from ..exceptions import BudgetError
-from ._bits import average_bits, check_candidates
+from skcfq.exceptions import BudgetError
+from skcfq.quantization._bits import average_bits, check_candidates
 
 SCORE_SCALE = 1000.0
 

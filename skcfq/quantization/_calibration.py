@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor
 
-from ._bits import signed_range, unsigned_levels
+from skcfq.quantization._bits import signed_range, unsigned_levels
 
 N_GRID_STEPS = 96
 N_REFINEMENTS = 50

@@ -7,10 +7,16 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from ._bits import check_bits, check_candidates, is_full_precision, signed_range, unsigned_levels
-from ._calibration import ValueSample, lsq_step, max_clip, mse_step
-from ._lsq import QuantizeSelected, step_gradient_scale
-from ._pact import SelectedClipped
+from skcfq.quantization._bits import (
+    check_bits,
+    check_candidates,
+    is_full_precision,
+    signed_range,
+    unsigned_levels,
+)
+from skcfq.quantization._calibration import ValueSample, lsq_step, max_clip, mse_step
+from skcfq.quantization._lsq import QuantizeSelected, step_gradient_scale
+from skcfq.quantization._pact import SelectedClipped
 
 UNCALIBRATED_CLIP = 6.0
 
@@ -213,7 +219,7 @@ class QuantizedLinear(nn.Linear):
 
 
 def quantize_layers(
-    layers: Sequence[QuantizedLinear], indices: Sequence[int], selection: Tensor | None = None
+    layers: Iterable[QuantizedLinear], indices: Sequence[int], selection: Tensor | None = None
 ) -> tuple[Tensor, ...]:
     """Return the quantized weights of several layers, in one pass.
 
@@ -230,6 +236,7 @@ def quantize_layers(
     -------
     tuple of Tensor
     """
+    layers = list(layers)
     weights = [layer.weight for layer in layers]
     log_steps = [layer.log_steps for layer in layers]
     grids = [layer.grids for layer in layers]

@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor
 
-from ._bits import is_full_precision, signed_range
+from skcfq.quantization._bits import is_full_precision, signed_range
 
 
 def quantize_weight(weight: Tensor, step: Tensor | float, bits: int | None) -> Tensor:
@@ -96,8 +96,12 @@ def step_gradient_scale(n: int, high: int) -> float:
 def signed_gradients(
     grad: Tensor, values: Tensor, step: Tensor, low: int, high: int, scale: float
 ) -> tuple[Tensor, Tensor]:
-    """Straight-through gradients of the values and of the step, in differentiable operations."""
-    scaled = values / step
+    """Straight-through gradients of the values and of the step, in differentiable operations.
+
+    They are linear in ``grad``; the rounding error that multiplies it counts as a constant, which
+    makes the second derivatives those of the straight-through surrogate, and symmetric.
+    """
+    scaled = (values / step).detach()
     codes = scaled.round()
     grad_values = grad_in_range(grad, codes, low, high)
     total = _inner(grad, codes.clamp(low, high)) - _inner(grad_values, scaled)
@@ -118,13 +122,13 @@ class _SignedQuantizer(torch.autograd.Function):
     """Value and straight-through gradient for one step."""
 
     @staticmethod
-    def forward(ctx, values, step, low, high, scale):  # type: ignore[override]
+    def forward(ctx, values, step, low, high, scale):
         ctx.save_for_backward(values, step)
         ctx.grid = low, high, scale
         return (values / step).round_().clamp_(low, high).mul_(step)
 
     @staticmethod
-    def backward(ctx, grad):  # type: ignore[override]
+    def backward(ctx, grad):
         return *signed_gradients(grad, *ctx.saved_tensors, *ctx.grid), None, None, None
 
 
@@ -143,7 +147,7 @@ class QuantizeSelected(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, selection, indices, grids, *tensors):  # type: ignore[override]
+    def forward(ctx, selection, indices, grids, *tensors):
         n = len(indices)
         quantized, codes = [], []
         for values, log_steps, index, grid in zip(
@@ -159,7 +163,7 @@ class QuantizeSelected(torch.autograd.Function):
         return tuple(quantized)
 
     @staticmethod
-    def backward(ctx, *grads):  # type: ignore[override]
+    def backward(ctx, *grads):
         selection, *tensors = ctx.saved_tensors
         n = len(ctx.indices)
         values, log_steps, quantized = tensors[:n], tensors[n : 2 * n], tensors[2 * n :]

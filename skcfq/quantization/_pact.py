@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ._bits import is_full_precision, unsigned_levels
+from skcfq.quantization._bits import is_full_precision, unsigned_levels
 
 
 def quantize_activation(values: Tensor, clip: Tensor | float, bits: int | None) -> Tensor:
@@ -57,12 +57,12 @@ class _ClippedQuantizer(torch.autograd.Function):
     """Value and straight-through gradient for one threshold."""
 
     @staticmethod
-    def forward(ctx, values, clip, levels):  # type: ignore[override]
+    def forward(ctx, values, clip, levels):
         ctx.save_for_backward(values, clip)
         return _rounded(values, clip / levels, levels)
 
     @staticmethod
-    def backward(ctx, grad):  # type: ignore[override]
+    def backward(ctx, grad):
         return *clipped_gradients(grad, *ctx.saved_tensors), None
 
 
@@ -75,13 +75,13 @@ class SelectedClipped(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, values, log_clips, selection, index, levels):  # type: ignore[override]
+    def forward(ctx, values, log_clips, selection, index, levels):
         ctx.save_for_backward(values, log_clips, selection)
         ctx.index, ctx.levels = index, levels
         return _rounded(values, log_clips[index].exp() / levels[index], levels[index])
 
     @staticmethod
-    def backward(ctx, grad):  # type: ignore[override]
+    def backward(ctx, grad):
         values, log_clips, selection = ctx.saved_tensors
         if torch.is_grad_enabled():
             terms = (grad, values, log_clips, selection, ctx.index, ctx.levels)
@@ -102,10 +102,10 @@ def _rounded(values: Tensor, step: Tensor, levels: int) -> Tensor:
 
 def _stacked_products(grad: Tensor, values: Tensor, log_clips: Tensor, levels) -> Tensor:
     r"""Return :math:`\langle g, Q_r(a)\rangle` for every candidate r, shape (R,)."""
-    steps = log_clips.exp().div_(log_clips.new_tensor(levels))
-    codes = (values.reshape(1, -1) / steps.unsqueeze(1)).round_()
-    for row, top in zip(codes, levels, strict=True):
-        row.clamp_(0, top)
+    top = log_clips.new_tensor(levels)
+    steps = log_clips.exp().div_(top)
+    codes = (torch.relu(values).reshape(1, -1) / steps.unsqueeze(1)).round_()
+    torch.minimum(codes, top.unsqueeze(1), out=codes)
     return torch.mv(codes, grad.reshape(-1)).mul_(steps)
 
 

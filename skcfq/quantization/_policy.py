@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from ..exceptions import BudgetError
-from ._allocation import allocate_bits
-from ._bits import check_candidates
+from skcfq.exceptions import BudgetError
+from skcfq.quantization._allocation import allocate_bits
+from skcfq.quantization._bits import check_candidates
 
 
 class GumbelBits(nn.Module):
@@ -44,6 +44,8 @@ class GumbelBits(nn.Module):
     >>> policy.allocate()
     [4, 4]
     """
+
+    _bit_share: Tensor
 
     def __init__(
         self,
@@ -132,15 +134,19 @@ class _StraightThroughSample(torch.autograd.Function):
     """Hard one-hot draw with the gradient of the softmax at a temperature."""
 
     @staticmethod
-    def forward(ctx, logits, noise, temperature):  # type: ignore[override]
+    def forward(ctx, logits, noise, temperature):
+        perturbed = logits + noise
         ctx.save_for_backward(logits, noise)
-        ctx.temperature = temperature
-        hard = torch.zeros_like(logits)
-        return hard.scatter_(1, (logits + noise).argmax(1, keepdim=True), 1.0)
+        ctx.temperature, ctx.soft = temperature, (perturbed / temperature).softmax(1)
+        index = perturbed.argmax(1, keepdim=True)
+        return torch.zeros_like(logits).scatter_(1, index, 1.0)
 
     @staticmethod
-    def backward(ctx, grad):  # type: ignore[override]
-        logits, noise = ctx.saved_tensors
-        soft = ((logits + noise) / ctx.temperature).softmax(1)
-        centred = grad - (grad * soft).sum(1, keepdim=True)
-        return soft * centred / ctx.temperature, None, None
+    def backward(ctx, grad):
+        soft = ctx.soft
+        if torch.is_grad_enabled():
+            logits, noise = ctx.saved_tensors
+            soft = ((logits + noise) / ctx.temperature).softmax(1)
+        weighted = grad * soft
+        centred = weighted - soft * weighted.sum(1, keepdim=True)
+        return centred / ctx.temperature, None, None

@@ -303,7 +303,7 @@ class RecourseSolver(BaseEstimator):
         method = "pgd" if self.method == "auto" else self.method
         weights = self.cost_weights if isinstance(self.cost_weights, str) else "given"
         targets = np.unique(task.predictor.classes[task.target])
-        wanted = repr(targets[0].item()) if len(targets) == 1 else "per person"
+        wanted = repr(targets.tolist()[0]) if len(targets) == 1 else "per person"
         return (
             f"method={method}, cost={self.cost} ({weights}), margin={self.margin:g}, "
             f"target={wanted}, denied={n_denied} of {len(task.target)}, "

@@ -93,7 +93,7 @@ def _check_column(label: Any, column: pd.Series) -> None:
             f"Column {label!r} of X holds dates. Turn them into a number (for example the age in "
             "years) or into categories first."
         )
-    if dtype == object:
+    if pd.api.types.is_object_dtype(dtype):
         values = column.to_numpy()
         _check_kinds(values, f"column {label!r} of X")
         numbers = [v for v in values if isinstance(v, float)]
@@ -122,8 +122,7 @@ def _check_kinds(values: np.ndarray, where: str) -> None:
 def _list_to_array(X: Any) -> Any:
     """Keep text and numbers apart in a nested list; numpy would write the numbers as text."""
     array = np.asarray(X, dtype=object)
-    numeric = np.asarray(X) if array.ndim != 2 or not _holds_text(array) else array
-    return numeric
+    return array if array.ndim == 2 and _holds_text(array) else np.asarray(X)
 
 
 def _numbers_if_possible(X: np.ndarray) -> np.ndarray:
@@ -147,4 +146,3 @@ def _numbers_if_possible(X: np.ndarray) -> np.ndarray:
 
 def _holds_text(X: np.ndarray) -> bool:
     return any(issubclass(kind, str) for kind in set(map(type, X.ravel())))
-

@@ -1,0 +1,140 @@
+"""Cost weights against their definitions, fallbacks, and refusals."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from skcfq.actions import ActionSet, compile_cost
+from skcfq.encoding import TableEncoder
+from skcfq.exceptions import ActionSetError, CostFallbackWarning
+
+X = pd.DataFrame(
+    {
+        "age": [20.0, 30.0, 45.0, 70.0, 90.0, 31.0],
+        "gain": [0.0, 0.0, 0.0, 0.0, 0.0, 900.0],
+        "constant": [3.0] * 6,
+        "job": ["x", "x", "x", "y", "y", "z"],
+        "grade": ["low", "low", "mid", "mid", "high", "high"],
+    }
+)
+ORDER = {"grade": ["low", "mid", "high"]}
+
+
+def compiled(**rules):
+    return ActionSet(ordinal=ORDER, **rules).compile(TableEncoder().fit(X).feature_space_)
+
+
+def test_std_weights_are_the_inverse_spread_of_the_encoded_column():
+    actions = compiled(immutable=["constant"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        cost = compile_cost(actions)
+    shares = np.array([3, 2, 1]) / 6
+    job = np.sqrt((1 - (shares**2).sum()) / 2)
+    grade = np.std([0, 0, 1, 1, 2, 2])
+    assert actions.feature_names == ("age", "gain", "job", "grade")
+    np.testing.assert_allclose(cost.feature_weights, [1, 1, 1 / job, 1 / grade])
+
+
+def test_the_category_spread_is_that_of_half_the_squared_one_hot_distance():
+    rng = np.random.default_rng(0)
+    levels = rng.choice(3, 4000, p=[0.5, 0.3, 0.2])
+    codes = np.eye(3)[levels]
+    spread = np.sqrt(codes.var(axis=0).sum() / 2)
+    table = pd.DataFrame({"job": np.array(["x", "y", "z"])[levels]})
+    actions = ActionSet().compile(TableEncoder().fit(table).feature_space_)
+    assert float(compile_cost(actions).feature_weights) == pytest.approx(1 / spread)
+
+
+def test_mad_falls_back_to_std_and_std_to_one_with_a_single_warning():
+    actions = compiled()
+    with pytest.warns(CostFallbackWarning) as caught:
+        cost = compile_cost(actions, weights="mad")
+    assert len(caught) == 1
+    assert "['gain']" in str(caught[0].message)
+    assert "['constant']" in str(caught[0].message)
+    age = TableEncoder().fit_transform(X)[:, 0]
+    mad = np.median(np.abs(age - np.median(age)))
+    np.testing.assert_allclose(cost.feature_weights[:3], [1 / mad, 1, 1])
+
+
+def test_uniform_given_and_named_weights():
+    actions = compiled(immutable=["constant"])
+    assert compile_cost(actions, weights="uniform").feature_weights.tolist() == [1.0] * 4
+    assert compile_cost(actions, weights=[1, 2, 3, 4]).feature_weights.tolist() == [1, 2, 3, 4]
+    named = compile_cost(actions, weights={"gain": 7, "constant": 2}).feature_weights
+    std = compile_cost(actions).feature_weights
+    assert named.tolist() == [std[0], 7.0, std[2], std[3]]
+
+
+def test_a_weight_that_is_given_needs_no_fallback():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        compile_cost(compiled(), weights={"constant": 1.0})
+
+
+def test_a_category_pays_once_and_an_ordered_one_by_rank():
+    actions = compiled(immutable=["constant", "age", "gain"])
+    region = actions.at(X)
+    cost = compile_cost(actions, weights=[10.0, 1.0])
+    levels = region.levels.clone()
+    levels[:, 0] = (levels[:, 0] + 1) % 3
+    names = actions.choice[1].levels
+    levels[:, 1] = names.index("high")
+    paid = cost.contributions(region.values, levels, region)
+    assert paid.tolist() == [[10, 2], [10, 2], [10, 1], [10, 1], [10, 0], [10, 0]]
+    assert cost(region.assemble(region.values, levels), region).tolist() == [12, 12, 11, 11, 10, 10]
+    assert cost(region.origin, region).tolist() == [0.0] * 6
+    kept = torch.full_like(levels, -1)
+    assert cost.of_state(region.values, kept, region).tolist() == [0.0] * 6
+
+
+def test_norms_on_a_case_small_enough_to_check_by_hand():
+    actions = compiled(immutable=["constant", "job", "grade"])
+    region = actions.at(X.iloc[:1])
+    move = region.origin.clone()
+    move[0, 0] += 3.0
+    move[0, 1] += 4.0
+    by_norm = {
+        norm: float(compile_cost(actions, norm=norm, weights="uniform", mix=0.25)(move, region))
+        for norm in ("l1", "l2", "mixed")
+    }
+    assert by_norm == pytest.approx({"l1": 7.0, "l2": 5.0, "mixed": 0.25 * 7 + 0.75 * 5})
+
+
+def test_gradient_of_the_cost_is_finite_where_nothing_moves():
+    actions = compiled(immutable=["constant"])
+    region = actions.at(X)
+    for norm in ("l1", "l2", "mixed"):
+        values = region.values.clone().requires_grad_()
+        compile_cost(actions, norm=norm).of_state(values, region.levels, region).sum().backward()
+        assert torch.isfinite(values.grad).all()
+
+
+def test_nothing_to_change_costs_nothing():
+    actions = compiled(immutable=list(X.columns))
+    region = actions.at(X)
+    for norm in ("l1", "l2", "mixed"):
+        assert compile_cost(actions, norm=norm)(region.origin, region).tolist() == [0.0] * 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"norm": "l3"}, ValueError, "norm is 'l3'.*'l1'"),
+        ({"mix": 2}, ValueError, "mix is 2"),
+        ({"weights": "sd"}, ValueError, "weights is 'sd'.*'std'"),
+        ({"weights": [1.0, 2.0]}, ActionSetError, r"shape \(2,\).*4 features.*dict"),
+        ({"weights": {"agee": 1.0}}, ActionSetError, "'agee'.*no feature"),
+        ({"weights": {"age": 0.0}}, ActionSetError, "'age' is.*positive.*immutable"),
+        ({"weights": {"age": np.nan}}, ActionSetError, "'age' is.*positive"),
+    ],
+)
+def test_arguments_that_make_no_cost_are_refused(arguments, error, message):
+    with pytest.raises(error, match=message):
+        compile_cost(compiled(immutable=["constant"]), **arguments)

@@ -1,0 +1,149 @@
+"""The pure projections: ties, extremes, and why sparsity counts features."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from skcfq.actions import (
+    ActionSet,
+    project,
+    project_box,
+    project_grid,
+    project_immutable,
+    project_one_hot,
+    project_sparse,
+)
+from skcfq.encoding import FeatureSpace, TableEncoder
+
+
+def test_immutable_and_box_return_points_not_steps():
+    rng = np.random.default_rng(0)
+    u, origin = rng.normal(size=(50, 3)), rng.normal(size=(50, 3))
+    mutable = np.array([True, False, True])
+    held = project_immutable(u, origin, mutable)
+    np.testing.assert_array_equal(held[:, 1], origin[:, 1])
+    np.testing.assert_array_equal(held[:, [0, 2]], u[:, [0, 2]])
+    lower, upper = origin - 0.1, origin + 0.3
+    boxed = project_box(u, lower, upper)
+    assert (boxed >= lower).all()
+    assert (boxed <= upper).all()
+
+
+def test_arithmetic_on_the_step_leaves_the_box_where_the_point_does_not():
+    # Control: Eq. 9 read literally, clip(x + delta) - x, then added to x again.
+    rng = np.random.default_rng(1)
+    x, upper = rng.normal(size=20_000), rng.normal(size=20_000) + 5
+    delta = np.minimum(x + 100.0, upper) - x
+    assert ((x + delta) > upper).mean() > 0.005
+    assert not (project_box(x + 100.0, np.minimum(x, upper), upper) > upper).any()
+
+
+def test_grid_matches_an_exhaustive_search():
+    rng = np.random.default_rng(2)
+    grid = np.sort(rng.normal(size=7))
+    own = rng.normal(size=300)
+    lower, upper = own - rng.uniform(0, 2, 300), own + rng.uniform(0, 2, 300)
+    values = rng.normal(size=300) * 3
+    result = project_grid(values, grid, lower, upper, own)
+    for i in range(300):
+        inside = [g for g in grid if lower[i] <= g <= upper[i]]
+        best = min(abs(values[i] - candidate) for candidate in [*inside, own[i]])
+        assert abs(values[i] - result[i]) == pytest.approx(best, abs=1e-12)
+
+
+def test_grid_ties_go_to_the_own_value_then_to_the_lower_one():
+    grid, wide = np.array([0.0, 1.0, 2.0]), np.full(3, 9.0)
+    values, own = np.array([0.5, 1.5, 1.5]), np.array([7.0, 7.0, 2.0])
+    np.testing.assert_array_equal(project_grid(values, grid, -wide, wide, own), [0.0, 1.0, 2.0])
+    empty = np.empty(0)
+    np.testing.assert_array_equal(project_grid(values, empty, -wide, wide, own), own)
+
+
+def test_one_hot_ties_go_to_the_own_level_then_to_the_lowest():
+    codes, free = np.eye(3), np.ones((2, 3), dtype=bool)
+    block = np.full((2, 3), 0.4)
+    own = np.array([[0.0, 1.0, 0.0], [9.0, 9.0, 9.0]])
+    expected = [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]
+    np.testing.assert_array_equal(project_one_hot(block, codes, free, own), expected)
+
+
+def test_one_hot_is_the_arg_max_of_the_paper_on_plain_codes():
+    rng = np.random.default_rng(3)
+    block, codes = rng.normal(size=(200, 5)), np.eye(5)
+    free, own = np.ones((200, 5), dtype=bool), codes[rng.integers(0, 5, 200)]
+    result = project_one_hot(block, codes, free, own)
+    np.testing.assert_array_equal(result, codes[block.argmax(axis=1)])
+
+
+def test_sparse_keeps_the_largest_features_and_breaks_ties_by_order():
+    origin = np.zeros((1, 4))
+    u = np.array([[2.0, 1.0, -2.0, 2.0]])
+    features = [np.array([0]), np.array([1, 2]), np.array([3])]
+    kept = [project_sparse(u, origin, features, k).tolist()[0] for k in (1, 2, 3, None)]
+    assert kept == [
+        [2.0, 0.0, 0.0, 0.0],
+        [2.0, 1.0, -2.0, 0.0],
+        [2.0, 1.0, -2.0, 2.0],
+        [2.0, 1.0, -2.0, 2.0],
+    ]
+
+
+def test_top_k_over_columns_tears_one_hot_groups_apart_and_ours_does_not():
+    rng = np.random.default_rng(4)
+    X = pd.DataFrame(
+        {
+            "income": rng.normal(size=200),
+            "debt": rng.normal(size=200),
+            "job": rng.choice(["clerk", "cook", "pilot"], 200),
+        }
+    )
+    region = ActionSet(max_changes=2).compile(TableEncoder().fit(X).feature_space_).at(X)
+    proposal = region.origin + torch.from_numpy(rng.normal(size=tuple(region.origin.shape)) * 3)
+    # Control: Algorithm 1 as printed, with k counting encoded columns.
+    free = region.assemble(region.snap(proposal[:, :2]), region.nearest_levels(proposal))
+    delta = free - region.origin
+    mask = torch.zeros_like(delta).scatter_(1, delta.abs().topk(2, dim=1).indices, 1.0)
+    naive = region.origin + mask * delta
+    torn = (naive[:, 2:].sum(dim=1) - 1).abs() > 1e-9
+    assert torn.float().mean() > 0.1
+    assert not region.contains(naive)[torn].any()
+    ours = region.project(proposal)
+    assert region.contains(ours).all()
+    assert torch.equal(ours[:, 2:].sum(dim=1), torch.ones(200, dtype=torch.float64))
+    assert (region.changed(ours).sum(dim=1) == 2).any()
+
+
+@pytest.mark.parametrize("strange", [np.nan, np.inf, -np.inf])
+def test_what_is_no_number_never_leaves_the_admissible_set(strange):
+    X = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 5.0], "job": ["x", "y"]})
+    space = TableEncoder().fit(X).feature_space_
+    rules = ActionSet(bounds={"a": (None, None)}, steps={"b": 0.5})
+    region = rules.compile(space).at(X)
+    u = region.project(torch.full_like(region.origin, strange))
+    assert torch.isfinite(u).all()
+    assert region.contains(u).all()
+    if np.isnan(strange):
+        assert torch.equal(u, region.origin)
+
+
+def test_gradients_flow_through_assemble_and_values():
+    X = pd.DataFrame({"a": [1.0, 2.0], "job": ["x", "y"]})
+    region = ActionSet().compile(TableEncoder().fit(X).feature_space_).at(X)
+    values = region.values.clone().requires_grad_()
+    region.assemble(values, region.levels).square().sum().backward()
+    assert torch.equal(values.grad, 2 * region.values)
+
+
+def test_no_feature_and_no_people_are_no_special_case():
+    X = np.array([[0.0, 1.0], [2.0, 3.0]])
+    space = FeatureSpace.from_frame(X)
+    fixed = ActionSet(immutable=[0, 1], max_changes=1).compile(space).at(X)
+    assert fixed.n_features == 0
+    np.testing.assert_array_equal(project(X + 1.0, fixed), X)
+    nobody = ActionSet(steps={0: 1}, max_changes=1).compile(space).at(X[:0])
+    assert nobody.n_people == 0
+    assert nobody.project(nobody.origin).shape == (0, 2)
+    assert nobody.to_raw(nobody.origin).shape == (0, 2)

@@ -1,0 +1,253 @@
+"""Regions of real-looking tables: bounds of every kind, gaps, containers, and raw rows."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+
+from skcfq.actions import ActionSet
+from skcfq.encoding import FeatureSpace, TableEncoder
+
+NUMBERS = pd.DataFrame({"a": np.arange(101.0), "b": np.arange(101) * 2})
+
+
+def raw_limits(rules, X=NUMBERS, space=None):
+    region = rules.compile(space or FeatureSpace.from_frame(NUMBERS)).at(X)
+    return region.raw_lower, region.raw_upper
+
+
+def person(a, b=0):
+    return pd.DataFrame({"a": [float(a)], "b": [b]})
+
+
+@pytest.mark.parametrize(
+    ("rules", "own", "expected"),
+    [
+        ({}, 50, (0, 100)),
+        ({}, 130, (0, 130)),
+        ({"bounds": {"a": "observed"}}, 50, (0, 100)),
+        ({"bounds": {"a": "observed"}, "relative_bounds": {"a": (-10, 70)}}, 50, (40, 100)),
+        ({"bounds": {"a": (None, None)}}, 50, (-np.inf, np.inf)),
+        ({"bounds": {"a": (60, None)}}, 50, (50, np.inf)),
+        ({"bounds": {"a": (-5, 40)}}, 50, (-5, 50)),
+        ({"relative_bounds": {"a": (-10, 20)}}, 50, (40, 70)),
+        ({"relative_bounds": {"a": (5, 20)}}, 50, (50, 70)),
+        ({"relative_bounds": {"a": (None, 3)}}, 50, (-np.inf, 53)),
+        ({"quantile_bounds": {"a": (0.1, 0.9)}}, 50, (10, 90)),
+        ({"quantile_bounds": {"a": (0.1, 0.9)}}, 95, (10, 95)),
+        ({"quantile_bounds": {"a": (0.1, 0.9)}, "bounds": {"a": (20, 95)}}, 50, (20, 90)),
+        ({"increasing": ["a"]}, 50, (50, 100)),
+        ({"decreasing": ["a"]}, 50, (0, 50)),
+        ({"increasing": ["a"]}, 130, (130, 130)),
+        ({"steps": {"a": 30}}, 50, (0, 90)),
+        ({"steps": {"a": 30}, "bounds": {"a": (None, 65)}}, 50, (0, 60)),
+        ({"steps": {"a": 30}, "increasing": ["a"]}, 95, (95, 95)),
+        ({"ordinal": {"a": [10, 40, 200]}}, 50, (10, 200)),
+        ({"ordinal": {"a": [10, 40, 200]}, "bounds": {"a": (0, 100)}}, 50, (10, 50)),
+    ],
+)
+def test_limits_in_raw_units(rules, own, expected):
+    lower, upper = raw_limits(ActionSet(immutable=["b"], **rules), person(own))
+    assert (lower[0, 0], upper[0, 0]) == expected
+
+
+def test_an_impossible_range_of_relative_and_absolute_bounds_still_lets_people_stay():
+    rules = ActionSet(bounds={"a": (80, 90)}, relative_bounds={"a": (-10, 20)}, immutable=["b"])
+    lower, upper = raw_limits(rules, person(50))
+    assert (lower[0, 0], upper[0, 0]) == (50, 70)
+
+
+def test_steps_that_are_decimals_reach_the_bound_as_it_is_written():
+    rules = ActionSet(steps={"a": 0.1}, bounds={"a": (0.3, 0.7)}, immutable=["b"])
+    region = rules.compile(FeatureSpace.from_frame(NUMBERS)).at(person(0.5))
+    np.testing.assert_array_equal(region.raw_grids[0], [0.3, 0.4, 0.5, 0.6, 0.7])
+    relative = ActionSet(steps={"a": 0.1}, relative_bounds={"a": (-0.1, 0.1)}, immutable=["b"])
+    lower, upper = raw_limits(relative, person(0.7))
+    assert (lower[0, 0], upper[0, 0]) == (0.6, 0.8)
+
+
+def test_one_person_far_outside_does_not_make_the_grid_endless():
+    rules = ActionSet(steps={"a": 1}, bounds={"a": (0, 50)}, immutable=["b"])
+    X = pd.concat([person(1e15), person(3)], ignore_index=True)
+    region = rules.compile(FeatureSpace.from_frame(NUMBERS)).at(X)
+    assert len(region.raw_grids[0]) == 51
+    u = region.project(torch.full_like(region.origin, 49.6))
+    np.testing.assert_array_equal(region.to_raw(u)["a"], [50.0, 50.0])
+
+
+def test_gaps_are_read_as_the_fill_and_left_alone_by_those_who_stay():
+    X = pd.DataFrame({"income": [1.0, np.nan, 9.0, 4.0], "job": ["x", None, "y", "x"]})
+    encoder = TableEncoder().fit(X)
+    region = ActionSet(relative_bounds={"income": (-1, 1)}).compile(encoder.feature_space_).at(X)
+    np.testing.assert_array_equal(region.raw_lower[:, 0], [0, 3, 8, 3])
+    rows = region.to_raw(region.origin)
+    pd.testing.assert_frame_equal(rows, X)
+    u = region.project(region.origin + 100.0)
+    np.testing.assert_array_equal(region.to_raw(u)["income"], [2, 5, 10, 5])
+
+
+def test_a_gap_that_the_encoder_leaves_open_stays_open():
+    X = np.array([[1.0, np.nan], [2.0, 5.0]])
+    region = ActionSet(max_changes=1).compile(FeatureSpace.from_frame(X)).at(X)
+    u = region.project(torch.full_like(region.origin, 1.7))
+    np.testing.assert_array_equal(region.to_raw(u), [[1.7, np.nan], [1.7, 5.0]])
+    assert region.contains(u).all()
+    assert region.changed(u).tolist() == [[True, False], [True, False]]
+
+
+def test_an_unrecognized_category_may_stay_or_move():
+    X = pd.DataFrame({"job": ["cook", "clerk", "pilot"]})
+    space = TableEncoder().fit(X).feature_space_
+    stranger = pd.DataFrame({"job": ["diver"]})
+    free = ActionSet().compile(space).at(stranger)
+    assert free.levels.item() == -1
+    pd.testing.assert_frame_equal(free.to_raw(free.project(free.origin)), stranger)
+    assert free.to_raw(free.project(free.origin + torch.tensor([0, 0, 1.0])))["job"][0] == "pilot"
+    order = {"job": ["clerk", "cook", "pilot"]}
+    for rules in (
+        ActionSet(ordinal=order, increasing=["job"]),
+        ActionSet(transitions={"job": {"cook": ["pilot"]}}),
+    ):
+        held = rules.compile(space).at(stranger)
+        assert not held.allowed[0].any()
+        assert torch.equal(held.project(held.origin + 5.0), held.origin)
+
+
+def test_dtypes_index_and_order_of_a_frame_survive():
+    X = pd.DataFrame(
+        {
+            "age": pd.array([25, None, 61], dtype="Int64"),
+            "sum": np.array([10, 20, 30], dtype=np.int16),
+            "flag": [True, False, True],
+            "job": pd.Categorical(["cook", "clerk", None]),
+            "rest": ["kept", "as", "is"],
+        },
+        index=["p", "q", "r"],
+    )
+    space = TableEncoder().fit(X).feature_space_
+    rules = ActionSet(
+        steps={"age": 1, "sum": 5}, bounds={"age": (20, 70), "sum": (0, 100)}, immutable=["rest"]
+    )
+    shuffled = X[["job", "rest", "sum", "flag", "age"]]
+    region = rules.compile(space).at(shuffled)
+    pd.testing.assert_frame_equal(region.to_raw(region.origin), shuffled)
+    levels = region.levels.clone()
+    levels[:, 0] = 1 - levels[:, 0]
+    levels[2, 1] = 0
+    rows = region.to_raw(region.assemble(region.snap(region.values + 0.7), levels))
+    assert rows.dtypes.equals(shuffled.dtypes)
+    assert rows.index.equals(shuffled.index)
+    assert rows["flag"].tolist() == [False, True, False]
+    assert rows["job"].tolist() == ["cook", "clerk", "clerk"]
+    assert (rows["sum"] % 5 == 0).all()
+    assert (rows["sum"] > X["sum"]).all()
+    np.testing.assert_allclose(
+        space.encode(rows),
+        region.assemble(region.snap(region.values + 0.7), levels).numpy(),
+        atol=1e-12,
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.float32, np.float64, object])
+def test_arrays_come_back_as_arrays(dtype):
+    X = np.array([[1, 20], [2, 40], [3, 61]]).astype(dtype)
+    space = FeatureSpace.from_frame(X)
+    region = ActionSet(steps={1: 10}, immutable=[0]).compile(space).at(X)
+    rows = region.to_raw(region.project(region.origin + 9.0))
+    assert rows.dtype == X.dtype
+    assert rows.tolist() == [[1, 30], [2, 50], [3, 61]]
+    free = ActionSet(immutable=[0]).compile(space).at(X)
+    rows = free.to_raw(free.project(free.origin + 0.5))
+    assert rows.dtype == (np.float64 if dtype == np.int64 else X.dtype)
+    assert rows.tolist() == [[1, 20.5], [2, 40.5], [3, 61]]
+
+
+def test_monotone_columns_keep_bounds_grids_and_directions_in_raw_units():
+    X = pd.DataFrame({"gain": [0.0, 100.0, 5000.0]})
+    log = FunctionTransformer(np.log1p, inverse_func=np.expm1, feature_names_out="one-to-one")
+    flip = FunctionTransformer(np.negative, inverse_func=np.negative)
+    space = FeatureSpace.from_encoder(make_pipeline(log, flip, StandardScaler()).fit(X), X)
+    rules = ActionSet(steps={"gain": 50}, bounds={"gain": (0, 1000)}, increasing=["gain"])
+    region = rules.compile(space).at(X)
+    np.testing.assert_array_equal(region.raw_lower[:, 0], [0, 100, 5000])
+    np.testing.assert_array_equal(region.raw_upper[:, 0], [1000, 1000, 5000])
+    assert torch.equal(region.upper, region.origin)
+    u = region.project(region.origin - 0.2)
+    moved = region.to_raw(u)["gain"]
+    assert (moved % 50 == 0).all()
+    assert moved.tolist()[2] == 5000
+    everything = region.project(region.origin - 1e6)
+    assert region.to_raw(everything)["gain"].tolist() == [1000.0, 1000.0, 5000.0]
+
+
+def test_one_hot_groups_behind_a_preprocessing_step():
+    rng = np.random.default_rng(0)
+    codes = np.eye(3)[rng.integers(0, 3, 40)]
+    X = np.column_stack([rng.normal(size=40), codes])
+    space = FeatureSpace.from_encoder(StandardScaler().fit(X), X)
+    rules = ActionSet(
+        one_hot={"job": [3, 1, 2]}, immutable=[0], transitions={"job": {1: [2], 2: [1]}}
+    )
+    compiled = rules.compile(space)
+    (job,) = compiled.choice
+    assert job.levels == (1, 2, 3)
+    region = compiled.at(X)
+    np.testing.assert_array_equal(region.levels[:, 0], codes.argmax(axis=1))
+    u = region.project(region.origin + torch.from_numpy(rng.normal(size=X.shape)) * 4)
+    rows = region.to_raw(u)
+    assert (rows[:, 1:].sum(axis=1) == 1).all()
+    assert np.isin(rows[:, 1:], (0, 1)).all()
+    np.testing.assert_array_equal(rows[codes[:, 2] == 1], X[codes[:, 2] == 1])
+    assert (rows != X).any()
+
+
+def test_dropped_reference_level_is_a_level_like_any_other():
+    X = pd.DataFrame({"job": ["a", "b", "c", "a"]})
+    encoder = ColumnTransformer(
+        [("job", OneHotEncoder(drop="first", sparse_output=False), ["job"])]
+    ).fit(X)
+    region = ActionSet().compile(FeatureSpace.from_encoder(encoder, X)).at(X)
+    back = region.to_raw(region.project(torch.zeros_like(region.origin)))
+    assert back["job"].tolist() == ["a"] * 4
+
+
+def test_a_change_counts_once_for_a_group_and_exactly_for_numbers():
+    X = pd.DataFrame({"a": [1.0, 2.0], "job": ["x", "y"]})
+    region = ActionSet().compile(TableEncoder().fit(X).feature_space_).at(X)
+    u = region.origin.flip(0)
+    assert region.changed(u).tolist() == [[True, True]] * 2
+    u[0, 0] = region.origin[0, 0] + 1e-12
+    assert region.changed(u).tolist() == [[True, True]] * 2
+    assert region.contains(region.origin + 1e-10).all()
+    assert not region.contains(region.origin + 1e-3).any()
+
+
+def test_ten_thousand_people_are_quick():
+    rng = np.random.default_rng(0)
+    n = 10_000
+    X = pd.DataFrame({f"n{i}": rng.integers(0, 100, n) for i in range(6)})
+    for i in range(8):
+        X[f"c{i}"] = rng.choice([f"level {j}" for j in range(6 + 2 * i)], n)
+    compiled = ActionSet(
+        steps={"n0": 1, "n1": 5}, relative_bounds={"n2": (-5, 5)}, max_changes=3
+    ).compile(TableEncoder().fit(X).feature_space_)
+    times = []
+    for _ in range(3):
+        start = time.process_time()
+        region = compiled.at(X)
+        times.append(time.process_time() - start)
+    assert min(times) < 0.3
+    noise = torch.from_numpy(rng.normal(size=tuple(region.origin.shape)))
+    start = time.process_time()
+    u = region.project(region.origin + noise)
+    rows = region.to_raw(u)
+    assert time.process_time() - start < 1.0
+    assert region.contains(u).all()
+    assert len(rows) == n

@@ -1,0 +1,109 @@
+"""The Gumbel policy: frequencies, gradients, budget."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+import torch
+
+from skcfq.exceptions import BudgetError
+from skcfq.quantization import GumbelBits, average_bits
+
+SIZES = [6656, 4096, 128]
+
+
+def test_samples_are_exact_one_hot_rows():
+    z = GumbelBits(SIZES).sample(0.7, torch.Generator().manual_seed(0))
+    assert z.shape == (3, 4)
+    assert set(z.detach().unique().tolist()) == {0.0, 1.0}
+    assert z.sum(1).tolist() == [1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("temperature", [0.2, 1.0, 5.0])
+def test_frequencies_are_the_probabilities_at_every_temperature(temperature):
+    policy = GumbelBits([1] * 2000)
+    with torch.no_grad():
+        policy.logits.copy_(torch.tensor([0.5, -1.0, 0.0, 1.0]).expand(2000, 4))
+        generator = torch.Generator().manual_seed(1)
+        counts = sum(policy.sample(temperature, generator).sum(0) for _ in range(10))
+        torch.testing.assert_close(counts / 20000, policy.probabilities()[0], rtol=0, atol=0.012)
+
+
+def test_the_gradient_is_that_of_the_relaxed_sample():
+    policy = GumbelBits(SIZES).double()
+    cotangent = torch.randn(3, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    z = policy.sample(0.6, torch.Generator().manual_seed(5))
+    (found,) = torch.autograd.grad(z, policy.logits, cotangent, create_graph=True)
+    noise = torch.empty(3, 4, dtype=torch.float64)
+    noise.exponential_(generator=torch.Generator().manual_seed(5)).log_().neg_()
+    logits = policy.logits.detach().requires_grad_()
+    soft = ((logits + noise) / 0.6).softmax(1)
+    (expected,) = torch.autograd.grad(soft, logits, cotangent)
+    torch.testing.assert_close(found, expected)
+    (fast,) = torch.autograd.grad(
+        policy.sample(0.6, torch.Generator().manual_seed(5)), policy.logits, cotangent
+    )
+    torch.testing.assert_close(fast, expected)
+
+
+def test_sampling_leaves_the_global_generator_alone():
+    state = torch.random.get_rng_state()
+    GumbelBits(SIZES).sample(1.0, torch.Generator().manual_seed(0))
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
+@pytest.mark.parametrize(("budget", "start"), [(2, 2), (3.5, 3), (4, 4), (7.9, 4), (8, 8), (20, 8)])
+def test_the_start_is_the_widest_uniform_candidate_within_the_budget(budget, start):
+    policy = GumbelBits(SIZES, budget=budget)
+    assert policy.allocate() == [start] * 3
+    assert [policy.candidates[i] for i in policy.probabilities().argmax(1)] == [start] * 3
+
+
+def test_bit_cost_is_the_excess_of_the_average():
+    policy = GumbelBits(SIZES, budget=4)
+    z = torch.nn.functional.one_hot(torch.tensor([3, 0, 2]), 4).float()
+    average = average_bits([8, 2, 4], SIZES)
+    assert policy.expected_bits(z).item() == pytest.approx(average)
+    assert policy.bit_cost(z).item() == pytest.approx(average - 4)
+    assert policy.bit_cost(torch.eye(4)[[1, 1, 1]]).item() == 0.0
+    probabilities = policy.probabilities()
+    bits = probabilities @ torch.tensor([2.0, 3.0, 4.0, 8.0])
+    expected = (bits * torch.tensor(SIZES)).sum() / sum(SIZES)
+    torch.testing.assert_close(policy.expected_bits(), expected)
+
+
+def test_the_excess_pushes_the_policy_back_to_its_budget():
+    policy = GumbelBits(SIZES, budget=3)
+    with torch.no_grad():
+        policy.logits[:, 3] = 5.0
+    optimizer = torch.optim.Adam(policy.parameters(), lr=0.1)
+    for _ in range(300):
+        optimizer.zero_grad()
+        policy.bit_cost().backward()
+        optimizer.step()
+    assert policy.expected_bits().item() <= 3.05
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_allocation_of_any_policy_meets_the_budget(seed):
+    policy = GumbelBits(SIZES, budget=3.7)
+    with torch.no_grad():
+        policy.logits.copy_(3 * torch.randn(3, 4, generator=torch.Generator().manual_seed(seed)))
+    assert average_bits(policy.allocate(), SIZES) <= 3.7
+
+
+def test_a_budget_that_no_candidate_meets_is_an_error():
+    with pytest.raises(BudgetError, match="budget=1 "):
+        GumbelBits(SIZES, budget=1)
+
+
+def test_copies_and_pickles():
+    policy = GumbelBits(SIZES, budget=3).double()
+    for other in (copy.deepcopy(policy), pickle.loads(pickle.dumps(policy))):
+        assert torch.equal(other.logits, policy.logits)
+        assert other.allocate() == policy.allocate()
+    fresh = GumbelBits(SIZES)
+    fresh.load_state_dict(policy.state_dict())
+    assert list(policy.state_dict()) == ["logits"]
