@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from skcfq.encoding._columns import as_numbers, rewrite
+from skcfq.encoding._columns import as_numbers, replace_columns, rewrite
 
 if TYPE_CHECKING:
     from skcfq.encoding import FeatureSpace
 
-__all__ = ["filled_numbers", "is_missing", "read_columns", "take_rows", "write_columns"]
+__all__ = ["filled_numbers", "is_missing", "read_columns", "write_columns"]
 
 
 def is_missing(value: object) -> bool:
@@ -22,7 +22,7 @@ def is_missing(value: object) -> bool:
 
 def read_columns(space: FeatureSpace, X: Any) -> list:
     """Return the values of the p raw columns of X, in the order of the space."""
-    return [values for _, values in space._columns_of(X)[0]]
+    return [values for _, values in space.columns_of(X)[0]]
 
 
 def filled_numbers(block: Any, column: Any) -> np.ndarray:
@@ -32,11 +32,6 @@ def filled_numbers(block: Any, column: Any) -> np.ndarray:
     if fill is None or block.kind == "table":
         return numbers
     return np.where(np.isnan(numbers), float(fill), numbers)
-
-
-def take_rows(X: Any, rows: np.ndarray) -> Any:
-    """Return the given rows in the same container."""
-    return X.iloc[rows] if isinstance(X, pd.DataFrame) else X[rows]
 
 
 def write_columns(
@@ -55,17 +50,9 @@ def write_columns(
     rows : same container as X
         A dtype changes only where it cannot hold the new values.
     """
-    columns = space._columns_of(X)[0]
+    columns = space.columns_of(X)[0]
     new: dict[int, Any] = {
         columns[raw][0]: rewrite(columns[raw][1], np.flatnonzero(mask), values)
         for raw, (mask, values) in updates.items()
     }
-    if isinstance(X, pd.DataFrame):
-        result = X.copy()
-        for position, column in new.items():
-            result.isetitem(position, column)
-        return result
-    result = X.astype(np.result_type(X.dtype, *(column.dtype for column in new.values())))
-    for position, column in new.items():
-        result[:, position] = column
-    return result
+    return replace_columns(X, new)

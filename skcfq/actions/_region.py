@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from skcfq.actions import _projections
-from skcfq.actions._raw import read_columns, take_rows, write_columns
+from skcfq.actions._raw import read_columns, write_columns
+from skcfq.utils import take_rows
 
 if TYPE_CHECKING:
     from skcfq.actions._choice import ChoiceFeature

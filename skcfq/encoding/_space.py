@@ -196,7 +196,7 @@ class FeatureSpace:
         -------
         Z : float64 ndarray of shape (n, d)
         """
-        columns, n = self._columns_of(X)
+        columns, n = self.columns_of(X)
         Z = np.empty((n, self.n_encoded))
         for block, (_, column) in zip(self.blocks, columns, strict=True):
             if block.width:
@@ -224,7 +224,7 @@ class FeatureSpace:
             float64; a categorical dtype gains the categories that it lacks.
         """
         Z = np.asarray(Z, dtype=np.float64)
-        columns, n = self._columns_of(X)
+        columns, n = self.columns_of(X)
         if Z.shape != (n, self.n_encoded):
             raise FeatureSpaceError(
                 f"Z must have shape (n, d) = {(n, self.n_encoded)} to fit X and this space, got "
@@ -301,8 +301,11 @@ class FeatureSpace:
     def _positions(self) -> dict[Hashable, int]:
         return {name: i for i, name in enumerate(self.raw_columns)}
 
-    def _columns_of(self, X: Any) -> tuple[list[tuple[int, Any]], int]:
-        """Return (position in X, values) of each raw column, and the number of rows."""
+    def columns_of(self, X: Any) -> tuple[list[tuple[int, Any]], int]:
+        """Return (position in X, values) of each raw column, and the number of rows.
+
+        The position is -1, and the values None, where X lacks a column that the space drops.
+        """
         if isinstance(X, pd.DataFrame):
             positions = self._frame_positions(X) if self.is_frame else self._by_position(X)
             return [(j, values_of(X.iloc[:, j]) if j >= 0 else None) for j in positions], len(X)

@@ -18,7 +18,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 from torch import Tensor, nn
 
-from skcfq.actions._raw import take_rows
+from skcfq.utils import take_rows
 from skcfq.encoding import FeatureSpace
 from skcfq.estimators._parameters import NestedParametersMixin
 from skcfq.utils import validate_table

@@ -17,7 +17,7 @@ from sklearn.utils import check_random_state
 from torch import Tensor
 
 from skcfq.actions import ActionSet
-from skcfq.actions._raw import take_rows
+from skcfq.utils import take_rows
 from skcfq.encoding import TableEncoder
 from skcfq.estimators._bit_policies import BIT_POLICIES, LearnedBits, UniformBits, bit_policy_of
 from skcfq.estimators._network_classifier import (

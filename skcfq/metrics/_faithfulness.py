@@ -14,11 +14,11 @@ import numpy as np
 from skcfq.metrics._population import (
     common_population,
     row_weights,
-    take_rows,
     warn_empty,
     weighted_mean,
     weighted_median,
 )
+from skcfq.utils import take_rows
 
 if TYPE_CHECKING:
     from skcfq.solvers import RecourseResult

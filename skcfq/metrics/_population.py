@@ -109,8 +109,3 @@ def check_comparable(result_reference: RecourseResult, result_deployed: Recourse
             "both with the same `target`; where it is 'opposite', use RecourseSolver.compare, "
             "which takes the targets from the reference."
         )
-
-
-def take_rows(X: Any, rows: np.ndarray) -> Any:
-    """Select rows of a DataFrame or an array by mask or position."""
-    return X.iloc[rows] if hasattr(X, "iloc") else np.asarray(X)[rows]

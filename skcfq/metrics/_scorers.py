@@ -22,7 +22,7 @@ from skcfq.metrics._faithfulness import (
     feasible_recourse_rate,
     validity_drop,
 )
-from skcfq.metrics._population import take_rows, warn_empty
+from skcfq.metrics._population import warn_empty
 from skcfq.models import (
     Predictor,
     as_predictor,
@@ -32,6 +32,7 @@ from skcfq.models import (
     transform_rows,
 )
 from skcfq.solvers import RecourseResult, RecourseSolver
+from skcfq.utils import take_rows
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,7 @@ from skcfq.solvers._pgd import projected_steps, random_points, relaxed_descent
 from skcfq.solvers._polish import polish
 from skcfq.solvers._problem import RecourseProblem, States, best_per_person
 from skcfq.solvers._result import RecourseResult
-from skcfq.actions._raw import take_rows
+from skcfq.utils import take_rows
 from skcfq.utils._sklearn_compat import Interval, StrOptions
 
 _RELAXED_STEPS = 36

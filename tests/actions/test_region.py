@@ -251,3 +251,13 @@ def test_ten_thousand_people_are_quick():
     assert time.process_time() - start < 1.0
     assert region.contains(u).all()
     assert len(rows) == n
+
+
+def test_to_raw_keeps_the_dtype_of_an_object_column():
+    X = pd.DataFrame({"job": pd.Series(["cook", "clerk", "cook"], dtype=object), "age": [1, 2, 3]})
+    space = TableEncoder().fit(X).feature_space_
+    region = ActionSet(immutable=["age"]).compile(space).at(X)
+    moved = region.assemble(region.values, torch.tensor([[0], [0], [1]]))
+    points = region.to_raw(moved)
+    assert points["job"].dtype == object
+    assert points["job"].tolist() == ["clerk", "clerk", "cook"]
