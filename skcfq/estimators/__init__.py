@@ -2,6 +2,7 @@
 
 from skcfq.estimators._bit_policies import LearnedBits, UniformBits
 from skcfq.estimators._cfq import CFQClassifier
+from skcfq.estimators._controls import bias_for_validity_drop, with_target_bias
 from skcfq.estimators._objective import CFQObjective
 from skcfq.estimators._qat import QATClassifier
 from skcfq.estimators._teacher import TeacherClassifier
@@ -15,4 +16,6 @@ __all__ = [
     "TeacherActions",
     "TeacherClassifier",
     "UniformBits",
+    "bias_for_validity_drop",
+    "with_target_bias",
 ]

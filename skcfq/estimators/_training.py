@@ -18,7 +18,7 @@ from skcfq.nn import QuantizedMLP
 from skcfq.quantization import GumbelBits
 
 # Small networks settle after about so many updates; tiny tables need many passes for them.
-_UPDATES, _MIN_EPOCHS, _MAX_EPOCHS = 2500, 15, 60
+_UPDATES, _MIN_EPOCHS, _MAX_EPOCHS = 2500, 15, 30
 # Times that the steps of unsampled widths are refitted while widths are searched.
 _REFITS = 8
 # Rows that clips are refitted on.
@@ -72,7 +72,7 @@ class TensorNet(NeuralNet):
         terms["loss"].backward()
         for name, value in terms.items():
             if name != "loss":
-                self.history.record_batch(name, float(value))
+                self.history.record_batch(name, value.detach().item())
         return {"loss": terms["loss"], "y_pred": None}
 
 
@@ -169,6 +169,7 @@ def train(
         max_epochs=max_epochs,
         batch_size=batch_size,
         optimizer=torch.optim.Adam,
+        optimizer__fused=True,
         lr=learning_rate,
         optimizer__weight_decay=weight_decay,
         optimizer__param_groups=[

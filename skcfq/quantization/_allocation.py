@@ -88,7 +88,8 @@ def _solve(values: np.ndarray, costs: np.ndarray, capacity: int) -> np.ndarray:
     n_layers, n_candidates = values.shape
     # The solver's gap is absolute: gains are scaled so that it is negligible beside them.
     gains = values - values.max(axis=1, keepdims=True)
-    gains *= SCORE_SCALE / max(-gains.min(), np.finfo(float).tiny)
+    if gains.min() < 0:
+        gains = gains / -gains.min() * SCORE_SCALE
     # A common factor of all costs is removed, so that the solver's tolerance stays below one unit.
     factor = int(np.gcd.reduce(costs, axis=None))
     one_per_layer = np.kron(np.eye(n_layers), np.ones(n_candidates))

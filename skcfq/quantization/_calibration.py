@@ -62,8 +62,8 @@ def mse_step(weight: Tensor, bits: int, sample_weight: Tensor | None = None) -> 
 
     Notes
     -----
-    Heuristic: the best step of a geometric grid, then the alternation of codes and of the step that
-    is best for them, which never increases the error.
+    Heuristic: the best step of a geometric grid, of a finer one around it, then the alternation of
+    codes and of the step that is best for them, which never increases the error.
 
     Examples
     --------
@@ -167,15 +167,22 @@ class ValueSample:
         top = self.values.abs().amax() if len(self.values) else self.values.new_zeros(())
         if not top > 0:
             return torch.full_like(top, 1.0 / largest)
-        grid = torch.logspace(-2.0, math.log10(2.0), N_GRID_STEPS, dtype=torch.float64)
-        steps = grid.to(top.device) * (top / largest)
-        step = steps[self.error(steps, low, high).argmin()]
+        # The steps that just cover the sample are tried too, so that clipping never does harm.
+        covering = [1.0 / code for code in (abs(low), high) if code > 0]
+        grid = torch.logspace(-2.0, math.log10(2.0), N_GRID_STEPS, dtype=torch.float64) / largest
+        grid = torch.cat([grid, grid.new_tensor(covering)]).to(top.device) * top
+        step = self._best_of(grid, low, high)
+        zoom = torch.linspace(0.95, 1.05, N_GRID_STEPS + 1, dtype=torch.float64)
+        step = self._best_of(zoom.to(top.device) * step, low, high)
         for _ in range(N_REFINEMENTS):
             refined = self._refit(step, low, high)
             if not abs(refined - step) > 1e-12 * step:
                 break
             step = refined
         return step
+
+    def _best_of(self, steps: Tensor, low: int, high: int) -> Tensor:
+        return steps[self.error(steps, low, high).argmin()]
 
     def _refit(self, step: Tensor, low: int, high: int) -> Tensor:
         """Return the step that is best for the codes which ``step`` gives."""

@@ -23,7 +23,7 @@ arrays = hnp.arrays(
 
 
 def closed_form(w, s, bits):
-    """Value, in-range mask and unscaled step coefficient, in numpy's own rounding (half to even)."""
+    """Value, in-range mask and unscaled step coefficient; numpy too rounds half to even."""
     low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
     code = np.round(w / s)
     inside = (low <= code) & (code <= high)
