@@ -29,8 +29,10 @@ from skcfq.metrics import (
     validity_drop,
 )
 
-PAPER = "Paper, Table 1 (its protocol is not fully stated): LSQ-QAT VD 0.163, CRG 0.218; " \
+PAPER = (
+    "Paper, Table 1 (its protocol is not fully stated): LSQ-QAT VD 0.163, CRG 0.218; "
     "CFQ VD 0.061, CRG 0.071."
+)
 
 
 def main() -> None:

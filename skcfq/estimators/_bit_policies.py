@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sklearn.base import BaseEstimator
 
 from skcfq.exceptions import BudgetError
@@ -49,7 +51,7 @@ class UniformBits(BaseEstimator):
 
 
 class LearnedBits(BaseEstimator):
-    """Widths that are learned with the network, by straight-through Gumbel-Softmax (§4.3).
+    r"""Widths that are learned with the network, by straight-through Gumbel-Softmax (§4.3).
 
     During the first part of the training the widths are sampled at a falling temperature; then
     the most probable widths that meet the budget are found exactly (a small integer programme)
@@ -59,9 +61,9 @@ class LearnedBits(BaseEstimator):
     ----------
     candidates : tuple of int, default=(2, 3, 4, 8)
     penalty : float, default=1.0
-        Weight :math:`\\lambda` of the excess of the average bits over the budget, in loss per bit.
+        Weight :math:`\lambda` of the excess of the average bits over the budget, in loss per bit.
     temperatures : tuple of (float, float), default=(1.0, 0.3)
-        Temperature :math:`\\tau` at the beginning and the end of the search.
+        Temperature :math:`\tau` at the beginning and the end of the search.
     search_fraction : float, default=0.5
         Share of the passes over the data that search; the others tune the chosen widths.
 
@@ -107,8 +109,8 @@ class LearnedBits(BaseEstimator):
 BIT_POLICIES = {"uniform": UniformBits, "learned": LearnedBits}
 
 
-def bit_policy_of(value: str | BaseEstimator) -> UniformBits | LearnedBits:
+def bit_policy_of(value: Any) -> UniformBits | LearnedBits:
     """Return the policy that a parameter names, or the one that it is."""
     if isinstance(value, str):
         return BIT_POLICIES[value]()
-    return value  # type: ignore[return-value]
+    return value

@@ -15,13 +15,13 @@ from skcfq.utils._sklearn_compat import Interval
 
 
 class CFQClassifier(QuantizedClassifier):
-    """Quantized network that is trained to keep its teacher's recourse valid under a bit budget.
+    r"""Quantized network that is trained to keep its teacher's recourse valid under a bit budget.
 
-    With teacher f, quantized network :math:`f_q` and teacher recourse :math:`\\delta_{fp}`, the
+    With teacher f, quantized network :math:`f_q` and teacher recourse :math:`\delta_{fp}`, the
     loss is
 
-    .. math:: L_{task}(f_q(x), y) + \\eta L_{valid}(f_q(x + \\delta_{fp}), y_{tgt})
-              + \\lambda\\,\\text{BitCost},
+    .. math:: L_{task}(f_q(x), y) + \eta L_{valid}(f_q(x + \delta_{fp}), y_{tgt})
+              + \lambda\,\text{BitCost},
 
     the second term over the people whom the teacher refuses.
 
@@ -30,7 +30,7 @@ class CFQClassifier(QuantizedClassifier):
     budget : float, default=4
         Average weight bits per weight, at most. Biases, steps and activations are not counted.
     eta : float, default=1.0
-        Weight :math:`\\eta` of the validity loss.
+        Weight :math:`\eta` of the validity loss.
     action_set : ActionSet, default=None
         What people may change, on the columns of X. None lets every column move inside its
         observed range.

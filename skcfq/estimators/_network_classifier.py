@@ -18,10 +18,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 from torch import Tensor, nn
 
-from skcfq.utils import take_rows
 from skcfq.encoding import FeatureSpace
 from skcfq.estimators._parameters import NestedParametersMixin
-from skcfq.utils import validate_table
+from skcfq.utils import take_rows, validate_table
 from skcfq.utils._sklearn_compat import check_sample_weight
 
 # Rows that one forward pass takes.
@@ -69,6 +68,8 @@ class NetworkClassifier(NestedParametersMixin, ClassifierMixin, BaseEstimator):
 
     A subclass's ``fit`` sets ``classes_``, ``feature_space_``, ``encoder_`` and ``network_``.
     """
+
+    network_: nn.Module
 
     def _training_table(self, X: Any, y: Any, sample_weight: Any) -> TrainingTable:
         self._validate_params()

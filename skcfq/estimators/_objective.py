@@ -6,14 +6,14 @@ from sklearn.base import BaseEstimator
 
 
 class CFQObjective(BaseEstimator):
-    """Optional terms of the CFQ objective beside task and validity loss.
+    r"""Optional terms of the CFQ objective beside task and validity loss.
 
     Parameters
     ----------
     hinge : float, default=0.0
-        Weight :math:`\\beta` of the margin hinge at the teacher recourse points.
+        Weight :math:`\beta` of the margin hinge at the teacher recourse points.
     hinge_margin : float, default=0.1
-        Margin :math:`\\gamma` that the hinge asks for, in logit units.
+        Margin :math:`\gamma` that the hinge asks for, in logit units.
 
     Examples
     --------

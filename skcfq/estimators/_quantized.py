@@ -13,11 +13,9 @@ from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
-from sklearn.utils import check_random_state
-from torch import Tensor
+from torch import Tensor, nn
 
 from skcfq.actions import ActionSet
-from skcfq.utils import take_rows
 from skcfq.encoding import TableEncoder
 from skcfq.estimators._bit_policies import BIT_POLICIES, LearnedBits, UniformBits, bit_policy_of
 from skcfq.estimators._network_classifier import (
@@ -34,6 +32,7 @@ from skcfq.estimators._training import BitSchedule, calibration_rows, epochs_for
 from skcfq.exceptions import EmptyPopulationWarning, SpaceMismatchError
 from skcfq.models import Predictor, as_predictor, default_target, resolve_target
 from skcfq.nn import FaithfulModule, FullPrecisionMLP, QuantizedMLP
+from skcfq.utils import take_rows
 from skcfq.utils._sklearn_compat import HasMethods, Interval, StrOptions
 
 QUANTIZED_CONSTRAINTS: dict = {
@@ -60,6 +59,8 @@ class Supervision:
 
 class QuantizedClassifier(NetworkClassifier):
     """Base of the classifiers that train a quantized network under a bit budget."""
+
+    network_: QuantizedMLP
 
     def _default_object(self, name: str) -> BaseEstimator | None:
         if name == "bit_policy":
@@ -185,7 +186,7 @@ class QuantizedClassifier(NetworkClassifier):
         supervision: Supervision | None,
         rng: np.random.RandomState,
     ) -> None:
-        tensors = table.tensors(encoded)
+        tensors: tuple[Tensor, ...] = table.tensors(encoded)
         policy = bit_policy_of(self.bit_policy)
         with seeded_initialization(draw_seed(rng)):
             network = QuantizedMLP(
@@ -238,12 +239,12 @@ class QuantizedClassifier(NetworkClassifier):
 def _start_from(network: QuantizedMLP, teacher: Predictor) -> None:
     """Start from the teacher's weights where it has the same layers."""
     source = getattr(teacher.model, "network_", None)
-    if isinstance(source, FullPrecisionMLP):
-        same = [tuple(layer.weight.shape) for layer in source.layers] == [
-            tuple(layer.weight.shape) for layer in network.layers
-        ]
-        if same:
-            network.load_from(source)
+    if isinstance(source, FullPrecisionMLP) and _shapes(source) == _shapes(network):
+        network.load_from(source)
+
+
+def _shapes(network: nn.Module) -> list[torch.Size]:
+    return [weight.shape for name, weight in network.named_parameters() if "weight" in name]
 
 
 def _encoder_of(model: Any) -> Any:

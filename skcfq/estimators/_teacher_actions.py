@@ -79,4 +79,3 @@ class TeacherActions(BaseEstimator):
                 valid[rows] = validity_slack(teacher.logits(reached), wanted) >= 0
             points[rows] = reached
         return points, valid
-

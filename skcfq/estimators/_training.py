@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 from tqdm.auto import tqdm
 
-from skcfq.nn import QuantizedMLP
-from skcfq.quantization import GumbelBits
+from skcfq.nn import FaithfulModule, SupervisedModule
 
 # Small networks settle after about so many updates; tiny tables need many passes for them.
 _UPDATES, _MIN_EPOCHS, _MAX_EPOCHS = 2500, 15, 30
@@ -125,7 +124,7 @@ class BitSchedule(Callback):
 
 
 def train(
-    module: nn.Module,
+    module: SupervisedModule | FaithfulModule,
     tensors: tuple[Tensor, ...],
     *,
     max_epochs: int,
@@ -159,7 +158,7 @@ def train(
     history : DataFrame of shape (n_epochs, n_terms + 2)
         Mean of each loss term, and the seconds of each epoch.
     """
-    names = module.term_names  # type: ignore[union-attr]
+    names = module.term_names
     scores = [(name, PassthroughScoring(name=name, on_train=True)) for name in names]
     cosine = LRScheduler("CosineAnnealingLR", T_max=max_epochs, step_every="epoch")
     bar = [("bar", EpochBar(progress))] if progress else []

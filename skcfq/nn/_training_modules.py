@@ -38,7 +38,7 @@ class SupervisedModule(nn.Module):
 
 
 class FaithfulModule(nn.Module):
-    """A quantized network and the CFQ objective (§4.2, Algorithm 2).
+    r"""A quantized network and the CFQ objective (§4.2, Algorithm 2).
 
     Parameters
     ----------
@@ -46,13 +46,13 @@ class FaithfulModule(nn.Module):
     policy : GumbelBits or None
         Learns the widths; None keeps those of ``network``.
     eta : float
-        Weight :math:`\\eta` of the validity loss.
+        Weight :math:`\eta` of the validity loss.
     hinge : float
-        Weight :math:`\\beta` of the margin hinge.
+        Weight :math:`\beta` of the margin hinge.
     hinge_margin : float
-        Margin :math:`\\gamma` that the hinge asks for, in logit units.
+        Margin :math:`\gamma` that the hinge asks for, in logit units.
     bit_penalty : float
-        Weight :math:`\\lambda` of the excess of the average bits over the budget.
+        Weight :math:`\lambda` of the excess of the average bits over the budget.
     generator : torch.Generator
         Source of the Gumbel noise.
 
@@ -117,30 +117,26 @@ class FaithfulModule(nn.Module):
             Rows that have a teacher action.
         """
         n = len(rows)
-        selection = self._selection()
-        counterfactual = points is not None and (self.eta > 0 or self.hinge > 0)
-        if counterfactual:
+        policy = self.policy if self.searching else None
+        selection = None if policy is None else policy.sample(self.temperature, self.generator)
+        supervised = self.eta > 0 or self.hinge > 0
+        if supervised and points is not None:
             # One pass for x and x + δ: the quantization of the weights is paid once.
             rows = torch.cat([rows, points[acted]])
         logits = self.network(rows, selection)
         terms = {"task_loss": cross_entropy(logits[:n], labels, weights)}
         loss = terms["task_loss"]
-        if counterfactual:
+        if supervised and targets is not None:
             moved, wanted, share = logits[n:], targets[acted], weights[acted]
             terms["validity_loss"] = cross_entropy(moved, wanted, share)
             loss = loss + self.eta * terms["validity_loss"]
             if self.hinge > 0:
                 terms["hinge_loss"] = margin_hinge(moved, wanted, self.hinge_margin, share)
                 loss = loss + self.hinge * terms["hinge_loss"]
-        if selection is not None:
-            terms["average_bits"] = self.policy.expected_bits(selection)
-            loss = loss + self.bit_penalty * self.policy.bit_cost()
+        if policy is not None:
+            terms["average_bits"] = policy.expected_bits(selection)
+            loss = loss + self.bit_penalty * policy.bit_cost()
         else:
             terms["average_bits"] = torch.tensor(self.network.average_bits)
         terms["loss"] = loss
         return terms
-
-    def _selection(self) -> Tensor | None:
-        if self.policy is None or not self.searching:
-            return None
-        return self.policy.sample(self.temperature, self.generator)

@@ -82,9 +82,7 @@ def _numeric_moves(problem: RecourseProblem, states: States) -> tuple[Tensor, ..
     backward = torch.where(gradient >= 0, lower, upper)
     promise = (gradient * (forward - states.values)).abs()
     chosen = torch.argsort(promise, dim=1, descending=True, stable=True)[:, :MAX_NUMERIC]
-    needed = torch.where(
-        gradient != 0, -margin.unsqueeze(1) / gradient, torch.zeros_like(gradient)
-    )
+    needed = torch.where(gradient != 0, -margin.unsqueeze(1) / gradient, torch.zeros_like(gradient))
     targets = [states.values + needed, backward]
     targets += [states.values + f * (forward - states.values) for f in FRACTIONS]
     rows = torch.arange(n).unsqueeze(1).expand_as(chosen).reshape(-1)

@@ -26,9 +26,9 @@ def projected_steps(
     n_steps: int,
     step_size: float,
 ) -> Tensor:
-    """Run the K-step recursion of Eq. 6 to the letter.
+    r"""Run the K-step recursion of Eq. 6 to the letter.
 
-    .. math:: \\delta^{(t+1)} = \\Pi_{A(x)}(\\delta^{(t)} - \\alpha\\nabla_\\delta L_{cf})
+    .. math:: \delta^{(t+1)} = \Pi_{A(x)}(\delta^{(t)} - \alpha\nabla_\delta L_{cf})
 
     with the cross-entropy of the target as :math:`L_{cf}` and the safe projection of this
     library.
@@ -63,9 +63,7 @@ def projected_steps(
     return points.detach()
 
 
-def relaxed_descent(
-    problem: RecourseProblem, start: Tensor, *, n_steps: int, count: int
-) -> States:
+def relaxed_descent(problem: RecourseProblem, start: Tensor, *, n_steps: int, count: int) -> States:
     """Climb the target margin on a relaxed iterate and judge its projection at every step.
 
     Categories move continuously between their codes and are rounded only for the judgment, so

@@ -268,7 +268,9 @@ def _equals_any(values: Tensor, ends: tuple[Tensor, ...]) -> Tensor:
     return torch.stack([(values == end).all(dim=1) for end in ends]).any(dim=0)
 
 
-def _next_share(low: Tensor, high: Tensor, low_slack: Tensor, high_slack: Tensor, cut: int) -> Tensor:
+def _next_share(
+    low: Tensor, high: Tensor, low_slack: Tensor, high_slack: Tensor, cut: int
+) -> Tensor:
     """Return where to look next: the goal itself, then secant and middle by turns."""
     if cut == 0:
         return low

@@ -72,7 +72,9 @@ class States:
     @staticmethod
     def concatenate(parts: list[States]) -> States:
         """Join several sets of points into one."""
-        return States(*(torch.cat(fields) for fields in zip(*(p._fields() for p in parts))))
+        return States(
+            *(torch.cat(fields) for fields in zip(*(p._fields() for p in parts), strict=True))
+        )
 
 
 class RecourseProblem:

@@ -146,10 +146,13 @@ class RecourseResult:
 
 def _feature_values(actions: CompiledActions, position: int, X: Any) -> np.ndarray:
     """Return the raw values of one feature; of a declared one-hot group, the hot column's name."""
-    feature = [*actions.numeric, *actions.choice][position]
-    if getattr(feature, "is_group", False):
-        labels = np.array([*feature.levels, None], dtype=object)
-        return labels[feature.own_levels(X)]
-    column = feature.column if position < len(actions.numeric) else feature.columns[0]
+    if position < len(actions.numeric):
+        column = actions.numeric[position].column
+    else:
+        choice = actions.choice[position - len(actions.numeric)]
+        if choice.is_group:
+            labels: np.ndarray = np.array([*choice.levels, None], dtype=object)
+            return labels[choice.own_levels(X)]
+        column = choice.columns[0]
     values = X.iloc[:, column] if isinstance(X, pd.DataFrame) else X[:, column]
     return np.asarray(values, dtype=object)
