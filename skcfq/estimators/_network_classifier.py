@@ -10,15 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.exceptions import NotFittedError
-from sklearn.frozen import FrozenEstimator
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 from torch import Tensor, nn
 
-from skcfq.encoding import FeatureSpace
 from skcfq.estimators._parameters import NestedParametersMixin
 from skcfq.utils import take_rows, validate_table
 from skcfq.utils._sklearn_compat import check_sample_weight
@@ -78,9 +75,8 @@ class NetworkClassifier(NestedParametersMixin, ClassifierMixin, BaseEstimator):
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
-        y = column_or_1d(y, warn=True)
+        y = _check_labels(y)
         check_consistent_length(X, y)
-        check_classification_targets(y)
         sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
         # A row without weight is no row: left in, it would still shape batches and ranges.
         counted = np.flatnonzero(sample_weight > 0)
@@ -88,12 +84,11 @@ class NetworkClassifier(NestedParametersMixin, ClassifierMixin, BaseEstimator):
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
-                f"{type(self).__name__} needs rows of at least two classes, but y (with positive "
-                f"weight) has one class only: {self.classes_.tolist()}."
+                f"{type(self).__name__} needs rows of at least two classes, but the y of positive "
+                f"weight has {len(self.classes_)} class only: {self.classes_.tolist()}. Give rows "
+                "of every class."
             )
-        weights = sample_weight.astype(np.float64)
-        if self.class_weight is not None:
-            weights = weights * compute_sample_weight(self.class_weight, y)
+        weights = sample_weight * _class_weights(self.class_weight, y, labels, sample_weight)
         is_double = isinstance(X, np.ndarray) and X.dtype != np.float32
         return TrainingTable(
             X=X,
@@ -167,52 +162,39 @@ class NetworkClassifier(NestedParametersMixin, ClassifierMixin, BaseEstimator):
         -------
         labels : ndarray of shape (n_samples,)
         """
-        return self.classes_[self._logits(X).argmax(axis=1)]
+        best = self._logits(X).argmax(axis=1)
+        return self.classes_[best]
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
         return tags
 
 
-def encode_table(encoder: Any, table: TrainingTable) -> tuple[Any, FeatureSpace]:
-    """Fit an encoder by the one rule for parameters that hold a model, and read it.
-
-    Parameters
-    ----------
-    encoder : transformer
-        Fitted or frozen: used as it is. Unfitted: a clone is fitted.
-    table : TrainingTable
-
-    Returns
-    -------
-    encoder : transformer
-    space : FeatureSpace
-    """
-    encoder, fitted = fitted_or_clone(encoder)
-    if not fitted:
-        # scikit-learn's own transformers mostly take no weights.
-        weighted = {"sample_weight": table.sample_weight} if _takes_weights(encoder) else {}
-        encoder.fit(table.X, table.labels, **weighted)
-        if hasattr(encoder, "feature_space_"):
-            return encoder, encoder.feature_space_
-    return encoder, FeatureSpace.from_encoder(encoder, table.X, sample_weight=table.sample_weight)
+def _check_labels(y: Any) -> np.ndarray:
+    """Return labels as an array; scikit-learn's own check casts gaps before it looks for them."""
+    y = column_or_1d(y, warn=True)
+    missing = np.flatnonzero(pd.isna(y))
+    if len(missing):
+        raise ValueError(
+            f"Input y contains NaN: {len(missing)} labels are missing, the first in row "
+            f"{missing[0]}. Drop the rows without a label."
+        )
+    if y.dtype.kind == "f" and np.isinf(y).any():
+        raise ValueError("Input y contains infinity. Give one label of a finite set a row.")
+    check_classification_targets(y)
+    return y
 
 
-def fitted_or_clone(model: Any) -> tuple[Any, bool]:
-    """Return a model that may be used as it is, or an unfitted clone to be fitted."""
-    if isinstance(model, FrozenEstimator):
-        check_is_fitted(model)
-        return model.estimator, True
-    try:
-        check_is_fitted(model)
-    except NotFittedError:
-        return clone(model), False
-    return model, True
-
-
-def _takes_weights(encoder: Any) -> bool:
-    return type(encoder).__module__.startswith("skcfq.")
+def _class_weights(
+    class_weight: Any, y: np.ndarray, labels: np.ndarray, sample_weight: np.ndarray
+) -> np.ndarray:
+    """Return each row's class weight; a class is as large as the weight of its rows."""
+    if class_weight == "balanced":
+        totals = np.bincount(labels, weights=sample_weight)
+        return (totals.mean() / totals)[labels]
+    return compute_sample_weight(class_weight, y)
 
 
 def draw_seed(rng: np.random.RandomState) -> int:

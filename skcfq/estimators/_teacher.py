@@ -9,10 +9,10 @@ import torch
 from sklearn.utils import check_random_state
 
 from skcfq.encoding import TableEncoder
+from skcfq.estimators._inner_models import fit_encoder
 from skcfq.estimators._network_classifier import (
     NetworkClassifier,
     draw_seed,
-    encode_table,
     seeded_initialization,
 )
 from skcfq.estimators._training import epochs_for, train
@@ -124,7 +124,9 @@ class TeacherClassifier(NetworkClassifier):
         table = self._training_table(X, y, sample_weight)
         rng = check_random_state(self.random_state)
         encoder = TableEncoder() if self.encoder is None else self.encoder
-        self.encoder_, self.feature_space_ = encode_table(encoder, table)
+        self.encoder_, self.feature_space_ = fit_encoder(
+            encoder, table.X, table.labels, table.sample_weight
+        )
         encoded = self.feature_space_.encode(table.X)
         with seeded_initialization(draw_seed(rng)):
             network = FullPrecisionMLP(
