@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
 import subprocess
 import sys
 
 import pytest
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
+from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import (
     check_dataframe_column_names_consistency,
     check_param_validation,
@@ -15,22 +18,77 @@ from sklearn.utils.estimator_checks import (
 )
 
 import skcfq
-import skcfq.encoding
-import skcfq.estimators
 from skcfq import CFQClassifier, QATClassifier, TableEncoder, TeacherClassifier
+from skcfq.estimators import TeacherActions
 
-pytestmark = pytest.mark.filterwarnings("ignore::skcfq.exceptions.DefaultTargetWarning")
+pytestmark = [
+    # scikit-learn's tables name no target.
+    pytest.mark.filterwarnings("ignore::skcfq.exceptions.DefaultTargetWarning"),
+    # Its extreme class weights make a teacher that no action can persuade.
+    pytest.mark.filterwarnings("ignore::skcfq.exceptions.EmptyPopulationWarning"),
+]
 
 # Enough passes for the checks that ask for accuracy, few enough for the others.
-SMALL = {"hidden_layer_sizes": (16,), "max_iter": 60, "learning_rate_init": 0.01}
-ESTIMATORS: list[BaseEstimator] = [
+SMALL = {"hidden_layer_sizes": (16,), "max_iter": 40, "learning_rate_init": 0.01}
+ESTIMATORS = [
     TableEncoder(),
     TeacherClassifier(**SMALL),
     QATClassifier(**SMALL),
-    CFQClassifier(**SMALL),
+    # Large steps: some checks train a teacher for so few passes that small ones reach nobody.
+    CFQClassifier(teacher_actions=TeacherActions(5, step_size=10.0), **SMALL),
 ]
+by_name = pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda one: type(one).__name__)
 
 
 @parametrize_with_checks(ESTIMATORS)
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
+
+
+@by_name
+def test_parameters_are_validated(estimator):
+    check_param_validation(type(estimator).__name__, estimator)
+
+
+@by_name
+def test_column_names_are_kept_and_checked(estimator):
+    check_dataframe_column_names_consistency(type(estimator).__name__, estimator)
+
+
+@by_name
+def test_no_check_is_talked_out_of(estimator):
+    tags = get_tags(estimator)
+    assert not tags.non_deterministic
+    assert not tags.no_validation
+    assert not tags._skip_test
+
+
+def test_every_public_estimator_is_in_the_table():
+    found = set()
+    for module in pkgutil.iter_modules(skcfq.__path__, "skcfq."):
+        if module.ispkg:
+            package = importlib.import_module(module.name)
+            found |= {getattr(package, name) for name in package.__all__}
+    fits = {
+        one
+        for one in found
+        if isinstance(one, type)
+        and issubclass(one, BaseEstimator)
+        and issubclass(one, ClassifierMixin | TransformerMixin)
+    }
+    assert fits == {type(one) for one in ESTIMATORS}
+
+
+@pytest.mark.skipif("SCIPY_ARRAY_API" in os.environ, reason="this is that run")
+def test_scikit_learn_checks_with_array_api():
+    """scipy reads the variable when it is imported, so a fresh interpreter is needed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__],
+        env={**os.environ, "SCIPY_ARRAY_API": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
+    assert "xfailed" not in done.stdout
+    assert "SCIPY_ARRAY_API is not set" not in done.stdout

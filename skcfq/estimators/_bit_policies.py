@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator
 
 from skcfq.exceptions import BudgetError
 from skcfq.nn import QuantizedMLP
-from skcfq.quantization import GumbelBits
+from skcfq.quantization import GumbelBits, check_candidates
 
 
 class UniformBits(BaseEstimator):
@@ -35,14 +35,18 @@ class UniformBits(BaseEstimator):
         BudgetError
             Every candidate is above the budget.
         """
-        affordable = [bits for bits in self.candidates if bits <= budget]
+        candidates = check_candidates(self.candidates)
+        affordable = [bits for bits in candidates if bits <= budget]
         if not affordable:
             raise BudgetError(
                 f"budget={budget!r} is below the smallest candidate width of "
-                f"{tuple(self.candidates)}. Raise it to at least {min(self.candidates)}, or give "
-                "a smaller candidate."
+                f"{candidates}. Raise it to at least {candidates[0]}, or give a smaller candidate."
             )
         return max(affordable)
+
+    def check(self, budget: float) -> None:
+        """Raise where the parameters or the budget cannot be met."""
+        self.width(budget)
 
     def start(self, network: QuantizedMLP, budget: float) -> GumbelBits | None:
         """Fix the widths of a network; nothing is learned."""
@@ -91,18 +95,29 @@ class LearnedBits(BaseEstimator):
         self.temperatures = temperatures
         self.search_fraction = search_fraction
 
-    def start(self, network: QuantizedMLP, budget: float) -> GumbelBits | None:
-        """Return the policy to be learned.
+    def check(self, budget: float) -> None:
+        """Raise where the parameters or the budget cannot be met.
 
         Raises
         ------
         BudgetError
             Every candidate is above the budget.
         """
+        UniformBits(self.candidates).width(budget)
+        if not self.penalty >= 0:
+            raise ValueError(f"bit_policy.penalty is {self.penalty!r}; give at least 0.")
+        if len(self.temperatures) != 2 or not all(value > 0 for value in self.temperatures):
+            raise ValueError(
+                f"bit_policy.temperatures is {self.temperatures!r}; give the first and the last, "
+                "both positive."
+            )
         if not 0 < self.search_fraction <= 1:
             raise ValueError(
                 f"bit_policy.search_fraction is {self.search_fraction!r}; give a share in (0, 1]."
             )
+
+    def start(self, network: QuantizedMLP, budget: float) -> GumbelBits | None:
+        """Return the policy to be learned."""
         return GumbelBits(network.n_weights, self.candidates, budget)
 
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 from numbers import Real
 from typing import Any
 
+import numpy as np
 from sklearn.utils import check_random_state
 
 from skcfq.actions import ActionSet
+from skcfq.estimators._network_classifier import TrainingTable
 from skcfq.estimators._objective import CFQObjective
 from skcfq.estimators._quantized import QUANTIZED_CONSTRAINTS, QuantizedClassifier
+from skcfq.estimators._supervision import supervise
 from skcfq.estimators._teacher_actions import TeacherActions
+from skcfq.exceptions import TargetError
+from skcfq.models import default_target, resolve_target
 from skcfq.utils._sklearn_compat import Interval
 
 
@@ -57,7 +62,7 @@ class CFQClassifier(QuantizedClassifier):
     max_iter : int, default=None
         Passes over the data; None takes enough for some thousand updates.
     batch_size : int, default=256
-    learning_rate_init : float, default=0.002
+    learning_rate_init : float, default=0.004
         Rate of Adam at the start; it falls to 0 along a cosine.
     alpha : float, default=1e-3
         Weight decay, of the teacher that is fitted here too.
@@ -100,7 +105,7 @@ class CFQClassifier(QuantizedClassifier):
     >>> from skcfq.datasets import make_credit
     >>> credit = make_credit(300, random_state=0)
     >>> model = CFQClassifier(budget=4, action_set=credit.action_set, target=credit.favorable,
-    ...                       hidden_layer_sizes=(8,), max_iter=5, random_state=0)
+    ...                       hidden_layer_sizes=(8,), max_iter=10, batch_size=32, random_state=0)
     >>> model.fit(credit.data, credit.target).average_bits_ <= 4
     True
     """
@@ -128,7 +133,7 @@ class CFQClassifier(QuantizedClassifier):
         hidden_layer_sizes: tuple[int, ...] = (64, 64),
         max_iter: int | None = None,
         batch_size: int = 256,
-        learning_rate_init: float = 0.002,
+        learning_rate_init: float = 0.004,
         alpha: float = 1e-3,
         class_weight: Any = None,
         callbacks: list | None = None,
@@ -180,11 +185,44 @@ class CFQClassifier(QuantizedClassifier):
             The target is no class.
         """
         table = self._training_table(X, y, sample_weight)
-        self._check_budget()
+        self._check_plan()
+        objective = CFQObjective() if self.objective is None else self.objective
+        objective.check()
+        actions = TeacherActions() if self.teacher_actions is None else self.teacher_actions
+        actions.check()
         rng = check_random_state(self.random_state)
         teacher = self._fit_teacher(table, rng)
         encoded = self.feature_space_.encode(table.X)
-        target = self._resolve_target(table, teacher)
-        supervision = self._supervise(table, encoded, target, teacher)
-        self._fit_network(table, encoded, teacher, supervision, rng)
+        decisions = teacher.predict(table.X)
+        target = self._resolve_target(table, decisions)
+        supervision = None
+        if self.eta > 0 or objective.hinge > 0:
+            supervision = supervise(
+                table,
+                encoded,
+                teacher,
+                decisions != self.classes_[target],
+                target,
+                action_set=ActionSet() if self.action_set is None else self.action_set,
+                actions=actions,
+                eta=self.eta,
+                objective=objective,
+            )
+        self._fit_network(table, encoded, teacher, rng, supervision)
         return self
+
+    def _resolve_target(self, table: TrainingTable, decisions: np.ndarray) -> np.ndarray:
+        """Return each row's target, and remember the label if there is one for all."""
+        wanted = self.target
+        if callable(wanted):
+            self.target_ = None
+            wanted = wanted(table.X, self.classes_[table.labels])
+            if wanted is None:
+                raise TargetError(
+                    f"The rule target={self.target!r} returned None. Let it return one label a row."
+                )
+        elif wanted is None:
+            wanted = self.target_ = self.classes_[default_target(self.classes_)]
+        else:
+            self.target_ = wanted
+        return resolve_target(wanted, self.classes_, decisions)

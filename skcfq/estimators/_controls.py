@@ -52,7 +52,8 @@ def bias_for_validity_drop(model: Any, result: RecourseResult, validity_drop: fl
     Returns
     -------
     bias : float
-        In logit units. Exact but for the steps of 1 / n on n reachable people.
+        In logit units: the smallest whose validity drop is at most the wanted one. It is less
+        where several people have the same margin, as under activations of few bits.
 
     Examples
     --------
@@ -61,13 +62,13 @@ def bias_for_validity_drop(model: Any, result: RecourseResult, validity_drop: fl
     >>> from skcfq.estimators import bias_for_validity_drop, with_target_bias
     >>> from skcfq.metrics import validity_drop
     >>> credit = make_credit(300, random_state=0)
-    >>> model = QATClassifier(budget=2, hidden_layer_sizes=(8,), max_iter=5, random_state=0)
+    >>> model = QATClassifier(2, hidden_layer_sizes=(8,), max_iter=20, batch_size=32, random_state=0)
     >>> model = model.fit(credit.data, credit.target)
     >>> solver = RecourseSolver(credit.action_set, target=credit.favorable, random_state=0)
     >>> advice = solver.solve(model.teacher_, credit.data)
     >>> bias = bias_for_validity_drop(model, advice, 0.1)
     >>> lenient = with_target_bias(model, credit.favorable, bias)
-    >>> abs(validity_drop(model.teacher_, lenient, advice) - 0.1) < 0.02
+    >>> validity_drop(model.teacher_, lenient, advice) <= 0.1
     True
     """
     rows = result.reachable

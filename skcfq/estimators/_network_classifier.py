@@ -174,7 +174,8 @@ class NetworkClassifier(NestedParametersMixin, ClassifierMixin, BaseEstimator):
 
 def _check_labels(y: Any) -> np.ndarray:
     """Return labels as an array; scikit-learn's own check casts gaps before it looks for them."""
-    y = column_or_1d(y, warn=True)
+    # Nullable booleans would come out as floats.
+    y = column_or_1d(y.to_numpy() if isinstance(y, pd.Series) else y, warn=True)
     missing = np.flatnonzero(pd.isna(y))
     if len(missing):
         raise ValueError(

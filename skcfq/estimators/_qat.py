@@ -33,7 +33,7 @@ class QATClassifier(QuantizedClassifier):
     max_iter : int, default=None
         Passes over the data; None takes enough for some thousand updates.
     batch_size : int, default=256
-    learning_rate_init : float, default=0.002
+    learning_rate_init : float, default=0.004
     alpha : float, default=1e-3
         Weight decay, of the teacher that is fitted here too.
     class_weight : dict, "balanced" or None, default=None
@@ -88,7 +88,7 @@ class QATClassifier(QuantizedClassifier):
         hidden_layer_sizes: tuple[int, ...] = (64, 64),
         max_iter: int | None = None,
         batch_size: int = 256,
-        learning_rate_init: float = 0.002,
+        learning_rate_init: float = 0.004,
         alpha: float = 1e-3,
         class_weight: Any = None,
         callbacks: list | None = None,
@@ -131,9 +131,9 @@ class QATClassifier(QuantizedClassifier):
             No candidate width meets the budget.
         """
         table = self._training_table(X, y, sample_weight)
-        self._check_budget()
+        self._check_plan()
         rng = check_random_state(self.random_state)
         teacher = self._fit_teacher(table, rng)
         encoded = self.feature_space_.encode(table.X)
-        self._fit_network(table, encoded, teacher, None, rng)
+        self._fit_network(table, encoded, teacher, rng)
         return self

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from dataclasses import dataclass
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any
 
@@ -11,28 +10,26 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 from torch import Tensor, nn
 
 from skcfq.actions import ActionSet
-from skcfq.encoding import TableEncoder
 from skcfq.estimators._bit_policies import BIT_POLICIES, LearnedBits, UniformBits, bit_policy_of
+from skcfq.estimators._inner_models import fit_model, fitted_or_clone
 from skcfq.estimators._network_classifier import (
     NetworkClassifier,
     TrainingTable,
     draw_seed,
-    fitted_or_clone,
     seeded_initialization,
 )
 from skcfq.estimators._objective import CFQObjective
+from skcfq.estimators._supervision import Supervision
 from skcfq.estimators._teacher import NETWORK_CONSTRAINTS, TeacherClassifier
 from skcfq.estimators._teacher_actions import TeacherActions
 from skcfq.estimators._training import BitSchedule, calibration_rows, epochs_for, train
-from skcfq.exceptions import EmptyPopulationWarning, SpaceMismatchError
-from skcfq.models import Predictor, as_predictor, default_target, resolve_target
+from skcfq.exceptions import SpaceMismatchError
+from skcfq.models import Predictor, as_predictor, join_steps, resolve_target, split_model
 from skcfq.nn import FaithfulModule, FullPrecisionMLP, QuantizedMLP
-from skcfq.utils import take_rows
 from skcfq.utils._sklearn_compat import HasMethods, Interval, StrOptions
 
 QUANTIZED_CONSTRAINTS: dict = {
@@ -46,33 +43,20 @@ QUANTIZED_CONSTRAINTS: dict = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class Supervision:
-    """Teacher recourse points of the training rows, and the weights of the terms on them."""
-
-    points: Tensor
-    targets: Tensor
-    acted: Tensor
-    eta: float
-    objective: CFQObjective
-
-
 class QuantizedClassifier(NetworkClassifier):
     """Base of the classifiers that train a quantized network under a bit budget."""
 
     network_: QuantizedMLP
 
     def _default_object(self, name: str) -> BaseEstimator | None:
-        if name == "bit_policy":
-            return bit_policy_of(self.bit_policy)
-        defaults = {
+        makers: dict[str, Callable[[], BaseEstimator]] = {
             "action_set": ActionSet,
-            "encoder": TableEncoder,
+            "bit_policy": lambda: bit_policy_of(self.bit_policy),
             "objective": CFQObjective,
-            "teacher": TeacherClassifier,
+            "teacher": self._default_teacher,
             "teacher_actions": TeacherActions,
         }
-        return defaults[name]() if name in defaults else None
+        return makers[name]() if name in makers else None
 
     @property
     def average_bits_(self) -> float:
@@ -84,108 +68,52 @@ class QuantizedClassifier(NetworkClassifier):
         """Weight bits of each layer, shape (n_layers,)."""
         return self.network_.bit_widths.numpy().copy()
 
-    def _check_budget(self) -> None:
-        """Refuse a budget that no choice can meet before anything is trained."""
-        UniformBits(bit_policy_of(self.bit_policy).candidates).width(self.budget)
+    def _check_plan(self) -> None:
+        """Refuse what cannot be trained before anything is."""
+        bit_policy_of(self.bit_policy).check(self.budget)
+        if self.target is not None and not callable(self.target):
+            resolve_target(self.target, self.classes_, self.classes_[:1])
+
+    def _default_teacher(self) -> TeacherClassifier:
+        """Return the unfitted teacher that ``teacher=None`` stands for."""
+        return TeacherClassifier(
+            self.hidden_layer_sizes,
+            max_iter=self.max_iter,
+            batch_size=self.batch_size,
+            alpha=self.alpha,
+            class_weight=self.class_weight,
+            verbose=self.verbose,
+        )
 
     def _fit_teacher(self, table: TrainingTable, rng: np.random.RandomState) -> Predictor:
         """Fit, clone or adopt the teacher, and take over its feature space."""
+        teacher = self._default_teacher() if self.teacher is None else self.teacher
+        model, fitted = fitted_or_clone(teacher)
         seed = draw_seed(rng)
-        if self.teacher is None:
-            model: Any = TeacherClassifier(
-                self.hidden_layer_sizes,
-                encoder=self.encoder,
-                max_iter=self.max_iter,
-                batch_size=self.batch_size,
-                alpha=self.alpha,
-                random_state=seed,
-                verbose=self.verbose,
-            )
-            fitted = False
-        else:
-            model, fitted = fitted_or_clone(self.teacher)
-            self._check_encoder(model)
+        if self.encoder is not None:
+            _give_encoder(model, fitted, self.encoder)
         if not fitted:
-            if "random_state" in model.get_params() and model.random_state is None:
-                model.set_params(random_state=seed)
-            # Class weights are the student's own business; the teacher is as it was asked for.
-            weighted = {} if isinstance(model, Pipeline) else {"sample_weight": table.weights}
-            model.fit(table.X, self.classes_[table.labels], **weighted)
-        if not np.array_equal(model.classes_, self.classes_):
+            fit_model(model, table.X, self.classes_[table.labels], table.sample_weight, seed)
+        predictor = as_predictor(model, background=table.X, sample_weight=table.sample_weight)
+        if not np.array_equal(predictor.classes, self.classes_):
             raise ValueError(
-                f"The teacher knows the classes {list(model.classes_)}, y has "
+                f"`teacher` knows the classes {predictor.classes.tolist()}, y has "
                 f"{self.classes_.tolist()}. Fit the teacher on the same labels."
             )
-        predictor = as_predictor(model, background=table.X)
-        self.teacher_ = FrozenEstimator(model) if isinstance(model, Pipeline) else model
+        self.teacher_ = model
         self.feature_space_ = predictor.space
         self.encoder_ = _encoder_of(model)
         return predictor
-
-    def _check_encoder(self, teacher: Any) -> None:
-        if self.encoder is None or not isinstance(teacher, TeacherClassifier):
-            if self.encoder is not None:
-                raise SpaceMismatchError(
-                    "`encoder` and a `teacher` with preprocessing of its own were both given. The "
-                    "student reads what its teacher reads: give `encoder=None`."
-                )
-            return
-        if not hasattr(teacher, "feature_space_"):
-            teacher.set_params(encoder=self.encoder)
-        elif getattr(teacher, "encoder_", None) is not self.encoder:
-            raise SpaceMismatchError(
-                "`teacher` is fitted and `encoder` is not its `encoder_`. The student reads what "
-                "its teacher reads: give `encoder=None`."
-            )
-
-    def _resolve_target(self, table: TrainingTable, teacher: Predictor) -> np.ndarray:
-        """Return each row's target, and remember the label if there is one for all."""
-        if callable(self.target):
-            rule = np.asarray(self.target(table.X, self.classes_[table.labels]))
-            self.target_ = None
-            return resolve_target(rule, self.classes_, rule)
-        if self.target is None:
-            self.target_ = self.classes_[default_target(self.classes_)]
-        else:
-            self.target_ = self.target
-        return resolve_target(self.target_, self.classes_, teacher.predict(table.X))
-
-    def _supervise(
-        self, table: TrainingTable, encoded: np.ndarray, target: np.ndarray, teacher: Predictor
-    ) -> Supervision | None:
-        """Compute the teacher's actions for the people whom it refuses."""
-        denied = np.flatnonzero(teacher.predict(table.X) != self.classes_[target])
-        if len(denied) == 0:
-            warnings.warn(
-                "The teacher refuses nobody, so there is no recourse to preserve: the training is "
-                "plain quantization-aware training. Check `target`.",
-                EmptyPopulationWarning,
-                stacklevel=3,
-            )
-            return None
-        actions = self.teacher_actions if self.teacher_actions is not None else TeacherActions()
-        rules = self.action_set if self.action_set is not None else ActionSet()
-        points = torch.from_numpy(encoded).clone()
-        points[denied], valid = actions.points(
-            teacher, rules, take_rows(table.X, denied), target[denied]
-        )
-        # Where the teacher itself refuses the point, there is no promise that could be kept.
-        acted = torch.zeros(len(table), dtype=torch.bool)
-        acted[denied] = valid
-        objective = self.objective if self.objective is not None else CFQObjective()
-        objective.check()
-        return Supervision(
-            points.to(table.dtype), torch.from_numpy(target), acted, float(self.eta), objective
-        )
 
     def _fit_network(
         self,
         table: TrainingTable,
         encoded: np.ndarray,
         teacher: Predictor,
-        supervision: Supervision | None,
         rng: np.random.RandomState,
+        supervision: Supervision | None = None,
     ) -> None:
+        """Train the student, on the teacher's actions too where there are any."""
         tensors: tuple[Tensor, ...] = table.tensors(encoded)
         policy = bit_policy_of(self.bit_policy)
         with seeded_initialization(draw_seed(rng)):
@@ -202,13 +130,12 @@ class QuantizedClassifier(NetworkClassifier):
         network.calibrate(tensors[0], tensors[2])
         gumbel = policy.start(network, self.budget)
         generator = torch.Generator().manual_seed(draw_seed(rng))
-        terms = CFQObjective() if supervision is None else supervision.objective
         module = FaithfulModule(
             network,
             gumbel,
             eta=0.0 if supervision is None else supervision.eta,
-            hinge=0.0 if supervision is None else terms.hinge,
-            hinge_margin=terms.hinge_margin,
+            hinge=0.0 if supervision is None else supervision.hinge,
+            hinge_margin=0.0 if supervision is None else supervision.hinge_margin,
             bit_penalty=getattr(policy, "penalty", 0.0),
             generator=generator,
         ).to(table.dtype)
@@ -217,9 +144,9 @@ class QuantizedClassifier(NetworkClassifier):
         epochs = epochs_for(len(table), self.batch_size, self.max_iter)
         callbacks = list(self.callbacks or [])
         if isinstance(policy, LearnedBits):
-            rows = calibration_rows(tensors[0], generator)
+            rows, weights = calibration_rows(tensors[0], tensors[2], generator)
             search = max(1, round(policy.search_fraction * epochs))
-            callbacks.append(("bits", BitSchedule(rows, search, policy.temperatures)))
+            callbacks.append(BitSchedule(rows, weights, search, policy.temperatures))
         history = train(
             module,
             tensors,
@@ -231,14 +158,26 @@ class QuantizedClassifier(NetworkClassifier):
             callbacks=callbacks,
             progress=type(self).__name__ if self.verbose else None,
         )
-        if gumbel is not None and module.searching:
-            network.set_bit_widths(gumbel.allocate())
         self._finish(network, history)
+
+
+def _give_encoder(teacher: Any, fitted: bool, encoder: Any) -> None:
+    """Let the teacher read what the student was told to read; the two share one space."""
+    if not fitted and isinstance(teacher, TeacherClassifier) and teacher.encoder is None:
+        teacher.set_params(encoder=encoder)
+        return
+    own = encoder.estimator if isinstance(encoder, FrozenEstimator) else encoder
+    if not fitted or getattr(teacher, "encoder_", None) is not own:
+        raise SpaceMismatchError(
+            f"Both `encoder` and a `teacher` with preprocessing of its own "
+            f"({type(teacher).__name__}) were given. The student reads what its teacher reads: "
+            "give `encoder=None`, or leave the teacher's own `encoder` to this one."
+        )
 
 
 def _start_from(network: QuantizedMLP, teacher: Predictor) -> None:
     """Start from the teacher's weights where it has the same layers."""
-    source = getattr(teacher.model, "network_", None)
+    source = getattr(split_model(teacher.model)[1], "network_", None)
     if isinstance(source, FullPrecisionMLP) and _shapes(source) == _shapes(network):
         network.load_from(source)
 
@@ -249,8 +188,7 @@ def _shapes(network: nn.Module) -> list[torch.Size]:
 
 def _encoder_of(model: Any) -> Any:
     """Return the fitted transformer between raw columns and what the teacher's head reads."""
-    if hasattr(model, "encoder_"):
-        return model.encoder_
-    if isinstance(model, Pipeline):
-        return model[:-1]
-    return FunctionTransformer()
+    steps, final = split_model(model)
+    if hasattr(final, "encoder_"):
+        steps = [*steps, ("encoder", final.encoder_)]
+    return join_steps(steps) if steps else FunctionTransformer()

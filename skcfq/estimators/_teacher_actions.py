@@ -45,6 +45,14 @@ class TeacherActions(BaseEstimator):
         self.n_steps = n_steps
         self.step_size = step_size
 
+    def check(self) -> None:
+        """Raise ValueError where there is no step to take."""
+        if not (self.n_steps >= 1 and self.step_size > 0):
+            raise ValueError(
+                f"teacher_actions has n_steps={self.n_steps!r} and step_size={self.step_size!r}; "
+                "give at least one step, of positive size."
+            )
+
     def points(
         self, teacher: Predictor, action_set: ActionSet, X: Any, target: np.ndarray
     ) -> tuple[Tensor, Tensor]:
@@ -63,11 +71,6 @@ class TeacherActions(BaseEstimator):
         valid : Tensor of shape (n,), bool
             Whether the teacher gives the target there; K steps do not always suffice.
         """
-        if not (self.n_steps >= 1 and self.step_size > 0):
-            raise ValueError(
-                f"teacher_actions has n_steps={self.n_steps!r} and step_size={self.step_size!r}; "
-                "give at least one step, of positive size."
-            )
         region = action_set.compile(teacher.space).at(X)
         points, valid = torch.empty_like(region.origin), torch.zeros(len(target), dtype=torch.bool)
         for rows in torch.arange(len(target)).split(_ROWS):

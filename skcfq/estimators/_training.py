@@ -16,12 +16,15 @@ from tqdm.auto import tqdm
 
 from skcfq.nn import FaithfulModule, SupervisedModule
 
-# Small networks settle after about so many updates; tiny tables need many passes for them.
+# Small networks settle after about so many updates. On tiny tables that would be so many passes
+# that the network learns the table by heart.
 _UPDATES, _MIN_EPOCHS, _MAX_EPOCHS = 2500, 15, 30
 # Times that the steps of unsampled widths are refitted while widths are searched.
 _REFITS = 8
 # Rows that clips are refitted on.
 _CALIBRATION_ROWS = 1024
+# The bit logits move in a few hundred updates, weights in thousands.
+_POLICY_RATE = 0.02
 
 
 class TensorBatches:
@@ -45,6 +48,10 @@ class TensorBatches:
             yield tuple(tensor[rows] for tensor in self.tensors)
 
 
+class _StopTraining(Exception):  # noqa: N818  (a signal, not an error)
+    """A callback has ended the training."""
+
+
 class TensorNet(NeuralNet):
     """A skorch net whose module computes its own loss terms from a batch.
 
@@ -52,15 +59,31 @@ class TensorNet(NeuralNet):
     written to the history.
     """
 
-    def __init__(self, module: Any, *, generator: torch.Generator, progress: int = 0, **kwargs):
+    def __init__(self, module: Any, *, generator: torch.Generator, **kwargs):
         super().__init__(module, criterion=nn.Identity, **kwargs)
         self.generator = generator
-        self.progress = progress
 
     @property
     def _default_callbacks(self) -> list:
         loss = PassthroughScoring(name="train_loss", on_train=True)
         return [("epoch_timer", EpochTimer()), ("train_loss", loss)]
+
+    def run(self, dataset: TensorDataset) -> None:
+        """Train until the last epoch, or until a callback stops the training."""
+        self.notify("on_train_begin", X=dataset, y=None)
+        try:
+            self.fit_loop(dataset)
+        except _StopTraining:
+            pass
+        finally:
+            self.notify("on_train_end", X=dataset, y=None)
+
+    def notify(self, method_name: str, **kwargs: Any) -> None:
+        """Call the callbacks; skorch's early stopping raises what Ctrl-C raises."""
+        try:
+            super().notify(method_name, **kwargs)
+        except KeyboardInterrupt as stop:
+            raise _StopTraining from stop
 
     def get_iterator(self, dataset: Any, training: bool = False) -> TensorBatches:
         return TensorBatches(dataset.tensors, self.batch_size, self.generator)
@@ -97,30 +120,58 @@ class BitSchedule(Callback):
 
     During the search widths are sampled at a falling temperature; afterwards the most probable
     widths that meet the budget exactly are fixed, and the network is tuned at them.
+
+    Parameters
+    ----------
+    rows : Tensor of shape (n, n_encoded)
+        Rows that clips are refitted on.
+    weights : Tensor of shape (n,)
+    search_epochs : int
+    temperatures : tuple of (float, float)
     """
 
-    def __init__(self, rows: Tensor, search_epochs: int, temperatures: tuple[float, float]):
+    def __init__(
+        self,
+        rows: Tensor,
+        weights: Tensor,
+        search_epochs: int,
+        temperatures: tuple[float, float],
+    ):
         self.rows = rows
+        self.weights = weights
         self.search_epochs = search_epochs
         self.temperatures = temperatures
 
     def on_epoch_begin(self, net: TensorNet, **kwargs: Any) -> None:
         module = net.module_
+        if not module.searching:
+            return
         epoch = len(net.history) - 1
-        if module.policy is None or not module.searching:
+        if epoch >= self.search_epochs:
+            self._settle(module)
             return
         widths = module.policy.allocate()
         changed = widths != module.network.bit_widths.tolist()
-        last_call = epoch >= self.search_epochs
-        if changed or last_call or epoch % max(self.search_epochs // _REFITS, 1) == 0:
-            module.network.set_bit_widths(widths)
-            module.network.refit(unselected_only=True, x=self.rows)
-        if last_call:
-            module.searching = False
-            return
+        if changed or epoch % max(self.search_epochs // _REFITS, 1) == 0:
+            self._refresh(module, widths)
         first, last = self.temperatures
         share = epoch / max(self.search_epochs - 1, 1)
         module.temperature = first * (last / first) ** share
+
+    def on_train_end(self, net: TensorNet, **kwargs: Any) -> None:
+        # Also where the search took the whole training, or was stopped early.
+        if net.module_.searching:
+            self._settle(net.module_)
+
+    def _settle(self, module: FaithfulModule) -> None:
+        assert module.policy is not None
+        self._refresh(module, module.policy.allocate())
+        module.searching = False
+
+    def _refresh(self, module: FaithfulModule, widths: list[int]) -> None:
+        # First refit, then choose: a width that is chosen now has stale steps too.
+        module.network.refit(unselected_only=True, x=self.rows, sample_weight=self.weights)
+        module.network.set_bit_widths(widths)
 
 
 def train(
@@ -161,7 +212,7 @@ def train(
     names = module.term_names
     scores = [(name, PassthroughScoring(name=name, on_train=True)) for name in names]
     cosine = LRScheduler("CosineAnnealingLR", T_max=max_epochs, step_every="epoch")
-    bar = [("bar", EpochBar(progress))] if progress else []
+    bar = [EpochBar(progress)] if progress else []
     net = TensorNet(
         module,
         generator=generator,
@@ -173,29 +224,17 @@ def train(
         optimizer__weight_decay=weight_decay,
         optimizer__param_groups=[
             ("*log_*", {"weight_decay": 0.0}),
-            ("*policy.*", {"weight_decay": 0.0, "lr": POLICY_RATE}),
+            ("*policy.*", {"weight_decay": 0.0, "lr": _POLICY_RATE}),
         ],
         train_split=None,
         verbose=0,
-        callbacks=[*scores, ("cosine", cosine), *bar, *_named(callbacks)],
+        callbacks=[*scores, cosine, *bar, *callbacks],
     )
     net.initialize()
-    net.partial_fit(TensorDataset(*tensors), None)
+    net.run(TensorDataset(*tensors))
     columns = ["epoch", "train_loss", *names, "dur"]
     rows = [{key: row[key] for key in columns if key in row} for row in net.history]
     return pd.DataFrame(rows).rename(columns={"dur": "seconds"})
-
-
-# The logits move in a few hundred updates, weights in thousands.
-POLICY_RATE = 0.02
-
-
-def _named(callbacks: list) -> list:
-    """Give user's callbacks a name each, as skorch wants where others are named."""
-    return [
-        item if isinstance(item, tuple) else (f"callback_{position}", item)
-        for position, item in enumerate(callbacks)
-    ]
 
 
 def epochs_for(n_rows: int, batch_size: int, max_iter: int | None) -> int:
@@ -206,8 +245,11 @@ def epochs_for(n_rows: int, batch_size: int, max_iter: int | None) -> int:
     return min(max(wanted, _MIN_EPOCHS), _MAX_EPOCHS)
 
 
-def calibration_rows(rows: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw the rows that clips are refitted on."""
+def calibration_rows(
+    rows: Tensor, weights: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Draw the rows that clips are refitted on, and their weights."""
     if len(rows) <= _CALIBRATION_ROWS:
-        return rows
-    return rows[torch.randperm(len(rows), generator=generator)[:_CALIBRATION_ROWS]]
+        return rows, weights
+    drawn = torch.randperm(len(rows), generator=generator)[:_CALIBRATION_ROWS]
+    return rows[drawn], weights[drawn]

@@ -2,7 +2,12 @@
 
 from skcfq.models._heads import LinearHead, MLPHead
 from skcfq.models._margins import target_margin, validity_slack
-from skcfq.models._pipelines import check_model_is_fitted, split_model, transform_rows
+from skcfq.models._pipelines import (
+    check_model_is_fitted,
+    join_steps,
+    split_model,
+    transform_rows,
+)
 from skcfq.models._predictor import Predictor, as_predictor
 from skcfq.models._targets import default_target, resolve_target
 
@@ -13,6 +18,7 @@ __all__ = [
     "as_predictor",
     "check_model_is_fitted",
     "default_target",
+    "join_steps",
     "resolve_target",
     "split_model",
     "target_margin",

@@ -13,7 +13,7 @@ def validity_slack(logits: Tensor, target: Tensor, margin: float = 0.0) -> Tenso
     """Return the target margin less the margin that a valid point must have.
 
     A point is valid when its slack is not negative. The required margin is the larger of
-    ``margin`` and 1e-9 of the row's largest absolute logit: without it, rounding alone rejects a
+    ``margin`` and 1e-9 of the row's largest absolute logit (at least 1): without it, rounding alone rejects a
     third to a half of mathematically exact optima.
 
     Parameters
@@ -33,5 +33,7 @@ def validity_slack(logits: Tensor, target: Tensor, margin: float = 0.0) -> Tenso
     >>> validity_slack(torch.tensor([[0.0, 2.0]]), torch.tensor([1]), margin=0.5).tolist()
     [1.5]
     """
-    required = (RELATIVE_MARGIN * logits.abs().amax(dim=1)).clamp_min(margin)
+    # A binary score vanishes at the boundary, so the scale of its logits must not fall below 1.
+    scale = logits.abs().amax(dim=1).clamp_min(1.0)
+    required = (RELATIVE_MARGIN * scale).clamp_min(margin)
     return target_margin(logits, target) - required

@@ -91,7 +91,11 @@ class Predictor:
 
 
 def as_predictor(
-    model: Any, *, background: Any = None, space: FeatureSpace | None = None
+    model: Any,
+    *,
+    background: Any = None,
+    sample_weight: Any = None,
+    space: FeatureSpace | None = None,
 ) -> Predictor:
     """Read a fitted classifier as a predictor on encoded rows.
 
@@ -106,6 +110,8 @@ def as_predictor(
         The population that spreads, quantiles and observed bounds are taken from. Needed only
         where the model does not carry them: estimators of this library do, and so does a pipeline
         whose one preprocessing step is a ``TableEncoder``.
+    sample_weight : array-like of shape (n,), optional
+        Weights of the rows of ``background``.
     space : FeatureSpace, optional
         The model's feature space, where it is known already: a student keeps its teacher's
         as ``feature_space_``, with the statistics of the training rows. Nothing is read then.
@@ -144,7 +150,7 @@ def as_predictor(
     steps, final = split_model(model)
     head = read_head(final)
     if space is None:
-        space = _read_space(steps, final, background)
+        space = _read_space(steps, final, background, sample_weight)
     if space.n_encoded != head.n_inputs:
         raise FeatureSpaceError(
             f"{type(final).__name__} reads {head.n_inputs} columns, but there are "
@@ -154,7 +160,7 @@ def as_predictor(
     return Predictor(model=model, space=space, classes=np.asarray(final.classes_), head=head)
 
 
-def _read_space(steps: Steps, final: Any, background: Any) -> FeatureSpace:
+def _read_space(steps: Steps, final: Any, background: Any, sample_weight: Any) -> FeatureSpace:
     own = is_own_estimator(final)
     if own and not steps:
         return final.feature_space_
@@ -169,9 +175,9 @@ def _read_space(steps: Steps, final: Any, background: Any) -> FeatureSpace:
             "from (usually the training rows, as the whole model receives them)."
         )
     if steps:
-        return FeatureSpace.from_encoder(join_steps(steps), background)
+        return FeatureSpace.from_encoder(join_steps(steps), background, sample_weight)
     _check_columns(final, background)
-    return FeatureSpace.from_frame(background)
+    return FeatureSpace.from_frame(background, sample_weight)
 
 
 def _own_encoder(final: Any) -> Any:

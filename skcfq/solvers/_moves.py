@@ -18,6 +18,8 @@ from skcfq.solvers._problem import RecourseProblem, States, best_per_person
 MAX_NUMERIC = 12
 # Places on the interval between the person's value and the end that the gradient points to.
 FRACTIONS = (0.25, 1.0)
+# The gradient's own guess at the crossing is tried once more this much farther: a grid rounds it.
+_BEYOND = 1.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +85,7 @@ def _numeric_moves(problem: RecourseProblem, states: States) -> tuple[Tensor, ..
     promise = (gradient * (forward - states.values)).abs()
     chosen = torch.argsort(promise, dim=1, descending=True, stable=True)[:, :MAX_NUMERIC]
     needed = torch.where(gradient != 0, -margin.unsqueeze(1) / gradient, torch.zeros_like(gradient))
-    targets = [states.values + needed, backward]
+    targets = [states.values + needed, states.values + _BEYOND * needed, backward]
     targets += [states.values + f * (forward - states.values) for f in FRACTIONS]
     rows = torch.arange(n).unsqueeze(1).expand_as(chosen).reshape(-1)
     columns = chosen.reshape(-1)
@@ -167,15 +169,25 @@ def beam_search(
         ratio = torch.where((paid > 0) & (gained > 0), gained / paid, torch.zeros_like(gained))
         rate = rate.scatter_reduce(0, reached.person, ratio, "amax")
         valid = reached.valid
-        good = best_per_person(reached.person[valid], estimate[valid], count)
+        good = _different(problem, reached.take(valid), estimate[valid], count)
         found.append(reached.take(valid).take(good))
         estimates.append(estimate[valid][good])
-        cheapest = cheapest.scatter_reduce(0, found[-1].person, estimates[-1], "amin")
+        cheapest = cheapest.scatter_reduce(0, found[-1].person, found[-1].cost, "amin")
         states = _survivors(reached.take(~valid), rate, cheapest, width)
     if not found:
         return states.take(torch.zeros(len(states), dtype=torch.bool))
     everything, estimate = States.concatenate(found), torch.cat(estimates)
-    return everything.take(best_per_person(everything.person, estimate, count))
+    return everything.take(_different(problem, everything, estimate, count))
+
+
+def _different(problem: RecourseProblem, states: States, score: Tensor, count: int) -> Tensor:
+    """Return the positions of each person's best points that change different features."""
+    changed = problem.changed(states.person, states.values, states.levels).to(torch.int64)
+    # The sum may wrap around for very many features: two sets of features then share one place.
+    features = (changed << (torch.arange(changed.shape[1]) % 62)).sum(dim=1)
+    group = torch.unique(torch.stack([states.person, features], dim=1), dim=0, return_inverse=True)
+    best = best_per_person(group[1], score, 1)
+    return best[best_per_person(states.person[best], score[best], count)]
 
 
 def _survivors(states: States, rate: Tensor, cheapest: Tensor, width: int) -> States:

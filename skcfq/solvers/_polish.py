@@ -16,6 +16,10 @@ from skcfq.solvers._problem import RecourseProblem, States, best_per_person
 # Halvings of a segment; together with the secant steps the crossing is found to about 1e-9.
 _CUTS = 28
 _ROUNDS = 4
+# Shares of a numeric change that an exchange leaves in place.
+_LOOSENED = (0.0, 0.5, 0.8)
+# Exchanges of one point that are finished: the estimate of their cost can be far too low.
+_TRIALS = 3
 # A cheaper action must be cheaper by more than the noise of its sum.
 _RELATIVE_GAIN = 1e-9
 
@@ -151,7 +155,9 @@ def exchange(problem: RecourseProblem, states: States) -> States:
     """Take one change back and make another instead, or add one that spares more than it costs."""
     if len(states) == 0:
         return states
-    base, parent, feature = _take_back(problem, states)
+    bases = [_take_back(problem, states, share) for share in _LOOSENED]
+    base = States.concatenate([reverted for reverted, _, _ in bases])
+    parent, feature = (torch.cat([part[i] for part in bases]) for i in (1, 2))
     children = expand(problem, base, keep=feature)
     swapped = _completed(problem, states, base, parent, children)
     added = expand(problem, states)
@@ -167,16 +173,17 @@ def exchange(problem: RecourseProblem, states: States) -> States:
 def _completed(
     problem: RecourseProblem, states: States, base: States, parent: Tensor, children: Children
 ) -> tuple[Tensor, States] | None:
-    """Finish the most promising exchange of each point: cut its numeric move to what is needed."""
+    """Finish the most promising exchanges: cut their numeric moves to what is needed."""
     origin = parent[children.parent]
     promising = children.states.valid & (children.estimate < states.cost[origin])
     if not bool(promising.any()):
         return None
     index = promising.nonzero().squeeze(1)
-    index = index[best_per_person(origin[index], children.estimate[index], 1)]
+    index = index[best_per_person(origin[index], children.estimate[index], _TRIALS)]
     chosen = children.states.take(index)
     cut = bisect(problem, chosen, base.values[children.parent[index]])
-    return origin[index], cut
+    best = best_per_person(origin[index], cut.cost, 1)
+    return origin[index][best], cut.take(best)
 
 
 def _relieved(
@@ -284,17 +291,31 @@ def _next_share(
     return torch.where(usable, secant, middle)
 
 
-def _take_back(problem: RecourseProblem, states: States) -> tuple[States, Tensor, Tensor]:
-    """Undo each single change of each point; also say which point and which feature."""
+def _take_back(
+    problem: RecourseProblem, states: States, share: float = 0.0
+) -> tuple[States, Tensor, Tensor]:
+    """Undo each single change of each point; also say which point and which feature.
+
+    With a positive ``share``, that share of each numeric change is left, and categories stay.
+    """
     changed = problem.changed(states.person, states.values, states.levels)
+    m = states.values.shape[1]
+    if share > 0:
+        changed[:, m:] = False
     parent, feature = changed.nonzero(as_tuple=True)
     person = states.person[parent]
     values, levels = states.values[parent], states.levels[parent]
-    m = values.shape[1]
     numeric = (feature < m).nonzero().squeeze(1)
     choice = (feature >= m).nonzero().squeeze(1)
-    values[numeric, feature[numeric]] = problem.values[person[numeric], feature[numeric]]
+    moved = values[numeric, feature[numeric]]
+    own = problem.values[person[numeric], feature[numeric]]
+    values[numeric, feature[numeric]] = own + share * (moved - own)
     levels[choice, feature[choice] - m] = problem.levels[person[choice], feature[choice] - m]
+    if share > 0:
+        values = problem.snap(person, values)
+        moves = (values != states.values[parent]).any(dim=1)
+        person, values, levels = person[moves], values[moves], levels[moves]
+        parent, feature = parent[moves], feature[moves]
     return problem.states(person, values, levels), parent, feature
 
 

@@ -277,7 +277,7 @@ class RecourseSolver(BaseEstimator):
             start = random_points(problem, generator) if restart else problem.origin
             found.append(relaxed_descent(problem, start, n_steps=_RELAXED_STEPS, count=1))
         candidates = polish(problem, States.concatenate(found), thorough=False)
-        kept = best_per_person(candidates.person, candidates.cost, 2)
+        kept = best_per_person(candidates.person, candidates.cost, 3)
         candidates = polish(problem, candidates.take(kept))
         return candidates.take(best_per_person(candidates.person, candidates.cost, 1))
 
