@@ -126,6 +126,17 @@ def _tangent_goal(problem: RecourseProblem, states: States, radius: Tensor) -> T
     return torch.where((gain != 0).any(dim=1, keepdim=True), goal, states.values)
 
 
+def _rounded_tangent(problem: RecourseProblem, states: States) -> tuple[States, Tensor, Tensor]:
+    """Return where the tangent's optimum falls on the grids; one more move may make it valid."""
+    rows = torch.arange(len(states))
+    nothing_held = torch.full_like(rows, -1)
+    if states.values.shape[1] < 2:
+        return states.take(rows[:0]), rows[:0], nothing_held[:0]
+    width = (problem.region.upper - problem.region.lower)[states.person]
+    goal = problem.snap(states.person, _tangent_goal(problem, states, width))
+    return problem.states(states.person, goal, states.levels), rows, nothing_held
+
+
 def _spend_changes(
     problem: RecourseProblem,
     states: States,
@@ -156,6 +167,7 @@ def exchange(problem: RecourseProblem, states: States) -> States:
     if len(states) == 0:
         return states
     bases = [_take_back(problem, states, share) for share in _LOOSENED]
+    bases.append(_rounded_tangent(problem, states))
     base = States.concatenate([reverted for reverted, _, _ in bases])
     parent, feature = (torch.cat([part[i] for part in bases]) for i in (1, 2))
     children = expand(problem, base, keep=feature)

@@ -51,7 +51,7 @@ class RecourseSolver(BaseEstimator):
         Target margin, in logit units, that a valid point must have.
     n_restarts : int, default=1
         Random starts of ``"pgd"``, beside the person's own row.
-    beam_width : int, default=3
+    beam_width : int, default=6
         Points that the beam search keeps for each person.
     n_steps : int, default=3
         K of Eq. 6, for ``"steps"``.
@@ -114,7 +114,7 @@ class RecourseSolver(BaseEstimator):
         target: Any = None,
         margin: float = 0.0,
         n_restarts: int = 1,
-        beam_width: int = 3,
+        beam_width: int = 6,
         n_steps: int = 3,
         step_size: float = 1.0,
         batch_size: int = 1024,
