@@ -63,7 +63,7 @@ def resolve_target(target: Any, classes: np.ndarray, decisions: np.ndarray) -> n
     known = np.isin(wanted, classes)
     if not known.all():
         raise TargetError(
-            f"target={wanted[~known][0]!r} is no class of the model. Its classes are {labels}."
+            f"target={wanted[~known].tolist()[0]!r} is no class of the model. Its classes are {labels}."
         )
     return np.searchsorted(classes, wanted).astype(np.int64)
 
@@ -72,7 +72,7 @@ def default_target(classes: np.ndarray) -> int:
     """Return the position of the last class, and say so where labels are strings."""
     if classes.dtype.kind in "OUST":
         warnings.warn(
-            f"No `target` was given: {classes[-1]!r}, the last of the classes "
+            f"No `target` was given: {classes.tolist()[-1]!r}, the last of the classes "
             f"{classes.tolist()}, is taken as the outcome that people want. Give `target=`.",
             DefaultTargetWarning,
             stacklevel=3,

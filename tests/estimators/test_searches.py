@@ -12,6 +12,7 @@ from imblearn.pipeline import make_pipeline as make_imblearn_pipeline
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, make_scorer
 from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -118,7 +119,7 @@ def test_scorers_with_nothing_given(credit, model):
     few = slice(0, 160)
     X, y = credit.data[few], credit.target[few]
     assert (cross_val_score(model, X, y, scoring=vd_scorer, **RAISE) <= 0).all()
-    bare = CFQClassifier(budget=4, **{**model.get_params(deep=False), "action_set": None})
+    bare = clone(model).set_params(action_set=None)
     assert np.isfinite(cross_val_score(bare, X, y, scoring=vd_scorer, **RAISE)).all()
     assert np.isfinite(cross_val_score(model, X, y, scoring=faithfulness_scorer, **RAISE)).all()
 
@@ -203,17 +204,19 @@ def test_metadata_routing(routing, credit, model):
         requesting = clone(model)
         if routing:
             requesting.set_fit_request(sample_weight=True)
-        scorer = RecourseScorer("validity_drop", solver=STEPS)
+        accuracy = make_scorer(accuracy_score)
+        if routing:
+            accuracy.set_score_request(sample_weight=False)
         scores = cross_validate(
             requesting,
             credit.data,
             credit.target,
-            scoring={"vd": scorer, "accuracy": "accuracy"},
+            scoring={"vd": RecourseScorer("validity_drop", solver=STEPS), "accuracy": accuracy},
             params={"sample_weight": weights},
             **RAISE,
         )
         assert np.isfinite(scores["test_vd"]).all()
-        search = GridSearchCV(requesting, {"eta": [0.0, 1.0]}, scoring=scorer, **RAISE)
+        search = GridSearchCV(requesting, {"eta": [0.0, 1.0]}, scoring=accuracy, **RAISE)
         search.fit(credit.data, credit.target, sample_weight=weights)
         direct = clone(model).set_params(eta=search.best_params_["eta"])
         direct.fit(credit.data, credit.target, weights)

@@ -1,0 +1,229 @@
+"""Targets: labels, the opposite of a decision, rules, and what is refused."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skcfq import ActionSet, CFQClassifier, QATClassifier, RecourseSolver
+from skcfq.estimators import CFQObjective, TeacherActions, TeacherClassifier
+from skcfq.exceptions import DefaultTargetWarning, EmptyPopulationWarning, TargetError
+from skcfq.metrics import RecourseScorer
+
+
+@pytest.fixture(scope="module")
+def settings(quick):
+    return {**quick, "max_iter": 30}
+
+
+@pytest.fixture(scope="module")
+def teacher(people):
+    """One teacher for all: the tests look at what is asked of it."""
+    X, score = people
+    y = np.where(score > 0, "yes", "no")
+    return TeacherClassifier((8,), max_iter=40, batch_size=16, random_state=0).fit(X, y)
+
+
+def watch_supervision(monkeypatch):
+    """Record what the training module is given."""
+    import skcfq.estimators._quantized as quantized
+
+    seen = []
+    original = quantized.train
+
+    def spy(module, tensors, **options):
+        seen.append((module, tensors))
+        return original(module, tensors, **options)
+
+    monkeypatch.setattr(quantized, "train", spy)
+    return seen
+
+
+def test_label(people, teacher, settings, monkeypatch):
+    X, score = people
+    seen = watch_supervision(monkeypatch)
+    model = CFQClassifier(target="no", teacher=teacher, **settings)
+    model.fit(X, np.where(score > 0, "yes", "no"))
+    assert model.target_ == "no"
+    _, (_, _, _, _, targets, acted) = seen[0]
+    assert set(targets.tolist()) == {0}
+    # Only people whom the teacher refuses "no" are acted on.
+    assert acted.any()
+    assert set(teacher.predict(X[acted.numpy()])) == {"yes"}
+
+
+def test_opposite(people, teacher, settings, monkeypatch):
+    X, score = people
+    seen = watch_supervision(monkeypatch)
+    model = CFQClassifier(target="opposite", teacher=teacher, **settings)
+    model.fit(X, np.where(score > 0, "yes", "no"))
+    assert model.target_ == "opposite"
+    _, (_, _, _, points, targets, acted) = seen[0]
+    decisions = teacher.classes_.searchsorted(teacher.predict(X))
+    np.testing.assert_array_equal(targets.numpy(), 1 - decisions)
+    # Everybody wants something else than what they have.
+    assert acted.float().mean() > 0.5
+    reached = teacher.logits_(points[acted].double()).argmax(dim=1)
+    np.testing.assert_array_equal(reached.numpy(), targets[acted].numpy())
+
+
+def test_a_label_wins_over_the_word(people, settings):
+    X, score = people
+    y = np.where(score > 0, "opposite", "other")
+    model = CFQClassifier(target="opposite", **settings).fit(X, y)
+    assert "validity_loss" in model.history_
+    solver = RecourseSolver(target=model.target_, method="steps")
+    result = solver.solve(model.teacher_, X.iloc[:10])
+    assert result.target.tolist() == ["opposite"] * 10
+
+
+@pytest.mark.parametrize("container", [np.asarray, list, pd.Series])
+def test_rule(container, people, teacher, settings, monkeypatch):
+    X, score = people
+    y = np.where(score > 0, "yes", "no")
+    seen, given = watch_supervision(monkeypatch), []
+
+    def rule(X, y):
+        given.append((X, y))
+        return container(np.where(X["years"] > 5, "yes", "no"))
+
+    weights = (np.arange(len(X)) > 3).astype(float)
+    model = CFQClassifier(target=rule, teacher=teacher, **settings)
+    model.fit(X, y, sample_weight=weights)
+    assert model.target_ is None
+    kept = X.iloc[4:]
+    pd.testing.assert_frame_equal(given[0][0], kept)
+    np.testing.assert_array_equal(given[0][1], y[4:])
+    _, (_, _, _, _, targets, acted) = seen[0]
+    np.testing.assert_array_equal(targets.numpy(), (kept["years"] > 5).astype(int))
+    wanted = np.where(kept["years"] > 5, "yes", "no")
+    assert (teacher.predict(kept) != wanted)[acted.numpy()].all()
+    # A rule serves training only; a scorer says so.
+    with pytest.raises(TargetError, match="serves training only"):
+        RecourseScorer("validity_drop")(model, X)
+
+
+def test_rule_of_one_label(people, teacher, settings):
+    X, score = people
+    y = np.where(score > 0, "yes", "no")
+    one = CFQClassifier(target=lambda X, y: "yes", teacher=teacher, **settings).fit(X, y)
+    same = CFQClassifier(target="yes", teacher=teacher, **settings).fit(X, y)
+    np.testing.assert_array_equal(one.predict_proba(X), same.predict_proba(X))
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda X, y: ["yes"] * 3, r"shape \(3,\), but there are 120 rows"),
+        (lambda X, y: ["perhaps"] * len(X), "'perhaps' is no class"),
+        (lambda X, y: None, "returned None"),
+    ],
+)
+def test_impossible_rules(answer, message, people, teacher, settings):
+    X, score = people
+    y = np.where(score > 0, "yes", "no")
+    with pytest.raises(TargetError, match=message):
+        CFQClassifier(target=answer, teacher=teacher, **settings).fit(X, y)
+
+
+@pytest.mark.parametrize("classifier", [QATClassifier, CFQClassifier])
+def test_target_that_is_no_class(classifier, people, settings, monkeypatch):
+    X, score = people
+    monkeypatch.setattr(classifier, "_fit_teacher", lambda *_: pytest.fail("trained in vain"))
+    model = classifier(target="perhaps", **settings)
+    with pytest.raises(TargetError, match=r"'perhaps' is no class .*\['no', 'yes'\]"):
+        model.fit(X, np.where(score > 0, "yes", "no"))
+    three = np.digitize(score, [-0.7, 0.7])
+    with pytest.raises(TargetError, match="'opposite' needs two classes.*has 3"):
+        model.set_params(target="opposite").fit(X, three)
+
+
+def test_the_default_is_announced_for_strings_only(people, settings):
+    X, score = people
+    with pytest.warns(DefaultTargetWarning, match="'yes', the last of the classes"):
+        model = CFQClassifier(**settings).fit(X, np.where(score > 0, "yes", "no"))
+    assert model.target_ == "yes"
+    # Once it is resolved, nothing else has to guess.
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        CFQClassifier(**settings).fit(X, (score > 0).astype(int))
+        CFQClassifier(**settings).fit(X, score > 0)
+        QATClassifier(**settings).fit(X, np.where(score > 0, "yes", "no"))
+        RecourseScorer("validity_drop", solver=RecourseSolver(method="steps"))(model, X)
+
+
+class AlwaysYes(TeacherClassifier):
+    """A teacher who refuses nobody."""
+
+    def fit(self, X, y, sample_weight=None):
+        super().fit(X, y, sample_weight)
+        self.network_.layers[-1].bias[1] += 1e3
+        return self
+
+
+class NeverYes(AlwaysYes):
+    """A teacher whom no action persuades."""
+
+    def fit(self, X, y, sample_weight=None):
+        super().fit(X, y, sample_weight)
+        self.network_.layers[-1].bias[1] -= 2e3
+        return self
+
+
+@pytest.mark.parametrize(
+    ("teacher", "message"),
+    [
+        (AlwaysYes, "refuses nobody.*Check `target`"),
+        (NeverYes, "Of the 120 people .* none reaches .*more or larger steps"),
+    ],
+)
+def test_nobody_to_teach_about(teacher, message, people, settings):
+    X, score = people
+    model = CFQClassifier(target="yes", teacher=teacher((8,), max_iter=5), **settings)
+    with pytest.warns(EmptyPopulationWarning, match=message):
+        model.fit(X, np.where(score > 0, "yes", "no"))
+    assert "validity_loss" not in model.history_
+    assert model.predict(X).shape == (120,)
+
+
+def test_people_out_of_reach_are_left_alone(people, teacher, settings, monkeypatch):
+    """The promise covers people whom the teacher's actions carry over, and nobody else."""
+    X, score = people
+    seen = watch_supervision(monkeypatch)
+    rules = ActionSet(immutable=["job", "level", "member", "owner", "city", "savings"])
+    actions = TeacherActions(2, step_size=0.3)
+    model = CFQClassifier(
+        target="yes", teacher=teacher, action_set=rules, teacher_actions=actions, **settings
+    ).fit(X, np.where(score > 0, "yes", "no"))
+    module, (rows, _, _, points, _, acted) = seen[0]
+    assert module.eta == 1.0
+    denied = teacher.predict(X) == "no"
+    assert 0 < acted.sum() < denied.sum()
+    moved = (points != rows).any(dim=1)
+    np.testing.assert_array_equal(moved[acted].numpy(), True)
+    np.testing.assert_array_equal(denied[moved.numpy()], True)
+    columns = np.concatenate(
+        [model.feature_space_.block(name).columns for name in rules.immutable]
+    )
+    np.testing.assert_array_equal(points[:, columns].numpy(), rows[:, columns].numpy())
+    assert (teacher.predict(X)[acted.numpy()] == "no").all()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"objective": CFQObjective(hinge=-1)}, "objective.hinge is -1"),
+        ({"objective": CFQObjective(hinge_margin=float("nan"))}, "objective.hinge_margin is nan"),
+        ({"teacher_actions": TeacherActions(0)}, "n_steps=0"),
+        ({"teacher_actions": TeacherActions(step_size=0.0)}, "step_size=0.0"),
+        ({"eta": -0.1}, "'eta' parameter of CFQClassifier"),
+    ],
+)
+def test_impossible_objectives(parameters, message, people, settings, monkeypatch):
+    X, score = people
+    monkeypatch.setattr(CFQClassifier, "_fit_teacher", lambda *_: pytest.fail("trained in vain"))
+    with pytest.raises(ValueError, match=message):
+        CFQClassifier(**parameters, **settings).fit(X, score > 0)

@@ -1,0 +1,378 @@
+"""The training loop: what is drawn, recorded, shown, stopped, scheduled and left untouched."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import numpy as np
+import pytest
+import torch
+from skorch.callbacks import Callback, EarlyStopping
+from torch import nn
+
+from skcfq import CFQClassifier, QATClassifier, TeacherClassifier
+from skcfq.estimators import LearnedBits
+from skcfq.estimators._training import (
+    BitSchedule,
+    TensorBatches,
+    calibration_rows,
+    epochs_for,
+    train,
+)
+from skcfq.nn import FaithfulModule, QuantizedMLP
+from skcfq.quantization import GumbelBits, mse_step
+
+CLASSIFIERS = [TeacherClassifier, QATClassifier, CFQClassifier]
+
+
+@pytest.fixture(scope="module")
+def table():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(90, 4))
+    return X, (X[:, 0] + 0.5 * X[:, 1] > 0).astype(int)
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return {"hidden_layer_sizes": (6,), "max_iter": 10, "batch_size": 8}
+
+
+@pytest.mark.parametrize("classifier", CLASSIFIERS)
+def test_same_seed_same_model(classifier, table, tiny):
+    first, second = (classifier(random_state=3, **tiny).fit(*table) for _ in range(2))
+    other = classifier(random_state=4, **tiny).fit(*table)
+    X = table[0]
+    np.testing.assert_array_equal(first.decision_function(X), second.decision_function(X))
+    assert not np.array_equal(first.decision_function(X), other.decision_function(X))
+    timeless = first.history_.drop(columns="seconds")
+    assert timeless.equals(second.history_.drop(columns="seconds"))
+    # A generator that was given is advanced, as scikit-learn does.
+    generator = np.random.RandomState(3)
+    one, two = (classifier(random_state=generator, **tiny).fit(*table) for _ in range(2))
+    np.testing.assert_array_equal(one.decision_function(X), first.decision_function(X))
+    assert not np.array_equal(two.decision_function(X), first.decision_function(X))
+
+
+@pytest.mark.parametrize("classifier", CLASSIFIERS)
+def test_global_state_is_left_alone(classifier, table, tiny):
+    def state():
+        kind, keys, position, *rest = np.random.get_state()
+        settings = torch.get_default_dtype(), torch.get_num_threads(), torch.is_grad_enabled()
+        return (kind, keys.tolist(), position, *rest), torch.get_rng_state().tolist(), settings
+
+    before = state()
+    model = classifier(random_state=0, **tiny).fit(*table)
+    model.predict_proba(table[0])
+    assert state() == before
+
+
+@pytest.mark.parametrize("classifier", CLASSIFIERS)
+def test_the_given_data_are_left_alone(classifier, table, tiny):
+    X, y = table[0].copy(), table[1].copy()
+    weights = np.linspace(0, 1, len(X))
+    given = [array.copy() for array in (X, y, weights)]
+    for array in (X, y, weights):
+        array.flags.writeable = False
+    classifier(random_state=0, class_weight="balanced", **tiny).fit(X, y, sample_weight=weights)
+    for array, copy in zip((X, y, weights), given, strict=True):
+        np.testing.assert_array_equal(array, copy)
+
+
+@pytest.mark.parametrize(
+    ("model", "terms"),
+    [
+        (TeacherClassifier(), []),
+        (QATClassifier(), ["task_loss", "average_bits"]),
+        (CFQClassifier(), ["task_loss", "validity_loss", "average_bits"]),
+        (
+            CFQClassifier().set_params(objective__hinge=0.5),
+            ["task_loss", "validity_loss", "hinge_loss", "average_bits"],
+        ),
+        (CFQClassifier(eta=0), ["task_loss", "average_bits"]),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_history(model, terms, table, tiny):
+    model.set_params(**tiny, random_state=0).fit(*table)
+    history = model.history_
+    assert list(history.columns) == ["epoch", "train_loss", *terms, "seconds"]
+    assert history["epoch"].tolist() == list(range(1, 11))
+    assert model.n_iter_ == len(history) == 10
+    assert np.isfinite(history.to_numpy(dtype=float)).all()
+    assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0]
+    if "average_bits" in terms:
+        assert history["average_bits"].iloc[-1] == pytest.approx(model.average_bits_)
+    if "hinge_loss" in terms:
+        total = history["task_loss"] + history["validity_loss"] + 0.5 * history["hinge_loss"]
+        tuned = history.index[5:]
+        np.testing.assert_allclose(history["train_loss"][tuned], total[tuned], rtol=1e-6)
+
+
+def test_without_validity_loss_the_rest_is_mixed_precision_training(table, tiny):
+    """η = 0 is learned bits alone: the same network, whatever the rules and the target."""
+    plain = QATClassifier(bit_policy="learned", random_state=0, **tiny).fit(*table)
+    zero = CFQClassifier(eta=0, random_state=0, **tiny).fit(*table)
+    np.testing.assert_array_equal(
+        zero.decision_function(table[0]), plain.decision_function(table[0])
+    )
+    np.testing.assert_array_equal(zero.bit_widths_, plain.bit_widths_)
+    one = CFQClassifier(eta=1, random_state=0, **tiny).fit(*table)
+    assert not np.array_equal(one.decision_function(table[0]), plain.decision_function(table[0]))
+    # The hinge alone is not nothing.
+    hinge = CFQClassifier(eta=0, random_state=0, **tiny).set_params(objective__hinge=1.0)
+    assert "hinge_loss" in hinge.fit(*table).history_
+
+
+class Recorder(Callback):
+    """A user's callback."""
+
+    def __init__(self):
+        self.epochs = []
+
+    def on_epoch_end(self, net, **kwargs):
+        self.epochs.append(net.history[-1, "train_loss"])
+
+
+@pytest.mark.parametrize("classifier", CLASSIFIERS)
+def test_callbacks(classifier, table, tiny):
+    plain, named = Recorder(), Recorder()
+    callbacks = [plain, ("mine", named), EarlyStopping("train_loss", patience=1000)]
+    model = classifier(callbacks=callbacks, random_state=0, **tiny).fit(*table)
+    assert plain.epochs == named.epochs == model.history_["train_loss"].tolist()
+    without = classifier(random_state=0, **tiny).fit(*table)
+    np.testing.assert_array_equal(
+        model.decision_function(table[0]), without.decision_function(table[0])
+    )
+
+
+@pytest.mark.parametrize("classifier", CLASSIFIERS)
+def test_early_stopping(classifier, table, tiny):
+    stop = EarlyStopping("train_loss", patience=3, threshold=1e9, sink=lambda text: None)
+    model = classifier(callbacks=[stop], random_state=0, **tiny).fit(*table)
+    assert model.n_iter_ < 10
+    assert model.predict(table[0]).shape == (90,)
+    if classifier is CFQClassifier:
+        # Stopped while it searched: the widths are chosen all the same.
+        assert not model.network_.training
+        assert model.average_bits_ <= 4
+
+
+class Interrupt(Callback):
+    """Somebody who presses Ctrl-C in the middle of a batch."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.ended = False
+        original = net.module_.loss_terms
+
+        def interrupted(*batch):
+            if len(net.history) == 3:
+                os.kill(os.getpid(), signal.SIGINT)
+            return original(*batch)
+
+        net.module_.loss_terms = interrupted
+
+    def on_train_end(self, net, **kwargs):
+        self.ended = True
+
+
+@pytest.mark.parametrize("classifier", CLASSIFIERS)
+def test_ctrl_c_ends_the_fit(classifier, table, tiny):
+    interrupt = Interrupt()
+    model = classifier(callbacks=[interrupt], random_state=0, **tiny)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(*table)
+    assert interrupt.ended
+    assert not hasattr(model, "network_")
+
+
+@pytest.mark.parametrize("classifier", CLASSIFIERS)
+def test_progress_bar(classifier, table, tiny, capsys):
+    classifier(random_state=0, **tiny).fit(*table)
+    captured = capsys.readouterr()
+    assert captured.out == captured.err == ""
+    classifier(verbose=1, random_state=0, **tiny).fit(*table)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "10/10" in captured.err
+    assert "teacher" in captured.err
+    if classifier is not TeacherClassifier:
+        assert classifier.__name__ in captured.err
+
+
+def test_batches_cover_the_rows_once():
+    rows = torch.arange(101)
+    batches = TensorBatches((rows, rows * 2), 20, torch.Generator().manual_seed(0))
+    first, second = list(batches), list(batches)
+    assert len(first) == len(batches) == 6
+    assert {len(batch[0]) for batch in first} <= {16, 17}
+    together = torch.cat([batch[0] for batch in first])
+    assert together.sort().values.tolist() == rows.tolist()
+    assert all((batch[1] == 2 * batch[0]).all() for batch in first)
+    assert together.tolist() != torch.cat([batch[0] for batch in second]).tolist()
+
+
+def test_a_small_table_is_one_batch_in_order():
+    rows = torch.arange(20)
+    (batch,) = TensorBatches((rows,), 20, torch.Generator())
+    assert batch[0].tolist() == rows.tolist()
+
+
+def test_number_of_passes():
+    assert epochs_for(10, 256, 7) == 7
+    few, some, many = (epochs_for(n, 256, None) for n in (100, 30_000, 10**7))
+    assert few >= some >= many >= 1
+    assert some * np.ceil(30_000 / 256) == pytest.approx(2500, rel=0.1)
+
+
+def test_calibration_rows_keep_their_weights():
+    rows = torch.arange(3000.0).unsqueeze(1)
+    drawn, weights = calibration_rows(rows, rows[:, 0], torch.Generator().manual_seed(0))
+    assert len(drawn) < len(rows)
+    np.testing.assert_array_equal(drawn[:, 0], weights)
+    few, weights = calibration_rows(rows[:50], rows[:50, 0], torch.Generator())
+    assert len(few) == len(weights) == 50
+
+
+def searching_module(budget=4.0):
+    torch_rng = torch.Generator().manual_seed(0)
+    network = QuantizedMLP(4, (6,), 2, start="mse")
+    rows = torch.randn(64, 4, generator=torch_rng)
+    network.calibrate(rows)
+    policy = GumbelBits(network.n_weights, budget=budget)
+    module = FaithfulModule(
+        network, policy, eta=0.0, hinge=0.0, hinge_margin=0.0, bit_penalty=1.0, generator=torch_rng
+    )
+    labels = (rows[:, 0] > 0).long()
+    return module, (rows, labels, torch.ones(64))
+
+
+def run(module, tensors, *callbacks, epochs=8, **options):
+    options = {"batch_size": 16, "learning_rate": 0.01, "weight_decay": 0.0, **options}
+    return train(
+        module,
+        tensors,
+        max_epochs=epochs,
+        generator=torch.Generator().manual_seed(1),
+        callbacks=list(callbacks),
+        progress=None,
+        **options,
+    )
+
+
+class Watch(Callback):
+    """What the schedule has set when each pass begins."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.seen = []
+
+    def on_epoch_end(self, net, **kwargs):
+        module = net.module_
+        self.seen.append((module.searching, module.temperature, net.optimizer_.param_groups))
+
+
+def test_bit_schedule_cools_searches_and_settles():
+    module, tensors = searching_module()
+    watch = Watch()
+    history = run(module, tensors, BitSchedule(tensors[0], tensors[2], 5, (1.0, 0.25)), watch)
+    searching, temperature, _ = zip(*watch.seen, strict=True)
+    assert searching == (True,) * 5 + (False,) * 3
+    np.testing.assert_allclose(temperature[:5], np.geomspace(1.0, 0.25, 5))
+    assert module.network.average_bits <= 4
+    assert history["average_bits"].iloc[-1] == module.network.average_bits
+    assert history["average_bits"].iloc[:5].std() > 0
+
+
+def test_a_width_that_is_chosen_late_starts_with_a_fresh_step():
+    module, tensors = searching_module(budget=8)
+    with torch.no_grad():
+        for layer in module.network.layers:
+            layer.weight.mul_(7.0)
+        module.policy.logits.zero_()
+        module.policy.logits[:, 1] = 5.0
+    schedule = BitSchedule(tensors[0], tensors[2], 1, (1.0, 1.0))
+    schedule._settle(module)
+    assert module.network.bit_widths.tolist() == [3, 3]
+    for layer in module.network.layers:
+        torch.testing.assert_close(layer.steps[1], mse_step(layer.weight, 3))
+
+
+def test_steps_of_the_settled_widths_are_tuned_further():
+    module, tensors = searching_module()
+    schedule = BitSchedule(tensors[0], tensors[2], 4, (1.0, 0.5))
+    run(module, tensors, schedule)
+    chosen = [module.network.candidates.index(b) for b in module.network.bit_widths.tolist()]
+    for layer, index in zip(module.network.layers, chosen, strict=True):
+        assert layer.steps[index] != mse_step(layer.weight, layer.candidates[index])
+
+
+def test_decay_and_rates_by_parameter():
+    module, tensors = searching_module()
+    watch = Watch()
+    run(module, tensors, watch, epochs=1, weight_decay=0.3)
+    groups = watch.seen[0][2]
+    of = {
+        id(parameter): (group["weight_decay"], group["initial_lr"])
+        for group in groups
+        for parameter in group["params"]
+    }
+    assert len(of) == len(list(module.parameters()))
+    for name, parameter in module.named_parameters():
+        decay, rate = of[id(parameter)]
+        quantizer = "log_" in name or name.startswith("policy")
+        assert decay == (0.0 if quantizer else 0.3), name
+        assert (rate > 0.01) == name.startswith("policy"), name
+
+
+def test_rate_falls_along_a_cosine():
+    module, tensors = searching_module()
+    rates = []
+
+    class Rates(Callback):
+        def on_epoch_begin(self, net, **kwargs):
+            rates.append(net.optimizer_.param_groups[-1]["lr"])
+
+    run(module, tensors, Rates(), epochs=6)
+    expected = 0.005 * (1 + np.cos(np.pi * np.arange(6) / 6))
+    np.testing.assert_allclose(rates, expected, rtol=1e-6)
+
+
+def test_bits_come_down_to_the_budget():
+    """From above the budget, the penalty pulls the policy's expectation towards it."""
+    module, tensors = searching_module(budget=3.0)
+    with torch.no_grad():
+        module.policy.logits.zero_()
+    before = module.policy.expected_bits().item()
+    run(module, tensors, BitSchedule(tensors[0], tensors[2], 30, (1.0, 0.3)), epochs=40)
+    assert module.policy.expected_bits().item() < before
+    assert module.network.average_bits <= 3
+
+
+def test_every_parameter_is_trained():
+    module, tensors = searching_module()
+    before = {name: p.detach().clone() for name, p in module.named_parameters()}
+    run(module, tensors, BitSchedule(tensors[0], tensors[2], 20, (1.0, 0.3)), epochs=20)
+    for name, parameter in module.named_parameters():
+        assert not torch.equal(parameter, before[name]), name
+
+
+def test_inference_parameters_are_frozen(table, tiny):
+    model = QATClassifier(random_state=0, **tiny).fit(*table)
+    assert not any(parameter.requires_grad for parameter in model.network_.parameters())
+    Z = torch.zeros(2, 4, dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(model.logits_(Z).sum(), Z)
+    assert gradient.shape == (2, 4)
+    assert isinstance(model.network_, nn.Module)
+
+
+def test_refits_honor_weights(table, tiny):
+    """A weighted table and the repeated one search the same bits (see also test_tables)."""
+    X, y = table
+    weights = np.arange(len(X)) % 3
+    settings = {**tiny, "batch_size": 1000, "random_state": 0}
+    policy = LearnedBits(search_fraction=1.0)
+    first = QATClassifier(3, bit_policy=policy, **settings).fit(X, y, sample_weight=weights)
+    second = QATClassifier(3, bit_policy=policy, **settings).fit(
+        X.repeat(weights, axis=0), y.repeat(weights)
+    )
+    np.testing.assert_allclose(first.decision_function(X), second.decision_function(X), rtol=1e-6)
