@@ -153,17 +153,26 @@ def print_table(
 
 
 def print_people(teacher: Any, models: dict, results: dict) -> None:
-    """Show three refused people: one whose advice LSQ-QAT breaks and CFQ keeps, if there is one."""
+    """Show three refused people: advice that only CFQ keeps, that CFQ breaks, that both keep."""
     reference = results["CFQ"][0]
     works = {
         name: model.predict(reference.points) == reference.target for name, model in models.items()
     }
-    telling = works["CFQ"].astype(int) - works["LSQ-QAT"]
-    order = np.argsort(-telling, kind="stable")
+    kinds = {
+        "only CFQ keeps the advice": works["CFQ"] & ~works["LSQ-QAT"],
+        "CFQ breaks the advice": ~works["CFQ"],
+        "both keep the advice": works["CFQ"] & works["LSQ-QAT"],
+    }
     advice = reference.to_frame()
-    for person in order[reference.reachable[order]][:3]:
+    for kind, rows in kinds.items():
+        rows = np.flatnonzero(rows & reference.reachable)
+        print(f"\n{kind}: {len(rows)} of {int(reference.reachable.sum())} people", end="")
+        if len(rows) == 0:
+            print()
+            continue
+        person = rows[0]
         label = reference.X.index[person]
-        print(f"\nRefused: person {label}. The full-precision model advises:")
+        print(f", among them person {label}. The full-precision model advised:")
         for _, change in advice[advice["person"] == label].iterrows():
             print(f"    {change['feature']}: {change['from']} -> {change['to']}")
         print(f"    at a cost of {reference.cost[person]:.2f}")
