@@ -28,7 +28,8 @@ class CFQClassifier(QuantizedClassifier):
     .. math:: L_{task}(f_q(x), y) + \eta L_{valid}(f_q(x + \delta_{fp}), y_{tgt})
               + \lambda\,\text{BitCost},
 
-    the second term over the people whom the teacher refuses.
+    the second term over the people whom the teacher refuses, and accepts at the point that its
+    recourse leads to.
 
     Parameters
     ----------
@@ -68,6 +69,7 @@ class CFQClassifier(QuantizedClassifier):
         Weight decay, of the teacher that is fitted here too.
     class_weight : dict, "balanced" or None, default=None
     callbacks : list of skorch callbacks, default=None
+        For the training of the quantized network; one of them may stop it early.
     random_state : int, RandomState instance or None, default=None
     verbose : int, default=0
         1 shows a progress bar.
@@ -94,6 +96,9 @@ class CFQClassifier(QuantizedClassifier):
     -----
     The validity loss is one-sided: pushed hard it makes the model lenient, which shows as a small
     validity drop with a negative recourse gap. Look at both (``faithfulness_scorer``).
+
+    Arrays are trained on in double precision, float32 arrays and DataFrames in single; inference
+    is always in double.
 
     References
     ----------

@@ -62,7 +62,8 @@ def bias_for_validity_drop(model: Any, result: RecourseResult, validity_drop: fl
     >>> from skcfq.estimators import bias_for_validity_drop, with_target_bias
     >>> from skcfq.metrics import validity_drop
     >>> credit = make_credit(300, random_state=0)
-    >>> model = QATClassifier(2, hidden_layer_sizes=(8,), max_iter=20, batch_size=32, random_state=0)
+    >>> model = QATClassifier(2, hidden_layer_sizes=(8,), max_iter=20, batch_size=32,
+    ...                       random_state=0)
     >>> model = model.fit(credit.data, credit.target)
     >>> solver = RecourseSolver(credit.action_set, target=credit.favorable, random_state=0)
     >>> advice = solver.solve(model.teacher_, credit.data)

@@ -38,6 +38,7 @@ class QATClassifier(QuantizedClassifier):
         Weight decay, of the teacher that is fitted here too.
     class_weight : dict, "balanced" or None, default=None
     callbacks : list of skorch callbacks, default=None
+        For the training of the quantized network; one of them may stop it early.
     random_state : int, RandomState instance or None, default=None
     verbose : int, default=0
         1 shows a progress bar.

@@ -51,6 +51,7 @@ class TeacherClassifier(NetworkClassifier):
         Weight decay.
     class_weight : dict, "balanced" or None, default=None
     callbacks : list of skorch callbacks, default=None
+        One of them may stop the training early.
     random_state : int, RandomState instance or None, default=None
     verbose : int, default=0
         1 shows a progress bar.

@@ -63,7 +63,8 @@ def resolve_target(target: Any, classes: np.ndarray, decisions: np.ndarray) -> n
     known = np.isin(wanted, classes)
     if not known.all():
         raise TargetError(
-            f"target={wanted[~known].tolist()[0]!r} is no class of the model. Its classes are {labels}."
+            f"target={wanted[~known].tolist()[0]!r} is no class of the model. Its classes are "
+            f"{labels}."
         )
     return np.searchsorted(classes, wanted).astype(np.int64)
 

@@ -52,5 +52,5 @@ def people():
         index=pd.Index(rng.permutation(n) + 1000, name="id"),
     )
     for position, name in enumerate(frame.columns.drop(["years", "member"])):
-        frame.loc[frame.index[position : 120 : 25], name] = pd.NA if name != "income" else np.nan
+        frame.loc[frame.index[position:120:25], name] = pd.NA if name != "income" else np.nan
     return frame, score

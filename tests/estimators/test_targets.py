@@ -205,9 +205,7 @@ def test_people_out_of_reach_are_left_alone(people, teacher, settings, monkeypat
     moved = (points != rows).any(dim=1)
     np.testing.assert_array_equal(moved[acted].numpy(), True)
     np.testing.assert_array_equal(denied[moved.numpy()], True)
-    columns = np.concatenate(
-        [model.feature_space_.block(name).columns for name in rules.immutable]
-    )
+    columns = np.concatenate([model.feature_space_.block(name).columns for name in rules.immutable])
     np.testing.assert_array_equal(points[:, columns].numpy(), rows[:, columns].numpy())
     assert (teacher.predict(X)[acted.numpy()] == "no").all()
 

@@ -71,7 +71,9 @@ def test_unfitted_teacher_is_cloned_and_seeded(credit, quick):
 
 @pytest.mark.parametrize("wrap", [lambda model: model, FrozenEstimator])
 def test_fitted_teacher_is_used_as_it_is(wrap, credit, quick):
-    teacher = TeacherClassifier((8,), max_iter=12, batch_size=16, random_state=1).fit(credit.data, credit.target)
+    teacher = TeacherClassifier((8,), max_iter=12, batch_size=16, random_state=1).fit(
+        credit.data, credit.target
+    )
     before = teacher.predict_proba(credit.data)
     model = cfq(credit, teacher=wrap(teacher), **quick).fit(credit.data, credit.target)
     assert model.teacher_ is teacher
@@ -167,9 +169,7 @@ def test_teacher_of_other_classes(credit, quick):
 
 
 def test_teacher_on_other_columns(credit, quick):
-    teacher = TeacherClassifier((8,), max_iter=2).fit(
-        credit.data[["age", "income"]], credit.target
-    )
+    teacher = TeacherClassifier((8,), max_iter=2).fit(credit.data[["age", "income"]], credit.target)
     with pytest.raises(ValueError, match="feature names"):
         cfq(credit, teacher=teacher, **quick).fit(credit.data, credit.target)
 
