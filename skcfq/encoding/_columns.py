@@ -19,7 +19,8 @@ def values_of(column: Any) -> np.ndarray | ExtensionArray:
     """Return the values of a column: a numpy array, or pandas' own array where it needs one."""
     if isinstance(column, (pd.Series, pd.Index)):
         column = column.array
-    if isinstance(column, pd.arrays.NumpyExtensionArray):
+    # The text arrays of pandas are subclasses of this one, where pyarrow is not installed.
+    if type(column) is pd.arrays.NumpyExtensionArray:
         column = column.to_numpy()
     sparse = isinstance(getattr(column, "dtype", None), pd.SparseDtype)
     if sparse or not isinstance(column, (np.ndarray, ExtensionArray)):

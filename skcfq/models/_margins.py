@@ -13,8 +13,8 @@ def validity_slack(logits: Tensor, target: Tensor, margin: float = 0.0) -> Tenso
     """Return the target margin less the margin that a valid point must have.
 
     A point is valid when its slack is not negative. The required margin is the larger of
-    ``margin`` and 1e-9 of the row's largest absolute logit (at least 1): without it, rounding alone rejects a
-    third to a half of mathematically exact optima.
+    ``margin`` and 1e-9 of the row's largest absolute logit (at least 1): without it, rounding
+    alone rejects a third to a half of mathematically exact optima.
 
     Parameters
     ----------

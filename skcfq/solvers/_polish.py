@@ -168,8 +168,9 @@ def exchange(problem: RecourseProblem, states: States) -> States:
         return states
     bases = [_take_back(problem, states, share) for share in _LOOSENED]
     bases.append(_rounded_tangent(problem, states))
-    base = States.concatenate([reverted for reverted, _, _ in bases])
-    parent, feature = (torch.cat([part[i] for part in bases]) for i in (1, 2))
+    reverted, parents, features = zip(*bases, strict=True)
+    base, parent = States.concatenate(list(reverted)), torch.cat(parents)
+    feature = torch.cat(features)
     children = expand(problem, base, keep=feature)
     swapped = _completed(problem, states, base, parent, children)
     added = expand(problem, states)
