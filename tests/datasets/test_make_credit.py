@@ -21,11 +21,11 @@ def test_same_seed_same_table():
 
 
 def test_global_generator_is_left_alone():
-    np.random.seed(0)  # noqa: NPY002  (the legacy global state is what must not move)
-    expected = np.random.random()  # noqa: NPY002
-    np.random.seed(0)  # noqa: NPY002
+    np.random.seed(0)
+    expected = np.random.random()
+    np.random.seed(0)
     make_credit(100, random_state=0)
-    assert np.random.random() == expected  # noqa: NPY002
+    assert np.random.random() == expected
 
 
 @pytest.mark.parametrize("seed", range(5))

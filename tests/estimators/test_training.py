@@ -57,7 +57,7 @@ def test_same_seed_same_model(classifier, table, tiny):
 @pytest.mark.parametrize("classifier", CLASSIFIERS)
 def test_global_state_is_left_alone(classifier, table, tiny):
     def state():
-        kind, keys, position, *rest = np.random.get_state()  # noqa: NPY002
+        kind, keys, position, *rest = np.random.get_state()
         settings = torch.get_default_dtype(), torch.get_num_threads(), torch.is_grad_enabled()
         return (kind, keys.tolist(), position, *rest), torch.get_rng_state().tolist(), settings
 

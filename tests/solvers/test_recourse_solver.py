@@ -206,7 +206,7 @@ def test_continuous_linear_cost_is_the_exact_one():
     model = LogisticRegression(C=10).fit(X, (X @ rng.randn(6) > 0).astype(int))
     for norm, dual in (("l1", np.inf), ("l2", 2)):
         solver = RecourseSolver(
-            ActionSet(bounds={j: (-50, 50) for j in range(6)}),
+            ActionSet(bounds=dict.fromkeys(range(6), (-50, 50))),
             target=1,
             cost=norm,
             random_state=0,
