@@ -39,7 +39,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         The fitted map; ``transform`` is its ``encode``.
     n_features_in_ : int
         Number of columns seen in ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Their names, if ``X`` was a DataFrame with text names.
 
     Notes
@@ -117,7 +117,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        input_features : array-like of str of shape (n_features_in_,), default=None
+        input_features : array-like of str of shape (n_features,), default=None
             Names of the raw columns; those seen in ``fit``, or x0, x1, …, by default.
 
         Returns

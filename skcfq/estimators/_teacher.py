@@ -63,7 +63,7 @@ class TeacherClassifier(NetworkClassifier):
     feature_space_ : FeatureSpace
     network_ : FullPrecisionMLP
         In float64.
-    history_ : DataFrame of shape (n_iter_, 3)
+    history_ : DataFrame of shape (n_passes, 3)
     n_iter_ : int
 
     Notes

@@ -24,6 +24,8 @@ from skcfq.utils import take_rows
 from skcfq.utils._sklearn_compat import Interval, StrOptions
 
 _RELAXED_STEPS = 36
+# Moves of the beam search: further changes are left to the gradient and to the polish.
+_DEPTH = 4
 # A point that its own raw row does not confirm is looked for once more with this much more margin.
 _SAFER_MARGINS = (0.0, 1e-7, 1e-4)
 
@@ -239,8 +241,9 @@ class RecourseSolver(BaseEstimator):
         for extra in margins:
             region = task.actions.at(take_rows(task.X, rows))
             target = torch.from_numpy(task.target[rows])
-            margin = max(self.margin, extra) if extra == 0.0 else self.margin + extra
-            problem = RecourseProblem(task.predictor, region, task.cost, target, margin)
+            problem = RecourseProblem(
+                task.predictor, region, task.cost, target, self.margin + extra
+            )
             if self.method == "steps":
                 best = self._literal_steps(problem)
             else:
@@ -309,10 +312,6 @@ class RecourseSolver(BaseEstimator):
             f"target={wanted}, denied={n_denied} of {len(task.target)}, "
             f"max_changes={task.actions.max_changes}"
         )
-
-
-# Moves of the beam search: further changes are left to the gradient and to the polish.
-_DEPTH = 4
 
 
 class _Task:
