@@ -240,7 +240,7 @@ def _rewrite_nullable_integers(values: ExtensionArray, rows: np.ndarray, new: np
         objects[~np.isnan(numbers)] = whole.astype(object)
         return _assign(values, rows, objects)
     if isinstance(values.dtype, pd.ArrowDtype):
-        import pyarrow  # type: ignore[import-untyped]
+        import pyarrow
 
         target: Any = pd.ArrowDtype(pyarrow.float64())
     else:
