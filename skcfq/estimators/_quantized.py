@@ -103,6 +103,9 @@ class QuantizedClassifier(NetworkClassifier):
         self.teacher_ = model
         self.feature_space_ = predictor.space
         self.encoder_ = _encoder_of(model)
+        if self.action_set is not None:
+            # Wrong rules are told even where the teacher refuses nobody.
+            self.action_set.compile(self.feature_space_)
         return predictor
 
     def _fit_network(

@@ -10,7 +10,12 @@ import pytest
 
 from skcfq import ActionSet, CFQClassifier, QATClassifier, RecourseSolver
 from skcfq.estimators import CFQObjective, TeacherActions, TeacherClassifier
-from skcfq.exceptions import DefaultTargetWarning, EmptyPopulationWarning, TargetError
+from skcfq.exceptions import (
+    ActionSetError,
+    DefaultTargetWarning,
+    EmptyPopulationWarning,
+    TargetError,
+)
 from skcfq.metrics import RecourseScorer
 
 
@@ -225,3 +230,12 @@ def test_impossible_objectives(parameters, message, people, settings, monkeypatc
     monkeypatch.setattr(CFQClassifier, "_fit_teacher", lambda *_: pytest.fail("trained in vain"))
     with pytest.raises(ValueError, match=message):
         CFQClassifier(**parameters, **settings).fit(X, score > 0)
+
+
+@pytest.mark.parametrize("classifier", [CFQClassifier, QATClassifier])
+def test_wrong_rules_are_told_even_where_nobody_is_refused(classifier):
+    X = pd.DataFrame({"a": [0.0, 1.0] * 20, "j_x": [1.0, 0.0] * 20, "j_y": [0.0, 1.0] * 20})
+    split = ActionSet(immutable=["j_x"], one_hot={"j": ["j_x", "j_y"]})
+    model = classifier(action_set=split, target=1, hidden_layer_sizes=(4,), max_iter=1)
+    with pytest.raises(ActionSetError, match="j_x"):
+        model.fit(X, [0, 1] * 20)
