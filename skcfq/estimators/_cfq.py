@@ -199,6 +199,7 @@ class CFQClassifier(QuantizedClassifier):
         teacher = self._fit_teacher(table, rng)
         encoded = self.feature_space_.encode(table.X)
         decisions = teacher.predict(table.X)
+        self._check_rules()
         target = self._resolve_target(table, decisions)
         supervision = None
         if self.eta > 0 or objective.hinge > 0:

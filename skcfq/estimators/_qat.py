@@ -135,6 +135,7 @@ class QATClassifier(QuantizedClassifier):
         self._check_plan()
         rng = check_random_state(self.random_state)
         teacher = self._fit_teacher(table, rng)
+        self._check_rules()
         encoded = self.feature_space_.encode(table.X)
         self._fit_network(table, encoded, teacher, rng)
         return self

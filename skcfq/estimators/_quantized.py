@@ -30,7 +30,6 @@ from skcfq.estimators._training import BitSchedule, calibration_rows, epochs_for
 from skcfq.exceptions import SpaceMismatchError
 from skcfq.models import Predictor, as_predictor, join_steps, resolve_target, split_model
 from skcfq.nn import FaithfulModule, FullPrecisionMLP, QuantizedMLP
-from skcfq.utils import take_rows
 from skcfq.utils._sklearn_compat import HasMethods, Interval, StrOptions
 
 QUANTIZED_CONSTRAINTS: dict = {
@@ -104,12 +103,12 @@ class QuantizedClassifier(NetworkClassifier):
         self.teacher_ = model
         self.feature_space_ = predictor.space
         self.encoder_ = _encoder_of(model)
-        # A teacher that was fitted on other columns says so itself.
-        predictor.predict(take_rows(table.X, np.arange(1)))
-        if self.action_set is not None:
-            # Wrong rules are told even where the teacher refuses nobody.
-            self.action_set.compile(self.feature_space_)
         return predictor
+
+    def _check_rules(self) -> None:
+        """Tell wrong rules even where nobody is refused, or where training does not use them."""
+        if self.action_set is not None:
+            self.action_set.compile(self.feature_space_)
 
     def _fit_network(
         self,
