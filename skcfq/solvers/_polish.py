@@ -61,7 +61,7 @@ def revert(problem: RecourseProblem, states: States) -> States:
         current = states.take(active)
         reverted, parent, _ = _take_back(problem, current)
         keep = reverted.valid & (reverted.cost < current.cost[parent])
-        better = _best_child(parent[keep], reverted.take(keep), len(active))
+        better = _best_child(parent[keep], reverted.take(keep))
         if better is None:
             break
         rows, chosen = better
@@ -332,7 +332,7 @@ def _take_back(
     return problem.states(person, values, levels), parent, feature
 
 
-def _best_child(parent: Tensor, children: States, n: int) -> tuple[Tensor, States] | None:
+def _best_child(parent: Tensor, children: States) -> tuple[Tensor, States] | None:
     if len(children) == 0:
         return None
     index = best_per_person(parent, children.cost, 1)
@@ -340,7 +340,7 @@ def _best_child(parent: Tensor, children: States, n: int) -> tuple[Tensor, State
 
 
 def _improve(states: States, row: Tensor, tried: States) -> tuple[States, bool] | None:
-    better = _best_child(row, tried, len(states))
+    better = _best_child(row, tried)
     if better is None:
         return None
     rows, points = better
