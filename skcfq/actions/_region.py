@@ -117,6 +117,28 @@ class ActionRegion:
             u[:, columns] = torch.where(stays[:, None], self.origin[:, columns], code)
         return u
 
+    def effects(self, rows: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return how linear functions of the encoded point answer to each feature.
+
+        Parameters
+        ----------
+        rows : Tensor of shape (R, d)
+            Coefficients of R linear functions.
+
+        Returns
+        -------
+        numeric : Tensor of shape (R, m)
+            Change per encoded unit of a numeric feature.
+        levels : list of c Tensors of shape (n, R, L)
+            Value at each level less the value at the person's own.
+        """
+        levels = []
+        for i, columns in enumerate(self.choice_columns):
+            part = rows[:, columns]
+            own = torch.nan_to_num(self.origin[:, columns]) @ part.T
+            levels.append((part @ self.codes[i].T)[None, :, :] - own[:, :, None])
+        return rows[:, self.numeric_columns], levels
+
     def split(self, u: Tensor) -> tuple[Tensor, Tensor]:
         """Return the state of encoded points; categories by their nearest code.
 

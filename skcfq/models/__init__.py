@@ -1,7 +1,7 @@
 """Any supported classifier as a predictor: its feature space and a differentiable head."""
 
 from skcfq.models._heads import LinearHead, MLPHead
-from skcfq.models._margins import target_margin, validity_slack
+from skcfq.models._margins import RELATIVE_MARGIN, target_margin, validity_slack
 from skcfq.models._pipelines import (
     check_model_is_fitted,
     join_steps,
@@ -12,6 +12,7 @@ from skcfq.models._predictor import Predictor, as_predictor
 from skcfq.models._targets import default_target, resolve_target
 
 __all__ = [
+    "RELATIVE_MARGIN",
     "LinearHead",
     "MLPHead",
     "Predictor",

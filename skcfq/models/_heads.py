@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from skcfq.exceptions import UnsupportedModelError
+from skcfq.nn import FullPrecisionMLP
 
 ACTIVATIONS = {
     "identity": nn.Identity,
@@ -147,6 +148,40 @@ def read_head(estimator: Any) -> Head:
     head = _foreign_head(estimator)
     _verify(head, estimator)
     return head
+
+
+def linear_weights(head: Head) -> tuple[Tensor, Tensor] | None:
+    """Return the weights of a head that is linear.
+
+    Parameters
+    ----------
+    head : LinearHead, MLPHead or EstimatorHead
+
+    Returns
+    -------
+    weights : (Tensor of shape (n_classes, d), Tensor of shape (n_classes,)) or None
+        Weights and intercepts of the logits, float64; a binary score has the rows (0, w). None
+        for a head with a hidden layer or with quantized inputs.
+    """
+    if isinstance(head, LinearHead):
+        weights = head.coef, head.intercept
+    elif isinstance(head, MLPHead) and head.n_layers == 1:
+        weights = head.get_buffer("coef_0").T, head.get_buffer("intercept_0")
+    elif isinstance(head, EstimatorHead):
+        network = head.estimator.network_
+        if not isinstance(network, FullPrecisionMLP) or len(network.layers) > 1:
+            return None
+        layer = network.layers[0]
+        weights = layer.weight.detach().double(), layer.bias.detach().double()
+    else:
+        return None
+    coef, intercept = weights
+    if len(coef) > 1:
+        return coef, intercept
+    return (
+        torch.cat([torch.zeros_like(coef), coef]),
+        torch.cat([torch.zeros_like(intercept), intercept]),
+    )
 
 
 def is_own_estimator(estimator: Any) -> bool:

@@ -8,11 +8,18 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from skcfq.encoding import FeatureSpace
 from skcfq.exceptions import BackgroundRequiredError, FeatureSpaceError, UnsupportedModelError
-from skcfq.models._heads import Head, head_digest, is_own_estimator, read_head
+from skcfq.models._heads import (
+    Head,
+    head_digest,
+    is_own_estimator,
+    linear_weights,
+    read_head,
+)
 from skcfq.models._pipelines import Steps, check_model_is_fitted, join_steps, split_model
 
 
@@ -53,6 +60,10 @@ class Predictor:
         """
         return self.head(Z)
 
+    def row_logits(self, X: Any) -> Tensor:
+        """Return the class logits of raw rows, shape (n, n_classes)."""
+        return self.logits(torch.from_numpy(self.space.encode(X)))
+
     def predict(self, X: Any) -> np.ndarray:
         """Return the model's own labels for raw rows.
 
@@ -70,6 +81,11 @@ class Predictor:
     def differentiable(self) -> bool:
         """Whether gradients of the logits can be taken. Every head that is read today has them."""
         return True
+
+    @cached_property
+    def linear(self) -> tuple[Tensor, Tensor] | None:
+        """Weights (n_classes, d) and intercepts (n_classes,) of linear logits, else None."""
+        return linear_weights(self.head)
 
     @property
     def name(self) -> str:

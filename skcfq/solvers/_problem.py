@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -91,6 +92,8 @@ class RecourseProblem:
         Position of each person's target among the classes.
     margin : float
         Margin in logit units that a valid point must have.
+    variants : sequence of Predictor, default=()
+        Further models on the same feature space that must say the target too.
     """
 
     def __init__(
@@ -100,8 +103,10 @@ class RecourseProblem:
         cost: RecourseCost,
         target: Tensor,
         margin: float,
+        variants: Sequence[Predictor] = (),
     ):
         self.predictor = predictor
+        self.variants = tuple(variants)
         self.region = region
         self.target = target
         self.margin = margin
@@ -186,11 +191,24 @@ class RecourseProblem:
         with torch.no_grad():
             for start in range(0, len(person), ROWS_PER_PASS):
                 part = slice(start, start + ROWS_PER_PASS)
-                logits = self.predictor.logits(
-                    self.assemble(person[part], values[part], levels[part])
-                )
-                slack[part] = validity_slack(logits, self.target[person[part]], self.margin)
+                points = self.assemble(person[part], values[part], levels[part])
+                slack[part] = self._slack(points, person[part])
         return States(person, values, levels, self.cost(person, values, levels), slack)
+
+    def _slack(self, points: Tensor, person: Tensor) -> Tensor:
+        """Return the smallest slack that any of the models leaves, shape (N,)."""
+        target = self.target[person]
+        slack = validity_slack(self._logits(self.predictor, points, person), target, self.margin)
+        for variant in self.variants:
+            logits = self._logits(variant, points, person)
+            slack = torch.minimum(slack, validity_slack(logits, target, self.margin))
+        return slack
+
+    def _logits(self, predictor: Predictor, points: Tensor, person: Tensor) -> Tensor:
+        if predictor.differentiable:
+            return predictor.logits(points)
+        # A model that is only a function of raw rows is asked about raw rows.
+        return predictor.row_logits(self.region.take(person).to_raw(points))
 
     def own_states(self) -> States:
         """Return every person's own point."""
@@ -204,7 +222,10 @@ class RecourseProblem:
     def margin_gradient(self, points: Tensor, person: Tensor) -> tuple[Tensor, Tensor]:
         """Return the target margin at encoded points and its gradient, shapes (N,) and (N, d)."""
         points = points.detach().requires_grad_(True)
-        margin = target_margin(self.predictor.logits(points), self.target[person])
+        target = self.target[person]
+        margin = target_margin(self.predictor.logits(points), target)
+        for variant in self.variants:
+            margin = torch.minimum(margin, target_margin(variant.logits(points), target))
         (gradient,) = torch.autograd.grad(margin.sum(), points)
         return margin.detach(), gradient
 
