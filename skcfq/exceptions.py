@@ -15,6 +15,7 @@ __all__ = [
     "DefaultTargetWarning",
     "EmptyPopulationWarning",
     "FeatureSpaceError",
+    "InterruptedWarning",
     "ReferenceRequiredError",
     "SkcfqError",
     "SkcfqWarning",
@@ -87,3 +88,7 @@ class EmptyPopulationWarning(SkcfqWarning):
 
 class CostFallbackWarning(SkcfqWarning):
     """A cost weight was replaced because its statistic is zero."""
+
+
+class InterruptedWarning(SkcfqWarning):
+    """Work was interrupted; what was done is returned."""

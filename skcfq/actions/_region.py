@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -89,7 +90,7 @@ class ActionRegion:
         """Number F of features that can change."""
         return self.compiled.n_features
 
-    @property
+    @cached_property
     def values(self) -> Tensor:
         """The people's own encoded values of the numeric features, shape (n, m)."""
         return self.origin[:, self.numeric_columns]

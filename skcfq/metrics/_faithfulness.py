@@ -222,7 +222,7 @@ def direction_similarity(
     """
     rows = common_population(result_reference, result_deployed)
     weight = row_weights(sample_weight, result_reference)[rows]
-    first, second = result_reference.delta[rows], result_deployed.delta[rows]
+    first, second = result_reference.delta_of(rows), result_deployed.delta_of(rows)
     lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
     cosine = np.sum(first * second, axis=1) / (lengths + eps)
     return weighted_mean(cosine, weight, metric="direction_similarity", population=BOTH)
@@ -276,7 +276,7 @@ def action_overlap(
     rows = common_population(result_reference, result_deployed)
     weight = row_weights(sample_weight, result_reference)[rows]
     first, second = (
-        result.changed[rows] if threshold is None else np.abs(result.delta[rows]) > threshold
+        result.changed[rows] if threshold is None else np.abs(result.delta_of(rows)) > threshold
         for result in (result_reference, result_deployed)
     )
     shared = np.sum(first & second, axis=1)

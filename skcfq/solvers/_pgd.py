@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 # Cost of one step of the relaxed search, in the units of the cost; the step grows by this factor.
 _FIRST_STEP, _GROWTH = 0.05, 1.15
+# Steps that a person still takes after the first valid projection.
+_STEPS_AFTER_VALID = 10
+# People who are done are left out once fewer than this share remains.
+_SHRINK = 0.7
 
 
 def projected_steps(
@@ -83,22 +87,35 @@ def relaxed_descent(problem: RecourseProblem, start: Tensor, *, n_steps: int, co
     found : States
         Valid points; none for people for whom no projection was valid.
     """
-    person = torch.arange(problem.n_people)
-    low, high, weights = _relaxed_box(problem)
-    points, found = start.clone(), []
+    people = torch.arange(problem.n_people)
+    after = torch.zeros(problem.n_people, dtype=torch.int64)
+    points, found = start, []
     for step in range(n_steps):
-        _, gradient = problem.margin_gradient(points, person)
-        direction = torch.where(weights > 0, gradient / weights**2, torch.zeros_like(gradient))
-        outward = ((points <= low) & (direction < 0)) | ((points >= high) & (direction > 0))
-        direction = direction.masked_fill(outward, 0.0)
-        length = (weights * direction).norm(dim=1, keepdim=True)
-        direction = direction / length.clamp_min(torch.finfo(torch.float64).tiny)
-        points = points + _FIRST_STEP * _GROWTH**step * direction
-        points = torch.minimum(torch.maximum(points, low), high)
+        points = _climb(problem, points, _FIRST_STEP * _GROWTH**step)
         reached = problem.states_at(points)
-        found.append(reached.take(reached.valid))
+        found.append(reached.take(reached.valid).of(people))
+        # A longer path is a dearer one: a few steps past the first valid point are enough.
+        after = after + (reached.valid | (after > 0))
+        active = after < _STEPS_AFTER_VALID
+        if not bool(active.any()):
+            break
+        if active.sum() < _SHRINK * len(people):
+            problem = problem.take(active)
+            people, after, points = people[active], after[active], points[active]
     everything = States.concatenate(found)
     return everything.take(best_per_person(everything.person, everything.cost, count))
+
+
+def _climb(problem: RecourseProblem, points: Tensor, length: float) -> Tensor:
+    """Take one step of a given cost up the target margin, inside the relaxed domain."""
+    low, high, weights = _relaxed_box(problem)
+    _, gradient = problem.margin_gradient(points, torch.arange(problem.n_people))
+    direction = torch.where(weights > 0, gradient / weights**2, torch.zeros_like(gradient))
+    outward = ((points <= low) & (direction < 0)) | ((points >= high) & (direction > 0))
+    direction = direction.masked_fill(outward, 0.0)
+    norm = (weights * direction).norm(dim=1, keepdim=True)
+    direction = direction / norm.clamp_min(torch.finfo(torch.float64).tiny)
+    return torch.minimum(torch.maximum(points + length * direction, low), high)
 
 
 def _relaxed_box(problem: RecourseProblem) -> tuple[Tensor, Tensor, Tensor]:

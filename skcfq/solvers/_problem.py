@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -57,6 +57,10 @@ class States:
             self.cost[index],
             self.slack[index],
         )
+
+    def of(self, people: Tensor) -> States:
+        """Number the people anew: person i becomes ``people[i]``."""
+        return replace(self, person=people[self.person])
 
     def replace(self, index: Tensor, other: States) -> States:
         """Put the points ``other`` at the positions ``index``."""
@@ -124,6 +128,17 @@ class RecourseProblem:
     @property
     def n_people(self) -> int:
         return self.region.n_people
+
+    def take(self, rows: Tensor) -> RecourseProblem:
+        """Return the problem of some of the people."""
+        return RecourseProblem(
+            self.predictor,
+            self.region.take(rows),
+            self.cost_function,
+            self.target[rows],
+            self.margin,
+            self.variants,
+        )
 
     def assemble(self, person: Tensor, values: Tensor, levels: Tensor) -> Tensor:
         """Return the encoded points, shape (N, n_encoded)."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from skcfq.utils import take_rows
+
 if TYPE_CHECKING:
-    from skcfq.actions import CompiledActions
+    from skcfq.actions import CompiledActions, RecourseCost
 
 STATUSES = (
     "optimal",
@@ -31,9 +34,6 @@ class RecourseResult:
         The raw rows that were asked about.
     points : DataFrame or ndarray of shape (n, n_raw_columns)
         The raw rows after the action; a row for which nothing was found is unchanged.
-    delta : ndarray of shape (n, n_encoded_columns)
-        Action in encoded units: encoded ``points`` less encoded ``X``. Zero for people who already
-        have the target, NaN where no action was found.
     cost : ndarray of shape (n,)
         Cost of the action; 0 for people who already have the target, NaN where none was found.
     margin : ndarray of shape (n,)
@@ -52,6 +52,16 @@ class RecourseResult:
         The rules under which the actions were found.
     protocol : str
         Solver, cost, margin and population in one line, to be printed beside every figure.
+    lower_bound : ndarray of shape (n,)
+        Proved lower bound of the cost: the cost itself where optimal, infinity where infeasible,
+        0 where nothing is proved.
+    method : str
+        The method that was used.
+    cost_function : RecourseCost
+        What an action costs, feature by feature.
+    alternatives : tuple of RecourseResult
+        Further actions of the same people, dearer and with other features; alternative k of a
+        person who has fewer is ``"not_found"`` or ``"infeasible"``.
 
     Notes
     -----
@@ -61,7 +71,6 @@ class RecourseResult:
 
     X: Any
     points: Any
-    delta: np.ndarray
     cost: np.ndarray
     margin: np.ndarray
     status: np.ndarray
@@ -70,6 +79,10 @@ class RecourseResult:
     target: np.ndarray
     actions: CompiledActions
     protocol: str
+    lower_bound: np.ndarray
+    method: str
+    cost_function: RecourseCost
+    alternatives: tuple[RecourseResult, ...] = ()
 
     def __len__(self) -> int:
         return len(self.status)
@@ -80,6 +93,23 @@ class RecourseResult:
             for name, count in zip(*np.unique(self.status, return_counts=True), strict=True)
         )
         return f"RecourseResult({len(self)} people: {counts or 'none'}; {self.protocol})"
+
+    @cached_property
+    def delta(self) -> np.ndarray:
+        """Action in encoded units, shape (n, n_encoded_columns): encoded points less encoded X.
+
+        Zero for people who already have the target, NaN where no action was found. Computed on
+        first use.
+        """
+        return self.delta_of(np.arange(len(self)))
+
+    def delta_of(self, rows: np.ndarray) -> np.ndarray:
+        """Return the actions of some rows in encoded units, shape (len(rows), n_encoded)."""
+        space = self.actions.space
+        after = space.encode(take_rows(self.points, rows))
+        delta = after - space.encode(take_rows(self.X, rows))
+        delta[~self.valid[rows]] = np.nan
+        return delta
 
     @property
     def denied(self) -> np.ndarray:

@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
-from sklearn.base import BaseEstimator
+from joblib import Parallel, delayed
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
-from torch import Tensor
 from tqdm.auto import tqdm
 
-from skcfq.actions import ActionRegion, ActionSet, CompiledActions, RecourseCost, compile_cost
-from skcfq.exceptions import SpaceMismatchError
-from skcfq.models import Predictor, as_predictor, resolve_target, target_margin, validity_slack
-from skcfq.solvers._moves import beam_search
-from skcfq.solvers._pgd import projected_steps, random_points, relaxed_descent
-from skcfq.solvers._polish import polish
-from skcfq.solvers._problem import RecourseProblem, States, best_per_person
+from skcfq.actions import ActionSet, compile_cost
+from skcfq.exceptions import InterruptedWarning, SpaceMismatchError, UnsupportedModelError
+from skcfq.models import Predictor, as_predictor, resolve_target
+from skcfq.solvers._answer import Answer
+from skcfq.solvers._chunk import solve_chunk
+from skcfq.solvers._methods import METHODS, check_method, choose_method
+from skcfq.solvers._outcome import Outcome, own_margins, verify
 from skcfq.solvers._result import RecourseResult
+from skcfq.solvers._task import Task, overrides_by_position, required_margin
 from skcfq.utils import take_rows
 from skcfq.utils._sklearn_compat import Interval, StrOptions
-
-_RELAXED_STEPS = 36
-# Moves of the beam search: further changes are left to the gradient and to the polish.
-_DEPTH = 4
-# A point that its own raw row does not confirm is looked for once more with this much more margin.
-_SAFER_MARGINS = (0.0, 1e-7, 1e-4)
 
 
 class RecourseSolver(BaseEstimator):
@@ -38,11 +37,15 @@ class RecourseSolver(BaseEstimator):
     action_set : ActionSet, default=None
         What people may change, on the columns of the X given to :meth:`solve`. None lets every
         column move inside its observed range.
-    method : {"auto", "pgd", "steps"}, default="auto"
-        ``"pgd"`` looks for the *cheapest* valid action: relaxed projected gradient from several
-        starts and a beam search over exactly evaluated moves find valid points, which are then
-        made cheaper. ``"steps"`` is the literal K-step recursion of Eq. 6, whose actions are
-        neither cheap nor always valid. ``"auto"`` is ``"pgd"``. All three are heuristic.
+    method : {"auto", "direct", "lp", "qp", "milp", "pgd", "search", "steps"}, default="auto"
+        Exact, for linear models: ``"direct"`` solves all people at once (two classes, a cost that
+        is a sum over features, no rules across features); ``"lp"`` (l1) and ``"qp"`` (l2, mixed)
+        are convex programmes for continuous features; ``"milp"`` takes everything else.
+        Heuristic, for any model with gradients: ``"pgd"``, relaxed projected gradient and a beam
+        search over exactly evaluated moves, whose points are then made cheaper. Heuristic, for
+        any function: ``"search"``. ``"steps"`` is the literal K-step recursion of Eq. 6, whose
+        actions are neither cheap nor always valid. ``"auto"`` takes the fastest exact method that
+        applies, else ``"pgd"``, else ``"search"``; ``result.method`` says which.
     cost : {"l1", "l2", "mixed"}, default="l1"
         Norm of the weighted action (Eq. 4).
     cost_weights : {"std", "mad", "uniform"}, dict or array-like, default="std"
@@ -51,6 +54,15 @@ class RecourseSolver(BaseEstimator):
         The class that people want; None takes the last of ``classes_``.
     margin : float, default=0.0
         Target margin, in logit units, that a valid point must have.
+    target_proba : float, default=None
+        Probability of the target that a valid point must have, in (0, 1), confirmed by the
+        model's ``predict_proba``. With more than two classes, a margin that suffices for it.
+    weight_radius : float, default=0.0
+        Exact methods only: the action holds for every linear model whose weights and intercept
+        differ by at most this much each (logit units per encoded unit).
+    n_alternatives : int, default=1
+        Actions for each person. Of two of them, neither changes all the features that the cheaper
+        one changes.
     n_restarts : int, default=1
         Random starts of ``"pgd"``, beside the person's own row.
     beam_width : int, default=6
@@ -59,8 +71,12 @@ class RecourseSolver(BaseEstimator):
         K of Eq. 6, for ``"steps"``.
     step_size : float, default=1.0
         α of Eq. 6, in encoded units, for ``"steps"``.
-    batch_size : int, default=1024
-        People that are solved together; bounds the memory.
+    time_limit : float, default=None
+        Seconds for one person, for exact methods; for ``"direct"`` the mean over a batch.
+    batch_size : int, default=None
+        People that are solved together; bounds the memory. None takes what suits the method.
+    n_jobs : int, default=None
+        Batches that are solved at once, through joblib, whose backends (Dask, Ray) apply.
     random_state : int, RandomState instance or None, default=None
         Seed of the random starts.
     verbose : int, default=0
@@ -68,13 +84,17 @@ class RecourseSolver(BaseEstimator):
 
     Notes
     -----
-    A found action is *feasible*: it was verified on the decoded raw row through the model's own
-    ``predict``, but no optimality is proved. A person for whom nothing was found is
-    ``"not_found"``, which proves nothing either.
+    Every action was verified on the decoded raw row: it obeys all rules, and the model's own
+    ``predict`` gives the target. ``"optimal"`` and ``"infeasible"`` are proved, and only exact
+    methods say so. An action of a heuristic is ``"feasible"``; a person for whom it found nothing
+    is ``"not_found"``, which proves nothing.
+
+    A valid point has at least 1e-9 of the logits' scale as margin (rounding would reject it
+    otherwise), so an optimal cost is above the mathematical optimum by up to some 1e-7 of it.
 
     References
     ----------
-    Paper, §3.1, Eq. 3 to 12 and Appendix A.
+    Paper, §3.1, Eq. 3 to 12, Appendix A (A.6 for linear models) and E.2.
 
     Examples
     --------
@@ -85,23 +105,28 @@ class RecourseSolver(BaseEstimator):
     >>> model = LogisticRegression().fit(X, [0, 0, 1, 1])
     >>> result = RecourseSolver(random_state=0).solve(model, X, background=X)
     >>> result.status.tolist()
-    ['feasible', 'feasible', 'already_favorable', 'already_favorable']
+    ['optimal', 'optimal', 'already_favorable', 'already_favorable']
     >>> bool((model.predict(result.points) == 1).all())
     True
     """
 
     _parameter_constraints: dict = {
         "action_set": [ActionSet, None],
-        "method": [StrOptions({"auto", "pgd", "steps"})],
+        "method": [StrOptions({"auto", *METHODS})],
         "cost": [StrOptions({"l1", "l2", "mixed"})],
         "cost_weights": [StrOptions({"std", "mad", "uniform"}), dict, "array-like"],
         "target": "no_validation",
         "margin": [Interval(Real, 0, None, closed="left")],
+        "target_proba": [Interval(Real, 0, 1, closed="neither"), None],
+        "weight_radius": [Interval(Real, 0, None, closed="left")],
+        "n_alternatives": [Interval(Integral, 1, None, closed="left")],
         "n_restarts": [Interval(Integral, 0, None, closed="left")],
         "beam_width": [Interval(Integral, 1, None, closed="left")],
         "n_steps": [Interval(Integral, 1, None, closed="left")],
         "step_size": [Interval(Real, 0, None, closed="neither")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "time_limit": [Interval(Real, 0, None, closed="neither"), None],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
+        "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -115,11 +140,16 @@ class RecourseSolver(BaseEstimator):
         cost_weights: Any = "std",
         target: Any = None,
         margin: float = 0.0,
+        target_proba: float | None = None,
+        weight_radius: float = 0.0,
+        n_alternatives: int = 1,
         n_restarts: int = 1,
         beam_width: int = 6,
         n_steps: int = 3,
         step_size: float = 1.0,
-        batch_size: int = 1024,
+        time_limit: float | None = None,
+        batch_size: int | None = None,
+        n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
     ):
@@ -129,16 +159,28 @@ class RecourseSolver(BaseEstimator):
         self.cost_weights = cost_weights
         self.target = target
         self.margin = margin
+        self.target_proba = target_proba
+        self.weight_radius = weight_radius
+        self.n_alternatives = n_alternatives
         self.n_restarts = n_restarts
         self.beam_width = beam_width
         self.n_steps = n_steps
         self.step_size = step_size
+        self.time_limit = time_limit
         self.batch_size = batch_size
+        self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
 
     def solve(
-        self, model: Any, X: Any, *, background: Any = None, start: Any = None
+        self,
+        model: Any,
+        X: Any,
+        *,
+        background: Any = None,
+        overrides: Any = None,
+        start: Any = None,
+        variants: Sequence[Any] = (),
     ) -> RecourseResult:
         """Look for recourse for every row that the model does not give the target.
 
@@ -151,13 +193,23 @@ class RecourseSolver(BaseEstimator):
         background : DataFrame or ndarray, optional
             Population that spreads, quantiles and observed bounds come from; needed only where
             the model carries none.
+        overrides : dict of row label to rules, optional
+            Rules of single people: ``{label: {"immutable": [...], "bounds": {name: (low,
+            high)}}}``. Labels are those of the index of X, positions for an array. Bounds take
+            the place of the action set's; immutable features are added to its own.
         start : DataFrame or ndarray of shape (n, n_raw_columns), optional
             Raw points to start from too, for example another model's ``result.points``. Where
-            such a point is valid, the answer never costs more.
+            such a point is valid, the answer of ``"pgd"`` and ``"search"`` never costs more.
+        variants : sequence of fitted estimators or Predictors, default=()
+            Further models on the same feature space, for example from
+            :func:`skcfq.models.deployment_variants`, that must give the target too (robust
+            recourse, Appendix E.2).
 
         Returns
         -------
         result : RecourseResult
+            Complete also after an interruption by the keyboard: who was not reached yet has the
+            status ``"time_limit"``.
 
         Raises
         ------
@@ -165,11 +217,39 @@ class RecourseSolver(BaseEstimator):
             The model is not fitted.
         TargetError, ActionSetError, BackgroundRequiredError, UnsupportedModelError
         """
-        task = self._task(model, X, background)
+        task = self._task(model, X, background, overrides, variants)
         return self._solve(task, [] if start is None else [start])
 
+    def solve_chunks(
+        self, model: Any, chunks: Iterable[Any], *, background: Any = None, total: int | None = None
+    ) -> Iterator[RecourseResult]:
+        """Solve a table that is read chunk by chunk, with bounded memory.
+
+        Parameters
+        ----------
+        model : fitted estimator or Predictor
+        chunks : iterable of DataFrame or ndarray
+            For example ``pandas.read_csv(path, chunksize=10_000)``.
+        background : DataFrame or ndarray, optional
+            As in :meth:`solve`; read once.
+        total : int, optional
+            Number of rows, for the progress bar.
+
+        Yields
+        ------
+        result : RecourseResult
+            One for each chunk, in order.
+        """
+        self._validate_params()
+        predictor = as_predictor(model, background=background)
+        quiet = clone(self).set_params(verbose=0)
+        with tqdm(total=total, disable=not self.verbose, desc="recourse", unit="row") as bar:
+            for chunk in chunks:
+                yield quiet.solve(predictor, chunk)
+                bar.update(len(chunk))
+
     def compare(
-        self, reference: Any, deployed: Any, X: Any, *, background: Any = None
+        self, reference: Any, deployed: Any, X: Any, *, background: Any = None, overrides: Any = None
     ) -> tuple[RecourseResult, RecourseResult]:
         """Solve two models so that the gap between their costs is not the solver's own.
 
@@ -182,6 +262,8 @@ class RecourseSolver(BaseEstimator):
             Both must read the raw columns through one feature space.
         X : DataFrame or ndarray of shape (n, n_raw_columns)
         background : DataFrame or ndarray, optional
+        overrides : dict of row label to rules, optional
+            As in :meth:`solve`.
 
         Returns
         -------
@@ -192,8 +274,8 @@ class RecourseSolver(BaseEstimator):
         SpaceMismatchError
             The two models do not share one feature space.
         """
-        first = self._task(reference, X, background)
-        second = self._task(deployed, X, background, first)
+        first = self._task(reference, X, background, overrides)
+        second = self._second_task(first, deployed, background)
         result_reference = self._solve(first, [])
         result_deployed = self._solve(second, [result_reference.points])
         # A cheaper action that only the deployed solve found is the reference's too, if valid.
@@ -201,214 +283,158 @@ class RecourseSolver(BaseEstimator):
         result_deployed = self._take_over(second, result_deployed, result_reference)
         return result_reference, result_deployed
 
-    def _task(self, model: Any, X: Any, background: Any, other: _Task | None = None) -> _Task:
+    def _task(
+        self,
+        model: Any,
+        X: Any,
+        background: Any,
+        overrides: Any = None,
+        variants: Sequence[Any] = (),
+    ) -> Task:
         self._validate_params()
         predictor = as_predictor(model, background=background)
-        if other is not None:
-            if predictor.space.fingerprint != other.predictor.space.fingerprint:
-                raise SpaceMismatchError(
-                    f"{other.predictor.name} and {predictor.name} do not share one feature space, "
-                    "so their actions have no common unit. Fit the deployed model with "
-                    "`teacher=` set to the reference, or give both the same fitted encoder."
-                )
-            return _Task(predictor, X, other.target, other.actions, other.cost)
+        others = tuple(as_predictor(v, background=background) for v in variants)
+        for other in others:
+            check_same_space(predictor, other)
+        X = X if isinstance(X, pd.DataFrame) else np.asarray(X)
         target = resolve_target(self.target, predictor.classes, predictor.predict(X))
         actions = (ActionSet() if self.action_set is None else self.action_set).compile(
             predictor.space
         )
-        cost = compile_cost(actions, norm=self.cost, weights=self.cost_weights)
-        return _Task(predictor, X, target, actions, cost)
+        if self.target_proba is not None and not hasattr(predictor.model, "predict_proba"):
+            raise UnsupportedModelError(
+                f"target_proba={self.target_proba:g} needs a model with predict_proba, and "
+                f"{predictor.name} has none. Give `margin=` instead."
+            )
+        return Task(
+            predictor,
+            X,
+            target,
+            actions,
+            compile_cost(actions, norm=self.cost, weights=self.cost_weights),
+            required_margin(self.margin, self.target_proba, len(predictor.classes)),
+            others,
+            overrides_by_position(overrides, X),
+            self.target_proba,
+            self.weight_radius,
+        )
 
-    def _solve(self, task: _Task, starts: list[Any]) -> RecourseResult:
+    def _second_task(self, first: Task, deployed: Any, background: Any) -> Task:
+        predictor = as_predictor(deployed, background=background)
+        check_same_space(first.predictor, predictor)
+        return replace(first, predictor=predictor)
+
+    def _solve(self, task: Task, starts: list[Any]) -> RecourseResult:
+        method = self.method
+        if method == "auto":
+            method = choose_method(task)
+        check_method(method, task)
         decisions = task.predictor.predict(task.X)
         denied = np.flatnonzero(decisions != task.predictor.classes[task.target])
-        answer = _Answer.empty(task)
-        chunks = range(0, len(denied), self.batch_size)
+        ranks = [Answer(task, denied, own_margins(task)) for _ in range(self.n_alternatives)]
+        size = self.batch_size or METHODS[method].batch_size
+        chunks = [denied[first : first + size] for first in range(0, len(denied), size)]
         seeds = check_random_state(self.random_state).randint(2**31 - 1, size=len(chunks))
+        jobs = (
+            delayed(solve_chunk)(
+                self, method, task.take(rows), seed, [take_rows(start, rows) for start in starts]
+            )
+            for rows, seed in zip(chunks, seeds.tolist(), strict=True)
+        )
         bar = tqdm(total=len(denied), disable=not self.verbose, desc="recourse", unit="person")
         with bar:
-            for seed, first in zip(seeds.tolist(), chunks, strict=True):
-                rows = denied[first : first + self.batch_size]
-                self._solve_rows(task, rows, starts, seed, answer)
-                bar.update(len(rows))
-        return answer.result(task, denied, self._protocol(task, len(denied)))
+            try:
+                answers = Parallel(n_jobs=self.n_jobs, return_as="generator")(jobs)
+                for rows, outcomes in zip(chunks, answers, strict=True):
+                    for answer, outcome in zip(ranks, outcomes, strict=True):
+                        answer.write(rows, outcome)
+                    bar.update(len(rows))
+            except KeyboardInterrupt:
+                left = int((ranks[0].status == "time_limit").sum())
+                warnings.warn(
+                    f"Interrupted: {left} of {len(denied)} people were not looked at; they have "
+                    "the status 'time_limit'.",
+                    InterruptedWarning,
+                )
+        return self._result(task, ranks, method)
 
-    def _solve_rows(
-        self, task: _Task, rows: np.ndarray, starts: list[Any], seed: int, answer: _Answer
-    ) -> None:
-        """Solve some denied rows, and write down what their raw rows confirm."""
-        margins = (0.0,) if self.method == "steps" else _SAFER_MARGINS
-        for extra in margins:
-            region = task.actions.at(take_rows(task.X, rows))
-            target = torch.from_numpy(task.target[rows])
-            problem = RecourseProblem(
-                task.predictor, region, task.cost, target, self.margin + extra
+    def _result(self, task: Task, ranks: list[Answer], method: str) -> RecourseResult:
+        results: list[RecourseResult] = []
+        for answer in reversed(ranks):
+            results.append(
+                RecourseResult(
+                    X=task.X,
+                    points=answer.points(),
+                    cost=answer.cost,
+                    margin=answer.margin,
+                    status=answer.status,
+                    valid=answer.found,
+                    changed=answer.changed,
+                    target=task.predictor.classes[task.target],
+                    actions=task.actions,
+                    protocol=self._protocol(task, method, answer),
+                    lower_bound=answer.bound,
+                    method=method,
+                    cost_function=task.cost,
+                )
             )
-            if self.method == "steps":
-                best = self._literal_steps(problem)
-            else:
-                given = [task.predictor.space.encode(take_rows(start, rows)) for start in starts]
-                best = self._search(problem, [torch.from_numpy(z) for z in given], seed)
-            person = rows[best.person.numpy()]
-            confirmed = answer.record(task, problem, best, person, self.margin)
-            rows = np.setdiff1d(person, person[confirmed])
-            if len(rows) == 0:
-                break
-
-    def _literal_steps(self, problem: RecourseProblem) -> States:
-        points = projected_steps(
-            problem.predictor,
-            problem.region,
-            problem.target,
-            n_steps=self.n_steps,
-            step_size=self.step_size,
-        )
-        reached = problem.states_at(points)
-        return reached.take(reached.valid)
-
-    def _search(self, problem: RecourseProblem, starts: list[Tensor], seed: int) -> States:
-        """Collect valid points from every kind of start, and make the best of them cheaper."""
-        given = [problem.states_at(points) for points in starts]
-        own = problem.own_states()
-        found = [states.take(states.valid) for states in [*given, own]]
-        depth = min(problem.max_changes, _DEPTH)
-        found.append(
-            beam_search(problem, own, width=self.beam_width, depth=depth, count=self.beam_width)
-        )
-        generator = torch.Generator().manual_seed(seed)
-        for restart in range(self.n_restarts + 1):
-            start = random_points(problem, generator) if restart else problem.origin
-            found.append(relaxed_descent(problem, start, n_steps=_RELAXED_STEPS, count=1))
-        candidates = polish(problem, States.concatenate(found), thorough=False)
-        kept = best_per_person(candidates.person, candidates.cost, 3)
-        candidates = polish(problem, candidates.take(kept))
-        return candidates.take(best_per_person(candidates.person, candidates.cost, 1))
+        return replace(results[-1], alternatives=tuple(reversed(results[:-1])))
 
     def _take_over(
-        self, task: _Task, mine: RecourseResult, theirs: RecourseResult
+        self, task: Task, mine: RecourseResult, theirs: RecourseResult
     ) -> RecourseResult:
         """Adopt the other model's actions where they are valid here too, and cheaper."""
         better = mine.denied & theirs.reachable & ~(mine.cost <= theirs.cost)
         rows = np.flatnonzero(better)
         if len(rows) == 0:
             return mine
-        answer = _Answer.of(mine)
-        region = task.actions.at(take_rows(task.X, rows))
-        target = torch.from_numpy(task.target[rows])
-        problem = RecourseProblem(task.predictor, region, task.cost, target, self.margin)
-        states = problem.states_at(region.origin + torch.from_numpy(theirs.delta[rows]))
+        part = task.take(rows)
+        region = part.region()
+        problem = part.problem(region, part.target)
+        points = part.predictor.space.encode(take_rows(theirs.points, rows))
+        states = problem.states_at(torch.from_numpy(points))
         states = states.take(states.valid)
         states = states.take(~(torch.from_numpy(mine.cost[rows])[states.person] <= states.cost))
-        answer.record(task, problem, states, rows[states.person.numpy()], self.margin)
-        return answer.result(task, np.flatnonzero(mine.denied), mine.protocol)
+        if len(states) == 0:
+            return mine
+        verified = verify(part, problem, states)
+        person = states.person.numpy()[verified.confirmed]
+        answer = Answer.of(task, mine)
+        changed = problem.changed(states.person, states.values, states.levels).numpy()
+        bound = mine.lower_bound[rows[person]]
+        status = np.where(mine.status[rows[person]] == "optimal", "optimal", "feasible")
+        cost = states.cost.numpy()[verified.confirmed]
+        outcome = Outcome(
+            status=status,
+            cost=cost,
+            bound=np.fmin(bound, cost),
+            margin=verified.margin[verified.confirmed],
+            changed=changed[verified.confirmed],
+            points=take_rows(verified.points, np.flatnonzero(verified.confirmed)),
+        )
+        answer.write(rows[person], outcome)
+        return self._result(task, [answer], mine.method)
 
-    def _protocol(self, task: _Task, n_denied: int) -> str:
-        method = "pgd" if self.method == "auto" else self.method
+    def _protocol(self, task: Task, method: str, answer: Answer) -> str:
         weights = self.cost_weights if isinstance(self.cost_weights, str) else "given"
         targets = np.unique(task.predictor.classes[task.target])
         wanted = repr(targets.tolist()[0]) if len(targets) == 1 else "per person"
+        n_denied = int((answer.status != "already_favorable").sum())
+        more = f", target_proba={self.target_proba:g}" if self.target_proba is not None else ""
+        more += f", weight_radius={self.weight_radius:g}" if self.weight_radius else ""
+        more += f", variants={len(task.variants)}" if task.variants else ""
         return (
-            f"method={method}, cost={self.cost} ({weights}), margin={self.margin:g}, "
-            f"target={wanted}, denied={n_denied} of {len(task.target)}, "
+            f"method={method}, cost={self.cost} ({weights}), margin={self.margin:g}{more}, "
+            f"target={wanted}, denied={n_denied} of {len(task)}, "
             f"max_changes={task.actions.max_changes}"
         )
 
 
-class _Task:
-    """One model, the rows asked about, and what is compiled for them."""
-
-    def __init__(
-        self,
-        predictor: Predictor,
-        X: Any,
-        target: np.ndarray,
-        actions: CompiledActions,
-        cost: RecourseCost,
-    ):
-        self.predictor = predictor
-        self.X = X
-        self.target = target
-        self.actions = actions
-        self.cost = cost
-
-
-class _Answer:
-    """What is known so far about every row; unsolved rows stay as they are."""
-
-    def __init__(
-        self, delta: np.ndarray, cost: np.ndarray, margin: np.ndarray, changed: np.ndarray
-    ):
-        self.delta = delta
-        self.cost = cost
-        self.margin = margin
-        self.changed = changed
-
-    @classmethod
-    def empty(cls, task: _Task) -> _Answer:
-        n = len(task.target)
-        space = task.predictor.space
-        logits = task.predictor.logits(torch.from_numpy(space.encode(task.X))).detach()
-        margin = target_margin(logits, torch.from_numpy(task.target)).numpy()
-        return cls(
-            delta=np.zeros((n, space.n_encoded)),
-            cost=np.full(n, np.nan),
-            margin=margin,
-            changed=np.zeros((n, len(task.actions.feature_names)), dtype=bool),
-        )
-
-    @classmethod
-    def of(cls, result: RecourseResult) -> _Answer:
-        cost = np.where(result.denied, result.cost, np.nan)
-        return cls(result.delta.copy(), cost, result.margin.copy(), result.changed.copy())
-
-    def record(
-        self,
-        task: _Task,
-        problem: RecourseProblem,
-        best: States,
-        rows: np.ndarray,
-        margin: float,
-    ) -> np.ndarray:
-        """Verify points on their decoded raw rows; keep and report those that are confirmed."""
-        if len(rows) == 0:
-            return np.zeros(0, dtype=bool)
-        region: ActionRegion = problem.region.take(best.person)
-        points = region.to_raw(problem.assemble(best.person, best.values, best.levels))
-        encoded = torch.from_numpy(task.predictor.space.encode(points))
-        target = task.target[rows]
-        logits = task.predictor.logits(encoded).detach()
-        slack = validity_slack(logits, torch.from_numpy(target), margin).numpy()
-        confirmed = (slack >= 0) & (
-            task.predictor.predict(points) == task.predictor.classes[target]
-        )
-        confirmed &= region.contains(encoded).numpy()
-        keep = torch.from_numpy(confirmed)
-        kept = rows[confirmed]
-        self.delta[kept] = (encoded - region.origin).numpy()[confirmed]
-        self.cost[kept] = best.cost[keep].numpy()
-        self.margin[kept] = target_margin(logits, torch.from_numpy(target)).numpy()[confirmed]
-        changed = problem.changed(best.person, best.values, best.levels)
-        self.changed[kept] = changed.numpy()[confirmed]
-        return confirmed
-
-    def result(self, task: _Task, denied: np.ndarray, protocol: str) -> RecourseResult:
-        status = np.full(len(self.cost), "already_favorable", dtype="<U17")
-        status[denied] = np.where(np.isnan(self.cost[denied]), "not_found", "feasible")
-        found = status != "not_found"
-        cost = np.where(status == "already_favorable", 0.0, self.cost)
-        delta = np.where(found[:, None], self.delta, np.nan)
-        region = task.actions.at(task.X)
-        points = region.to_raw(region.origin + torch.from_numpy(np.nan_to_num(delta, nan=0.0)))
-        return RecourseResult(
-            X=task.X,
-            points=points,
-            delta=delta,
-            cost=cost,
-            margin=self.margin,
-            status=status,
-            valid=found,
-            changed=self.changed,
-            target=task.predictor.classes[task.target],
-            actions=task.actions,
-            protocol=protocol,
+def check_same_space(first: Predictor, second: Predictor) -> None:
+    """Raise unless two models read raw rows through one feature space."""
+    if first.space.fingerprint != second.space.fingerprint:
+        raise SpaceMismatchError(
+            f"{first.name} and {second.name} do not share one feature space, "
+            "so their actions have no common unit. Fit the deployed model with "
+            "`teacher=` set to the reference, or give both the same fitted encoder."
         )

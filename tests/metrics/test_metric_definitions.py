@@ -38,14 +38,13 @@ def make_result(status, points, *, cost, delta=None, changed=None, target="grant
     status = np.asarray(status)
     n = len(status)
     valid = np.isin(status, ["optimal", "feasible", "already_favorable"])
-    points = np.asarray(points, dtype=float).reshape(n, -1)
-    delta = np.where(valid[:, None], points, np.nan) if delta is None else np.asarray(delta, float)
+    points = np.asarray(points if delta is None else delta, dtype=float).reshape(n, -1)
+    delta = np.where(valid[:, None], points, np.nan)
     if changed is None:
         changed = np.nan_to_num(delta) != 0
     return RecourseResult(
         X=np.zeros_like(points),
         points=points,
-        delta=delta,
         cost=np.asarray(cost, dtype=float),
         margin=np.zeros(n),
         status=status,
@@ -54,9 +53,12 @@ def make_result(status, points, *, cost, delta=None, changed=None, target="grant
         target=np.full(n, target),
         actions=SimpleNamespace(
             feature_names=tuple(f"x{i}" for i in range(np.shape(changed)[1])),
-            space=SimpleNamespace(fingerprint=space),
+            space=SimpleNamespace(fingerprint=space, encode=np.array),
         ),
         protocol="by hand",
+        lower_bound=np.zeros(n),
+        method="by hand",
+        cost_function=None,
     )
 
 

@@ -1,0 +1,115 @@
+"""Which method answers which question, and what each one asks of the model and the rules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from skcfq.exceptions import UnsupportedModelError
+
+if TYPE_CHECKING:
+    from skcfq.solvers._task import Task
+
+
+class Method(NamedTuple):
+    """What a method is: whether its answers are proved, and how many people it takes at once."""
+
+    exact: bool
+    batch_size: int
+
+
+METHODS = {
+    "direct": Method(exact=True, batch_size=4096),
+    "lp": Method(exact=True, batch_size=256),
+    "qp": Method(exact=True, batch_size=256),
+    "milp": Method(exact=True, batch_size=64),
+    "pgd": Method(exact=False, batch_size=1024),
+    "search": Method(exact=False, batch_size=1024),
+    "steps": Method(exact=False, batch_size=1024),
+}
+
+
+def choose_method(task: Task) -> str:
+    """Return the fastest method that proves its answers, or the best search where none does."""
+    if not all(model.differentiable for model in (task.predictor, *task.variants)):
+        return "search"
+    if task.predictor.linear is None or task.variants:
+        return "pgd"
+    for name in ("direct", "lp", "qp", "milp"):
+        if why_not(name, task) is None:
+            return name
+    return "pgd"
+
+
+def check_method(name: str, task: Task) -> None:
+    """Raise where a method cannot answer the question.
+
+    Raises
+    ------
+    UnsupportedModelError
+        With the reason and another method that can.
+    """
+    reason = why_not(name, task)
+    if reason is not None:
+        raise UnsupportedModelError(f"method={name!r} does not apply: {reason}")
+    if task.weight_radius and not METHODS[name].exact:
+        raise UnsupportedModelError(
+            f"weight_radius={task.weight_radius:g} needs a linear model and an exact method; "
+            f"{task.predictor.name} is solved by method={name!r}. Give `variants=` to solve() "
+            "for actions that hold on other versions of a model."
+        )
+
+
+def why_not(name: str, task: Task) -> str | None:
+    """Return why a method does not apply, or None."""
+    if name == "search":
+        return None
+    if not all(model.differentiable for model in (task.predictor, *task.variants)):
+        return (
+            f"{task.predictor.name} is only a function of raw rows, without gradients or weights. "
+            "Use method='search'."
+        )
+    if not METHODS[name].exact:
+        return None
+    if task.predictor.linear is None:
+        return f"{task.predictor.name} is not linear. Use method='pgd'."
+    if task.variants:
+        return "exact methods answer for one model at a time. Use method='pgd' with variants."
+    return _why_not_exact(name, task)
+
+
+def _why_not_exact(name: str, task: Task) -> str | None:
+    norm = task.cost.norm
+    if name == "direct":
+        if len(task.predictor.classes) > 2:
+            return "it is for two classes. Use method='milp', 'lp' or 'qp'."
+        if norm == "mixed":
+            return "the mixed cost is not a sum over features. Use method='qp' or 'milp'."
+        if getattr(task.actions, 'has_couplings', False):
+            return "constraints tie features together. Use method='milp', or 'lp' or 'qp'."
+        return None
+    if name == "lp" and norm != "l1":
+        return f"it is for cost='l1', not {norm!r}. Use method='qp'."
+    if name == "qp" and norm == "l1":
+        return "it is for cost='l2' and 'mixed'. Use method='lp'."
+    if name in ("lp", "qp"):
+        discrete = _discrete_rule(task)
+        if discrete is not None:
+            return f"{discrete} makes the problem mixed-integer. Use method='milp'."
+    return None
+
+
+def _discrete_rule(task: Task) -> str | None:
+    """Return the first rule that a convex problem cannot express."""
+    actions = task.actions
+    if actions.choice:
+        return f"the category {actions.choice[0].name!r}"
+    for feature in actions.numeric:
+        if feature.step is not None or feature.values is not None:
+            return f"the grid of {feature.name!r}"
+        if getattr(feature, 'min_change', None) is not None:
+            return f"min_change for {feature.name!r}"
+    if actions.max_changes is not None and actions.max_changes < actions.n_features:
+        return f"max_changes={actions.max_changes}"
+    if getattr(actions, 'has_implications', False):
+        return "an if-then rule"
+    return None

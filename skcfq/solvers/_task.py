@@ -1,0 +1,190 @@
+"""What one call of a solver is about: the models, the people, their rules and their targets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from skcfq.exceptions import ActionSetError
+from skcfq.solvers._problem import RecourseProblem
+from skcfq.utils import take_rows
+
+if TYPE_CHECKING:
+    from skcfq.actions import ActionRegion, CompiledActions, RecourseCost
+    from skcfq.models import Predictor
+
+# Rows that are put to a model at once where nothing else bounds the memory.
+_ROWS = 16_384
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """Models, people, targets, rules and cost.
+
+    Attributes
+    ----------
+    predictor : Predictor
+    X : DataFrame or ndarray of shape (n, n_raw_columns)
+    target : ndarray of shape (n,), int64
+        Position of each person's target among the classes.
+    actions : CompiledActions
+    cost : RecourseCost
+    margin : float
+        Margin in logit units that a valid point must have.
+    variants : tuple of Predictor
+        Further models that must say the target too.
+    overrides : dict of row position to rules
+        Rules of single people.
+    proba : float or None
+        Probability of the target that ``predict_proba`` must confirm.
+    weight_radius : float
+        Error of each weight of a linear model that the answer must survive.
+    """
+
+    predictor: Predictor
+    X: Any
+    target: np.ndarray
+    actions: CompiledActions
+    cost: RecourseCost
+    margin: float = 0.0
+    variants: tuple[Predictor, ...] = ()
+    overrides: Mapping[int, Mapping] | None = None
+    proba: float | None = None
+    weight_radius: float = 0.0
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    def take(self, rows: np.ndarray) -> Task:
+        """Return the task of some of the people; small enough to be sent to another process."""
+        overrides = None
+        if self.overrides:
+            overrides = {
+                here: self.overrides[row]
+                for here, row in enumerate(rows.tolist())
+                if row in self.overrides
+            }
+        return Task(
+            self.predictor,
+            take_rows(self.X, rows),
+            self.target[rows],
+            self.actions,
+            self.cost,
+            self.margin,
+            self.variants,
+            overrides,
+            self.proba,
+            self.weight_radius,
+        )
+
+    @property
+    def margin_radius(self) -> float:
+        """Largest error of a weight of a margin: a difference of two classes errs twice."""
+        return self.weight_radius * (1 if len(self.predictor.classes) == 2 else 2)
+
+    def region(self) -> ActionRegion:
+        """Return what the people may change."""
+        if not self.overrides:
+            return self.actions.at(self.X)
+        labels = (
+            dict(enumerate(self.X.index))
+            if isinstance(self.X, pd.DataFrame)
+            else {row: row for row in self.overrides}
+        )
+        return self.actions.at(
+            self.X, overrides={labels[row]: rules for row, rules in self.overrides.items()}
+        )
+
+    def problem(
+        self, region: ActionRegion, target: np.ndarray, extra_margin: float = 0.0
+    ) -> RecourseProblem:
+        """Return the problem of people in a region, with some more margin than asked for."""
+        return RecourseProblem(
+            self.predictor,
+            region,
+            self.cost,
+            torch.from_numpy(target),
+            self.margin + extra_margin,
+            self.variants,
+        )
+
+    def blocks(self) -> Iterator[slice]:
+        """Cut the people into blocks of rows."""
+        for start in range(0, len(self), _ROWS):
+            yield slice(start, min(start + _ROWS, len(self)))
+
+
+def required_margin(margin: float, proba: float | None, n_classes: int) -> float:
+    """Return the logit margin that a margin and a probability together ask for.
+
+    Parameters
+    ----------
+    margin : float
+    proba : float or None
+        Probability of the target.
+    n_classes : int
+
+    Returns
+    -------
+    margin : float
+        With two classes the log-odds of ``proba``. With more, a margin over every rival that
+        suffices for it, and may be more than is needed.
+
+    Examples
+    --------
+    >>> required_margin(0.0, 0.75, 2).__round__(3)
+    1.099
+    """
+    if proba is None:
+        return margin
+    return max(margin, math.log((n_classes - 1) * proba / (1 - proba)))
+
+
+def overrides_by_position(overrides: Any, X: Any) -> dict[int, Mapping] | None:
+    """Translate row labels into positions.
+
+    Parameters
+    ----------
+    overrides : dict of row label to rules, or None
+        Labels are those of the index of a DataFrame, positions for an array.
+    X : DataFrame or ndarray of shape (n, n_raw_columns)
+
+    Returns
+    -------
+    overrides : dict of int to rules, or None
+        A label that several rows share stands for all of them.
+
+    Raises
+    ------
+    ActionSetError
+        Not a dict of dicts, or a label that no row has.
+    """
+    if overrides is None:
+        return None
+    if not isinstance(overrides, Mapping) or not all(
+        isinstance(rules, Mapping) for rules in overrides.values()
+    ):
+        raise ActionSetError(
+            f"overrides is {overrides!r}: give a dict from row labels to rules, such as "
+            "{label: {'immutable': [...], 'bounds': {name: (low, high)}}}."
+        )
+    positions: dict[Hashable, list[int]] = {}
+    index = X.index if isinstance(X, pd.DataFrame) else range(len(X))
+    for position, label in enumerate(index):
+        positions.setdefault(label, []).append(position)
+    found = {}
+    for label, rules in overrides.items():
+        if label not in positions:
+            kind = "index label of X" if isinstance(X, pd.DataFrame) else "row position of X"
+            raise ActionSetError(
+                f"overrides names the row {label!r}, which is no {kind}. Name rows that are "
+                "given to solve."
+            )
+        found.update(dict.fromkeys(positions[label], rules))
+    return found
