@@ -15,12 +15,14 @@ from skcfq.actions._compiled import CompiledActions
 from skcfq.actions._numeric import NumericFeature
 
 if TYPE_CHECKING:
+    from skcfq.actions._couplings import ChangeAtom, Couplings, LevelAtom, LinearAtom
     from skcfq.actions._costs import RecourseCost, compile_cost
     from skcfq.actions._projections import (
         project,
         project_box,
         project_grid,
         project_immutable,
+        project_min_change,
         project_one_hot,
         project_sparse,
     )
@@ -29,8 +31,12 @@ if TYPE_CHECKING:
 __all__ = [
     "ActionRegion",
     "ActionSet",
+    "ChangeAtom",
     "ChoiceFeature",
     "CompiledActions",
+    "Couplings",
+    "LevelAtom",
+    "LinearAtom",
     "NumericFeature",
     "RecourseCost",
     "compile_cost",
@@ -38,18 +44,24 @@ __all__ = [
     "project_box",
     "project_grid",
     "project_immutable",
+    "project_min_change",
     "project_one_hot",
     "project_sparse",
 ]
 
 _NEEDS_TORCH = {
     "ActionRegion": "_region",
+    "ChangeAtom": "_couplings",
+    "Couplings": "_couplings",
+    "LevelAtom": "_couplings",
+    "LinearAtom": "_couplings",
     "RecourseCost": "_costs",
     "compile_cost": "_costs",
     "project": "_projections",
     "project_box": "_projections",
     "project_grid": "_projections",
     "project_immutable": "_projections",
+    "project_min_change": "_projections",
     "project_one_hot": "_projections",
     "project_sparse": "_projections",
 }

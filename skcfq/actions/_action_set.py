@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sklearn.base import BaseEstimator
 
 from skcfq.actions._compiled import CompiledActions, compile_actions
-from skcfq.actions._rules import check_max_changes, read_rules
+from skcfq.actions._rules import check_max_changes, read_constraints, read_rules
 
 if TYPE_CHECKING:
     from skcfq.encoding import FeatureSpace
@@ -63,6 +63,22 @@ class ActionSet(BaseEstimator):
         Raw columns that are a one-hot group already; they change together, as one feature whose
         levels are the column names.
 
+    min_change, max_change : dict of name to float, default=None
+        A change is at least, or at most, so large: in raw units, or in ranks of an ordered
+        category.
+
+    constraints : sequence of str, default=()
+        Rules across features, such as ``"words_unique <= words"``, ``"change(savings) +
+        change(income) <= 500"`` or ``"if job == 'student' then hours <= 20"``. Conditions are
+        joined by ``and``; ``in``, ``not in``, ``!=``, ``changes(name)`` and ``stays(name)`` are
+        known too; names that are no plain word stand in backquotes.
+
+    implied : dict of name to dict of cause to amount, default=None
+        Columns that people cannot change but that follow: ``{"age": {"education": 2}}`` adds two
+        years per rank. The amount is per raw unit of a number, per rank of an ordered category,
+        or ``{level: position}`` (the difference counts) or ``{from: {to: amount}}``. Implied
+        changes may move an immutable column, cost nothing and do not count in `max_changes`.
+
     max_changes : int or None, default=None
         How many features one person may change at most; a one-hot group counts once.
 
@@ -110,6 +126,10 @@ class ActionSet(BaseEstimator):
         ordinal=None,
         transitions=None,
         one_hot=None,
+        min_change=None,
+        max_change=None,
+        constraints=(),
+        implied=None,
         max_changes=None,
     ):
         self.immutable = immutable
@@ -122,6 +142,10 @@ class ActionSet(BaseEstimator):
         self.ordinal = ordinal
         self.transitions = transitions
         self.one_hot = one_hot
+        self.min_change = min_change
+        self.max_change = max_change
+        self.constraints = constraints
+        self.implied = implied
         self.max_changes = max_changes
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -164,4 +188,10 @@ class ActionSet(BaseEstimator):
         (1,)
         """
         rules = read_rules(self.get_params(deep=False), space.raw_columns)
-        return compile_actions(rules, space, check_max_changes(self.max_changes))
+        return compile_actions(
+            rules,
+            space,
+            check_max_changes(self.max_changes),
+            read_constraints(self.constraints),
+            self.implied,
+        )

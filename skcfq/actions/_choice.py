@@ -170,7 +170,12 @@ def _refuse_rules_without_order(rules: FeatureRules) -> None:
             f"Give ordinal={{{rules.name!r}: [levels from low to high]}}."
         )
     bounds = None if rules.bounds == OBSERVED else rules.bounds
-    for rule, value in (("bounds", bounds), ("relative_bounds", rules.relative_bounds)):
+    for rule, value in (
+        ("bounds", bounds),
+        ("relative_bounds", rules.relative_bounds),
+        ("min_change", rules.min_change),
+        ("max_change", rules.max_change),
+    ):
         if value is not None:
             fail(
                 rule,
@@ -192,6 +197,11 @@ def _ordered_moves(rules: FeatureRules, ranks: np.ndarray) -> np.ndarray:
         if rules.bounds is not None and rules.bounds != OBSERVED:
             low, high = _rank_bounds(rules)
             listed &= (end >= np.fmin(low, start)) & (end <= np.fmax(high, start))
+        distance = np.abs(end - start)
+        if rules.min_change is not None:
+            listed &= distance >= rules.min_change
+        if rules.max_change is not None:
+            listed &= distance <= rules.max_change
         if rules.relative_bounds is not None:
             below, above = rules.relative_bounds
             listed &= (end - start >= min(below, 0)) & (end - start <= max(above, 0))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from skcfq.actions._choice import ChoiceFeature, build_choice
+from skcfq.actions._constraint_language import Linear, Rule, parse_rule
+from skcfq.actions._implied import Implied, build_implied
 from skcfq.actions._numeric import NumericFeature, build_numeric
+from skcfq.actions._overrides import read_overrides
 from skcfq.actions._rules import FeatureRules
+from skcfq.exceptions import ActionSetError
 
 if TYPE_CHECKING:
     from skcfq.actions._region import ActionRegion
@@ -34,6 +38,10 @@ class CompiledActions:
     choice : tuple of ChoiceFeature
         The c categorical features.
     max_changes : int or None
+    rules : tuple of Rule
+        Rules across features.
+    implied : tuple of Implied
+        Columns that follow the changes of others.
 
     Examples
     --------
@@ -50,6 +58,26 @@ class CompiledActions:
     numeric: tuple[NumericFeature, ...]
     choice: tuple[ChoiceFeature, ...]
     max_changes: int | None = None
+    rules: tuple[Rule, ...] = ()
+    implied: tuple[Implied, ...] = ()
+
+    @property
+    def has_couplings(self) -> bool:
+        """Whether rules tie features to each other."""
+        return bool(self.rules)
+
+    @property
+    def has_implications(self) -> bool:
+        """Whether a rule is more than a linear inequality."""
+        return any(
+            rule.premises or not all(isinstance(c, Linear) for c in rule.conclusions)
+            for rule in self.rules
+        )
+
+    @property
+    def has_min_change(self) -> bool:
+        """Whether a number has a smallest change."""
+        return any(feature.min_change is not None for feature in self.numeric)
 
     @property
     def feature_names(self) -> tuple[Hashable, ...]:
@@ -82,26 +110,39 @@ class CompiledActions:
             mutable[columns] = True
         return mutable
 
-    def at(self, X: Any) -> ActionRegion:
+    def at(self, X: Any, overrides: Mapping[Hashable, Mapping] | None = None) -> ActionRegion:
         """Return the admissible actions of the rows of X.
 
         Parameters
         ----------
         X : DataFrame or ndarray of shape (n, p)
             Raw rows.
+        overrides : dict of row label to rules, optional
+            Rules of single people, ``{label: {"immutable": [names], "bounds": {name: (low,
+            high)}}}``; the label is that of the index of X, the position for an array. Bounds
+            take the place of the absolute ones, everything else stays.
 
         Returns
         -------
         region : ActionRegion
             Per-person limits, grids and moves as float64 tensors.
+
+        Raises
+        ------
+        ActionSetError
+            An override names an unknown row or feature, or contradicts itself.
         """
         from skcfq.actions._region import build_region
 
-        return build_region(self, X)
+        return build_region(self, X, read_overrides(overrides, X, self))
 
 
 def compile_actions(
-    rules: Iterable[FeatureRules], space: FeatureSpace, max_changes: int | None
+    rules: Iterable[FeatureRules],
+    space: FeatureSpace,
+    max_changes: int | None,
+    constraints: Iterable[str] = (),
+    implied: Mapping | None = None,
 ) -> CompiledActions:
     """Build one feature per bundle of rules and drop those that cannot change."""
     numeric: list[NumericFeature] = []
@@ -120,4 +161,25 @@ def compile_actions(
             # With a scale of 0 the encoded column does not depend on the raw value at all.
             if not feature.immutable and getattr(number.block, "scale", 1.0) != 0:
                 numeric.append(number)
-    return CompiledActions(space, tuple(numeric), tuple(choice), max_changes)
+    compiled = CompiledActions(
+        space,
+        tuple(numeric),
+        tuple(choice),
+        max_changes,
+        tuple(parse_rule(text) for text in constraints),
+        build_implied(implied, numeric, choice, space),
+    )
+    check_names(compiled)
+    return compiled
+
+
+def check_names(compiled: CompiledActions) -> None:
+    """Refuse rules that name no column."""
+    known = {*compiled.space.raw_columns, *range(compiled.space.n_raw), *compiled.feature_names}
+    for rule in compiled.rules:
+        for name in rule.names:
+            if name not in known:
+                raise ActionSetError(
+                    f"constraints holds the rule {rule.text!r}: {name!r} is no column. Use one of "
+                    f"{list(compiled.space.raw_columns)!r}, in backquotes if it is no plain word."
+                )

@@ -40,6 +40,8 @@ class NumericFeature:
     step : float or None
     values : ndarray of shape (g,) or None
         Discrete domain in raw units, rising.
+    min_change : float or None
+        Smallest change in raw units.
     """
 
     name: Hashable
@@ -52,6 +54,7 @@ class NumericFeature:
     direction: int = 0
     step: float | None = None
     values: np.ndarray | None = None
+    min_change: float | None = None
 
     @property
     def rising(self) -> bool:
@@ -122,6 +125,16 @@ def build_numeric(rules: FeatureRules, block: Any) -> NumericFeature:
         )
     low, high = _absolute_limits(rules, _statistics(block), has_levels=values is not None)
     relative = rules.relative_bounds or (-math.inf, math.inf)
+    if rules.max_change is not None:
+        relative = (max(relative[0], -rules.max_change), min(relative[1], rules.max_change))
+    if rules.min_change is not None and block.kind != "affine":
+        fail(
+            "min_change",
+            rules.name,
+            rules.min_change,
+            "the encoding of the column is not linear",
+            "Leave the column untransformed (but for scaling), or drop the rule",
+        )
     if rules.step is not None:
         # A grid needs ends; the population's are the honest ones where the rules leave a side open.
         if low == -math.inf and relative[0] == -math.inf and rules.direction <= 0:
@@ -141,6 +154,7 @@ def build_numeric(rules: FeatureRules, block: Any) -> NumericFeature:
         rules.direction,
         rules.step,
         values,
+        rules.min_change,
     )
 
 
@@ -182,7 +196,10 @@ def _absolute_limits(
 ) -> tuple[float, float]:
     ranges = []
     bounds = rules.bounds
-    no_rule = bounds is None and rules.relative_bounds is None and rules.quantile_bounds is None
+    no_rule = all(
+        rule is None
+        for rule in (bounds, rules.relative_bounds, rules.quantile_bounds, rules.max_change)
+    )
     if bounds == OBSERVED or (no_rule and not has_levels):
         ranges.append(_observed(statistics))
     elif bounds is not None:

@@ -34,6 +34,7 @@ __all__ = [
     "project_box",
     "project_grid",
     "project_immutable",
+    "project_min_change",
     "project_one_hot",
     "project_sparse",
 ]
@@ -42,6 +43,11 @@ Projection = TypeVar("Projection", bound=Callable[..., Any])
 
 # Relative distance under which two encoded values are one value computed in two ways.
 SAME_VALUE = 1e-12
+# How much of the numeric changes is left, and whether the categories change, in that order.
+_RETREAT = [(1.0, True), (0.5, True), (0.25, True), (0.0, True), (1.0, False), (0.5, False)]
+_RETREAT += [(0.25, False), (0.1, False)]
+# Share by which a change may fall short of the smallest one: the way through raw units rounds.
+SMALLEST = 1e-9
 
 
 def accepts_numpy(function: Projection) -> Projection:
@@ -113,7 +119,14 @@ def project_box(u: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
 
 
 @accepts_numpy
-def project_grid(values: Tensor, grid: Tensor, lower: Tensor, upper: Tensor, own: Tensor) -> Tensor:
+def project_grid(
+    values: Tensor,
+    grid: Tensor,
+    lower: Tensor,
+    upper: Tensor,
+    own: Tensor,
+    least: Tensor | None = None,
+) -> Tensor:
     """Move values of one feature to the nearest admissible value (Eq. 11).
 
     Parameters
@@ -124,6 +137,8 @@ def project_grid(values: Tensor, grid: Tensor, lower: Tensor, upper: Tensor, own
     lower, upper : Tensor of shape (n,)
     own : Tensor of shape (n,)
         The person's own value, always admissible even where it is off the grid.
+    least : Tensor of shape (n,), optional
+        Smallest change.
 
     Returns
     -------
@@ -142,12 +157,55 @@ def project_grid(values: Tensor, grid: Tensor, lower: Tensor, upper: Tensor, own
         return own.clone()
     right = torch.searchsorted(grid, clipped.detach().contiguous()).clamp(max=grid.numel() - 1)
     best, gap = own, (clipped - own).abs()
-    for candidate in (grid[(right - 1).clamp(min=0)], grid[right]):
+    candidates = [grid[(right - 1).clamp(min=0)], grid[right]]
+    if least is not None:
+        candidates = [*_beyond(grid, own, least), *candidates]
+    for candidate in candidates:
         distance = (clipped - candidate).abs()
         better = (candidate >= lower) & (candidate <= upper) & (distance < gap)
+        if least is not None:
+            better &= (candidate - own).abs() >= least * (1 - SMALLEST)
         best, gap = torch.where(better, candidate, best), torch.where(better, distance, gap)
     # The same raw value may reach the grid and the person by two roundings.
     return torch.where((best - own).abs() <= SAME_VALUE * (1 + own.abs()), own, best)
+
+
+def _beyond(grid: Tensor, own: Tensor, least: Tensor) -> list[Tensor]:
+    """Return the grid points next to the smallest change on both sides."""
+    last = grid.numel() - 1
+    near = least * (1 - SMALLEST)
+    above = torch.searchsorted(grid, (own + near).contiguous()).clamp(max=last)
+    below = torch.searchsorted(grid, (own - near).contiguous(), right=True) - 1
+    return [grid[below.clamp(min=0)], grid[above]]
+
+
+@accepts_numpy
+def project_min_change(
+    values: Tensor, lower: Tensor, upper: Tensor, own: Tensor, least: Tensor
+) -> Tensor:
+    """Move values that are too near to the own one to it, or out to the smallest change.
+
+    Parameters
+    ----------
+    values, lower, upper, own, least : Tensor of shape (n, m)
+        ``least`` is the smallest change, 0 where there is none.
+
+    Returns
+    -------
+    values : Tensor of shape (n, m)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> one = np.ones((1, 3))
+    >>> project_min_change(np.array([[0.2, 0.8, -1.7]]), -2 * one, 2 * one, 0 * one, one)
+    array([[ 0. ,  1. , -1.7]])
+    """
+    move = values - own
+    near = (move != 0) & (move.abs() < least * (1 - SMALLEST))
+    out = own + torch.where(move > 0, least, -least)
+    outward = (move.abs() > least / 2) & (out >= lower) & (out <= upper)
+    return torch.where(near, torch.where(outward, out, own), values)
 
 
 def nearest_level(block: Tensor, codes: Tensor, allowed: Tensor, own: Tensor) -> Tensor:
@@ -285,4 +343,31 @@ def project(u: Tensor, region: ActionRegion) -> Tensor:
     u = torch.where(torch.isnan(u), origin, u)
     values = region.snap(u[:, region.numeric_columns])
     u = region.assemble(values, region.nearest_levels(u))
-    return project_sparse(u, origin, compiled.feature_columns, compiled.max_changes)
+    u = project_sparse(u, origin, compiled.feature_columns, compiled.max_changes)
+    if region.implied is None and region.couplings is None:
+        return u
+    return _completed(u, region)
+
+
+def _completed(u: Tensor, region: ActionRegion) -> Tensor:
+    """Add implied changes, and go back toward the person until no rule across features breaks."""
+    values, levels = region.split(u)
+    if region.couplings is None:
+        return region.assemble(values, levels)
+    own, everybody = region.values, torch.arange(region.n_people)
+    for share, keeps_levels in _RETREAT:
+        tried = region.snap(own + share * (values - own)) if share < 1 else values
+        chosen = levels if keeps_levels else region.levels
+        broken = region.couplings.violation(tried.detach(), chosen, everybody) > 0
+        if share == 1 and keeps_levels:
+            best_values, best_levels, open_ = tried, chosen, broken
+            continue
+        take = open_ & ~broken
+        best_values = torch.where(take[:, None], tried, best_values)
+        best_levels = torch.where(take[:, None], chosen, best_levels)
+        open_ = open_ & broken
+        if not bool(open_.any()):
+            break
+    best_values = torch.where(open_[:, None], own, best_values)
+    best_levels = torch.where(open_[:, None], region.levels, best_levels)
+    return region.assemble(best_values, best_levels)

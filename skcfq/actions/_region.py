@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -12,13 +13,17 @@ import torch
 from torch import Tensor
 
 from skcfq.actions import _projections
-from skcfq.actions._raw import read_columns, write_columns
+from skcfq.actions._couplings import Couplings, build_couplings
+from skcfq.actions._implied_changes import ImpliedChanges, implied_changes
+from skcfq.actions._raw import filled_numbers, read_columns, write_columns
+from skcfq.encoding._columns import snap_integers
 from skcfq.utils import take_rows
 
 if TYPE_CHECKING:
     from skcfq.actions._choice import ChoiceFeature
     from skcfq.actions._compiled import CompiledActions
     from skcfq.actions._numeric import NumericFeature
+    from skcfq.actions._overrides import Override
 
 __all__ = ["ActionRegion", "build_region"]
 
@@ -49,6 +54,12 @@ class ActionRegion:
         The hull in raw units.
     raw_grids : list of m entries
         None, or raw values in the order of `grids`.
+    min_change : Tensor of shape (n, m) or None
+        Smallest change in encoded units.
+    implied : ImpliedChanges or None
+        Columns that follow the features.
+    couplings : Couplings or None
+        Rules across features.
 
     Examples
     --------
@@ -79,6 +90,9 @@ class ActionRegion:
     mutable: Tensor
     numeric_columns: Tensor
     choice_columns: list[Tensor]
+    min_change: Tensor | None = None
+    implied: ImpliedChanges | None = None
+    couplings: Couplings | None = None
 
     @property
     def n_people(self) -> int:
@@ -116,7 +130,10 @@ class ActionRegion:
             stays = (level < 0) | (level == self.levels[:, i])
             code = self.codes[i][level.clamp(min=0)]
             u[:, columns] = torch.where(stays[:, None], self.origin[:, columns], code)
-        return u
+        if self.implied is None:
+            return u
+        amounts = self.implied.amounts(values, levels, self.values, self.levels)
+        return self.implied.write(u, amounts)
 
     def effects(self, rows: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return how linear functions of the encoded point answer to each feature.
@@ -138,7 +155,12 @@ class ActionRegion:
             part = rows[:, columns]
             own = torch.nan_to_num(self.origin[:, columns]) @ part.T
             levels.append((part @ self.codes[i].T)[None, :, :] - own[:, :, None])
-        return rows[:, self.numeric_columns], levels
+        numeric = rows[:, self.numeric_columns]
+        if self.implied is not None:
+            more, more_levels = self.implied.effects(rows, self.levels)
+            numeric = numeric + more
+            levels = [a + b for a, b in zip(levels, more_levels, strict=True)]
+        return numeric, levels
 
     def split(self, u: Tensor) -> tuple[Tensor, Tensor]:
         """Return the state of encoded points; categories by their nearest code.
@@ -172,13 +194,23 @@ class ActionRegion:
         own = self.values
         snapped = _projections.project_box(values, self.lower, self.upper)
         snapped = torch.where(torch.isfinite(snapped), snapped, own)
+        least = self.min_change
+        if least is not None:
+            away = _projections.project_min_change(snapped, self.lower, self.upper, own, least)
+            on_grid = torch.tensor([grid is not None for grid in self.grids], dtype=torch.bool)
+            snapped = torch.where(on_grid, snapped, away)
         if all(grid is None for grid in self.grids):
             return snapped
         columns = list(snapped.unbind(dim=1))
         for j, grid in enumerate(self.grids):
             if grid is not None:
                 columns[j] = _projections.project_grid(
-                    columns[j], grid, self.lower[:, j], self.upper[:, j], own[:, j]
+                    columns[j],
+                    grid,
+                    self.lower[:, j],
+                    self.upper[:, j],
+                    own[:, j],
+                    None if least is None else least[:, j],
                 )
         return torch.stack(columns, dim=1)
 
@@ -196,9 +228,13 @@ class ActionRegion:
             Distance per encoded column that still counts as admissible, and under which a
             feature counts as unchanged; relative to the person's own value where that exceeds 1.
         """
-        nearest = self.assemble(self.snap(u[:, self.numeric_columns]), self.nearest_levels(u))
+        values, levels = self.snap(u[:, self.numeric_columns]), self.nearest_levels(u)
+        nearest = self.assemble(values, levels)
         is_gap = torch.isnan(self.origin) & torch.isnan(u)
         inside = (((u - nearest).abs() <= self._slack(atol)) | is_gap).all(dim=1)
+        if self.couplings is not None:
+            everybody = torch.arange(self.n_people)
+            inside = inside & (self.couplings.violation(values, levels, everybody) == 0)
         if self.compiled.max_changes is None:
             return inside
         return inside & (self._moves(u, self._slack(atol)).sum(dim=1) <= self.compiled.max_changes)
@@ -233,7 +269,43 @@ class ActionRegion:
             mask = (levels[:, i] != self.levels[:, i]).numpy()
             if mask.any():
                 updates.update(_raw_levels(choice, levels[:, i].numpy()[mask], mask))
+        if self.implied is not None:
+            updates.update(self._implied_updates(values, levels))
         return write_columns(self.compiled.space, self.X, updates)
+
+    def _implied_updates(
+        self, values: Tensor, levels: Tensor
+    ) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+        """Return the new raw values of the implied columns."""
+        assert self.implied is not None
+        amounts = self.implied.amounts(values, levels, self.values, self.levels).numpy()
+        columns = read_columns(self.compiled.space, self.X)
+        updates = {}
+        for t, rule in enumerate(self.compiled.implied):
+            mask = amounts[:, t] != 0
+            if mask.any():
+                own = filled_numbers(rule.block, columns[rule.column])
+                updates[rule.column] = (mask, snap_integers((own + amounts[:, t])[mask]))
+        return updates
+
+    def freeze(self, features: Tensor) -> ActionRegion:
+        """Return a region in which some features can only stay.
+
+        Parameters
+        ----------
+        features : bool Tensor of shape (n, F)
+        """
+        numeric, choice = features.split([len(self.grids), len(self.allowed)], dim=1)
+        own, allowed = self.values, []
+        for i, moves in enumerate(self.allowed):
+            stays = torch.arange(moves.shape[1]) == self.levels[:, i, None]
+            allowed.append(torch.where(choice[:, i, None], stays, moves))
+        return replace(
+            self,
+            lower=torch.where(numeric, own, self.lower),
+            upper=torch.where(numeric, own, self.upper),
+            allowed=allowed,
+        )
 
     def take(self, indices: Any) -> ActionRegion:
         """Return the region of some of the people, in the given order, repeats allowed.
@@ -256,6 +328,8 @@ class ActionRegion:
             allowed=[allowed[rows] for allowed in self.allowed],
             raw_lower=self.raw_lower[rows.numpy()],
             raw_upper=self.raw_upper[rows.numpy()],
+            min_change=None if self.min_change is None else self.min_change[rows],
+            couplings=None if self.couplings is None else self.couplings.take(rows),
         )
 
     def _levels(self, u: Tensor, *, restrict: bool) -> Tensor:
@@ -293,7 +367,9 @@ class ActionRegion:
         return np.where(at_lower, low, np.where(at_upper, high, raw))
 
 
-def build_region(compiled: CompiledActions, X: Any) -> ActionRegion:
+def build_region(
+    compiled: CompiledActions, X: Any, overrides: Sequence[Override] = ()
+) -> ActionRegion:
     """Work out limits, grids and moves of the rows of X."""
     X = X if isinstance(X, pd.DataFrame) else np.asarray(X)
     origin = compiled.space.encode(X)
@@ -303,21 +379,27 @@ def build_region(compiled: CompiledActions, X: Any) -> ActionRegion:
     grids: list[Tensor | None] = []
     raw_grids: list[np.ndarray | None] = []
     for j, feature in enumerate(compiled.numeric):
-        limits = _numeric_limits(feature, columns, origin[:, feature.encoded_column])
+        bounds = [(o.rows, o.bounds[j]) for o in overrides if j in o.bounds]
+        limits = _numeric_limits(feature, columns, origin[:, feature.encoded_column], bounds)
         raw_lower[:, j], raw_upper[:, j], lower[:, j], upper[:, j], grid, raw_grid = limits
         grids.append(None if grid is None else torch.from_numpy(grid))
         raw_grids.append(raw_grid)
     levels = np.full((n, c), -1, dtype=np.int64)
     for i, choice in enumerate(compiled.choice):
         levels[:, i] = choice.own_levels(columns)
-    return ActionRegion(
+    own_levels, own_values = torch.from_numpy(levels), origin[:, compiled.numeric_columns]
+    implied = implied_changes(compiled)
+    couplings = build_couplings(
+        compiled, columns, torch.from_numpy(own_values), own_levels, implied
+    )
+    region = ActionRegion(
         X=X,
         compiled=compiled,
         origin=torch.from_numpy(origin),
         lower=torch.from_numpy(lower),
         upper=torch.from_numpy(upper),
         grids=grids,
-        levels=torch.from_numpy(levels),
+        levels=own_levels,
         allowed=[
             torch.from_numpy(choice.allowed[levels[:, i]])
             for i, choice in enumerate(compiled.choice)
@@ -331,13 +413,38 @@ def build_region(compiled: CompiledActions, X: Any) -> ActionRegion:
         choice_columns=[
             torch.from_numpy(choice.encoded_columns.astype(np.int64)) for choice in compiled.choice
         ],
+        min_change=_smallest_changes(compiled, n),
+        implied=implied,
+        couplings=couplings,
     )
+    held = np.zeros((n, compiled.n_features), dtype=bool)
+    for override in overrides:
+        held[np.ix_(override.rows, override.immutable)] = True
+    return region.freeze(torch.from_numpy(held)) if held.any() else region
 
 
-def _numeric_limits(feature: NumericFeature, columns: list, own_encoded: np.ndarray) -> tuple:
+def _smallest_changes(compiled: CompiledActions, n: int) -> Tensor | None:
+    """Return the smallest changes in encoded units, 0 where there is none."""
+    if not compiled.has_min_change:
+        return None
+    sizes = [
+        0.0 if f.min_change is None else f.min_change * abs(f.block.scale) for f in compiled.numeric
+    ]
+    return torch.tensor(sizes, dtype=torch.float64).expand(n, -1).contiguous()
+
+
+def _numeric_limits(
+    feature: NumericFeature,
+    columns: list,
+    own_encoded: np.ndarray,
+    overrides: Sequence[tuple[list[int], tuple[float, float]]] = (),
+) -> tuple:
     """Return raw lower, raw upper, lower, upper, grid and raw grid of one numeric feature."""
     own = feature.own_values(columns)
     raw_lower, raw_upper = feature.limits(own)
+    for rows, (low, high) in overrides:
+        person = replace(feature, low=low, high=high)
+        raw_lower[rows], raw_upper[rows] = person.limits(own[rows])
     raw_grid = feature.grid(raw_lower, raw_upper)
     grid = None
     if raw_grid is not None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from skcfq.exceptions import ActionSetError
 
-__all__ = ["FeatureRules", "check_max_changes", "fail", "read_rules"]
+__all__ = ["FeatureRules", "check_max_changes", "fail", "read_constraints", "read_rules"]
 
 OBSERVED = "observed"
 
@@ -43,6 +43,7 @@ class FeatureRules:
     step : float or None
     ordinal : tuple or None
     transitions : dict or None
+    min_change, max_change : float or None
     """
 
     name: Hashable
@@ -57,6 +58,8 @@ class FeatureRules:
     step: float | None = None
     ordinal: tuple | None = None
     transitions: dict | None = None
+    min_change: float | None = None
+    max_change: float | None = None
 
 
 def fail(rule: str, name: object, value: object, problem: str, remedy: str) -> NoReturn:
@@ -75,6 +78,11 @@ def check_max_changes(value: object) -> int | None:
             "Give the number of features that one person may change, or None for no limit."
         )
     return int(value)  # type: ignore[call-overload]
+
+
+def read_constraints(value: Any) -> list[str]:
+    """Return the rules across features as a list."""
+    return [str(text) if isinstance(text, str) else text for text in _as_names("constraints", value)]
 
 
 def read_rules(
@@ -96,6 +104,8 @@ def read_rules(
         ("steps", "step", _check_step),
         ("ordinal", "ordinal", _check_levels),
         ("transitions", "transitions", _check_transitions),
+        ("min_change", "min_change", _check_size),
+        ("max_change", "max_change", _check_size),
     ):
         for name, value in _as_mapping(rule, parameters[rule]).items():
             feature = reader.find(rule, name)
@@ -108,6 +118,16 @@ def read_rules(
                     "Name each column once, by name or by position",
                 )
             setattr(feature, attribute, check(rule, name, value))
+    for feature in reader.features:
+        least, most = feature.min_change, feature.max_change
+        if least is not None and most is not None and least > most:
+            fail(
+                "min_change",
+                feature.name,
+                least,
+                f"it is above max_change ({most:g}), so no change is left",
+                "Lower one, raise the other, or name the column in immutable",
+            )
     return sorted(reader.features, key=lambda feature: feature.columns[0])
 
 
@@ -321,6 +341,13 @@ def _check_step(rule: str, name: Hashable, value: Any) -> float:
             "Give the size of one step in the column's units",
         )
     return step
+
+
+def _check_size(rule: str, name: Hashable, value: Any) -> float:
+    size = number(rule, name, value)
+    if not 0 < size < math.inf:
+        fail(rule, name, value, "it must be positive and finite", "Give an amount in raw units")
+    return size
 
 
 def _check_levels(rule: str, name: Hashable, value: Any) -> tuple:

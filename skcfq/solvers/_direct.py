@@ -56,7 +56,7 @@ def _is_continuous(problem: LinearProblem) -> bool:
     limit = problem.max_changes
     if limit is not None and limit < region.n_features:
         return False
-    if problem.weight_radius or getattr(region, "min_change", None) is not None:
+    if problem.weight_radius or region.min_change is not None:
         return False
     if any(grid is not None for grid in region.grids):
         return False

@@ -84,7 +84,7 @@ def _why_not_exact(name: str, task: Task) -> str | None:
             return "it is for two classes. Use method='milp', 'lp' or 'qp'."
         if norm == "mixed":
             return "the mixed cost is not a sum over features. Use method='qp' or 'milp'."
-        if getattr(task.actions, 'has_couplings', False):
+        if task.actions.has_couplings:
             return "constraints tie features together. Use method='milp', or 'lp' or 'qp'."
         return None
     if name == "lp" and norm != "l1":
@@ -106,10 +106,10 @@ def _discrete_rule(task: Task) -> str | None:
     for feature in actions.numeric:
         if feature.step is not None or feature.values is not None:
             return f"the grid of {feature.name!r}"
-        if getattr(feature, 'min_change', None) is not None:
+        if feature.min_change is not None:
             return f"min_change for {feature.name!r}"
     if actions.max_changes is not None and actions.max_changes < actions.n_features:
         return f"max_changes={actions.max_changes}"
-    if getattr(actions, 'has_implications', False):
+    if actions.has_implications:
         return "an if-then rule"
     return None

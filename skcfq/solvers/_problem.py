@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from skcfq.actions import project_grid, project_min_change
 from skcfq.models import target_margin, validity_slack
 
 if TYPE_CHECKING:
@@ -151,7 +152,12 @@ class RecourseProblem:
             if bool(unknown.any()):
                 code[unknown] = self.origin[person[unknown]][:, columns]
             points[:, columns] = code
-        return points
+        if self.region.implied is None:
+            return points
+        own = self.values[person], self.levels[person]
+        return self.region.implied.write(
+            points, self.region.implied.amounts(values, levels, *own)
+        )
 
     def contributions(self, person: Tensor, values: Tensor, levels: Tensor) -> Tensor:
         """Return what each feature adds to the cost, shape (N, n_features)."""
@@ -179,26 +185,18 @@ class RecourseProblem:
         snapped = torch.minimum(
             torch.maximum(values, self.region.lower[person]), self.region.upper[person]
         )
+        least = None
+        if self.region.min_change is not None:
+            least = self.region.min_change[person]
+            lower, upper = self.region.lower[person], self.region.upper[person]
+            snapped = project_min_change(snapped, lower, upper, self.values[person], least)
         for j, grid in enumerate(self.region.grids):
             if grid is not None:
-                snapped[:, j] = self._nearest_on_grid(j, grid, person, snapped[:, j])
+                sides = self.region.lower[person, j], self.region.upper[person, j]
+                nearest = None if least is None else least[:, j]
+                own = self.values[person, j]
+                snapped[:, j] = project_grid(values[:, j], grid, *sides, own, nearest)
         return snapped
-
-    def _nearest_on_grid(self, j: int, grid: Tensor, person: Tensor, values: Tensor) -> Tensor:
-        own = self.values[person, j]
-        low, high = self.region.lower[person, j], self.region.upper[person, j]
-        if len(grid) == 0:
-            return own
-        right = torch.searchsorted(grid, values.contiguous()).clamp(0, len(grid) - 1)
-        left = (right - 1).clamp_min(0)
-        best, distance = own, (values - own).abs()
-        for index in (left, right):
-            candidate = grid[index]
-            gap = (values - candidate).abs()
-            better = (gap < distance) & (candidate >= low) & (candidate <= high)
-            best = torch.where(better, candidate, best)
-            distance = torch.where(better, gap, distance)
-        return best
 
     def states(self, person: Tensor, values: Tensor, levels: Tensor) -> States:
         """Ask the model about points, and price them."""
@@ -208,6 +206,10 @@ class RecourseProblem:
                 part = slice(start, start + ROWS_PER_PASS)
                 points = self.assemble(person[part], values[part], levels[part])
                 slack[part] = self._slack(points, person[part])
+        if self.region.couplings is not None:
+            # A point that breaks a rule across features is as invalid as one that is refused.
+            broken = self.region.couplings.violation(values, levels, person)
+            slack = torch.where(broken > 0, torch.minimum(slack, -broken), slack)
         return States(person, values, levels, self.cost(person, values, levels), slack)
 
     def _slack(self, points: Tensor, person: Tensor) -> Tensor:

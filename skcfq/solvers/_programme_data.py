@@ -266,7 +266,7 @@ def _add_couplings(
     assert couplings is not None
     own_values = np.nan_to_num(region.values[i].numpy())
     own_levels = region.levels[i].numpy()
-    at_own = couplings.linear_at_own(region)[i].numpy()
+    at_own = couplings.linear_at_own()[i].numpy()
     parameters["coupling_limit"] = couplings.limit[i].numpy() - at_own
     parameters["coupling_option"] = _relative([t[i] for t in couplings.linear_levels], own_levels)
     reach = np.maximum(parameters["most_up"], parameters["most_down"])
@@ -313,7 +313,7 @@ def _add_level_atom(
     parameters: dict, name: str, atom: LevelAtom, i: int, own_levels: np.ndarray, region: Any
 ) -> None:
     own = int(own_levels[atom.choice])
-    mask = atom.mask[i].numpy().astype(float)
+    mask = atom.mask.numpy().astype(float)
     own_in = float(mask[own]) if own >= 0 else float(atom.unknown)
     option = [np.zeros(allowed.shape[1]) for allowed in region.allowed]
     option[atom.choice] = mask - own_in

@@ -85,7 +85,7 @@ def useful_moves(problem: LinearProblem) -> Moves:
     most = torch.where(sign > 0, region.upper - own, own - region.lower)
     # A gap that the encoder leaves open can only be kept.
     useless = (sign == 0) | ~(most > 0)
-    least = torch.zeros_like(own) if getattr(region, "min_change", None) is None else region.min_change.clone()
+    least = torch.zeros_like(own) if region.min_change is None else region.min_change.clone()
     useless |= least > most
     return Moves(
         torch.nan_to_num(own),

@@ -58,7 +58,7 @@ def test_only_parameters_can_be_set():
     with pytest.raises(AttributeError, match="no parameter 'imutable'.*immutable"):
         ActionSet().imutable = ["age"]
     with pytest.raises(ValueError, match="Invalid parameter"):
-        ActionSet().set_params(max_change=1)
+        ActionSet().set_params(max_chnages=1)
     with pytest.raises(TypeError):
         ActionSet(["age"])
 
