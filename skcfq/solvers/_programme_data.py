@@ -184,11 +184,11 @@ def person_data(problem: LinearProblem, shape: ProgrammeShape, i: int) -> Person
         "falls_high": (down > 0).astype(float),
     }
     if region.min_change is not None:
-        parameters["min_change"] = np.minimum(
-            np.nan_to_num(region.min_change[i].numpy()), np.maximum(up, down)
-        )
-        parameters["rises_high"] *= up >= region.min_change[i].numpy()
-        parameters["falls_high"] *= down >= region.min_change[i].numpy()
+        # The way through raw units rounds: a step that just fits must not be lost.
+        least = region.min_change[i].numpy() * (1 - 1e-9)
+        parameters["min_change"] = np.minimum(least, np.maximum(up, down))
+        parameters["rises_high"] *= up >= least
+        parameters["falls_high"] *= down >= least
     _add_options(parameters, problem, shape, i)
     for grid in shape.grids:
         _add_grid(parameters, grid, own, lower, upper)

@@ -86,6 +86,8 @@ def useful_moves(problem: LinearProblem) -> Moves:
     # A gap that the encoder leaves open can only be kept.
     useless = (sign == 0) | ~(most > 0)
     least = torch.zeros_like(own) if region.min_change is None else region.min_change.clone()
+    # The way through raw units rounds: a step that just fits must not be lost.
+    least = torch.where(least <= most * (1 + 1e-9), torch.minimum(least, most), least)
     useless |= least > most
     return Moves(
         torch.nan_to_num(own),

@@ -1,0 +1,132 @@
+"""Exact methods against brute force on raw rows, over all kinds of rules."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from raw_oracle import admissible, costs, draw_rows, draw_rules
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from skcfq import ActionSet, RecourseSolver, TableEncoder
+
+FEATURES = ["a", "b", "f", "c", "e"]
+
+
+def draw_problem(seed: int, *, across: bool, n_classes: int = 2):
+    """Return a linear model, rows, rules and cost weights; most people are refused."""
+    rng = np.random.RandomState(seed)
+    X = draw_rows(rng, 250)
+    score = 0.5 * X["a"] + 0.3 * X["b"] + 0.6 * X["f"] + X["e"].map({"lo": 0, "mid": 1}).fillna(2)
+    score += X["c"].map({"w": 0, "x": 1, "y": -1, "z": 2}) - 0.05 * X["age"] + rng.randn(250)
+    cuts = np.quantile(score, [0.85] if n_classes == 2 else [0.5, 0.85])
+    model = make_pipeline(TableEncoder(), LogisticRegression(max_iter=500))
+    model.fit(X, np.searchsorted(cuts, score))
+    # Coefficients of their own size make boxes matter: no single feature does it all.
+    head = model[-1]
+    head.coef_ = head.coef_ * rng.uniform(0.2, 1.2, head.coef_.shape)
+    rules = draw_rules(rng, across=across)
+    return model, X, rules, dict(zip(FEATURES, rng.uniform(0.4, 2.5, 5).tolist(), strict=True))
+
+
+def best_cost(model, person, rules, weights, norm, need=1e-9) -> float:
+    rows = admissible(person, rules)
+    logits = np.atleast_2d(model.decision_function(rows))
+    if logits.shape[0] == 1:
+        margin = logits[0]
+    else:
+        margin = logits[:, -1] - logits[:, :-1].max(axis=1)
+    blocks = model[0].feature_space_
+    scales = {name: abs(blocks.block(name).scale) for name in ["a", "b", "f"]}
+    parts = costs(rows[margin >= need], person, weights, scales)
+    total = parts.sum(axis=1) if norm == "l1" else np.sqrt((parts**2).sum(axis=1))
+    return total.min(initial=math.inf)
+
+
+def compare(result, X, model, rules, weights, norm) -> tuple[int, list[int]]:
+    """Count the refused people, and return who differs from the oracle."""
+    refused = np.flatnonzero(result.denied)
+    wrong = []
+    for i in refused:
+        expected = best_cost(model, X.iloc[i], rules, weights, norm)
+        if math.isinf(expected):
+            same = result.status[i] == "infeasible"
+        else:
+            same = result.status[i] == "optimal" and math.isclose(
+                result.cost[i], expected, rel_tol=1e-6
+            )
+        if not same:
+            wrong.append(i)
+    return len(refused), wrong
+
+
+def solve(model, X, rules, weights, norm, method):
+    solver = RecourseSolver(
+        ActionSet(**rules), target=model.classes_[-1], cost=norm, cost_weights=weights, method=method
+    )
+    return solver.solve(model, X)
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2"])
+def test_direct_is_optimal_or_proves_that_nothing_is(norm):
+    refused, several, infeasible = 0, [], 0
+    for seed in range(30):
+        model, X, rules, weights = draw_problem(seed, across=False)
+        people = X.head(50)
+        result = solve(model, people, rules, weights, norm, "direct")
+        count, wrong = compare(result, people, model, rules, weights, norm)
+        assert wrong == []
+        refused += count
+        infeasible += int((result.status == "infeasible").sum())
+        several += result.changed.sum(axis=1)[result.reachable].tolist()
+    # The control that the problems are no trivial ones.
+    assert refused > 1000 and infeasible > 10
+    assert np.mean(np.array(several) >= 2) > 0.5
+
+
+@pytest.mark.parametrize(("n_classes", "norm"), [(2, "l1"), (3, "l1"), (2, "l2"), (3, "l2")])
+def test_mixed_integer_programmes_agree_with_brute_force(n_classes, norm):
+    seeds, people = (range(100, 106), 10) if norm == "l1" else (range(100, 104), 6)
+    refused = 0
+    for seed in seeds:
+        model, X, rules, weights = draw_problem(seed, across=True, n_classes=n_classes)
+        result = solve(model, X.head(people), rules, weights, norm, "milp")
+        count, wrong = compare(result, X.head(people), model, rules, weights, norm)
+        assert wrong == []
+        refused += count
+    assert refused > (30 if norm == "l1" else 12)
+
+
+def test_a_wrong_rule_is_noticed():
+    model, X, rules, weights = draw_problem(3, across=False)
+    result = solve(model, X.head(40), rules, weights, "l1", "direct")
+    wider = rules | {"max_changes": 1 if rules["max_changes"] != 1 else 2}
+    assert compare(result, X.head(40), model, wider, weights, "l1")[1]
+    looser = rules | {"bounds": rules["bounds"] | {"a": (0, 12)}, "max_change": {}}
+    assert compare(result, X.head(40), model, looser, weights, "l1")[1]
+
+
+def test_methods_agree_and_auto_says_which_it_took():
+    model, X, rules, weights = draw_problem(7, across=False)
+    direct = solve(model, X.head(40), rules, weights, "l1", "direct")
+    milp = solve(model, X.head(40), rules, weights, "l1", "milp")
+    assert direct.status.tolist() == milp.status.tolist()
+    np.testing.assert_allclose(direct.cost, milp.cost, rtol=1e-6)
+    auto = solve(model, X.head(40), rules, weights, "l1", "auto")
+    assert auto.method == "direct" and "method=direct" in auto.protocol
+    coupled = rules | {"constraints": ["a + b <= 12"]}
+    assert solve(model, X.head(5), coupled, weights, "l1", "auto").method == "milp"
+
+
+def test_proved_bounds_never_exceed_the_cost():
+    model, X, rules, weights = draw_problem(5, across=False)
+    for method in ("direct", "milp", "pgd"):
+        result = solve(model, X.head(30), rules, weights, "l1", method)
+        found = result.reachable
+        assert (result.lower_bound[found] <= result.cost[found] * (1 + 1e-9)).all()
+        if method == "pgd":
+            assert not result.lower_bound[found].any()
+        else:
+            assert (result.lower_bound[found] >= result.cost[found] * (1 - 1e-6)).all()
