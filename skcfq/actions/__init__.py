@@ -15,8 +15,8 @@ from skcfq.actions._compiled import CompiledActions
 from skcfq.actions._numeric import NumericFeature
 
 if TYPE_CHECKING:
-    from skcfq.actions._couplings import ChangeAtom, Couplings, LevelAtom, LinearAtom
     from skcfq.actions._costs import RecourseCost, compile_cost
+    from skcfq.actions._couplings import ChangeAtom, Couplings, LevelAtom, LinearAtom
     from skcfq.actions._projections import (
         project,
         project_box,

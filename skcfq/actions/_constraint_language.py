@@ -191,7 +191,9 @@ class _Parser:
         is_text = isinstance(right, ast.Constant) and isinstance(right.value, str | bool)
         if isinstance(operator, ast.NotEq) or (isinstance(operator, ast.Eq) and is_text):
             if not isinstance(right, ast.Constant):
-                self._fail(source, "one level is needed on the right of !=", "Write name != 'level'")
+                self._fail(
+                    source, "one level is needed on the right of !=", "Write name != 'level'"
+                )
             return [IsIn(self._name(left), (right.value,), isinstance(operator, ast.Eq))]
         if isinstance(operator, ast.Lt | ast.Gt):
             self._fail(source, "strict comparisons have no cheapest point", "Use <= or >=")
@@ -281,9 +283,7 @@ class _Parser:
         elements = node.elts if is_list else []  # type: ignore[attr-defined]
         constants = [e.value for e in elements if isinstance(e, ast.Constant)]
         if not elements or len(constants) < len(elements):
-            self._fail(
-                self._source(node), "a list of levels is needed", "Write name in ['a', 'b']"
-            )
+            self._fail(self._source(node), "a list of levels is needed", "Write name in ['a', 'b']")
         return tuple(constants)
 
     def _source(self, node: ast.expr) -> str:

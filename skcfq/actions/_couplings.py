@@ -373,9 +373,7 @@ class _Builder:
     def _affine(self, j: int, rule: Rule) -> Any:
         feature = self.compiled.numeric[j]
         if feature.block.kind != "affine":
-            self._refuse(
-                rule, feature.name, "its encoding is not linear", "Leave it untransformed"
-            )
+            self._refuse(rule, feature.name, "its encoding is not linear", "Leave it untransformed")
         return feature.block
 
     def _column(self, name: Hashable, rule: Rule) -> int:

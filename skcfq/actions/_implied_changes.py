@@ -50,9 +50,7 @@ class ImpliedChanges:
         ]
         blocks = [rule.block for rule in compiled.implied]
         self.encoded = torch.tensor([int(b.columns[0]) if b.columns.size else -1 for b in blocks])
-        self.scale = torch.tensor(
-            [getattr(b, "scale", 1.0) for b in blocks], dtype=torch.float64
-        )
+        self.scale = torch.tensor([getattr(b, "scale", 1.0) for b in blocks], dtype=torch.float64)
 
     def causes_of(self, column: int) -> Tensor:
         """Return which features move an implied column, bool of shape (F,)."""

@@ -82,7 +82,9 @@ def check_max_changes(value: object) -> int | None:
 
 def read_constraints(value: Any) -> list[str]:
     """Return the rules across features as a list."""
-    return [str(text) if isinstance(text, str) else text for text in _as_names("constraints", value)]
+    return [
+        str(text) if isinstance(text, str) else text for text in _as_names("constraints", value)
+    ]
 
 
 def read_rules(

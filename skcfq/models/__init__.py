@@ -1,5 +1,6 @@
 """Any supported classifier as a predictor: its feature space and a differentiable head."""
 
+from skcfq.models._functions import RowHead
 from skcfq.models._heads import LinearHead, MLPHead
 from skcfq.models._margins import RELATIVE_MARGIN, target_margin, validity_slack
 from skcfq.models._pipelines import (
@@ -16,6 +17,7 @@ __all__ = [
     "LinearHead",
     "MLPHead",
     "Predictor",
+    "RowHead",
     "as_predictor",
     "check_model_is_fitted",
     "default_target",

@@ -214,10 +214,7 @@ def _foreign_head(estimator: Any) -> LinearHead | MLPHead:
         return MLPHead(estimator.coefs_, estimator.intercepts_, estimator.activation)
     if hasattr(estimator, "coef_") and hasattr(estimator, "intercept_"):
         return LinearHead(np.asarray(estimator.coef_), np.asarray(estimator.intercept_))
-    raise UnsupportedModelError(
-        f"{name} has no linear or neural head that can be read; finding recourse for it needs a "
-        f"gradient-free search, which is not offered yet. {REMEDY}"
-    )
+    raise UnsupportedModelError(f"{name} has no linear or neural head that can be read. {REMEDY}")
 
 
 def _verify(head: LinearHead | MLPHead, estimator: Any) -> None:

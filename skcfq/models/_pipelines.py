@@ -85,8 +85,8 @@ def check_model_is_fitted(model: Any, *, name: str = "model", remedy: str = "") 
     """
     if isinstance(model, type) or not hasattr(model, "fit"):
         raise UnsupportedModelError(
-            f"`{name}` must be a fitted estimator, got {model!r}. Finding recourse for a mere "
-            "function needs a gradient-free search, which is not offered yet."
+            f"`{name}` must be a fitted estimator, got {model!r}. Read a mere function with "
+            "skcfq.models.as_predictor(function, classes=[...], background=X)."
         )
     for part in [model, split_model(model)[1]]:
         check_is_fitted(

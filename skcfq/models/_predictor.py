@@ -11,8 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skcfq.encoding import FeatureSpace
-from skcfq.exceptions import BackgroundRequiredError, FeatureSpaceError, UnsupportedModelError
+from skcfq.encoding import FeatureSpace, TableEncoder
+from skcfq.exceptions import (
+    BackgroundRequiredError,
+    FeatureSpaceError,
+    UnreadableStepError,
+    UnsupportedModelError,
+)
+from skcfq.models._functions import FunctionModel, RowHead, read_function, row_head_of
 from skcfq.models._heads import (
     Head,
     head_digest,
@@ -21,6 +27,7 @@ from skcfq.models._heads import (
     read_head,
 )
 from skcfq.models._pipelines import Steps, check_model_is_fitted, join_steps, split_model
+from skcfq.utils import take_rows
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -37,14 +44,14 @@ class Predictor:
         The map between the raw columns that ``model`` receives and encoded columns.
     classes : ndarray of shape (n_classes,)
         Labels, in the order of the logits.
-    head : LinearHead, MLPHead or EstimatorHead
-        Encoded rows to logits.
+    head : LinearHead, MLPHead, EstimatorHead or RowHead
+        Encoded rows to logits; raw rows to logits where the model is only a function.
     """
 
     model: Any
     space: FeatureSpace
     classes: np.ndarray
-    head: Head
+    head: Head | RowHead
 
     def logits(self, Z: Tensor) -> Tensor:
         """Return the class logits of encoded rows, differentiable with respect to them.
@@ -57,11 +64,23 @@ class Predictor:
         Returns
         -------
         logits : Tensor of shape (n, n_classes), float64
+
+        Raises
+        ------
+        UnsupportedModelError
+            The model is only a function of raw rows.
         """
+        if isinstance(self.head, RowHead):
+            raise UnsupportedModelError(
+                f"{self.name} is only a function of raw rows: it has no logits on encoded rows and "
+                "no gradients. Use row_logits, or a solver with method='search'."
+            )
         return self.head(Z)
 
     def row_logits(self, X: Any) -> Tensor:
         """Return the class logits of raw rows, shape (n, n_classes)."""
+        if isinstance(self.head, RowHead):
+            return self.head(X)
         return self.logits(torch.from_numpy(self.space.encode(X)))
 
     def predict(self, X: Any) -> np.ndarray:
@@ -79,24 +98,28 @@ class Predictor:
 
     @property
     def differentiable(self) -> bool:
-        """Whether gradients of the logits can be taken. Every head that is read today has them."""
-        return True
+        """Whether the model has logits on encoded rows, with gradients."""
+        return not isinstance(self.head, RowHead)
 
     @cached_property
     def linear(self) -> tuple[Tensor, Tensor] | None:
         """Weights (n_classes, d) and intercepts (n_classes,) of linear logits, else None."""
-        return linear_weights(self.head)
+        return None if isinstance(self.head, RowHead) else linear_weights(self.head)
 
     @property
     def name(self) -> str:
-        """Class name of the estimator that decides."""
+        """Class name of the estimator that decides, or name of the function."""
+        if isinstance(self.model, FunctionModel):
+            return self.model.head.name
         return type(split_model(self.model)[1]).__name__
 
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over the feature space, the classes and the parameters of the head."""
         labels = repr(self.classes.tolist())
-        parts = f"{self.space.fingerprint} {labels} {head_digest(self.head)}"
+        row_head = isinstance(self.head, RowHead)
+        digest = self.head.digest if row_head else head_digest(self.head)  # type: ignore
+        parts = f"{self.space.fingerprint} {labels} {digest}"
         return hashlib.sha256(parts.encode()).hexdigest()
 
     def __repr__(self) -> str:
@@ -112,15 +135,18 @@ def as_predictor(
     background: Any = None,
     sample_weight: Any = None,
     space: FeatureSpace | None = None,
+    classes: Any = None,
+    output: str = "auto",
 ) -> Predictor:
-    """Read a fitted classifier as a predictor on encoded rows.
+    """Read a fitted classifier, or any function of raw rows, as a predictor.
 
     Parameters
     ----------
     model : estimator
         An estimator of this library, a linear classifier of scikit-learn, an ``MLPClassifier``,
         or a pipeline that ends in one of them behind an encoder that works column by column
-        (samplers are skipped). ``FrozenEstimator`` and fitted searches are unwrapped. A
+        (samplers are skipped). ``FrozenEstimator`` and fitted searches are unwrapped. Any other
+        classifier, and any function of raw rows, is asked as it is, without gradients. A
         :class:`Predictor` is returned as it is.
     background : DataFrame or ndarray of shape (n, n_raw_columns), optional
         The population that spreads, quantiles and observed bounds are taken from. Needed only
@@ -131,21 +157,25 @@ def as_predictor(
     space : FeatureSpace, optional
         The model's feature space, where it is known already: a student keeps its teacher's
         as ``feature_space_``, with the statistics of the training rows. Nothing is read then.
+    classes : array-like of shape (n_classes,), optional
+        Labels of a plain function, in the order of its scores.
+    output : {"auto", "labels", "probabilities", "logits"}, default="auto"
+        What a plain function returns. ``"auto"`` takes scores of shape (n, n_classes) whose rows
+        sum to one for probabilities, other scores for logits, and everything else for labels.
 
     Returns
     -------
     predictor : Predictor
         Frozen. ``predictor.logits`` computes in float64, and its argmax is the model's
-        ``predict``.
+        ``predict``. A model that is only a function has ``differentiable == False`` and
+        ``row_logits`` alone: the logarithms of its probabilities, its scores, or 0 and 1.
 
     Raises
     ------
     sklearn.exceptions.NotFittedError
         The model is not fitted; nothing is fitted here.
     UnsupportedModelError
-        The model has no head that can be read (a function, a forest, a kernel machine).
-    UnreadableStepError
-        A preprocessing step mixes columns.
+        The model is no classifier, or a function without ``classes``.
     BackgroundRequiredError
         Statistics are needed, and ``background`` is None.
     FeatureSpaceError
@@ -162,11 +192,19 @@ def as_predictor(
     """
     if isinstance(model, Predictor):
         return model
+    if callable(model) and not isinstance(model, type) and not hasattr(model, "fit"):
+        return _function_predictor(model, background, sample_weight, space, classes, output)
     check_model_is_fitted(model)
     steps, final = split_model(model)
-    head = read_head(final)
-    if space is None:
-        space = _read_space(steps, final, background, sample_weight)
+    try:
+        head = read_head(final)
+        if space is None:
+            space = _read_space(steps, final, background, sample_weight)
+    except (UnsupportedModelError, UnreadableStepError) as error:
+        if not (hasattr(model, "classes_") and hasattr(model, "predict")):
+            raise
+        head = row_head_of(model, type(final).__name__, str(error).rstrip("."))
+        return _row_predictor(model, head, background, sample_weight, space)
     if space.n_encoded != head.n_inputs:
         raise FeatureSpaceError(
             f"{type(final).__name__} reads {head.n_inputs} columns, but there are "
@@ -174,6 +212,49 @@ def as_predictor(
             "`background`."
         )
     return Predictor(model=model, space=space, classes=np.asarray(final.classes_), head=head)
+
+
+def _function_predictor(
+    function: Any, background: Any, sample_weight: Any, space: Any, classes: Any, output: str
+) -> Predictor:
+    name = getattr(function, "__name__", type(function).__name__)
+    if classes is None:
+        raise UnsupportedModelError(
+            f"{name} is only a function: give its labels, in the order of its scores, as "
+            "`classes=`, such as as_predictor(function, classes=[0, 1], background=X)."
+        )
+    if space is None:
+        space = _raw_space(name, background, sample_weight)
+    if background is None and output == "auto":
+        raise BackgroundRequiredError(
+            f"What {name} returns is found out on a few rows: give `background=`, or `output=`."
+        )
+    example = None if background is None else take_rows(background, np.arange(2))
+    model = read_function(function, classes, output, example)
+    return Predictor(model=model, space=space, classes=model.classes_, head=model.head)
+
+
+def _row_predictor(
+    model: Any, head: RowHead, background: Any, sample_weight: Any, space: Any
+) -> Predictor:
+    """Read a classifier whose inside is closed; its encoder is read where that is open."""
+    if space is None:
+        steps, final = split_model(model)
+        try:
+            space = _read_space(steps, final, background, sample_weight)
+        except (FeatureSpaceError, ValueError):
+            space = _raw_space(head.name, background, sample_weight)
+    return Predictor(model=model, space=space, classes=head.classes, head=head)
+
+
+def _raw_space(name: str, background: Any, sample_weight: Any) -> FeatureSpace:
+    """Scale numbers and spread categories, as a unit for the actions of a closed model."""
+    if background is None:
+        raise BackgroundRequiredError(
+            f"{name} carries no statistics of its raw columns. Give `background=`, the rows that "
+            "spreads, quantiles and observed bounds are to be taken from."
+        )
+    return TableEncoder().fit(background, sample_weight=sample_weight).feature_space_
 
 
 def _read_space(steps: Steps, final: Any, background: Any, sample_weight: Any) -> FeatureSpace:

@@ -67,7 +67,7 @@ class Answer:
 
 
 class _RawRows:
-    """A copy of a table in which rows are replaced, in its container, dtypes kept if they can be."""
+    """A copy of a table in which rows are replaced; dtypes are kept where they can be."""
 
     def __init__(self, X: Any):
         self.X = X

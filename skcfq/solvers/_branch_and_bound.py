@@ -103,9 +103,7 @@ def _next_round(waiting: Nodes) -> tuple[Nodes, Nodes]:
     return waiting.take(order[:_NODES_PER_ROUND]), waiting.take(order[_NODES_PER_ROUND:])
 
 
-def _improve(
-    separable: Separable, nodes: Nodes, dual: Dual, amounts: Tensor, best: Tensor
-) -> None:
+def _improve(separable: Separable, nodes: Nodes, dual: Dual, amounts: Tensor, best: Tensor) -> None:
     """Turn the upper solutions into actions, and keep each person's cheapest."""
     feasible = torch.isfinite(dual.bound)
     nodes = nodes.take(feasible)

@@ -15,6 +15,7 @@ from skcfq.solvers._methods import METHODS
 from skcfq.solvers._outcome import Outcome, nothing_found, verify
 from skcfq.solvers._pgd import projected_steps
 from skcfq.solvers._problem import States
+from skcfq.solvers._search import gradient_free_search
 from skcfq.solvers._strong import strong_search
 from skcfq.utils import take_rows
 
@@ -99,7 +100,7 @@ def solve_people(
     source = np.arange(len(task))
     offset, rows = len(task), np.arange(len(task))
     for extra in _SAFER_MARGINS if method != "steps" else (0.0,):
-        part = _Part(task, region, rows, extra)
+        part = _Part(task, region, rows, extra, gradients=method != "search")
         states, status, bound = _ask(settings, method, part, seed, starts)
         if extra == 0.0:
             outcome.status[:] = status
@@ -136,14 +137,18 @@ def solve_people(
 class _Part:
     """Some people of a task with some more margin."""
 
-    def __init__(self, task: Task, region: ActionRegion, rows: np.ndarray, extra: float):
+    def __init__(
+        self, task: Task, region: ActionRegion, rows: np.ndarray, extra: float, gradients: bool
+    ):
         self.task = task
         self.rows = rows
         self.extra = extra
         everybody = len(rows) == len(task)
         self.region = region if everybody else region.take(rows)
         self.target = task.target[rows]
-        self.problem: RecourseProblem = task.problem(self.region, self.target, extra)
+        self.problem: RecourseProblem = task.problem(
+            self.region, self.target, extra, gradients=gradients
+        )
 
 
 def _ask(
@@ -166,16 +171,21 @@ def _ask(
     else:
         generator = torch.Generator().manual_seed(seed)
         given = [start[part.rows] for start in starts]
-        states = strong_search(
-            problem,
-            given,
-            generator,
-            n_restarts=settings.n_restarts,
-            beam_width=settings.beam_width,
-        )
+        effort = {"n_restarts": settings.n_restarts, "beam_width": settings.beam_width}
+        if method == "search":
+            examples = _examples(part)
+            states = gradient_free_search(problem, given, examples, generator, **effort)
+        else:
+            states = strong_search(problem, given, generator, **effort)
     status = np.full(len(part.rows), "not_found", dtype="<U17")
     status[states.person.numpy()] = "feasible"
     return states, status, np.zeros(len(part.rows))
+
+
+def _examples(part: _Part) -> Tensor | None:
+    """Return people who have the target that all of this part want, if it is one."""
+    targets = np.unique(part.target)
+    return part.task.favorable_examples(int(targets[0])) if len(targets) == 1 else None
 
 
 def _ask_exact(

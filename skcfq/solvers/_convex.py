@@ -96,7 +96,9 @@ class _Programme:
         contributions = [cp.multiply(shape.weights[:m], self.up + self.down)]
         self.option = self._integer("option", n_levels) if n_levels else None
         if self.option is not None:
-            gain = gain + self._parameter("option_gain", (rivals, n_levels), sign=None) @ self.option
+            gain = (
+                gain + self._parameter("option_gain", (rivals, n_levels), sign=None) @ self.option
+            )
             self.constraints.append(shape.option_of_choice @ self.option <= 1)
             price = cp.multiply(self._parameter("option_price", n_levels), self.option)
             contributions.append(shape.option_of_choice @ price)
@@ -212,7 +214,9 @@ class _Programme:
         for place, kind in enumerate(conclusions):
             name = f"conclusion_{rule}_{place}"
             if kind == "linear":
-                side = self._linear(name, move) - self._parameter(f"{name}_room", 1)[0] * (1 - active)
+                side = self._linear(name, move) - self._parameter(f"{name}_room", 1)[0] * (
+                    1 - active
+                )
                 self.constraints.append(side <= self._parameter(f"{name}_limit", 1, sign=None)[0])
             else:
                 self.constraints.append(self._indicator(kind, name) >= active)

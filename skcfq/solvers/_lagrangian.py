@@ -109,7 +109,9 @@ def dual_bound(separable: Separable, nodes: Nodes) -> Dual:
     """
     need = separable.need[nodes.person]
     over = _strongest(separable, nodes)
-    under = _select(separable, nodes, _amounts_at_rest(nodes), *_priced(separable, nodes, nodes.low))
+    under = _select(
+        separable, nodes, _amounts_at_rest(nodes), *_priced(separable, nodes, nodes.low)
+    )
     met = under.gain >= need
     over.replace(met, under.take(met))
     bound = torch.where(met, under.cost, nodes.bound)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from skcfq.exceptions import UnsupportedModelError
+from skcfq.models import RowHead
 
 if TYPE_CHECKING:
     from skcfq.solvers._task import Task
@@ -63,11 +64,9 @@ def why_not(name: str, task: Task) -> str | None:
     """Return why a method does not apply, or None."""
     if name == "search":
         return None
-    if not all(model.differentiable for model in (task.predictor, *task.variants)):
-        return (
-            f"{task.predictor.name} is only a function of raw rows, without gradients or weights. "
-            "Use method='search'."
-        )
+    for model in (task.predictor, *task.variants):
+        if isinstance(model.head, RowHead):
+            return f"{model.name} is closed ({model.head.reason}). Use method='search'."
     if not METHODS[name].exact:
         return None
     if task.predictor.linear is None:

@@ -18,6 +18,9 @@ from skcfq.solvers._problem import RecourseProblem, States, best_per_person
 MAX_NUMERIC = 12
 # Places on the interval between the person's value and the end that the gradient points to.
 FRACTIONS = (0.25, 1.0)
+# The same without a gradient, on both sides; and how far an open side is searched, in cost.
+BLIND_FRACTIONS = (0.05, 0.2, 0.5, 1.0)
+_OPEN = 6.0
 # The gradient's own guess at the crossing is tried once more this much farther: a grid rounds it.
 _BEYOND = 1.3
 
@@ -75,6 +78,8 @@ def _numeric_moves(problem: RecourseProblem, states: States) -> tuple[Tensor, ..
     n, m = states.values.shape
     if m == 0 or n == 0:
         return _no_moves(states)
+    if not problem.gradients:
+        return _blind_moves(problem, states)
     region, person = problem.region, states.person
     points = problem.assemble(person, states.values, states.levels)
     margin, gradient = problem.margin_gradient(points, person)
@@ -104,6 +109,29 @@ def _numeric_moves(problem: RecourseProblem, states: States) -> tuple[Tensor, ..
     moves = ~stays.squeeze(1)
     parent, moved, feature = parent[moves], moved[moves], feature[moves]
     return parent, moved, states.levels[parent], feature
+
+
+def _blind_moves(problem: RecourseProblem, states: States) -> tuple[Tensor, ...]:
+    """Move every number to a few places on both sides, where nothing says which way is better."""
+    n, m = states.values.shape
+    person = states.person
+    own = problem.values[person]
+    parents, values, features = [], [], []
+    for end in (problem.region.lower[person], problem.region.upper[person]):
+        # An open side is searched as far as a few units of cost.
+        reach = torch.where(torch.isfinite(end), end - own, _OPEN / problem.numeric_weights)
+        for fraction in BLIND_FRACTIONS:
+            goal = own + fraction * reach
+            for j in range(m):
+                moved = states.values.clone()
+                moved[:, j] = goal[:, j]
+                moved = problem.snap(person, moved)
+                moves = (moved[:, j] != states.values[:, j]).nonzero().squeeze(1)
+                parents.append(moves)
+                values.append(moved[moves])
+                features.append(torch.full_like(moves, j))
+    parent = torch.cat(parents)
+    return parent, torch.cat(values), states.levels[parent], torch.cat(features)
 
 
 def _choice_moves(problem: RecourseProblem, states: States) -> tuple[Tensor, ...]:

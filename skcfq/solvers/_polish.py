@@ -96,7 +96,7 @@ def slide(problem: RecourseProblem, states: States) -> States:
     is found in a box around it, and the step is cut until the model says valid.
     """
     m = problem.values.shape[1]
-    if m < 2 or len(states) == 0:
+    if m < 2 or len(states) == 0 or not problem.gradients:
         return states
     width = problem.region.upper - problem.region.lower
     radius = torch.full((len(states),), 0.5, dtype=torch.float64)
@@ -130,7 +130,7 @@ def _rounded_tangent(problem: RecourseProblem, states: States) -> tuple[States, 
     """Return where the tangent's optimum falls on the grids; one more move may make it valid."""
     rows = torch.arange(len(states))
     nothing_held = torch.full_like(rows, -1)
-    if states.values.shape[1] < 2:
+    if states.values.shape[1] < 2 or not problem.gradients:
         return states.take(rows[:0]), rows[:0], nothing_held[:0]
     width = (problem.region.upper - problem.region.lower)[states.person]
     goal = problem.snap(states.person, _tangent_goal(problem, states, width))
@@ -208,10 +208,7 @@ def _relieved(
     valid = valid & moved[added.parent]
     if not bool(valid.any()):
         return None
-    points = problem.assemble(states.person, states.values, states.levels)
-    _, gradient = problem.margin_gradient(points, states.person)
-    slope = gradient[:, problem.numeric_columns].abs()
-    price = torch.where(slope > 0, problem.numeric_weights / slope, torch.zeros_like(slope))
+    price = _price_of_margin(problem, states)
     numeric_cost = problem.contributions(states.person, states.values, states.levels)
     numeric_cost = numeric_cost[:, : problem.values.shape[1]]
     index = valid.nonzero().squeeze(1)
@@ -226,6 +223,16 @@ def _relieved(
     chosen = best_per_person(parent, outlook, 1)
     rows, candidate = parent[chosen], added.states.take(index[chosen])
     return rows, shrink(problem, revert(problem, candidate))
+
+
+def _price_of_margin(problem: RecourseProblem, states: States) -> Tensor:
+    """Return what a unit of margin costs by each number; without a gradient, any saving is hoped."""
+    if not problem.gradients:
+        return torch.full_like(states.values, 1e6)
+    points = problem.assemble(states.person, states.values, states.levels)
+    _, gradient = problem.margin_gradient(points, states.person)
+    slope = gradient[:, problem.numeric_columns].abs()
+    return torch.where(slope > 0, problem.numeric_weights / slope, torch.zeros_like(slope))
 
 
 def bisect(problem: RecourseProblem, states: States, goal: Tensor) -> States:

@@ -99,6 +99,8 @@ class RecourseProblem:
         Margin in logit units that a valid point must have.
     variants : sequence of Predictor, default=()
         Further models on the same feature space that must say the target too.
+    gradients : bool, default=True
+        Whether gradients may be asked for, where every model has them.
     """
 
     def __init__(
@@ -109,9 +111,11 @@ class RecourseProblem:
         target: Tensor,
         margin: float,
         variants: Sequence[Predictor] = (),
+        gradients: bool = True,
     ):
         self.predictor = predictor
         self.variants = tuple(variants)
+        self.gradients = gradients and all(p.differentiable for p in (predictor, *variants))
         self.region = region
         self.target = target
         self.margin = margin
@@ -139,6 +143,7 @@ class RecourseProblem:
             self.target[rows],
             self.margin,
             self.variants,
+            self.gradients,
         )
 
     def assemble(self, person: Tensor, values: Tensor, levels: Tensor) -> Tensor:
@@ -155,9 +160,7 @@ class RecourseProblem:
         if self.region.implied is None:
             return points
         own = self.values[person], self.levels[person]
-        return self.region.implied.write(
-            points, self.region.implied.amounts(values, levels, *own)
-        )
+        return self.region.implied.write(points, self.region.implied.amounts(values, levels, *own))
 
     def contributions(self, person: Tensor, values: Tensor, levels: Tensor) -> Tensor:
         """Return what each feature adds to the cost, shape (N, n_features)."""

@@ -78,7 +78,9 @@ class PersonData:
     def state(self, solution: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Return clean values (m,) and levels (c,): on the grid, in the box, without noise."""
         move, option = solution
-        values = self.own + np.where(np.abs(move) > _NOISE * np.maximum(1, np.abs(self.own)), move, 0)
+        values = self.own + np.where(
+            np.abs(move) > _NOISE * np.maximum(1, np.abs(self.own)), move, 0
+        )
         values = np.where(np.isnan(self.own), self.own, np.clip(values, self.lower, self.upper))
         for grid in self.grids:
             j = grid.feature
@@ -106,9 +108,7 @@ def programme_shape(problem: LinearProblem, *, integer: bool) -> ProgrammeShape:
     limit = problem.max_changes
     if limit is not None and limit >= region.n_features:
         limit = None
-    grids = tuple(
-        _grid(j, grid.numpy()) for j, grid in enumerate(region.grids) if grid is not None
-    )
+    grids = tuple(_grid(j, grid.numpy()) for j, grid in enumerate(region.grids) if grid is not None)
     couplings = region.couplings
     implications, named, atom_numeric = [], [], {}
     if couplings is not None:
@@ -206,9 +206,7 @@ def person_data(problem: LinearProblem, shape: ProgrammeShape, i: int) -> Person
     )
 
 
-def _add_options(
-    parameters: dict, problem: LinearProblem, shape: ProgrammeShape, i: int
-) -> None:
+def _add_options(parameters: dict, problem: LinearProblem, shape: ProgrammeShape, i: int) -> None:
     region = problem.region
     prices, gains, allowed = [], [], []
     for c, allows in enumerate(region.allowed):
@@ -258,9 +256,7 @@ def _relative(levels: list[torch.Tensor], own: np.ndarray) -> np.ndarray:
     return np.concatenate(parts, axis=-1) if parts else np.zeros(0)
 
 
-def _add_couplings(
-    parameters: dict, problem: LinearProblem, shape: ProgrammeShape, i: int
-) -> None:
+def _add_couplings(parameters: dict, problem: LinearProblem, shape: ProgrammeShape, i: int) -> None:
     region = problem.region
     couplings = region.couplings
     assert couplings is not None

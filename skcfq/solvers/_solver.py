@@ -28,6 +28,9 @@ from skcfq.solvers._task import Task, overrides_by_position, required_margin
 from skcfq.utils import take_rows
 from skcfq.utils._sklearn_compat import Interval, StrOptions
 
+# Rows of the background from which a search without gradients may copy.
+_EXAMPLES = 2000
+
 
 class RecourseSolver(BaseEstimator):
     """Find the cheapest admissible action that makes a model say the target.
@@ -249,7 +252,13 @@ class RecourseSolver(BaseEstimator):
                 bar.update(len(chunk))
 
     def compare(
-        self, reference: Any, deployed: Any, X: Any, *, background: Any = None, overrides: Any = None
+        self,
+        reference: Any,
+        deployed: Any,
+        X: Any,
+        *,
+        background: Any = None,
+        overrides: Any = None,
     ) -> tuple[RecourseResult, RecourseResult]:
         """Solve two models so that the gap between their costs is not the solver's own.
 
@@ -317,6 +326,9 @@ class RecourseSolver(BaseEstimator):
             overrides_by_position(overrides, X),
             self.target_proba,
             self.weight_radius,
+            None
+            if background is None
+            else take_rows(background, np.arange(len(background))[:_EXAMPLES]),
         )
 
     def _second_task(self, first: Task, deployed: Any, background: Any) -> Task:

@@ -45,6 +45,8 @@ class Task:
         Probability of the target that ``predict_proba`` must confirm.
     weight_radius : float
         Error of each weight of a linear model that the answer must survive.
+    examples : DataFrame, ndarray or None
+        Raw rows of the population, from which a search without gradients may copy.
     """
 
     predictor: Predictor
@@ -57,6 +59,7 @@ class Task:
     overrides: Mapping[int, Mapping] | None = None
     proba: float | None = None
     weight_radius: float = 0.0
+    examples: Any = None
 
     def __len__(self) -> int:
         return len(self.target)
@@ -81,6 +84,7 @@ class Task:
             overrides,
             self.proba,
             self.weight_radius,
+            self.examples,
         )
 
     @property
@@ -101,8 +105,21 @@ class Task:
             self.X, overrides={labels[row]: rules for row, rules in self.overrides.items()}
         )
 
+    def favorable_examples(self, target: int) -> torch.Tensor | None:
+        """Return encoded people of the population whom the model gives a class."""
+        if self.examples is None:
+            return None
+        decided = self.predictor.predict(self.examples) == self.predictor.classes[target]
+        rows = take_rows(self.examples, np.flatnonzero(decided))
+        return torch.from_numpy(self.predictor.space.encode(rows)) if len(rows) else None
+
     def problem(
-        self, region: ActionRegion, target: np.ndarray, extra_margin: float = 0.0
+        self,
+        region: ActionRegion,
+        target: np.ndarray,
+        extra_margin: float = 0.0,
+        *,
+        gradients: bool = True,
     ) -> RecourseProblem:
         """Return the problem of people in a region, with some more margin than asked for."""
         return RecourseProblem(
@@ -112,6 +129,7 @@ class Task:
             torch.from_numpy(target),
             self.margin + extra_margin,
             self.variants,
+            gradients,
         )
 
     def blocks(self) -> Iterator[slice]:

@@ -13,7 +13,6 @@ from imblearn.pipeline import make_pipeline as make_imblearn_pipeline
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
-from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
@@ -23,11 +22,11 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, QuantileTransformer, StandardScaler
 
+from skcfq import RecourseSolver
 from skcfq.encoding import FeatureSpace, TableEncoder
 from skcfq.exceptions import (
     BackgroundRequiredError,
     FeatureSpaceError,
-    UnreadableStepError,
     UnsupportedModelError,
 )
 from skcfq.models import Predictor, as_predictor, split_model
@@ -147,7 +146,6 @@ def test_encoder_without_statistics_needs_a_background(people):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (RandomForestClassifier(n_estimators=2), "gradient-free search, which is not offered yet"),
         (LinearRegression(), "no classifier"),
     ],
 )
@@ -159,7 +157,7 @@ def test_models_without_a_head_are_refused(model, message):
 
 @pytest.mark.parametrize("model", [np.sum, lambda X: X[:, 0], "model", LogisticRegression])
 def test_no_estimator_at_all(model):
-    with pytest.raises(UnsupportedModelError, match="gradient-free search"):
+    with pytest.raises(UnsupportedModelError, match="fitted estimator|classes="):
         as_predictor(model)
 
 
@@ -178,11 +176,13 @@ def test_unfitted_models_are_not_fitted_here(model):
         as_predictor(model, background=np.zeros((2, 2)))
 
 
-def test_mixing_step_is_named(people):
+def test_mixing_step_closes_the_model_and_is_named(people):
     X, y = people
     model = make_pipeline(columns_encoder(), PCA(2), LogisticRegression()).fit(X, y)
-    with pytest.raises(UnreadableStepError, match="(?i)pca"):
-        as_predictor(model, background=X)
+    predictor = as_predictor(model, background=X)
+    assert not predictor.differentiable
+    with pytest.raises(UnsupportedModelError, match="(?i)direct.*pca.*search"):
+        RecourseSolver(method="direct").solve(model, X, background=X)
 
 
 def test_predictor_is_returned_as_it_is_and_is_frozen(people):

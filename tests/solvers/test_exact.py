@@ -64,7 +64,11 @@ def compare(result, X, model, rules, weights, norm) -> tuple[int, list[int]]:
 
 def solve(model, X, rules, weights, norm, method):
     solver = RecourseSolver(
-        ActionSet(**rules), target=model.classes_[-1], cost=norm, cost_weights=weights, method=method
+        ActionSet(**rules),
+        target=model.classes_[-1],
+        cost=norm,
+        cost_weights=weights,
+        method=method,
     )
     return solver.solve(model, X)
 
