@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import difflib
+import os
 from typing import TYPE_CHECKING, Any
 
 from sklearn.base import BaseEstimator
 
 from skcfq.actions._compiled import CompiledActions, compile_actions
+from skcfq.actions._files import from_data, read_action_file, to_data, write_action_file
 from skcfq.actions._rules import check_max_changes, read_constraints, read_rules
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from skcfq.encoding import FeatureSpace
 
 __all__ = ["ActionSet"]
@@ -152,8 +157,10 @@ class ActionSet(BaseEstimator):
         # A misspelled rule that is silently stored would free a feature that was meant to be held.
         # Leading underscores stay open: scikit-learn keeps its own bookkeeping there.
         if not name.startswith("_") and name not in self._get_param_names():
+            near = difflib.get_close_matches(name, self._get_param_names(), n=1)
+            hint = f"Did you mean {near[0]!r}? " if near else ""
             raise AttributeError(
-                f"ActionSet has no parameter {name!r}; it holds parameters only: "
+                f"ActionSet has no parameter {name!r}. {hint}It holds parameters only: "
                 f"{', '.join(self._get_param_names())}."
             )
         super().__setattr__(name, value)
@@ -195,3 +202,164 @@ class ActionSet(BaseEstimator):
             read_constraints(self.constraints),
             self.implied,
         )
+
+    def validate(self, X: Any, space: FeatureSpace | None = None) -> pd.DataFrame:
+        """Return which rows break which rule as they stand.
+
+        The rules bind changes. Who breaks one already may stay, and may change other features;
+        this table is for a look at the data, or at the rules, before anybody is given advice.
+
+        Parameters
+        ----------
+        X : DataFrame or ndarray of shape (n, p)
+            Raw rows.
+        space : FeatureSpace, default=None
+            Where the categories and the observed range come from. None reads them from X itself,
+            so that no row is outside of them.
+
+        Returns
+        -------
+        broken : DataFrame
+            One line per broken rule of a row, in the order of X: ``row`` (index label, or position
+            in an array), ``rule`` (parameter of the action set, or ``"category"`` for one that the
+            space does not know), ``columns`` (tuple of names), ``value`` (of the column; a tuple
+            for several) and ``message``. Empty if no rule is broken.
+
+        Raises
+        ------
+        ActionSetError
+            If a rule does not fit the columns of X.
+
+        Notes
+        -----
+        Looked at are `bounds`, `quantile_bounds`, `steps`, `ordinal`, `one_hot` and `constraints`
+        as they are stated, for immutable columns too; columns that the encoder drops are not. The
+        other parameters speak of changes only. A gap breaks no rule.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from skcfq.actions import ActionSet
+        >>> X = pd.DataFrame({"hours": [40, 75], "spent": [10, 90], "income": [50, 80]})
+        >>> rules = ActionSet(bounds={"hours": (10, 60)}, constraints=["spent <= income"])
+        >>> rules.validate(X)[["row", "rule", "columns", "message"]]
+           row         rule          columns                                     message
+        0    1       bounds         (hours,)  hours is 75, above the upper bound 60
+        1    1  constraints  (spent, income)  spent is 90, income is 80: 'spent <= income' is broken
+        """
+        from skcfq.actions._validate import broken_rules
+
+        return broken_rules(self, X, space)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the action set as JSON values, as in a file.
+
+        Returns
+        -------
+        data : dict
+            Text, numbers, booleans, lists and dicts with text keys; None and what is not finite
+            as text. Parameters without content are left out.
+
+        Raises
+        ------
+        ActionSetError
+            If rules contradict each other, or a name or level cannot be written.
+
+        Examples
+        --------
+        >>> from skcfq.actions import ActionSet
+        >>> ActionSet(immutable=["age"], bounds={"savings": (0, None)}).to_dict()
+        {'schema': 'skcfq/action-set', 'version': 1, 'immutable': ['age'],
+         'bounds': {'savings': {'low': 0}}}
+        """
+        return to_data(self.get_params(deep=False))
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> ActionSet:
+        """Rebuild an action set from :meth:`to_dict`.
+
+        Parameters
+        ----------
+        data : dict
+
+        Returns
+        -------
+        action_set : ActionSet
+            Pairs of limits are tuples, all other sequences lists.
+
+        Raises
+        ------
+        ActionSetError
+            Names everything that is wrong, one line each.
+
+        Examples
+        --------
+        >>> from skcfq.actions import ActionSet
+        >>> ActionSet.from_dict(ActionSet(steps={"savings": 100}).to_dict())
+        ActionSet(steps={'savings': 100})
+        """
+        return cls(**from_data(data))
+
+    def to_file(self, path: str | os.PathLike) -> None:
+        """Write the action set to a file for people to review.
+
+        Parameters
+        ----------
+        path : str or path
+            Ends in ``.toml`` or ``.json``. A file that is there is replaced.
+
+        Raises
+        ------
+        ActionSetError
+            If rules contradict each other, or a name or level cannot be written.
+        ActionSetFileError
+            If the extension is another one.
+
+        Examples
+        --------
+        >>> import pathlib, tempfile
+        >>> from skcfq.actions import ActionSet
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "rules.toml"
+        >>> ActionSet(immutable=["age"], bounds={"savings": (0, None)}).to_file(path)
+        >>> print(path.read_text())
+        schema = "skcfq/action-set"
+        version = 1
+        <BLANKLINE>
+        immutable = ["age"]
+        <BLANKLINE>
+        [bounds]
+        savings = { low = 0 }
+        <BLANKLINE>
+        """
+        write_action_file(self.get_params(deep=False), path)
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike) -> ActionSet:
+        """Read an action set from a TOML or JSON file.
+
+        Parameters
+        ----------
+        path : str or path
+            Ends in ``.toml`` or ``.json``.
+
+        Returns
+        -------
+        action_set : ActionSet
+            Pairs of limits are tuples, all other sequences lists.
+
+        Raises
+        ------
+        ActionSetFileError
+            If the file cannot be read, or holds unknown keys, values of a wrong type or rules
+            that contradict each other. Names everything that is wrong, with its line and column.
+
+        Examples
+        --------
+        >>> import pathlib, tempfile
+        >>> from skcfq.actions import ActionSet
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "rules.toml"
+        >>> ActionSet(immutable=["age"], max_changes=2).to_file(path)
+        >>> ActionSet.from_file(path)
+        ActionSet(immutable=['age'], max_changes=2)
+        """
+        return cls(**read_action_file(path))

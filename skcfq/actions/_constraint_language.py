@@ -235,9 +235,9 @@ class _Parser:
             sign = -1.0 if isinstance(node.op, ast.USub) else 1.0
             return self._terms(node.operand, sign * factor)
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
-            for number, other in ((node.left, node.right), (node.right, node.left)):
-                if _number(number) is not None:
-                    return self._terms(other, factor * (_number(number) or 0.0))
+            for side, other in ((node.left, node.right), (node.right, node.left)):
+                if _number(side) is not None:
+                    return self._terms(other, factor * (_number(side) or 0.0))
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and _number(node.right):
             return self._terms(node.left, factor / (_number(node.right) or 1.0))
         number = _number(node)

@@ -449,12 +449,12 @@ def _numeric_limits(
     grid = None
     if raw_grid is not None:
         raw_lower, raw_upper = _tighten(feature, raw_grid, raw_lower, raw_upper, own)
-        grid, first = np.unique(feature.encode(raw_grid), return_index=True)
-        raw_grid = raw_grid[first]
-    low, high = (raw_lower, raw_upper) if feature.rising else (raw_upper, raw_lower)
+        grid, kept = np.unique(feature.encode(raw_grid), return_index=True)
+        raw_grid = raw_grid[kept]
+    first, last = (raw_lower, raw_upper) if feature.rising else (raw_upper, raw_lower)
     # At the own value, and against rounding, the person's own code decides.
-    lower = np.where(low == own, own_encoded, np.minimum(feature.encode(low), own_encoded))
-    upper = np.where(high == own, own_encoded, np.maximum(feature.encode(high), own_encoded))
+    lower = np.where(first == own, own_encoded, np.minimum(feature.encode(first), own_encoded))
+    upper = np.where(last == own, own_encoded, np.maximum(feature.encode(last), own_encoded))
     return raw_lower, raw_upper, lower, upper, grid, raw_grid
 
 

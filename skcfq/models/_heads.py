@@ -7,7 +7,7 @@ on them. Binary scores s become the two logits (0, s), whose argmax is the estim
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -171,7 +171,7 @@ def linear_weights(head: Head) -> tuple[Tensor, Tensor] | None:
         network = head.estimator.network_
         if not isinstance(network, FullPrecisionMLP) or len(network.layers) > 1:
             return None
-        layer = network.layers[0]
+        layer = cast(nn.Linear, network.layers[0])
         weights = layer.weight.detach().double(), layer.bias.detach().double()
     else:
         return None

@@ -203,8 +203,8 @@ def as_predictor(
     except (UnsupportedModelError, UnreadableStepError) as error:
         if not (hasattr(model, "classes_") and hasattr(model, "predict")):
             raise
-        head = row_head_of(model, type(final).__name__, str(error).rstrip("."))
-        return _row_predictor(model, head, background, sample_weight, space)
+        row_head = row_head_of(model, type(final).__name__, str(error).rstrip("."))
+        return _row_predictor(model, row_head, background, sample_weight, space)
     if space.n_encoded != head.n_inputs:
         raise FeatureSpaceError(
             f"{type(final).__name__} reads {head.n_inputs} columns, but there are "

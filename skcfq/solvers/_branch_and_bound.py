@@ -178,7 +178,7 @@ def _refill(separable: Separable, nodes: Nodes, amounts: Tensor, floor: Tensor) 
     return result
 
 
-def _filled(moves, person: Tensor, low: Tensor, high: Tensor, goal: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
+def _filled(moves, person: Tensor, low: Tensor, high: Tensor, goal: Tensor) -> Tensor:
     """Fill segments by gain per cost until the goal is met (l1)."""
     kink = torch.minimum(torch.maximum(moves.kink[person], low), high)
     alpha = torch.cat([moves.alpha1[person], moves.alpha2[person]], dim=1)
@@ -196,7 +196,7 @@ def _filled(moves, person: Tensor, low: Tensor, high: Tensor, goal: Tensor) -> T
     return low + length[:, : low.shape[1]] + length[:, low.shape[1] :]
 
 
-def _balanced(moves, person: Tensor, low: Tensor, high: Tensor, goal: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
+def _balanced(moves, person: Tensor, low: Tensor, high: Tensor, goal: Tensor) -> Tensor:
     """Equalise marginal price and gain by bisection on the multiplier (l2)."""
     unit1 = moves.alpha1[person] / moves.weight**2
     unit2 = moves.alpha2[person] / moves.weight**2

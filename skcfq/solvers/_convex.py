@@ -94,7 +94,7 @@ class _Programme:
                 size - self._parameter("own_size", m)
             ) * np.ones(rivals)
         contributions = [cp.multiply(shape.weights[:m], self.up + self.down)]
-        self.option = self._integer("option", n_levels) if n_levels else None
+        self.option: Any = self._integer("option", n_levels) if n_levels else None
         if self.option is not None:
             gain = (
                 gain + self._parameter("option_gain", (rivals, n_levels), sign=None) @ self.option
@@ -140,7 +140,8 @@ class _Programme:
     def _add_counts(self) -> None:
         """Tie numbers to binaries that say whether they rise or fall."""
         shape, m = self.shape, self.shape.n_numeric
-        self.rises = self.falls = None
+        self.rises: Any = None
+        self.falls: Any = None
         if shape.counted and m:
             self.rises, self.falls = self._integer("rises", m), self._integer("falls", m)
             for amount, binary, side in (
@@ -302,7 +303,7 @@ class _Programme:
         status = self._run(time_limit)
         if status in _NO_SOLUTION:
             return "infeasible", math.inf, None
-        if status == cp.USER_LIMIT or self.cost.value is None:
+        if self.cost.value is None:
             return ("time_limit" if status == cp.USER_LIMIT else "not_found"), 0.0, None
         cost = float(self.cost.value)
         if status == cp.USER_LIMIT:
@@ -310,7 +311,7 @@ class _Programme:
         return "optimal", cost * (1 - _GAP), self._point()
 
     def _point(self) -> list[np.ndarray]:
-        return [np.round(variable.value) for variable in self.integers]
+        return [np.round(np.asarray(variable.value)) for variable in self.integers]
 
     def _fix(self, point: list[np.ndarray]) -> None:
         for variable, value in zip(self.integers, point, strict=True):
@@ -321,7 +322,7 @@ class _Programme:
         """Branch and bound over the relaxations, for costs that HiGHS does not take."""
         names = [variable.name() for variable in self.integers]
         root = [
-            (self.parameters[f"{name}_low"].value, self.parameters[f"{name}_high"].value)
+            tuple(np.asarray(self.parameters[f"{name}_{end}"].value) for end in ("low", "high"))
             for name in names
         ]
         counter = itertools.count()
@@ -355,16 +356,19 @@ class _Programme:
     def _most_fractional(self) -> tuple[int, int, float] | None:
         worst, split = _INTEGRAL, None
         for place, variable in enumerate(self.integers):
-            distance = np.abs(variable.value - np.round(variable.value))
+            value = np.asarray(variable.value)
+            distance = np.abs(value - np.round(value))
             at = int(distance.argmax())
             if distance[at] > worst:
-                worst, split = distance[at], (place, at, float(variable.value[at]))
+                worst, split = distance[at], (place, at, float(value[at]))
         return split
 
     def _solution(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the moves of the numbers and the chosen options."""
         empty = np.zeros(0)
-        move = self.up.value - self.down.value if self.shape.n_numeric else empty
+        move = empty
+        if self.shape.n_numeric:
+            move = np.asarray(self.up.value) - np.asarray(self.down.value)
         return move, empty if self.option is None else np.round(self.option.value)
 
 

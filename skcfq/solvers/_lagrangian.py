@@ -190,7 +190,7 @@ def _candidates(separable: Separable, nodes: Nodes, multiplier: Tensor) -> list[
     return candidates
 
 
-def _stationary(moves, nodes: Nodes, multiplier: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
+def _stationary(moves, nodes: Nodes, multiplier: Tensor) -> Tensor:
     """Return the distance where price and gain balance, at the kink where it lies between."""
     person = nodes.person
     unit = multiplier.unsqueeze(1) / (2 * moves.weight**2)
@@ -199,7 +199,7 @@ def _stationary(moves, nodes: Nodes, multiplier: Tensor) -> Tensor:  # type: ign
     return torch.where(near < kink, near, torch.maximum(far, kink))
 
 
-def _at(separable: Separable, nodes: Nodes, distance) -> list[Tensor]:  # type: ignore[no-untyped-def]
+def _at(separable: Separable, nodes: Nodes, distance) -> list[Tensor]:
     """Return the admissible amounts on both sides of a distance of each number."""
     far = distance(separable.continuous)
     a, b = separable.n_continuous, separable.n_continuous + separable.n_gridded

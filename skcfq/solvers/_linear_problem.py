@@ -1,4 +1,4 @@
-"""Recourse for a linear model, written out: a separable cost under one linear constraint a rival.
+r"""Recourse for a linear model, written out: a separable cost under one linear constraint a rival.
 
 A linear model says the target t when its margin over every rival class r suffices,
 

@@ -113,7 +113,7 @@ def _numeric_moves(problem: RecourseProblem, states: States) -> tuple[Tensor, ..
 
 def _blind_moves(problem: RecourseProblem, states: States) -> tuple[Tensor, ...]:
     """Move every number to a few places on both sides, where nothing says which way is better."""
-    n, m = states.values.shape
+    _, m = states.values.shape
     person = states.person
     own = problem.values[person]
     parents, values, features = [], [], []

@@ -122,4 +122,4 @@ def verify(task: Task, problem: RecourseProblem, states: States) -> Verified:
         shares = np.asarray(task.predictor.model.predict_proba(points))
         shares = shares[np.arange(len(shares)), target.numpy()]
         confirmed &= torch.from_numpy(shares >= task.proba - 1e-9)
-    return Verified(confirmed.numpy(), margin, points)
+    return Verified(confirmed.numpy(), np.asarray(margin), points)

@@ -226,7 +226,7 @@ def _relieved(
 
 
 def _price_of_margin(problem: RecourseProblem, states: States) -> Tensor:
-    """Return what a unit of margin costs by each number; without a gradient, any saving is hoped."""
+    """Return what a unit of margin costs by each number; any saving, without a gradient."""
     if not problem.gradients:
         return torch.full_like(states.values, 1e6)
     points = problem.assemble(states.person, states.values, states.levels)

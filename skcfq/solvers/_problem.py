@@ -60,7 +60,7 @@ class States:
         )
 
     def of(self, people: Tensor) -> States:
-        """Number the people anew: person i becomes ``people[i]``."""
+        """Renumber the people: person i becomes ``people[i]``."""
         return replace(self, person=people[self.person])
 
     def replace(self, index: Tensor, other: States) -> States:

@@ -98,7 +98,7 @@ class PersonData:
 def programme_shape(problem: LinearProblem, *, integer: bool) -> ProgrammeShape:
     """Read what the programmes of all people share."""
     region, cost = problem.region, problem.cost
-    n, m = region.values.shape
+    _, m = region.values.shape
     sizes = [allowed.shape[1] for allowed in region.allowed]
     option_of_choice = np.zeros((len(sizes), sum(sizes)))
     start = 0

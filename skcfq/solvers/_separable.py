@@ -278,7 +278,13 @@ def _grid_range(
         below = torch.searchsorted(grid, own - scale) - 1
         first[:, j] = start + torch.where(sign > 0, above, below).clamp(0, len(grid) - 1)
 
-        def count(distance: Tensor, j: int = j, grid: Tensor = grid) -> Tensor:
+        def count(
+            distance: Tensor,
+            j: int = j,
+            grid: Tensor = grid,
+            above: Tensor = above,
+            below: Tensor = below,
+        ) -> Tensor:
             """Count the grid points up to a distance."""
             goal = moves.own[:, j] + moves.sign[:, j] * distance
             slack = 1e-12 * goal.abs().clamp_min(1.0)

@@ -21,6 +21,7 @@ from skcfq.exceptions import InterruptedWarning, SpaceMismatchError, Unsupported
 from skcfq.models import Predictor, as_predictor, resolve_target
 from skcfq.solvers._answer import Answer
 from skcfq.solvers._chunk import solve_chunk
+from skcfq.solvers._export import provenance_of
 from skcfq.solvers._methods import METHODS, check_method, choose_method
 from skcfq.solvers._outcome import Outcome, own_margins, verify
 from skcfq.solvers._result import RecourseResult
@@ -372,6 +373,7 @@ class RecourseSolver(BaseEstimator):
 
     def _result(self, task: Task, ranks: list[Answer], method: str) -> RecourseResult:
         results: list[RecourseResult] = []
+        provenance = provenance_of(self, task, method)
         for answer in reversed(ranks):
             results.append(
                 RecourseResult(
@@ -388,6 +390,7 @@ class RecourseSolver(BaseEstimator):
                     lower_bound=answer.bound,
                     method=method,
                     cost_function=task.cost,
+                    provenance=provenance,
                 )
             )
         return replace(results[-1], alternatives=tuple(reversed(results[:-1])))

@@ -74,7 +74,7 @@ def options(person: pd.Series, rules: dict) -> pd.DataFrame:
         values = [v for v in values if abs(v - own) <= rules.get("max_change", {}).get(name, 99)]
         axes.append(sorted({*values, own}))
     axes.append([person["age"]])
-    moves = rules.get("transitions", {}).get("c", dict.fromkeys("wxyz", list("wxyz")))
+    moves = rules.get("transitions", {}).get("c", {level: list("wxyz") for level in "wxyz"})
     axes.append(sorted({*moves[person["c"]], person["c"]}))
     far = rules.get("max_change", {}).get("e", 99)
     rank = ORDER.index(person["e"])
