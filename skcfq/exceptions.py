@@ -7,6 +7,7 @@ which catches ``ValueError`` keeps working. An unfitted model raises
 
 __all__ = [
     "ActionSetError",
+    "ActionSetFileError",
     "BackgroundRequiredError",
     "BudgetError",
     "CostFallbackWarning",
@@ -44,6 +45,33 @@ class SpaceMismatchError(SkcfqError, ValueError):
 
 class ActionSetError(SkcfqError, ValueError):
     """The rules of an action set contradict each other or the columns they name."""
+
+
+class ActionSetFileError(ActionSetError):
+    """The file of an action set cannot be read.
+
+    Attributes
+    ----------
+    path : str
+    line, column : int or None
+        Where the first problem stands, both counted from 1; None where the file as a whole is
+        the problem.
+    problems : tuple of (line, column, message)
+        All of them, in the order of the file.
+    """
+
+    def __init__(self, path: str, problems: tuple[tuple[int | None, int | None, str], ...]):
+        super().__init__(path, problems)
+        self.path = path
+        self.problems = tuple(problems)
+        self.line, self.column = self.problems[0][:2]
+
+    def __str__(self) -> str:
+        lines = []
+        for line, column, message in self.problems:
+            place = self.path if line is None else f"{self.path}:{line}:{column}"
+            lines.append(f"{place}: {message}")
+        return "\n".join(lines)
 
 
 class BackgroundRequiredError(SkcfqError, ValueError):

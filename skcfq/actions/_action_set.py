@@ -214,8 +214,9 @@ class ActionSet(BaseEstimator):
         X : DataFrame or ndarray of shape (n, p)
             Raw rows.
         space : FeatureSpace, default=None
-            Where the categories and the observed range come from. None reads them from X itself,
-            so that no row is outside of them.
+            Where the categories and the observed range come from; best that of the model. None
+            reads them from X itself, so that no row is outside of them; numbers that stand for
+            categories are then numbers, unless they are text.
 
         Returns
         -------
@@ -242,10 +243,10 @@ class ActionSet(BaseEstimator):
         >>> from skcfq.actions import ActionSet
         >>> X = pd.DataFrame({"hours": [40, 75], "spent": [10, 90], "income": [50, 80]})
         >>> rules = ActionSet(bounds={"hours": (10, 60)}, constraints=["spent <= income"])
-        >>> rules.validate(X)[["row", "rule", "columns", "message"]]
-           row         rule          columns                                     message
-        0    1       bounds         (hours,)  hours is 75, above the upper bound 60
-        1    1  constraints  (spent, income)  spent is 90, income is 80: 'spent <= income' is broken
+        >>> for broken in rules.validate(X).itertuples():
+        ...     print(broken.row, broken.rule, broken.columns, broken.message, sep="; ")
+        1; bounds; ('hours',); hours is 75, above the upper bound 60
+        1; constraints; ('spent', 'income'); spent is 90, income is 80: 'spent <= income' is broken
         """
         from skcfq.actions._validate import broken_rules
 

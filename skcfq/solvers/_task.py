@@ -196,7 +196,7 @@ def overrides_by_position(overrides: Any, X: Any) -> dict[int, Mapping] | None:
     index = X.index if isinstance(X, pd.DataFrame) else range(len(X))
     for position, label in enumerate(index):
         positions.setdefault(label, []).append(position)
-    found = {}
+    found: dict[int, Mapping] = {}
     for label, rules in overrides.items():
         if label not in positions:
             kind = "index label of X" if isinstance(X, pd.DataFrame) else "row position of X"
@@ -204,5 +204,5 @@ def overrides_by_position(overrides: Any, X: Any) -> dict[int, Mapping] | None:
                 f"overrides names the row {label!r}, which is no {kind}. Name rows that are "
                 "given to solve."
             )
-        found.update(dict.fromkeys(positions[label], rules))
+        found.update((position, rules) for position in positions[label])
     return found

@@ -446,11 +446,10 @@ class TestSearches:
             assert search.score(X, y) == scorer(search, X)
 
 
-def test_dummy_reference_is_told_what_is_missing(people):
-    from skcfq.exceptions import UnsupportedModelError
-
+def test_dummy_reference_that_refuses_everybody_has_nobody_to_measure(people):
     X, y = people
     dummy = DummyClassifier(strategy="constant", constant=0).fit(numbers(X), y)
     model = LogisticRegression().fit(numbers(X), y)
-    with pytest.raises(UnsupportedModelError, match="DummyClassifier"):
-        RecourseScorer("validity_drop", reference=dummy, background=numbers(X))(model, numbers(X))
+    scorer = RecourseScorer("validity_drop", reference=dummy, background=numbers(X), target=1)
+    with pytest.warns(EmptyPopulationWarning):
+        assert np.isnan(scorer(model, numbers(X)))

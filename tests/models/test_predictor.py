@@ -182,7 +182,7 @@ def test_mixing_step_closes_the_model_and_is_named(people):
     predictor = as_predictor(model, background=X)
     assert not predictor.differentiable
     with pytest.raises(UnsupportedModelError, match="(?i)direct.*pca.*search"):
-        RecourseSolver(method="direct").solve(model, X, background=X)
+        RecourseSolver(method="direct", target="grant").solve(model, X, background=X)
 
 
 def test_predictor_is_returned_as_it_is_and_is_frozen(people):

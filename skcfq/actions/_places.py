@@ -1,0 +1,299 @@
+"""Read TOML and JSON as trees that know where in the text each key and value stands.
+
+The standard library's parsers decide what is valid; the scanners here walk the text that they
+accept, so that an error about a value can name its line and column. What they refuse as a key
+given twice is walked too, because the second key is the place to name.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+__all__ = [
+    "Entry",
+    "Fault",
+    "Node",
+    "line_and_column",
+    "read_json",
+    "read_toml",
+    "text_places",
+    "tree_of",
+]
+
+
+@dataclass
+class Node:
+    """A value and where it stands.
+
+    Parameters
+    ----------
+    value : dict of text to Entry, list of Node, or scalar
+    place : int or None
+        Offset in the text; None if there is no text.
+    source : str
+        A text as it is written, quotes included.
+    """
+
+    value: Any
+    place: int | None = None
+    source: str = ""
+
+
+class Entry(NamedTuple):
+    """A value in a table, and the place of its key."""
+
+    place: int | None
+    node: Node
+
+
+class Fault(NamedTuple):
+    """What is wrong, and where."""
+
+    place: int | None
+    message: str
+
+
+def read_json(text: str) -> tuple[Node | None, list[Fault]]:
+    """Return the tree of a JSON text, None if it is not valid, and keys that are given twice."""
+    scanner = _JsonScanner(text)
+    try:
+        json.loads(text)
+        return scanner.value(), scanner.faults
+    except json.JSONDecodeError as error:
+        return None, [Fault(error.pos, _syntax("JSON", error.msg))]
+    except (ValueError, RecursionError) as error:
+        return None, [Fault(0, _syntax("JSON", str(error)))]
+
+
+def read_toml(text: str) -> tuple[Node | None, list[Fault]]:
+    """Return the tree of a TOML text, None if it is not valid, and keys that are given twice.
+
+    Line ends must be plain newlines.
+    """
+    scanner = _TomlScanner(text)
+    try:
+        tomllib.loads(text)
+        return scanner.document(), []
+    except tomllib.TOMLDecodeError as error:
+        refused = Fault(_toml_place(text, str(error)), _syntax("TOML", str(error)))
+    except (ValueError, RecursionError) as error:
+        return None, [Fault(0, _syntax("TOML", str(error)))]
+    try:
+        tree = scanner.document()
+    except (ValueError, LookupError, AttributeError, RecursionError):
+        tree = None
+    # Only what was given twice explains a refusal of a text that can be walked to its end.
+    return (tree, scanner.faults) if tree and scanner.faults else (None, [refused])
+
+
+def line_and_column(text: str, place: int) -> tuple[int, int]:
+    """Return the line and the column of an offset, both counted from 1."""
+    return text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place)
+
+
+_ESCAPE = re.compile(
+    r"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\u.{4}|\\U.{8}|(?P<nothing>\\[ \t]*\n\s*)|\\.", re.DOTALL
+)
+
+
+def text_places(source: str) -> list[int]:
+    r"""Return where in a quoted text each of its characters stands, escapes counted as one.
+
+    Examples
+    --------
+    >>> text_places(r'"a\nb"')
+    [1, 2, 4]
+    """
+    quotes = 3 if source[:3] in ('"""', "'''") and len(source) >= 6 else 1
+    at, end, places = quotes, len(source) - quotes, []
+    if quotes == 3 and source[at] == "\n":
+        at += 1
+    while at < end:
+        escape = _ESCAPE.match(source, at) if source[0] == '"' else None
+        if not (escape and escape["nothing"]):
+            places.append(at)
+        at = escape.end() if escape else at + 1
+    return places
+
+
+def _syntax(format_name: str, problem: str) -> str:
+    problem = re.sub(r" \(at (line \d+, column \d+|end of document)\)$", "", problem)
+    return f"this is not valid {format_name}: {problem}. Correct the text here or just before."
+
+
+def _toml_place(text: str, message: str) -> int:
+    match = re.search(r"\(at line (\d+), column (\d+)\)$", message)
+    if not match:
+        return len(text.rstrip())
+    start = sum(len(line) + 1 for line in text.split("\n")[: int(match[1]) - 1])
+    return min(start + int(match[2]) - 1, len(text))
+
+
+class _Scanner:
+    def __init__(self, text: str):
+        self.text = text
+        self.at = 0
+        self.faults: list[Fault] = []
+
+    def skip(self, pattern: re.Pattern) -> None:
+        match = pattern.match(self.text, self.at)
+        self.at = match.end() if match else self.at
+
+    def items(self, end: str, blanks: re.Pattern, read: Callable[[], None]) -> None:
+        """Call `read` at each item of a list or table, up to its end."""
+        self.at += 1
+        while True:
+            self.skip(blanks)
+            if self.text[self.at] == end:
+                self.at += 1
+                return
+            read()
+
+    def add(self, table: dict[str, Entry], key: str, place: int, node: Node) -> None:
+        if key in table:
+            self.twice(key, place, table[key].place)
+        else:
+            table[key] = Entry(place, node)
+
+    def twice(self, key: str, place: int, first: int | None) -> None:
+        line = line_and_column(self.text, first or 0)[0]
+        self.faults.append(
+            Fault(place, f"the key {key!r} is given twice, first in line {line}. Keep one of them.")
+        )
+
+
+class _JsonScanner(_Scanner):
+    _BLANKS = re.compile(r"[\s,:]*")
+
+    def value(self) -> Node:
+        self.skip(self._BLANKS)
+        start = self.at
+        if self.text[start] == "{":
+            table: dict[str, Entry] = {}
+            self.items("}", self._BLANKS, lambda: self._pair(table))
+            return Node(table, start)
+        if self.text[start] == "[":
+            values: list[Node] = []
+            self.items("]", self._BLANKS, lambda: values.append(self.value()))
+            return Node(values, start)
+        value, self.at = json.JSONDecoder().raw_decode(self.text, start)
+        return Node(value, start, self.text[start : self.at])
+
+    def _pair(self, table: dict[str, Entry]) -> None:
+        place = self.at
+        key, self.at = json.JSONDecoder().raw_decode(self.text, place)
+        self.add(table, key, place, self.value())
+
+
+class _TomlScanner(_Scanner):
+    _BLANKS = re.compile(r"(?:[ \t\n,]|#[^\n]*)*")
+    _DOTS = re.compile(r"[ \t.]*")
+    _KEY = re.compile(r"[A-Za-z0-9_-]+|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'")
+    _TEXT = re.compile(
+        r'"""(?:[^\\]|\\.)*?"""(?:"{0,2})|\'\'\'.*?\'\'\'(?:\'{0,2})'
+        r"|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'",
+        re.DOTALL,
+    )
+    _BARE = re.compile(r"[^,\]}#\n]+")
+
+    def __init__(self, text: str):
+        super().__init__(text)
+        self.implied: set[int] = set()
+
+    def document(self) -> Node:
+        root = Node({}, 0)
+        table = root.value
+        self.skip(self._BLANKS)
+        while self.at < len(self.text):
+            if self.text[self.at] == "[":
+                table = self._header(root.value)
+            else:
+                self._pair(table)
+            self.skip(self._BLANKS)
+        return root
+
+    def _header(self, root: dict[str, Entry]) -> dict[str, Entry]:
+        """Return the table that a line in brackets opens."""
+        start, is_list = self.at, self.text.startswith("[[", self.at)
+        self.at += 1 + is_list
+        *path, (key, place) = self._path()
+        self.at += 1 + is_list
+        table = self._descend(root, path)
+        if is_list:
+            entry = table.setdefault(key, Entry(place, Node([], start)))
+            entry.node.value.append(Node({}, start))
+            return entry.node.value[-1].value
+        if key in table and id(table[key]) in self.implied:
+            self.implied.discard(id(table[key]))
+            return table[key].node.value
+        node = Node({}, start)
+        self.add(table, key, place, node)
+        return node.value
+
+    def _descend(
+        self, table: dict[str, Entry], path: list[tuple[str, int]], *, dotted: bool = False
+    ) -> dict[str, Entry]:
+        for key, place in path:
+            if key not in table:
+                table[key] = Entry(place, Node({}, place))
+                if not dotted:
+                    self.implied.add(id(table[key]))
+            value = table[key].node.value
+            if isinstance(value, list) and value:
+                value = value[-1].value
+            if not isinstance(value, dict):
+                self.twice(key, place, table[key].place)
+                return {}
+            table = value
+        return table
+
+    def _pair(self, table: dict[str, Entry]) -> None:
+        *path, (key, place) = self._path()
+        self.at += 1  # the equals sign
+        table = self._descend(table, path, dotted=True)
+        self.add(table, key, place, self._value())
+
+    def _path(self) -> list[tuple[str, int]]:
+        path = []
+        self.skip(self._DOTS)
+        while match := self._KEY.match(self.text, self.at):
+            word, self.at = match.group(), match.end()
+            is_quoted = word[0] in "\"'"
+            path.append((_toml_scalar(word) if is_quoted else word, match.start()))
+            self.skip(self._DOTS)
+        return path
+
+    def _value(self) -> Node:
+        self.skip(self._DOTS)
+        start = self.at
+        if self.text[start] == "[":
+            values: list[Node] = []
+            self.items("]", self._BLANKS, lambda: values.append(self._value()))
+            return Node(values, start)
+        if self.text[start] == "{":
+            table: dict[str, Entry] = {}
+            self.items("}", self._BLANKS, lambda: self._pair(table))
+            return Node(table, start)
+        match = self._TEXT.match(self.text, start) or self._BARE.match(self.text, start)
+        if match is None:
+            raise ValueError("no value")
+        self.at = match.end()
+        return Node(_toml_scalar(match.group()), start, match.group())
+
+
+def _toml_scalar(source: str) -> Any:
+    return tomllib.loads(f"x = {source}")["x"]
+
+
+def tree_of(data: Any) -> Node:
+    """Return the tree of plain data, without places."""
+    if isinstance(data, Mapping):
+        return Node({key: Entry(None, tree_of(value)) for key, value in data.items()})
+    if isinstance(data, list | tuple):
+        return Node([tree_of(value) for value in data])
+    return Node(data)
