@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from skcfq.actions._constraint_language import Linear, Rule, parse_rule
 from skcfq.actions._implied import Implied, build_implied
 from skcfq.actions._numeric import NumericFeature, build_numeric
 from skcfq.actions._overrides import read_overrides
+from skcfq.actions._plain_numbers import PlainNumbers
 from skcfq.actions._rules import FeatureRules
 from skcfq.exceptions import ActionSetError
 
@@ -78,6 +80,11 @@ class CompiledActions:
     def has_min_change(self) -> bool:
         """Whether a number has a smallest change."""
         return any(feature.min_change is not None for feature in self.numeric)
+
+    @cached_property
+    def plain_numbers(self) -> PlainNumbers:
+        """The numbers without a grid."""
+        return PlainNumbers.of(self.numeric)
 
     @property
     def feature_names(self) -> tuple[Hashable, ...]:

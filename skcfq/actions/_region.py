@@ -15,8 +15,9 @@ from torch import Tensor
 from skcfq.actions import _projections
 from skcfq.actions._couplings import Couplings, build_couplings
 from skcfq.actions._implied_changes import ImpliedChanges, implied_changes
+from skcfq.actions._plain_numbers import PlainNumbers
 from skcfq.actions._raw import filled_numbers, read_columns, write_columns
-from skcfq.encoding._columns import snap_integers
+from skcfq.encoding._columns import as_numbers, snap_integers
 from skcfq.utils import take_rows
 
 if TYPE_CHECKING:
@@ -193,7 +194,9 @@ class ActionRegion:
         """
         own = self.values
         snapped = _projections.project_box(values, self.lower, self.upper)
-        snapped = torch.where(torch.isfinite(snapped), snapped, own)
+        finite = torch.isfinite(snapped)
+        if not bool(finite.all()):
+            snapped = torch.where(finite, snapped, own)
         least = self.min_change
         if least is not None:
             away = _projections.project_min_change(snapped, self.lower, self.upper, own, least)
@@ -229,15 +232,17 @@ class ActionRegion:
             feature counts as unchanged; relative to the person's own value where that exceeds 1.
         """
         values, levels = self.snap(u[:, self.numeric_columns]), self.nearest_levels(u)
-        nearest = self.assemble(values, levels)
-        is_gap = torch.isnan(self.origin) & torch.isnan(u)
-        inside = (((u - nearest).abs() <= self._slack(atol)) | is_gap).all(dim=1)
+        slack = self._slack(atol)
+        near = (u - self.assemble(values, levels)).abs_() <= slack
+        if self._has_gaps:
+            near |= torch.isnan(self.origin) & torch.isnan(u)
+        inside = near.all(dim=1)
         if self.couplings is not None:
             everybody = torch.arange(self.n_people)
             inside = inside & (self.couplings.violation(values, levels, everybody) == 0)
         if self.compiled.max_changes is None:
             return inside
-        return inside & (self._moves(u, self._slack(atol)).sum(dim=1) <= self.compiled.max_changes)
+        return inside & (self._moves(u, slack).sum(dim=1) <= self.compiled.max_changes)
 
     def changed(self, u: Tensor) -> Tensor:
         """Return which features differ from the person, exactly; bool of shape (n, F)."""
@@ -342,8 +347,15 @@ class ActionRegion:
             levels[:, i] = torch.where(nearest < 0, self.levels[:, i], nearest)
         return levels
 
+    @cached_property
+    def _has_gaps(self) -> bool:
+        return bool(torch.isnan(self.origin).any())
+
     def _slack(self, atol: float) -> Tensor:
-        return atol * torch.nan_to_num(self.origin.abs(), nan=1.0).clamp(min=1.0)
+        size = self.origin.abs()
+        if self._has_gaps:
+            size = torch.nan_to_num(size, nan=1.0)
+        return size.clamp_(min=1.0).mul_(atol)
 
     def _moves(self, u: Tensor, slack: Tensor) -> Tensor:
         moved = (u.detach() - self.origin).abs() > slack
@@ -374,20 +386,13 @@ def build_region(
     X = X if isinstance(X, pd.DataFrame) else np.asarray(X)
     origin = compiled.space.encode(X)
     columns = read_columns(compiled.space, X)
-    n, m, c = len(origin), len(compiled.numeric), len(compiled.choice)
-    lower, upper, raw_lower, raw_upper = (np.empty((n, m)) for _ in range(4))
-    grids: list[Tensor | None] = []
-    raw_grids: list[np.ndarray | None] = []
-    for j, feature in enumerate(compiled.numeric):
-        bounds = [(o.rows, o.bounds[j]) for o in overrides if j in o.bounds]
-        limits = _numeric_limits(feature, columns, origin[:, feature.encoded_column], bounds)
-        raw_lower[:, j], raw_upper[:, j], lower[:, j], upper[:, j], grid, raw_grid = limits
-        grids.append(None if grid is None else torch.from_numpy(grid))
-        raw_grids.append(raw_grid)
+    n, c = len(origin), len(compiled.choice)
+    own_values = origin[:, compiled.numeric_columns]
+    numbers = _limits_of_numbers(compiled, X, columns, own_values, overrides)
     levels = np.full((n, c), -1, dtype=np.int64)
     for i, choice in enumerate(compiled.choice):
         levels[:, i] = choice.own_levels(columns)
-    own_levels, own_values = torch.from_numpy(levels), origin[:, compiled.numeric_columns]
+    own_levels = torch.from_numpy(levels)
     implied = implied_changes(compiled)
     couplings = build_couplings(
         compiled, columns, torch.from_numpy(own_values), own_levels, implied
@@ -396,17 +401,17 @@ def build_region(
         X=X,
         compiled=compiled,
         origin=torch.from_numpy(origin),
-        lower=torch.from_numpy(lower),
-        upper=torch.from_numpy(upper),
-        grids=grids,
+        lower=torch.from_numpy(numbers.lower),
+        upper=torch.from_numpy(numbers.upper),
+        grids=[None if grid is None else torch.from_numpy(grid) for grid in numbers.grids],
         levels=own_levels,
         allowed=[
             torch.from_numpy(choice.allowed[levels[:, i]])
             for i, choice in enumerate(compiled.choice)
         ],
-        raw_lower=raw_lower,
-        raw_upper=raw_upper,
-        raw_grids=raw_grids,
+        raw_lower=numbers.raw_lower,
+        raw_upper=numbers.raw_upper,
+        raw_grids=numbers.raw_grids,
         codes=[torch.tensor(choice.codes, dtype=torch.float64) for choice in compiled.choice],
         mutable=torch.from_numpy(compiled.mutable_columns),
         numeric_columns=torch.from_numpy(compiled.numeric_columns),
@@ -421,6 +426,64 @@ def build_region(
     for override in overrides:
         held[np.ix_(override.rows, override.immutable)] = True
     return region.freeze(torch.from_numpy(held)) if held.any() else region
+
+
+@dataclass(eq=False)
+class _NumberLimits:
+    """Limits of shape (n, m), in raw and encoded units, and m grids."""
+
+    raw_lower: np.ndarray
+    raw_upper: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    grids: list[np.ndarray | None]
+    raw_grids: list[np.ndarray | None]
+
+
+def _limits_of_numbers(
+    compiled: CompiledActions,
+    X: Any,
+    columns: list,
+    own_encoded: np.ndarray,
+    overrides: Sequence[Override],
+) -> _NumberLimits:
+    """Return the limits of all numeric features: the plain ones together, then the others."""
+    n, m = own_encoded.shape
+    plain = compiled.plain_numbers
+    overridden = {j for override in overrides for j in override.bounds}
+    others = sorted({*range(m)} - {*plain.index.tolist()} | overridden)
+    if not len(others):
+        limits = plain.limits(_raw_numbers(plain, X, columns), own_encoded)
+        return _NumberLimits(*limits, [None] * m, [None] * m)
+    lower, upper, raw_lower, raw_upper = (np.empty((n, m)) for _ in range(4))
+    arrays = raw_lower, raw_upper, lower, upper
+    grids: list[np.ndarray | None] = [None] * m
+    raw_grids: list[np.ndarray | None] = [None] * m
+    if len(plain.index):
+        own = _raw_numbers(plain, X, columns)
+        limits = plain.limits(own, own_encoded[:, plain.index])
+        for array, limit in zip(arrays, limits, strict=True):
+            array[:, plain.index] = limit
+    for j in others:
+        bounds = [(o.rows, o.bounds[j]) for o in overrides if j in o.bounds]
+        feature = compiled.numeric[j]
+        *ends, grids[j], raw_grids[j] = _numeric_limits(feature, columns, own_encoded[:, j], bounds)
+        for array, end in zip(arrays, ends, strict=True):
+            array[:, j] = end
+    return _NumberLimits(*arrays, grids, raw_grids)
+
+
+def _raw_numbers(plain: PlainNumbers, X: Any, columns: list) -> np.ndarray:
+    """Return people's own raw values of the plain numbers, gaps filled, shape (n, k)."""
+    if not len(plain.index):
+        return np.empty((len(X), 0))
+    if isinstance(X, np.ndarray) and X.dtype == np.float64:
+        own = X[:, plain.columns]
+    else:
+        own = np.column_stack([as_numbers(columns[column]) for column in plain.columns])
+    if not np.isnan(plain.fill).all():
+        own = np.where(np.isnan(own), plain.fill, own)
+    return own
 
 
 def _smallest_changes(compiled: CompiledActions, n: int) -> Tensor | None:

@@ -13,6 +13,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
+from skcfq.encoding._affine_table import AffineTable
 from skcfq.encoding._blocks import AffineBlock, Block, MonotoneBlock, TableBlock
 from skcfq.encoding._columns import (
     as_array,
@@ -196,6 +197,9 @@ class FeatureSpace:
         -------
         Z : float64 ndarray of shape (n, d)
         """
+        if isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype == np.float64 and self._affine:
+            self._by_position(X)
+            return self._affine.encode(X)
         columns, n = self.columns_of(X)
         Z = np.empty((n, self.n_encoded))
         for block, (_, column) in zip(self.blocks, columns, strict=True):
@@ -296,6 +300,10 @@ class FeatureSpace:
         blocks = [block_to_dict(block, describe_user_functions=True) for block in self.blocks]
         text = json.dumps([self.is_frame, blocks], sort_keys=True, allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    @cached_property
+    def _affine(self) -> AffineTable | None:
+        return AffineTable.of(self.blocks)
 
     @cached_property
     def _positions(self) -> dict[Hashable, int]:

@@ -96,8 +96,12 @@ def weighted_quantiles(values: np.ndarray, weights: np.ndarray, levels: np.ndarr
     """
     if len(values) == 0:
         return np.full(len(levels), np.nan)
-    order = np.argsort(values, kind="stable")
-    values, cumulated = values[order], np.cumsum(weights[order])
+    if weights.min() == weights.max():
+        # Without an order of the rows a sort is several times faster.
+        values, cumulated = np.sort(values), np.cumsum(weights)
+    else:
+        order = np.argsort(values, kind="stable")
+        values, cumulated = values[order], np.cumsum(weights[order])
     total = cumulated[-1]
     # The slack makes the answer the same for weights that are multiplied by a constant.
     slack = 1e-12 * total

@@ -57,9 +57,12 @@ class Answer:
         self.status[rows] = outcome.status
         self.cost[rows] = outcome.cost
         self.bound[rows] = outcome.bound
-        self.margin[rows] = outcome.margin
         self.changed[rows] = outcome.changed
-        self._points.write(rows[outcome.found], outcome.take(np.flatnonzero(outcome.found)).points)
+        if not outcome.found.all():
+            rows = rows[outcome.found]
+            outcome = outcome.take(np.flatnonzero(outcome.found))
+        self.margin[rows] = outcome.margin
+        self._points.write(rows, outcome.points)
 
     def points(self) -> Any:
         """Return all raw rows after their action."""

@@ -232,6 +232,8 @@ def _solve_linear(problem: LinearProblem, method: str, time_limit: float | None)
 
 def _joined(points: list[Any], rows: np.ndarray) -> Any:
     """Return rows of several tables that lie one after the other."""
+    if len(points) == 2 and np.array_equal(rows, len(points[0]) + np.arange(len(points[1]))):
+        return points[1]
     if isinstance(points[0], pd.DataFrame):
         return take_rows(pd.concat(points), rows)
     return np.concatenate(points)[rows]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from skcfq.solvers._branch_and_bound import Optimum, branch_and_bound
 from skcfq.solvers._linear_problem import ExactAnswer, LinearProblem
-from skcfq.solvers._separable import Moves, separate, state_of, useful_moves
+from skcfq.solvers._separable import separate, state_of
 
 
 def solve_direct(problem: LinearProblem, *, time_limit: float | None = None) -> ExactAnswer:
@@ -64,56 +64,65 @@ def _is_continuous(problem: LinearProblem) -> bool:
 
 
 def _closed_form(problem: LinearProblem) -> ExactAnswer:
-    moves = useful_moves(problem)
-    need = problem.need[:, 0]
+    region, need = problem.region, problem.need[:, 0]
+    gain, own = problem.numeric_gain[0], region.values
+    weight = problem.cost.feature_weights[: len(gain)]
+    end = torch.where(gain > 0, region.upper, region.lower)
+    # A gap that the encoder leaves open, and what gains nothing, can only be kept.
+    most = torch.nan_to_num((end - own).abs_(), nan=0.0, posinf=torch.inf)
+    most[:, gain == 0] = 0.0
     solve = _knapsack if problem.cost.norm == "l1" else _balance
-    distance, feasible = solve(moves, problem.numeric_gain[0].abs(), need)
-    moved = moves.own + moves.sign * distance
-    bound = torch.where(moves.sign > 0, problem.region.upper, problem.region.lower)
-    values = torch.where(distance >= moves.most, bound, moved)
-    values = torch.where((distance > 0) & feasible.unsqueeze(1), values, problem.region.values)
-    price = moves.weight * distance
+    distance, feasible = solve(gain.abs(), weight, most, need)
+    distance[~feasible] = 0.0
+    values = torch.where(distance >= most, end, own + gain.sign() * distance)
+    values = torch.where(distance > 0, values, own)
+    price = weight * distance
     cost = price.sum(dim=1) if problem.cost.norm == "l1" else price.norm(dim=1)
     status = np.where(feasible.numpy(), "optimal", "infeasible")
-    return ExactAnswer(
-        values, problem.region.levels, status, torch.where(feasible, cost, torch.inf)
-    )
+    return ExactAnswer(values, region.levels, status, torch.where(feasible, cost, torch.inf))
 
 
-def _knapsack(moves: Moves, slope: Tensor, need: Tensor) -> tuple[Tensor, Tensor]:
+def _knapsack(slope: Tensor, weight: Tensor, most: Tensor, need: Tensor) -> tuple[Tensor, Tensor]:
     """Fill features in the order of gain per cost, which is the same for everybody."""
-    order = torch.argsort(slope / moves.weight, descending=True, stable=True)
-    slope, most = slope[order], moves.most[:, order]
-    capacity = torch.where(most > 0, slope * most, 0.0)
+    order = torch.argsort(slope / weight, descending=True, stable=True)
+    # What gains nothing comes last, and is never asked for more than nothing.
+    slope, most = slope[order], most[:, order]
+    capacity = torch.nan_to_num(slope * most, nan=0.0, posinf=torch.inf)
     total = torch.cumsum(capacity, dim=1)
-    before = torch.cat([torch.zeros_like(need).unsqueeze(1), total[:, :-1]], dim=1)
-    used = torch.minimum((need.unsqueeze(1) - before).clamp_min(0), capacity)
-    distance = torch.where(used >= capacity, most, used / slope)
-    distance = torch.where(used > 0, distance, 0.0)
-    back = torch.empty_like(order)
-    back[order] = torch.arange(len(order))
+    before = torch.zeros_like(total)
+    before[:, 1:] = total[:, :-1]
+    used = torch.minimum((need.unsqueeze(1) - before).clamp_min_(0), capacity)
+    ordered = torch.where(used >= capacity, most, used / slope)
+    distance = torch.empty_like(ordered)
+    distance[:, order] = torch.where(used > 0, ordered, 0.0)
     feasible = total[:, -1] >= need if total.shape[1] else torch.zeros_like(need, dtype=torch.bool)
-    return distance[:, back], feasible
+    return distance, feasible
 
 
-def _balance(moves: Moves, slope: Tensor, need: Tensor) -> tuple[Tensor, Tensor]:
+def _balance(slope: Tensor, weight: Tensor, most: Tensor, need: Tensor) -> tuple[Tensor, Tensor]:
     """Raise the multiplier until the features that are not at their end meet the need exactly.
 
     The multiplier of an active set never exceeds the true one, so the set of features at their
     end only grows, and at most m + 1 rounds are needed.
     """
-    unit = slope / moves.weight**2
-    most = moves.most
+    unit, rate = slope / weight**2, (slope / weight) ** 2
     capacity = torch.where(most > 0, slope * most, 0.0)
     feasible = capacity.sum(dim=1) >= need
+    distance = torch.zeros_like(most)
+    rows = feasible.nonzero().squeeze(1)
+    most, capacity, need = most[rows], capacity[rows], need[rows]
     ended = ~(most > 0)
-    multiplier = torch.zeros_like(need)
     for _ in range(most.shape[1] + 1):
+        free = torch.where(ended, 0.0, rate).sum(dim=1)
         missing = need - torch.where(ended, capacity, 0.0).sum(dim=1)
-        rate = torch.where(ended, 0.0, slope * unit).sum(dim=1)
-        multiplier = torch.where(rate > 0, missing / rate, multiplier).clamp_min(0)
-        reached = ended | (multiplier.unsqueeze(1) * unit >= most)
-        if bool((reached == ended).all()):
+        multiplier = torch.where(free > 0, missing / free, 0.0).clamp_min_(0)
+        wanted = multiplier.unsqueeze(1) * unit
+        reached = ended | (wanted >= most)
+        done = (reached == ended).all(dim=1)
+        distance[rows[done]] = torch.where(ended, most, wanted)[done]
+        again = ~done
+        rows, most, capacity = rows[again], most[again], capacity[again]
+        need, ended = need[again], reached[again]
+        if len(rows) == 0:
             break
-        ended = reached
-    return torch.where(ended, most, multiplier.unsqueeze(1) * unit), feasible
+    return distance, feasible

@@ -24,8 +24,8 @@ class Outcome:
     ----------
     status : ndarray of shape (N,), str
     cost, bound, margin : ndarray of shape (N,)
-        Cost of the action (NaN without one), its proved lower bound, the margin at the point
-        (at the own row without an action).
+        Cost of the action, its proved lower bound, the margin at the point; cost and margin are
+        NaN without an action.
     changed : ndarray of shape (N, F), bool
     points : DataFrame or ndarray of shape (N, n_raw_columns)
         Raw rows after the action; the own row without one.
@@ -59,7 +59,7 @@ def nothing_found(task: Task, status: str = "not_found") -> Outcome:
         np.full(n, status, dtype="<U17"),
         np.full(n, np.nan),
         np.zeros(n),
-        own_margins(task),
+        np.full(n, np.nan),
         np.zeros((n, task.actions.n_features), dtype=bool),
         task.X,
     )
@@ -101,7 +101,8 @@ def verify(task: Task, problem: RecourseProblem, states: States) -> Verified:
         A point is confirmed when its raw row obeys all rules, has the required margin under every
         model, and every model's own ``predict`` gives the target.
     """
-    region = problem.region.take(states.person)
+    everybody = torch.equal(states.person, torch.arange(problem.region.n_people))
+    region = problem.region if everybody else problem.region.take(states.person)
     target = problem.target[states.person]
     points = region.to_raw(problem.assemble(states.person, states.values, states.levels))
     encoded = torch.from_numpy(task.predictor.space.encode(points))

@@ -1,0 +1,55 @@
+"""Encode tables whose columns are all scaled numbers, as one matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from skcfq.encoding._blocks import AffineBlock, Block
+
+
+@dataclass(frozen=True, eq=False)
+class AffineTable:
+    """The blocks of a space that has only affine ones, as arrays over the encoded columns.
+
+    Attributes
+    ----------
+    raw : ndarray of int, shape (d,), or None
+        The raw column of each encoded one; None where they are the same.
+    scale, offset, fill : ndarray of shape (d,)
+        The fill is NaN where gaps stay.
+    """
+
+    raw: np.ndarray | None
+    scale: np.ndarray
+    offset: np.ndarray
+    fill: np.ndarray
+
+    @classmethod
+    def of(cls, blocks: Sequence[Block]) -> AffineTable | None:
+        """Read the blocks, or return None if one is not affine."""
+        used = [(i, block) for i, block in enumerate(blocks) if block.width]
+        if not all(isinstance(block, AffineBlock) for _, block in used):
+            return None
+        n = len(used)
+        raw = np.zeros(n, dtype=np.int64)
+        scale, offset, fill = np.ones(n), np.zeros(n), np.full(n, np.nan)
+        for i, block in used:
+            assert isinstance(block, AffineBlock)
+            column = int(block.columns[0])
+            raw[column], scale[column], offset[column] = i, block.scale, block.offset
+            if block.fill is not None:
+                fill[column] = block.fill
+        same = n == len(blocks) and np.array_equal(raw, np.arange(n))
+        return cls(None if same else raw, scale, offset, fill)
+
+    def encode(self, X: np.ndarray) -> np.ndarray:
+        """Encode raw rows of shape (n, p), float64, as rows of shape (n, d)."""
+        Z = X.copy() if self.raw is None else X[:, self.raw]
+        if not np.isnan(self.fill).all():
+            np.copyto(Z, self.fill, where=np.isnan(Z))
+        Z *= self.scale
+        Z += self.offset
+        return Z
