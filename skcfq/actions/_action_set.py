@@ -54,7 +54,8 @@ class ActionSet(BaseEstimator):
 
     steps : dict of name to float, default=None
         The value after a change is a multiple of the step. A stepped column with an open side
-        ends at the observed extreme on that side.
+        ends at the observed extreme on that side. A column that is stored as whole numbers has
+        step 1 unless another one is given, as far as it has ends; 0 frees it.
 
     ordinal : dict of name to list of levels, default=None
         For a numeric column, its discrete domain in rising order. For a category, its levels

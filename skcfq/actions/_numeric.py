@@ -123,6 +123,7 @@ def build_numeric(rules: FeatureRules, block: Any) -> NumericFeature:
             "the column also has ordinal levels",
             "Give the admissible values by one of the two",
         )
+    step = rules.step or None
     low, high = _absolute_limits(rules, _statistics(block), has_levels=values is not None)
     relative = rules.relative_bounds or (-math.inf, math.inf)
     if rules.max_change is not None:
@@ -135,14 +136,16 @@ def build_numeric(rules: FeatureRules, block: Any) -> NumericFeature:
             "the encoding of the column is not linear",
             "Leave the column untransformed (but for scaling), or drop the rule",
         )
-    if rules.step is not None:
+    if _is_whole(rules, block, (low, high), relative):
+        step = 1.0
+    if step is not None:
         # A grid needs ends; the population's are the honest ones where the rules leave a side open.
         if low == -math.inf and relative[0] == -math.inf and rules.direction <= 0:
             low = float(block.statistics.minimum)
         if high == math.inf and relative[1] == math.inf and rules.direction >= 0:
             high = float(block.statistics.maximum)
         if math.isfinite(low) and math.isfinite(high):
-            multiples(rules.step, low, max(low, high), rules.name)
+            multiples(step, low, max(low, high), rules.name)
     return NumericFeature(
         rules.name,
         rules.columns[0],
@@ -152,10 +155,25 @@ def build_numeric(rules: FeatureRules, block: Any) -> NumericFeature:
         high,
         relative,
         rules.direction,
-        rules.step,
+        step,
         values,
         rules.min_change,
     )
+
+
+def _is_whole(
+    rules: FeatureRules,
+    block: Any,
+    absolute: tuple[float, float],
+    relative: tuple[float, float],
+) -> bool:
+    """Return whether a column of whole numbers moves in whole numbers: nobody is told 3.7 loans.
+
+    A step of 0 frees it. Without ends, or with too many values between them, it stays continuous.
+    """
+    if not block.is_integer or rules.step is not None or rules.ordinal is not None:
+        return False
+    return min(absolute[1] - absolute[0], relative[1] - relative[0]) < MAX_GRID
 
 
 def multiples(step: float, low: float, high: float, name: Hashable) -> np.ndarray:

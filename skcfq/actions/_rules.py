@@ -334,13 +334,13 @@ def _check_quantiles(rule: str, name: Hashable, value: Any) -> tuple[float, floa
 
 def _check_step(rule: str, name: Hashable, value: Any) -> float:
     step = number(rule, name, value)
-    if not 0 < step < math.inf:
+    if not 0 <= step < math.inf:
         fail(
             rule,
             name,
             value,
-            "a step must be positive and finite",
-            "Give the size of one step in the column's units",
+            "a step must be finite and not negative",
+            "Give the size of one step in the column's units, or 0 for none",
         )
     return step
 

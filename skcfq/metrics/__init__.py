@@ -7,6 +7,7 @@ from skcfq.metrics._faithfulness import (
     feasible_recourse_rate,
     validity_drop,
 )
+from skcfq.metrics._robustness import DeploymentSuccess, deployment_success
 from skcfq.metrics._scorers import (
     RecourseScorer,
     crg_scorer,
@@ -15,10 +16,12 @@ from skcfq.metrics._scorers import (
 )
 
 __all__ = [
+    "DeploymentSuccess",
     "RecourseScorer",
     "action_overlap",
     "counterfactual_recourse_gap",
     "crg_scorer",
+    "deployment_success",
     "direction_similarity",
     "faithfulness_scorer",
     "feasible_recourse_rate",

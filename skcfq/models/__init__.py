@@ -11,6 +11,7 @@ from skcfq.models._pipelines import (
 )
 from skcfq.models._predictor import Predictor, as_predictor
 from skcfq.models._targets import default_target, resolve_target
+from skcfq.models._variants import deployment_variants
 
 __all__ = [
     "RELATIVE_MARGIN",
@@ -21,6 +22,7 @@ __all__ = [
     "as_predictor",
     "check_model_is_fitted",
     "default_target",
+    "deployment_variants",
     "join_steps",
     "resolve_target",
     "split_model",

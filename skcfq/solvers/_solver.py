@@ -225,7 +225,13 @@ class RecourseSolver(BaseEstimator):
         return self._solve(task, [] if start is None else [start])
 
     def solve_chunks(
-        self, model: Any, chunks: Iterable[Any], *, background: Any = None, total: int | None = None
+        self,
+        model: Any,
+        chunks: Iterable[Any],
+        *,
+        background: Any = None,
+        variants: Sequence[Any] = (),
+        total: int | None = None,
     ) -> Iterator[RecourseResult]:
         """Solve a table that is read chunk by chunk, with bounded memory.
 
@@ -236,6 +242,8 @@ class RecourseSolver(BaseEstimator):
             For example ``pandas.read_csv(path, chunksize=10_000)``.
         background : DataFrame or ndarray, optional
             As in :meth:`solve`; read once.
+        variants : sequence of fitted estimators or Predictors, default=()
+            As in :meth:`solve`.
         total : int, optional
             Number of rows, for the progress bar.
 
@@ -249,7 +257,7 @@ class RecourseSolver(BaseEstimator):
         quiet = clone(self).set_params(verbose=0)
         with tqdm(total=total, disable=not self.verbose, desc="recourse", unit="row") as bar:
             for chunk in chunks:
-                yield quiet.solve(predictor, chunk)
+                yield quiet.solve(predictor, chunk, variants=variants)
                 bar.update(len(chunk))
 
     def compare(
@@ -452,4 +460,10 @@ def check_same_space(first: Predictor, second: Predictor) -> None:
             f"{first.name} and {second.name} do not share one feature space, "
             "so their actions have no common unit. Fit the deployed model with "
             "`teacher=` set to the reference, or give both the same fitted encoder."
+        )
+    if not np.array_equal(first.classes, second.classes):
+        raise SpaceMismatchError(
+            f"{first.name} has the classes {first.classes.tolist()}, {second.name} has "
+            f"{second.classes.tolist()}: their decisions cannot be compared. Fit both on the same "
+            "labels."
         )

@@ -174,7 +174,7 @@ TOML_FAULTS = {
         [(4, 1, "ranks above the upper")],
     ),
     "quantiles": ("[quantile_bounds]\na = [0, 99]", [(4, 5, "outside [0, 1]")]),
-    "step": ("[steps]\na = 1\nb = -5", [(5, 5, "steps for 'b' is -5: a step must be positive")]),
+    "step": ("[steps]\na = 1\nb = -5", [(5, 5, "steps for 'b' is -5: a step must be finite")]),
     "bool": ("[min_change]\na = true", [(4, 5, "min_change for 'a' is True: a number")]),
     "level twice": ("[ordinal]\na = ['x', 'y', 'x']", [(4, 16, "level 'x' is listed twice")]),
     "no levels": ("[ordinal]\na = 'x'", [(4, 5, "a list of levels is needed")]),
@@ -297,7 +297,7 @@ JSON_FAULTS = {
         [(3, 48, "'x * y' cannot be read")],
     ),
     "comma": ('"immutable": ["a" "b"]', [(3, 19, "not valid JSON")]),
-    "not finite": ('"steps": {"a": Infinity}', [(3, 16, "positive and finite")]),
+    "not finite": ('"steps": {"a": Infinity}', [(3, 16, "finite and not negative")]),
     "two at once": (
         '"max_changes": "2",\n"implied": {"age": {"a": "b"}}',
         [(3, 16, "max_changes is '2'"), (4, 26, "finite number")],

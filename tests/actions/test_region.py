@@ -163,10 +163,26 @@ def test_arrays_come_back_as_arrays(dtype):
     rows = region.to_raw(region.project(region.origin + 9.0))
     assert rows.dtype == X.dtype
     assert rows.tolist() == [[1, 30], [2, 50], [3, 61]]
-    free = ActionSet(immutable=[0]).compile(space).at(X)
+    free = ActionSet(immutable=[0], steps={1: 0}).compile(space).at(X)
     rows = free.to_raw(free.project(free.origin + 0.5))
     assert rows.dtype == (np.float64 if dtype == np.int64 else X.dtype)
     assert rows.tolist() == [[1, 20.5], [2, 40.5], [3, 61]]
+
+
+def test_whole_numbers_move_in_whole_numbers_unless_freed():
+    X = pd.DataFrame({"loans": [1, 5], "score": [1.0, 5.0]})
+    space = FeatureSpace.from_frame(X)
+    whole = ActionSet().compile(space).at(X)
+    rows = whole.to_raw(whole.project(whole.origin + 2.7))
+    assert rows.to_numpy().tolist() == [[4, 3.7], [5, 5.0]]
+    assert rows["loans"].dtype == X["loans"].dtype
+    freed = ActionSet(steps={"loans": 0}).compile(space).at(X)
+    assert freed.to_raw(freed.project(freed.origin + 2.7))["loans"].tolist() == [3.7, 5.0]
+    # Without ends there is no grid to put the numbers on.
+    open_ended = ActionSet(bounds={"loans": (-np.inf, np.inf)}).compile(space)
+    assert open_ended.numeric[0].step is None
+    near = ActionSet(relative_bounds={"loans": (-2.5, 2.5)}).compile(space).at(X)
+    assert near.to_raw(near.project(near.origin + 9.0))["loans"].tolist() == [3, 7]
 
 
 def test_monotone_columns_keep_bounds_grids_and_directions_in_raw_units():

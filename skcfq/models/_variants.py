@@ -1,0 +1,299 @@
+"""Plausible deployments of one model: the uncertainty set of robust recourse (Appendix E.2)."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any, cast
+
+import numpy as np
+import torch
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_random_state
+from torch import Tensor, nn
+
+from skcfq.exceptions import UnsupportedModelError
+from skcfq.models._pipelines import split_model
+from skcfq.models._predictor import Predictor, as_predictor
+from skcfq.nn import FullPrecisionMLP, QuantizedMLP
+from skcfq.quantization import QuantizedLinear, mse_step, signed_range
+
+KINDS = ("rounding", "steps", "calibration")
+
+
+def deployment_variants(
+    model: Any,
+    n_variants: int = 10,
+    *,
+    kinds: Iterable[str] = KINDS,
+    X: Any = None,
+    background: Any = None,
+    bits: int | None = None,
+    step_jitter: float = 0.02,
+    clip_jitter: float = 0.02,
+    calibration_rows: int = 256,
+    random_state: Any = None,
+) -> list[Predictor]:
+    r"""Draw M models that a deployment of one model could turn out to be.
+
+    Each variant has the architecture, the widths and the feature space of ``model``. All kinds of
+    change that are named are made to it at once. Give them to ``RecourseSolver.solve`` as
+    ``variants=``, and others, of another seed, to
+    :func:`~skcfq.metrics.deployment_success`.
+
+    Parameters
+    ----------
+    model : fitted estimator or Predictor
+        A quantized classifier of this library, alone or at the end of a pipeline. With ``bits``, a
+        full-precision model whose weights can be read: ``TeacherClassifier``, a linear classifier
+        or an ``MLPClassifier``. It is not changed.
+    n_variants : int, default=10
+        M.
+    kinds : iterable of {"rounding", "steps", "calibration"}
+        ``"rounding"``: a weight w is stored as one of the two codes around w/s, each with the
+        probability of its nearness; without it, as the nearest one. ``"steps"``: each weight step
+        and each clip is multiplied by a number drawn evenly from 1 ± jitter, before rounding.
+        ``"calibration"``: each clip, and the step of the inputs, is multiplied by the value that
+        calibration gives on a random batch of X over the one that it gives on all of X.
+    X : DataFrame or ndarray of shape (n, n_raw_columns), optional
+        Raw rows that the calibration batches are drawn from, with replacement.
+    background : DataFrame or ndarray, optional
+        As in :func:`as_predictor`, for a model that carries no statistics: the same rows that the
+        solver gets.
+    bits : int, optional
+        Weight width, 2 to 16, at which a full-precision model is deployed; each layer has the step
+        of least squared error.
+    step_jitter, clip_jitter : float, default=0.02
+        Half width of the relative jitter, in [0, 1), of ``"steps"``.
+    calibration_rows : int, default=256
+        Rows of a calibration batch.
+    random_state : int, RandomState instance or None, default=None
+        With one integer, the first variants of a longer list are those of a shorter one.
+
+    Returns
+    -------
+    variants : list of Predictor
+        ``variants[k].model`` is a fitted estimator of the class of ``model``.
+
+    Raises
+    ------
+    UnsupportedModelError
+        The weights cannot be read, or the model is in full precision and ``bits`` is None.
+    ValueError
+        A parameter is out of range; calibration without X, or without anything to calibrate.
+
+    Notes
+    -----
+    A sample: what holds on M variants holds on another one only as often as
+    :func:`~skcfq.metrics.deployment_success` says on variants of another seed. Biases are not
+    quantized, and not changed. The clips of calibration are relative because clips that were
+    learned are not those of any calibration rule, so that the variants lie around the model.
+
+    References
+    ----------
+    Paper, Appendix E.2.
+
+    Examples
+    --------
+    >>> from skcfq import QATClassifier
+    >>> from skcfq.datasets import make_credit
+    >>> credit = make_credit(300, random_state=0)
+    >>> model = QATClassifier(4, hidden_layer_sizes=(8,), max_iter=5, random_state=0)
+    >>> model = model.fit(credit.data, credit.target)
+    >>> variants = deployment_variants(model, 3, X=credit.data, random_state=0)
+    >>> [type(variant.model).__name__ for variant in variants]
+    ['QATClassifier', 'QATClassifier', 'QATClassifier']
+    """
+    kinds = _check_kinds(kinds)
+    _check_numbers(n_variants, step_jitter, clip_jitter, calibration_rows)
+    predictor = as_predictor(model, background=background)
+    final = split_model(predictor.model)[1]
+    _check_model(predictor, final, kinds, bits)
+    change = _Change("rounding" in kinds, 0.0, 0.0, bits)
+    if "steps" in kinds:
+        change = _Change(change.rounding, step_jitter, clip_jitter, bits)
+    calibration = None
+    if "calibration" in kinds:
+        calibration = _Calibration(predictor, final.network_, X, calibration_rows)
+    seeds = check_random_state(random_state).randint(2**31 - 1, size=n_variants)
+    variants = []
+    for seed in seeds.tolist():
+        rng = np.random.RandomState(seed)
+        changed = _changed_final(final, change, calibration, rng)
+        deployed = _with_final(predictor.model, changed)
+        variants.append(as_predictor(deployed, space=predictor.space))
+    return variants
+
+
+@dataclass(frozen=True)
+class _Change:
+    """What is drawn for each variant."""
+
+    rounding: bool
+    step_jitter: float
+    clip_jitter: float
+    bits: int | None
+
+    def rounded(self, weight: Tensor, step: Tensor, bits: int, rng: Any) -> Tensor:
+        """Return a weight tensor on the grid of a step, as one deployment would store it."""
+        scaled = weight.detach().double() / step
+        if self.rounding:
+            codes = (scaled + torch.from_numpy(rng.random_sample(tuple(weight.shape)))).floor()
+        else:
+            codes = scaled.round()
+        return codes.clamp(*signed_range(bits)) * step
+
+    def quantized(self, weight: Tensor, rng: Any) -> Tensor:
+        """Return a full-precision weight tensor as it is deployed at ``bits``."""
+        assert self.bits is not None
+        step = mse_step(weight.double(), self.bits)
+        return self.rounded(weight, step * _jitter(self.step_jitter, rng), self.bits, rng)
+
+
+class _Calibration:
+    """What calibration on a batch does to clips and to the input step, against all rows."""
+
+    def __init__(self, predictor: Predictor, network: QuantizedMLP, X: Any, n_rows: int):
+        if X is None:
+            raise ValueError(
+                "kinds has 'calibration' and X=None: give the rows that calibration batches are "
+                "drawn from as `X=`, or kinds=('rounding', 'steps')."
+            )
+        self.network = network
+        self.rows = torch.from_numpy(predictor.space.encode(X))
+        self.n_rows = n_rows
+        self.reference = self._calibrated(self.rows)
+
+    def _calibrated(self, rows: Tensor) -> dict[str, nn.Parameter]:
+        network = copy.deepcopy(self.network)
+        network.calibrate(rows)
+        return dict(network.named_parameters())
+
+    def apply(self, network: QuantizedMLP, rng: Any) -> None:
+        """Move the clips and the input step of a copy by what one random batch moves them."""
+        drawn = self._calibrated(self.rows[rng.randint(len(self.rows), size=self.n_rows)])
+        for name, parameter in network.named_parameters():
+            if name.endswith(("log_clips", "log_input_step")):
+                parameter.add_(drawn[name] - self.reference[name])
+
+
+def _changed_final(final: Any, change: _Change, calibration: _Calibration | None, rng: Any) -> Any:
+    """Return a copy of the final estimator with the parameters of one deployment."""
+    changed = copy.copy(final)
+    network = getattr(final, "network_", None)
+    if network is not None:
+        changed.network_ = copy.deepcopy(network)
+        with torch.no_grad():
+            if isinstance(network, QuantizedMLP):
+                _change_quantized(changed.network_, change, calibration, rng)
+            else:
+                for layer in changed.network_.layers:
+                    layer.weight.copy_(change.quantized(layer.weight, rng))
+        return changed
+    if hasattr(final, "coefs_"):
+        changed.coefs_ = [_quantized_array(coef, change, rng) for coef in final.coefs_]
+        return changed
+    try:
+        changed.coef_ = _quantized_array(final.coef_, change, rng)
+    except AttributeError:
+        raise UnsupportedModelError(
+            f"{type(final).__name__} computes its coefficients from other parameters, so it "
+            "cannot be deployed with others. Give a model that stores them, such as LinearSVC or "
+            "LogisticRegression."
+        ) from None
+    return changed
+
+
+def _change_quantized(
+    network: QuantizedMLP, change: _Change, calibration: _Calibration | None, rng: Any
+) -> None:
+    if calibration is not None:
+        calibration.apply(network, rng)
+    layers = cast("list[QuantizedLinear]", network.layers)
+    for layer, width in zip(layers, network.bit_widths.tolist(), strict=True):
+        index = network.candidates.index(width)
+        layer.log_steps[index] += math.log(_jitter(change.step_jitter, rng))
+        # A weight on the grid is its own nearest code, so the layer's own rounding keeps it.
+        layer.weight.copy_(change.rounded(layer.weight, layer.steps[index], width, rng))
+        if layer.log_clips is not None:
+            layer.log_clips.add_(math.log(_jitter(change.clip_jitter, rng)))
+
+
+def _jitter(half_width: float, rng: Any) -> float:
+    return float(1 + half_width * rng.uniform(-1, 1))
+
+
+def _quantized_array(coef: Any, change: _Change, rng: Any) -> np.ndarray:
+    array = np.asarray(coef)
+    quantized = change.quantized(torch.from_numpy(array.astype(np.float64)), rng)
+    return quantized.numpy().astype(array.dtype)
+
+
+def _with_final(model: Any, final: Any) -> Any:
+    """Return the model with another final estimator; its preprocessing steps are shared."""
+    if isinstance(model, FrozenEstimator):
+        return FrozenEstimator(_with_final(model.estimator, final))
+    if hasattr(model, "best_estimator_"):
+        return _with_final(model.best_estimator_, final)
+    if not isinstance(model, Pipeline):
+        return final
+    name, last = model.steps[-1]
+    changed = copy.copy(model)
+    changed.steps = [*model.steps[:-1], (name, _with_final(last, final))]
+    return changed
+
+
+def _check_kinds(kinds: Iterable[str]) -> tuple[str, ...]:
+    names = (kinds,) if isinstance(kinds, str) else tuple(kinds)
+    unknown = [name for name in names if name not in KINDS]
+    if unknown or not names:
+        raise ValueError(f"kinds={kinds!r} must name one or more of {KINDS}.")
+    return names
+
+
+def _check_numbers(
+    n_variants: Any, step_jitter: Any, clip_jitter: Any, calibration_rows: Any
+) -> None:
+    counts = {"n_variants": n_variants, "calibration_rows": calibration_rows}
+    for name, count in counts.items():
+        if not isinstance(count, Integral) or isinstance(count, bool) or count < 1:
+            raise ValueError(f"{name}={count!r} must be an integer of at least 1.")
+    for name, width in {"step_jitter": step_jitter, "clip_jitter": clip_jitter}.items():
+        if not isinstance(width, Real) or not 0 <= float(width) < 1:
+            raise ValueError(f"{name}={width!r} must be a number in [0, 1), such as 0.02.")
+
+
+def _check_model(
+    predictor: Predictor, final: Any, kinds: tuple[str, ...], bits: int | None
+) -> None:
+    network = getattr(final, "network_", None)
+    if isinstance(network, QuantizedMLP):
+        if bits is not None:
+            raise ValueError(
+                f"bits={bits!r}, but {predictor.name} is quantized already, at the widths "
+                f"{network.bit_widths.tolist()}. Leave `bits` away."
+            )
+        return
+    # An estimator that only speaks the protocol of this library has no weights to be read.
+    if not predictor.differentiable or not (
+        isinstance(network, FullPrecisionMLP) or hasattr(final, "coefs_") or hasattr(final, "coef_")
+    ):
+        raise UnsupportedModelError(
+            f"{predictor.name} has no weights that can be read, so its deployments cannot be "
+            "drawn. Give the models themselves to solve(..., variants=[...])."
+        )
+    if bits is None:
+        raise UnsupportedModelError(
+            f"{predictor.name} is not quantized. Give the quantized model that is deployed, or the "
+            "weight width that this one will be deployed at, such as bits=8."
+        )
+    signed_range(bits)
+    if "calibration" in kinds:
+        raise ValueError(
+            f"kinds has 'calibration', but {predictor.name} is in full precision and has no "
+            "clips to calibrate. Give kinds=('rounding', 'steps')."
+        )
