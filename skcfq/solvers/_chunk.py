@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from skcfq.solvers._alternatives import enumerate_actions
-from skcfq.solvers._linear_problem import ExactAnswer, LinearProblem, linear_problem
+from skcfq.solvers._linear_problem import ExactAnswer, LinearProblem, all_of, linear_problem
 from skcfq.solvers._methods import METHODS
 from skcfq.solvers._outcome import Outcome, nothing_found, verify
 from skcfq.solvers._pgd import projected_steps
@@ -194,20 +194,23 @@ def _ask_exact(
     status = np.full(len(part.rows), "not_found", dtype="<U17")
     bound = np.zeros(len(part.rows))
     found = []
-    weights = part.task.predictor.linear
-    assert weights is not None
+    models = [model.linear for model in (part.task.predictor, *part.task.variants)]
     for target in np.unique(part.target).tolist():
         here = np.flatnonzero(part.target == target)
         region = part.region if len(here) == len(part.rows) else part.region.take(here)
-        linear = linear_problem(
-            *weights,
-            target,
-            region,
-            part.task.cost,
-            margin=part.task.margin + part.extra,
-            weight_radius=part.task.margin_radius,
-        )
-        answer = _solve_linear(linear, method, settings.time_limit)
+        linear = [
+            linear_problem(
+                *weights,
+                target,
+                region,
+                part.task.cost,
+                margin=part.task.margin + part.extra,
+                weight_radius=part.task.margin_radius,
+            )
+            for weights in models
+            if weights is not None
+        ]
+        answer = _solve_linear(all_of(linear), method, settings.time_limit)
         status[here], bound[here] = answer.status, answer.bound.numpy()
         solved = np.isin(answer.status, ("optimal", "feasible"))
         person = torch.from_numpy(here[solved])

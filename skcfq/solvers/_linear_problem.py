@@ -2,7 +2,7 @@ r"""Recourse for a linear model, written out: a separable cost under one linear 
 
 A linear model says the target t when its margin over every rival class r suffices,
 
-.. math:: (w_t - w_r)^T x' + b_t - b_r \\ge m \\quad \\text{for all } r \\ne t,
+.. math:: (w_t - w_r)^T x' + b_t - b_r \ge m \quad \text{for all } r \ne t,
 
 which is Eq. 14 with a margin and with K classes. No encoded column depends on two raw ones, so
 the left side is a sum over features, as the cost is (Appendix A.6).
@@ -10,7 +10,8 @@ the left side is a sum over features, as the cost is (Appendix A.6).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -169,6 +170,26 @@ def linear_problem(
         gain[known, :, own[known, c]] = 0.0
     return LinearProblem(
         region, cost, region.compiled.max_changes, numeric, levels, need, weight_radius
+    )
+
+
+def all_of(problems: Sequence[LinearProblem]) -> LinearProblem:
+    """Return the problem of satisfying several linear models at once: one rival after the other.
+
+    Parameters
+    ----------
+    problems : sequence of LinearProblem
+        Of the same people, target and rules.
+    """
+    first = problems[0]
+    if len(problems) == 1:
+        return first
+    levels = zip(*(problem.level_gain for problem in problems), strict=True)
+    return replace(
+        first,
+        numeric_gain=torch.cat([problem.numeric_gain for problem in problems]),
+        level_gain=[torch.cat(gains, dim=1) for gains in levels],
+        need=torch.cat([problem.need for problem in problems], dim=1),
     )
 
 

@@ -33,8 +33,6 @@ def choose_method(task: Task) -> str:
     """Return the fastest method that proves its answers, or the best search where none does."""
     if not all(model.differentiable for model in (task.predictor, *task.variants)):
         return "search"
-    if task.predictor.linear is None or task.variants:
-        return "pgd"
     for name in ("direct", "lp", "qp", "milp"):
         if why_not(name, task) is None:
             return name
@@ -69,10 +67,9 @@ def why_not(name: str, task: Task) -> str | None:
             return f"{model.name} is closed ({model.head.reason}). Use method='search'."
     if not METHODS[name].exact:
         return None
-    if task.predictor.linear is None:
-        return f"{task.predictor.name} is not linear. Use method='pgd'."
-    if task.variants:
-        return "exact methods answer for one model at a time. Use method='pgd' with variants."
+    for model in (task.predictor, *task.variants):
+        if model.linear is None:
+            return f"{model.name} is not linear. Use method='pgd'."
     return _why_not_exact(name, task)
 
 
@@ -81,6 +78,8 @@ def _why_not_exact(name: str, task: Task) -> str | None:
     if name == "direct":
         if len(task.predictor.classes) > 2:
             return "it is for two classes. Use method='milp', 'lp' or 'qp'."
+        if task.variants:
+            return "it is for one model. Use method='milp', 'lp' or 'qp' with variants."
         if norm == "mixed":
             return "the mixed cost is not a sum over features. Use method='qp' or 'milp'."
         if task.actions.has_couplings:
