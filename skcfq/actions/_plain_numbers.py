@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from skcfq.actions._numeric import NumericFeature
+from skcfq.encoding._columns import snap_integers
 
 __all__ = ["PlainNumbers"]
 
@@ -40,6 +41,7 @@ class PlainNumbers:
     least: np.ndarray
     most: np.ndarray
     direction: np.ndarray
+    is_integer: np.ndarray
 
     @classmethod
     def of(cls, features: Sequence[NumericFeature]) -> PlainNumbers:
@@ -57,6 +59,7 @@ class PlainNumbers:
             _array(min(f.relative[0], 0.0) for f in plain),
             _array(max(f.relative[1], 0.0) for f in plain),
             np.array([f.direction for f in plain], dtype=np.int64),
+            np.array([f.block.is_integer for f in plain], dtype=bool),
         )
 
     def limits(
@@ -85,6 +88,13 @@ class PlainNumbers:
             self._encoded_limit(first, own, own_encoded, np.minimum),
             self._encoded_limit(last, own, own_encoded, np.maximum),
         )
+
+    def decode(self, values: np.ndarray) -> np.ndarray:
+        """Return the raw values of encoded ones, both of shape (n, k)."""
+        raw = (values - self.offset) / self.scale
+        if self.is_integer.any():
+            raw[:, self.is_integer] = snap_integers(raw[:, self.is_integer])
+        return raw
 
     def _encoded_limit(
         self, limit: np.ndarray, own: np.ndarray, own_encoded: np.ndarray, outer: Any

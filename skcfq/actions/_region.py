@@ -262,6 +262,8 @@ class ActionRegion:
             whole-number column stays one while its values allow it. What does not change is
             bit-identical, gaps and unknown categories included.
         """
+        if self._is_plain_array:
+            return self._plain_rows(u.detach())
         values, levels = self.split(u.detach())
         changed = self.changed(u).numpy()
         updates: dict[int, tuple[np.ndarray, np.ndarray]] = {}
@@ -277,6 +279,30 @@ class ActionRegion:
         if self.implied is not None:
             updates.update(self._implied_updates(values, levels))
         return write_columns(self.compiled.space, self.X, updates)
+
+    @property
+    def _is_plain_array(self) -> bool:
+        """Whether all that can change are plain numbers of a float table."""
+        compiled = self.compiled
+        is_float = isinstance(self.X, np.ndarray) and self.X.dtype == np.float64
+        plain = len(compiled.plain_numbers.index) == compiled.n_features
+        return is_float and plain and self.implied is None
+
+    def _plain_rows(self, u: Tensor) -> np.ndarray:
+        """Do what :meth:`to_raw` does for all columns in one pass."""
+        plain = self.compiled.plain_numbers
+        values = u[:, self.numeric_columns].numpy()
+        rows = self.X.copy()
+        own = rows[:, plain.columns]
+        raw = _within(
+            plain.decode(values),
+            values,
+            (self.lower.numpy(), self.upper.numpy()),
+            (self.raw_lower, self.raw_upper),
+            plain.scale > 0,
+        )
+        rows[:, plain.columns] = np.where(values != self.values.numpy(), raw, own)
+        return rows
 
     def _implied_updates(
         self, values: Tensor, levels: Tensor
@@ -369,14 +395,13 @@ class ActionRegion:
         grid, raw_grid = self.grids[j], self.raw_grids[j]
         if grid is not None and raw_grid is not None and len(raw_grid):
             return raw_grid[_nearest_index(grid.numpy(), encoded)]
-        raw = np.asarray(feature.block.decode(encoded[:, None]), dtype=np.float64)
-        low, high = self.raw_lower[mask, j], self.raw_upper[mask, j]
-        raw = np.clip(raw, low, high)
-        at_lower = _same_value(encoded, self.lower[:, j].numpy()[mask])
-        at_upper = _same_value(encoded, self.upper[:, j].numpy()[mask])
-        if not feature.rising:
-            at_lower, at_upper = at_upper, at_lower
-        return np.where(at_lower, low, np.where(at_upper, high, raw))
+        return _within(
+            np.asarray(feature.block.decode(encoded[:, None]), dtype=np.float64),
+            encoded,
+            (self.lower[:, j].numpy()[mask], self.upper[:, j].numpy()[mask]),
+            (self.raw_lower[mask, j], self.raw_upper[mask, j]),
+            np.array(feature.rising),
+        )
 
 
 def build_region(
@@ -550,8 +575,33 @@ def _raw_levels(
     return {choice.columns[0]: (mask, labels[levels])}
 
 
+def _within(
+    raw: np.ndarray,
+    encoded: np.ndarray,
+    limits: tuple[np.ndarray, np.ndarray],
+    raw_limits: tuple[np.ndarray, np.ndarray],
+    rising: np.ndarray,
+) -> np.ndarray:
+    """Return raw values inside their limits, exactly at a limit where the code is at it."""
+    low, high = raw_limits
+    raw = np.clip(raw, low, high)
+    if rising.all():
+        first, last = low, high
+    else:
+        first, last = np.where(rising, low, high), np.where(rising, high, low)
+    np.copyto(raw, last, where=_same_value(encoded, limits[1]))
+    np.copyto(raw, first, where=_same_value(encoded, limits[0]))
+    return raw
+
+
 def _same_value(values: np.ndarray, limits: np.ndarray) -> np.ndarray:
-    return np.isclose(values, limits, rtol=_projections.SAME_VALUE, atol=_projections.SAME_VALUE)
+    """Return where values are at finite limits, up to rounding."""
+    size = np.abs(limits)
+    # No value is at an open end.
+    np.copyto(size, 0.0, where=np.isinf(size))
+    size += 1.0
+    size *= _projections.SAME_VALUE
+    return np.asarray(np.abs(values - limits) <= size)
 
 
 def _nearest_index(grid: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -115,7 +115,7 @@ def _number(feature: FeatureRules, block: Any, column: Any) -> Iterator[_Breach]
             ("above the upper", number.high, own > number.high + slack),
         ):
             yield _single(rule, feature, outside, f"{side} {kind}bound {limit:.12g}")
-    if feature.step is not None:
+    if feature.step:
         ratio = own / feature.step
         off = np.abs(ratio - np.rint(ratio)) > _TOLERANCE * np.maximum(1.0, np.abs(ratio))
         yield _single("steps", feature, off, f"no multiple of {feature.step:.12g}")

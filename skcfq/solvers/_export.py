@@ -3,37 +3,24 @@
 from __future__ import annotations
 
 import json
-import math
-import platform
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from skcfq.encoding._columns import as_numbers, as_objects
-from skcfq.encoding._scalars import plain
-from skcfq.models import RowHead, target_margin
 from skcfq.solvers._percentiles import (
     BLOCK,
     feature_percentiles,
     number_percentiles,
     raw_columns,
 )
-from skcfq.utils import take_rows
+from skcfq.solvers._provenance import strict_json
 
 if TYPE_CHECKING:
     from skcfq.actions import CompiledActions, RecourseCost
-    from skcfq.models import Predictor
     from skcfq.solvers._result import RecourseResult
-    from skcfq.solvers._solver import RecourseSolver
-    from skcfq.solvers._task import Task
-
-_PACKAGES = ("skcfq", "numpy", "pandas", "scipy", "sklearn", "torch", "cvxpy", "highspy")
-# Rows on which a model's probabilities are compared with its margins.
-_EXAMPLES = 16
 
 
 def cost_shares(cost: RecourseCost, contributions: np.ndarray) -> np.ndarray:
@@ -240,96 +227,6 @@ def units_of(changes: Mapping[str, np.ndarray], units: Mapping) -> np.ndarray:
     )
 
 
-def provenance_of(solver: RecourseSolver, task: Task, method: str) -> dict[str, Any]:
-    """Note what is needed to repeat a solve.
-
-    Parameters
-    ----------
-    solver : RecourseSolver
-    task : Task
-    method : str
-        The method that was taken.
-
-    Returns
-    -------
-    provenance : dict
-        Parameters and action set as they are now, seed, versions, and what the models are.
-    """
-    parameters = solver.get_params(deep=False)
-    action_set = parameters.pop("action_set")
-    seed = parameters["random_state"]
-    record: dict[str, Any] = {
-        "solver": {**parameters, "random_state": _seed(seed)},
-        "method": method,
-        "action_set": None if action_set is None else _rules(action_set),
-        "required_margin": task.margin,
-        "seed": _seed(seed) if isinstance(seed, (int, np.integer)) else None,
-        "model": _model_record(task.predictor, task),
-        "variants": [_model_record(variant) for variant in task.variants],
-        "overrides": {row: dict(rules) for row, rules in (task.overrides or {}).items()},
-        "versions": _versions(),
-    }
-    if record["seed"] is None:
-        record["seed_reason"] = (
-            "random_state=None draws another seed each time; give a whole number."
-            if seed is None
-            else "random_state is a generator, whose state is not written; give a whole number."
-        )
-    return record
-
-
-def _seed(seed: Any) -> Any:
-    return (
-        int(seed) if isinstance(seed, (int, np.integer)) else None if seed is None else repr(seed)
-    )
-
-
-def _rules(action_set: Any) -> Any:
-    if hasattr(action_set, "to_dict"):
-        try:
-            return action_set.to_dict()
-        except (TypeError, ValueError):
-            # Names or levels that its own format cannot hold are written as text below.
-            pass
-    return strict_json(action_set.get_params(deep=False))
-
-
-def _model_record(predictor: Predictor, task: Task | None = None) -> dict[str, Any]:
-    record: dict[str, Any] = {"name": predictor.name, "classes": predictor.classes.tolist()}
-    record["feature_space"] = predictor.space.fingerprint
-    if isinstance(predictor.head, RowHead):
-        record["fingerprint"] = None
-        record["reason"] = f"no fingerprint: {predictor.head.reason}"
-        record["output"] = predictor.head.output
-    else:
-        record["fingerprint"] = predictor.fingerprint
-        record["output"] = "logits"
-    if task is not None:
-        record["probability"] = "sigmoid" if _is_logistic(predictor, task) else None
-    return record
-
-
-def _is_logistic(predictor: Predictor, task: Task) -> bool:
-    """Tell whether the probability of the target is the logistic function of its margin."""
-    if len(predictor.classes) != 2 or len(task) == 0:
-        return False
-    if isinstance(predictor.head, RowHead):
-        return predictor.head.output == "probabilities"
-    if not hasattr(predictor.model, "predict_proba"):
-        return False
-    rows = np.arange(min(len(task), _EXAMPLES))
-    X, target = take_rows(task.X, rows), task.target[rows]
-    margin = target_margin(predictor.row_logits(X).detach(), torch.from_numpy(target))
-    shares = np.asarray(predictor.model.predict_proba(X))[rows, target]
-    return bool(np.allclose(torch.sigmoid(margin).numpy(), shares, rtol=0, atol=1e-6))
-
-
-def _versions() -> dict[str, str]:
-    loaded = {name: sys.modules[name] for name in _PACKAGES if name in sys.modules}
-    versions = {name: str(getattr(module, "__version__", "")) for name, module in loaded.items()}
-    return {"python": platform.python_version(), **versions}
-
-
 def to_dict(result: RecourseResult) -> dict[str, Any]:
     """Return the document of :meth:`RecourseResult.to_dict`."""
     document = {
@@ -418,31 +315,3 @@ def to_json(result: RecourseResult, path: Any = None) -> str | None:
 
 def _dumps(value: Any, indent: int | None = None) -> str:
     return json.dumps(value, allow_nan=False, ensure_ascii=False, indent=indent)
-
-
-def strict_json(value: Any) -> Any:
-    """Return a value as what JSON knows: no number is NaN or infinite, every key is text.
-
-    Examples
-    --------
-    >>> strict_json({"a": (1, float("inf")), 2: None})
-    {'a': [1, None], '2': None}
-    """
-    kind = type(value)
-    if kind is str or kind is int or (kind is float and math.isfinite(value)):
-        return value
-    if isinstance(value, Mapping):
-        keys = [str(plain(key)) for key in value]
-        if len(set(keys)) < len(keys):
-            return [[strict_json(key), strict_json(item)] for key, item in value.items()]
-        return {key: strict_json(item) for key, item in zip(keys, value.values(), strict=True)}
-    if isinstance(value, (np.ndarray, pd.Series, pd.Index)):
-        value = value.tolist()
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [strict_json(item) for item in value]
-    value = plain(value)
-    if value is None or value is pd.NA or value is pd.NaT:
-        return None
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if isinstance(value, (str, bool, int)) else str(value)

@@ -21,9 +21,9 @@ from skcfq.exceptions import InterruptedWarning, SpaceMismatchError, Unsupported
 from skcfq.models import Predictor, as_predictor, resolve_target
 from skcfq.solvers._answer import Answer
 from skcfq.solvers._chunk import solve_chunk
-from skcfq.solvers._export import provenance_of
 from skcfq.solvers._methods import METHODS, check_method, choose_method
 from skcfq.solvers._outcome import Outcome, own_margins, verify
+from skcfq.solvers._provenance import provenance_of
 from skcfq.solvers._result import RecourseResult
 from skcfq.solvers._task import Task, overrides_by_position, required_margin
 from skcfq.utils import take_rows
