@@ -89,11 +89,12 @@ class PlainNumbers:
             self._encoded_limit(last, own, own_encoded, np.maximum),
         )
 
-    def decode(self, values: np.ndarray) -> np.ndarray:
-        """Return the raw values of encoded ones, both of shape (n, k)."""
-        raw = (values - self.offset) / self.scale
-        if self.is_integer.any():
-            raw[:, self.is_integer] = snap_integers(raw[:, self.is_integer])
+    def decode(self, values: np.ndarray, features: Any) -> np.ndarray:
+        """Return the raw values of encoded ones, both of the shape of ``features``."""
+        raw = (values - self.offset[features]) / self.scale[features]
+        is_integer = self.is_integer[features]
+        if is_integer.any():
+            raw = np.where(is_integer, snap_integers(raw), raw)
         return raw
 
     def _encoded_limit(

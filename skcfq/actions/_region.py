@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ActionRegion", "build_region"]
 
+# Share of changed values below which it is faster to look them up one by one.
+_FEW = 0.25
+
 
 @dataclass(frozen=True, eq=False)
 class ActionRegion:
@@ -292,16 +295,23 @@ class ActionRegion:
         """Do what :meth:`to_raw` does for all columns in one pass."""
         plain = self.compiled.plain_numbers
         values = u[:, self.numeric_columns].numpy()
-        rows = self.X.copy()
-        own = rows[:, plain.columns]
+        changed = values != self.values.numpy()
+        # Few changes are picked out; many are overwritten in place.
+        dense = (slice(None), slice(None))
+        where = np.nonzero(changed) if changed.mean() < _FEW else dense
+        features = where[1]
         raw = _within(
-            plain.decode(values),
-            values,
-            (self.lower.numpy(), self.upper.numpy()),
-            (self.raw_lower, self.raw_upper),
-            plain.scale > 0,
+            plain.decode(values[where], features),
+            values[where],
+            (self.lower.numpy()[where], self.upper.numpy()[where]),
+            (self.raw_lower[where], self.raw_upper[where]),
+            plain.scale[features] > 0,
         )
-        rows[:, plain.columns] = np.where(values != self.values.numpy(), raw, own)
+        rows = self.X.copy()
+        if where is dense:
+            rows[:, plain.columns] = np.where(changed, raw, rows[:, plain.columns])
+        else:
+            rows[where[0], plain.columns[features]] = raw
         return rows
 
     def _implied_updates(

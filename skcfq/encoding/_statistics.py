@@ -146,20 +146,25 @@ def numeric_statistics(
     present = ~np.isnan(raw)
     values, value_weights = raw[present], weights[present]
     mean, std = weighted_mean_std(values, value_weights)
+    mad = weighted_mad(values, value_weights)
     quantiles = weighted_quantiles(values, value_weights, np.linspace(0, 1, N_QUANTILES))
-    known = ~np.isnan(encoded)
-    codes, code_weights = encoded[known], weights[known]
+    if np.array_equal(raw, encoded, equal_nan=True):
+        encoded_std, encoded_mad = std, mad
+    else:
+        known = ~np.isnan(encoded)
+        encoded_std = weighted_mean_std(encoded[known], weights[known])[1]
+        encoded_mad = weighted_mad(encoded[known], weights[known])
     return ColumnStatistics(
         n=float(value_weights.sum()),
         missing=_share(~present, weights),
         mean=mean,
         std=std,
-        mad=weighted_mad(values, value_weights),
+        mad=mad,
         minimum=float(values.min()) if len(values) else float("nan"),
         maximum=float(values.max()) if len(values) else float("nan"),
         quantiles=quantiles,
-        encoded_std=weighted_mean_std(codes, code_weights)[1],
-        encoded_mad=weighted_mad(codes, code_weights),
+        encoded_std=encoded_std,
+        encoded_mad=encoded_mad,
     )
 
 

@@ -78,19 +78,22 @@ class _RawRows:
         self.rows: list[np.ndarray] = []
         # A float table takes every value: it is written at once, and no chunk is kept.
         is_float = isinstance(X, np.ndarray) and X.dtype == np.float64
-        self.copy = X.copy() if is_float else None
+        self.copy = np.empty_like(X) if is_float else None
+        self.kept = np.ones(len(X), dtype=bool)
 
     def write(self, rows: np.ndarray, part: Any) -> None:
         if len(rows) == 0:
             return
         if self.copy is not None:
             self.copy[rows] = part
+            self.kept[rows] = False
         else:
             self.rows.append(rows)
             self.parts.append(part)
 
     def table(self) -> Any:
         if self.copy is not None:
+            self.copy[self.kept] = self.X[self.kept]
             return self.copy
         if not self.rows:
             return self.X.copy()
