@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from skcfq.actions import ActionSet
     from skcfq.encoding import FeatureSpace, TableEncoder
-    from skcfq.estimators import CFQClassifier, QATClassifier, TeacherClassifier
+    from skcfq.estimators import (
+        CFQClassifier,
+        CounterfactualSampler,
+        QATClassifier,
+        RecourseTransformer,
+        TeacherClassifier,
+    )
     from skcfq.solvers import RecourseResult, RecourseSolver
 
 __version__ = "0.1.0.dev0"
@@ -20,10 +26,12 @@ __version__ = "0.1.0.dev0"
 __all__ = [
     "ActionSet",
     "CFQClassifier",
+    "CounterfactualSampler",
     "FeatureSpace",
     "QATClassifier",
     "RecourseResult",
     "RecourseSolver",
+    "RecourseTransformer",
     "TableEncoder",
     "TeacherClassifier",
     "__version__",
@@ -32,10 +40,12 @@ __all__ = [
 _HOME_OF = {
     "ActionSet": "actions",
     "CFQClassifier": "estimators",
+    "CounterfactualSampler": "estimators",
     "FeatureSpace": "encoding",
     "QATClassifier": "estimators",
     "RecourseResult": "solvers",
     "RecourseSolver": "solvers",
+    "RecourseTransformer": "estimators",
     "TableEncoder": "encoding",
     "TeacherClassifier": "estimators",
 }

@@ -10,6 +10,7 @@ import sys
 
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
+from sklearn.linear_model import LogisticRegression
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import (
     check_dataframe_column_names_consistency,
@@ -18,7 +19,7 @@ from sklearn.utils.estimator_checks import (
 )
 
 import skcfq
-from skcfq import CFQClassifier, QATClassifier, TableEncoder, TeacherClassifier
+from skcfq import CFQClassifier, QATClassifier, RecourseTransformer, TableEncoder, TeacherClassifier
 from skcfq.estimators import TeacherActions
 
 pytestmark = [
@@ -32,6 +33,7 @@ pytestmark = [
 SMALL = {"hidden_layer_sizes": (16,), "max_iter": 40, "learning_rate_init": 0.01}
 ESTIMATORS = [
     TableEncoder(),
+    RecourseTransformer(LogisticRegression()),
     TeacherClassifier(**SMALL),
     QATClassifier(**SMALL),
     # Large steps: some checks train a teacher for so few passes that small ones reach nobody.

@@ -91,7 +91,7 @@ def fit_model(model: Any, X: Any, y: np.ndarray, sample_weight: np.ndarray, seed
     name = _weight_parameter(model)
     if name is None:
         raise ValueError(
-            f"`sample_weight` was given, but the unfitted `teacher` {type(model).__name__} takes "
+            f"`sample_weight` was given, but the unfitted {type(model).__name__} takes "
             "none in `fit`. Fit it first, in its own way, and give it fitted (wrapped in "
             "sklearn.frozen.FrozenEstimator inside a search)."
         )

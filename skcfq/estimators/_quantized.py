@@ -27,8 +27,8 @@ from skcfq.estimators._supervision import Supervision
 from skcfq.estimators._teacher import NETWORK_CONSTRAINTS, TeacherClassifier
 from skcfq.estimators._teacher_actions import TeacherActions
 from skcfq.estimators._training import BitSchedule, calibration_rows, epochs_for, train
-from skcfq.exceptions import SpaceMismatchError
-from skcfq.models import Predictor, as_predictor, join_steps, resolve_target, split_model
+from skcfq.exceptions import SpaceMismatchError, UnsupportedModelError
+from skcfq.models import Predictor, RowHead, as_predictor, join_steps, resolve_target, split_model
 from skcfq.nn import FaithfulModule, FullPrecisionMLP, QuantizedMLP
 from skcfq.utils._sklearn_compat import HasMethods, Interval, StrOptions
 
@@ -95,6 +95,11 @@ class QuantizedClassifier(NetworkClassifier):
         if not fitted:
             fit_model(model, table.X, self.classes_[table.labels], table.sample_weight, seed)
         predictor = as_predictor(model, background=table.X, sample_weight=table.sample_weight)
+        if isinstance(predictor.head, RowHead):
+            raise UnsupportedModelError(
+                f"`teacher` must give logits on encoded rows: {predictor.head.reason}. Give a "
+                "linear model, an MLPClassifier or a TeacherClassifier behind an encoder."
+            )
         if not np.array_equal(predictor.classes, self.classes_):
             raise ValueError(
                 f"`teacher` knows the classes {predictor.classes.tolist()}, y has "

@@ -194,7 +194,7 @@ def test_teacher_behind_a_step_that_mixes_columns(people, quick):
     X, score = people
     X = X[["income", "years"]].fillna(3000.0)
     teacher = make_pipeline(PCA(), LogisticRegression())
-    with pytest.raises(UnreadableStepError, match="PCA"):
+    with pytest.raises(UnsupportedModelError, match="PCA"):
         CFQClassifier(teacher=teacher, **quick).fit(X, score > 0)
 
 

@@ -1,0 +1,256 @@
+"""Recourse points as further training rows, in the form of imbalanced-learn's samplers."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from imblearn.base import BaseSampler
+from imblearn.utils import check_target_type
+from sklearn.preprocessing import label_binarize
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_consistent_length
+
+from skcfq.actions import ActionSet
+from skcfq.estimators._recourse_parameters import RECOURSE_CONSTRAINTS, RecourseParametersMixin
+from skcfq.exceptions import EmptyPopulationWarning
+from skcfq.solvers import RecourseSolver
+from skcfq.utils import take_rows, validate_table
+from skcfq.utils._sklearn_compat import Interval
+
+
+class CounterfactualSampler(RecourseParametersMixin, BaseSampler):
+    """Add the recourse points of refused rows to a training table, labelled with the target.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Model that refuses, and that the points persuade. Fitted or frozen, it is used as it is;
+        unfitted, a clone is fitted. Inside a search, wrap a fitted one in
+        :class:`sklearn.frozen.FrozenEstimator`, because clones forget a fit.
+    solver : RecourseSolver, default=None
+        A clone is used, with rules, target and seed filled in where it has none; None is a
+        :class:`~skcfq.RecourseSolver` with its defaults.
+    action_set : ActionSet, default=None
+        What people may change, on the columns of X. None takes the solver's, else the estimator's
+        own, else lets every column move inside its observed range.
+    target : label, "opposite" or None, default=None
+        The label that refused people want, and that their points get. None takes the solver's,
+        else the estimator's own, else the last class, with a warning where labels are strings.
+    share : float, default=1.0
+        Share in (0, 1] of the rows that the estimator refuses, drawn at random (at least one).
+        Each drawn row with recourse adds one row.
+    random_state : int, RandomState instance or None, default=None
+        Draws the rows, and seeds an unfitted estimator and a solver without a seed of its own.
+
+    Attributes
+    ----------
+    sample_indices_ : ndarray of shape (n_samples_new,), int64
+        Row of X that each returned row comes from: first all rows in their order, then the
+        sources of the added ones.
+    sampling_strategy_ : dict
+        Number of added rows of each label.
+    estimator_ : classifier
+    predictor_ : Predictor
+    solver_ : RecourseSolver
+        Complete: asked for ``solve(estimator_, X)``, it gives the points.
+    target_ : label or "opposite"
+    background_ : DataFrame, ndarray or None
+        Up to 2000 rows of X that a search without gradients copies from.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        If X was a DataFrame with text names.
+
+    Notes
+    -----
+    The label of an added row is what *the estimator* says about it, not what was observed: a model
+    that is trained on these rows learns the estimator's boundary, with its faults. Rows that X
+    has already are never changed or dropped, and gaps, text and column types stay, so a step
+    that reads mixed tables can follow.
+
+    Where nobody is refused, or no drawn row has recourse, the data come back as they were, with an
+    :class:`~skcfq.exceptions.EmptyPopulationWarning`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skcfq import CounterfactualSampler
+    >>> X = np.array([[0.0, 1.0], [1.0, 3.0], [2.0, 2.0], [3.0, 0.0]])
+    >>> sampler = CounterfactualSampler(LogisticRegression(), random_state=0)
+    >>> X_more, y_more = sampler.fit_resample(X, np.array([0, 0, 1, 1]))
+    >>> X_more.shape, y_more.tolist(), sampler.sample_indices_.tolist()
+    ((6, 2), [0, 0, 1, 1, 1, 1], [0, 1, 2, 3, 0, 1])
+    """
+
+    _parameter_constraints: dict = {
+        **RECOURSE_CONSTRAINTS,
+        "share": [Interval(Real, 0, 1, closed="right")],
+    }
+
+    def __init__(
+        self,
+        estimator: Any,
+        *,
+        solver: RecourseSolver | None = None,
+        action_set: ActionSet | None = None,
+        target: Any = None,
+        share: float = 1.0,
+        random_state: Any = None,
+    ):
+        self.estimator = estimator
+        self.solver = solver
+        self.action_set = action_set
+        self.target = target
+        self.share = share
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any) -> CounterfactualSampler:
+        """Fit the estimator, unless it is fitted, and check the rules against the columns.
+
+        Use :meth:`fit_resample` to get the rows.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+
+        Returns
+        -------
+        self : CounterfactualSampler
+        """
+        self._read(X, y)
+        return self
+
+    def fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
+        """Return the table with the recourse points added.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+            Numbers, text, categories and gaps, as far as the estimator reads them.
+        y : array-like of shape (n_samples,)
+            Labels; one column for each class, as ``label_binarize`` writes them, is accepted too.
+
+        Returns
+        -------
+        X_resampled : DataFrame, ndarray or list of shape (n_samples_new, n_features)
+            The container and column types of X. A DataFrame gets a new index 0, 1, ….
+        y_resampled : Series, DataFrame, ndarray or list of shape (n_samples_new,)
+
+        Raises
+        ------
+        ActionSetError, TargetError, UnsupportedModelError
+            As :meth:`RecourseSolver.solve`.
+        ValueError
+            y has a label that the estimator does not know.
+        """
+        table, labels, one_vs_all = self._read(X, y)
+        sources, points, new_labels = self._added(table, self._draw(table))
+        self.sample_indices_ = np.concatenate([np.arange(len(labels)), sources])
+        counted, counts = np.unique(new_labels, return_counts=True)
+        self.sampling_strategy_ = dict(zip(counted.tolist(), counts.tolist(), strict=True))
+        all_labels = _append_labels(labels, new_labels)
+        if one_vs_all:
+            all_labels = label_binarize(all_labels, classes=np.unique(labels))
+        table = _append(table, points)
+        return (table.tolist() if isinstance(X, list) else table), _like(y, all_labels)
+
+    def _read(self, X: Any, y: Any) -> tuple[Any, np.ndarray, bool]:
+        """Check the table and its labels, and read the estimator."""
+        self._validate_params()
+        check_classification_targets(y)
+        labels, one_vs_all = check_target_type(y, indicate_one_vs_all=True)
+        table = validate_table(self, X, reset=True)
+        check_consistent_length(table, labels)
+        self._read_estimator(table, labels, np.ones(len(labels)))
+        strange = ~np.isin(labels, self.predictor_.classes)
+        if strange.any():
+            raise ValueError(
+                f"y has the label {labels[strange].tolist()[0]!r}, but `estimator` knows "
+                f"{self.predictor_.classes.tolist()}. Fit the estimator on the same labels."
+            )
+        return table, labels, one_vs_all
+
+    def _draw(self, table: Any) -> np.ndarray:
+        """Return the positions of the rows that recourse is looked for."""
+        decisions = self.predictor_.predict(table)
+        refused = np.ones(len(decisions), dtype=bool)
+        if self.target_ in self.predictor_.classes.tolist():
+            refused = decisions != self.target_
+        candidates = np.flatnonzero(refused)
+        if self.share == 1:
+            return candidates
+        n_drawn = int(np.ceil(self.share * len(candidates)))
+        drawn = check_random_state(self.random_state).permutation(candidates)[:n_drawn]
+        return np.sort(drawn)
+
+    def _added(self, table: Any, drawn: np.ndarray) -> tuple[np.ndarray, Any, np.ndarray]:
+        """Return sources, points and labels of the rows to add, none with a warning."""
+        rows = drawn[:0]
+        if len(drawn):
+            result = self._solve(take_rows(table, drawn))
+            rows = np.flatnonzero(result.reachable)
+        if not len(rows):
+            self._warn_nothing_added(len(drawn))
+            return rows, take_rows(table, rows), self.predictor_.classes[:0]
+        return drawn[rows], take_rows(result.points, rows), result.target[rows]
+
+    def _warn_nothing_added(self, n_drawn: int) -> None:
+        name, target = type(self.estimator_).__name__, np.asarray(self.target_).item()
+        what = (
+            f"`estimator` ({name}) refuses nobody the target {target!r}. Check `target`."
+            if n_drawn == 0
+            else f"None of the {n_drawn} drawn people whom `estimator` ({name}) refuses has "
+            "recourse. Widen `action_set`, or give a `solver` that searches more."
+        )
+        warnings.warn(
+            f"CounterfactualSampler adds no row: {what}", EmptyPopulationWarning, stacklevel=4
+        )
+
+    def _fit_resample(self, X: Any, y: Any, **params: Any) -> tuple[Any, Any]:
+        # Abstract in imbalanced-learn, whose own fit_resample would cast columns back to their
+        # first type: a whole number that became 2.5 would come out as 2.
+        return self.fit_resample(X, y)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = False
+        tags.input_tags.allow_nan = self._estimator_reads("allow_nan")
+        tags.input_tags.string = self._estimator_reads("categorical")
+        tags.sampler_tags.sample_indices = True
+        return tags
+
+
+def _append(table: Any, points: Any) -> Any:
+    """Put points under a table; a column's type widens only where a point needs it."""
+    if isinstance(table, pd.DataFrame):
+        return pd.concat([table.astype(points.dtypes), points], ignore_index=True)
+    return np.concatenate([table, points])
+
+
+def _append_labels(labels: np.ndarray, added: np.ndarray) -> np.ndarray:
+    """Put labels under labels, and keep their type; text may become longer."""
+    same = added.astype(str if labels.dtype.kind == "U" else labels.dtype)
+    return np.concatenate([labels, same])
+
+
+def _like(y: Any, labels: np.ndarray) -> Any:
+    """Return labels in the container of y."""
+    if isinstance(y, list):
+        return labels.tolist()
+    if isinstance(y, pd.DataFrame):
+        columns = {name: labels if labels.ndim == 1 else labels[:, k] for k, name in enumerate(y)}
+        return pd.DataFrame(columns).astype(y.dtypes)
+    if isinstance(y, pd.Series):
+        dtype = y.dtype
+        if isinstance(dtype, pd.CategoricalDtype):
+            # The target may be a category that the labels at hand do not have.
+            more = [one for one in pd.unique(labels) if one not in dtype.categories]
+            dtype = pd.CategoricalDtype([*dtype.categories, *more], dtype.ordered)
+        return pd.Series(labels, dtype=dtype, name=y.name)
+    return labels
