@@ -62,7 +62,7 @@ class CounterfactualSampler(RecourseParametersMixin, BaseSampler):
     background_ : DataFrame, ndarray or None
         Up to 2000 rows of X that a search without gradients copies from.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         If X was a DataFrame with text names.
 
     Notes

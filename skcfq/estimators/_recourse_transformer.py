@@ -59,7 +59,7 @@ class RecourseTransformer(RecourseParametersMixin, TransformerMixin, BaseEstimat
         Up to 2000 rows of X that a search without gradients copies from; None for every model
         that has gradients.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         If X was a DataFrame with text names.
 
     Notes

@@ -59,6 +59,8 @@ def enumerate_actions(
         if len(owners):
             frozen = np.stack([mask for _, mask in wanted])
             batches.append(solve(owners, frozen))
+    for person in people:
+        person.sort(batches)
     best = _ranked(batches, people, 0, first)
     return [best, *(_ranked(batches, people, k, own) for k in range(1, n_alternatives))]
 
@@ -99,6 +101,16 @@ class _Person:
                 return children
         self.exhausted = len(self.taken) < self.n_alternatives
         return []
+
+    def sort(self, batches: list[Outcome]) -> None:
+        """Put what a heuristic found cheaper late first, and drop what that makes pointless."""
+        self.taken.sort(key=lambda entry: float(batches[entry[0]].cost[entry[1]]))
+        kept: list[tuple[int, int]] = []
+        for number, row in self.taken:
+            changed = batches[number].changed[row]
+            if not any((changed >= batches[other].changed[at]).all() for other, at in kept):
+                kept.append((number, row))
+        self.taken = kept
 
     def _children(self, frozen: np.ndarray, changed: np.ndarray) -> list[np.ndarray]:
         children = []

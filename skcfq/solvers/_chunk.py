@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 # A point that its own raw row does not confirm is looked for once more with this much more margin.
 _SAFER_MARGINS = (0.0, 1e-7, 1e-4)
-# Up to this much more margin, the cost is the optimum within the tolerance that is promised.
-_STILL_OPTIMAL = 1e-7
+# Then a cost above the proved bound by no more than this share is still called optimal.
+_STILL_OPTIMAL = 1e-6
 
 
 def solve_chunk(
@@ -111,8 +111,10 @@ def solve_people(
         person = states.person.numpy()
         kept = verified.confirmed
         found = rows[person[kept]]
-        outcome.status[found] = status[person[kept]] if extra <= _STILL_OPTIMAL else "feasible"
-        outcome.cost[found] = states.cost.numpy()[kept]
+        cost = states.cost.numpy()[kept]
+        still = (extra == 0.0) | (cost <= outcome.bound[found] * (1 + _STILL_OPTIMAL))
+        outcome.status[found] = np.where(still, status[person[kept]], "feasible")
+        outcome.cost[found] = cost
         outcome.margin[found] = verified.margin[kept]
         changed = part.problem.changed(states.person, states.values, states.levels)
         outcome.changed[found] = changed.numpy()[kept]

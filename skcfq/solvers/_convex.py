@@ -26,12 +26,16 @@ _INTEGRAL = 1e-6
 _HIGHS = {
     "primal_feasibility_tolerance": 1e-10,
     "dual_feasibility_tolerance": 1e-10,
-    "mip_feasibility_tolerance": 1e-10,
     "mip_rel_gap": 1e-9,
     "mip_abs_gap": 1e-12,
 }
-_SOLVED = (cp.OPTIMAL, cp.OPTIMAL_INACCURATE)
-_NO_SOLUTION = (cp.INFEASIBLE, cp.INFEASIBLE_INACCURATE)
+_CLARABEL = {"tol_gap_abs": 1e-10, "tol_gap_rel": 1e-9, "tol_feas": 1e-10}
+# A contribution below this share of the cost is the noise of an interior-point method.
+_STILL = 1e-6
+# What a solver calls inaccurate can be used, but proves nothing.
+_USABLE = (cp.OPTIMAL, cp.OPTIMAL_INACCURATE)
+# With its integers fixed, a programme may cost this much more and still be called optimal.
+_TOLERATED = 1e-6
 
 
 def solve_convex(
@@ -280,10 +284,26 @@ class _Programme:
             return status, math.inf if status == "infeasible" else bound, None
         if self.integers:
             self._fix(point)
-            if self._run(None) not in _SOLVED:
+            if self._run(None) not in _USABLE:
                 return "not_found", bound, None
-            bound = min(bound, float(self.cost.value)) if status == "optimal" else bound
+            cost = float(np.asarray(self.cost.value))
+            if status == "optimal" and cost > bound * (1 + _TOLERATED):
+                status = "feasible"
+            bound = min(bound, cost)
         return status, bound, data.state(self._solution())
+
+    def _hold_still(self, move: np.ndarray) -> np.ndarray:
+        """Solve again without the moves that are but noise: each would count as a change."""
+        cost = float(self.cost.value)
+        still = self.shape.weights[: len(move)] * np.abs(move) <= _STILL * cost
+        if not move[still].any():
+            return move
+        for side in ("most_up", "most_down"):
+            parameter = self.parameters[side]
+            parameter.value = np.where(still, 0.0, np.asarray(parameter.value))
+        if self._run(None) not in _USABLE or float(self.cost.value) > cost * (1 + _STILL):
+            return move
+        return np.where(still, 0.0, np.asarray(self.up.value) - np.asarray(self.down.value))
 
     def _run(self, time_limit: float | None) -> str:
         settings = dict(_HIGHS)
@@ -292,21 +312,28 @@ class _Programme:
         with warnings.catch_warnings():
             # cvxpy warns of inaccurate answers; all are verified on the raw row anyway.
             warnings.simplefilter("ignore")
-            if self.quadratic:
-                extra = {} if time_limit is None else {"time_limit": max(time_limit, 1e-3)}
-                self.problem.solve(solver=cp.CLARABEL, **extra)
-            else:
-                self.problem.solve(solver=cp.HIGHS, **settings)
+            try:
+                if self.quadratic:
+                    extra = {} if time_limit is None else {"time_limit": max(time_limit, 1e-3)}
+                    self.problem.solve(solver=cp.CLARABEL, **_CLARABEL, **extra)
+                else:
+                    self.problem.solve(solver=cp.HIGHS, **settings)
+            except cp.SolverError:
+                return str(cp.SOLVER_ERROR)
         return str(self.problem.status)
 
     def _once(self, time_limit: float | None) -> tuple[str, float, list[np.ndarray] | None]:
         status = self._run(time_limit)
-        if status in _NO_SOLUTION:
+        if status == cp.INFEASIBLE:
             return "infeasible", math.inf, None
-        if self.cost.value is None:
+        if status == cp.SOLVER_ERROR or self.cost.value is None:
             return ("time_limit" if status == cp.USER_LIMIT else "not_found"), 0.0, None
         cost = float(self.cost.value)
         if status == cp.USER_LIMIT:
+            if not all(constraint.value(tolerance=_INTEGRAL) for constraint in self.constraints):
+                return "time_limit", 0.0, None
+            return "feasible", 0.0, self._point()
+        if status != cp.OPTIMAL:
             return "feasible", 0.0, self._point()
         return "optimal", cost * (1 - _GAP), self._point()
 
@@ -328,6 +355,8 @@ class _Programme:
         counter = itertools.count()
         open_: list[tuple[float, int, list]] = [(0.0, next(counter), root)]
         best, point = math.inf, None
+        # Below the lowest bound of a node whose relaxation failed, nothing is proved.
+        unproved = math.inf
         while open_:
             open_.sort(key=lambda node: node[:2], reverse=True)
             bound, _, box = open_.pop()
@@ -338,7 +367,12 @@ class _Programme:
             for name, (low, high) in zip(names, box, strict=True):
                 self.parameters[f"{name}_low"].value = low
                 self.parameters[f"{name}_high"].value = high
-            if self._run(None) not in _SOLVED:
+            status = self._run(None)
+            if status == cp.INFEASIBLE:
+                continue
+            if status != cp.OPTIMAL:
+                unproved = min(unproved, bound)
+            if status not in _USABLE:
                 continue
             cost = float(self.cost.value)
             if cost >= best * (1 - _GAP):
@@ -349,6 +383,8 @@ class _Programme:
                 continue
             for child in _children(box, *split):
                 open_.append((cost * (1 - _GAP), next(counter), child))
+        if unproved < best * (1 - _GAP):
+            return ("not_found" if point is None else "feasible"), unproved, point
         if point is None:
             return "infeasible", math.inf, None
         return "optimal", best * (1 - _GAP), point
@@ -369,7 +405,8 @@ class _Programme:
         move = empty
         if self.shape.n_numeric:
             move = np.asarray(self.up.value) - np.asarray(self.down.value)
-        return move, empty if self.option is None else np.round(self.option.value)
+        option = empty if self.option is None else np.round(self.option.value)
+        return self._hold_still(move) if self.quadratic and len(move) else move, option
 
 
 def _children(box: list, place: int, at: int, value: float) -> list[list]:

@@ -157,8 +157,10 @@ def linear_problem(
     origin = torch.nan_to_num(region.origin)
     logits = origin @ coef.T + intercept
     margins = origin @ rows.T + (intercept[target] - intercept[rivals])
-    # Twice the 1e-9 that validity asks for: the moved point's own logits may be a little larger.
-    slack = (2 * RELATIVE_MARGIN * logits.abs().amax(dim=1).clamp_min(1.0)).clamp_min(margin)
+    # More than validity asks for: the moved point's own logits may be a little larger, and its raw
+    # row rounds.
+    rounding = RELATIVE_MARGIN * logits.abs().amax(dim=1).clamp_min(1.0)
+    slack = rounding.clamp_min(margin) + rounding
     need = slack[:, None] - margins
     numeric, levels = region.effects(rows)
     own = region.levels.clamp_min(0)

@@ -52,9 +52,9 @@ def check_method(name: str, task: Task) -> None:
         raise UnsupportedModelError(f"method={name!r} does not apply: {reason}")
     if task.weight_radius and not METHODS[name].exact:
         raise UnsupportedModelError(
-            f"weight_radius={task.weight_radius:g} needs a linear model and an exact method; "
-            f"{task.predictor.name} is solved by method={name!r}. Give `variants=` to solve() "
-            "for actions that hold on other versions of a model."
+            f"weight_radius={task.weight_radius:g} needs an exact method on a linear model, not "
+            f"method={name!r}. {why_not('milp', task) or 'Use method="auto".'} Or give `variants=` "
+            "to solve() instead, for actions that hold on other versions of a model."
         )
 
 
@@ -75,6 +75,8 @@ def why_not(name: str, task: Task) -> str | None:
 
 def _why_not_exact(name: str, task: Task) -> str | None:
     norm = task.cost.norm
+    if task.weight_radius and task.actions.implied:
+        return "weight_radius does not cover implied changes. Leave one of the two out."
     if name == "direct":
         if len(task.predictor.classes) > 2:
             return "it is for two classes. Use method='milp', 'lp' or 'qp'."

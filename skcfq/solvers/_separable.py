@@ -221,8 +221,9 @@ def separate(problem: LinearProblem) -> Separable:
     moves = useful_moves(problem)
     is_grid = torch.tensor([grid is not None for grid in region.grids], dtype=torch.bool)
     continuous, gridded = moves.columns(~is_grid), moves.columns(is_grid)
-    # Nobody goes farther than one feature alone would have to.
-    reach = torch.minimum(continuous.most, continuous.distance_for(need.unsqueeze(1)))
+    # Nobody goes farther than one feature alone would have to; rounding must not leave it short.
+    alone = continuous.distance_for(need.unsqueeze(1)) * (1 + 1e-12)
+    reach = torch.minimum(continuous.most, alone)
     # Beyond the kink the gain may fall.
     peak = torch.where(continuous.alpha2 > 0, torch.inf, continuous.kink)
     reach = torch.maximum(torch.minimum(reach, peak), continuous.least)
