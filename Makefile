@@ -14,10 +14,10 @@ export SKCFQ_DATA ?= ../shared/data
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint types doctest check bench docs clean
+.PHONY: help venv demo test lint types doctest check bench bench-peers docs clean
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-10s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-12s %s\n", $$1, $$2}'
 
 venv: $(STAMP)  ## set up .venv with the pinned packages
 
@@ -47,6 +47,10 @@ check: test lint types doctest  ## all that CI runs
 
 bench: $(STAMP)  ## run every benchmark
 	set -e; for file in examples/benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file" $(ARGS); done
+
+bench-peers: $(STAMP)  ## compare with other recourse libraries; writes docs/benchmarks/peers.md
+	$(BIN)/python examples/benchmarks/peers/setup_environments.py
+	$(BIN)/python examples/benchmarks/peers/run.py $(ARGS)
 
 docs: $(STAMP)  ## build the HTML pages into docs/_build
 	$(BIN)/python -m pip install -c constraints.txt -e ".[docs]"

@@ -51,10 +51,11 @@ def check_method(name: str, task: Task) -> None:
     if reason is not None:
         raise UnsupportedModelError(f"method={name!r} does not apply: {reason}")
     if task.weight_radius and not METHODS[name].exact:
+        remedy = why_not("milp", task) or "Use method='auto'."
         raise UnsupportedModelError(
-            f"weight_radius={task.weight_radius:g} needs an exact method on a linear model, not "
-            f"method={name!r}. {why_not('milp', task) or 'Use method="auto".'} Or give `variants=` "
-            "to solve() instead, for actions that hold on other versions of a model."
+            f"weight_radius={task.weight_radius:g} needs a linear model and an exact method, not "
+            f"method={name!r}. {remedy} For actions that hold on other versions of a model, give "
+            "`variants=` to solve() instead."
         )
 
 
