@@ -16,6 +16,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 from torch import Tensor, nn
 
+from skcfq.deploy import softmax
 from skcfq.estimators._parameters import NestedParametersMixin
 from skcfq.utils import take_rows, validate_table
 from skcfq.utils._sklearn_compat import check_sample_weight
@@ -149,7 +150,7 @@ class NetworkClassifier(NestedParametersMixin, ClassifierMixin, BaseEstimator):
         -------
         probabilities : ndarray of shape (n_samples, n_classes), float64
         """
-        return torch.from_numpy(self._logits(X)).softmax(dim=1).numpy()
+        return softmax(self._logits(X))
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the class with the largest logit.

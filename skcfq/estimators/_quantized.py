@@ -7,13 +7,16 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from skcfq.actions import ActionSet
+from skcfq.deploy import IntegerNetwork, encode_rows
 from skcfq.estimators._bit_policies import BIT_POLICIES, LearnedBits, UniformBits, bit_policy_of
 from skcfq.estimators._inner_models import fit_model, fitted_or_clone
 from skcfq.estimators._network_classifier import (
@@ -29,7 +32,8 @@ from skcfq.estimators._teacher_actions import TeacherActions
 from skcfq.estimators._training import BitSchedule, calibration_rows, epochs_for, train
 from skcfq.exceptions import SpaceMismatchError
 from skcfq.models import Predictor, as_predictor, join_steps, resolve_target, split_model
-from skcfq.nn import FaithfulModule, FullPrecisionMLP, QuantizedMLP
+from skcfq.nn import DeployedNetwork, FaithfulModule, FullPrecisionMLP, QuantizedMLP, integers_of
+from skcfq.utils import validate_table
 from skcfq.utils._sklearn_compat import HasMethods, Interval, StrOptions
 
 QUANTIZED_CONSTRAINTS: dict = {
@@ -47,6 +51,7 @@ class QuantizedClassifier(NetworkClassifier):
     """Base of the classifiers that train a quantized network under a bit budget."""
 
     network_: QuantizedMLP
+    integer_network_: IntegerNetwork
 
     def _default_object(self, name: str) -> BaseEstimator | None:
         makers: dict[str, Callable[[], BaseEstimator]] = {
@@ -67,6 +72,33 @@ class QuantizedClassifier(NetworkClassifier):
     def bit_widths_(self) -> np.ndarray:
         """Weight bits of each layer, shape (n_layers,)."""
         return self.network_.bit_widths.numpy().copy()
+
+    def _finish(self, network: nn.Module, history: pd.DataFrame) -> None:
+        super()._finish(network, history)
+        self._deploy()
+
+    def _deploy(self) -> None:
+        """Turn the network into the integers that decide; again after a change of the network."""
+        self.integer_network_ = integers_of(self.network_)
+        self._head = DeployedNetwork(self.integer_network_)
+
+    def logits_(self, Z: Tensor) -> Tensor:
+        """Return the deployed logits of encoded rows, with straight-through gradients.
+
+        Parameters
+        ----------
+        Z : Tensor of shape (n, n_encoded), float64
+
+        Returns
+        -------
+        logits : Tensor of shape (n, n_classes), float64
+        """
+        return self._head(Z)
+
+    def _logits(self, X: Any) -> np.ndarray:
+        check_is_fitted(self, "network_")
+        X = validate_table(self, X, reset=False)
+        return self.integer_network_.logits(encode_rows(self.feature_space_, X))
 
     def _check_plan(self) -> None:
         """Refuse what cannot be trained before anything is."""
