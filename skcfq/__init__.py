@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from skcfq.actions import ActionSet
+    from skcfq.deploy import load
     from skcfq.encoding import FeatureSpace, TableEncoder
     from skcfq.estimators import CFQClassifier, QATClassifier, TeacherClassifier
     from skcfq.solvers import RecourseResult, RecourseSolver
@@ -27,6 +28,7 @@ __all__ = [
     "TableEncoder",
     "TeacherClassifier",
     "__version__",
+    "load",
 ]
 
 _HOME_OF = {
@@ -38,6 +40,7 @@ _HOME_OF = {
     "RecourseSolver": "solvers",
     "TableEncoder": "encoding",
     "TeacherClassifier": "estimators",
+    "load": "deploy",
 }
 
 

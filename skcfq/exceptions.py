@@ -7,6 +7,9 @@ which catches ``ValueError`` keeps working. An unfitted model raises
 
 __all__ = [
     "ActionSetError",
+    "ArtefactDamagedError",
+    "ArtefactError",
+    "ArtefactVersionError",
     "BackgroundRequiredError",
     "BudgetError",
     "CostFallbackWarning",
@@ -16,6 +19,7 @@ __all__ = [
     "EmptyPopulationWarning",
     "FeatureSpaceError",
     "InterruptedWarning",
+    "OptionalDependencyError",
     "ReferenceRequiredError",
     "SkcfqError",
     "SkcfqWarning",
@@ -48,6 +52,22 @@ class ActionSetError(SkcfqError, ValueError):
 
 class BackgroundRequiredError(SkcfqError, ValueError):
     """Costs or bounds need a background population, and none is known."""
+
+
+class ArtefactError(SkcfqError, ValueError):
+    """A model file cannot be used."""
+
+
+class ArtefactDamagedError(ArtefactError):
+    """A model file is damaged, truncated, or no model file at all."""
+
+
+class ArtefactVersionError(ArtefactError):
+    """A model file was written by a newer version of the library."""
+
+
+class OptionalDependencyError(SkcfqError, ImportError):
+    """A package that only this feature needs is not installed."""
 
 
 class BudgetError(SkcfqError, ValueError):

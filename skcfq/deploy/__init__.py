@@ -7,13 +7,19 @@ from skcfq.deploy._arithmetic import (
     integer_network,
     softmax,
 )
+from skcfq.deploy._artefact import load, read_header, save
+from skcfq.deploy._classifier import DeployedClassifier
 from skcfq.deploy._rows import encode_rows
 
 __all__ = [
+    "DeployedClassifier",
     "IntegerLayer",
     "IntegerNetwork",
     "LayerParts",
     "encode_rows",
     "integer_network",
+    "load",
+    "read_header",
+    "save",
     "softmax",
 ]

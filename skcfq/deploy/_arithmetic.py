@@ -117,7 +117,7 @@ class IntegerNetwork:
     >>> layer = LayerParts(np.array([[0, 0], [1, -2]]), bits=2, step=0.5, bias=np.array([0, 0.1]))
     >>> network = integer_network(input_step=0.25, input_bits=8, layers=[layer])
     >>> network.logits(np.array([[1.0, 0.3]])).round(6).tolist()
-    [[0.0, 0.85]]
+    [[0.0, 0.35]]
     >>> network.decisions(np.array([[1.0, 0.3], [-1.0, 1.0]])).tolist()
     [1, 0]
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any
@@ -16,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from skcfq.actions import ActionSet
-from skcfq.deploy import IntegerNetwork, encode_rows
+from skcfq.deploy import DeployedClassifier, IntegerNetwork, encode_rows, save
 from skcfq.estimators._bit_policies import BIT_POLICIES, LearnedBits, UniformBits, bit_policy_of
 from skcfq.estimators._inner_models import fit_model, fitted_or_clone
 from skcfq.estimators._network_classifier import (
@@ -99,6 +100,42 @@ class QuantizedClassifier(NetworkClassifier):
         check_is_fitted(self, "network_")
         X = validate_table(self, X, reset=False)
         return self.integer_network_.logits(encode_rows(self.feature_space_, X))
+
+    def deployed(self) -> DeployedClassifier:
+        """Return the classifier as it is shipped: numpy alone, with the same decisions."""
+        check_is_fitted(self, "network_")
+        names = getattr(self, "feature_names_in_", None)
+        target = getattr(self, "target_", self.target)
+        rules = self.action_set
+        return DeployedClassifier(
+            self.integer_network_,
+            self.feature_space_,
+            self.classes_,
+            columns=None if names is None else list(names),
+            target=None if callable(target) else target,
+            action_set=None if rules is None else rules.to_dict(),
+            model=type(self).__name__,
+        )
+
+    def export(self, path: str | os.PathLike) -> dict[str, int]:
+        """Write the model to one file, which :func:`skcfq.load` reads without torch.
+
+        Parameters
+        ----------
+        path : str or path
+            A file that is there is replaced.
+
+        Returns
+        -------
+        sizes : dict of str to int
+            Bytes of ``weights``, ``biases``, ``header`` and ``total``.
+
+        Raises
+        ------
+        FeatureSpaceError
+            A column goes through functions of the user, which cannot be written.
+        """
+        return save(path, self.deployed())
 
     def _check_plan(self) -> None:
         """Refuse what cannot be trained before anything is."""

@@ -47,6 +47,12 @@ class DeployedNetwork(nn.Module):
         """Number of encoded columns."""
         return self.network.n_inputs
 
+    def extra_repr(self) -> str:
+        """Return what the buffers do not hold: every scale."""
+        network = self.network
+        hidden = [(layer.rescale, layer.levels) for layer in network.layers]
+        return f"{network.input_step}, {network.input_bits}, {hidden}, {network.logit_scale}"
+
     def forward(self, Z: Tensor) -> Tensor:
         """Map encoded rows (n, n_inputs), float64, to logits (n, n_classes)."""
         if Z.requires_grad and torch.is_grad_enabled():
