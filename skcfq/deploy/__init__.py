@@ -9,6 +9,7 @@ from skcfq.deploy._arithmetic import (
 )
 from skcfq.deploy._artefact import load, read_header, save
 from skcfq.deploy._classifier import DeployedClassifier
+from skcfq.deploy._onnx import onnx_inputs, write_onnx
 from skcfq.deploy._rows import encode_rows
 
 __all__ = [
@@ -19,7 +20,9 @@ __all__ = [
     "encode_rows",
     "integer_network",
     "load",
+    "onnx_inputs",
     "read_header",
     "save",
     "softmax",
+    "write_onnx",
 ]

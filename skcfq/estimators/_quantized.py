@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from skcfq.actions import ActionSet
-from skcfq.deploy import DeployedClassifier, IntegerNetwork, encode_rows, save
+from skcfq.deploy import DeployedClassifier, IntegerNetwork, encode_rows, save, write_onnx
 from skcfq.estimators._bit_policies import BIT_POLICIES, LearnedBits, UniformBits, bit_policy_of
 from skcfq.estimators._inner_models import fit_model, fitted_or_clone
 from skcfq.estimators._network_classifier import (
@@ -136,6 +136,38 @@ class QuantizedClassifier(NetworkClassifier):
             A column goes through functions of the user, which cannot be written.
         """
         return save(path, self.deployed())
+
+    def to_onnx(
+        self,
+        path: str | os.PathLike,
+        *,
+        preprocessing: bool = True,
+        opset: int | None = None,
+    ) -> dict[str, int]:
+        """Write the model as an ONNX graph that onnxruntime runs with the same decisions.
+
+        Parameters
+        ----------
+        path : str or path
+        preprocessing : bool, default=True
+            Whether the graph reads raw columns, one input each (see
+            :func:`skcfq.deploy.onnx_inputs`); False makes it read the encoded matrix.
+        opset : {21, 25}, default=None
+            None takes 25 where a layer has 2 bits (INT2), and 21 elsewhere (INT4).
+
+        Returns
+        -------
+        sizes : dict of str to int
+            Bytes of ``weights`` as stored (3 bits take 4), and ``total``.
+
+        Raises
+        ------
+        OptionalDependencyError
+            The package onnx is not installed.
+        UnsupportedModelError
+            A column cannot be read in ONNX without another rounding.
+        """
+        return write_onnx(self.deployed(), path, preprocessing=preprocessing, opset=opset)
 
     def _check_plan(self) -> None:
         """Refuse what cannot be trained before anything is."""

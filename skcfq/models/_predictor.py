@@ -148,8 +148,8 @@ def as_predictor(
         An estimator of this library, a loaded model file, a linear classifier of scikit-learn,
         an ``MLPClassifier``, or a pipeline that ends in one of them behind an encoder that works
         column by column (samplers are skipped). ``FrozenEstimator`` and fitted searches are
-        unwrapped. Any other classifier, and any function of raw rows, is asked as it is, without gradients. A
-        :class:`Predictor` is returned as it is.
+        unwrapped. Any other classifier, and any function of raw rows, is asked as it is, without
+        gradients. A :class:`Predictor` is returned as it is.
     background : DataFrame or ndarray of shape (n, n_raw_columns), optional
         The population that spreads, quantiles and observed bounds are taken from. Needed only
         where the model does not carry them: estimators of this library do, and so does a pipeline
