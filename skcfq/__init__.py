@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from skcfq.actions import ActionSet
     from skcfq.deploy import load
     from skcfq.encoding import FeatureSpace, TableEncoder
-    from skcfq.estimators import CFQClassifier, QATClassifier, TeacherClassifier
+    from skcfq.estimators import CFQClassifier, PTQClassifier, QATClassifier, TeacherClassifier
     from skcfq.solvers import RecourseResult, RecourseSolver
 
 __version__ = "0.1.0.dev0"
@@ -22,6 +22,7 @@ __all__ = [
     "ActionSet",
     "CFQClassifier",
     "FeatureSpace",
+    "PTQClassifier",
     "QATClassifier",
     "RecourseResult",
     "RecourseSolver",
@@ -35,6 +36,7 @@ _HOME_OF = {
     "ActionSet": "actions",
     "CFQClassifier": "estimators",
     "FeatureSpace": "encoding",
+    "PTQClassifier": "estimators",
     "QATClassifier": "estimators",
     "RecourseResult": "solvers",
     "RecourseSolver": "solvers",
