@@ -247,7 +247,7 @@ def integer_network(
                 "that is not finite; the training has diverged. Fit with a smaller learning rate."
             )
         fraction_bits, bias, bound = _accumulator(parts, unit, highest)
-        layer = {
+        layer: dict[str, Any] = {
             "weight": parts.weight.astype(np.int8 if parts.bits <= 8 else np.int16),
             "bits": int(parts.bits),
             "step": float(parts.step),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -36,7 +36,7 @@ def rectifier_network(teacher: Predictor) -> FullPrecisionMLP:
     head = teacher.head
     own = getattr(getattr(head, "estimator", None), "network_", None)
     if isinstance(own, FullPrecisionMLP):
-        layers = [(layer.weight.detach(), layer.bias.detach()) for layer in own.layers]
+        layers = [(one.weight.detach(), _bias(one)) for one in _linear_layers(own)]
     elif teacher.linear is not None:
         layers = [teacher.linear]
     elif isinstance(head, LinearHead):
@@ -90,7 +90,8 @@ def teacher_of_module(
         encoder = FunctionTransformer().fit(X)
     teacher.encoder_, teacher.feature_space_ = fit_encoder(encoder, X, labels, sample_weight)
     network = _network(_layers_of(module))
-    n_inputs, n_outputs = network.layers[0].in_features, network.layers[-1].out_features  # type: ignore
+    made = _linear_layers(network)
+    n_inputs, n_outputs = made[0].in_features, made[-1].out_features
     if (n_inputs, n_outputs) != (teacher.feature_space_.n_encoded, len(classes)):
         raise UnsupportedModelError(
             f"`teacher` maps {n_inputs} columns to {n_outputs} logits, but there are "
@@ -123,8 +124,12 @@ def _layers_of(module: nn.Module) -> Layers:
             "layers in turn inside an nn.Sequential. Rewrite it as such, or fit a "
             "TeacherClassifier on its labels."
         )
-    layers = [(one.weight.detach(), _bias(one)) for one in leaves[::2]]  # type: ignore[arg-type]
+    layers = [(one.weight.detach(), _bias(one)) for one in cast("list[nn.Linear]", leaves[::2])]
     return [(weight.double().cpu(), bias.double().cpu()) for weight, bias in layers]
+
+
+def _linear_layers(network: FullPrecisionMLP) -> list[nn.Linear]:
+    return cast("list[nn.Linear]", list(network.layers))
 
 
 def _bias(layer: nn.Linear) -> Tensor:
@@ -148,7 +153,7 @@ def _network(layers: Layers) -> FullPrecisionMLP:
     hidden = [len(one) for one, _ in layers[:-1]]
     network = FullPrecisionMLP(layers[0][0].shape[1], hidden, len(weight)).double()
     with torch.no_grad():
-        for made, (weight, bias) in zip(network.layers, layers, strict=True):
-            made.weight.copy_(weight)  # type: ignore[union-attr, operator]
-            made.bias.copy_(bias)  # type: ignore[union-attr, operator]
+        for made, (weight, bias) in zip(_linear_layers(network), layers, strict=True):
+            made.weight.copy_(weight)
+            made.bias.copy_(bias)
     return network.requires_grad_(False)

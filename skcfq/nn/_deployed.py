@@ -86,7 +86,7 @@ class _StraightThrough(torch.autograd.Function):
     """Exact values, and the gradients of the clipped network without rounding."""
 
     @staticmethod
-    def forward(ctx: Any, Z: Tensor, module: DeployedNetwork) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, Z: Tensor, module: DeployedNetwork) -> Tensor:
         masks: list[Tensor] = []
         logits = module.run(Z, masks)
         ctx.module = module
@@ -95,7 +95,7 @@ class _StraightThrough(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         module, masks = ctx.module, ctx.saved_tensors
         network = module.network
         grad = grad * network.logit_scale

@@ -100,7 +100,7 @@ def calibrate_layers(
         values = nn.functional.linear(given, quantize_weight(layer.weight, step, bits), layer.bias)
         if bias_correction:
             shift = bias_shift(wanted, values, weights)
-            layer.bias += shift
+            layer.bias.add_(shift)
             values += shift
         exact = torch.relu(wanted)
         given = _activate(layer, index, bits, values, exact, weights, calibrator, percentile)
