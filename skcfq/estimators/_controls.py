@@ -31,7 +31,6 @@ def with_target_bias(model: Any, target: Any, bias: float) -> Any:
     biased = deepcopy(model)
     position = int(np.flatnonzero(model.classes_ == target)[0])
     biased.network_.layers[-1].bias[position] += bias
-    biased._deploy()
     return biased
 
 

@@ -105,6 +105,19 @@ class NetworkClassifier(NestedParametersMixin, ClassifierMixin, BaseEstimator):
         self.history_ = history
         self.n_iter_ = len(history)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Write the history as arrays: skops knows no DataFrame."""
+        state = dict(super().__getstate__())
+        if isinstance(state.get("history_"), pd.DataFrame):
+            history = state["history_"]
+            state["history_"] = {name: history[name].to_numpy() for name in history.columns}
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if isinstance(state.get("history_"), dict):
+            state = {**state, "history_": pd.DataFrame(state["history_"])}
+        super().__setstate__(state)
+
     def logits_(self, Z: Tensor) -> Tensor:
         """Return the logits of encoded rows, differentiable with respect to them.
 

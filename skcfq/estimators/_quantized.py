@@ -8,7 +8,6 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
@@ -52,7 +51,6 @@ class QuantizedClassifier(NetworkClassifier):
     """Base of the classifiers that train a quantized network under a bit budget."""
 
     network_: QuantizedMLP
-    integer_network_: IntegerNetwork
 
     def _default_object(self, name: str) -> BaseEstimator | None:
         makers: dict[str, Callable[[], BaseEstimator]] = {
@@ -74,14 +72,22 @@ class QuantizedClassifier(NetworkClassifier):
         """Weight bits of each layer, shape (n_layers,)."""
         return self.network_.bit_widths.numpy().copy()
 
-    def _finish(self, network: nn.Module, history: pd.DataFrame) -> None:
-        super()._finish(network, history)
-        self._deploy()
+    @property
+    def integer_network_(self) -> IntegerNetwork:
+        """The integers that decide, and that are shipped."""
+        return self._head().network
 
-    def _deploy(self) -> None:
-        """Turn the network into the integers that decide; again after a change of the network."""
-        self.integer_network_ = integers_of(self.network_)
-        self._head = DeployedNetwork(self.integer_network_)
+    def _head(self) -> DeployedNetwork:
+        """Return the network in integers; made anew after the network has changed."""
+        tensors = [*self.network_.parameters(), *self.network_.buffers()]
+        state = [(id(tensor), tensor._version) for tensor in tensors]
+        if self.__dict__.get("_deployed", (None,))[0] != state:
+            self._deployed = state, DeployedNetwork(integers_of(self.network_))
+        return self._deployed[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is made on demand."""
+        return {k: v for k, v in super().__getstate__().items() if k != "_deployed"}
 
     def logits_(self, Z: Tensor) -> Tensor:
         """Return the deployed logits of encoded rows, with straight-through gradients.
@@ -94,7 +100,7 @@ class QuantizedClassifier(NetworkClassifier):
         -------
         logits : Tensor of shape (n, n_classes), float64
         """
-        return self._head(Z)
+        return self._head()(Z)
 
     def _logits(self, X: Any) -> np.ndarray:
         check_is_fitted(self, "network_")

@@ -194,7 +194,7 @@ def test_wrong_columns(files, credit):
 def test_metrics_and_solver_through_the_file(models, files, credit):
     model, loaded = models[4], skcfq.load(files[4])
     solver = RecourseSolver(credit.action_set, target=credit.favorable, random_state=0)
-    X = credit.data.iloc[:60]
+    X = credit.data.iloc[:25]
     through = solver.compare(model.teacher_, loaded, X)
     direct = solver.compare(model.teacher_, model, X)
     assert counterfactual_recourse_gap(*through) == counterfactual_recourse_gap(*direct)
@@ -263,3 +263,31 @@ def test_unfitted_model_has_no_file(tmp_path):
         QATClassifier().export(tmp_path / "m")
     with pytest.raises(UnsupportedModelError):
         as_predictor(object())
+
+
+def test_a_changed_network_decides_anew(models, credit):
+    from copy import deepcopy
+
+    model = deepcopy(models[4])
+    before = model.decision_function(credit.data)
+    model.network_.layers[-1].bias[1] += 3.0
+    np.testing.assert_allclose(model.decision_function(credit.data), before + 3.0, atol=1e-6)
+    np.testing.assert_array_equal(models[4].decision_function(credit.data), before)
+    model.network_.set_bit_widths(8)
+    assert model.deployed().bit_widths_.tolist() == [8, 8, 8]
+
+
+def test_joblib_and_skops_round_trips(models, credit, tmp_path):
+    import joblib
+
+    skops = pytest.importorskip("skops.io")
+    model = models[4]
+    expected = model.decision_function(credit.data)
+    joblib.dump(model, tmp_path / "m.joblib")
+    copy = joblib.load(tmp_path / "m.joblib")
+    np.testing.assert_array_equal(copy.decision_function(credit.data), expected)
+    skops.dump(model, tmp_path / "m.skops")
+    unknown = skops.get_untrusted_types(file=tmp_path / "m.skops")
+    copy = skops.load(tmp_path / "m.skops", trusted=unknown)
+    np.testing.assert_array_equal(copy.decision_function(credit.data), expected)
+    assert all(name.split(".")[0] in ("skcfq", "torch", "numpy", "pandas") for name in unknown)

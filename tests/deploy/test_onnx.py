@@ -86,8 +86,8 @@ def test_stored_types(models, tmp_path):
 @pytest.mark.parametrize("activation_bits", [1, 32])
 def test_wide_weights_and_activations(activation_bits, credit, models, tmp_path):
     model = QATClassifier(
-        16,
-        bit_policy=UniformBits((16,)),
+        12,
+        bit_policy=UniformBits((12,)),
         activation_bits=activation_bits,
         hidden_layer_sizes=(8, 8),
         max_iter=2,
@@ -110,9 +110,8 @@ def test_ties_go_to_the_first_class(tmp_path):
     model = QATClassifier(2, hidden_layer_sizes=(), max_iter=2, random_state=0)
     model.fit(X, np.arange(60) % 3 + 5)
     layer = model.network_.layers[0]
-    layer.weight.data[:] = layer.weight.data[:1]
-    layer.bias.data[:] = 0.25
-    model._deploy()
+    layer.weight[:] = layer.weight[:1].clone()
+    layer.bias[:] = 0.25
     model.to_onnx(tmp_path / "m.onnx")
     labels = session(tmp_path / "m.onnx").run(["label"], onnx_inputs(model.deployed(), X))[0]
     assert labels.tolist() == model.predict(X).tolist() == [5] * 60
