@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from skcfq.actions import ActionSet
+    from skcfq.deploy import load
     from skcfq.encoding import FeatureSpace, TableEncoder
     from skcfq.estimators import (
         CFQClassifier,
         CounterfactualSampler,
+        PTQClassifier,
         QATClassifier,
         RecourseTransformer,
         TeacherClassifier,
@@ -28,6 +30,7 @@ __all__ = [
     "CFQClassifier",
     "CounterfactualSampler",
     "FeatureSpace",
+    "PTQClassifier",
     "QATClassifier",
     "RecourseResult",
     "RecourseSolver",
@@ -35,6 +38,7 @@ __all__ = [
     "TableEncoder",
     "TeacherClassifier",
     "__version__",
+    "load",
 ]
 
 _HOME_OF = {
@@ -42,12 +46,14 @@ _HOME_OF = {
     "CFQClassifier": "estimators",
     "CounterfactualSampler": "estimators",
     "FeatureSpace": "encoding",
+    "PTQClassifier": "estimators",
     "QATClassifier": "estimators",
     "RecourseResult": "solvers",
     "RecourseSolver": "solvers",
     "RecourseTransformer": "estimators",
     "TableEncoder": "encoding",
     "TeacherClassifier": "estimators",
+    "load": "deploy",
 }
 
 

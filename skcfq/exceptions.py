@@ -8,6 +8,9 @@ which catches ``ValueError`` keeps working. An unfitted model raises
 __all__ = [
     "ActionSetError",
     "ActionSetFileError",
+    "ArtefactDamagedError",
+    "ArtefactError",
+    "ArtefactVersionError",
     "BackgroundRequiredError",
     "BudgetError",
     "CostFallbackWarning",
@@ -17,6 +20,7 @@ __all__ = [
     "EmptyPopulationWarning",
     "FeatureSpaceError",
     "InterruptedWarning",
+    "OptionalDependencyError",
     "ReferenceRequiredError",
     "SkcfqError",
     "SkcfqWarning",
@@ -76,6 +80,22 @@ class ActionSetFileError(ActionSetError):
 
 class BackgroundRequiredError(SkcfqError, ValueError):
     """Costs or bounds need a background population, and none is known."""
+
+
+class ArtefactError(SkcfqError, ValueError):
+    """A model file cannot be used."""
+
+
+class ArtefactDamagedError(ArtefactError):
+    """A model file is damaged, truncated, or no model file at all."""
+
+
+class ArtefactVersionError(ArtefactError):
+    """A model file was written by a newer version of the library."""
+
+
+class OptionalDependencyError(SkcfqError, ImportError):
+    """A package that only this feature needs is not installed."""
 
 
 class BudgetError(SkcfqError, ValueError):

@@ -19,7 +19,14 @@ from sklearn.utils.estimator_checks import (
 )
 
 import skcfq
-from skcfq import CFQClassifier, QATClassifier, RecourseTransformer, TableEncoder, TeacherClassifier
+from skcfq import (
+    CFQClassifier,
+    PTQClassifier,
+    QATClassifier,
+    RecourseTransformer,
+    TableEncoder,
+    TeacherClassifier,
+)
 from skcfq.estimators import TeacherActions
 
 pytestmark = [
@@ -36,6 +43,7 @@ ESTIMATORS = [
     RecourseTransformer(LogisticRegression()),
     TeacherClassifier(**SMALL),
     QATClassifier(**SMALL),
+    PTQClassifier(8, teacher=TeacherClassifier(**SMALL)),
     # Large steps: some checks train a teacher for so few passes that small ones reach nobody.
     CFQClassifier(teacher_actions=TeacherActions(5, step_size=10.0), **SMALL),
 ]

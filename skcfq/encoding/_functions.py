@@ -7,11 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy import special
 
 from skcfq.exceptions import FeatureSpaceError
-
-NORMAL_CLIP = float(special.ndtri(1e-7 - np.spacing(1)))
 
 
 @dataclass(frozen=True)
@@ -65,16 +62,16 @@ class Power:
     def forward(self, x: np.ndarray) -> np.ndarray:
         """Apply the function, elementwise."""
         if self.method == "box-cox":
-            return special.boxcox(x, self.lambda_)
-        positive = special.boxcox1p(np.maximum(x, 0), self.lambda_)
-        return np.where(x >= 0, positive, -special.boxcox1p(np.maximum(-x, 0), 2 - self.lambda_))
+            return _special().boxcox(x, self.lambda_)
+        positive = _special().boxcox1p(np.maximum(x, 0), self.lambda_)
+        return np.where(x >= 0, positive, -_special().boxcox1p(np.maximum(-x, 0), 2 - self.lambda_))
 
     def inverse(self, z: np.ndarray) -> np.ndarray:
         """Undo the function, elementwise."""
         if self.method == "box-cox":
-            return special.inv_boxcox(z, self.lambda_)
-        positive = special.inv_boxcox1p(np.maximum(z, 0), self.lambda_)
-        negative = -special.inv_boxcox1p(np.maximum(-z, 0), 2 - self.lambda_)
+            return _special().inv_boxcox(z, self.lambda_)
+        positive = _special().inv_boxcox1p(np.maximum(z, 0), self.lambda_)
+        negative = -_special().inv_boxcox1p(np.maximum(-z, 0), 2 - self.lambda_)
         return np.where(z >= 0, positive, negative)
 
     def to_dict(self) -> dict[str, Any]:
@@ -110,11 +107,12 @@ class Quantile:
         level = np.where(np.isnan(x), np.nan, level)
         if not self.normal:
             return level
-        return np.clip(special.ndtri(level), NORMAL_CLIP, -NORMAL_CLIP)
+        lowest = float(_special().ndtri(1e-7 - np.spacing(1)))
+        return np.clip(_special().ndtri(level), lowest, -lowest)
 
     def inverse(self, z: np.ndarray) -> np.ndarray:
         """Undo the function, elementwise; beyond the table, return its end."""
-        level = special.ndtr(z) if self.normal else z
+        level = _special().ndtr(z) if self.normal else z
         return np.where(np.isnan(z), np.nan, np.interp(level, self.references, self.quantiles))
 
     def to_dict(self) -> dict[str, Any]:
@@ -280,3 +278,10 @@ def function_from_dict(data: dict[str, Any]) -> Function:
     if name not in ELEMENTARY:
         raise FeatureSpaceError(f"name={name!r} is no known function; known: {sorted(ELEMENTARY)}.")
     return Named(name)
+
+
+def _special() -> Any:
+    """Import SciPy on first use: most models are served without it."""
+    from scipy import special
+
+    return special

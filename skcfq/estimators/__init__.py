@@ -8,6 +8,7 @@ from skcfq.estimators._bit_policies import LearnedBits, UniformBits
 from skcfq.estimators._cfq import CFQClassifier
 from skcfq.estimators._controls import bias_for_validity_drop, with_target_bias
 from skcfq.estimators._objective import CFQObjective
+from skcfq.estimators._ptq import PTQClassifier
 from skcfq.estimators._qat import QATClassifier
 from skcfq.estimators._recourse_transformer import RecourseTransformer
 from skcfq.estimators._teacher import TeacherClassifier
@@ -21,6 +22,7 @@ __all__ = [
     "CFQObjective",
     "CounterfactualSampler",
     "LearnedBits",
+    "PTQClassifier",
     "QATClassifier",
     "RecourseTransformer",
     "TeacherActions",

@@ -16,6 +16,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 from torch import Tensor, nn
 
+from skcfq.deploy import softmax
 from skcfq.estimators._parameters import NestedParametersMixin
 from skcfq.utils import take_rows, validate_table
 from skcfq.utils._sklearn_compat import check_sample_weight
@@ -104,6 +105,19 @@ class NetworkClassifier(NestedParametersMixin, ClassifierMixin, BaseEstimator):
         self.history_ = history
         self.n_iter_ = len(history)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Write the history as arrays: skops knows no DataFrame."""
+        state = dict(super().__getstate__())
+        if isinstance(state.get("history_"), pd.DataFrame):
+            history = state["history_"]
+            state["history_"] = {name: history[name].to_numpy() for name in history.columns}
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if isinstance(state.get("history_"), dict):
+            state = {**state, "history_": pd.DataFrame(state["history_"])}
+        super().__setstate__(state)
+
     def logits_(self, Z: Tensor) -> Tensor:
         """Return the logits of encoded rows, differentiable with respect to them.
 
@@ -149,7 +163,7 @@ class NetworkClassifier(NestedParametersMixin, ClassifierMixin, BaseEstimator):
         -------
         probabilities : ndarray of shape (n_samples, n_classes), float64
         """
-        return torch.from_numpy(self._logits(X)).softmax(dim=1).numpy()
+        return softmax(self._logits(X))
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the class with the largest logit.

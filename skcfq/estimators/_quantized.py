@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any
@@ -11,9 +12,11 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from skcfq.actions import ActionSet
+from skcfq.deploy import DeployedClassifier, IntegerNetwork, encode_rows, save, write_onnx
 from skcfq.estimators._bit_policies import BIT_POLICIES, LearnedBits, UniformBits, bit_policy_of
 from skcfq.estimators._inner_models import fit_model, fitted_or_clone
 from skcfq.estimators._network_classifier import (
@@ -29,7 +32,8 @@ from skcfq.estimators._teacher_actions import TeacherActions
 from skcfq.estimators._training import BitSchedule, calibration_rows, epochs_for, train
 from skcfq.exceptions import SpaceMismatchError, UnsupportedModelError
 from skcfq.models import Predictor, RowHead, as_predictor, join_steps, resolve_target, split_model
-from skcfq.nn import FaithfulModule, FullPrecisionMLP, QuantizedMLP
+from skcfq.nn import DeployedNetwork, FaithfulModule, FullPrecisionMLP, QuantizedMLP, integers_of
+from skcfq.utils import validate_table
 from skcfq.utils._sklearn_compat import HasMethods, Interval, StrOptions
 
 QUANTIZED_CONSTRAINTS: dict = {
@@ -67,6 +71,109 @@ class QuantizedClassifier(NetworkClassifier):
     def bit_widths_(self) -> np.ndarray:
         """Weight bits of each layer, shape (n_layers,)."""
         return self.network_.bit_widths.numpy().copy()
+
+    @property
+    def integer_network_(self) -> IntegerNetwork:
+        """The integers that decide, and that are shipped."""
+        return self._head().network
+
+    def _head(self) -> DeployedNetwork:
+        """Return the network in integers; made anew after the network has changed."""
+        tensors = [*self.network_.parameters(), *self.network_.buffers()]
+        state = [(id(tensor), tensor._version) for tensor in tensors]
+        if self.__dict__.get("_deployed", (None,))[0] != state:
+            self._deployed = state, DeployedNetwork(integers_of(self.network_))
+        return self._deployed[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is made on demand."""
+        return {k: v for k, v in super().__getstate__().items() if k != "_deployed"}
+
+    def logits_(self, Z: Tensor) -> Tensor:
+        """Return the deployed logits of encoded rows, with straight-through gradients.
+
+        Parameters
+        ----------
+        Z : Tensor of shape (n, n_encoded), float64
+
+        Returns
+        -------
+        logits : Tensor of shape (n, n_classes), float64
+        """
+        return self._head()(Z)
+
+    def _logits(self, X: Any) -> np.ndarray:
+        check_is_fitted(self, "network_")
+        X = validate_table(self, X, reset=False)
+        return self.integer_network_.logits(encode_rows(self.feature_space_, X))
+
+    def deployed(self) -> DeployedClassifier:
+        """Return the classifier as it is shipped: numpy alone, with the same decisions."""
+        check_is_fitted(self, "network_")
+        names = getattr(self, "feature_names_in_", None)
+        target = getattr(self, "target_", self.target)
+        rules = self.action_set
+        return DeployedClassifier(
+            self.integer_network_,
+            self.feature_space_,
+            self.classes_,
+            columns=None if names is None else list(names),
+            target=None if callable(target) else target,
+            action_set=None if rules is None else rules.to_dict(),
+            model=type(self).__name__,
+        )
+
+    def export(self, path: str | os.PathLike) -> dict[str, int]:
+        """Write the model to one file, which :func:`skcfq.load` reads without torch.
+
+        Parameters
+        ----------
+        path : str or path
+            A file that is there is replaced.
+
+        Returns
+        -------
+        sizes : dict of str to int
+            Bytes of ``weights``, ``biases``, ``header`` and ``total``.
+
+        Raises
+        ------
+        FeatureSpaceError
+            A column goes through functions of the user, which cannot be written.
+        """
+        return save(path, self.deployed())
+
+    def to_onnx(
+        self,
+        path: str | os.PathLike,
+        *,
+        preprocessing: bool = True,
+        opset: int | None = None,
+    ) -> dict[str, int]:
+        """Write the model as an ONNX graph that onnxruntime runs with the same decisions.
+
+        Parameters
+        ----------
+        path : str or path
+        preprocessing : bool, default=True
+            Whether the graph reads raw columns, one input each (see
+            :func:`skcfq.deploy.onnx_inputs`); False makes it read the encoded matrix.
+        opset : {21, 25}, default=None
+            None takes 25 where a layer has 2 bits (INT2), and 21 elsewhere (INT4).
+
+        Returns
+        -------
+        sizes : dict of str to int
+            Bytes of ``weights`` as stored (3 bits take 4), and ``total``.
+
+        Raises
+        ------
+        OptionalDependencyError
+            The package onnx is not installed.
+        UnsupportedModelError
+            A column cannot be read in ONNX without another rounding.
+        """
+        return write_onnx(self.deployed(), path, preprocessing=preprocessing, opset=opset)
 
     def _check_plan(self) -> None:
         """Refuse what cannot be trained before anything is."""

@@ -323,6 +323,9 @@ def _target_of(final: Any) -> Any:
 
 def _action_set_of(final: Any) -> ActionSet:
     action_set = getattr(final, "action_set", None)
+    if isinstance(action_set, dict):
+        # A model file holds its rules as plain values.
+        return ActionSet.from_dict(action_set)
     return ActionSet() if action_set is None else clone(action_set)
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from skcfq.exceptions import UnsupportedModelError
-from skcfq.nn import FullPrecisionMLP
+from skcfq.nn import DeployedNetwork, FullPrecisionMLP
 
 ACTIVATIONS = {
     "identity": nn.Identity,
@@ -116,7 +116,7 @@ class EstimatorHead:
         return repr(self.estimator.network_)
 
 
-Head = LinearHead | MLPHead | EstimatorHead
+Head = LinearHead | MLPHead | EstimatorHead | DeployedNetwork
 
 
 def read_head(estimator: Any) -> Head:

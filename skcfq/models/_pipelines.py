@@ -8,6 +8,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from skcfq.deploy import DeployedClassifier
 from skcfq.exceptions import UnsupportedModelError
 
 Steps = list[tuple[str, Any]]
@@ -83,6 +84,8 @@ def check_model_is_fitted(model: Any, *, name: str = "model", remedy: str = "") 
     UnsupportedModelError
         It is no estimator at all.
     """
+    if isinstance(model, DeployedClassifier):
+        return
     if isinstance(model, type) or not hasattr(model, "fit"):
         raise UnsupportedModelError(
             f"`{name}` must be a fitted estimator, got {model!r}. Read a mere function with "

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skcfq.deploy import DeployedClassifier
 from skcfq.encoding import FeatureSpace, TableEncoder
 from skcfq.exceptions import (
     BackgroundRequiredError,
@@ -27,6 +28,7 @@ from skcfq.models._heads import (
     read_head,
 )
 from skcfq.models._pipelines import Steps, check_model_is_fitted, join_steps, split_model
+from skcfq.nn import DeployedNetwork
 from skcfq.utils import take_rows
 
 
@@ -44,7 +46,7 @@ class Predictor:
         The map between the raw columns that ``model`` receives and encoded columns.
     classes : ndarray of shape (n_classes,)
         Labels, in the order of the logits.
-    head : LinearHead, MLPHead, EstimatorHead or RowHead
+    head : LinearHead, MLPHead, EstimatorHead, DeployedNetwork or RowHead
         Encoded rows to logits; raw rows to logits where the model is only a function.
     """
 
@@ -143,11 +145,11 @@ def as_predictor(
     Parameters
     ----------
     model : estimator
-        An estimator of this library, a linear classifier of scikit-learn, an ``MLPClassifier``,
-        or a pipeline that ends in one of them behind an encoder that works column by column
-        (samplers are skipped). ``FrozenEstimator`` and fitted searches are unwrapped. Any other
-        classifier, and any function of raw rows, is asked as it is, without gradients. A
-        :class:`Predictor` is returned as it is.
+        An estimator of this library, a loaded model file, a linear classifier of scikit-learn,
+        an ``MLPClassifier``, or a pipeline that ends in one of them behind an encoder that works
+        column by column (samplers are skipped). ``FrozenEstimator`` and fitted searches are
+        unwrapped. Any other classifier, and any function of raw rows, is asked as it is, without
+        gradients. A :class:`Predictor` is returned as it is.
     background : DataFrame or ndarray of shape (n, n_raw_columns), optional
         The population that spreads, quantiles and observed bounds are taken from. Needed only
         where the model does not carry them: estimators of this library do, and so does a pipeline
@@ -194,6 +196,9 @@ def as_predictor(
         return model
     if callable(model) and not isinstance(model, type) and not hasattr(model, "fit"):
         return _function_predictor(model, background, sample_weight, space, classes, output)
+    if isinstance(model, DeployedClassifier):
+        network = DeployedNetwork(model.integer_network_)
+        return Predictor(model, model.feature_space_, model.classes_, network)
     check_model_is_fitted(model)
     steps, final = split_model(model)
     try:

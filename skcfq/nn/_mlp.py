@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from skcfq.nn._array_state import ArrayState
 
-class FullPrecisionMLP(nn.Module):
+
+class FullPrecisionMLP(ArrayState, nn.Module):
     """Multi-layer perceptron with ReLU.
 
     Parameters
@@ -37,6 +40,9 @@ class FullPrecisionMLP(nn.Module):
         shapes = layer_shapes(n_inputs, hidden_layer_sizes, n_classes)
         self.layers = nn.ModuleList(nn.Linear(n_in, n_out) for n_in, n_out in shapes)
 
+    def _settings(self) -> dict[str, Any]:
+        return shape_settings(self.layers)
+
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits.
 
@@ -53,6 +59,17 @@ class FullPrecisionMLP(nn.Module):
         for layer in hidden:
             x = torch.relu(layer(x))
         return last(x)
+
+
+def shape_settings(layers: Iterable[nn.Module]) -> dict[str, Any]:
+    """Return the constructor arguments that give linear layers their shapes."""
+    first, *others = cast("list[nn.Linear]", list(layers))
+    sizes = [first.out_features, *(layer.out_features for layer in others)]
+    return {
+        "n_inputs": first.in_features,
+        "hidden_layer_sizes": tuple(sizes[:-1]),
+        "n_classes": sizes[-1],
+    }
 
 
 def layer_shapes(

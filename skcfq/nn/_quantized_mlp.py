@@ -8,7 +8,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from skcfq.nn._mlp import FullPrecisionMLP, layer_shapes
+from skcfq.nn._array_state import ArrayState
+from skcfq.nn._mlp import FullPrecisionMLP, layer_shapes, shape_settings
 from skcfq.quantization import (
     GumbelBits,
     QuantizedLinear,
@@ -22,7 +23,7 @@ from skcfq.quantization._linear import quantize_layers
 from skcfq.quantization._lsq import QuantizeSelected, step_gradient_scale
 
 
-class QuantizedMLP(nn.Module):
+class QuantizedMLP(ArrayState, nn.Module):
     """Quantized multi-layer perceptron with bit-specific steps and clips.
 
     Parameters
@@ -104,6 +105,15 @@ class QuantizedMLP(nn.Module):
         self.n_weights = [n_in * n_out for n_in, n_out in shapes]
         widths = torch.full((len(shapes),), self.candidates[-1], dtype=torch.int64)
         self.register_buffer("bit_widths", widths)
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            **shape_settings(self.layers),
+            "candidates": self.candidates,
+            "activation_bits": self.activation_bits,
+            "input_bits": self.input_bits,
+            "start": self._layers[0].start,
+        }
 
     def forward(self, x: Tensor, selection: Tensor | None = None) -> Tensor:
         """Return the logits.

@@ -16,6 +16,7 @@ from skcfq.solvers._outcome import Outcome, nothing_found, verify
 from skcfq.solvers._pgd import projected_steps
 from skcfq.solvers._problem import States
 from skcfq.solvers._search import gradient_free_search
+from skcfq.solvers._stand_off import stand_off
 from skcfq.solvers._strong import strong_search
 from skcfq.utils import take_rows
 
@@ -107,9 +108,15 @@ def solve_people(
             outcome.bound[:] = bound
         if len(states) == 0:
             break
+        stands = torch.ones(len(states), dtype=torch.bool)
+        if settings.stand_off:
+            before = states.values
+            states, stands = stand_off(part.problem, states, settings.stand_off)
+            moved = (states.values != before).any(dim=1)
+            status[states.person[moved].numpy()] = "feasible"
         verified = verify(task.take(rows), part.problem, states)
         person = states.person.numpy()
-        kept = verified.confirmed
+        kept = verified.confirmed & stands.numpy()
         found = rows[person[kept]]
         cost = states.cost.numpy()[kept]
         still = (extra == 0.0) | (cost <= outcome.bound[found] * (1 + _STILL_OPTIMAL))

@@ -224,6 +224,10 @@ class RecourseProblem:
             slack = torch.minimum(slack, validity_slack(logits, target, self.margin))
         return slack
 
+    def jittered_slack(self, points: Tensor, person: Tensor) -> Tensor:
+        """Return the slack of encoded points that need not be admissible, shape (N,)."""
+        return self._slack(points, person)
+
     def _logits(self, predictor: Predictor, points: Tensor, person: Tensor) -> Tensor:
         if predictor.differentiable:
             return predictor.logits(points)

@@ -61,6 +61,11 @@ class RecourseSolver(BaseEstimator):
     target_proba : float, default=None
         Probability of the target that a valid point must have, in (0, 1), confirmed by the
         model's ``predict_proba``. With more than two classes, a margin that suffices for it.
+    stand_off : float, default=0.0
+        Distance from where the decision changes, in units of each numeric feature's spread: the
+        target must survive random jitter of this size of all of them, and changed features go
+        further until it does. 1e-4 costs next to nothing. Without it, the cheapest point of a
+        model with quantized inputs lies on a rounding threshold.
     weight_radius : float, default=0.0
         Exact methods only: the action holds for every linear model whose weights and intercept
         differ by at most this much each (logit units per encoded unit).
@@ -122,6 +127,7 @@ class RecourseSolver(BaseEstimator):
         "target": "no_validation",
         "margin": [Interval(Real, 0, None, closed="left")],
         "target_proba": [Interval(Real, 0, 1, closed="neither"), None],
+        "stand_off": [Interval(Real, 0, None, closed="left")],
         "weight_radius": [Interval(Real, 0, None, closed="left")],
         "n_alternatives": [Interval(Integral, 1, None, closed="left")],
         "n_restarts": [Interval(Integral, 0, None, closed="left")],
@@ -145,6 +151,7 @@ class RecourseSolver(BaseEstimator):
         target: Any = None,
         margin: float = 0.0,
         target_proba: float | None = None,
+        stand_off: float = 0.0,
         weight_radius: float = 0.0,
         n_alternatives: int = 1,
         n_restarts: int = 1,
@@ -164,6 +171,7 @@ class RecourseSolver(BaseEstimator):
         self.target = target
         self.margin = margin
         self.target_proba = target_proba
+        self.stand_off = stand_off
         self.weight_radius = weight_radius
         self.n_alternatives = n_alternatives
         self.n_restarts = n_restarts
@@ -444,6 +452,7 @@ class RecourseSolver(BaseEstimator):
         wanted = repr(targets.tolist()[0]) if len(targets) == 1 else "per person"
         n_denied = int((answer.status != "already_favorable").sum())
         more = f", target_proba={self.target_proba:g}" if self.target_proba is not None else ""
+        more += f", stand_off={self.stand_off:g}" if self.stand_off else ""
         more += f", weight_radius={self.weight_radius:g}" if self.weight_radius else ""
         more += f", variants={len(task.variants)}" if task.variants else ""
         return (

@@ -1,0 +1,204 @@
+"""What is shipped: agreement of every engine, bytes on disk, and latency.
+
+One network of two hidden layers a width, quantized after training from one teacher on Adult
+(without the data: on the generated lending table). Engines: the estimator, the model file read by
+numpy alone, and onnxruntime at its default optimisation.
+
+    SKCFQ_DATA=../shared/data python examples/benchmarks/deployment.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pandas as pd
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.frozen import FrozenEstimator
+from sklearn.neural_network import MLPClassifier
+
+import skcfq
+from skcfq import PTQClassifier, RecourseSolver, TeacherClassifier
+from skcfq.datasets import fetch_adult, make_credit
+from skcfq.deploy import onnx_inputs
+
+WIDTHS = (8, 4, 3, 2)
+
+
+def main() -> None:
+    options = read_options()
+    torch.set_num_threads(1)
+    data, train, test = load_data()
+    X, y = data.data.iloc[train], data.target.iloc[train]
+    teacher = TeacherClassifier(max_iter=options.passes, random_state=0).fit(X, y)
+    models = {
+        bits: PTQClassifier(
+            bits,
+            teacher=FrozenEstimator(teacher),
+            allocation="uniform",
+            action_set=data.action_set,
+            target=data.favorable,
+            random_state=0,
+        ).fit(X, y)
+        for bits in WIDTHS
+    }
+    rows = data.data.iloc[test]
+    with tempfile.TemporaryDirectory() as folder:
+        print(f"two hidden layers {teacher.hidden_layer_sizes}, {len(train)} training rows\n")
+        print(sizes(models, Path(folder)).to_string(), "\n")
+        print(agreement(models, rows, data, options, Path(folder)).to_string(), "\n")
+        print(latency(models, teacher, X, y, rows, Path(folder)).to_string())
+
+
+def read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=100_000, help="random rows")
+    parser.add_argument("--people", type=int, default=300, help="people whose recourse is solved")
+    parser.add_argument("--passes", type=int, default=8, help="passes that train the teacher")
+    return parser.parse_args()
+
+
+def load_data() -> tuple[Any, np.ndarray, np.ndarray]:
+    if os.environ.get("SKCFQ_DATA"):
+        adult = fetch_adult()
+        return adult, adult.train_indices, adult.test_indices
+    credit = make_credit(6000, random_state=0)
+    return credit, np.arange(4000), np.arange(4000, 6000)
+
+
+def sizes(models: dict, folder: Path) -> pd.DataFrame:
+    """Return bytes on disk; the arithmetic minimum is the number of weights times the width."""
+    table = {}
+    for bits, model in models.items():
+        written = model.export(folder / f"{bits}.skcfq")
+        graph = model.to_onnx(folder / f"{bits}.onnx")
+        n_weights = sum(layer.n_weights for layer in model.integer_network_.layers)
+        minimum = int(np.ceil(n_weights * bits / 8))
+        table[bits] = {
+            "minimum": minimum,
+            **written,
+            "over minimum": f"{written['weights'] / minimum - 1:.2%}",
+            "onnx weights": graph["weights"],
+            "onnx total": graph["total"],
+        }
+    return pd.DataFrame(table).T.rename_axis("bits")
+
+
+def agreement(
+    models: dict, rows: pd.DataFrame, data: Any, options: argparse.Namespace, folder: Path
+) -> pd.DataFrame:
+    """Count rows on which an engine decides, or scores, otherwise than the estimator."""
+    drawn = random_rows(rows, options.rows)
+    table = {}
+    for bits, model in models.items():
+        refused = rows[model.predict(rows) != data.favorable].iloc[: options.people]
+        solver = RecourseSolver(data.action_set, target=data.favorable, random_state=0)
+        result = solver.solve(model, refused)
+        points = result.points[result.reachable]
+        loaded = skcfq.load(folder / f"{bits}.skcfq")
+        session = open_session(folder / f"{bits}.onnx")
+        line = {}
+        for name, part in {"random": drawn, "test": rows, "recourse": points}.items():
+            expected, scores = model.predict(part), model.decision_function(part)
+            labels, _, logits = session.run(None, onnx_inputs(loaded, part))
+            line[f"{name} rows"] = len(part)
+            line[f"{name}: numpy"] = int(np.sum(loaded.predict(part) != expected))
+            line[f"{name}: onnx"] = int(np.sum(labels != expected))
+            line[f"{name}: scores"] = int(np.sum(logits[:, 1] - logits[:, 0] != scores))
+        # Encoded rows on the rounding thresholds of the inputs, and equal logits.
+        network = model.integer_network_
+        rng = np.random.default_rng(0)
+        Z = (rng.integers(-129, 128, (20_000, network.n_inputs)) + 0.5) * network.input_step
+        model.to_onnx(folder / "encoded.onnx", preprocessing=False)
+        logits = open_session(folder / "encoded.onnx").run(["logits"], {"encoded": Z})[0]
+        line["thresholds: onnx"] = int(np.sum((logits != network.logits(Z)).any(axis=1)))
+        table[bits] = line
+    return pd.DataFrame(table).T.rename_axis("bits").T
+
+
+def random_rows(rows: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Draw every column on its own, and stretch the numbers."""
+    rng = np.random.default_rng(0)
+    drawn = {}
+    for name in rows.columns:
+        column = rows[name].sample(count, replace=True, random_state=rng.integers(2**31))
+        values = column.reset_index(drop=True)
+        if values.dtype.kind in "if":
+            values = values * rng.choice([0.5, 1.0, 1.7], count)
+        drawn[name] = values
+    return pd.DataFrame(drawn)
+
+
+def open_session(path: Path) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def latency(
+    models: dict, teacher: Any, X: pd.DataFrame, y: pd.Series, rows: pd.DataFrame, folder: Path
+) -> pd.DataFrame:
+    """Return microseconds for one row, and microseconds a row in a batch of 10,000."""
+    loaded, space = skcfq.load(folder / "4.skcfq"), teacher.feature_space_
+    raw, encoded = open_session(folder / "4.onnx"), folder / "encoded4.onnx"
+    models[4].to_onnx(encoded, preprocessing=False)
+    matrix = open_session(encoded)
+    network = teacher.network_.float()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        sklearn_mlp = MLPClassifier((64, 64), max_iter=2, random_state=0)
+        sklearn_mlp.fit(space.encode(X.iloc[:4000]), y.iloc[:4000])
+
+    def torch_rows(Z: np.ndarray) -> Any:
+        with torch.no_grad():
+            return network(torch.from_numpy(Z).float()).argmax(dim=1)
+
+    engines: dict[str, tuple[Callable, Callable]] = {
+        "raw rows: numpy from file": (lambda part: part, loaded.predict),
+        "raw rows: onnxruntime": (
+            lambda part: onnx_inputs(loaded, part),
+            lambda inputs: raw.run(["label"], inputs),
+        ),
+        "raw rows: estimator": (lambda part: part, models[4].predict),
+        "encoded: numpy from file": (space.encode, loaded.integer_network_.decisions),
+        "encoded: onnxruntime": (
+            space.encode,
+            lambda Z: matrix.run(["label"], {"encoded": Z}),
+        ),
+        "encoded: torch, full precision": (space.encode, torch_rows),
+        "encoded: sklearn MLPClassifier": (space.encode, sklearn_mlp.predict),
+    }
+    batch = rows.sample(10_000, replace=True, random_state=0)
+    table = {}
+    for name, (prepare, run) in engines.items():
+        one, many = prepare(batch.iloc[:1]), prepare(batch)
+        table[name] = {
+            "one row, µs": round(best_time(partial(run, one), 200) * 1e6, 1),
+            "batch, µs a row": round(best_time(partial(run, many), 5) / len(batch) * 1e6, 2),
+        }
+    return pd.DataFrame(table).T.rename_axis("4 bits")
+
+
+def best_time(call: Callable[[], Any], repeats: int) -> float:
+    """Return the median of some runs: on a busy machine the mean says little."""
+    call()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return float(np.median(times))
+
+
+if __name__ == "__main__":
+    main()

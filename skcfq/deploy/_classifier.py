@@ -1,0 +1,158 @@
+"""A quantized classifier that needs numpy and pandas alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skcfq.deploy._arithmetic import IntegerNetwork, softmax
+from skcfq.deploy._rows import encode_rows
+from skcfq.encoding import FeatureSpace
+from skcfq.exceptions import FeatureSpaceError
+
+
+class DeployedClassifier:
+    """What :func:`skcfq.load` returns: a classifier that computes in integers.
+
+    Solvers, metrics and scorers take it as a model, so that validity drop, recourse gap and
+    accuracy are those of the file.
+
+    Parameters
+    ----------
+    network : IntegerNetwork
+    space : FeatureSpace
+    classes : ndarray of shape (n_classes,)
+    columns : list of str or None
+        Names of the columns that the estimator was fitted on; None for an array.
+    target : label or None
+        The outcome that people want.
+    action_set : dict or None
+        What people may change, as JSON values.
+    model : str
+        Class name of the estimator that was exported.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    feature_names_in_ : ndarray of str
+        Only where the estimator was fitted on a DataFrame with text names.
+    n_features_in_ : int
+    feature_space_ : FeatureSpace
+    integer_network_ : IntegerNetwork
+    bit_widths_ : ndarray of shape (n_layers,)
+    average_bits_ : float
+    target_, action_set, model
+    """
+
+    def __init__(
+        self,
+        network: IntegerNetwork,
+        space: FeatureSpace,
+        classes: np.ndarray,
+        *,
+        columns: list[str] | None = None,
+        target: Any = None,
+        action_set: dict[str, Any] | None = None,
+        model: str = "DeployedClassifier",
+    ) -> None:
+        self.integer_network_ = network
+        self.feature_space_ = space
+        self.classes_ = classes
+        self.columns = columns
+        self.target_ = target
+        self.action_set = action_set
+        self.model = model
+        self.n_features_in_ = space.n_raw
+        if columns is not None:
+            self.feature_names_in_ = np.asarray(columns, dtype=object)
+
+    @property
+    def bit_widths_(self) -> np.ndarray:
+        """Weight bits of each layer, shape (n_layers,)."""
+        return np.array([layer.bits for layer in self.integer_network_.layers])
+
+    @property
+    def average_bits_(self) -> float:
+        """Average weight bits per weight."""
+        sizes = [layer.n_weights for layer in self.integer_network_.layers]
+        return float(np.dot(self.bit_widths_, sizes) / sum(sizes))
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return the logits; for two classes, the margin of the second.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,) or (n_samples, n_classes), float64
+        """
+        logits = self._logits(X)
+        return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the softmax of the logits, shape (n_samples, n_classes), float64.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+        """
+        return softmax(self._logits(X))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the class with the largest logit, shape (n_samples,); the first of equal ones.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+
+        Raises
+        ------
+        FeatureSpaceError
+            Columns are missing, unknown or in another order, or hold what has no code.
+        """
+        return self.classes_[self._logits(X).argmax(axis=1)]
+
+    def score(self, X: Any, y: Any) -> float:
+        """Return the share of rows whose label is predicted.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+        """
+        return float(np.mean(self.predict(X) == np.asarray(y)))
+
+    def _logits(self, X: Any) -> np.ndarray:
+        self._check_columns(X)
+        Z = encode_rows(self.feature_space_, X)
+        if np.isinf(Z).any():
+            raise FeatureSpaceError(
+                "X holds infinite numbers. Replace them by a gap (NaN) or by a finite number."
+            )
+        return self.integer_network_.logits(Z)
+
+    def _check_columns(self, X: Any) -> None:
+        if not isinstance(X, pd.DataFrame) or self.columns is None:
+            return
+        given = X.columns.tolist()
+        if given == self.columns:
+            return
+        missing = [name for name in self.columns if name not in given]
+        unknown = [name for name in given if name not in self.columns]
+        problems = [f"lacks the columns {missing}"] if missing else []
+        problems += [f"has the unknown columns {unknown}"] if unknown else []
+        remedy = "Give the columns of training, in their order"
+        if not missing:
+            problems = problems or ["has the columns of training in another order, or twice"]
+            remedy += ": X[model.feature_names_in_]"
+        raise FeatureSpaceError(f"X {' and '.join(problems)}. {remedy}.")
+
+    def __repr__(self) -> str:
+        return (
+            f"DeployedClassifier({self.model}, {self.n_features_in_} columns, "
+            f"{len(self.classes_)} classes, bits={self.bit_widths_.tolist()})"
+        )

@@ -1,0 +1,159 @@
+"""Fitted networks of other libraries as plain rectifier networks, weights untouched."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from skcfq.estimators._inner_models import fit_encoder
+from skcfq.estimators._teacher import TeacherClassifier
+from skcfq.exceptions import UnsupportedModelError
+from skcfq.models import LinearHead, MLPHead, Predictor
+from skcfq.nn import FullPrecisionMLP
+
+Layers = list[tuple[Tensor, Tensor]]
+_PASSED_OVER = (nn.Dropout, nn.Identity, nn.Flatten)
+_LAST = (nn.Softmax, nn.LogSoftmax, nn.Sigmoid)
+
+
+def rectifier_network(teacher: Predictor) -> FullPrecisionMLP:
+    """Return the network of a fitted classifier, in float64.
+
+    Parameters
+    ----------
+    teacher : Predictor
+        A linear classifier, an ``MLPClassifier`` with relu or identity, or one of this library.
+
+    Raises
+    ------
+    UnsupportedModelError
+        The model is no rectifier network.
+    """
+    head = teacher.head
+    own = getattr(getattr(head, "estimator", None), "network_", None)
+    if isinstance(own, FullPrecisionMLP):
+        layers = [(one.weight.detach(), _bias(one)) for one in _linear_layers(own)]
+    elif teacher.linear is not None:
+        layers = [teacher.linear]
+    elif isinstance(head, LinearHead):
+        layers = [(head.coef, head.intercept)]
+    elif isinstance(head, MLPHead) and isinstance(head.activation, (nn.ReLU, nn.Identity)):
+        layers = [
+            (head.get_buffer(f"coef_{i}").T, head.get_buffer(f"intercept_{i}"))
+            for i in range(head.n_layers)
+        ]
+        if isinstance(head.activation, nn.Identity):
+            layers = [_product(layers)]
+    else:
+        raise UnsupportedModelError(
+            f"{teacher.name} is no linear classifier and no rectifier network, so its layers "
+            "cannot be quantized after training. Give a LogisticRegression, an MLPClassifier with "
+            "activation='relu', a TeacherClassifier or a torch Sequential of Linear and ReLU."
+        )
+    return _network(layers)
+
+
+def teacher_of_module(
+    module: nn.Module,
+    encoder: Any,
+    X: Any,
+    classes: np.ndarray,
+    labels: np.ndarray,
+    sample_weight: np.ndarray,
+) -> TeacherClassifier:
+    """Wrap a trained torch module as a fitted classifier.
+
+    Parameters
+    ----------
+    module : Module
+        Linear and ReLU layers in turn (Dropout, Identity, Flatten and a last Softmax or Sigmoid
+        are passed over), from encoded rows to one score or to one logit per class.
+    encoder : transformer or None
+        What the module was trained behind, fitted; None takes the rows as they are.
+    X : DataFrame or ndarray of shape (n, n_raw_columns)
+    classes : ndarray of shape (n_classes,)
+        In the order of the module's logits.
+    labels, sample_weight : ndarray of shape (n,)
+
+    Returns
+    -------
+    TeacherClassifier
+    """
+    teacher = TeacherClassifier()
+    if encoder is None:
+        from sklearn.preprocessing import FunctionTransformer
+
+        encoder = FunctionTransformer().fit(X)
+    teacher.encoder_, teacher.feature_space_ = fit_encoder(encoder, X, labels, sample_weight)
+    network = _network(_layers_of(module))
+    made = _linear_layers(network)
+    n_inputs, n_outputs = made[0].in_features, made[-1].out_features
+    if (n_inputs, n_outputs) != (teacher.feature_space_.n_encoded, len(classes)):
+        raise UnsupportedModelError(
+            f"`teacher` maps {n_inputs} columns to {n_outputs} logits, but there are "
+            f"{teacher.feature_space_.n_encoded} encoded columns and {len(classes)} classes. Give "
+            "the fitted encoder that it was trained behind as `encoder=`."
+        )
+    teacher.classes_ = classes
+    teacher.n_features_in_ = X.shape[1]
+    if isinstance(X, pd.DataFrame) and all(isinstance(name, str) for name in X.columns):
+        teacher.feature_names_in_ = np.asarray(X.columns, dtype=object)
+    teacher._finish(network, pd.DataFrame())
+    return teacher
+
+
+def _layers_of(module: nn.Module) -> Layers:
+    """Read linear layers, each but the last followed by a rectifier."""
+    leaves = [one for one in module.modules() if not list(one.children())]
+    leaves = [one for one in leaves if not isinstance(one, _PASSED_OVER)]
+    if leaves and isinstance(leaves[-1], _LAST):
+        leaves = leaves[:-1]
+    is_linear = [isinstance(one, nn.Linear) for one in leaves]
+    alternate = is_linear == [i % 2 == 0 for i in range(len(leaves))] and len(leaves) % 2 == 1
+    sequential = isinstance(module, (nn.Sequential, nn.Linear, FullPrecisionMLP))
+    if isinstance(module, FullPrecisionMLP):
+        leaves = [part for layer in leaves for part in (layer, nn.ReLU())][:-1]
+        alternate = True
+    if not (alternate and sequential and all(isinstance(one, nn.ReLU) for one in leaves[1::2])):
+        raise UnsupportedModelError(
+            f"`teacher` is the torch module {type(module).__name__}, which is not Linear and ReLU "
+            "layers in turn inside an nn.Sequential. Rewrite it as such, or fit a "
+            "TeacherClassifier on its labels."
+        )
+    layers = [(one.weight.detach(), _bias(one)) for one in cast("list[nn.Linear]", leaves[::2])]
+    return [(weight.double().cpu(), bias.double().cpu()) for weight, bias in layers]
+
+
+def _linear_layers(network: FullPrecisionMLP) -> list[nn.Linear]:
+    return cast("list[nn.Linear]", list(network.layers))
+
+
+def _bias(layer: nn.Linear) -> Tensor:
+    return layer.weight.new_zeros(len(layer.weight)) if layer.bias is None else layer.bias.detach()
+
+
+def _product(layers: Layers) -> tuple[Tensor, Tensor]:
+    weight, bias = layers[0]
+    for after, offset in layers[1:]:
+        weight, bias = after @ weight, after @ bias + offset
+    return weight, bias
+
+
+def _network(layers: Layers) -> FullPrecisionMLP:
+    weight, bias = layers[-1]
+    if len(weight) == 1:
+        # One score s becomes the two logits (0, s).
+        weight = torch.cat([torch.zeros_like(weight), weight])
+        bias = torch.cat([torch.zeros_like(bias), bias])
+        layers = [*layers[:-1], (weight, bias)]
+    hidden = [len(one) for one, _ in layers[:-1]]
+    network = FullPrecisionMLP(layers[0][0].shape[1], hidden, len(weight)).double()
+    with torch.no_grad():
+        for made, (weight, bias) in zip(_linear_layers(network), layers, strict=True):
+            made.weight.copy_(weight)
+            made.bias.copy_(bias)
+    return network.requires_grad_(False)

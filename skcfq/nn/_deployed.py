@@ -1,0 +1,152 @@
+"""The integer network as a differentiable torch module: the values of deployment, with gradients.
+
+The values are those of :mod:`skcfq.deploy`, bit for bit. The gradients are the straight-through
+estimates that the network was trained with, so that solvers can walk on what will be deployed.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from skcfq.deploy import IntegerNetwork, LayerParts, integer_network
+from skcfq.exceptions import UnsupportedModelError
+from skcfq.nn._quantized_mlp import QuantizedMLP
+from skcfq.quantization import QuantizedLinear, signed_range, unsigned_levels
+
+
+class DeployedNetwork(nn.Module):
+    """An integer network on tensors.
+
+    Parameters
+    ----------
+    network : IntegerNetwork
+
+    Examples
+    --------
+    >>> source = QuantizedMLP(3, (4,), 2)
+    >>> network = integers_of(source)
+    >>> Z = torch.zeros(1, 3, dtype=torch.float64)
+    >>> bool((DeployedNetwork(network)(Z).numpy() == network.logits(Z.numpy())).all())
+    True
+    """
+
+    def __init__(self, network: IntegerNetwork) -> None:
+        super().__init__()
+        self.network = network
+        for position, layer in enumerate(network.layers):
+            self.register_buffer(f"matrix_{position}", torch.from_numpy(layer.matrix))
+            self.register_buffer(f"offset_{position}", torch.from_numpy(layer.offset))
+
+    @property
+    def n_inputs(self) -> int:
+        """Number of encoded columns."""
+        return self.network.n_inputs
+
+    def extra_repr(self) -> str:
+        """Return what the buffers do not hold: every scale."""
+        network = self.network
+        hidden = [(layer.rescale, layer.levels) for layer in network.layers]
+        return f"{network.input_step}, {network.input_bits}, {hidden}, {network.logit_scale}"
+
+    def forward(self, Z: Tensor) -> Tensor:
+        """Map encoded rows (n, n_inputs), float64, to logits (n, n_classes)."""
+        if Z.requires_grad and torch.is_grad_enabled():
+            return _StraightThrough.apply(Z, self)
+        return self.run(Z, None)
+
+    def run(self, Z: Tensor, masks: list[Tensor] | None) -> Tensor:
+        """Return the logits; with a list, append where gradients pass, inputs first."""
+        network = self.network
+        low, high = network.input_range
+        codes = (Z / network.input_step).round_()
+        if masks is not None:
+            masks.append((codes >= low) & (codes <= high))
+        codes.clamp_(low, high)
+        for position, layer in enumerate(network.layers):
+            codes = torch.addmm(
+                self.get_buffer(f"offset_{position}"),
+                codes,
+                self.get_buffer(f"matrix_{position}"),
+            )
+            if not layer.levels:
+                continue
+            codes.mul_(layer.rescale)
+            if masks is not None:
+                masks.append((codes > 0) & (codes < layer.levels))
+            codes.round_().clamp_(0, layer.levels)
+        return codes.mul_(network.logit_scale)
+
+
+class _StraightThrough(torch.autograd.Function):
+    """Exact values, and the gradients of the clipped network without rounding."""
+
+    @staticmethod
+    def forward(ctx: Any, Z: Tensor, module: DeployedNetwork) -> Tensor:
+        masks: list[Tensor] = []
+        logits = module.run(Z, masks)
+        ctx.module = module
+        ctx.save_for_backward(*masks)
+        return logits
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        module, masks = ctx.module, ctx.saved_tensors
+        network = module.network
+        grad = grad * network.logit_scale
+        for position in reversed(range(len(network.layers))):
+            grad = grad @ module.get_buffer(f"matrix_{position}").T
+            grad *= masks[position]
+            if position:
+                grad *= network.layers[position - 1].rescale
+        return grad / network.input_step, None
+
+
+def integers_of(network: QuantizedMLP) -> IntegerNetwork:
+    """Return a trained network in the arithmetic of deployment.
+
+    Parameters
+    ----------
+    network : QuantizedMLP
+        Its fixed ``bit_widths`` are taken.
+
+    Returns
+    -------
+    IntegerNetwork
+
+    Raises
+    ------
+    UnsupportedModelError
+        The inputs are not quantized.
+    """
+    if network.log_input_step is None or network.input_bits is None:
+        raise UnsupportedModelError(
+            "A network with unquantized inputs has no integer form. Give input_bits=8."
+        )
+    layers = cast("list[QuantizedLinear]", list(network.layers))
+    parts = [
+        _parts(layer, bits, position == len(layers) - 1)
+        for position, (layer, bits) in enumerate(
+            zip(layers, network.bit_widths.tolist(), strict=True)
+        )
+    ]
+    step = network.log_input_step.detach().double().exp().item()
+    return integer_network(step, network.input_bits, parts)
+
+
+def _parts(layer: QuantizedLinear, bits: int, is_last: bool) -> LayerParts:
+    index = layer.candidates.index(bits)
+    step = layer.log_steps[index].detach().double().exp().item()
+    codes = np.rint(layer.weight.detach().double().numpy() / step).clip(*signed_range(bits))
+    clip, levels = None, 0
+    if not is_last and layer.log_clips is not None:
+        levels = unsigned_levels(bits if layer.activation_bits is None else layer.activation_bits)
+        clips = layer.log_clips.detach().double().exp()
+        clip = clips[index if len(clips) > 1 else 0].item()
+    bias = layer.bias.detach().double().numpy()
+    return LayerParts(codes.astype(np.int64), bits, step, bias, clip, levels)

@@ -1,0 +1,201 @@
+"""Post-training quantization of a rectifier network, layer by layer (Appendix F, Eq. 20 to 24)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from skcfq.nn._losses import target_margin
+from skcfq.nn._mlp import FullPrecisionMLP
+from skcfq.nn._quantized_mlp import QuantizedMLP
+from skcfq.quantization import (
+    QuantizedLinear,
+    mse_clip,
+    mse_step,
+    quantize_activation,
+    quantize_input,
+    quantize_weight,
+)
+from skcfq.quantization._post_training import (
+    bias_shift,
+    layer_sensitivities,
+    range_clip,
+    range_step,
+    reconstruction_clip,
+    reconstruction_step,
+    round_adaptively,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class CalibrationSet:
+    r"""Rows that quantizers are set on: :math:`U_{cal}` of Eq. 21, or :math:`X_{cal}` alone.
+
+    Attributes
+    ----------
+    rows : Tensor of shape (n, n_inputs), float64
+    weights : Tensor of shape (n,), float64
+    """
+
+    rows: Tensor
+    weights: Tensor
+
+
+@torch.no_grad()
+def calibrate_layers(
+    network: QuantizedMLP,
+    source: FullPrecisionMLP,
+    calibration: CalibrationSet,
+    *,
+    calibrator: str = "mse",
+    percentile: float = 99.9,
+    adaptive_rounding: bool = False,
+    bias_correction: bool = False,
+) -> None:
+    """Set input step, weight steps and clips of a network at its fixed widths.
+
+    Layers are treated in order: each sees the inputs that the quantized layers before it give,
+    and is compared with what the full-precision network has there.
+
+    Parameters
+    ----------
+    network : QuantizedMLP
+        float64; changed in place.
+    source : FullPrecisionMLP
+        float64, with layers of the same shapes.
+    calibration : CalibrationSet
+    calibrator : {"minmax", "percentile", "mse", "reconstruction"}, default="mse"
+    percentile : float, default=99.9
+    adaptive_rounding : bool, default=False
+        Choose the codes of the weights too, between the two neighbours of each.
+    bias_correction : bool, default=False
+        Shift biases so that the mean pre-activations are those of full precision.
+    """
+    network.load_from(source)
+    rows, weights = calibration.rows, calibration.weights
+    exact, given = rows, rows
+    if network.log_input_step is not None and network.input_bits is not None:
+        step = range_step(rows, network.input_bits, calibrator, percentile, weights)
+        network.log_input_step.fill_(step.log())
+        given = quantize_input(rows, step, network.input_bits)
+    layers = cast("list[QuantizedLinear]", list(network.layers))
+    for layer, bits in zip(layers, network.bit_widths.tolist(), strict=True):
+        index = layer.candidates.index(bits)
+        product = exact @ layer.weight.T
+        wanted = product + layer.bias
+        if calibrator == "reconstruction":
+            step = reconstruction_step(
+                layer.weight, bits, given, wanted, layer.bias, layer.rectified, weights
+            )
+        else:
+            step = range_step(layer.weight, bits, calibrator, percentile)
+        layer.log_steps[index] = step.log()
+        # What is stored is the logarithm, so the codes must be those of its exponential.
+        step = layer.log_steps[index].exp()
+        if adaptive_rounding:
+            layer.weight.copy_(round_adaptively(layer.weight, step, bits, given, product, weights))
+        values = nn.functional.linear(given, quantize_weight(layer.weight, step, bits), layer.bias)
+        if bias_correction:
+            shift = bias_shift(wanted, values, weights)
+            layer.bias.add_(shift)
+            values += shift
+        exact = torch.relu(wanted)
+        given = _activate(layer, index, bits, values, exact, weights, calibrator, percentile)
+
+
+def _activate(
+    layer: QuantizedLinear,
+    index: int,
+    bits: int,
+    values: Tensor,
+    wanted: Tensor,
+    weights: Tensor,
+    calibrator: str,
+    percentile: float,
+) -> Tensor:
+    if layer.log_clips is None:
+        return torch.relu(values)
+    width = bits if layer.activation_bits is None else layer.activation_bits
+    if calibrator == "reconstruction":
+        clip = reconstruction_clip(values, width, wanted, weights)
+    else:
+        clip = range_clip(values, width, calibrator, percentile, weights)
+    position = index if len(layer.log_clips) > 1 else 0
+    layer.log_clips[position] = clip.log()
+    return quantize_activation(values, clip, width)
+
+
+@torch.no_grad()
+def sensitivities(
+    source: FullPrecisionMLP, calibration: CalibrationSet, labels: Tensor
+) -> list[float]:
+    """Return the sensitivity of every layer (Eq. 23), on the rows that are given.
+
+    Parameters
+    ----------
+    source : FullPrecisionMLP
+    calibration : CalibrationSet
+    labels : Tensor of shape (n,), int64
+        Targets at recourse points, or true labels of factual rows.
+    """
+    layers = cast("list[nn.Linear]", list(source.layers))
+    found = layer_sensitivities(
+        [layer.weight for layer in layers],
+        [layer.bias for layer in layers],
+        calibration.rows,
+        labels,
+        calibration.weights,
+    )
+    return found.tolist()
+
+
+@torch.no_grad()
+def margin_losses(
+    source: FullPrecisionMLP,
+    calibration: CalibrationSet,
+    target: Tensor,
+    candidates: tuple[int, ...],
+    activation_bits: int | None,
+) -> list[list[float]]:
+    """Return how far one quantized layer at a time moves target margins, shape (n_layers, R).
+
+    Parameters
+    ----------
+    source : FullPrecisionMLP
+    calibration : CalibrationSet
+        Recourse points.
+    target : Tensor of shape (n,), int64
+    candidates : tuple of int
+    activation_bits : int or None
+        As in :class:`QuantizedMLP`.
+
+    Returns
+    -------
+    losses : list of list of float
+        Root of the weighted mean square of the change, in logit units.
+    """
+    layers = cast("list[nn.Linear]", list(source.layers))
+    shares = calibration.weights / calibration.weights.sum()
+    before, values = target_margin(source(calibration.rows), target), calibration.rows
+    losses = []
+    for position, layer in enumerate(layers):
+        row = []
+        is_last = position == len(layers) - 1
+        for bits in candidates:
+            quantized = quantize_weight(layer.weight, mse_step(layer.weight, bits), bits)
+            moved = nn.functional.linear(values, quantized, layer.bias)
+            if not is_last:
+                width = bits if activation_bits is None else activation_bits
+                clip = mse_clip(moved, width, calibration.weights) if width <= 16 else 1.0
+                moved = quantize_activation(moved, clip, width)
+            for after in layers[position + 1 :]:
+                moved = after(moved)
+                moved = moved if after is layers[-1] else torch.relu(moved)
+            change = target_margin(moved, target) - before
+            row.append(float((shares @ change.square()).sqrt()))
+        losses.append(row)
+        values = torch.relu(layer(values))
+    return losses

@@ -1,0 +1,199 @@
+"""Post-training quantization: whom it can read, what it leaves alone, what it promises."""
+
+from __future__ import annotations
+
+import warnings
+from copy import deepcopy
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from torch import nn
+
+import skcfq
+from skcfq import PTQClassifier, RecourseSolver, TableEncoder, TeacherClassifier
+from skcfq.estimators import TeacherActions
+from skcfq.exceptions import (
+    BudgetError,
+    DefaultTargetWarning,
+    EmptyPopulationWarning,
+    UnsupportedModelError,
+)
+from skcfq.metrics import vd_scorer
+
+WIDE = {"budget": 12, "candidates": (12,), "activation_bits": 12, "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def teacher(credit):
+    model = TeacherClassifier((12, 10), max_iter=15, batch_size=32, random_state=0)
+    return model.fit(credit.data, credit.target)
+
+
+@pytest.fixture(scope="module")
+def shared(credit, teacher):
+    return {
+        "teacher": FrozenEstimator(teacher),
+        "action_set": credit.action_set,
+        "target": credit.favorable,
+        "random_state": 0,
+    }
+
+
+def sequential(final=2):
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Dropout(0.2), nn.Linear(6, final)).eval()
+
+
+def readable():
+    relu = MLPClassifier((6,), max_iter=60, random_state=0)
+    plain = MLPClassifier((6, 4), activation="identity", max_iter=60, random_state=0)
+    return [
+        LogisticRegression(max_iter=500),
+        relu,
+        plain,
+        make_pipeline(TableEncoder(), LogisticRegression(max_iter=500)),
+        TeacherClassifier((6,), max_iter=10, batch_size=16, random_state=0),
+    ]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("model", readable(), ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_with_many_bits_the_decisions_are_the_teachers(model, n_classes):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(150, 4))
+    y = np.digitize(X @ [1.0, -1.0, 0.5, 0.0], [-0.5, 0.5][: n_classes - 1])
+    model = clone(model).fit(X, y)
+    # The inputs keep 8 bits, so that rows near the boundary may differ.
+    quantized = PTQClassifier(teacher=FrozenEstimator(model), **WIDE).fit(X, y)
+    assert np.mean(quantized.predict(X) == model.predict(X)) > 0.95
+    assert quantized.teacher_ is model
+
+
+@pytest.mark.parametrize("final", [1, 2])
+def test_torch_modules(final):
+    X = np.random.default_rng(0).normal(size=(100, 4))
+    module = sequential(final)
+    with torch.no_grad():
+        module[3].bias -= module(torch.from_numpy(X).float()).median(dim=0).values
+    with torch.no_grad():
+        logits = module(torch.from_numpy(X).float()).numpy()
+    y = (logits[:, 0] > 0).astype(int) if final == 1 else logits.argmax(axis=1)
+    before = deepcopy(module.state_dict())
+    quantized = PTQClassifier(teacher=module, **WIDE).fit(X, y)
+    assert quantized.score(X, y) > 0.95
+    assert quantized.teacher_.score(X, y) == 1
+    assert all(torch.equal(before[key], value) for key, value in module.state_dict().items())
+    encoder = TableEncoder().fit(X)
+    assert PTQClassifier(teacher=module, encoder=encoder, **WIDE).fit(X, y).encoder_ is encoder
+
+
+def test_modules_that_cannot_be_read():
+    X, y = np.random.default_rng(0).normal(size=(40, 4)), np.arange(40) % 2
+    for module in (
+        nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 2)),
+        nn.Sequential(nn.Linear(4, 6), nn.Linear(6, 2)),
+        nn.Bilinear(2, 2, 2),
+    ):
+        with pytest.raises(UnsupportedModelError, match="Linear and ReLU"):
+            PTQClassifier(teacher=module).fit(X, y)
+    with pytest.raises(UnsupportedModelError, match="4 columns to 3 logits"):
+        PTQClassifier(teacher=sequential(3)).fit(X, y)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_networks_without_rectifiers_cannot_be_read():
+    X, y = np.random.default_rng(0).normal(size=(40, 4)), np.arange(40) % 2
+    tanh = MLPClassifier((3,), activation="tanh", max_iter=3).fit(X, y)
+    with pytest.raises(UnsupportedModelError, match="no rectifier network"):
+        PTQClassifier(teacher=tanh).fit(X, y)
+
+
+def test_nothing_of_the_teacher_is_trained(shared, teacher, credit):
+    before = deepcopy(teacher.network_.state_dict())
+    model = PTQClassifier(3, adaptive_rounding=True, bias_correction=True, **shared)
+    model.fit(credit.data, credit.target)
+    for key, value in teacher.network_.state_dict().items():
+        assert torch.equal(before[key], value)
+    step = model.network_.layers[0].steps[1]
+    moved = (model.network_.layers[0].weight - teacher.network_.layers[0].weight).abs() / step
+    inside = teacher.network_.layers[0].weight.abs() < 3 * step
+    assert (moved[inside] < 1 + 1e-6).all()
+
+
+@pytest.mark.parametrize("calibration", ["factual", "counterfactual"])
+@pytest.mark.parametrize("allocation", ["factual", "counterfactual", "margin", "uniform"])
+def test_every_cell_meets_the_budget(calibration, allocation, shared, credit):
+    for budget in (2, 3.3, 4, 8):
+        model = PTQClassifier(budget, calibration=calibration, allocation=allocation, **shared)
+        model.fit(credit.data, credit.target)
+        assert model.average_bits_ <= budget
+        factual = calibration == "factual" and allocation in ("factual", "uniform")
+        assert (model.n_recourse_points_ == 0) == factual
+        assert (model.sensitivities_ is None) == (allocation == "uniform")
+
+
+def test_the_two_rules_agree_with_eq_24(shared, credit):
+    greedy = PTQClassifier(5, allocation_rule="greedy", **shared).fit(credit.data, credit.target)
+    exact = PTQClassifier(5, **shared).fit(credit.data, credit.target)
+    np.testing.assert_array_equal(greedy.sensitivities_, exact.sensitivities_)
+    assert exact.sensitivities_ @ exact.bit_widths_ >= greedy.sensitivities_ @ greedy.bit_widths_
+    assert greedy.average_bits_ <= 5
+
+
+def test_recourse_points_come_from_steps_or_from_a_solver(shared, credit):
+    steps = PTQClassifier(4, teacher_actions=TeacherActions(10, step_size=2.0), **shared)
+    solver = PTQClassifier(4, teacher_actions=RecourseSolver(margin=0.1), **shared)
+    counts = [model.fit(credit.data, credit.target).n_recourse_points_ for model in (steps, solver)]
+    assert min(counts) > 10
+    assert solver.teacher_actions.target is None
+
+
+def test_factual_calibration_asks_for_no_target(credit, shared):
+    plain = {key: shared[key] for key in ("teacher", "random_state")}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        PTQClassifier(8, calibration="factual", allocation="uniform", **plain).fit(
+            credit.data, credit.target
+        )
+    with pytest.warns(DefaultTargetWarning):
+        PTQClassifier(8, **plain).fit(credit.data, credit.target)
+
+
+def test_without_recourse_the_calibration_is_factual(shared, credit):
+    settings = {**shared, "teacher_actions": TeacherActions(1, step_size=1e-9)}
+    with pytest.warns(EmptyPopulationWarning, match="calibration is factual"):
+        model = PTQClassifier(4, **settings).fit(credit.data, credit.target)
+    assert model.n_recourse_points_ == 0
+    assert model.score(credit.data, credit.target) > 0.5
+
+
+def test_small_calibration_set_and_repeatable_fits(shared, credit):
+    fits = [
+        PTQClassifier(4, calibration_size=50, **shared).fit(credit.data, credit.target)
+        for _ in range(2)
+    ]
+    np.testing.assert_array_equal(
+        fits[0].decision_function(credit.data), fits[1].decision_function(credit.data)
+    )
+
+
+def test_budget_below_every_candidate(shared, credit):
+    with pytest.raises(BudgetError, match="Raise it to at least 3"):
+        PTQClassifier(2, candidates=(3, 4), **shared).fit(credit.data, credit.target)
+
+
+def test_files_and_scorers(shared, credit, tmp_path):
+    model = PTQClassifier(4, **shared).fit(credit.data, credit.target)
+    model.export(tmp_path / "m")
+    loaded = skcfq.load(tmp_path / "m")
+    np.testing.assert_array_equal(
+        loaded.decision_function(credit.data), model.decision_function(credit.data)
+    )
+    assert -1 <= vd_scorer(model, credit.data.iloc[:60]) <= 0
