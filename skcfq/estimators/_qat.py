@@ -137,5 +137,5 @@ class QATClassifier(QuantizedClassifier):
         teacher = self._fit_teacher(table, rng)
         self._check_rules()
         encoded = self.feature_space_.encode(table.X)
-        self._fit_network(table, encoded, teacher, rng)
+        self._fit_network(table, encoded, teacher, rng, self._loss_weights())
         return self

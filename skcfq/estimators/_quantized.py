@@ -22,14 +22,13 @@ from skcfq.estimators._network_classifier import (
     draw_seed,
     seeded_initialization,
 )
-from skcfq.estimators._objective import CFQObjective
+from skcfq.estimators._objective import objective_of
 from skcfq.estimators._supervision import Supervision
 from skcfq.estimators._teacher import NETWORK_CONSTRAINTS, TeacherClassifier
-from skcfq.estimators._teacher_actions import TeacherActions
 from skcfq.estimators._training import BitSchedule, calibration_rows, epochs_for, train
 from skcfq.exceptions import SpaceMismatchError
 from skcfq.models import Predictor, as_predictor, join_steps, resolve_target, split_model
-from skcfq.nn import FaithfulModule, FullPrecisionMLP, QuantizedMLP
+from skcfq.nn import FaithfulModule, FullPrecisionMLP, LossWeights, QuantizedMLP
 from skcfq.utils._sklearn_compat import HasMethods, Interval, StrOptions
 
 QUANTIZED_CONSTRAINTS: dict = {
@@ -52,9 +51,11 @@ class QuantizedClassifier(NetworkClassifier):
         makers: dict[str, Callable[[], BaseEstimator]] = {
             "action_set": ActionSet,
             "bit_policy": lambda: bit_policy_of(self.bit_policy),
-            "objective": CFQObjective,
+            "objective": lambda: objective_of(getattr(self, "objective", "paper")),
             "teacher": self._default_teacher,
-            "teacher_actions": TeacherActions,
+            "teacher_actions": lambda: objective_of(
+                getattr(self, "objective", "paper")
+            ).default_actions(),
         }
         return makers[name]() if name in makers else None
 
@@ -105,6 +106,10 @@ class QuantizedClassifier(NetworkClassifier):
         self.encoder_ = _encoder_of(model)
         return predictor
 
+    def _loss_weights(self) -> LossWeights:
+        """Return the weights of the terms of the loss: the task alone."""
+        return LossWeights()
+
     def _check_rules(self) -> None:
         """Tell wrong rules even where nobody is refused, or where training does not use them."""
         if self.action_set is not None:
@@ -116,7 +121,10 @@ class QuantizedClassifier(NetworkClassifier):
         encoded: np.ndarray,
         teacher: Predictor,
         rng: np.random.RandomState,
+        loss: LossWeights,
         supervision: Supervision | None = None,
+        *,
+        worst_group: bool = False,
     ) -> None:
         """Train the student, on the teacher's actions too where there are any."""
         tensors: tuple[Tensor, ...] = table.tensors(encoded)
@@ -138,14 +146,17 @@ class QuantizedClassifier(NetworkClassifier):
         module = FaithfulModule(
             network,
             gumbel,
-            eta=0.0 if supervision is None else supervision.eta,
-            hinge=0.0 if supervision is None else supervision.hinge,
-            hinge_margin=0.0 if supervision is None else supervision.hinge_margin,
+            loss=loss,
             bit_penalty=getattr(policy, "penalty", 0.0),
             generator=generator,
+            teacher=teacher.logits if loss.of_teacher else None,
+            matching=None if supervision is None else supervision.matching,
+            online=None if supervision is None else supervision.online,
+            worst_group=worst_group,
+            group_weights=None if supervision is None else supervision.group_weights,
         ).to(table.dtype)
         if supervision is not None:
-            tensors += (supervision.points, supervision.targets, supervision.acted)
+            tensors += supervision.tensors()
         epochs = epochs_for(len(table), self.batch_size, self.max_iter)
         callbacks = list(self.callbacks or [])
         if isinstance(policy, LearnedBits):

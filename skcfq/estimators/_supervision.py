@@ -1,26 +1,29 @@
-"""What the teacher's recourse tells the student: points, targets and the weights of both terms."""
+"""What the teacher tells the student: recourse points, targets, groups and how they are weighed."""
 
 from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from skcfq.actions import ActionSet
+from skcfq.actions import ActionSet, compile_cost
 from skcfq.estimators._network_classifier import TrainingTable
 from skcfq.estimators._objective import CFQObjective
-from skcfq.estimators._teacher_actions import TeacherActions
+from skcfq.estimators._teacher_actions import OnlineActions, TeacherActions
 from skcfq.exceptions import EmptyPopulationWarning
 from skcfq.models import Predictor
+from skcfq.nn import Matching
+from skcfq.solvers import projected_steps
 from skcfq.utils import take_rows
 
 
 @dataclass(frozen=True, eq=False)
 class Supervision:
-    """Teacher recourse points of the training rows, and the weights of the terms on them.
+    """Teacher recourse points of the training rows, and what is compared at them.
 
     Attributes
     ----------
@@ -29,15 +32,28 @@ class Supervision:
     targets : Tensor of shape (n,), int64
     acted : Tensor of shape (n,), bool
         Rows that have a valid action of the teacher.
-    eta, hinge, hinge_margin : float
+    groups : Tensor of shape (n,), int64, or None
+    group_weights : Tensor of shape (n_groups,) or None
+    matching : Matching or None
+    online : OnlineActions or None
     """
 
     points: Tensor
     targets: Tensor
     acted: Tensor
-    eta: float
-    hinge: float
-    hinge_margin: float
+    groups: Tensor | None = None
+    group_weights: Tensor | None = None
+    matching: Matching | None = None
+    online: OnlineActions | None = None
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Return what the loss reads of each row, in the order of its parameters."""
+        n = len(self.targets)
+        groups = torch.zeros(n, dtype=torch.int64) if self.groups is None else self.groups
+        tensors = (self.points, self.targets, self.acted)
+        if self.matching is not None or self.online is not None:
+            return (*tensors, groups, torch.arange(n))
+        return tensors if self.groups is None else (*tensors, groups)
 
 
 def supervise(
@@ -49,8 +65,9 @@ def supervise(
     *,
     action_set: ActionSet,
     actions: TeacherActions,
-    eta: float,
     objective: CFQObjective,
+    sensitive_features: Any,
+    rng: np.random.RandomState,
 ) -> Supervision | None:
     """Compute the teacher's actions for the people whom it refuses.
 
@@ -63,8 +80,10 @@ def supervise(
     target : ndarray of shape (n,), int64
     action_set : ActionSet
     actions : TeacherActions
-    eta : float
     objective : CFQObjective
+    sensitive_features : array-like of shape (n,) or None
+        Group of each row, of any hashable type.
+    rng : RandomState
 
     Returns
     -------
@@ -75,9 +94,11 @@ def supervise(
     if len(rows) == 0:
         _warn_unsupervised("The teacher refuses nobody", "Check `target`.")
         return None
+    rows = rows[actions.draw(len(rows), rng)]
+    seed = int(rng.randint(np.iinfo(np.int32).max))
     points = torch.from_numpy(encoded).clone()
     points[rows], valid = actions.points(
-        teacher, action_set, take_rows(table.X, rows), target[rows]
+        teacher, action_set, take_rows(table.X, rows), target[rows], seed
     )
     if not valid.any():
         _warn_unsupervised(
@@ -89,13 +110,75 @@ def supervise(
     # Where the teacher itself refuses the point, there is no promise that could be kept.
     acted = torch.zeros(len(table), dtype=torch.bool)
     acted[rows] = valid
+    groups, group_weights = _groups(objective, sensitive_features)
+    wanted = torch.from_numpy(target)
+    matching = online = None
+    if max(objective.matching_weights) > 0:
+        matching = _matching(table, teacher, wanted, action_set, actions, objective)
+    if actions.online:
+        region = action_set.compile(teacher.space).at(table.X)
+        online = OnlineActions(actions, teacher, region, torch.Generator().manual_seed(seed))
+        # Every person who was drawn may get a valid point in some pass, with other noise.
+        acted[rows] = True
     return Supervision(
         points.to(table.dtype),
-        torch.from_numpy(target),
+        wanted,
         acted,
-        float(eta),
-        float(objective.hinge),
-        float(objective.hinge_margin),
+        groups,
+        None if group_weights is None else group_weights.to(table.dtype),
+        matching,
+        online,
+    )
+
+
+def _groups(
+    objective: CFQObjective, sensitive_features: Any
+) -> tuple[Tensor | None, Tensor | None]:
+    """Return the group of each row and the weight of each group."""
+    if objective.groups is None:
+        return None, None
+    if sensitive_features is None:
+        raise ValueError(
+            f"objective.groups is {objective.groups!r}, but fit was called without "
+            "sensitive_features. Give the group of each row."
+        )
+    names, codes = np.unique(np.asarray(sensitive_features), return_inverse=True)
+    groups = torch.from_numpy(codes.astype(np.int64))
+    if objective.groups == "worst":
+        return groups, None
+    if objective.groups == "balanced":
+        return groups, torch.ones(len(names))
+    missing = [name for name in names.tolist() if name not in objective.groups]
+    if missing:
+        raise ValueError(
+            f"objective.groups has no weight for the groups {missing!r} of sensitive_features."
+        )
+    return groups, torch.tensor([float(objective.groups[name]) for name in names.tolist()])
+
+
+def _matching(
+    table: TrainingTable,
+    teacher: Predictor,
+    target: Tensor,
+    action_set: ActionSet,
+    actions: TeacherActions,
+    objective: CFQObjective,
+) -> Matching:
+    """Return the matching regularizer: the teacher's K steps beside the student's."""
+    compiled = action_set.compile(teacher.space)
+    region = compiled.at(table.X)
+    points = projected_steps(
+        teacher, region, target, n_steps=actions.n_steps, step_size=actions.step_size
+    )
+    direction, cost = objective.matching_weights
+    return Matching(
+        direction=direction,
+        cost=cost,
+        region=region,
+        points=points,
+        cost_of=compile_cost(compiled),
+        n_steps=actions.n_steps,
+        step_size=actions.step_size,
     )
 
 

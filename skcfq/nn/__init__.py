@@ -1,17 +1,32 @@
 """Networks and losses on tensors: torch only, no scikit-learn and no solver."""
 
-from skcfq.nn._losses import cross_entropy, margin_hinge, target_margin, weighted_mean
+from skcfq.nn._losses import (
+    cross_entropy,
+    group_mean,
+    logit_distance,
+    margin_distance,
+    margin_hinge,
+    target_margin,
+    weighted_mean,
+)
 from skcfq.nn._mlp import FullPrecisionMLP
 from skcfq.nn._quantized_mlp import QuantizedMLP
-from skcfq.nn._training_modules import FaithfulModule, SupervisedModule
+from skcfq.nn._student_recourse import Matching, unrolled_steps
+from skcfq.nn._training_modules import FaithfulModule, LossWeights, SupervisedModule
 
 __all__ = [
     "FaithfulModule",
     "FullPrecisionMLP",
+    "LossWeights",
+    "Matching",
     "QuantizedMLP",
     "SupervisedModule",
     "cross_entropy",
+    "group_mean",
+    "logit_distance",
+    "margin_distance",
     "margin_hinge",
     "target_margin",
+    "unrolled_steps",
     "weighted_mean",
 ]

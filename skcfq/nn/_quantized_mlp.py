@@ -42,6 +42,8 @@ class QuantizedMLP(nn.Module):
         Width of the inputs; ``None`` or 32 leaves them unquantized.
     start : {"lsq", "mse"}, default="lsq"
         Rule of :meth:`calibrate` for steps and clips.
+    per_channel : bool, default=False
+        One weight step for each unit instead of one for each layer.
 
     Attributes
     ----------
@@ -78,6 +80,7 @@ class QuantizedMLP(nn.Module):
         activation_bits: int | None = None,
         input_bits: int | None = 8,
         start: str = "lsq",
+        per_channel: bool = False,
     ) -> None:
         super().__init__()
         self.candidates = check_candidates(candidates)
@@ -92,6 +95,7 @@ class QuantizedMLP(nn.Module):
                 rectified=position < len(shapes) - 1,
                 activation_bits=activation_bits,
                 start=start,
+                per_channel=per_channel,
             )
             for position, (n_in, n_out) in enumerate(shapes)
         )

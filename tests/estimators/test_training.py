@@ -17,7 +17,7 @@ from skcfq.estimators._training import (
     epochs_for,
     train,
 )
-from skcfq.nn import FaithfulModule, QuantizedMLP
+from skcfq.nn import FaithfulModule, LossWeights, QuantizedMLP
 from skcfq.quantization import GumbelBits, mse_step
 
 CLASSIFIERS = [TeacherClassifier, QATClassifier, CFQClassifier]
@@ -81,12 +81,19 @@ def test_the_given_data_are_left_alone(classifier, table, tiny):
     [
         (TeacherClassifier(), []),
         (QATClassifier(), ["task_loss", "average_bits"]),
-        (CFQClassifier(), ["task_loss", "validity_loss", "average_bits"]),
+        (CFQClassifier(objective="paper"), ["task_loss", "validity_loss", "average_bits"]),
         (
-            CFQClassifier().set_params(objective__hinge=0.5),
+            CFQClassifier(objective="paper").set_params(objective__hinge=0.5),
             ["task_loss", "validity_loss", "hinge_loss", "average_bits"],
         ),
-        (CFQClassifier(eta=0), ["task_loss", "average_bits"]),
+        (CFQClassifier(objective="paper", eta=0), ["task_loss", "average_bits"]),
+        (
+            CFQClassifier(),
+            [
+                *("task_loss", "distillation_loss", "validity_loss", "hinge_loss"),
+                *("margins_loss", "path_loss", "average_bits"),
+            ],
+        ),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -100,7 +107,7 @@ def test_history(model, terms, table, tiny):
     assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0]
     if "average_bits" in terms:
         assert history["average_bits"].iloc[-1] == pytest.approx(model.average_bits_)
-    if "hinge_loss" in terms:
+    if "hinge_loss" in terms and "path_loss" not in terms:
         total = history["task_loss"] + history["validity_loss"] + 0.5 * history["hinge_loss"]
         tuned = history.index[5:]
         np.testing.assert_allclose(history["train_loss"][tuned], total[tuned], rtol=1e-6)
@@ -109,15 +116,17 @@ def test_history(model, terms, table, tiny):
 def test_without_validity_loss_the_rest_is_mixed_precision_training(table, tiny):
     """η = 0 is learned bits alone: the same network, whatever the rules and the target."""
     plain = QATClassifier(bit_policy="learned", random_state=0, **tiny).fit(*table)
-    zero = CFQClassifier(eta=0, random_state=0, **tiny).fit(*table)
+    zero = CFQClassifier(objective="paper", eta=0, random_state=0, **tiny).fit(*table)
     np.testing.assert_array_equal(
         zero.decision_function(table[0]), plain.decision_function(table[0])
     )
     np.testing.assert_array_equal(zero.bit_widths_, plain.bit_widths_)
-    one = CFQClassifier(eta=1, random_state=0, **tiny).fit(*table)
+    one = CFQClassifier(objective="paper", eta=1, random_state=0, **tiny).fit(*table)
     assert not np.array_equal(one.decision_function(table[0]), plain.decision_function(table[0]))
     # The hinge alone is not nothing.
-    hinge = CFQClassifier(eta=0, random_state=0, **tiny).set_params(objective__hinge=1.0)
+    hinge = CFQClassifier(objective="paper", eta=0, random_state=0, **tiny).set_params(
+        objective__hinge=1.0
+    )
     assert "hinge_loss" in hinge.fit(*table).history_
 
 
@@ -239,7 +248,7 @@ def searching_module(budget=4.0):
     network.calibrate(rows)
     policy = GumbelBits(network.n_weights, budget=budget)
     module = FaithfulModule(
-        network, policy, eta=0.0, hinge=0.0, hinge_margin=0.0, bit_penalty=1.0, generator=torch_rng
+        network, policy, loss=LossWeights(), bit_penalty=1.0, generator=torch_rng
     )
     labels = (rows[:, 0] > 0).long()
     return module, (rows, labels, torch.ones(64))

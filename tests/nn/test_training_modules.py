@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from skcfq.nn import FaithfulModule, FullPrecisionMLP, QuantizedMLP, SupervisedModule
+from skcfq.nn import FaithfulModule, FullPrecisionMLP, LossWeights, QuantizedMLP, SupervisedModule
 from skcfq.quantization import GumbelBits
+
+_OPTIONS = {"teacher", "matching", "online", "worst_group", "group_weights"}
 
 
 @pytest.fixture
@@ -35,8 +37,10 @@ def faithful(rng, *, learned=False, **weights):
     network.calibrate(torch.randn(50, 4, generator=rng))
     network.set_bit_widths([4, 8])
     policy = GumbelBits(network.n_weights, budget=3.0) if learned else None
-    weights = {"eta": 0.0, "hinge": 0.0, "hinge_margin": 0.0, "bit_penalty": 0.0, **weights}
-    return FaithfulModule(network, policy, generator=rng, **weights)
+    options = {"bit_penalty": weights.pop("bit_penalty", 0.0)}
+    options |= {key: weights.pop(key) for key in _OPTIONS & weights.keys()}
+    loss = LossWeights(**weights)
+    return FaithfulModule(network, policy, loss=loss, generator=rng, **options)
 
 
 def mean(losses, weights):
@@ -55,7 +59,7 @@ def test_supervised_loss_is_the_weighted_cross_entropy(rng, batch):
 
 def test_terms_and_their_sum(rng, batch):
     rows, labels, weights, points, targets, acted = batch
-    module = faithful(rng, eta=0.7, hinge=0.3, hinge_margin=0.5)
+    module = faithful(rng, validity=0.7, hinge=0.3, hinge_margin=0.5)
     terms = module.loss_terms(*batch)
     assert set(terms) == {"loss", *module.term_names}
     task = mean(cross_entropy(module.network(rows), labels, reduction="none"), weights)
@@ -78,7 +82,7 @@ def test_terms_and_their_sum(rng, batch):
 
 def test_points_of_others_do_not_matter(rng, batch):
     rows, labels, weights, points, targets, acted = batch
-    module = faithful(rng, eta=1.0)
+    module = faithful(rng, validity=1.0)
     before = module.loss_terms(*batch)["loss"]
     elsewhere = points.clone()
     elsewhere[~acted] = torch.nan
@@ -88,7 +92,7 @@ def test_points_of_others_do_not_matter(rng, batch):
 
 def test_a_batch_in_which_nobody_acts(rng, batch):
     *given, acted = batch
-    module = faithful(rng, eta=1.0, hinge=1.0, hinge_margin=0.1)
+    module = faithful(rng, validity=1.0, hinge=1.0, hinge_margin=0.1)
     terms = module.loss_terms(*given, torch.zeros_like(acted))
     assert terms["validity_loss"].item() == terms["hinge_loss"].item() == 0
     terms["loss"].backward()
@@ -105,7 +109,7 @@ def test_without_weights_the_points_are_not_looked_at(rng, batch):
 
 
 def test_names_follow_the_weights(rng):
-    assert "hinge_loss" not in faithful(rng, eta=1.0).term_names
+    assert "hinge_loss" not in faithful(rng, validity=1.0).term_names
     assert {"validity_loss", "hinge_loss"} <= set(faithful(rng, hinge=1.0).term_names)
 
 
@@ -137,7 +141,7 @@ def test_after_the_search_the_widths_are_fixed(rng, batch):
 
 def test_one_pass_for_rows_and_points(rng, batch):
     """x and x + δ see the same sample of widths."""
-    module = faithful(rng, learned=True, eta=1.0)
+    module = faithful(rng, learned=True, validity=1.0)
     calls = []
     module.network.register_forward_hook(lambda net, given, out: calls.append(len(given[0])))
     module.loss_terms(*batch)
