@@ -45,6 +45,10 @@ class CFQObjective(BaseEstimator):
         the teacher's margin is 0, the student's is asked to be: two-sided.
     path : float, default=0.0
         Weight of the same distance at x + tδ, t uniform in (0, 1): nobody is accepted on the way.
+    mixture : float, default=0.0
+        Weight of the distance to the teacher's logits at mixtures: rows and recourse points that
+        take three of ten features from somebody else. The teacher labels as many as are wanted,
+        so that the student follows it also where no row of a small table is.
     transition : float, default=0.5
         Logit distance at which these distances turn from squared to absolute.
     matching : float or (float, float), default=0.0
@@ -73,6 +77,7 @@ class CFQObjective(BaseEstimator):
         hinge_margin: float = 0.1,
         margins: float = 0.0,
         path: float = 0.0,
+        mixture: float = 0.0,
         transition: float = 0.5,
         matching: float | tuple[float, float] = 0.0,
         groups: Any = None,
@@ -84,6 +89,7 @@ class CFQObjective(BaseEstimator):
         self.hinge_margin = hinge_margin
         self.margins = margins
         self.path = path
+        self.mixture = mixture
         self.transition = transition
         self.matching = matching
         self.groups = groups
@@ -150,6 +156,7 @@ class CFQObjective(BaseEstimator):
             hinge_margin=self.hinge_margin,
             margins=self.margins,
             path=self.path,
+            mixture=self.mixture,
             transition=self.transition,
         )
 
@@ -168,10 +175,11 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
         "task": 0.1,
         "validity": 0.0,
         "distillation": 1.0,
-        "hinge": 1.0,
+        "hinge": 2.0,
         "hinge_margin": 0.1,
         "margins": 1.0,
         "path": 1.0,
+        "mixture": 3.0,
     },
 }
 

@@ -14,7 +14,14 @@ from sklearn.preprocessing import FunctionTransformer
 from torch import Tensor, nn
 
 from skcfq.actions import ActionSet
-from skcfq.estimators._bit_policies import BIT_POLICIES, LearnedBits, UniformBits, bit_policy_of
+from skcfq.encoding import FeatureSpace
+from skcfq.estimators._bit_policies import (
+    BIT_POLICIES,
+    BitPolicy,
+    BitSample,
+    LearnedBits,
+    bit_policy_of,
+)
 from skcfq.estimators._inner_models import fit_model, fitted_or_clone
 from skcfq.estimators._network_classifier import (
     NetworkClassifier,
@@ -25,7 +32,13 @@ from skcfq.estimators._network_classifier import (
 from skcfq.estimators._objective import objective_of
 from skcfq.estimators._supervision import Supervision
 from skcfq.estimators._teacher import NETWORK_CONSTRAINTS, TeacherClassifier
-from skcfq.estimators._training import BitSchedule, calibration_rows, epochs_for, train
+from skcfq.estimators._training import (
+    BitSchedule,
+    calibration_rows,
+    epochs_for,
+    train,
+    visits_again,
+)
 from skcfq.exceptions import SpaceMismatchError
 from skcfq.models import Predictor, as_predictor, join_steps, resolve_target, split_model
 from skcfq.nn import FaithfulModule, FullPrecisionMLP, LossWeights, QuantizedMLP
@@ -37,7 +50,7 @@ QUANTIZED_CONSTRAINTS: dict = {
     "action_set": [ActionSet, None],
     "target": "no_validation",
     "teacher": [HasMethods(["fit", "predict"]), None],
-    "bit_policy": [StrOptions(set(BIT_POLICIES)), UniformBits, LearnedBits],
+    "bit_policy": [StrOptions(set(BIT_POLICIES)), BitPolicy],
     "activation_bits": [Interval(Integral, 1, 32, closed="both"), None],
 }
 
@@ -140,9 +153,17 @@ class QuantizedClassifier(NetworkClassifier):
             )
         network = network.to(table.dtype)
         _start_from(network, teacher)
-        network.calibrate(tensors[0], tensors[2])
-        gumbel = policy.start(network, self.budget)
         generator = torch.Generator().manual_seed(draw_seed(rng))
+        sample = _bit_sample(tensors, supervision, generator)
+        rows, weights = sample.rows, sample.weights
+        if loss.of_teacher:
+            rows = torch.cat([rows, sample.points])
+            weights = torch.cat([weights, sample.point_weights])
+        network.calibrate(rows, weights)
+        if loss.of_teacher and network.log_input_step is not None:
+            # It was chosen at the boundary; what is learned follows the rows far from it.
+            network.log_input_step.requires_grad_(False)
+        gumbel = policy.start(network, self.budget, sample)
         module = FaithfulModule(
             network,
             gumbel,
@@ -152,15 +173,19 @@ class QuantizedClassifier(NetworkClassifier):
             teacher=teacher.logits if loss.of_teacher else None,
             matching=None if supervision is None else supervision.matching,
             online=None if supervision is None else supervision.online,
+            blocks=_block_columns(self.feature_space_, encoded.shape[1]),
             worst_group=worst_group,
             group_weights=None if supervision is None else supervision.group_weights,
         ).to(table.dtype)
         if supervision is not None:
             tensors += supervision.tensors()
-        epochs = epochs_for(len(table), self.batch_size, self.max_iter)
+        again = None
+        if supervision is not None and loss.of_teacher:
+            again = visits_again(supervision.acted)
+        visits = len(table) + (0 if again is None else len(again))
+        epochs = epochs_for(visits, self.batch_size, self.max_iter, follows_teacher=loss.of_teacher)
         callbacks = list(self.callbacks or [])
         if isinstance(policy, LearnedBits):
-            rows, weights = calibration_rows(tensors[0], tensors[2], generator)
             search = max(1, round(policy.search_fraction * epochs))
             callbacks.append(BitSchedule(rows, weights, search, policy.temperatures))
         history = train(
@@ -169,12 +194,38 @@ class QuantizedClassifier(NetworkClassifier):
             max_epochs=epochs,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate_init,
-            weight_decay=self.alpha,
+            # Decay would pull the student away from the logits that it follows.
+            weight_decay=0.0 if loss.of_teacher else self.alpha,
             generator=generator,
             callbacks=callbacks,
             progress=type(self).__name__ if self.verbose else None,
+            again=again,
         )
         self._finish(network, history)
+
+
+def _block_columns(space: FeatureSpace, width: int) -> Tensor:
+    """Return which encoded columns belong to each raw feature, shape (n_features, width)."""
+    filled = [block.columns for block in space.blocks if block.width]
+    blocks = torch.zeros(len(filled), width)
+    for row, columns in zip(blocks, filled, strict=True):
+        row[torch.from_numpy(np.asarray(columns, dtype=np.int64))] = 1.0
+    return blocks
+
+
+def _bit_sample(
+    tensors: tuple[Tensor, ...], supervision: Supervision | None, generator: torch.Generator
+) -> BitSample:
+    """Draw the rows, and the recourse points, that quantizers and policies are set on."""
+    chosen = calibration_rows(len(tensors[0]), generator)
+    parts = [tensor[chosen] for tensor in tensors[:3]]
+    if supervision is None:
+        return BitSample(*parts, *(tensor[:0] for tensor in tensors[:3]))
+    acted = supervision.acted.nonzero().squeeze(1)
+    acted = acted[calibration_rows(len(acted), generator)]
+    return BitSample(
+        *parts, supervision.points[acted], supervision.targets[acted], tensors[2][acted]
+    )
 
 
 def _give_encoder(teacher: Any, fitted: bool, encoder: Any) -> None:

@@ -11,6 +11,11 @@ from skcfq.nn._losses import (
 )
 from skcfq.nn._mlp import FullPrecisionMLP
 from skcfq.nn._quantized_mlp import QuantizedMLP
+from skcfq.nn._sensitivity import (
+    gradient_sensitivity,
+    hessian_trace,
+    quantization_errors,
+)
 from skcfq.nn._student_recourse import Matching, unrolled_steps
 from skcfq.nn._training_modules import FaithfulModule, LossWeights, SupervisedModule
 
@@ -22,10 +27,13 @@ __all__ = [
     "QuantizedMLP",
     "SupervisedModule",
     "cross_entropy",
+    "gradient_sensitivity",
     "group_mean",
+    "hessian_trace",
     "logit_distance",
     "margin_distance",
     "margin_hinge",
+    "quantization_errors",
     "target_margin",
     "unrolled_steps",
     "weighted_mean",

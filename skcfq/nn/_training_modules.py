@@ -20,6 +20,9 @@ from skcfq.nn._quantized_mlp import QuantizedMLP
 from skcfq.nn._student_recourse import Matching
 from skcfq.quantization import GumbelBits
 
+# Share of the features of a mixture that are those of somebody else.
+_MIXED = 0.3
+
 
 class SupervisedModule(nn.Module):
     """A network and its weighted cross-entropy.
@@ -66,6 +69,8 @@ class LossWeights:
         Distance to the teacher's target margin at x + δ.
     path : float
         Distance to the teacher's target margin at x + tδ, t uniform in (0, 1).
+    mixture : float
+        Distance to the teacher's logits at mixtures of people, which nobody in the data is.
     transition : float
         Logit distance at which the two distances turn from squared to absolute.
     """
@@ -77,6 +82,7 @@ class LossWeights:
     hinge_margin: float = 0.1
     margins: float = 0.0
     path: float = 0.0
+    mixture: float = 0.0
     transition: float = 0.5
 
     @property
@@ -87,7 +93,7 @@ class LossWeights:
     @property
     def of_teacher(self) -> bool:
         """Whether any term compares with the teacher's logits."""
-        return max(self.distillation, self.margins, self.path) > 0
+        return max(self.distillation, self.margins, self.path, self.mixture) > 0
 
 
 class FaithfulModule(nn.Module):
@@ -110,6 +116,8 @@ class FaithfulModule(nn.Module):
     online : callable, optional
         Positions and targets of people to their recourse points and whether these are valid,
         computed for every batch; ``points`` are not read then.
+    blocks : Tensor of shape (n_features, d), optional
+        1 in the encoded columns of each raw feature, which mixtures take over together.
     worst_group : bool, default=False
         The terms at the recourse points are those of the worst group (Eq. 33), not of all.
     group_weights : Tensor of shape (n_groups,), optional
@@ -117,6 +125,8 @@ class FaithfulModule(nn.Module):
 
     Notes
     -----
+    Mixtures count alike, whatever the weights of the people they come from.
+
     The terms at recourse points are weighted means over the rows that have a teacher action, so
     that their weight does not depend on how many people the teacher refuses.
     """
@@ -132,6 +142,7 @@ class FaithfulModule(nn.Module):
         teacher: Callable[[Tensor], Tensor] | None = None,
         matching: Matching | None = None,
         online: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
+        blocks: Tensor | None = None,
         worst_group: bool = False,
         group_weights: Tensor | None = None,
     ):
@@ -149,6 +160,7 @@ class FaithfulModule(nn.Module):
         # Functions are no parameters: they stay out of the module's state.
         self._teacher = teacher
         self._online = online
+        self.register_buffer("blocks", blocks, persistent=False)
 
     @property
     def term_names(self) -> tuple[str, ...]:
@@ -156,6 +168,7 @@ class FaithfulModule(nn.Module):
         loss = self.loss
         names = ["task_loss"]
         names += ["distillation_loss"] * (loss.distillation > 0)
+        names += ["mixture_loss"] * (loss.mixture > 0)
         names += ["validity_loss"] * loss.at_points
         names += [f"{name}_loss" for name in ("hinge", "margins", "path") if getattr(loss, name)]
         names += ["matching_loss"] * (self.matching is not None)
@@ -207,6 +220,9 @@ class FaithfulModule(nn.Module):
                 own = rows[acted]
                 share = torch.rand((len(own), 1), generator=self.generator, dtype=own.dtype)
                 places.append(own + share * (moved - own))
+        n_points = len(places) - 1
+        if self.loss.mixture > 0:
+            places.append(self._mixtures(torch.cat(places[:2])))
         # One pass for all places: the quantization of the weights is paid once.
         logits = self.network(torch.cat(places) if len(places) > 1 else rows, selection)
         parts = logits.split([len(place) for place in places])
@@ -219,10 +235,17 @@ class FaithfulModule(nn.Module):
             distance = logit_distance(parts[0], wanted[0], self.loss.transition)
             terms["distillation_loss"] = weighted_mean(distance, weights)
             loss = loss + self.loss.distillation * terms["distillation_loss"]
-        if len(places) > 1:
+        if self.loss.mixture > 0:
+            assert wanted[-1] is not None
+            distance = logit_distance(parts[-1], wanted[-1], self.loss.transition)
+            terms["mixture_loss"] = weighted_mean(distance)
+            loss = loss + self.loss.mixture * terms["mixture_loss"]
+        if n_points > 0:
             assert targets is not None
             assert acted is not None
-            of_points = self._terms_at_points(parts[1:], wanted[1:], targets[acted])
+            of_points = self._terms_at_points(
+                parts[1 : n_points + 1], wanted[1 : n_points + 1], targets[acted]
+            )
             loss = loss + self._add_points(terms, of_points, weights[acted], groups, acted)
         if self.matching is not None and positions is not None and acted is not None:
             assert targets is not None
@@ -237,6 +260,15 @@ class FaithfulModule(nn.Module):
             terms["average_bits"] = torch.tensor(self.network.average_bits)
         terms["loss"] = loss
         return terms
+
+    def _mixtures(self, places: Tensor) -> Tensor:
+        """Return people, some of whose features are those of somebody else."""
+        assert self.blocks is not None
+        n = len(places)
+        other = places[torch.randperm(n, generator=self.generator)]
+        shares = (n, len(self.blocks))
+        drawn = torch.rand(shares, generator=self.generator, dtype=places.dtype) < _MIXED
+        return torch.where(drawn.to(places.dtype) @ self.blocks > 0, other, places)
 
     def _teacher_logits(self, places: Tensor) -> Tensor | None:
         if self._teacher is None or not self.loss.of_teacher:

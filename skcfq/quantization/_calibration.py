@@ -17,6 +17,7 @@ from skcfq.quantization._bits import signed_range, unsigned_levels
 N_GRID_STEPS = 96
 N_REFINEMENTS = 50
 N_ROW_REFINEMENTS = 8
+_LARGEST_SHIFT = 10
 
 
 def lsq_step(weight: Tensor, bits: int) -> Tensor:
@@ -138,6 +139,48 @@ def mse_steps(weight: Tensor, bits: int) -> Tensor:
         fitted = torch.linalg.vecdot(codes, values) / codes.square().sum(1).clamp_min(1.0)
         best = torch.where(fitted > 0, fitted, best)
     return torch.where(top > 0, best, scale).to(weight.dtype)
+
+
+def column_steps(
+    values: Tensor, bits: int, sample_weight: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return one step, and for each column the power of two that makes it the column's own.
+
+    Parameters
+    ----------
+    values : Tensor of shape (n_samples, n_columns)
+        Network inputs.
+    bits : int
+        Width from 2 to 16.
+    sample_weight : Tensor of shape (n_samples,), optional
+        Weight of each row; rows of weight 0 do not count.
+
+    Returns
+    -------
+    step : Tensor of shape ()
+        Positive: the finest step of least squared error that any column has.
+    factors : Tensor of shape (n_columns,)
+        1, 2, 4, ... up to 2**10: of least squared error for each column, given the step. Columns
+        of zeros have 1.
+
+    Examples
+    --------
+    >>> column_steps(torch.tensor([[-8.0, 1.0, 0.0], [7.0, -8.0, 0.0], [28.0, 7.0, 0.0]]), bits=4)
+    (tensor(1.), tensor([4., 1., 1.]))
+    """
+    low, high = signed_range(bits)
+    columns = [ValueSample(column, sample_weight) for column in values.unbind(dim=1)]
+    varied = [column for column in columns if len(column.values) and column.values.any()]
+    if not varied:
+        return torch.tensor(-1.0 / low, dtype=values.dtype), torch.ones_like(values[0])
+    step = torch.stack([column.best_step(low, high) for column in varied]).amin()
+    powers = 2.0 ** torch.arange(_LARGEST_SHIFT + 1, dtype=torch.float64)
+    factors = torch.ones(values.shape[1], dtype=torch.float64)
+    for j, column in enumerate(columns):
+        if len(column.values) and column.values.any():
+            # Of equally good steps, the finest: values between those seen are met more closely.
+            factors[j] = powers[column.error(step * powers, low, high).argmin()]
+    return step.to(values.dtype), factors.to(values.dtype)
 
 
 def mse_clip(values: Tensor, bits: int, sample_weight: Tensor | None = None) -> Tensor:

@@ -16,6 +16,7 @@ from skcfq.estimators._training import (
     calibration_rows,
     epochs_for,
     train,
+    visits_again,
 )
 from skcfq.nn import FaithfulModule, LossWeights, QuantizedMLP
 from skcfq.quantization import GumbelBits, mse_step
@@ -232,13 +233,23 @@ def test_number_of_passes():
     assert some * np.ceil(30_000 / 256) == pytest.approx(2500, rel=0.1)
 
 
-def test_calibration_rows_keep_their_weights():
-    rows = torch.arange(3000.0).unsqueeze(1)
-    drawn, weights = calibration_rows(rows, rows[:, 0], torch.Generator().manual_seed(0))
-    assert len(drawn) < len(rows)
-    np.testing.assert_array_equal(drawn[:, 0], weights)
-    few, weights = calibration_rows(rows[:50], rows[:50, 0], torch.Generator())
-    assert len(few) == len(weights) == 50
+def test_calibration_rows():
+    drawn = calibration_rows(3000, torch.Generator().manual_seed(0))
+    assert len(drawn) == len(drawn.unique()) < 3000
+    assert calibration_rows(50, torch.Generator()).tolist() == list(range(50))
+
+
+def test_rows_with_an_action_are_half_of_all_visits():
+    acted = torch.arange(100) < 20
+    again = visits_again(acted)
+    assert set(again.tolist()) == set(range(20))
+    share = (20 + len(again)) / (100 + len(again))
+    assert share == pytest.approx(0.5, abs=0.1)
+    assert len(visits_again(torch.arange(100) < 90)) == 0
+    visited = torch.cat(
+        [b[0] for b in TensorBatches((torch.arange(100),), 20, torch.Generator(), again)]
+    )
+    assert torch.bincount(visited, minlength=100).unique().tolist() == [1, 4]
 
 
 def searching_module(budget=4.0):
