@@ -257,7 +257,7 @@ def _weight_errors(network: QuantizedMLP) -> np.ndarray:
                 (layer.quantized_weight(index) - layer.weight).square().sum().item()
                 for index in range(len(network.candidates))
             ]
-            for layer in network.layers
+            for layer in network.linear_layers
         ]
     return np.array(errors)
 

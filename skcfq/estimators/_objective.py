@@ -55,6 +55,11 @@ class CFQObjective(BaseEstimator):
         Weights :math:`\alpha_1, \alpha_2` of direction and cost in the matching regularizer,
         through the student's own K projected steps (Appendix B); one number is both. K and the
         step size are those of ``teacher_actions``.
+    validity_drop : float or None, default=None
+        Set the bias of the target's logit, after the training, so that this share of people who
+        were held out from the terms at recourse points (15 %) loses the teacher's advice. It
+        works in both directions: a model that is more lenient than that gets stricter. None
+        leaves the bias as it was trained; so does a target that differs between people.
     groups : {"balanced", "worst"}, dict or None, default=None
         How the terms at recourse points combine the groups of
         ``fit(..., sensitive_features=...)``: every group alike, the worst one (Eq. 33), or with
@@ -80,6 +85,7 @@ class CFQObjective(BaseEstimator):
         mixture: float = 0.0,
         transition: float = 0.5,
         matching: float | tuple[float, float] = 0.0,
+        validity_drop: float | None = None,
         groups: Any = None,
     ):
         self.task = task
@@ -92,6 +98,7 @@ class CFQObjective(BaseEstimator):
         self.mixture = mixture
         self.transition = transition
         self.matching = matching
+        self.validity_drop = validity_drop
         self.groups = groups
 
     @classmethod
@@ -124,6 +131,11 @@ class CFQObjective(BaseEstimator):
         if not min(self.matching_weights) >= 0:
             raise ValueError(
                 f"objective.matching is {self.matching!r}; give one or two numbers of at least 0."
+            )
+        if self.validity_drop is not None and not 0 <= self.validity_drop < 1:
+            raise ValueError(
+                f"objective.validity_drop is {self.validity_drop!r}; give a share in [0, 1), or "
+                "None."
             )
         known = self.groups is None or self.groups in ("balanced", "worst")
         if not isinstance(self.groups, dict) and not known:
@@ -179,7 +191,8 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
         "hinge_margin": 0.1,
         "margins": 1.0,
         "path": 1.0,
-        "mixture": 3.0,
+        "mixture": 5.0,
+        "validity_drop": 0.015,
     },
 }
 

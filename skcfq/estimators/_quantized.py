@@ -202,6 +202,8 @@ class QuantizedClassifier(NetworkClassifier):
             again=again,
         )
         self._finish(network, history)
+        if supervision is not None:
+            supervision.calibrate(network)
 
 
 def _block_columns(space: FeatureSpace, width: int) -> Tensor:
@@ -218,13 +220,18 @@ def _bit_sample(
 ) -> BitSample:
     """Draw the rows, and the recourse points, that quantizers and policies are set on."""
     chosen = calibration_rows(len(tensors[0]), generator)
-    parts = [tensor[chosen] for tensor in tensors[:3]]
+    rows, labels, weights = (tensor[chosen] for tensor in tensors[:3])
     if supervision is None:
-        return BitSample(*parts, *(tensor[:0] for tensor in tensors[:3]))
+        return BitSample(rows, labels, weights, rows[:0], labels[:0], weights[:0])
     acted = supervision.acted.nonzero().squeeze(1)
     acted = acted[calibration_rows(len(acted), generator)]
     return BitSample(
-        *parts, supervision.points[acted], supervision.targets[acted], tensors[2][acted]
+        rows,
+        labels,
+        weights,
+        supervision.points[acted],
+        supervision.targets[acted],
+        tensors[2][acted],
     )
 
 

@@ -15,10 +15,13 @@ from skcfq.estimators._network_classifier import TrainingTable
 from skcfq.estimators._objective import CFQObjective
 from skcfq.estimators._teacher_actions import OnlineActions, TeacherActions
 from skcfq.exceptions import EmptyPopulationWarning
-from skcfq.models import Predictor
-from skcfq.nn import Matching
+from skcfq.models import Predictor, validity_slack
+from skcfq.nn import Matching, QuantizedMLP
 from skcfq.solvers import projected_steps
 from skcfq.utils import take_rows
+
+# Share of the people with an action whose points calibrate the bias; all train where they are few.
+_HELD_SHARE, _ENOUGH_TO_HOLD, _SPREAD = 0.15, 50, 1e4
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,8 +35,13 @@ class Supervision:
     targets : Tensor of shape (n,), int64
     acted : Tensor of shape (n,), bool
         Rows that have a valid action of the teacher.
+    weights : Tensor of shape (n,)
     groups : Tensor of shape (n,), int64, or None
     group_weights : Tensor of shape (n_groups,) or None
+    held : Tensor of shape (n,), bool, or None
+        People with an action who are kept for the calibration of the target's bias.
+    validity_drop : float or None
+        Share of them that may lose the advice.
     matching : Matching or None
     online : OnlineActions or None
     """
@@ -41,10 +49,37 @@ class Supervision:
     points: Tensor
     targets: Tensor
     acted: Tensor
+    weights: Tensor
     groups: Tensor | None = None
     group_weights: Tensor | None = None
     matching: Matching | None = None
     online: OnlineActions | None = None
+    held: Tensor | None = None
+    validity_drop: float | None = None
+
+    def calibrate(self, network: QuantizedMLP) -> None:
+        """Set the bias of the target's logit; nothing where people want different things.
+
+        Parameters
+        ----------
+        network : QuantizedMLP
+            In float64; changed in place.
+        """
+        if self.validity_drop is None:
+            return
+        held = self.acted if self.held is None else self.held
+        targets = self.targets[held].unique()
+        if len(targets) != 1:
+            return
+        with torch.no_grad():
+            logits = network(self.points[held].double())
+            slack, order = validity_slack(logits, self.targets[held]).sort()
+            shares = self.weights[held][order].cumsum(0)
+            failing = int((shares <= self.validity_drop * shares[-1]).sum())
+            bias = -slack[min(failing, len(slack) - 1)].item() + 1e-6
+            # People who were trained on say nothing about how strict the model may become.
+            if self.held is not None or bias > 0:
+                network.linear_layers[-1].bias[targets[0]] += bias
 
     def tensors(self) -> tuple[Tensor, ...]:
         """Return what the loss reads of each row, in the order of its parameters."""
@@ -110,6 +145,11 @@ def supervise(
     # Where the teacher itself refuses the point, there is no promise that could be kept.
     acted = torch.zeros(len(table), dtype=torch.bool)
     acted[rows] = valid
+    held = None
+    if objective.validity_drop is not None and not actions.online:
+        held = _held_out(torch.from_numpy(encoded), acted, torch.from_numpy(table.weights), rng)
+        if held is not None:
+            acted &= ~held
     groups, group_weights = _groups(objective, sensitive_features)
     wanted = torch.from_numpy(target)
     matching = online = None
@@ -124,11 +164,28 @@ def supervise(
         points.to(table.dtype),
         wanted,
         acted,
+        torch.from_numpy(table.weights),
         groups,
         None if group_weights is None else group_weights.to(table.dtype),
         matching,
         online,
+        held,
+        objective.validity_drop,
     )
+
+
+def _held_out(
+    encoded: Tensor, acted: Tensor, weights: Tensor, rng: np.random.RandomState
+) -> Tensor | None:
+    """Draw the people who are kept from the terms at recourse points; none of a few.
+
+    Who is held depends on the row's own values: equal rows are held together, wherever they are.
+    """
+    if weights[acted].sum() < _ENOUGH_TO_HOLD:
+        return None
+    direction = torch.from_numpy(rng.uniform(1.0, 2.0, size=encoded.shape[1]))
+    held = acted & (((encoded * direction).sum(dim=1) * _SPREAD).frac().abs() < _HELD_SHARE)
+    return held if held.any() and (acted & ~held).any() else None
 
 
 def _groups(

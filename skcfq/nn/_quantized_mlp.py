@@ -22,6 +22,9 @@ from skcfq.quantization._calibration import column_steps
 from skcfq.quantization._linear import quantize_layers
 from skcfq.quantization._lsq import QuantizeSelected, step_gradient_scale
 
+# A finer step clips more: it has to lower the loss by this factor.
+_WORTHWHILE = 0.95
+
 
 class QuantizedMLP(nn.Module):
     """Quantized multi-layer perceptron with bit-specific steps and clips.
@@ -159,6 +162,11 @@ class QuantizedMLP(nn.Module):
         x = x / self.input_factors
         x = QuantizeSelected.apply(None, [0], self._input_grids, x, self.log_input_step)[0]
         return x * self.input_factors
+
+    @property
+    def linear_layers(self) -> list[QuantizedLinear]:
+        """The layers, as what they are."""
+        return self._layers
 
     @property
     def _layers(self) -> list[QuantizedLinear]:
@@ -312,7 +320,7 @@ class QuantizedMLP(nn.Module):
                 column = self.quantized_inputs(x)[:, j]
                 kept, inputs[:, j] = inputs[:, j].clone(), column
                 found = error(inputs)
-                if found < least:
+                if found < _WORTHWHILE * least:
                     least = found
                 else:
                     self.input_factors[j], inputs[:, j] = before, kept

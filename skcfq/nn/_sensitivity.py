@@ -76,7 +76,7 @@ def hessian_trace(
     trace : Tensor of shape (L,)
         Heuristic: an unbiased estimate, negative ones set to 0.
     """
-    weights = [layer.weight for layer in network.layers]
+    weights = [layer.weight for layer in network.linear_layers]
     _, outputs = _trace(network, x)
     losses = cross_entropy(outputs[-1], labels, reduction="none")
     slopes = torch.autograd.grad(weighted_mean(losses, sample_weight), weights, create_graph=True)
@@ -86,7 +86,7 @@ def hessian_trace(
             torch.randint(0, 2, w.shape, generator=generator).to(w.dtype).mul_(2).sub_(1)
             for w in weights
         ]
-        inner = sum((g * s).sum() for g, s in zip(slopes, signs, strict=True))
+        inner = torch.stack([(g * s).sum() for g, s in zip(slopes, signs, strict=True)]).sum()
         products = torch.autograd.grad(inner, weights, retain_graph=True)
         found = [(p * s).sum() for p, s in zip(products, signs, strict=True)]
         traces += torch.stack(found).detach() / n_probes
@@ -115,23 +115,23 @@ def quantization_errors(
     """
     _, outputs = _trace(network, x)
     errors = []
-    for chosen, layer in enumerate(network.layers):
+    for chosen, layer in enumerate(network.linear_layers):
         for index in range(len(network.candidates)):
             values = x
-            for position, other in enumerate(network.layers):
+            for position, other in enumerate(network.linear_layers):
                 if position == chosen:
                     values = layer(values, index)
                     continue
                 values = nn.functional.linear(values, other.weight, other.bias)
                 values = torch.relu(values) if other.rectified else values
             errors.append(weighted_mean(logit_distance(values, outputs[-1]), sample_weight))
-    return torch.stack(errors).reshape(len(network.layers), -1)
+    return torch.stack(errors).reshape(len(network.linear_layers), -1)
 
 
 def _trace(network: QuantizedMLP, x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
     """Return inputs and outputs of every unquantized layer."""
     inputs, outputs = [], []
-    for layer in network.layers:
+    for layer in network.linear_layers:
         inputs.append(x)
         outputs.append(nn.functional.linear(x, layer.weight, layer.bias))
         x = torch.relu(outputs[-1]) if layer.rectified else outputs[-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -20,8 +21,8 @@ from skcfq.nn._quantized_mlp import QuantizedMLP
 from skcfq.nn._student_recourse import Matching
 from skcfq.quantization import GumbelBits
 
-# Share of the features of a mixture that are those of somebody else.
-_MIXED = 0.3
+# Mixtures of a batch, and the share of their features that are those of somebody else.
+_N_MIXTURES, _MIXED = 256, 0.3
 
 
 class SupervisedModule(nn.Module):
@@ -125,11 +126,11 @@ class FaithfulModule(nn.Module):
 
     Notes
     -----
-    Mixtures count alike, whatever the weights of the people they come from.
-
     The terms at recourse points are weighted means over the rows that have a teacher action, so
     that their weight does not depend on how many people the teacher refuses.
     """
+
+    blocks: Tensor | None
 
     def __init__(
         self,
@@ -218,11 +219,13 @@ class FaithfulModule(nn.Module):
             places.append(moved)
             if self.loss.path > 0:
                 own = rows[acted]
-                share = torch.rand((len(own), 1), generator=self.generator, dtype=own.dtype)
+                # One place for all: what is drawn must not depend on how many rows share a weight.
+                share = torch.rand((), generator=self.generator, dtype=own.dtype)
                 places.append(own + share * (moved - own))
         n_points = len(places) - 1
         if self.loss.mixture > 0:
-            places.append(self._mixtures(torch.cat(places[:2])))
+            shares = weights if n_points == 0 else torch.cat([weights, weights[acted]])
+            places.append(self._mixtures(torch.cat(places[:2]), shares))
         # One pass for all places: the quantization of the weights is paid once.
         logits = self.network(torch.cat(places) if len(places) > 1 else rows, selection)
         parts = logits.split([len(place) for place in places])
@@ -261,14 +264,20 @@ class FaithfulModule(nn.Module):
         terms["loss"] = loss
         return terms
 
-    def _mixtures(self, places: Tensor) -> Tensor:
-        """Return people, some of whose features are those of somebody else."""
+    def _mixtures(self, places: Tensor, weights: Tensor) -> Tensor:
+        """Return people, some of whose features are those of somebody else.
+
+        Both are drawn by weight along a random order of the rows, so that a row of weight 2 is
+        the same as two rows, wherever they stand.
+        """
         assert self.blocks is not None
-        n = len(places)
-        other = places[torch.randperm(n, generator=self.generator)]
-        shares = (n, len(self.blocks))
-        drawn = torch.rand(shares, generator=self.generator, dtype=places.dtype) < _MIXED
-        return torch.where(drawn.to(places.dtype) @ self.blocks > 0, other, places)
+        uniform = partial(torch.rand, generator=self.generator, dtype=places.dtype)
+        order = (places * uniform(places.shape[1])).sum(dim=1).sort(stable=True).indices
+        shares = weights[order].cumsum(0)
+        drawn = torch.searchsorted(shares, uniform(2, _N_MIXTURES) * shares[-1])
+        own, other = places[order[drawn.clamp_max(len(order) - 1)]]
+        mixed = (uniform(_N_MIXTURES, len(self.blocks)) < _MIXED).to(places.dtype)
+        return torch.where(mixed @ self.blocks > 0, other, own)
 
     def _teacher_logits(self, places: Tensor) -> Tensor | None:
         if self._teacher is None or not self.loss.of_teacher:

@@ -21,7 +21,7 @@ def people():
     rng = np.random.default_rng(0)
     X = pd.DataFrame(rng.normal(size=(30, 4)), columns=list("abcd"))
     space = TableEncoder().fit(X).feature_space_
-    rules = ActionSet(immutable=["d"], bounds={name: (-100, 100) for name in "abc"})
+    rules = ActionSet(immutable=["d"], bounds=dict.fromkeys("abc", (-100, 100)))
     compiled = rules.compile(space)
     return compiled.at(X), compiled
 
