@@ -48,19 +48,22 @@ class FittedSteps(Callback):
 
 def models(options: argparse.Namespace) -> dict[str, tuple[type, dict[str, Any]]]:
     """Return class and parameters of every row of the table."""
-    matching = CFQObjective.preset("faithful").set_params(hinge=0.0)
+    matching = CFQObjective.preset("faithful").set_params(hinge=0.0, validity_drop=None)
     distillation = CFQObjective(task=0.1, validity=0.0, distillation=1.0)
     table: dict[str, tuple[type, dict[str, Any]]] = {
         "faithful": (CFQClassifier, {"objective": "faithful"}),
-        "paper": (CFQClassifier, {"objective": "paper"}),
+        "paper": (CFQClassifier, {"objective": "paper", "bit_policy": "learned"}),
         "LSQ-QAT": (QATClassifier, {}),
         "PACT-QAT": (QATClassifier, {"callbacks": [FittedSteps()]}),
         "mixed precision": (QATClassifier, {"bit_policy": "learned"}),
-        "distillation": (CFQClassifier, {"objective": distillation, "bit_policy": "uniform"}),
+        "distillation": (CFQClassifier, {"objective": distillation}),
         "margin matching": (CFQClassifier, {"objective": matching}),
     }
     if options.unrolled:
-        table[UNROLLED] = (CFQClassifier, {"objective": CFQObjective(matching=0.1)})
+        table[UNROLLED] = (
+            CFQClassifier,
+            {"objective": CFQObjective(matching=0.1), "bit_policy": "learned"},
+        )
     return table
 
 

@@ -56,7 +56,10 @@ class CFQClassifier(QuantizedClassifier):
     objective : {"faithful", "paper"} or CFQObjective, default="faithful"
         Terms of the loss. ``"paper"`` is the one above; ``"faithful"`` has the teacher's target
         margins at x + δ, and on the way there, in the place of the validity loss.
-    bit_policy : {"learned", "uniform"}, LearnedBits or UniformBits, default="learned"
+    bit_policy : {"sensitivity", "learned", "uniform"} or BitPolicy, default="sensitivity"
+        How the width of each layer is chosen: by the error that its quantization makes, learned
+        in training (the paper's way, which spends half of the training on the search), or one
+        for all.
     teacher_actions : TeacherActions, default=None
         How the teacher's recourse is computed in training. None takes what suits the objective:
         cheapest actions of the solver for ``"faithful"``, K steps for ``"paper"``.
@@ -136,7 +139,7 @@ class CFQClassifier(QuantizedClassifier):
         encoder: Any = None,
         teacher: Any = None,
         objective: Any = "faithful",
-        bit_policy: Any = "learned",
+        bit_policy: Any = "sensitivity",
         teacher_actions: TeacherActions | None = None,
         activation_bits: int | None = None,
         hidden_layer_sizes: tuple[int, ...] = (64, 64),

@@ -192,7 +192,7 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
         "margins": 1.0,
         "path": 1.0,
         "mixture": 5.0,
-        "validity_drop": 0.015,
+        "validity_drop": 0.03,
     },
 }
 

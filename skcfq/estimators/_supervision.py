@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.stats import norm
 from torch import Tensor
 
 from skcfq.actions import ActionSet, compile_cost
@@ -22,6 +23,8 @@ from skcfq.utils import take_rows
 
 # Share of the people with an action whose points calibrate the bias; all train where they are few.
 _HELD_SHARE, _ENOUGH_TO_HOLD, _SPREAD = 0.15, 50, 1e4
+# From so many on, an empirical quantile is used.
+_MANY = 400
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,9 +77,7 @@ class Supervision:
         with torch.no_grad():
             logits = network(self.points[held].double())
             slack, order = validity_slack(logits, self.targets[held]).sort()
-            shares = self.weights[held][order].cumsum(0)
-            failing = int((shares <= self.validity_drop * shares[-1]).sum())
-            bias = -slack[min(failing, len(slack) - 1)].item() + 1e-6
+            bias = 1e-6 - _weighted_tail(slack, self.weights[held][order], self.validity_drop)
             # People who were trained on say nothing about how strict the model may become.
             if self.held is not None or bias > 0:
                 network.linear_layers[-1].bias[targets[0]] += bias
@@ -89,6 +90,25 @@ class Supervision:
         if self.matching is not None or self.online is not None:
             return (*tensors, groups, torch.arange(n))
         return tensors if self.groups is None else (*tensors, groups)
+
+
+def _weighted_tail(values: Tensor, weights: Tensor, share: float) -> float:
+    """Return the quantile of sorted values; of few, that of the normal law with their spread.
+
+    The smallest of twenty values says little about their 2 % quantile.
+    """
+    shares = weights.cumsum(0) / weights.sum()
+
+    def quantile(wanted: float, of: Tensor) -> float:
+        return of[min(int((shares <= wanted).sum()), len(of) - 1)].item()
+
+    if weights.sum() >= _MANY or share == 0:
+        return quantile(share, values)
+    middle = quantile(0.5, values)
+    spread = (values - middle).abs()
+    order = spread.argsort(stable=True)
+    shares = weights[order].cumsum(0) / weights.sum()
+    return middle + 1.4826 * quantile(0.5, spread[order]) * float(norm.ppf(share))
 
 
 def supervise(

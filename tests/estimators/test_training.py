@@ -91,8 +91,8 @@ def test_the_given_data_are_left_alone(classifier, table, tiny):
         (
             CFQClassifier(),
             [
-                *("task_loss", "distillation_loss", "validity_loss", "hinge_loss"),
-                *("margins_loss", "path_loss", "average_bits"),
+                *("task_loss", "distillation_loss", "mixture_loss", "validity_loss"),
+                *("hinge_loss", "margins_loss", "path_loss", "average_bits"),
             ],
         ),
     ],
@@ -117,7 +117,9 @@ def test_history(model, terms, table, tiny):
 def test_without_validity_loss_the_rest_is_mixed_precision_training(table, tiny):
     """η = 0 is learned bits alone: the same network, whatever the rules and the target."""
     plain = QATClassifier(bit_policy="learned", random_state=0, **tiny).fit(*table)
-    zero = CFQClassifier(objective="paper", eta=0, random_state=0, **tiny).fit(*table)
+    zero = CFQClassifier(
+        objective="paper", bit_policy="learned", eta=0, random_state=0, **tiny
+    ).fit(*table)
     np.testing.assert_array_equal(
         zero.decision_function(table[0]), plain.decision_function(table[0])
     )
