@@ -16,7 +16,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from skcfq.nn import FaithfulModule, FullPrecisionMLP, QuantizedMLP, SupervisedModule
+from skcfq.nn import FaithfulModule, FullPrecisionMLP, LossWeights, QuantizedMLP, SupervisedModule
 from skcfq.quantization import GumbelBits
 
 N_INPUTS, HIDDEN, BATCH, UPDATES = 104, (64, 64), 256, 40
@@ -69,9 +69,7 @@ def quantized(rows: Tensor, *, mixed: bool, generator: torch.Generator) -> Faith
     return FaithfulModule(
         network,
         policy,
-        eta=1.0,
-        hinge=0.0,
-        hinge_margin=0.0,
+        loss=LossWeights(validity=1.0),
         bit_penalty=1.0,
         generator=generator,
     )

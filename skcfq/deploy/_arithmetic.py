@@ -1,14 +1,14 @@
 r"""The one arithmetic of quantized networks: what ``predict`` computes, wherever it runs.
 
-Inputs are rounded to signed codes. Every layer adds up products of integer codes exactly, adds an
-integer bias, and hidden layers rescale the sum by an integer multiplier and a shift, round half to
-even, and clip. All classes share one scale, so the decision is the argmax of integers; of equal
-ones the first class wins. With input :math:`z`, step :math:`s_0`, weight codes :math:`W`, bias
-:math:`b`, accumulator shift :math:`f`, multiplier :math:`m`, shift :math:`k` and highest code
-:math:`Q`:
+Inputs are rounded to signed codes, each column at its own power of two of one step. Every layer
+adds up products of integer codes exactly, adds an integer bias, and hidden layers rescale the sum
+by an integer multiplier and a shift, round half to even, and clip. All classes share one scale, so
+the decision is the argmax of integers; of equal ones the first class wins. With input :math:`z`,
+step :math:`s_0`, column shift :math:`c`, weight codes :math:`W`, bias :math:`b`, accumulator shift
+:math:`f`, multiplier :math:`m`, shift :math:`k` and highest code :math:`Q`:
 
 .. math::
-    q_0 &= \mathrm{clip}(\lfloor z/s_0\rceil, -2^{b_0-1}, 2^{b_0-1}-1) \\
+    q_0 &= 2^c\,\mathrm{clip}(\lfloor z/(2^c s_0)\rceil, -2^{b_0-1}, 2^{b_0-1}-1) \\
     t_\ell &= 2^{f_\ell}\,W_\ell q_{\ell-1} + b_\ell \\
     q_\ell &= \mathrm{clip}(\lfloor t_\ell m_\ell / 2^{k_\ell}\rceil, 0, Q_\ell)
 
@@ -105,12 +105,14 @@ class IntegerNetwork:
     Attributes
     ----------
     input_step : float
-        Step of the inputs.
+        Step of the finest inputs.
     input_bits : int
         Width of the inputs.
     layers : tuple of IntegerLayer
     logit_scale : float
         A logit is an integer total times this.
+    input_shifts : int64 ndarray of shape (n_inputs,)
+        A column's step is ``input_step`` times 2 to this.
 
     Examples
     --------
@@ -126,6 +128,12 @@ class IntegerNetwork:
     input_bits: int
     layers: tuple[IntegerLayer, ...]
     logit_scale: float
+    input_shifts: np.ndarray
+
+    @cached_property
+    def input_factors(self) -> np.ndarray:
+        """What the shifts multiply by, float64 of shape (n_inputs,)."""
+        return np.ldexp(1.0, self.input_shifts)
 
     @property
     def n_inputs(self) -> int:
@@ -149,8 +157,11 @@ class IntegerNetwork:
         ----------
         Z : ndarray of shape (n, n_inputs), float64
         """
-        codes = np.rint(np.asarray(Z, dtype=np.float64) / self.input_step)
-        return np.clip(codes, *self.input_range, out=codes)
+        factors = self.input_factors
+        codes = np.rint(np.asarray(Z, dtype=np.float64) / (self.input_step * factors))
+        np.clip(codes, *self.input_range, out=codes)
+        codes *= factors
+        return codes
 
     def totals(self, Z: np.ndarray) -> np.ndarray:
         """Return the integer totals of the last layer, as float64 of shape (n, n_classes).
@@ -208,18 +219,23 @@ class LayerParts:
 
 
 def integer_network(
-    input_step: float, input_bits: int, layers: Sequence[LayerParts]
+    input_step: float,
+    input_bits: int,
+    layers: Sequence[LayerParts],
+    input_shifts: np.ndarray | None = None,
 ) -> IntegerNetwork:
     """Turn a fake-quantized network into integers.
 
     Parameters
     ----------
     input_step : float
-        Step of the inputs.
+        Step of the finest inputs.
     input_bits : int
         Width of the inputs.
     layers : sequence of LayerParts
         All but the last are rectified.
+    input_shifts : int ndarray of shape (n_inputs,), optional
+        Not negative; the step of a column is ``input_step`` times 2 to this. 0 by default.
 
     Returns
     -------
@@ -237,7 +253,12 @@ def integer_network(
     becomes m / 2^k: this moves a clip by at most 2^-20 of itself where widths are at most 8.
     An unquantized activation keeps 24 bits.
     """
-    step, highest = float(input_step), 2 ** (input_bits - 1)
+    shifts = np.zeros(layers[0].weight.shape[1], dtype=np.int64)
+    if input_shifts is not None:
+        shifts = np.asarray(input_shifts, dtype=np.int64)
+    step = float(input_step)
+    # Above this, a sum is too large long before a shift is.
+    highest = np.left_shift(2 ** (input_bits - 1), np.minimum(shifts, ACCUMULATOR_BITS))
     made = []
     for position, parts in enumerate(layers):
         unit = step * float(parts.step)
@@ -258,9 +279,9 @@ def integer_network(
         if position < len(layers) - 1:
             levels, multiplier, shift = _rescaling(parts, unit, bound)
             layer |= {"levels": levels, "multiplier": multiplier, "shift": shift}
-            step, highest = math.ldexp(unit, shift) / multiplier, levels
+            step, highest = math.ldexp(unit, shift) / multiplier, np.array(levels)
         made.append(IntegerLayer(**layer))
-    return IntegerNetwork(float(input_step), int(input_bits), tuple(made), unit)
+    return IntegerNetwork(float(input_step), int(input_bits), tuple(made), unit, shifts)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -275,9 +296,11 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return shares / shares.sum(axis=1, keepdims=True)
 
 
-def _accumulator(parts: LayerParts, unit: float, highest: int) -> tuple[int, np.ndarray, int]:
+def _accumulator(
+    parts: LayerParts, unit: float, highest: np.ndarray
+) -> tuple[int, np.ndarray, int]:
     """Return fraction bits, integer bias, and a bound of the absolute totals."""
-    reach = int(np.abs(parts.weight.astype(np.int64)).sum(axis=1).max(initial=0)) * highest
+    reach = int((np.abs(parts.weight.astype(np.int64)) * highest).sum(axis=1).max(initial=0))
     largest = float(np.abs(parts.bias).max(initial=0.0)) / unit
     room = ACCUMULATOR_BITS - math.ceil(math.log2(max(reach + largest, 1.0) + 1))
     fraction_bits = min(max(room, 0), _MOST_FRACTION_BITS)

@@ -51,7 +51,11 @@ def save(path: str | os.PathLike, model: DeployedClassifier) -> dict[str, int]:
         "columns": to_json(model.columns),
         "target": to_json(model.target_),
         "action_set": to_json(model.action_set),
-        "input": {"step": network.input_step, "bits": network.input_bits},
+        "input": {
+            "step": network.input_step,
+            "bits": network.input_bits,
+            "shifts": network.input_shifts.tolist(),
+        },
         "logit_scale": network.logit_scale,
         "layers": [
             {
@@ -131,7 +135,10 @@ def read_header(path: str | os.PathLike) -> dict[str, Any]:
 def _read(header: dict[str, Any], payload: bytes) -> DeployedClassifier:
     layers = _read_layers(header["layers"], payload)
     step, bits = float(header["input"]["step"]), int(header["input"]["bits"])
-    network = IntegerNetwork(step, bits, layers, float(header["logit_scale"]))
+    shifts = np.asarray(header["input"]["shifts"], dtype=np.int64)
+    if shifts.shape != (layers[0].weight.shape[1],) or (shifts < 0).any() or (shifts > 30).any():
+        raise ValueError("the shifts do not fit the inputs")
+    network = IntegerNetwork(step, bits, layers, float(header["logit_scale"]), shifts)
     space = FeatureSpace.from_dict(header["feature_space"])
     classes = np.asarray(from_json(header["classes"]), dtype=header["classes_dtype"])
     if not 2 <= bits <= 16 or not step > 0:

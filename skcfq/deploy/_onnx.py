@@ -283,8 +283,11 @@ def _is_text(block: Block) -> bool:
 def _network(graph: _Graph, network: IntegerNetwork, encoded: str) -> str:
     """Add the integer network, and return its totals."""
     low, high = map(float, network.input_range)
-    codes = graph.node("Div", encoded, graph.constant(network.input_step))
+    factors = network.input_factors
+    codes = graph.node("Div", encoded, graph.constant(network.input_step * factors))
     codes = _rounded(graph, codes, low, high)
+    if network.input_shifts.any():
+        codes = graph.node("Mul", codes, graph.constant(factors))
     for position, layer in enumerate(network.layers):
         codes = graph.node("MatMul", codes, graph.weight(layer, position))
         codes = graph.node("Add", codes, graph.constant(layer.offset))

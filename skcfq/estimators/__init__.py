@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from skcfq.estimators._bit_policies import LearnedBits, UniformBits
+from skcfq.estimators._bit_policies import (
+    BitPolicy,
+    BitSample,
+    FixedBits,
+    LearnedBits,
+    SensitivityBits,
+    UniformBits,
+)
 from skcfq.estimators._cfq import CFQClassifier
 from skcfq.estimators._controls import bias_for_validity_drop, with_target_bias
 from skcfq.estimators._objective import CFQObjective
@@ -18,6 +25,10 @@ if TYPE_CHECKING:
     from skcfq.estimators._counterfactual_sampler import CounterfactualSampler
 
 __all__ = [
+    "BitPolicy",
+    "BitSample",
+    "FixedBits",
+    "SensitivityBits",
     "CFQClassifier",
     "CFQObjective",
     "CounterfactualSampler",

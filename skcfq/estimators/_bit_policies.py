@@ -2,16 +2,112 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import torch
 from sklearn.base import BaseEstimator
+from torch import Tensor
 
 from skcfq.exceptions import BudgetError
-from skcfq.nn import QuantizedMLP
-from skcfq.quantization import GumbelBits, check_candidates
+from skcfq.nn import (
+    QuantizedMLP,
+    gradient_sensitivity,
+    hessian_trace,
+    quantization_errors,
+)
+from skcfq.quantization import (
+    GumbelBits,
+    allocate_bits,
+    average_bits,
+    check_candidates,
+    closed_form_bits,
+    exact_bits,
+    greedy_bits,
+)
 
 
-class UniformBits(BaseEstimator):
+@dataclass(frozen=True, eq=False)
+class BitSample:
+    """What a policy may look at: training rows, and recourse points where there are any.
+
+    Attributes
+    ----------
+    rows : Tensor of shape (n, d)
+    labels : Tensor of shape (n,), int64
+    weights : Tensor of shape (n,)
+    points : Tensor of shape (k, d)
+        Teacher recourse points; none where there is no supervision.
+    targets : Tensor of shape (k,), int64
+    point_weights : Tensor of shape (k,)
+    """
+
+    rows: Tensor
+    labels: Tensor
+    weights: Tensor
+    points: Tensor
+    targets: Tensor
+    point_weights: Tensor
+
+
+class BitPolicy(BaseEstimator):
+    """Base of all bit policies; write your own as a subclass.
+
+    A subclass has a parameter ``candidates`` and either overrides :meth:`choose`, which returns
+    one candidate a layer, or :meth:`start`, for widths that are learned in training.
+    """
+
+    candidates: tuple[int, ...]
+
+    def check(self, budget: float) -> None:
+        """Raise where the parameters or the budget cannot be met.
+
+        Raises
+        ------
+        BudgetError
+            Every candidate is above the budget.
+        """
+        _widest(self.candidates, budget)
+
+    def choose(self, network: QuantizedMLP, budget: float, sample: BitSample) -> Sequence[int]:
+        """Return one candidate width a layer.
+
+        Parameters
+        ----------
+        network : QuantizedMLP
+            Calibrated, with the weights that training starts from.
+        budget : float
+        sample : BitSample
+        """
+        raise NotImplementedError
+
+    def start(self, network: QuantizedMLP, budget: float, sample: BitSample) -> GumbelBits | None:
+        """Fix the widths of a network, or return what will learn them."""
+        widths = [int(width) for width in self.choose(network, budget, sample)]
+        if average_bits(widths, network.n_weights) > budget:
+            raise BudgetError(
+                f"{self!r} chose the widths {widths}, which are "
+                f"{average_bits(widths, network.n_weights):.3f} bits per weight on average and "
+                f"exceed budget={budget!r}."
+            )
+        network.set_bit_widths(widths)
+        return None
+
+
+def _widest(candidates: tuple[int, ...], budget: float) -> int:
+    candidates = check_candidates(candidates)
+    affordable = [bits for bits in candidates if bits <= budget]
+    if not affordable:
+        raise BudgetError(
+            f"budget={budget!r} is below the smallest candidate width of "
+            f"{candidates}. Raise it to at least {candidates[0]}, or give a smaller candidate."
+        )
+    return max(affordable)
+
+
+class UniformBits(BitPolicy):
     """One width for all layers: the widest candidate that meets the budget.
 
     Parameters
@@ -35,26 +131,138 @@ class UniformBits(BaseEstimator):
         BudgetError
             Every candidate is above the budget.
         """
-        candidates = check_candidates(self.candidates)
-        affordable = [bits for bits in candidates if bits <= budget]
-        if not affordable:
-            raise BudgetError(
-                f"budget={budget!r} is below the smallest candidate width of "
-                f"{candidates}. Raise it to at least {candidates[0]}, or give a smaller candidate."
+        return _widest(self.candidates, budget)
+
+    def choose(self, network: QuantizedMLP, budget: float, sample: BitSample) -> list[int]:
+        """Return the same width for every layer."""
+        return [self.width(budget)] * len(network.n_weights)
+
+
+class FixedBits(BitPolicy):
+    """Widths that are given, one a layer.
+
+    Parameters
+    ----------
+    bit_widths : sequence of int
+        From the first layer to the last.
+
+    Examples
+    --------
+    >>> FixedBits((8, 4, 8)).candidates
+    (4, 8)
+    """
+
+    def __init__(self, bit_widths: Sequence[int] = (4, 4, 4)):
+        self.bit_widths = bit_widths
+
+    @property
+    def candidates(self) -> tuple[int, ...]:  # type: ignore[override]
+        """The different widths, rising."""
+        return tuple(sorted({int(width) for width in self.bit_widths}))
+
+    def choose(self, network: QuantizedMLP, budget: float, sample: BitSample) -> Sequence[int]:
+        """Return the given widths."""
+        if len(self.bit_widths) != len(network.n_weights):
+            raise ValueError(
+                f"bit_policy has {len(self.bit_widths)} bit_widths {tuple(self.bit_widths)}, but "
+                f"the network has {len(network.n_weights)} layers. Give one width for each."
             )
-        return max(affordable)
+        return self.bit_widths
+
+
+SENSITIVITIES = ("error", "counterfactual", "factual", "hessian")
+ALLOCATIONS = ("exact", "greedy", "closed_form")
+
+
+class SensitivityBits(BitPolicy):
+    r"""Widths by how much each layer matters, chosen once before training.
+
+    Parameters
+    ----------
+    kind : {"error", "counterfactual", "factual", "hessian"}, default="error"
+        What is measured on the network that training starts from:
+
+        - ``"error"``: what the logits lose on rows and recourse points when the layer alone is
+          quantized, at every width; the widths of least total loss are taken exactly.
+        - ``"counterfactual"``: gradient of the validity loss at recourse points (Eq. 23, 79).
+        - ``"factual"``: gradient of the task loss at the rows.
+        - ``"hessian"``: mean Hessian trace of the task loss (HAWQ-V2) times the squared error of
+          the weights at every width; the widths of least total are taken exactly.
+    allocation : {"exact", "greedy", "closed_form"}, default="exact"
+        How gradients become widths: the integer programme of Eq. 24, its greedy rule, or Eq. 75.
+        Not used by ``"error"`` and ``"hessian"``, which have a number for every width.
+    candidates : tuple of int, default=(2, 3, 4, 8)
+
+    Notes
+    -----
+    Equation 24 is linear in the bits, so that it tends to give the most sensitive layer all that
+    there is; Eq. 75 knows that every further bit halves what is left.
+
+    Examples
+    --------
+    >>> SensitivityBits("counterfactual", allocation="greedy").kind
+    'counterfactual'
+    """
+
+    def __init__(
+        self,
+        kind: str = "error",
+        *,
+        allocation: str = "exact",
+        candidates: tuple[int, ...] = (2, 3, 4, 8),
+    ):
+        self.kind = kind
+        self.allocation = allocation
+        self.candidates = candidates
 
     def check(self, budget: float) -> None:
         """Raise where the parameters or the budget cannot be met."""
-        self.width(budget)
+        super().check(budget)
+        for name, known in (("kind", SENSITIVITIES), ("allocation", ALLOCATIONS)):
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"bit_policy.{name} is {getattr(self, name)!r}; give one of {known}."
+                )
 
-    def start(self, network: QuantizedMLP, budget: float) -> GumbelBits | None:
-        """Fix the widths of a network; nothing is learned."""
-        network.set_bit_widths(self.width(budget))
-        return None
+    def choose(self, network: QuantizedMLP, budget: float, sample: BitSample) -> list[int]:
+        """Measure every layer, and allocate."""
+        sizes = network.n_weights
+        if self.kind == "error":
+            x = torch.cat([sample.rows, sample.points])
+            weights = torch.cat([sample.weights, sample.point_weights])
+            errors = quantization_errors(network, x, weights).double().numpy()
+            return allocate_bits(-errors, sizes, network.candidates, budget)
+        if self.kind == "hessian":
+            generator = torch.Generator().manual_seed(0)
+            traces = hessian_trace(
+                network, sample.rows, sample.labels, sample.weights, generator=generator
+            )
+            losses = traces.double().numpy()[:, None] * _weight_errors(network)
+            return allocate_bits(-losses, sizes, network.candidates, budget)
+        if self.kind == "counterfactual" and len(sample.points):
+            found = gradient_sensitivity(
+                network, sample.points, sample.targets, sample.point_weights
+            )
+        else:
+            found = gradient_sensitivity(network, sample.rows, sample.labels, sample.weights)
+        allocate = {"exact": exact_bits, "greedy": greedy_bits, "closed_form": closed_form_bits}
+        return allocate[self.allocation](found.double(), sizes, network.candidates, budget)
 
 
-class LearnedBits(BaseEstimator):
+def _weight_errors(network: QuantizedMLP) -> np.ndarray:
+    """Return the squared quantization error of every layer's weights, shape (L, R)."""
+    with torch.no_grad():
+        errors = [
+            [
+                (layer.quantized_weight(index) - layer.weight).square().sum().item()
+                for index in range(len(network.candidates))
+            ]
+            for layer in network.linear_layers
+        ]
+    return np.array(errors)
+
+
+class LearnedBits(BitPolicy):
     r"""Widths that are learned with the network, by straight-through Gumbel-Softmax (§4.3).
 
     During the first part of the training the widths are sampled at a falling temperature; then
@@ -103,7 +311,7 @@ class LearnedBits(BaseEstimator):
         BudgetError
             Every candidate is above the budget.
         """
-        UniformBits(self.candidates).width(budget)
+        super().check(budget)
         if not self.penalty >= 0:
             raise ValueError(f"bit_policy.penalty is {self.penalty!r}; give at least 0.")
         if len(self.temperatures) != 2 or not all(value > 0 for value in self.temperatures):
@@ -116,15 +324,15 @@ class LearnedBits(BaseEstimator):
                 f"bit_policy.search_fraction is {self.search_fraction!r}; give a share in (0, 1]."
             )
 
-    def start(self, network: QuantizedMLP, budget: float) -> GumbelBits | None:
+    def start(self, network: QuantizedMLP, budget: float, sample: BitSample) -> GumbelBits | None:
         """Return the policy to be learned."""
         return GumbelBits(network.n_weights, self.candidates, budget)
 
 
-BIT_POLICIES = {"uniform": UniformBits, "learned": LearnedBits}
+BIT_POLICIES = {"uniform": UniformBits, "learned": LearnedBits, "sensitivity": SensitivityBits}
 
 
-def bit_policy_of(value: Any) -> UniformBits | LearnedBits:
+def bit_policy_of(value: Any) -> BitPolicy:
     """Return the policy that a parameter names, or the one that it is."""
     if isinstance(value, str):
         return BIT_POLICIES[value]()

@@ -7,16 +7,17 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from skcfq.actions import ActionSet
 from skcfq.estimators._network_classifier import TrainingTable
-from skcfq.estimators._objective import CFQObjective
+from skcfq.estimators._objective import OBJECTIVES, CFQObjective, objective_of
 from skcfq.estimators._quantized import QUANTIZED_CONSTRAINTS, QuantizedClassifier
 from skcfq.estimators._supervision import supervise
 from skcfq.estimators._teacher_actions import TeacherActions
 from skcfq.exceptions import TargetError
 from skcfq.models import default_target, resolve_target
-from skcfq.utils._sklearn_compat import Interval
+from skcfq.utils._sklearn_compat import Interval, StrOptions, check_sample_weight
 
 
 class CFQClassifier(QuantizedClassifier):
@@ -35,8 +36,9 @@ class CFQClassifier(QuantizedClassifier):
     ----------
     budget : float, default=4
         Average weight bits per weight, at most. Biases, steps and activations are not counted.
-    eta : float, default=1.0
-        Weight :math:`\eta` of the validity loss.
+    eta : float or None, default=None
+        Weight :math:`\eta` of the validity loss; None takes that of the objective, which is 1 in
+        the paper's and 0 in the faithful one.
     action_set : ActionSet, default=None
         What people may change, on the columns of X. None lets every column move inside its
         observed range.
@@ -51,11 +53,16 @@ class CFQClassifier(QuantizedClassifier):
         Full-precision model. Fitted or frozen, it is used as it is; unfitted, a clone is fitted;
         None is a :class:`~skcfq.TeacherClassifier` of the same layers. Inside a search, wrap a
         fitted one in :class:`sklearn.frozen.FrozenEstimator`, because clones forget a fit.
-    objective : CFQObjective, default=None
-        Terms beside task and validity loss.
-    bit_policy : {"learned", "uniform"}, LearnedBits or UniformBits, default="learned"
+    objective : {"paper", "faithful"} or CFQObjective, default="paper"
+        Terms of the loss. ``"paper"`` is the one above; ``"faithful"`` has the teacher's target
+        margins at x + δ, and on the way there, in the place of the validity loss.
+    bit_policy : {"learned", "sensitivity", "uniform"} or BitPolicy, default="learned"
+        How the width of each layer is chosen: by the error that its quantization makes, learned
+        in training (the paper's way, which spends half of the training on the search), or one
+        for all.
     teacher_actions : TeacherActions, default=None
-        How the teacher's recourse is computed in training.
+        How the teacher's recourse is computed in training. None takes what suits the objective:
+        cheapest actions of the solver for ``"faithful"``, K steps for ``"paper"``.
     activation_bits : int or None, default=None
         Width of hidden activations; None follows the weights of the layer that produces them.
     hidden_layer_sizes : tuple of int, default=(64, 64)
@@ -117,8 +124,8 @@ class CFQClassifier(QuantizedClassifier):
 
     _parameter_constraints: dict = {
         **QUANTIZED_CONSTRAINTS,
-        "eta": [Interval(Real, 0, None, closed="left")],
-        "objective": [CFQObjective, None],
+        "eta": [Interval(Real, 0, None, closed="left"), None],
+        "objective": [StrOptions(set(OBJECTIVES)), CFQObjective],
         "teacher_actions": [TeacherActions, None],
     }
 
@@ -126,12 +133,12 @@ class CFQClassifier(QuantizedClassifier):
         self,
         budget: float = 4,
         *,
-        eta: float = 1.0,
+        eta: float | None = None,
         action_set: ActionSet | None = None,
         target: Any = None,
         encoder: Any = None,
         teacher: Any = None,
-        objective: CFQObjective | None = None,
+        objective: Any = "paper",
         bit_policy: Any = "learned",
         teacher_actions: TeacherActions | None = None,
         activation_bits: int | None = None,
@@ -165,7 +172,9 @@ class CFQClassifier(QuantizedClassifier):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> CFQClassifier:
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, *, sensitive_features: Any = None
+    ) -> CFQClassifier:
         """Train the teacher, compute its recourse, and train the quantized network.
 
         Parameters
@@ -175,6 +184,8 @@ class CFQClassifier(QuantizedClassifier):
         y : array-like of shape (n_samples,)
             Labels of two or more classes.
         sample_weight : array-like of shape (n_samples,), default=None
+        sensitive_features : array-like of shape (n_samples,), default=None
+            Group of each row, for an ``objective`` with ``groups``.
 
         Returns
         -------
@@ -191,9 +202,11 @@ class CFQClassifier(QuantizedClassifier):
         """
         table = self._training_table(X, y, sample_weight)
         self._check_plan()
-        objective = CFQObjective() if self.objective is None else self.objective
+        objective = objective_of(self.objective)
         objective.check()
-        actions = TeacherActions() if self.teacher_actions is None else self.teacher_actions
+        actions = self.teacher_actions
+        if actions is None:
+            actions = objective.default_actions()
         actions.check()
         rng = check_random_state(self.random_state)
         teacher = self._fit_teacher(table, rng)
@@ -201,8 +214,9 @@ class CFQClassifier(QuantizedClassifier):
         decisions = teacher.predict(table.X)
         self._check_rules()
         target = self._resolve_target(table, decisions)
+        loss = objective.loss_weights(self.eta)
         supervision = None
-        if self.eta > 0 or objective.hinge > 0:
+        if loss.at_points or max(objective.matching_weights) > 0:
             supervision = supervise(
                 table,
                 encoded,
@@ -211,10 +225,12 @@ class CFQClassifier(QuantizedClassifier):
                 target,
                 action_set=ActionSet() if self.action_set is None else self.action_set,
                 actions=actions,
-                eta=self.eta,
                 objective=objective,
+                sensitive_features=_of_rows(sensitive_features, sample_weight, X),
+                rng=rng,
             )
-        self._fit_network(table, encoded, teacher, rng, supervision)
+        worst = objective.groups == "worst"
+        self._fit_network(table, encoded, teacher, rng, loss, supervision, worst_group=worst)
         return self
 
     def _resolve_target(self, table: TrainingTable, decisions: np.ndarray) -> np.ndarray:
@@ -232,3 +248,15 @@ class CFQClassifier(QuantizedClassifier):
         else:
             self.target_ = wanted
         return resolve_target(wanted, self.classes_, decisions)
+
+
+def _of_rows(sensitive_features: Any, sample_weight: Any, X: Any) -> np.ndarray | None:
+    """Return the group of every row of positive weight."""
+    if sensitive_features is None:
+        return None
+    groups = column_or_1d(np.asarray(sensitive_features))
+    check_consistent_length(X, groups)
+    if sample_weight is None:
+        return groups
+    weights = check_sample_weight(sample_weight, X, ensure_non_negative=True)
+    return groups[weights > 0]

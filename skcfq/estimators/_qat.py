@@ -26,7 +26,7 @@ class QATClassifier(QuantizedClassifier):
     teacher : estimator, default=None
         Full-precision reference. Fitted or frozen, it is used as it is; unfitted, a clone is
         fitted; None is a :class:`~skcfq.TeacherClassifier` of the same layers.
-    bit_policy : {"uniform", "learned"}, UniformBits or LearnedBits, default="uniform"
+    bit_policy : {"uniform", "learned", "sensitivity"} or BitPolicy, default="uniform"
     activation_bits : int or None, default=None
         Width of hidden activations; None follows the weights of the layer that produces them.
     hidden_layer_sizes : tuple of int, default=(64, 64)
@@ -137,5 +137,5 @@ class QATClassifier(QuantizedClassifier):
         teacher = self._fit_teacher(table, rng)
         self._check_rules()
         encoded = self.feature_space_.encode(table.X)
-        self._fit_network(table, encoded, teacher, rng)
+        self._fit_network(table, encoded, teacher, rng, self._loss_weights())
         return self

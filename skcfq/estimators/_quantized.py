@@ -17,7 +17,14 @@ from torch import Tensor, nn
 
 from skcfq.actions import ActionSet
 from skcfq.deploy import DeployedClassifier, IntegerNetwork, encode_rows, save, write_onnx
-from skcfq.estimators._bit_policies import BIT_POLICIES, LearnedBits, UniformBits, bit_policy_of
+from skcfq.encoding import FeatureSpace
+from skcfq.estimators._bit_policies import (
+    BIT_POLICIES,
+    BitPolicy,
+    BitSample,
+    LearnedBits,
+    bit_policy_of,
+)
 from skcfq.estimators._inner_models import fit_model, fitted_or_clone
 from skcfq.estimators._network_classifier import (
     NetworkClassifier,
@@ -25,14 +32,26 @@ from skcfq.estimators._network_classifier import (
     draw_seed,
     seeded_initialization,
 )
-from skcfq.estimators._objective import CFQObjective
+from skcfq.estimators._objective import objective_of
 from skcfq.estimators._supervision import Supervision
 from skcfq.estimators._teacher import NETWORK_CONSTRAINTS, TeacherClassifier
-from skcfq.estimators._teacher_actions import TeacherActions
-from skcfq.estimators._training import BitSchedule, calibration_rows, epochs_for, train
+from skcfq.estimators._training import (
+    BitSchedule,
+    calibration_rows,
+    epochs_for,
+    train,
+    visits_again,
+)
 from skcfq.exceptions import SpaceMismatchError, UnsupportedModelError
 from skcfq.models import Predictor, RowHead, as_predictor, join_steps, resolve_target, split_model
-from skcfq.nn import DeployedNetwork, FaithfulModule, FullPrecisionMLP, QuantizedMLP, integers_of
+from skcfq.nn import (
+    DeployedNetwork,
+    FaithfulModule,
+    FullPrecisionMLP,
+    LossWeights,
+    QuantizedMLP,
+    integers_of,
+)
 from skcfq.utils import validate_table
 from skcfq.utils._sklearn_compat import HasMethods, Interval, StrOptions
 
@@ -42,7 +61,7 @@ QUANTIZED_CONSTRAINTS: dict = {
     "action_set": [ActionSet, None],
     "target": "no_validation",
     "teacher": [HasMethods(["fit", "predict"]), None],
-    "bit_policy": [StrOptions(set(BIT_POLICIES)), UniformBits, LearnedBits],
+    "bit_policy": [StrOptions(set(BIT_POLICIES)), BitPolicy],
     "activation_bits": [Interval(Integral, 1, 32, closed="both"), None],
 }
 
@@ -56,9 +75,11 @@ class QuantizedClassifier(NetworkClassifier):
         makers: dict[str, Callable[[], BaseEstimator]] = {
             "action_set": ActionSet,
             "bit_policy": lambda: bit_policy_of(self.bit_policy),
-            "objective": CFQObjective,
+            "objective": lambda: objective_of(getattr(self, "objective", "paper")),
             "teacher": self._default_teacher,
-            "teacher_actions": TeacherActions,
+            "teacher_actions": lambda: objective_of(
+                getattr(self, "objective", "paper")
+            ).default_actions(),
         }
         return makers[name]() if name in makers else None
 
@@ -217,6 +238,10 @@ class QuantizedClassifier(NetworkClassifier):
         self.encoder_ = _encoder_of(model)
         return predictor
 
+    def _loss_weights(self) -> LossWeights:
+        """Return the weights of the terms of the loss: the task alone."""
+        return LossWeights()
+
     def _check_rules(self) -> None:
         """Tell wrong rules even where nobody is refused, or where training does not use them."""
         if self.action_set is not None:
@@ -228,7 +253,10 @@ class QuantizedClassifier(NetworkClassifier):
         encoded: np.ndarray,
         teacher: Predictor,
         rng: np.random.RandomState,
+        loss: LossWeights,
         supervision: Supervision | None = None,
+        *,
+        worst_group: bool = False,
     ) -> None:
         """Train the student, on the teacher's actions too where there are any."""
         tensors: tuple[Tensor, ...] = table.tensors(encoded)
@@ -244,24 +272,39 @@ class QuantizedClassifier(NetworkClassifier):
             )
         network = network.to(table.dtype)
         _start_from(network, teacher)
-        network.calibrate(tensors[0], tensors[2])
-        gumbel = policy.start(network, self.budget)
         generator = torch.Generator().manual_seed(draw_seed(rng))
+        sample = _bit_sample(tensors, supervision, generator)
+        rows, weights = sample.rows, sample.weights
+        if loss.of_teacher:
+            rows = torch.cat([rows, sample.points])
+            weights = torch.cat([weights, sample.point_weights])
+        network.calibrate(rows, weights)
+        if loss.of_teacher and network.log_input_step is not None:
+            # It was chosen at the boundary; what is learned follows the rows far from it.
+            network.log_input_step.requires_grad_(False)
+        gumbel = policy.start(network, self.budget, sample)
         module = FaithfulModule(
             network,
             gumbel,
-            eta=0.0 if supervision is None else supervision.eta,
-            hinge=0.0 if supervision is None else supervision.hinge,
-            hinge_margin=0.0 if supervision is None else supervision.hinge_margin,
+            loss=loss,
             bit_penalty=getattr(policy, "penalty", 0.0),
             generator=generator,
+            teacher=teacher.logits if loss.of_teacher else None,
+            matching=None if supervision is None else supervision.matching,
+            online=None if supervision is None else supervision.online,
+            blocks=_block_columns(self.feature_space_, encoded.shape[1]),
+            worst_group=worst_group,
+            group_weights=None if supervision is None else supervision.group_weights,
         ).to(table.dtype)
         if supervision is not None:
-            tensors += (supervision.points, supervision.targets, supervision.acted)
-        epochs = epochs_for(len(table), self.batch_size, self.max_iter)
+            tensors += supervision.tensors()
+        again = None
+        if supervision is not None and loss.of_teacher:
+            again = visits_again(supervision.acted)
+        visits = len(table) + (0 if again is None else len(again))
+        epochs = epochs_for(visits, self.batch_size, self.max_iter, follows_teacher=loss.of_teacher)
         callbacks = list(self.callbacks or [])
         if isinstance(policy, LearnedBits):
-            rows, weights = calibration_rows(tensors[0], tensors[2], generator)
             search = max(1, round(policy.search_fraction * epochs))
             callbacks.append(BitSchedule(rows, weights, search, policy.temperatures))
         history = train(
@@ -270,12 +313,45 @@ class QuantizedClassifier(NetworkClassifier):
             max_epochs=epochs,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate_init,
-            weight_decay=self.alpha,
+            # Decay would pull the student away from the logits that it follows.
+            weight_decay=0.0 if loss.of_teacher else self.alpha,
             generator=generator,
             callbacks=callbacks,
             progress=type(self).__name__ if self.verbose else None,
+            again=again,
         )
         self._finish(network, history)
+        if supervision is not None:
+            supervision.calibrate(network)
+
+
+def _block_columns(space: FeatureSpace, width: int) -> Tensor:
+    """Return which encoded columns belong to each raw feature, shape (n_features, width)."""
+    filled = [block.columns for block in space.blocks if block.width]
+    blocks = torch.zeros(len(filled), width)
+    for row, columns in zip(blocks, filled, strict=True):
+        row[torch.from_numpy(np.asarray(columns, dtype=np.int64))] = 1.0
+    return blocks
+
+
+def _bit_sample(
+    tensors: tuple[Tensor, ...], supervision: Supervision | None, generator: torch.Generator
+) -> BitSample:
+    """Draw the rows, and the recourse points, that quantizers and policies are set on."""
+    chosen = calibration_rows(len(tensors[0]), generator)
+    rows, labels, weights = (tensor[chosen] for tensor in tensors[:3])
+    if supervision is None:
+        return BitSample(rows, labels, weights, rows[:0], labels[:0], weights[:0])
+    acted = supervision.acted.nonzero().squeeze(1)
+    acted = acted[calibration_rows(len(acted), generator)]
+    return BitSample(
+        rows,
+        labels,
+        weights,
+        supervision.points[acted],
+        supervision.targets[acted],
+        tensors[2][acted],
+    )
 
 
 def _give_encoder(teacher: Any, fitted: bool, encoder: Any) -> None:

@@ -1,26 +1,35 @@
-"""What the teacher's recourse tells the student: points, targets and the weights of both terms."""
+"""What the teacher tells the student: recourse points, targets, groups and how they are weighed."""
 
 from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from scipy.stats import norm
 from torch import Tensor
 
-from skcfq.actions import ActionSet
+from skcfq.actions import ActionSet, compile_cost
 from skcfq.estimators._network_classifier import TrainingTable
 from skcfq.estimators._objective import CFQObjective
-from skcfq.estimators._teacher_actions import TeacherActions
+from skcfq.estimators._teacher_actions import OnlineActions, TeacherActions
 from skcfq.exceptions import EmptyPopulationWarning
-from skcfq.models import Predictor
+from skcfq.models import Predictor, validity_slack
+from skcfq.nn import Matching, QuantizedMLP
+from skcfq.solvers import projected_steps
 from skcfq.utils import take_rows
+
+# Share of the people with an action whose points calibrate the bias; all train where they are few.
+_HELD_SHARE, _ENOUGH_TO_HOLD, _SPREAD = 0.15, 50, 1e4
+# From so many on, an empirical quantile is used.
+_MANY = 400
 
 
 @dataclass(frozen=True, eq=False)
 class Supervision:
-    """Teacher recourse points of the training rows, and the weights of the terms on them.
+    """Teacher recourse points of the training rows, and what is compared at them.
 
     Attributes
     ----------
@@ -29,15 +38,77 @@ class Supervision:
     targets : Tensor of shape (n,), int64
     acted : Tensor of shape (n,), bool
         Rows that have a valid action of the teacher.
-    eta, hinge, hinge_margin : float
+    weights : Tensor of shape (n,)
+    groups : Tensor of shape (n,), int64, or None
+    group_weights : Tensor of shape (n_groups,) or None
+    held : Tensor of shape (n,), bool, or None
+        People with an action who are kept for the calibration of the target's bias.
+    validity_drop : float or None
+        Share of them that may lose the advice.
+    matching : Matching or None
+    online : OnlineActions or None
     """
 
     points: Tensor
     targets: Tensor
     acted: Tensor
-    eta: float
-    hinge: float
-    hinge_margin: float
+    weights: Tensor
+    groups: Tensor | None = None
+    group_weights: Tensor | None = None
+    matching: Matching | None = None
+    online: OnlineActions | None = None
+    held: Tensor | None = None
+    validity_drop: float | None = None
+
+    def calibrate(self, network: QuantizedMLP) -> None:
+        """Set the bias of the target's logit; nothing where people want different things.
+
+        Parameters
+        ----------
+        network : QuantizedMLP
+            In float64; changed in place.
+        """
+        if self.validity_drop is None:
+            return
+        held = self.acted if self.held is None else self.held
+        targets = self.targets[held].unique()
+        if len(targets) != 1:
+            return
+        with torch.no_grad():
+            logits = network(self.points[held].double())
+            slack, order = validity_slack(logits, self.targets[held]).sort()
+            bias = 1e-6 - _weighted_tail(slack, self.weights[held][order], self.validity_drop)
+            # People who were trained on say nothing about how strict the model may become.
+            if self.held is not None or bias > 0:
+                network.linear_layers[-1].bias[targets[0]] += bias
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Return what the loss reads of each row, in the order of its parameters."""
+        n = len(self.targets)
+        groups = torch.zeros(n, dtype=torch.int64) if self.groups is None else self.groups
+        tensors = (self.points, self.targets, self.acted)
+        if self.matching is not None or self.online is not None:
+            return (*tensors, groups, torch.arange(n))
+        return tensors if self.groups is None else (*tensors, groups)
+
+
+def _weighted_tail(values: Tensor, weights: Tensor, share: float) -> float:
+    """Return the quantile of sorted values; of few, that of the normal law with their spread.
+
+    The smallest of twenty values says little about their 2 % quantile.
+    """
+    shares = weights.cumsum(0) / weights.sum()
+
+    def quantile(wanted: float, of: Tensor) -> float:
+        return of[min(int((shares <= wanted).sum()), len(of) - 1)].item()
+
+    if weights.sum() >= _MANY or share == 0:
+        return quantile(share, values)
+    middle = quantile(0.5, values)
+    spread = (values - middle).abs()
+    order = spread.argsort(stable=True)
+    shares = weights[order].cumsum(0) / weights.sum()
+    return middle + 1.4826 * quantile(0.5, spread[order]) * float(norm.ppf(share))
 
 
 def supervise(
@@ -49,8 +120,9 @@ def supervise(
     *,
     action_set: ActionSet,
     actions: TeacherActions,
-    eta: float,
     objective: CFQObjective,
+    sensitive_features: Any,
+    rng: np.random.RandomState,
 ) -> Supervision | None:
     """Compute the teacher's actions for the people whom it refuses.
 
@@ -63,8 +135,10 @@ def supervise(
     target : ndarray of shape (n,), int64
     action_set : ActionSet
     actions : TeacherActions
-    eta : float
     objective : CFQObjective
+    sensitive_features : array-like of shape (n,) or None
+        Group of each row, of any hashable type.
+    rng : RandomState
 
     Returns
     -------
@@ -75,9 +149,11 @@ def supervise(
     if len(rows) == 0:
         _warn_unsupervised("The teacher refuses nobody", "Check `target`.")
         return None
+    rows = rows[actions.draw(len(rows), rng)]
+    seed = int(rng.randint(np.iinfo(np.int32).max))
     points = torch.from_numpy(encoded).clone()
     points[rows], valid = actions.points(
-        teacher, action_set, take_rows(table.X, rows), target[rows]
+        teacher, action_set, take_rows(table.X, rows), target[rows], seed
     )
     if not valid.any():
         _warn_unsupervised(
@@ -89,13 +165,97 @@ def supervise(
     # Where the teacher itself refuses the point, there is no promise that could be kept.
     acted = torch.zeros(len(table), dtype=torch.bool)
     acted[rows] = valid
+    held = None
+    if objective.validity_drop is not None and not actions.online:
+        held = _held_out(torch.from_numpy(encoded), acted, torch.from_numpy(table.weights), rng)
+        if held is not None:
+            acted &= ~held
+    groups, group_weights = _groups(objective, sensitive_features)
+    wanted = torch.from_numpy(target)
+    matching = online = None
+    if max(objective.matching_weights) > 0:
+        matching = _matching(table, teacher, wanted, action_set, actions, objective)
+    if actions.online:
+        region = action_set.compile(teacher.space).at(table.X)
+        online = OnlineActions(actions, teacher, region, torch.Generator().manual_seed(seed))
+        # Every person who was drawn may get a valid point in some pass, with other noise.
+        acted[rows] = True
     return Supervision(
         points.to(table.dtype),
-        torch.from_numpy(target),
+        wanted,
         acted,
-        float(eta),
-        float(objective.hinge),
-        float(objective.hinge_margin),
+        torch.from_numpy(table.weights),
+        groups,
+        None if group_weights is None else group_weights.to(table.dtype),
+        matching,
+        online,
+        held,
+        objective.validity_drop,
+    )
+
+
+def _held_out(
+    encoded: Tensor, acted: Tensor, weights: Tensor, rng: np.random.RandomState
+) -> Tensor | None:
+    """Draw the people who are kept from the terms at recourse points; none of a few.
+
+    Who is held depends on the row's own values: equal rows are held together, wherever they are.
+    """
+    if weights[acted].sum() < _ENOUGH_TO_HOLD:
+        return None
+    direction = torch.from_numpy(rng.uniform(1.0, 2.0, size=encoded.shape[1]))
+    held = acted & (((encoded * direction).sum(dim=1) * _SPREAD).frac().abs() < _HELD_SHARE)
+    return held if held.any() and (acted & ~held).any() else None
+
+
+def _groups(
+    objective: CFQObjective, sensitive_features: Any
+) -> tuple[Tensor | None, Tensor | None]:
+    """Return the group of each row and the weight of each group."""
+    if objective.groups is None:
+        return None, None
+    if sensitive_features is None:
+        raise ValueError(
+            f"objective.groups is {objective.groups!r}, but fit was called without "
+            "sensitive_features. Give the group of each row."
+        )
+    names, codes = np.unique(np.asarray(sensitive_features), return_inverse=True)
+    groups = torch.from_numpy(codes.astype(np.int64))
+    if objective.groups == "worst":
+        return groups, None
+    if objective.groups == "balanced":
+        return groups, torch.ones(len(names))
+    missing = [name for name in names.tolist() if name not in objective.groups]
+    if missing:
+        raise ValueError(
+            f"objective.groups has no weight for the groups {missing!r} of sensitive_features."
+        )
+    return groups, torch.tensor([float(objective.groups[name]) for name in names.tolist()])
+
+
+def _matching(
+    table: TrainingTable,
+    teacher: Predictor,
+    target: Tensor,
+    action_set: ActionSet,
+    actions: TeacherActions,
+    objective: CFQObjective,
+) -> Matching:
+    """Return the matching regularizer: the teacher's K steps beside the student's."""
+    compiled = action_set.compile(teacher.space)
+    region = compiled.at(table.X)
+    points = projected_steps(
+        teacher, region, target, n_steps=actions.n_steps, step_size=actions.step_size
+    )
+    direction, cost = objective.matching_weights
+    return Matching(
+        direction=direction,
+        cost=cost,
+        region=region,
+        points=points,
+        cost_of=compile_cost(compiled),
+        n_steps=actions.n_steps,
+        step_size=actions.step_size,
     )
 
 

@@ -19,10 +19,13 @@ from skcfq.nn import FaithfulModule, SupervisedModule
 # Small networks settle after about so many updates. On tiny tables that would be so many passes
 # that the network learns the table by heart.
 _UPDATES, _MIN_EPOCHS, _MAX_EPOCHS = 2500, 15, 30
+_LONG_UPDATES, _LONG_EPOCHS = 5000, 300
+# Visits of a row with an action in one pass, at most.
+_MOST_VISITS = 8
 # Times that the steps of unsampled widths are refitted while widths are searched.
 _REFITS = 8
 # Rows that clips are refitted on.
-_CALIBRATION_ROWS = 1024
+_CALIBRATION_ROWS = 2048
 # The bit logits move in a few hundred updates, weights in thousands.
 _POLICY_RATE = 0.02
 
@@ -30,21 +33,31 @@ _POLICY_RATE = 0.02
 class TensorBatches:
     """Shuffled slices of tensors: a loader without the per-row work of a loader."""
 
-    def __init__(self, tensors: tuple[Tensor, ...], batch_size: int, generator: torch.Generator):
+    def __init__(
+        self,
+        tensors: tuple[Tensor, ...],
+        batch_size: int,
+        generator: torch.Generator,
+        again: Tensor | None = None,
+    ):
         self.tensors = tensors
         self.batch_size = batch_size
         self.generator = generator
+        # Positions of rows that every pass visits once more, for each time they are listed.
+        self.again = torch.empty(0, dtype=torch.int64) if again is None else again
 
     def __len__(self) -> int:
-        return math.ceil(len(self.tensors[0]) / self.batch_size)
+        return math.ceil((len(self.tensors[0]) + len(self.again)) / self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         n = len(self.tensors[0])
         if n <= self.batch_size:
             yield self.tensors
             return
+        visits = torch.cat([torch.arange(n), self.again])
+        order = visits[torch.randperm(len(visits), generator=self.generator)]
         # Batches of nearly equal size: a last batch of one row would be all noise.
-        for rows in torch.randperm(n, generator=self.generator).tensor_split(len(self)):
+        for rows in order.tensor_split(len(self)):
             yield tuple(tensor[rows] for tensor in self.tensors)
 
 
@@ -59,9 +72,17 @@ class TensorNet(NeuralNet):
     written to the history.
     """
 
-    def __init__(self, module: Any, *, generator: torch.Generator, **kwargs):
+    def __init__(
+        self,
+        module: Any,
+        *,
+        generator: torch.Generator,
+        again: Tensor | None = None,
+        **kwargs,
+    ):
         super().__init__(module, criterion=nn.Identity, **kwargs)
         self.generator = generator
+        self.again = again
 
     @property
     def _default_callbacks(self) -> list:
@@ -86,7 +107,7 @@ class TensorNet(NeuralNet):
             raise _StopTraining from stop
 
     def get_iterator(self, dataset: Any, training: bool = False) -> TensorBatches:
-        return TensorBatches(dataset.tensors, self.batch_size, self.generator)
+        return TensorBatches(dataset.tensors, self.batch_size, self.generator, self.again)
 
     def train_step_single(self, batch: tuple[Tensor, ...], **fit_params: Any) -> dict:
         self._set_training(True)
@@ -185,6 +206,7 @@ def train(
     generator: torch.Generator,
     callbacks: list,
     progress: str | None,
+    again: Tensor | None = None,
 ) -> pd.DataFrame:
     """Minimize the module's loss with Adam and a cosine rate.
 
@@ -203,6 +225,8 @@ def train(
         Skorch callbacks.
     progress : str or None
         Name of the progress bar; None shows none.
+    again : Tensor of shape (k,), int64, optional
+        Positions of rows that every pass visits once more, for each time they are listed.
 
     Returns
     -------
@@ -216,6 +240,7 @@ def train(
     net = TensorNet(
         module,
         generator=generator,
+        again=again,
         max_epochs=max_epochs,
         batch_size=batch_size,
         optimizer=torch.optim.Adam,
@@ -237,19 +262,29 @@ def train(
     return pd.DataFrame(rows).rename(columns={"dur": "seconds"})
 
 
-def epochs_for(n_rows: int, batch_size: int, max_iter: int | None) -> int:
-    """Return the number of passes: the one asked for, or enough for a few thousand updates."""
+def epochs_for(
+    n_rows: int, batch_size: int, max_iter: int | None, *, follows_teacher: bool = False
+) -> int:
+    """Return the number of passes: the one asked for, or enough for a few thousand updates.
+
+    A student that follows its teacher's logits does not learn labels by heart: it may take more.
+    """
     if max_iter is not None:
         return max_iter
-    wanted = round(_UPDATES / math.ceil(n_rows / batch_size))
-    return min(max(wanted, _MIN_EPOCHS), _MAX_EPOCHS)
+    updates, most = (_LONG_UPDATES, _LONG_EPOCHS) if follows_teacher else (_UPDATES, _MAX_EPOCHS)
+    wanted = round(updates / math.ceil(n_rows / batch_size))
+    return min(max(wanted, _MIN_EPOCHS), most)
 
 
-def calibration_rows(
-    rows: Tensor, weights: Tensor, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Draw the rows that clips are refitted on, and their weights."""
-    if len(rows) <= _CALIBRATION_ROWS:
-        return rows, weights
-    drawn = torch.randperm(len(rows), generator=generator)[:_CALIBRATION_ROWS]
-    return rows[drawn], weights[drawn]
+def visits_again(acted: Tensor) -> Tensor:
+    """Return the rows that are visited again, so that half of all visits have an action."""
+    rows = acted.nonzero().squeeze(1)
+    times = round((len(acted) - len(rows)) / max(len(rows), 1)) - 1
+    return rows.repeat(min(max(times, 0), _MOST_VISITS - 1))
+
+
+def calibration_rows(n_rows: int, generator: torch.Generator) -> Tensor:
+    """Draw the positions of the rows that clips are refitted on."""
+    if n_rows <= _CALIBRATION_ROWS:
+        return torch.arange(n_rows)
+    return torch.randperm(n_rows, generator=generator)[:_CALIBRATION_ROWS]

@@ -1,7 +1,15 @@
 """Networks and losses on tensors: torch only, no scikit-learn and no solver."""
 
 from skcfq.nn._deployed import DeployedNetwork, integers_of
-from skcfq.nn._losses import cross_entropy, margin_hinge, target_margin, weighted_mean
+from skcfq.nn._losses import (
+    cross_entropy,
+    group_mean,
+    logit_distance,
+    margin_distance,
+    margin_hinge,
+    target_margin,
+    weighted_mean,
+)
 from skcfq.nn._mlp import FullPrecisionMLP
 from skcfq.nn._post_training import (
     CalibrationSet,
@@ -10,21 +18,36 @@ from skcfq.nn._post_training import (
     sensitivities,
 )
 from skcfq.nn._quantized_mlp import QuantizedMLP
-from skcfq.nn._training_modules import FaithfulModule, SupervisedModule
+from skcfq.nn._sensitivity import (
+    gradient_sensitivity,
+    hessian_trace,
+    quantization_errors,
+)
+from skcfq.nn._student_recourse import Matching, unrolled_steps
+from skcfq.nn._training_modules import FaithfulModule, LossWeights, SupervisedModule
 
 __all__ = [
     "CalibrationSet",
     "DeployedNetwork",
     "FaithfulModule",
     "FullPrecisionMLP",
+    "LossWeights",
+    "Matching",
     "QuantizedMLP",
     "SupervisedModule",
     "calibrate_layers",
     "cross_entropy",
+    "gradient_sensitivity",
+    "group_mean",
+    "hessian_trace",
     "integers_of",
+    "logit_distance",
+    "margin_distance",
     "margin_hinge",
     "margin_losses",
+    "quantization_errors",
     "sensitivities",
     "target_margin",
+    "unrolled_steps",
     "weighted_mean",
 ]

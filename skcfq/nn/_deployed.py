@@ -6,6 +6,7 @@ estimates that the network was trained with, so that solvers can walk on what wi
 
 from __future__ import annotations
 
+import math
 from typing import Any, cast
 
 import numpy as np
@@ -51,7 +52,8 @@ class DeployedNetwork(nn.Module):
         """Return what the buffers do not hold: every scale."""
         network = self.network
         hidden = [(layer.rescale, layer.levels) for layer in network.layers]
-        return f"{network.input_step}, {network.input_bits}, {hidden}, {network.logit_scale}"
+        inputs = network.input_step, network.input_bits, network.input_shifts.tolist()
+        return f"{inputs}, {hidden}, {network.logit_scale}"
 
     def forward(self, Z: Tensor) -> Tensor:
         """Map encoded rows (n, n_inputs), float64, to logits (n, n_classes)."""
@@ -63,10 +65,11 @@ class DeployedNetwork(nn.Module):
         """Return the logits; with a list, append where gradients pass, inputs first."""
         network = self.network
         low, high = network.input_range
-        codes = (Z / network.input_step).round_()
+        factors = torch.from_numpy(network.input_factors)
+        codes = (Z / (network.input_step * factors)).round_()
         if masks is not None:
             masks.append((codes >= low) & (codes <= high))
-        codes.clamp_(low, high)
+        codes.clamp_(low, high).mul_(factors)
         for position, layer in enumerate(network.layers):
             codes = torch.addmm(
                 self.get_buffer(f"offset_{position}"),
@@ -135,8 +138,11 @@ def integers_of(network: QuantizedMLP) -> IntegerNetwork:
             zip(layers, network.bit_widths.tolist(), strict=True)
         )
     ]
-    step = network.log_input_step.detach().double().exp().item()
-    return integer_network(step, network.input_bits, parts)
+    # Factors are powers of two; the smallest goes into the step, so that shifts are not negative.
+    exponents = network.input_factors.double().log2().round().to(torch.int64).numpy()
+    lowest = int(exponents.min(initial=0)) if len(exponents) else 0
+    step = math.ldexp(network.log_input_step.detach().double().exp().item(), lowest)
+    return integer_network(step, network.input_bits, parts, exponents - lowest)
 
 
 def _parts(layer: QuantizedLinear, bits: int, is_last: bool) -> LayerParts:

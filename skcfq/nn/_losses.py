@@ -115,3 +115,115 @@ def margin_hinge(
     tensor(0.2500)
     """
     return weighted_mean(torch.relu(margin - target_margin(logits, target)), sample_weight)
+
+
+def logit_distance(logits: Tensor, wanted: Tensor, transition: float = 0.5) -> Tensor:
+    r"""Distance of logits up to a constant, which no decision depends on.
+
+    Parameters
+    ----------
+    logits, wanted : Tensor of shape (n_samples, n_classes)
+        Logits of the student and of the teacher.
+    transition : float, default=0.5
+        Distance at which the loss turns from squared to absolute, in logit units.
+
+    Returns
+    -------
+    Tensor of shape (n_samples,)
+        Smooth l1 of twice the centered difference, averaged over classes; for two classes the
+        smooth l1 of the difference of the margins.
+
+    Examples
+    --------
+    >>> logit_distance(torch.tensor([[0.0, 2.0]]), torch.tensor([[5.0, 6.0]]))
+    tensor([0.7500])
+    """
+    gap = logits - wanted
+    gap = 2.0 * (gap - gap.mean(dim=1, keepdim=True))
+    return _smooth(gap, transition).mean(dim=1)
+
+
+def margin_distance(
+    logits: Tensor, wanted: Tensor, target: Tensor | int, transition: float = 0.5
+) -> Tensor:
+    """Distance of two target margins.
+
+    Parameters
+    ----------
+    logits, wanted : Tensor of shape (n_samples, n_classes)
+        Logits of the student and of the teacher.
+    target : Tensor of shape (n_samples,), int64, or int
+        Target class.
+    transition : float, default=0.5
+        Distance at which the loss turns from squared to absolute, in logit units.
+
+    Returns
+    -------
+    Tensor of shape (n_samples,)
+        Smooth l1 of the difference of the margins.
+
+    Examples
+    --------
+    >>> margin_distance(torch.tensor([[0.0, 2.0]]), torch.tensor([[5.0, 6.0]]), 1)
+    tensor([0.7500])
+    """
+    return _smooth(target_margin(logits, target) - target_margin(wanted, target), transition)
+
+
+def group_mean(
+    losses: Tensor,
+    groups: Tensor,
+    sample_weight: Tensor,
+    group_weights: Tensor | None = None,
+    *,
+    worst: bool = False,
+) -> Tensor:
+    r"""Combine the mean losses of groups (Eq. 33).
+
+    Parameters
+    ----------
+    losses : Tensor of shape (n_samples,)
+        Loss of each row.
+    groups : Tensor of shape (n_samples,), int64
+        Group of each row.
+    sample_weight : Tensor of shape (n_samples,)
+        Non-negative weights, within groups.
+    group_weights : Tensor of shape (n_groups,), optional
+        Weight of each group; the weight of its rows by default.
+    worst : bool, default=False
+        Return the largest weighted group mean instead, :math:`\max_g`; without ``group_weights``
+        every group counts as it is.
+
+    Returns
+    -------
+    Tensor of shape ()
+        Groups without a row do not count; 0 without rows.
+
+    Examples
+    --------
+    >>> losses, groups = torch.tensor([1.0, 1.0, 4.0]), torch.tensor([0, 0, 1])
+    >>> group_mean(losses, groups, torch.ones(3)), group_mean(losses, groups, torch.ones(3),
+    ...                                                       worst=True)
+    (tensor(2.), tensor(4.))
+    """
+    if len(losses) == 0:
+        return losses.sum()
+    n_groups = int(groups.max()) + 1
+    total = sample_weight.new_zeros(n_groups).index_add_(0, groups, sample_weight)
+    summed = losses.new_zeros(n_groups).index_add(0, groups, losses * sample_weight)
+    means = summed / total.clamp_min(torch.finfo(losses.dtype).tiny)
+    present = total > 0
+    if group_weights is not None:
+        weights = group_weights[:n_groups].to(means.dtype) * present
+    else:
+        weights = present.to(means.dtype) if worst else total
+    if worst:
+        return (means * weights).max()
+    return weighted_mean(means, weights)
+
+
+def _smooth(gap: Tensor, transition: float) -> Tensor:
+    if transition == 0:
+        return gap.abs()
+    zero = torch.zeros_like(gap)
+    return torch.nn.functional.smooth_l1_loss(gap, zero, reduction="none", beta=transition)

@@ -80,6 +80,7 @@ def calibrate_layers(
     if network.log_input_step is not None and network.input_bits is not None:
         step = range_step(rows, network.input_bits, calibrator, percentile, weights)
         network.log_input_step.fill_(step.log())
+        network.input_factors.fill_(1.0)
         given = quantize_input(rows, step, network.input_bits)
     layers = cast("list[QuantizedLinear]", list(network.layers))
     for layer, bits in zip(layers, network.bit_widths.tolist(), strict=True):

@@ -9,18 +9,22 @@ import torch
 from torch import Tensor, nn
 
 from skcfq.nn._array_state import ArrayState
+from skcfq.nn._losses import logit_distance, weighted_mean
 from skcfq.nn._mlp import FullPrecisionMLP, layer_shapes, shape_settings
 from skcfq.quantization import (
     GumbelBits,
     QuantizedLinear,
     check_candidates,
     is_full_precision,
-    mse_step,
     signed_range,
 )
 from skcfq.quantization._bits import average_bits
+from skcfq.quantization._calibration import column_steps
 from skcfq.quantization._linear import quantize_layers
 from skcfq.quantization._lsq import QuantizeSelected, step_gradient_scale
+
+# A finer step clips more: it has to lower the loss by this factor.
+_WORTHWHILE = 0.95
 
 
 class QuantizedMLP(ArrayState, nn.Module):
@@ -43,6 +47,8 @@ class QuantizedMLP(ArrayState, nn.Module):
         Width of the inputs; ``None`` or 32 leaves them unquantized.
     start : {"lsq", "mse"}, default="lsq"
         Rule of :meth:`calibrate` for steps and clips.
+    per_channel : bool, default=False
+        One weight step for each unit instead of one for each layer.
 
     Attributes
     ----------
@@ -53,10 +59,16 @@ class QuantizedMLP(ArrayState, nn.Module):
     n_weights : list of int
         Number of weights of each layer, biases not counted.
     log_input_step : Parameter of shape (1,) or None
-        Logarithm of the step of the inputs.
+        Logarithm of the step s of the inputs.
+    input_factors : Tensor of shape (n_inputs,)
+        Powers of two: column j has the step s times its factor. All 1 before calibration.
 
     Notes
     -----
+    One step for all columns is the coarsest column's: with a heavy tail in one of them (capital
+    gains), the 8 bits of the others are 3, and that error is the largest one at recourse points.
+    With powers of two the codes are still added up as integers, after a shift.
+
     The logits are not quantized, nor are the biases.
 
     Examples
@@ -69,6 +81,7 @@ class QuantizedMLP(ArrayState, nn.Module):
     """
 
     bit_widths: Tensor
+    input_factors: Tensor
 
     def __init__(
         self,
@@ -79,6 +92,7 @@ class QuantizedMLP(ArrayState, nn.Module):
         activation_bits: int | None = None,
         input_bits: int | None = 8,
         start: str = "lsq",
+        per_channel: bool = False,
     ) -> None:
         super().__init__()
         self.candidates = check_candidates(candidates)
@@ -93,6 +107,7 @@ class QuantizedMLP(ArrayState, nn.Module):
                 rectified=position < len(shapes) - 1,
                 activation_bits=activation_bits,
                 start=start,
+                per_channel=per_channel,
             )
             for position, (n_in, n_out) in enumerate(shapes)
         )
@@ -102,6 +117,7 @@ class QuantizedMLP(ArrayState, nn.Module):
             self._input_grids = [[(low, high, step_gradient_scale(n_inputs, high))]]
             # Before calibration the range is [-4, 4], that of standardised columns.
             self.log_input_step = nn.Parameter(torch.tensor([-4.0 / low]).log())
+        self.register_buffer("input_factors", torch.ones(n_inputs))
         self.n_weights = [n_in * n_out for n_in, n_out in shapes]
         widths = torch.full((len(shapes),), self.candidates[-1], dtype=torch.int64)
         self.register_buffer("bit_widths", widths)
@@ -130,7 +146,7 @@ class QuantizedMLP(ArrayState, nn.Module):
         Tensor of shape (n_samples, n_classes)
         """
         if self.log_input_step is not None:
-            x = QuantizeSelected.apply(None, [0], self._input_grids, x, self.log_input_step)[0]
+            x = self.quantized_inputs(x)
         if selection is None:
             indices = [self.candidates.index(width) for width in self.bit_widths.tolist()]
             rows: Sequence[Tensor | None] = [None] * len(indices)
@@ -142,6 +158,25 @@ class QuantizedMLP(ArrayState, nn.Module):
         for layer, weight, index, row in zip(self._layers, weights, indices, rows, strict=True):
             x = layer.apply_weight(x, weight, index, row)
         return x
+
+    def quantized_inputs(self, x: Tensor) -> Tensor:
+        """Return the inputs as the first layer sees them, shape (n_samples, n_inputs).
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_samples, n_inputs)
+            Encoded rows.
+        """
+        if self.log_input_step is None:
+            return x
+        x = x / self.input_factors
+        x = QuantizeSelected.apply(None, [0], self._input_grids, x, self.log_input_step)[0]
+        return x * self.input_factors
+
+    @property
+    def linear_layers(self) -> list[QuantizedLinear]:
+        """The layers, as what they are."""
+        return self._layers
 
     @property
     def _layers(self) -> list[QuantizedLinear]:
@@ -218,7 +253,9 @@ class QuantizedMLP(ArrayState, nn.Module):
         Notes
         -----
         Clips are set from the activations of the unquantized weights, so that those of all widths
-        have seen the same values. The input step is always that of least squared error.
+        have seen the same values. The input step is always that of least squared error; the
+        factors of the columns are those for which the unquantized network loses least near its
+        decision boundary, so rows near it (recourse points) belong into ``x``.
         """
         for layer in self._layers:
             layer.reset_steps()
@@ -260,8 +297,49 @@ class QuantizedMLP(ArrayState, nn.Module):
 
     @torch.no_grad()
     def _set_input_step(self, x: Tensor, sample_weight: Tensor | None) -> None:
-        if self.log_input_step is not None and self.input_bits is not None:
-            self.log_input_step.copy_(mse_step(x, self.input_bits, sample_weight).log())
+        if self.log_input_step is None or self.input_bits is None:
+            return
+        step, factors = column_steps(x, self.input_bits, sample_weight)
+        self.log_input_step.copy_(step.log())
+        self.input_factors.copy_(factors)
+        self._refine_input_factors(x.to(step.dtype), sample_weight)
+
+    def _refine_input_factors(self, x: Tensor, sample_weight: Tensor | None) -> None:
+        """Choose the factor of every column by what the logits lose, one column after another.
+
+        The squared error of a column with a heavy tail is that of its tail, where no decision is
+        at stake. Errors of the logits count in full near the decision boundary, and linearly where
+        they are large.
+        """
+        wanted = self._unquantized(x)
+        best = wanted.topk(2, dim=1).values
+        closeness = 1.0 / (1.0 + best[:, 0] - best[:, 1])
+        weights = closeness if sample_weight is None else closeness * sample_weight
+
+        def error(inputs: Tensor) -> Tensor:
+            return weighted_mean(logit_distance(self._unquantized(inputs), wanted), weights)
+
+        inputs = self.quantized_inputs(x)
+        least = error(inputs)
+        for j in self.input_factors.argsort(descending=True, stable=True).tolist():
+            if len(x[:, j].unique()) <= 2:
+                continue
+            own = self.input_factors[j].item()
+            for factor in (own / 2, own / 4, own / 8, own / 16, own * 2):
+                before, self.input_factors[j] = self.input_factors[j].item(), factor
+                column = self.quantized_inputs(x)[:, j]
+                kept, inputs[:, j] = inputs[:, j].clone(), column
+                found = error(inputs)
+                if found < _WORTHWHILE * least:
+                    least = found
+                else:
+                    self.input_factors[j], inputs[:, j] = before, kept
+
+    def _unquantized(self, x: Tensor) -> Tensor:
+        *hidden, last = self._layers
+        for layer in hidden:
+            x = torch.relu(nn.functional.linear(x, layer.weight, layer.bias))
+        return nn.functional.linear(x, last.weight, last.bias)
 
     @torch.no_grad()
     def _set_clips(

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
-from skcfq.nn._losses import cross_entropy, margin_hinge
+from skcfq.nn._losses import (
+    cross_entropy,
+    group_mean,
+    logit_distance,
+    margin_distance,
+    target_margin,
+    weighted_mean,
+)
 from skcfq.nn._quantized_mlp import QuantizedMLP
+from skcfq.nn._student_recourse import Matching
 from skcfq.quantization import GumbelBits
+
+# Mixtures of a batch, and the share of their features that are those of somebody else.
+_N_MIXTURES, _MIXED = 256, 0.3
 
 
 class SupervisedModule(nn.Module):
@@ -37,6 +52,51 @@ class SupervisedModule(nn.Module):
         return {"loss": cross_entropy(self.network(rows), labels, weights)}
 
 
+@dataclass(frozen=True)
+class LossWeights:
+    r"""Weight of every term of the objective; a term of weight 0 is not computed.
+
+    Attributes
+    ----------
+    task : float
+        Cross-entropy of the labels at x.
+    distillation : float
+        Distance to the teacher's logits at x.
+    validity : float
+        :math:`\eta`: cross-entropy of the target at x + δ.
+    hinge, hinge_margin : float
+        :math:`\beta` and :math:`\gamma`: shortfall of the target margin at x + δ.
+    margins : float
+        Distance to the teacher's target margin at x + δ.
+    path : float
+        Distance to the teacher's target margin at x + tδ, t uniform in (0, 1).
+    mixture : float
+        Distance to the teacher's logits at mixtures of people, which nobody in the data is.
+    transition : float
+        Logit distance at which the two distances turn from squared to absolute.
+    """
+
+    task: float = 1.0
+    distillation: float = 0.0
+    validity: float = 0.0
+    hinge: float = 0.0
+    hinge_margin: float = 0.1
+    margins: float = 0.0
+    path: float = 0.0
+    mixture: float = 0.0
+    transition: float = 0.5
+
+    @property
+    def at_points(self) -> bool:
+        """Whether any term looks at the recourse points."""
+        return max(self.validity, self.hinge, self.margins, self.path) > 0
+
+    @property
+    def of_teacher(self) -> bool:
+        """Whether any term compares with the teacher's logits."""
+        return max(self.distillation, self.margins, self.path, self.mixture) > 0
+
+
 class FaithfulModule(nn.Module):
     r"""A quantized network and the CFQ objective (§4.2, Algorithm 2).
 
@@ -45,53 +105,74 @@ class FaithfulModule(nn.Module):
     network : QuantizedMLP
     policy : GumbelBits or None
         Learns the widths; None keeps those of ``network``.
-    eta : float
-        Weight :math:`\eta` of the validity loss.
-    hinge : float
-        Weight :math:`\beta` of the margin hinge.
-    hinge_margin : float
-        Margin :math:`\gamma` that the hinge asks for, in logit units.
+    loss : LossWeights
     bit_penalty : float
         Weight :math:`\lambda` of the excess of the average bits over the budget.
     generator : torch.Generator
-        Source of the Gumbel noise.
+        Source of the Gumbel noise and of the places on the paths.
+    teacher : callable, optional
+        Encoded rows (n, d), float64, to logits; for the terms that compare with them.
+    matching : Matching, optional
+        Compares the student's own actions with the teacher's.
+    online : callable, optional
+        Positions and targets of people to their recourse points and whether these are valid,
+        computed for every batch; ``points`` are not read then.
+    blocks : Tensor of shape (n_features, d), optional
+        1 in the encoded columns of each raw feature, which mixtures take over together.
+    worst_group : bool, default=False
+        The terms at the recourse points are those of the worst group (Eq. 33), not of all.
+    group_weights : Tensor of shape (n_groups,), optional
+        Weight of each group in those terms; by default groups count by their rows.
 
     Notes
     -----
-    Validity and hinge are weighted means over the rows that have a teacher action, so that their
-    weight does not depend on how many people the teacher refuses.
+    The terms at recourse points are weighted means over the rows that have a teacher action, so
+    that their weight does not depend on how many people the teacher refuses.
     """
+
+    blocks: Tensor | None
 
     def __init__(
         self,
         network: QuantizedMLP,
         policy: GumbelBits | None,
         *,
-        eta: float,
-        hinge: float,
-        hinge_margin: float,
+        loss: LossWeights,
         bit_penalty: float,
         generator: torch.Generator,
+        teacher: Callable[[Tensor], Tensor] | None = None,
+        matching: Matching | None = None,
+        online: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
+        blocks: Tensor | None = None,
+        worst_group: bool = False,
+        group_weights: Tensor | None = None,
     ):
         super().__init__()
         self.network = network
         self.policy = policy
         self.searching = policy is not None
         self.temperature = 1.0
-        self.eta = eta
-        self.hinge = hinge
-        self.hinge_margin = hinge_margin
+        self.loss = loss
         self.bit_penalty = bit_penalty
         self.generator = generator
+        self.matching = matching
+        self.worst_group = worst_group
+        self.group_weights = group_weights
+        # Functions are no parameters: they stay out of the module's state.
+        self._teacher = teacher
+        self._online = online
+        self.register_buffer("blocks", blocks, persistent=False)
 
     @property
     def term_names(self) -> tuple[str, ...]:
         """Names of the terms beside the whole loss."""
+        loss = self.loss
         names = ["task_loss"]
-        if self.eta > 0 or self.hinge > 0:
-            names.append("validity_loss")
-        if self.hinge > 0:
-            names.append("hinge_loss")
+        names += ["distillation_loss"] * (loss.distillation > 0)
+        names += ["mixture_loss"] * (loss.mixture > 0)
+        names += ["validity_loss"] * loss.at_points
+        names += [f"{name}_loss" for name in ("hinge", "margins", "path") if getattr(loss, name)]
+        names += ["matching_loss"] * (self.matching is not None)
         return (*names, "average_bits")
 
     def loss_terms(
@@ -102,6 +183,8 @@ class FaithfulModule(nn.Module):
         points: Tensor | None = None,
         targets: Tensor | None = None,
         acted: Tensor | None = None,
+        groups: Tensor | None = None,
+        positions: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Return the terms of one batch, ``"loss"`` being their weighted sum.
 
@@ -115,24 +198,64 @@ class FaithfulModule(nn.Module):
         targets : Tensor of shape (n,), int64, optional
         acted : Tensor of shape (n,), bool, optional
             Rows that have a teacher action.
+        groups : Tensor of shape (n,), int64, optional
+            Group of each row.
+        positions : Tensor of shape (n,), int64, optional
+            Place of each row among the training rows, for ``matching`` and ``online``.
         """
-        n = len(rows)
+        if self._online is not None and positions is not None:
+            assert points is not None
+            assert targets is not None
+            assert acted is not None
+            rows_acted = acted.nonzero().squeeze(1)
+            reached, valid = self._online(positions[acted], targets[acted])
+            points = points.index_copy(0, rows_acted, reached.to(points.dtype))
+            acted = acted.index_copy(0, rows_acted, valid)
         policy = self.policy if self.searching else None
         selection = None if policy is None else policy.sample(self.temperature, self.generator)
-        supervised = self.eta > 0 or self.hinge > 0
-        if supervised and points is not None:
-            # One pass for x and x + δ: the quantization of the weights is paid once.
-            rows = torch.cat([rows, points[acted]])
-        logits = self.network(rows, selection)
-        terms = {"task_loss": cross_entropy(logits[:n], labels, weights)}
-        loss = terms["task_loss"]
-        if supervised and targets is not None:
-            moved, wanted, share = logits[n:], targets[acted], weights[acted]
-            terms["validity_loss"] = cross_entropy(moved, wanted, share)
-            loss = loss + self.eta * terms["validity_loss"]
-            if self.hinge > 0:
-                terms["hinge_loss"] = margin_hinge(moved, wanted, self.hinge_margin, share)
-                loss = loss + self.hinge * terms["hinge_loss"]
+        places = [rows]
+        if points is not None and acted is not None and self.loss.at_points:
+            moved = points[acted]
+            places.append(moved)
+            if self.loss.path > 0:
+                own = rows[acted]
+                # One place for all: what is drawn must not depend on how many rows share a weight.
+                share = torch.rand((), generator=self.generator, dtype=own.dtype)
+                places.append(own + share * (moved - own))
+        n_points = len(places) - 1
+        if self.loss.mixture > 0:
+            shares = weights if n_points == 0 else torch.cat([weights, weights[acted]])
+            places.append(self._mixtures(torch.cat(places[:2]), shares))
+        # One pass for all places: the quantization of the weights is paid once.
+        logits = self.network(torch.cat(places) if len(places) > 1 else rows, selection)
+        parts = logits.split([len(place) for place in places])
+        with torch.no_grad():
+            wanted = [self._teacher_logits(place) for place in places]
+        terms = {"task_loss": cross_entropy(parts[0], labels, weights)}
+        loss = self.loss.task * terms["task_loss"]
+        if self.loss.distillation > 0:
+            assert wanted[0] is not None
+            distance = logit_distance(parts[0], wanted[0], self.loss.transition)
+            terms["distillation_loss"] = weighted_mean(distance, weights)
+            loss = loss + self.loss.distillation * terms["distillation_loss"]
+        if self.loss.mixture > 0:
+            assert wanted[-1] is not None
+            distance = logit_distance(parts[-1], wanted[-1], self.loss.transition)
+            terms["mixture_loss"] = weighted_mean(distance)
+            loss = loss + self.loss.mixture * terms["mixture_loss"]
+        if n_points > 0:
+            assert targets is not None
+            assert acted is not None
+            of_points = self._terms_at_points(
+                parts[1 : n_points + 1], wanted[1 : n_points + 1], targets[acted]
+            )
+            loss = loss + self._add_points(terms, of_points, weights[acted], groups, acted)
+        if self.matching is not None and positions is not None and acted is not None:
+            assert targets is not None
+            terms["matching_loss"] = self._matching_loss(
+                positions[acted], targets[acted], weights[acted], selection
+            )
+            loss = loss + terms["matching_loss"]
         if policy is not None:
             terms["average_bits"] = policy.expected_bits(selection)
             loss = loss + self.bit_penalty * policy.bit_cost()
@@ -140,3 +263,77 @@ class FaithfulModule(nn.Module):
             terms["average_bits"] = torch.tensor(self.network.average_bits)
         terms["loss"] = loss
         return terms
+
+    def _mixtures(self, places: Tensor, weights: Tensor) -> Tensor:
+        """Return people, some of whose features are those of somebody else.
+
+        Both are drawn by weight along a random order of the rows, so that a row of weight 2 is
+        the same as two rows, wherever they stand.
+        """
+        assert self.blocks is not None
+        uniform = partial(torch.rand, generator=self.generator, dtype=places.dtype)
+        order = (places * uniform(places.shape[1])).sum(dim=1).sort(stable=True).indices
+        shares = weights[order].cumsum(0)
+        drawn = torch.searchsorted(shares, uniform(2, _N_MIXTURES) * shares[-1])
+        own, other = places[order[drawn.clamp_max(len(order) - 1)]]
+        mixed = (uniform(_N_MIXTURES, len(self.blocks)) < _MIXED).to(places.dtype)
+        return torch.where(mixed @ self.blocks > 0, other, own)
+
+    def _teacher_logits(self, places: Tensor) -> Tensor | None:
+        if self._teacher is None or not self.loss.of_teacher:
+            return None
+        return self._teacher(places.double()).to(places.dtype)
+
+    def _terms_at_points(
+        self, logits: tuple[Tensor, ...], wanted: list[Tensor | None], target: Tensor
+    ) -> dict[str, tuple[float, Tensor]]:
+        """Return the weight of each term and its losses, one a person."""
+        loss = self.loss
+        moved = logits[0]
+        terms = {
+            "validity_loss": (
+                loss.validity,
+                nn.functional.cross_entropy(moved, target, reduction="none"),
+            )
+        }
+        if loss.hinge > 0:
+            short = torch.relu(loss.hinge_margin - target_margin(moved, target))
+            terms["hinge_loss"] = (loss.hinge, short)
+        names = [("margins", 0), ("path", 1)]
+        for name, place in names:
+            weight = getattr(loss, name)
+            if weight > 0:
+                reference = wanted[place]
+                assert reference is not None
+                distance = margin_distance(logits[place], reference, target, loss.transition)
+                terms[f"{name}_loss"] = (weight, distance)
+        return terms
+
+    def _add_points(
+        self,
+        terms: dict[str, Tensor],
+        of_points: dict[str, tuple[float, Tensor]],
+        weights: Tensor,
+        groups: Tensor | None,
+        acted: Tensor,
+    ) -> Tensor:
+        """Record the means of the terms, and return what they add to the loss."""
+        for name, (_, losses) in of_points.items():
+            terms[name] = weighted_mean(losses, weights)
+        if groups is None or (self.group_weights is None and not self.worst_group):
+            parts = [weight * terms[name] for name, (weight, _) in of_points.items() if weight > 0]
+            return torch.stack(parts).sum()
+        losses = torch.stack([weight * losses for weight, losses in of_points.values()]).sum(dim=0)
+        return group_mean(
+            losses, groups[acted], weights, self.group_weights, worst=self.worst_group
+        )
+
+    def _matching_loss(
+        self, positions: Tensor, targets: Tensor, weights: Tensor, selection: Tensor | None
+    ) -> Tensor:
+        assert self.matching is not None
+        dtype = weights.dtype
+        losses = self.matching.losses(
+            lambda points: self.network(points.to(dtype), selection).double(), positions, targets
+        )
+        return weighted_mean(losses.to(dtype), weights)

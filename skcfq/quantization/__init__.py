@@ -13,6 +13,12 @@ from skcfq.quantization._linear import QuantizedLinear
 from skcfq.quantization._lsq import quantize_input, quantize_weight
 from skcfq.quantization._pact import quantize_activation
 from skcfq.quantization._policy import GumbelBits
+from skcfq.quantization._surrogates import (
+    closed_form_bits,
+    closed_form_widths,
+    exact_bits,
+    greedy_bits,
+)
 
 __all__ = [
     "GumbelBits",
@@ -21,6 +27,10 @@ __all__ = [
     "allocate_greedily",
     "average_bits",
     "check_candidates",
+    "closed_form_bits",
+    "closed_form_widths",
+    "exact_bits",
+    "greedy_bits",
     "is_full_precision",
     "lsq_step",
     "max_clip",

@@ -16,6 +16,8 @@ from skcfq.quantization._bits import signed_range, unsigned_levels
 
 N_GRID_STEPS = 96
 N_REFINEMENTS = 50
+N_ROW_REFINEMENTS = 8
+_LARGEST_SHIFT = 10
 
 
 def lsq_step(weight: Tensor, bits: int) -> Tensor:
@@ -72,6 +74,113 @@ def mse_step(weight: Tensor, bits: int, sample_weight: Tensor | None = None) -> 
     """
     step = ValueSample(weight, sample_weight).best_step(*signed_range(bits))
     return step.to(weight.dtype)
+
+
+def lsq_steps(weight: Tensor, bits: int) -> Tensor:
+    """Return :func:`lsq_step` of every row of a matrix.
+
+    Parameters
+    ----------
+    weight : Tensor of shape (n_rows, n_columns)
+        Weights.
+    bits : int
+        Width from 2 to 16.
+
+    Returns
+    -------
+    Tensor of shape (n_rows,)
+
+    Examples
+    --------
+    >>> lsq_steps(torch.tensor([[-1.0, 3.0], [1.0, 1.0]]), bits=2)
+    tensor([4., 2.])
+    """
+    low, high = signed_range(bits)
+    steps = 2.0 * weight.detach().abs().mean(dim=1) / math.sqrt(high)
+    return torch.where(steps > 0, steps, torch.full_like(steps, -1.0 / low))
+
+
+def mse_steps(weight: Tensor, bits: int) -> Tensor:
+    """Return the signed step of least squared error of every row of a matrix.
+
+    Parameters
+    ----------
+    weight : Tensor of shape (n_rows, n_columns)
+        Weights.
+    bits : int
+        Width from 2 to 16.
+
+    Returns
+    -------
+    Tensor of shape (n_rows,)
+        Positive steps. A row of zeros gets the step that spans [-1, 1].
+
+    Notes
+    -----
+    Heuristic, as :func:`mse_step`, but all rows at once: the best step of a geometric grid, then
+    the alternation of codes and of the step that is best for them.
+
+    Examples
+    --------
+    >>> mse_steps(torch.tensor([[-2.0, -1.0, 0.0, 1.0], [-4.0, -2.0, 0.0, 2.0]]), bits=2)
+    tensor([1., 2.])
+    """
+    low, high = signed_range(bits)
+    values = weight.detach().double()
+    top = values.abs().amax(dim=1)
+    scale = torch.where(top > 0, top, torch.ones_like(top)) / -low
+    grid = torch.logspace(-1.5, math.log10(2.0), N_GRID_STEPS, dtype=torch.float64)
+    steps = scale * torch.cat([grid, grid.new_tensor([1.0, -low / high])]).unsqueeze(1)
+    codes = (values / steps.unsqueeze(2)).round_().clamp_(low, high)
+    errors = (codes * steps.unsqueeze(2) - values).square_().sum(2)
+    best = steps.gather(0, errors.argmin(0, keepdim=True)).squeeze(0)
+    for _ in range(N_ROW_REFINEMENTS):
+        codes = (values / best.unsqueeze(1)).round_().clamp_(low, high)
+        fitted = torch.linalg.vecdot(codes, values) / codes.square().sum(1).clamp_min(1.0)
+        best = torch.where(fitted > 0, fitted, best)
+    return torch.where(top > 0, best, scale).to(weight.dtype)
+
+
+def column_steps(
+    values: Tensor, bits: int, sample_weight: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return one step, and for each column the power of two that makes it the column's own.
+
+    Parameters
+    ----------
+    values : Tensor of shape (n_samples, n_columns)
+        Network inputs.
+    bits : int
+        Width from 2 to 16.
+    sample_weight : Tensor of shape (n_samples,), optional
+        Weight of each row; rows of weight 0 do not count.
+
+    Returns
+    -------
+    step : Tensor of shape ()
+        Positive: the finest step of least squared error that any column has.
+    factors : Tensor of shape (n_columns,)
+        1, 2, 4, ... up to 2**10: of least squared error for each column, given the step. Columns
+        of zeros have 1.
+
+    Examples
+    --------
+    >>> column_steps(torch.tensor([[-8.0, 1.0, 0.0], [7.0, -8.0, 0.0], [28.0, 7.0, 0.0]]), bits=4)
+    (tensor(1.), tensor([4., 1., 1.]))
+    """
+    low, high = signed_range(bits)
+    columns = [ValueSample(column, sample_weight) for column in values.unbind(dim=1)]
+    varied = [column for column in columns if len(column.values) and column.values.any()]
+    if not varied:
+        return torch.tensor(-1.0 / low, dtype=values.dtype), torch.ones_like(values[0])
+    step = torch.stack([column.best_step(low, high) for column in varied]).amin()
+    powers = 2.0 ** torch.arange(_LARGEST_SHIFT + 1, dtype=torch.float64)
+    factors = torch.ones(values.shape[1], dtype=torch.float64)
+    for j, column in enumerate(columns):
+        if len(column.values) and column.values.any():
+            # Of equally good steps, the finest: values between those seen are met more closely.
+            factors[j] = powers[column.error(step * powers, low, high).argmin()]
+    return step.to(values.dtype), factors.to(values.dtype)
 
 
 def mse_clip(values: Tensor, bits: int, sample_weight: Tensor | None = None) -> Tensor:

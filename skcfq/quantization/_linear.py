@@ -14,7 +14,14 @@ from skcfq.quantization._bits import (
     signed_range,
     unsigned_levels,
 )
-from skcfq.quantization._calibration import ValueSample, lsq_step, max_clip, mse_step
+from skcfq.quantization._calibration import (
+    ValueSample,
+    lsq_step,
+    lsq_steps,
+    max_clip,
+    mse_step,
+    mse_steps,
+)
 from skcfq.quantization._lsq import QuantizeSelected, step_gradient_scale
 from skcfq.quantization._pact import SelectedClipped
 
@@ -37,10 +44,12 @@ class QuantizedLinear(nn.Linear):
     start : {"lsq", "mse"}, default="lsq"
         Rule of the starting steps; the clips start at the largest activation with "lsq" and at the
         clip of least squared error with "mse".
+    per_channel : bool, default=False
+        One weight step for each output unit instead of one for the layer.
 
     Attributes
     ----------
-    log_steps : Parameter of shape (R,)
+    log_steps : Parameter of shape (R,), or (R, out_features) with ``per_channel``
         Logarithms of the weight steps, which makes the steps positive by construction.
     log_clips : Parameter of shape (R,) or (1,), or None
         Logarithms of the clips: one per weight width, or one if ``activation_bits`` is fixed.
@@ -65,18 +74,22 @@ class QuantizedLinear(nn.Linear):
         rectified: bool = True,
         activation_bits: int | None = None,
         start: str = "lsq",
+        per_channel: bool = False,
     ) -> None:
         super().__init__(in_features, out_features)
         self.candidates = check_candidates(candidates)
         self.rectified = rectified
         self.activation_bits = activation_bits
         self.start = start
+        self.per_channel = per_channel
+        shared_by = in_features if per_channel else self.weight.numel()
         self.grids = tuple(
-            (low, high, step_gradient_scale(self.weight.numel(), high))
+            (low, high, step_gradient_scale(shared_by, high))
             for low, high in map(signed_range, self.candidates)
         )
         self._levels = self._activation_levels()
-        self.log_steps = nn.Parameter(torch.zeros(len(self.candidates)))
+        per_width = (out_features,) if per_channel else ()
+        self.log_steps = nn.Parameter(torch.zeros(len(self.candidates), *per_width))
         self.log_clips: nn.Parameter | None = None
         if self._levels:
             clips = torch.full((len(self._levels),), UNCALIBRATED_CLIP)
@@ -93,7 +106,7 @@ class QuantizedLinear(nn.Linear):
 
     @property
     def steps(self) -> Tensor:
-        """Weight steps, shape (R,)."""
+        """Weight steps, of the shape of ``log_steps``."""
         return self.log_steps.exp()
 
     @property
@@ -180,7 +193,8 @@ class QuantizedLinear(nn.Linear):
         indices : iterable of int, optional
             Positions of the widths to reset; all by default.
         """
-        step_of = _STEP_RULES[_check_start(self.start if rule is None else rule)]
+        rules = _CHANNEL_RULES if self.per_channel else _STEP_RULES
+        step_of = rules[_check_start(self.start if rule is None else rule)]
         for index in range(len(self.candidates)) if indices is None else indices:
             self.log_steps[index] = step_of(self.weight, self.candidates[index]).log()
 
@@ -244,6 +258,7 @@ def quantize_layers(
 
 
 _STEP_RULES = {"lsq": lsq_step, "mse": mse_step}
+_CHANNEL_RULES = {"lsq": lsq_steps, "mse": mse_steps}
 
 
 def _check_start(start: str) -> str:

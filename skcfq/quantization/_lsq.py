@@ -104,7 +104,8 @@ def signed_gradients(
     scaled = (values / step).detach()
     codes = scaled.round()
     grad_values = grad_in_range(grad, codes, low, high)
-    total = _inner(grad, codes.clamp(low, high)) - _inner(grad_values, scaled)
+    inner = _inner if step.numel() == 1 else _inner_rows
+    total = inner(grad, codes.clamp(low, high)) - inner(grad_values, scaled)
     return grad_values, (total * scale).reshape(step.shape)
 
 
@@ -116,6 +117,15 @@ def grad_in_range(grad: Tensor, codes: Tensor, low: int, high: int) -> Tensor:
 
 def _inner(a: Tensor, b: Tensor) -> Tensor:
     return torch.dot(a.reshape(-1), b.reshape(-1))
+
+
+def _inner_rows(a: Tensor, b: Tensor) -> Tensor:
+    return torch.linalg.vecdot(a, b)
+
+
+def _aligned(step: Tensor) -> Tensor:
+    """Return one step as it is, and one step a row as a column."""
+    return step if step.ndim == 0 else step.unsqueeze(1)
 
 
 class _SignedQuantizer(torch.autograd.Function):
@@ -136,7 +146,8 @@ class QuantizeSelected(torch.autograd.Function):
     r"""Quantize several tensors, each at one of R candidate widths, as one node of the graph.
 
     ``apply(selection, indices, grids, *values, *log_steps)`` quantizes the l-th of the L tensors
-    ``values`` with its candidate ``indices[l]``; its steps are given by their logarithms (R,).
+    ``values`` with its candidate ``indices[l]``; its steps are given by their logarithms, (R,) or,
+    with one step for each row, (R, rows).
     With ``selection`` (L, R), a straight-through one-hot sample, the result stands for
     :math:`\sum_r z_{\ell,r} Q_r(w_\ell)`: its gradient on :math:`z_{\ell,r}` is
     :math:`\langle g_\ell, Q_r(w_\ell)\rangle` for every r, for which all R widths of a tensor are
@@ -154,7 +165,7 @@ class QuantizeSelected(torch.autograd.Function):
             tensors[:n], tensors[n:], indices, grids, strict=True
         ):
             low, high, _ = grid[index]
-            step = log_steps[index].exp()
+            step = _aligned(log_steps[index].exp())
             code = (values / step).round_()
             codes.append(code)
             quantized.append(code.clamp(low, high).mul_(step))
@@ -192,13 +203,19 @@ def _gradients(
     of_values = grad_in_range(grad, codes, low, high)
     of_steps = torch.zeros_like(log_steps)
     # The step times its gradient, <g, code> - <g in range, w/s>, needs no division.
-    of_steps[index] = (_inner(grad, quantized) - _inner(of_values, values)) * scale
+    inner = _inner if log_steps.ndim == 1 else _inner_rows
+    of_steps[index] = (inner(grad, quantized) - inner(of_values, values)) * scale
     return of_values, of_steps
 
 
 def _stacked_products(grad: Tensor, values: Tensor, log_steps: Tensor, grids) -> Tensor:
     r"""Return :math:`\langle g, Q_r(w)\rangle` for every candidate r, shape (R,)."""
     steps = log_steps.exp()
+    if steps.ndim == 2:
+        codes = (values / steps.unsqueeze(2)).round_()
+        for row, (low, high, _) in zip(codes, grids, strict=True):
+            row.clamp_(low, high)
+        return ((codes * grad).sum(2) * steps).sum(1)
     codes = (values.reshape(1, -1) / steps.unsqueeze(1)).round_()
     for row, (low, high, _) in zip(codes, grids, strict=True):
         row.clamp_(low, high)
@@ -212,10 +229,10 @@ def _differentiable(
     of_values = torch.zeros_like(values)
     of_steps, of_selection = [], []
     for r, (log_step, grid) in enumerate(zip(log_steps, grids, strict=True)):
-        step = log_step.exp()
+        step = _aligned(log_step.exp())
         share = float(r == index) if selection is None else selection[r]
         through_values, through_step = signed_gradients(grad, values, step, *grid)
         of_values = of_values + share * through_values
-        of_steps.append(share * through_step * step)
+        of_steps.append((share * through_step * step).reshape(log_step.shape))
         of_selection.append(_inner(grad, _SignedQuantizer.apply(values, step, *grid)))
     return of_values, torch.stack(of_steps), torch.stack(of_selection)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from skcfq.models import validity_slack
 from skcfq.solvers._problem import RecourseProblem, States, best_per_person
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def projected_steps(
     *,
     n_steps: int,
     step_size: float,
+    early_stopping: bool = False,
 ) -> Tensor:
     r"""Run the K-step recursion of Eq. 6 to the letter.
 
@@ -47,6 +49,8 @@ def projected_steps(
         K of the paper.
     step_size : float
         α of the paper, in encoded units per unit of the gradient.
+    early_stopping : bool, default=False
+        Take no further step from a point that is valid (Appendix H.2).
 
     Returns
     -------
@@ -61,9 +65,13 @@ def projected_steps(
     points = region.origin.clone()
     for _ in range(n_steps):
         points = points.detach().requires_grad_(True)
-        loss = cross_entropy(predictor.logits(points), target, reduction="sum")
-        (gradient,) = torch.autograd.grad(loss, points)
-        points = region.project(points.detach() - step_size * gradient)
+        logits = predictor.logits(points)
+        (gradient,) = torch.autograd.grad(cross_entropy(logits, target, reduction="sum"), points)
+        moved = region.project(points.detach() - step_size * gradient)
+        if early_stopping:
+            done = validity_slack(logits.detach(), target) >= 0
+            moved = torch.where(done[:, None], points.detach(), moved)
+        points = moved
     return points.detach()
 
 

@@ -19,14 +19,17 @@ def trained(bits, activation_bits=None, sizes=(7, 5), n_classes=3, seed=0):
     for parameter in network.parameters():
         if parameter.ndim == 2:
             parameter.data = torch.randn(parameter.shape, generator=generator)
-    network.calibrate(torch.randn(200, 6, generator=generator))
+    # Columns of different ranges, so that their steps differ.
+    spread = torch.tensor([1.0, 0.3, 1.0, 8.0, 1.0, 0.05])
+    network.calibrate(torch.randn(200, 6, generator=generator) * spread)
     return network.double()
 
 
 def rows_of(network, n=300, seed=1):
     """Random rows, and rows that sit exactly on the rounding thresholds of the inputs."""
     rng = np.random.default_rng(seed)
-    ties = (rng.integers(-200, 200, size=(n, network.n_inputs)) + 0.5) * network.input_step
+    ties = rng.integers(-200, 200, size=(n, network.n_inputs)) + 0.5
+    ties *= network.input_step * network.input_factors
     return np.vstack([rng.normal(size=(n, network.n_inputs)) * 2, ties])
 
 
@@ -38,7 +41,8 @@ def oracle(network, z):
     """Run one row in unbounded integers and fractions."""
     low, high = network.input_range
     codes = [
-        min(max(round_half_even(Fraction(v / network.input_step)), low), high) for v in z.tolist()
+        min(max(round_half_even(Fraction(v / (network.input_step * 2**c))), low), high) * 2**c
+        for v, c in zip(z.tolist(), network.input_shifts.tolist(), strict=True)
     ]
     for layer in network.layers:
         totals = [
@@ -57,6 +61,7 @@ CASES = [(2, None), (3, None), (4, None), (8, None), (4, 8), (8, 2), (16, 16), (
 @pytest.mark.parametrize(("bits", "activation_bits"), CASES)
 def test_float64_carries_the_integers_exactly(bits, activation_bits):
     network = integers_of(trained(bits, activation_bits))
+    assert len(set(network.input_shifts.tolist())) > 2
     Z = rows_of(network, 40)
     expected = [oracle(network, z) for z in Z]
     np.testing.assert_array_equal(network.totals(Z), expected)

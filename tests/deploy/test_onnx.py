@@ -38,7 +38,9 @@ def thresholds(model, X, seed=0):
     """Encoded rows whose inputs sit on rounding thresholds of the codes."""
     network = model.integer_network_
     Z = network.codes(model.feature_space_.encode(X))
-    return (Z + np.random.default_rng(seed).choice([-0.5, 0.5], Z.shape)) * network.input_step
+    return (Z + np.random.default_rng(seed).choice([-0.5, 0.5], Z.shape)) * (
+        network.input_step * network.input_factors
+    )
 
 
 @pytest.mark.parametrize("bits", WIDTHS)

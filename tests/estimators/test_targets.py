@@ -50,7 +50,7 @@ def watch_supervision(monkeypatch):
 def test_label(people, teacher, settings, monkeypatch):
     X, score = people
     seen = watch_supervision(monkeypatch)
-    model = CFQClassifier(target="no", teacher=teacher, **settings)
+    model = CFQClassifier(target="no", objective="paper", teacher=teacher, **settings)
     model.fit(X, np.where(score > 0, "yes", "no"))
     assert model.target_ == "no"
     _, (_, _, _, _, targets, acted) = seen[0]
@@ -63,7 +63,7 @@ def test_label(people, teacher, settings, monkeypatch):
 def test_opposite(people, teacher, settings, monkeypatch):
     X, score = people
     seen = watch_supervision(monkeypatch)
-    model = CFQClassifier(target="opposite", teacher=teacher, **settings)
+    model = CFQClassifier(target="opposite", objective="paper", teacher=teacher, **settings)
     model.fit(X, np.where(score > 0, "yes", "no"))
     assert model.target_ == "opposite"
     _, (_, _, _, points, targets, acted) = seen[0]
@@ -78,7 +78,7 @@ def test_opposite(people, teacher, settings, monkeypatch):
 def test_a_label_wins_over_the_word(people, settings):
     X, score = people
     y = np.where(score > 0, "opposite", "other")
-    model = CFQClassifier(target="opposite", **settings).fit(X, y)
+    model = CFQClassifier(target="opposite", objective="paper", **settings).fit(X, y)
     assert "validity_loss" in model.history_
     solver = RecourseSolver(target=model.target_, method="steps")
     result = solver.solve(model.teacher_, X.iloc[:10])
@@ -96,7 +96,7 @@ def test_rule(container, people, teacher, settings, monkeypatch):
         return container(np.where(X["years"] > 5, "yes", "no"))
 
     weights = (np.arange(len(X)) > 3).astype(float)
-    model = CFQClassifier(target=rule, teacher=teacher, **settings)
+    model = CFQClassifier(target=rule, objective="paper", teacher=teacher, **settings)
     model.fit(X, y, sample_weight=weights)
     assert model.target_ is None
     kept = X.iloc[4:]
@@ -201,10 +201,15 @@ def test_people_out_of_reach_are_left_alone(people, teacher, settings, monkeypat
     rules = ActionSet(immutable=["job", "level", "member", "owner", "city", "savings"])
     actions = TeacherActions(2, step_size=0.3)
     model = CFQClassifier(
-        target="yes", teacher=teacher, action_set=rules, teacher_actions=actions, **settings
+        target="yes",
+        objective="paper",
+        teacher=teacher,
+        action_set=rules,
+        teacher_actions=actions,
+        **settings,
     ).fit(X, np.where(score > 0, "yes", "no"))
     module, (rows, _, _, points, _, acted) = seen[0]
-    assert module.eta == 1.0
+    assert module.loss.validity == 1.0
     denied = teacher.predict(X) == "no"
     assert 0 < acted.sum() < denied.sum()
     moved = (points != rows).any(dim=1)
@@ -220,7 +225,15 @@ def test_people_out_of_reach_are_left_alone(people, teacher, settings, monkeypat
     [
         ({"objective": CFQObjective(hinge=-1)}, "objective.hinge is -1"),
         ({"objective": CFQObjective(hinge_margin=float("nan"))}, "objective.hinge_margin is nan"),
+        ({"objective": CFQObjective(path=-2)}, "objective.path is -2"),
+        ({"objective": CFQObjective(matching=(1.0, -1.0))}, "objective.matching is"),
+        ({"objective": CFQObjective(groups="best")}, "objective.groups is 'best'"),
         ({"teacher_actions": TeacherActions(0)}, "n_steps=0"),
+        ({"teacher_actions": TeacherActions(method="guess")}, "method is 'guess'"),
+        ({"teacher_actions": TeacherActions(share=0.0)}, "share is 0.0"),
+        ({"teacher_actions": TeacherActions(max_people=0)}, "max_people is 0"),
+        ({"teacher_actions": TeacherActions(noise=-1.0)}, "noise is -1.0"),
+        ({"teacher_actions": TeacherActions(method="solver", online=True)}, "online=True"),
         ({"teacher_actions": TeacherActions(step_size=0.0)}, "step_size=0.0"),
         ({"eta": -0.1}, "'eta' parameter of CFQClassifier"),
     ],

@@ -16,8 +16,9 @@ from skcfq.estimators._training import (
     calibration_rows,
     epochs_for,
     train,
+    visits_again,
 )
-from skcfq.nn import FaithfulModule, QuantizedMLP
+from skcfq.nn import FaithfulModule, LossWeights, QuantizedMLP
 from skcfq.quantization import GumbelBits, mse_step
 
 CLASSIFIERS = [TeacherClassifier, QATClassifier, CFQClassifier]
@@ -81,12 +82,19 @@ def test_the_given_data_are_left_alone(classifier, table, tiny):
     [
         (TeacherClassifier(), []),
         (QATClassifier(), ["task_loss", "average_bits"]),
-        (CFQClassifier(), ["task_loss", "validity_loss", "average_bits"]),
+        (CFQClassifier(objective="paper"), ["task_loss", "validity_loss", "average_bits"]),
         (
-            CFQClassifier().set_params(objective__hinge=0.5),
+            CFQClassifier(objective="paper").set_params(objective__hinge=0.5),
             ["task_loss", "validity_loss", "hinge_loss", "average_bits"],
         ),
-        (CFQClassifier(eta=0), ["task_loss", "average_bits"]),
+        (CFQClassifier(objective="paper", eta=0), ["task_loss", "average_bits"]),
+        (
+            CFQClassifier(),
+            [
+                *("task_loss", "distillation_loss", "mixture_loss", "validity_loss"),
+                *("hinge_loss", "margins_loss", "path_loss", "average_bits"),
+            ],
+        ),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -100,7 +108,7 @@ def test_history(model, terms, table, tiny):
     assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0]
     if "average_bits" in terms:
         assert history["average_bits"].iloc[-1] == pytest.approx(model.average_bits_)
-    if "hinge_loss" in terms:
+    if "hinge_loss" in terms and "path_loss" not in terms:
         total = history["task_loss"] + history["validity_loss"] + 0.5 * history["hinge_loss"]
         tuned = history.index[5:]
         np.testing.assert_allclose(history["train_loss"][tuned], total[tuned], rtol=1e-6)
@@ -109,15 +117,19 @@ def test_history(model, terms, table, tiny):
 def test_without_validity_loss_the_rest_is_mixed_precision_training(table, tiny):
     """η = 0 is learned bits alone: the same network, whatever the rules and the target."""
     plain = QATClassifier(bit_policy="learned", random_state=0, **tiny).fit(*table)
-    zero = CFQClassifier(eta=0, random_state=0, **tiny).fit(*table)
+    zero = CFQClassifier(
+        objective="paper", bit_policy="learned", eta=0, random_state=0, **tiny
+    ).fit(*table)
     np.testing.assert_array_equal(
         zero.decision_function(table[0]), plain.decision_function(table[0])
     )
     np.testing.assert_array_equal(zero.bit_widths_, plain.bit_widths_)
-    one = CFQClassifier(eta=1, random_state=0, **tiny).fit(*table)
+    one = CFQClassifier(objective="paper", eta=1, random_state=0, **tiny).fit(*table)
     assert not np.array_equal(one.decision_function(table[0]), plain.decision_function(table[0]))
     # The hinge alone is not nothing.
-    hinge = CFQClassifier(eta=0, random_state=0, **tiny).set_params(objective__hinge=1.0)
+    hinge = CFQClassifier(objective="paper", eta=0, random_state=0, **tiny).set_params(
+        objective__hinge=1.0
+    )
     assert "hinge_loss" in hinge.fit(*table).history_
 
 
@@ -223,13 +235,23 @@ def test_number_of_passes():
     assert some * np.ceil(30_000 / 256) == pytest.approx(2500, rel=0.1)
 
 
-def test_calibration_rows_keep_their_weights():
-    rows = torch.arange(3000.0).unsqueeze(1)
-    drawn, weights = calibration_rows(rows, rows[:, 0], torch.Generator().manual_seed(0))
-    assert len(drawn) < len(rows)
-    np.testing.assert_array_equal(drawn[:, 0], weights)
-    few, weights = calibration_rows(rows[:50], rows[:50, 0], torch.Generator())
-    assert len(few) == len(weights) == 50
+def test_calibration_rows():
+    drawn = calibration_rows(3000, torch.Generator().manual_seed(0))
+    assert len(drawn) == len(drawn.unique()) < 3000
+    assert calibration_rows(50, torch.Generator()).tolist() == list(range(50))
+
+
+def test_rows_with_an_action_are_half_of_all_visits():
+    acted = torch.arange(100) < 20
+    again = visits_again(acted)
+    assert set(again.tolist()) == set(range(20))
+    share = (20 + len(again)) / (100 + len(again))
+    assert share == pytest.approx(0.5, abs=0.1)
+    assert len(visits_again(torch.arange(100) < 90)) == 0
+    visited = torch.cat(
+        [b[0] for b in TensorBatches((torch.arange(100),), 20, torch.Generator(), again)]
+    )
+    assert torch.bincount(visited, minlength=100).unique().tolist() == [1, 4]
 
 
 def searching_module(budget=4.0):
@@ -239,7 +261,7 @@ def searching_module(budget=4.0):
     network.calibrate(rows)
     policy = GumbelBits(network.n_weights, budget=budget)
     module = FaithfulModule(
-        network, policy, eta=0.0, hinge=0.0, hinge_margin=0.0, bit_penalty=1.0, generator=torch_rng
+        network, policy, loss=LossWeights(), bit_penalty=1.0, generator=torch_rng
     )
     labels = (rows[:, 0] > 0).long()
     return module, (rows, labels, torch.ones(64))

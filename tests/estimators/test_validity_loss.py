@@ -30,7 +30,7 @@ def measured():
             "random_state": seed,
         }
         qat = QATClassifier(3, **shared).fit(X, y)
-        cfq = CFQClassifier(3, **shared).fit(X, y)
+        cfq = CFQClassifier(3, objective="paper", **shared).fit(X, y)
         solver = RecourseSolver(credit.action_set, target=credit.favorable, random_state=0)
         advice = solver.solve(teacher, X)
         drops = [validity_drop(teacher, model, advice) for model in (qat, cfq)]

@@ -55,7 +55,8 @@ def test_the_forward_is_the_composition_of_the_pure_quantizers(sizes, activation
     x = rows()
     expected = x
     if input_bits == 8:
-        expected = quantize_input(expected, network.log_input_step.exp()[0], 8)
+        factors = network.input_factors
+        expected = quantize_input(expected / factors, network.log_input_step.exp()[0], 8) * factors
     for position, (layer, bits) in enumerate(zip(network.layers, widths, strict=True)):
         index = CANDIDATES.index(bits)
         weight = quantize_weight(layer.weight, layer.steps[index], bits)

@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from skcfq.nn import FaithfulModule, FullPrecisionMLP, QuantizedMLP, SupervisedModule
+from skcfq.nn import FaithfulModule, FullPrecisionMLP, LossWeights, QuantizedMLP, SupervisedModule
 from skcfq.quantization import GumbelBits
+
+_OPTIONS = {"teacher", "matching", "online", "blocks", "worst_group", "group_weights"}
 
 
 @pytest.fixture
@@ -35,8 +37,10 @@ def faithful(rng, *, learned=False, **weights):
     network.calibrate(torch.randn(50, 4, generator=rng))
     network.set_bit_widths([4, 8])
     policy = GumbelBits(network.n_weights, budget=3.0) if learned else None
-    weights = {"eta": 0.0, "hinge": 0.0, "hinge_margin": 0.0, "bit_penalty": 0.0, **weights}
-    return FaithfulModule(network, policy, generator=rng, **weights)
+    options = {"bit_penalty": weights.pop("bit_penalty", 0.0)}
+    options |= {key: weights.pop(key) for key in _OPTIONS & weights.keys()}
+    loss = LossWeights(**weights)
+    return FaithfulModule(network, policy, loss=loss, generator=rng, **options)
 
 
 def mean(losses, weights):
@@ -55,7 +59,7 @@ def test_supervised_loss_is_the_weighted_cross_entropy(rng, batch):
 
 def test_terms_and_their_sum(rng, batch):
     rows, labels, weights, points, targets, acted = batch
-    module = faithful(rng, eta=0.7, hinge=0.3, hinge_margin=0.5)
+    module = faithful(rng, validity=0.7, hinge=0.3, hinge_margin=0.5)
     terms = module.loss_terms(*batch)
     assert set(terms) == {"loss", *module.term_names}
     task = mean(cross_entropy(module.network(rows), labels, reduction="none"), weights)
@@ -78,7 +82,7 @@ def test_terms_and_their_sum(rng, batch):
 
 def test_points_of_others_do_not_matter(rng, batch):
     rows, labels, weights, points, targets, acted = batch
-    module = faithful(rng, eta=1.0)
+    module = faithful(rng, validity=1.0)
     before = module.loss_terms(*batch)["loss"]
     elsewhere = points.clone()
     elsewhere[~acted] = torch.nan
@@ -88,7 +92,7 @@ def test_points_of_others_do_not_matter(rng, batch):
 
 def test_a_batch_in_which_nobody_acts(rng, batch):
     *given, acted = batch
-    module = faithful(rng, eta=1.0, hinge=1.0, hinge_margin=0.1)
+    module = faithful(rng, validity=1.0, hinge=1.0, hinge_margin=0.1)
     terms = module.loss_terms(*given, torch.zeros_like(acted))
     assert terms["validity_loss"].item() == terms["hinge_loss"].item() == 0
     terms["loss"].backward()
@@ -105,7 +109,7 @@ def test_without_weights_the_points_are_not_looked_at(rng, batch):
 
 
 def test_names_follow_the_weights(rng):
-    assert "hinge_loss" not in faithful(rng, eta=1.0).term_names
+    assert "hinge_loss" not in faithful(rng, validity=1.0).term_names
     assert {"validity_loss", "hinge_loss"} <= set(faithful(rng, hinge=1.0).term_names)
 
 
@@ -137,8 +141,141 @@ def test_after_the_search_the_widths_are_fixed(rng, batch):
 
 def test_one_pass_for_rows_and_points(rng, batch):
     """x and x + δ see the same sample of widths."""
-    module = faithful(rng, learned=True, eta=1.0)
+    module = faithful(rng, learned=True, validity=1.0)
     calls = []
     module.network.register_forward_hook(lambda net, given, out: calls.append(len(given[0])))
     module.loss_terms(*batch)
     assert calls == [12 + 4]
+
+
+def teacher_of(rng):
+    weight = torch.randn(3, 4, generator=rng, dtype=torch.float64)
+    return lambda places: places @ weight.T
+
+
+def smooth(gap):
+    return torch.where(gap.abs() < 0.5, gap**2, gap.abs() - 0.25)
+
+
+def test_terms_that_follow_the_teacher(rng, batch):
+    rows, _, weights, points, targets, acted = batch
+    teacher = teacher_of(rng)
+    module = faithful(rng, task=0.0, distillation=2.0, margins=3.0, teacher=teacher)
+    terms = module.loss_terms(*batch)
+    assert set(terms) == {"loss", *module.term_names}
+    wanted = teacher(rows.double()).float()
+    gap = module.network(rows) - wanted
+    gap = 2 * (gap - gap.mean(dim=1, keepdim=True))
+    distillation = mean(smooth(gap).mean(dim=1), weights)
+
+    def margin(logits):
+        own = logits.gather(1, targets[:, None]).squeeze(1)
+        return own - logits.scatter(1, targets[:, None], -torch.inf).amax(dim=1)
+
+    gaps = margin(module.network(points)) - margin(teacher(points.double()).float())
+    margins = mean(smooth(gaps)[acted], weights[acted])
+    torch.testing.assert_close(terms["distillation_loss"], distillation)
+    torch.testing.assert_close(terms["margins_loss"], margins)
+    torch.testing.assert_close(terms["loss"], 2 * distillation + 3 * margins)
+
+
+def test_a_student_that_is_its_teacher_has_nothing_to_learn(rng, batch):
+    module = faithful(rng)
+    teacher = module.network.double()
+    module = FaithfulModule(
+        teacher,
+        None,
+        loss=LossWeights(task=0.0, distillation=1.0, margins=1.0, path=1.0, mixture=1.0),
+        bit_penalty=0.0,
+        generator=rng,
+        teacher=teacher,
+        blocks=torch.eye(4, dtype=torch.float64),
+    )
+    double = [one.double() if one.is_floating_point() else one for one in batch]
+    assert module.loss_terms(*double)["loss"].item() == 0
+
+
+def test_the_path_leads_from_the_row_to_the_point(rng, batch):
+    rows, _, _, points, _, acted = batch
+    seen = []
+
+    def teacher(places):
+        seen.append(places)
+        return places[:, :3]
+
+    faithful(rng, path=1.0, teacher=teacher).loss_terms(*batch)
+    own, moved, between = seen
+    torch.testing.assert_close(own.float(), rows)
+    torch.testing.assert_close(moved.float(), points[acted])
+    share = (between - rows[acted]) / (points - rows)[acted]
+    assert share.std() < 1e-4
+    assert 0 < share.mean() < 1
+
+
+def test_mixtures_take_whole_features_by_weight(rng):
+    seen = []
+    blocks = torch.tensor([[1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]])
+
+    def teacher(places):
+        seen.append(places)
+        return places[:, :3]
+
+    module = faithful(rng, mixture=1.0, teacher=teacher, blocks=blocks)
+    rows = torch.arange(6.0)[:, None] + torch.tensor([0.1, 0.2, 0.3, 0.4])
+    weights = torch.tensor([1.0, 1.0, 0.0, 2.0, 1.0, 0.0])
+    module.loss_terms(rows, torch.zeros(6, dtype=torch.int64), weights)
+    people = seen[-1].floor()
+    assert (people[:, 0] == people[:, 1]).all()
+    assert (people[:, 2] != people[:, 0]).any()
+    assert set(people.unique().tolist()) == {0.0, 1.0, 3.0, 4.0}
+
+
+def test_a_weight_of_two_is_two_rows(rng, batch):
+    rows, labels, _, points, targets, acted = batch
+    options = {"distillation": 1.0, "margins": 1.0, "path": 1.0, "mixture": 1.0, "validity": 1.0}
+    losses = []
+    twice = torch.tensor([0, 0, *range(1, 12), 6])
+    weights = torch.ones(12)
+    weights[[0, 6]] = 2.0
+    for chosen, shares in ((torch.arange(12), weights), (twice, torch.ones(14))):
+        seeded = torch.Generator().manual_seed(5)
+        module = faithful(seeded, **options, blocks=torch.eye(4), teacher=lambda x: x[:, :3])
+        module.generator = torch.Generator().manual_seed(9)
+        parts = [one[chosen] for one in (rows, labels)]
+        more = [one[chosen] for one in (points, targets, acted)]
+        losses.append(module.loss_terms(*parts, shares, *more)["loss"])
+    torch.testing.assert_close(*losses)
+
+
+def test_worst_and_weighted_groups(rng, batch):
+    _, _, weights, points, targets, acted = batch
+    groups = torch.arange(12) % 2
+    for options in ({"worst_group": True}, {"group_weights": torch.tensor([1.0, 3.0])}):
+        module = faithful(rng, validity=1.0, task=0.0, **options)
+        losses = cross_entropy(module.network(points), targets, reduction="none")
+        means = [
+            mean(losses[acted & (groups == g)], weights[acted & (groups == g)]) for g in range(2)
+        ]
+        expected = max(means) if "worst_group" in options else (means[0] + 3 * means[1]) / 4
+        found = module.loss_terms(*batch, groups)["loss"]
+        torch.testing.assert_close(found, expected)
+
+
+def test_actions_that_come_with_the_batch(rng, batch):
+    rows, _, _, _, targets, acted = batch
+    positions = torch.arange(12) + 100
+    asked = []
+
+    def online(where, wanted):
+        asked.append((where, wanted))
+        valid = torch.ones(len(where), dtype=torch.bool)
+        valid[0] = False
+        return rows[where - 100].double() + 1.0, valid
+
+    module = faithful(rng, validity=1.0, online=online)
+    terms = module.loss_terms(*batch, torch.zeros(12, dtype=torch.int64), positions)
+    assert asked[0][0].tolist() == positions[acted].tolist()
+    assert asked[0][1].tolist() == targets[acted].tolist()
+    rest = acted.nonzero().squeeze(1)[1:]
+    losses = cross_entropy(module.network(rows[rest] + 1.0), targets[rest], reduction="none")
+    torch.testing.assert_close(terms["validity_loss"], mean(losses, batch[2][rest]))

@@ -37,7 +37,8 @@ def surrogate_clipped(values, clip, bits):
 
 def surrogate_network(network, x, selection):
     if network.log_input_step is not None:
-        x = surrogate_signed(x, network.log_input_step.exp()[0], 8, x.shape[1])
+        factors = network.input_factors
+        x = surrogate_signed(x / factors, network.log_input_step.exp()[0], 8, x.shape[1]) * factors
     for layer, row in zip(network.layers, selection, strict=True):
         steps = layer.log_steps.exp()
         weight = sum(

@@ -1,0 +1,164 @@
+"""Objectives, teacher actions and policies through the estimator."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.frozen import FrozenEstimator
+
+from skcfq import CFQClassifier, QATClassifier, RecourseSolver, TeacherClassifier
+from skcfq.estimators import (
+    BitPolicy,
+    CFQObjective,
+    FixedBits,
+    SensitivityBits,
+    TeacherActions,
+)
+from skcfq.exceptions import BudgetError
+from skcfq.metrics import counterfactual_recourse_gap, validity_drop
+from skcfq.models import as_predictor
+
+
+@pytest.fixture(scope="module")
+def shared(credit):
+    teacher = TeacherClassifier((8,), max_iter=20, batch_size=16, random_state=0)
+    return {
+        "teacher": FrozenEstimator(teacher.fit(credit.data, credit.target)),
+        "action_set": credit.action_set,
+        "target": credit.favorable,
+        "hidden_layer_sizes": (8,),
+        "max_iter": 10,
+        "batch_size": 32,
+        "random_state": 0,
+    }
+
+
+def fit(credit, shared, **parameters):
+    return CFQClassifier(**{**shared, **parameters}).fit(credit.data, credit.target)
+
+
+def test_faithful_keeps_the_price_where_validity_alone_is_lenient(credit, shared):
+    solver = RecourseSolver(credit.action_set, target=credit.favorable, random_state=0)
+    gaps = {}
+    for name in ("faithful", "paper"):
+        model = fit(credit, shared, objective=name, max_iter=40, activation_bits=8)
+        advice, own = solver.compare(model.teacher_, model, credit.data)
+        gaps[name] = counterfactual_recourse_gap(advice, own)
+        assert validity_drop(model.teacher_, model, advice) < 0.35
+    assert gaps["faithful"] < 0.7 * gaps["paper"]
+
+
+@pytest.mark.parametrize("groups", ["worst", "balanced", "weights"])
+def test_groups(groups, credit, shared):
+    sensitive = np.where(np.arange(len(credit.data)) % 3 == 0, "a", "b")
+    rule = {"a": 5.0, "b": 1.0} if groups == "weights" else groups
+    objective = CFQObjective(groups=rule)
+    model = CFQClassifier(**shared, objective=objective)
+    model.fit(credit.data, credit.target, sensitive_features=sensitive)
+    plain = fit(credit, shared, objective="paper")
+    assert not np.array_equal(
+        model.decision_function(credit.data), plain.decision_function(credit.data)
+    )
+    with pytest.raises(ValueError, match="sensitive_features"):
+        model.fit(credit.data, credit.target)
+    if groups == "weights":
+        with pytest.raises(ValueError, match="no weight for the groups"):
+            model.fit(credit.data, credit.target, sensitive_features=np.full(len(sensitive), "c"))
+
+
+def test_matching_is_part_of_the_loss(credit, shared):
+    objective = CFQObjective(matching=(0.5, 0.1))
+    model = fit(credit, shared, objective=objective, max_iter=3)
+    assert np.isfinite(model.history_["matching_loss"]).all()
+    plain = fit(credit, shared, objective="paper", max_iter=3)
+    assert not np.array_equal(
+        model.decision_function(credit.data), plain.decision_function(credit.data)
+    )
+
+
+@pytest.mark.parametrize(
+    "actions",
+    [
+        TeacherActions(online=True),
+        TeacherActions(noise=0.1),
+        TeacherActions(early_stopping=True),
+        TeacherActions(share=0.25),
+        TeacherActions(method="solver", max_people=20),
+    ],
+    ids=["online", "noise", "early", "share", "solver"],
+)
+def test_teacher_actions(actions, credit, shared):
+    models = [fit(credit, shared, objective="paper", teacher_actions=actions) for _ in range(2)]
+    first, second = (model.decision_function(credit.data) for model in models)
+    np.testing.assert_array_equal(first, second)
+    plain = fit(credit, shared, objective="paper")
+    same = np.array_equal(first, plain.decision_function(credit.data))
+    # Without noise the steps of a batch are those that were computed before.
+    assert same == actions.online
+
+
+def test_actions_obey_the_rules_and_stop_early(credit, shared):
+    teacher = as_predictor(shared["teacher"].estimator)
+    denied = shared["teacher"].predict(credit.data) != credit.favorable
+    X = credit.data[denied]
+    target = np.full(len(X), np.flatnonzero(teacher.classes == credit.favorable)[0])
+    region = credit.action_set.compile(teacher.space).at(X)
+    costs = {}
+    for name, actions in {
+        "all": TeacherActions(8),
+        "early": TeacherActions(8, early_stopping=True),
+        "noisy": TeacherActions(8, noise=0.3),
+        "solver": TeacherActions(method="solver"),
+    }.items():
+        points, valid = actions.points(teacher, credit.action_set, X, target, seed=1)
+        assert region.contains(points).all()
+        assert valid.any()
+        costs[name] = (points - region.origin).abs().sum(dim=1)
+    assert (costs["early"] <= costs["all"] + 1e-9).double().mean() > 0.9
+    assert not torch.equal(costs["noisy"], costs["all"])
+
+
+def test_bias_holds_the_wanted_validity_drop(credit, shared):
+    def accepted(drop):
+        objective = CFQObjective.preset("faithful").set_params(validity_drop=drop)
+        model = fit(credit, shared, objective=objective)
+        return np.mean(model.predict(credit.data) == credit.favorable)
+
+    assert accepted(0.0) >= accepted(0.3) >= accepted(0.9)
+
+
+class LastLayerWide(BitPolicy):
+    """A user's own policy."""
+
+    candidates = (2, 8)
+
+    def choose(self, network, budget, sample):
+        assert len(sample.points) > 0
+        return [2, 8]
+
+
+def test_policies(credit, shared):
+    for policy, expected in (
+        (FixedBits((3, 8)), [3, 8]),
+        (LastLayerWide(), [2, 8]),
+        (SensitivityBits(candidates=(4,)), [4, 4]),
+    ):
+        assert fit(credit, shared, bit_policy=policy, max_iter=2).bit_widths_.tolist() == expected
+    with pytest.raises(BudgetError, match=r"exceed budget=2\.5"):
+        fit(credit, shared, bit_policy=FixedBits((8, 2)), budget=2.5)
+    with pytest.raises(BudgetError, match="below the smallest"):
+        fit(credit, shared, bit_policy=FixedBits((3, 8)), budget=1.5)
+    with pytest.raises(ValueError, match="one width for each"):
+        fit(credit, shared, bit_policy=FixedBits((4, 4, 4)))
+    with pytest.raises(ValueError, match="bit_policy.kind is 'guess'"):
+        fit(credit, shared, bit_policy=SensitivityBits("guess"))
+
+
+@pytest.mark.parametrize("kind", ["error", "counterfactual", "factual", "hessian"])
+@pytest.mark.parametrize("allocation", ["exact", "greedy", "closed_form"])
+def test_sensitivities_meet_the_budget(kind, allocation, credit, shared):
+    policy = SensitivityBits(kind, allocation=allocation)
+    for classifier in (CFQClassifier, QATClassifier):
+        model = classifier(3.4, bit_policy=policy, **{**shared, "max_iter": 1})
+        assert model.fit(credit.data, credit.target).average_bits_ <= 3.4
