@@ -88,9 +88,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--budget", type=float, default=4)
     parser.add_argument("--activation-bits", type=int, nargs="+", default=[4, 8])
-    parser.add_argument(
-        "--people", type=int, default=2000, help="refused test rows to solve"
-    )
+    parser.add_argument("--people", type=int, default=2000, help="refused test rows to solve")
     parser.add_argument("--unrolled", action="store_true", help="add the paper's L_match (slow)")
     parser.add_argument("--quick", action="store_true", help="generated table, one seed, 8 bits")
     parser.add_argument("--out", type=Path, default=Path("build/faithful_both_ways.csv"))
