@@ -57,8 +57,8 @@ def deployment_variants(
         ``"rounding"``: a weight w is stored as one of the two codes around w/s, each with the
         probability of its nearness; without it, as the nearest one. ``"steps"``: each weight step
         and each clip is multiplied by a number drawn evenly from 1 ± jitter, before rounding.
-        ``"calibration"``: each clip, and the step of the inputs, is multiplied by the value that
-        calibration gives on a random batch of X over the one that it gives on all of X.
+        ``"calibration"``: each clip is multiplied by the value that calibration gives on a random
+        batch of X over the one that it gives on all of X.
     X : DataFrame or ndarray of shape (n, n_raw_columns), optional
         Raw rows that the calibration batches are drawn from, with replacement.
     background : DataFrame or ndarray, optional
@@ -155,7 +155,7 @@ class _Change:
 
 
 class _Calibration:
-    """What calibration on a batch does to clips and to the input step, against all rows."""
+    """What calibration on a batch does to clips, against all rows."""
 
     def __init__(self, predictor: Predictor, network: QuantizedMLP, X: Any, n_rows: int):
         if X is None:
@@ -174,10 +174,10 @@ class _Calibration:
         return dict(network.named_parameters())
 
     def apply(self, network: QuantizedMLP, rng: Any) -> None:
-        """Move the clips and the input step of a copy by what one random batch moves them."""
+        """Move the clips of a copy by what one random batch moves them."""
         drawn = self._calibrated(self.rows[rng.randint(len(self.rows), size=self.n_rows)])
         for name, parameter in network.named_parameters():
-            if name.endswith(("log_clips", "log_input_step")):
+            if name.endswith("log_clips"):
                 parameter.add_(drawn[name] - self.reference[name])
 
 

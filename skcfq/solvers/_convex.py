@@ -33,7 +33,7 @@ _HIGHS = {
 }
 _CLARABEL = {"tol_gap_abs": 1e-10, "tol_gap_rel": 1e-9, "tol_feas": 1e-10}
 # The norm in the mixed cost makes a cone, for which a third of the finer answers is inaccurate.
-_CLARABEL_CONE = {"tol_gap_abs": 1e-9, "tol_gap_rel": 1e-8, "tol_feas": 1e-9}
+_CLARABEL_CONE = {"tol_gap_abs": 1e-9, "tol_gap_rel": 1e-9, "tol_feas": 1e-9}
 # A contribution below this share of the cost is the noise of an interior-point method.
 _STILL = 1e-6
 # What a solver calls inaccurate can be used, but proves nothing.

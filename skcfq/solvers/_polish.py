@@ -22,6 +22,8 @@ _LOOSENED = (0.0, 0.5, 0.8)
 _TRIALS = 3
 # A cheaper action must be cheaper by more than the noise of its sum.
 _RELATIVE_GAIN = 1e-9
+# Share of a segment's margins under which a point lies on the boundary.
+_AT_BOUNDARY = 1e-8
 
 
 def polish(problem: RecourseProblem, states: States, *, thorough: bool = True) -> States:
@@ -257,6 +259,7 @@ def bisect(problem: RecourseProblem, states: States, goal: Tensor) -> States:
     high = torch.ones(len(states), dtype=torch.float64)
     low_slack, high_slack = torch.full_like(low, torch.nan), states.slack.clone()
     low_values, high_values = goal.clone(), origin.clone()
+    span = torch.zeros_like(low)
     active = (goal != origin).any(dim=1).nonzero().squeeze(1)
     for cut in range(_CUTS):
         if len(active) == 0:
@@ -280,7 +283,11 @@ def bisect(problem: RecourseProblem, states: States, goal: Tensor) -> States:
         high[up], high_slack[up], high_values[up] = share[valid], tried.slack[valid], values[valid]
         low[down], low_slack[down] = share[~valid], tried.slack[~valid]
         low_values[down] = values[~valid]
-        active = active[(high[active] - low[active]) > 1e-12]
+        if cut == 0:
+            span[active] = states.slack[active] - tried.slack
+        # Where the margin is continuous, hardly any left means that the boundary is reached.
+        open_ = (high - low > 1e-12) & (high_slack > _AT_BOUNDARY * span)
+        active = active[open_[active]]
     return best
 
 
