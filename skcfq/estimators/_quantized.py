@@ -72,6 +72,11 @@ class QuantizedClassifier(NetworkClassifier):
         """Weight bits of each layer, shape (n_layers,)."""
         return self.network_.bit_widths.numpy().copy()
 
+    def _finish(self, network: nn.Module, history: pd.DataFrame) -> None:
+        super()._finish(network, history)
+        # Now, not in predict, which must not change the estimator.
+        self._head()
+
     @property
     def integer_network_(self) -> IntegerNetwork:
         """The integers that decide, and that are shipped."""
