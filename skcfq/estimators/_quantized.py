@@ -8,6 +8,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
@@ -92,6 +93,11 @@ class QuantizedClassifier(NetworkClassifier):
     def bit_widths_(self) -> np.ndarray:
         """Weight bits of each layer, shape (n_layers,)."""
         return self.network_.bit_widths.numpy().copy()
+
+    def _finish(self, network: nn.Module, history: pd.DataFrame) -> None:
+        super()._finish(network, history)
+        # Now, not in predict, which must not change the estimator.
+        self._head()
 
     @property
     def integer_network_(self) -> IntegerNetwork:
