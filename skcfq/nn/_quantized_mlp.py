@@ -129,6 +129,7 @@ class QuantizedMLP(ArrayState, nn.Module):
             "activation_bits": self.activation_bits,
             "input_bits": self.input_bits,
             "start": self._layers[0].start,
+            "per_channel": self._layers[0].per_channel,
         }
 
     def forward(self, x: Tensor, selection: Tensor | None = None) -> Tensor:

@@ -25,7 +25,7 @@ from skcfq import (
     TableEncoder,
     TeacherClassifier,
 )
-from skcfq.estimators import CFQObjective, SensitivityBits, TeacherActions, UniformBits
+from skcfq.estimators import CFQObjective, LearnedBits, TeacherActions, UniformBits
 from skcfq.metrics import RecourseScorer, faithfulness_scorer, vd_scorer
 
 STEPS = RecourseSolver(method="steps", n_steps=10, step_size=0.3, random_state=0)
@@ -33,7 +33,7 @@ RAISE = {"cv": 2, "error_score": "raise"}
 NESTED = [
     ("action_set__max_changes", 2, ActionSet),
     ("objective__hinge", 0.5, CFQObjective),
-    ("bit_policy__candidates", (2, 8), SensitivityBits),
+    ("bit_policy__candidates", (2, 8), LearnedBits),
     ("teacher_actions__n_steps", 2, TeacherActions),
     ("teacher__alpha", 0.5, TeacherClassifier),
 ]

@@ -89,7 +89,7 @@ def test_the_given_data_are_left_alone(classifier, table, tiny):
         ),
         (CFQClassifier(objective="paper", eta=0), ["task_loss", "average_bits"]),
         (
-            CFQClassifier(),
+            CFQClassifier(objective="faithful"),
             [
                 *("task_loss", "distillation_loss", "mixture_loss", "validity_loss"),
                 *("hinge_loss", "margins_loss", "path_loss", "average_bits"),
