@@ -1,0 +1,49 @@
+"""skcfq: the direct method, the linear programme, and projected gradient with beam search."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from protocol import Problem, serve
+from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
+
+from skcfq import ActionSet, RecourseSolver
+from skcfq.models import as_predictor
+
+
+def prepare(problem: Problem, variant: str):
+    torch.set_num_threads(1)
+    model = as_predictor(rebuild(problem), background=problem.background)
+    moving = np.flatnonzero(problem.mutable).tolist()
+    box = {j: (float(problem.low[j]), float(problem.high[j])) for j in moving}
+    action_set = ActionSet(immutable=np.flatnonzero(~problem.mutable).tolist(), bounds=box)
+    # Rows are in standard units already, so that a plain sum is the common cost.
+    solver = RecourseSolver(action_set, method=variant, cost_weights="uniform", random_state=0)
+
+    def solve(rows: np.ndarray) -> np.ndarray:
+        result = solver.solve(model, rows)
+        # What an exact method did not prove must not pass for the optimum.
+        kept = result.reachable if variant == "pgd" else result.status == "optimal"
+        return np.where(kept[:, None], result.points, np.nan)
+
+    return solve
+
+
+def rebuild(problem: Problem) -> LogisticRegression | MLPClassifier:
+    labels = np.arange(len(problem.background)) % 2
+    if problem.linear:
+        model = LogisticRegression(max_iter=1, tol=1e9).fit(problem.background, labels)
+        coef, intercept = problem.weights[0]
+        model.coef_, model.intercept_ = coef.T, intercept
+        return model
+    hidden = [len(intercept) for _, intercept in problem.weights[:-1]]
+    model = MLPClassifier(hidden, max_iter=1, tol=1e9, n_iter_no_change=1, random_state=0)
+    model.partial_fit(problem.background, labels, classes=[0, 1])
+    model.coefs_ = [coef for coef, _ in problem.weights]
+    model.intercepts_ = [intercept for _, intercept in problem.weights]
+    return model
+
+
+if __name__ == "__main__":
+    serve(prepare, packages=["skcfq", "torch", "numpy"], batch=1_000_000)
