@@ -101,7 +101,23 @@ class NumericFeature:
         if ends[1] - ends[0] > MAX_GRID * self.step and math.isfinite(self.high - self.low):
             # A person far outside must not make the grid endless: they may stay or come back in.
             ends = self.low, self.high
+        elif ends[1] - ends[0] > MAX_GRID * self.step:
+            return self._grid_around(lower, upper)
         return multiples(self.step, *ends, self.name)
+
+    def _grid_around(self, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+        """Return the grid near each person, where one of them is far away from the others."""
+        assert self.step is not None
+        known = np.isfinite(lower) & np.isfinite(upper)
+        order = np.argsort(lower[known], kind="stable")
+        lower, reach = lower[known][order], np.maximum.accumulate(upper[known][order])
+        # A gap between the reach of some and the start of the next ends a stretch.
+        starts = np.flatnonzero(np.append(True, lower[1:] > reach[:-1] + self.step))
+        ends = reach[np.append(starts[1:], len(lower)) - 1]
+        stretches = zip(lower[starts], ends, strict=True)
+        return np.unique(
+            np.concatenate([multiples(self.step, low, high, self.name) for low, high in stretches])
+        )
 
 
 def build_numeric(rules: FeatureRules, block: Any) -> NumericFeature:

@@ -34,6 +34,8 @@ _HIGHS = {
 _CLARABEL = {"tol_gap_abs": 1e-10, "tol_gap_rel": 1e-9, "tol_feas": 1e-10}
 # The norm in the mixed cost makes a cone, for which a third of the finer answers is inaccurate.
 _CLARABEL_CONE = {"tol_gap_abs": 1e-9, "tol_gap_rel": 1e-9, "tol_feas": 1e-9}
+# What it cannot meet so finely, it solves again. A setting that is left out would stay as it was.
+_CLARABEL_COARSE = {"tol_gap_abs": 1e-8, "tol_gap_rel": 1e-8, "tol_feas": 1e-9}
 # A contribution below this share of the cost is the noise of an interior-point method.
 _STILL = 1e-6
 # What a solver calls inaccurate can be used, but proves nothing.
@@ -309,21 +311,25 @@ class _Programme:
             return move
         return np.where(still, 0.0, np.asarray(self.up.value) - np.asarray(self.down.value))
 
-    def _run(self, time_limit: float | None) -> str:
-        settings = dict(_HIGHS)
-        if time_limit is not None:
-            settings["time_limit"] = max(time_limit, 1e-3)
+    def _run(self, time_limit: float | None, *, relaxed: bool = False) -> str:
+        """Solve as finely as the solver can; the point of a relaxation need not be so exact."""
+        limit = {} if time_limit is None else {"time_limit": max(time_limit, 1e-3)}
+        if not self.quadratic:
+            return self._run_once(cp.HIGHS, _HIGHS | limit)
+        fine = _CLARABEL if self.shape.norm == "l2" else _CLARABEL_CONE
+        status = self._run_once(cp.CLARABEL, fine | limit)
+        if status == cp.OPTIMAL_INACCURATE:
+            status = self._run_once(cp.CLARABEL, _CLARABEL_COARSE | limit)
+        if status == cp.OPTIMAL_INACCURATE and relaxed:
+            status = self._run_once(cp.CLARABEL, _CLARABEL_COARSE | {"tol_feas": 1e-8} | limit)
+        return status
+
+    def _run_once(self, solver: str, settings: dict[str, float]) -> str:
         with warnings.catch_warnings():
             # cvxpy warns of inaccurate answers; all are verified on the raw row anyway.
             warnings.simplefilter("ignore")
             try:
-                if self.quadratic:
-                    extra = dict(_CLARABEL if self.shape.norm == "l2" else _CLARABEL_CONE)
-                    if time_limit is not None:
-                        extra["time_limit"] = max(time_limit, 1e-3)
-                    self.problem.solve(solver=cp.CLARABEL, **extra)
-                else:
-                    self.problem.solve(solver=cp.HIGHS, **settings)
+                self.problem.solve(solver=solver, **settings)
             except cp.SolverError:
                 return str(cp.SOLVER_ERROR)
         return str(self.problem.status)
@@ -373,7 +379,7 @@ class _Programme:
             for name, (low, high) in zip(names, box, strict=True):
                 self.parameters[f"{name}_low"].value = low
                 self.parameters[f"{name}_high"].value = high
-            status = self._run(None)
+            status = self._run(None, relaxed=True)
             if status == cp.INFEASIBLE:
                 continue
             if status != cp.OPTIMAL:

@@ -60,8 +60,10 @@ def solver_for(credit, **parameters) -> RecourseSolver:
 @pytest.mark.parametrize("name", ["teacher", "coarse", "linear"])
 def test_every_answer_keeps_the_contract(request, credit, name, cost):
     model = request.getfixturevalue(name)
-    result = solver_for(credit, cost=cost).solve(model, credit.data)
-    decisions = model.predict(credit.data)
+    # Integers under a cost that is no sum are branched on, person by person.
+    X = credit.data.head(40 if (name, cost) == ("linear", "mixed") else len(credit.data))
+    result = solver_for(credit, cost=cost).solve(model, X)
+    decisions = model.predict(X)
     denied = decisions != credit.favorable
     np.testing.assert_array_equal(result.denied, denied)
     exact = {"optimal", "infeasible"}
@@ -72,7 +74,7 @@ def test_every_answer_keeps_the_contract(request, credit, name, cost):
     moved = model.predict(result.points) == credit.favorable
     np.testing.assert_array_equal(moved[result.valid], True)
     # Inside the rules, by the same rules in encoded units and by max_changes.
-    region = result.actions.at(credit.data)
+    region = result.actions.at(X)
     encoded = torch.from_numpy(result.actions.space.encode(result.points))
     assert bool(region.contains(encoded).all())
     assert result.changed.sum(axis=1).max() <= credit.action_set.max_changes
@@ -85,7 +87,7 @@ def test_every_answer_keeps_the_contract(request, credit, name, cost):
     assert not result.delta[~denied].any()
     assert not result.cost[~denied].any()
     assert (result.margin[result.reachable] > 0).all()
-    same = credit.data.loc[~result.changed.any(axis=1)]
+    same = X.loc[~result.changed.any(axis=1)]
     pd.testing.assert_frame_equal(result.points.loc[same.index], same)
 
 
