@@ -139,7 +139,7 @@ class CompiledActions:
         ActionSetError
             An override names an unknown row or feature, or contradicts itself.
         """
-        from skcfq.actions._region import build_region
+        from skcfq.actions._region_building import build_region
 
         return build_region(self, X, read_overrides(overrides, X, self))
 

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
 from skcfq.actions import _projections
-from skcfq.actions._couplings import Couplings, build_couplings
-from skcfq.actions._implied_changes import ImpliedChanges, implied_changes
-from skcfq.actions._plain_numbers import PlainNumbers
+from skcfq.actions._couplings import Couplings
+from skcfq.actions._implied_changes import ImpliedChanges
 from skcfq.actions._raw import filled_numbers, read_columns, write_columns
-from skcfq.encoding._columns import as_numbers, snap_integers
+from skcfq.encoding._columns import snap_integers
 from skcfq.utils import take_rows
 
 if TYPE_CHECKING:
     from skcfq.actions._choice import ChoiceFeature
     from skcfq.actions._compiled import CompiledActions
     from skcfq.actions._numeric import NumericFeature
-    from skcfq.actions._overrides import Override
 
-__all__ = ["ActionRegion", "build_region"]
+__all__ = ["ActionRegion"]
 
 # Share of changed values below which it is faster to look them up one by one.
 _FEW = 0.25
@@ -412,164 +408,6 @@ class ActionRegion:
             (self.raw_lower[mask, j], self.raw_upper[mask, j]),
             np.array(feature.rising),
         )
-
-
-def build_region(
-    compiled: CompiledActions, X: Any, overrides: Sequence[Override] = ()
-) -> ActionRegion:
-    """Work out limits, grids and moves of the rows of X."""
-    X = X if isinstance(X, pd.DataFrame) else np.asarray(X)
-    origin = compiled.space.encode(X)
-    columns = read_columns(compiled.space, X)
-    n, c = len(origin), len(compiled.choice)
-    own_values = origin[:, compiled.numeric_columns]
-    numbers = _limits_of_numbers(compiled, X, columns, own_values, overrides)
-    levels = np.full((n, c), -1, dtype=np.int64)
-    for i, choice in enumerate(compiled.choice):
-        levels[:, i] = choice.own_levels(columns)
-    own_levels = torch.from_numpy(levels)
-    implied = implied_changes(compiled)
-    couplings = build_couplings(
-        compiled, columns, torch.from_numpy(own_values), own_levels, implied
-    )
-    region = ActionRegion(
-        X=X,
-        compiled=compiled,
-        origin=torch.from_numpy(origin),
-        lower=torch.from_numpy(numbers.lower),
-        upper=torch.from_numpy(numbers.upper),
-        grids=[None if grid is None else torch.from_numpy(grid) for grid in numbers.grids],
-        levels=own_levels,
-        allowed=[
-            torch.from_numpy(choice.allowed[levels[:, i]])
-            for i, choice in enumerate(compiled.choice)
-        ],
-        raw_lower=numbers.raw_lower,
-        raw_upper=numbers.raw_upper,
-        raw_grids=numbers.raw_grids,
-        codes=[torch.tensor(choice.codes, dtype=torch.float64) for choice in compiled.choice],
-        mutable=torch.from_numpy(compiled.mutable_columns),
-        numeric_columns=torch.from_numpy(compiled.numeric_columns),
-        choice_columns=[
-            torch.from_numpy(choice.encoded_columns.astype(np.int64)) for choice in compiled.choice
-        ],
-        min_change=_smallest_changes(compiled, n),
-        implied=implied,
-        couplings=couplings,
-    )
-    held = np.zeros((n, compiled.n_features), dtype=bool)
-    for override in overrides:
-        held[np.ix_(override.rows, override.immutable)] = True
-    return region.freeze(torch.from_numpy(held)) if held.any() else region
-
-
-@dataclass(eq=False)
-class _NumberLimits:
-    """Limits of shape (n, m), in raw and encoded units, and m grids."""
-
-    raw_lower: np.ndarray
-    raw_upper: np.ndarray
-    lower: np.ndarray
-    upper: np.ndarray
-    grids: list[np.ndarray | None]
-    raw_grids: list[np.ndarray | None]
-
-
-def _limits_of_numbers(
-    compiled: CompiledActions,
-    X: Any,
-    columns: list,
-    own_encoded: np.ndarray,
-    overrides: Sequence[Override],
-) -> _NumberLimits:
-    """Return the limits of all numeric features: the plain ones together, then the others."""
-    n, m = own_encoded.shape
-    plain = compiled.plain_numbers
-    overridden = {j for override in overrides for j in override.bounds}
-    others = sorted({*range(m)} - {*plain.index.tolist()} | overridden)
-    if not len(others):
-        limits = plain.limits(_raw_numbers(plain, X, columns), own_encoded)
-        return _NumberLimits(*limits, [None] * m, [None] * m)
-    lower, upper, raw_lower, raw_upper = (np.empty((n, m)) for _ in range(4))
-    arrays = raw_lower, raw_upper, lower, upper
-    grids: list[np.ndarray | None] = [None] * m
-    raw_grids: list[np.ndarray | None] = [None] * m
-    if len(plain.index):
-        own = _raw_numbers(plain, X, columns)
-        limits = plain.limits(own, own_encoded[:, plain.index])
-        for array, limit in zip(arrays, limits, strict=True):
-            array[:, plain.index] = limit
-    for j in others:
-        bounds = [(o.rows, o.bounds[j]) for o in overrides if j in o.bounds]
-        feature = compiled.numeric[j]
-        *ends, grids[j], raw_grids[j] = _numeric_limits(feature, columns, own_encoded[:, j], bounds)
-        for array, end in zip(arrays, ends, strict=True):
-            array[:, j] = end
-    return _NumberLimits(*arrays, grids, raw_grids)
-
-
-def _raw_numbers(plain: PlainNumbers, X: Any, columns: list) -> np.ndarray:
-    """Return people's own raw values of the plain numbers, gaps filled, shape (n, k)."""
-    if not len(plain.index):
-        return np.empty((len(X), 0))
-    if isinstance(X, np.ndarray) and X.dtype == np.float64:
-        own = X[:, plain.columns]
-    else:
-        own = np.column_stack([as_numbers(columns[column]) for column in plain.columns])
-    if not np.isnan(plain.fill).all():
-        own = np.where(np.isnan(own), plain.fill, own)
-    return own
-
-
-def _smallest_changes(compiled: CompiledActions, n: int) -> Tensor | None:
-    """Return the smallest changes in encoded units, 0 where there is none."""
-    if not compiled.has_min_change:
-        return None
-    sizes = [
-        0.0 if f.min_change is None else f.min_change * abs(f.block.scale) for f in compiled.numeric
-    ]
-    return torch.tensor(sizes, dtype=torch.float64).expand(n, -1).contiguous()
-
-
-def _numeric_limits(
-    feature: NumericFeature,
-    columns: list,
-    own_encoded: np.ndarray,
-    overrides: Sequence[tuple[list[int], tuple[float, float]]] = (),
-) -> tuple:
-    """Return raw lower, raw upper, lower, upper, grid and raw grid of one numeric feature."""
-    own = feature.own_values(columns)
-    raw_lower, raw_upper = feature.limits(own)
-    for rows, (low, high) in overrides:
-        person = replace(feature, low=low, high=high)
-        raw_lower[rows], raw_upper[rows] = person.limits(own[rows])
-    raw_grid = feature.grid(raw_lower, raw_upper)
-    grid = None
-    if raw_grid is not None:
-        raw_lower, raw_upper = _tighten(feature, raw_grid, raw_lower, raw_upper, own)
-        grid, kept = np.unique(feature.encode(raw_grid), return_index=True)
-        raw_grid = raw_grid[kept]
-    first, last = (raw_lower, raw_upper) if feature.rising else (raw_upper, raw_lower)
-    # At the own value, and against rounding, the person's own code decides.
-    lower = np.where(first == own, own_encoded, np.minimum(feature.encode(first), own_encoded))
-    upper = np.where(last == own, own_encoded, np.maximum(feature.encode(last), own_encoded))
-    return raw_lower, raw_upper, lower, upper, grid, raw_grid
-
-
-def _tighten(
-    feature: NumericFeature, grid: np.ndarray, lower: np.ndarray, upper: np.ndarray, own: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Pull the limits in to the outermost admissible values, forgiving rounding of the limits."""
-    if not len(grid):
-        return own.copy(), own.copy()
-    slack = 1e-9 * (np.diff(grid).min() if len(grid) > 1 else max(1.0, abs(grid[0])))
-    first = np.searchsorted(grid, lower - slack)
-    last = np.searchsorted(grid, upper + slack, side="right") - 1
-    some = first <= last
-    at = len(grid) - 1
-    low = np.where(some, np.minimum(grid[np.clip(first, 0, at)], own), own)
-    high = np.where(some, np.maximum(grid[np.clip(last, 0, at)], own), own)
-    return (own if feature.direction > 0 else low), (own if feature.direction < 0 else high)
 
 
 def _raw_levels(
