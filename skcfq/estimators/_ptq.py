@@ -30,7 +30,7 @@ from skcfq.nn import (
     margin_losses,
     sensitivities,
 )
-from skcfq.quantization import allocate_bits, allocate_greedily, check_candidates
+from skcfq.quantization import allocate_bits, check_candidates, exact_bits, greedy_bits
 from skcfq.solvers import RecourseSolver
 from skcfq.utils import take_rows
 from skcfq.utils._sklearn_compat import HasMethods, Interval, StrOptions
@@ -366,10 +366,8 @@ class PTQClassifier(QuantizedClassifier):
             else (sensitivities(source, factual, labels))
         )
         self.sensitivities_ = np.array(found)
-        if self.allocation_rule == "greedy":
-            return allocate_greedily(found, sizes, candidates, self.budget)
-        scores = np.outer(found, candidates)
-        return allocate_bits(scores, sizes, candidates, self.budget)
+        allocate = greedy_bits if self.allocation_rule == "greedy" else exact_bits
+        return allocate(found, sizes, candidates, self.budget)
 
 
 def _union(factual: CalibrationSet, points: CalibrationSet, share: float) -> CalibrationSet:

@@ -1,6 +1,6 @@
 """Quantization: pure quantizers, fake-quantized layers, bit policies, calibration (§4.3, 4.4)."""
 
-from skcfq.quantization._allocation import allocate_bits, allocate_greedily
+from skcfq.quantization._allocation import allocate_bits
 from skcfq.quantization._bits import (
     average_bits,
     check_candidates,
@@ -24,7 +24,6 @@ __all__ = [
     "GumbelBits",
     "QuantizedLinear",
     "allocate_bits",
-    "allocate_greedily",
     "average_bits",
     "check_candidates",
     "closed_form_bits",

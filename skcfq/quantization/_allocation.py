@@ -73,58 +73,6 @@ def allocate_bits(
     return result
 
 
-def allocate_greedily(
-    sensitivities: ArrayLike,
-    n_weights: Sequence[int],
-    candidates: Iterable[int] = (2, 3, 4, 8),
-    budget: float = 4.0,
-) -> list[int]:
-    r"""Choose widths by the greedy rule of Appendix F.
-
-    All layers start at the smallest width; then the layers, in falling order of sensitivity per
-    weight, get the widest candidate that the rest of the budget allows.
-
-    Parameters
-    ----------
-    sensitivities : array-like of shape (n_layers,)
-        :math:`s_\ell` of Eq. 23, not negative.
-    n_weights : sequence of int of shape (n_layers,)
-    candidates : iterable of int, default=(2, 3, 4, 8)
-    budget : float, default=4.0
-
-    Returns
-    -------
-    list of int
-        One width per layer. Heuristic for Eq. 24, but its average never exceeds the budget.
-
-    Raises
-    ------
-    BudgetError
-        If no choice meets the budget.
-
-    Examples
-    --------
-    >>> allocate_greedily([1.0, 9.0], [100, 100], budget=5)
-    [2, 8]
-    """
-    widths = check_candidates(candidates)
-    sizes = [int(n) for n in n_weights]
-    capacity = _capacity(budget, sum(sizes))
-    left = capacity - widths[0] * sum(sizes)
-    if left < 0:
-        raise BudgetError(
-            f"budget={budget!r} cannot be met by the candidate widths {widths}; raise it to at "
-            f"least {widths[0]}, or add a smaller candidate."
-        )
-    chosen = [widths[0]] * len(sizes)
-    ratios = np.asarray(sensitivities, dtype=np.float64) / sizes
-    for layer in np.argsort(-ratios, kind="stable").tolist():
-        affordable = [b for b in widths if (b - widths[0]) * sizes[layer] <= left]
-        chosen[layer] = affordable[-1]
-        left -= (chosen[layer] - widths[0]) * sizes[layer]
-    return chosen
-
-
 def _capacity(budget: float, total: int) -> int:
     """Return the largest number of bits whose average, as a float, is within the budget."""
     capacity = math.floor(budget * total)

@@ -17,7 +17,7 @@ from skcfq.nn import (
     margin_losses,
     sensitivities,
 )
-from skcfq.quantization import allocate_bits, allocate_greedily, average_bits, mse_step
+from skcfq.quantization import allocate_bits, average_bits, greedy_bits, mse_step
 from skcfq.quantization._post_training import (
     bias_shift,
     range_clip,
@@ -152,12 +152,12 @@ def test_greedy_meets_the_budget_and_never_beats_the_exact_choice(seed):
     rng = np.random.default_rng(seed)
     sizes = rng.integers(1, 500, rng.integers(1, 6)).tolist()
     found, budget = rng.random(len(sizes)), float(rng.uniform(2, 9))
-    greedy = allocate_greedily(found, sizes, budget=budget)
+    greedy = greedy_bits(found, sizes, budget=budget)
     exact = allocate_bits(np.outer(found, (2, 3, 4, 8)), sizes, budget=budget)
     assert average_bits(greedy, sizes) <= budget
     assert found @ greedy <= found @ exact * (1 + 1e-9)
     with pytest.raises(BudgetError, match="raise it to at least 2"):
-        allocate_greedily(found, sizes, budget=1.9)
+        greedy_bits(found, sizes, budget=1.9)
 
 
 @pytest.mark.parametrize("calibrator", ["mse", "minmax", "percentile", "reconstruction"])
