@@ -63,7 +63,7 @@ def measure(
         "CRG": counterfactual_recourse_gap(reference, deployed, kind="signed"),
         "DirSim": direction_similarity(reference, deployed),
         "FRR": feasible_recourse_rate(deployed),
-        "average bits": model.average_bits_,
+        "average bits": getattr(model, "average_bits_", float("nan")),
     }
 
 

@@ -14,9 +14,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
+from _protocol import draw_refused, measure
 from sklearn.frozen import FrozenEstimator
 
 from skcfq import CFQClassifier, QATClassifier, RecourseSolver, TeacherClassifier
@@ -24,8 +24,6 @@ from skcfq.datasets import fetch_adult
 from skcfq.estimators import bias_for_validity_drop, with_target_bias
 from skcfq.metrics import (
     counterfactual_recourse_gap,
-    direction_similarity,
-    feasible_recourse_rate,
     validity_drop,
 )
 
@@ -91,35 +89,7 @@ def run_seed(adult: Any, seed: int, options: argparse.Namespace) -> pd.DataFrame
     rows["teacher"]["noise"] = solver_noise(teacher, people, solver)
     for name, model in models.items():
         rows[name] = measure(teacher, model, people, X_test, y_test, solver)
-        rows[name]["bits"] = model.average_bits_
     return pd.DataFrame(rows).T
-
-
-def draw_refused(
-    teacher: Any, favorable: Any, X: pd.DataFrame, seed: int, count: int
-) -> pd.DataFrame:
-    refused = np.flatnonzero(teacher.predict(X) != favorable)
-    return X.iloc[np.sort(np.random.RandomState(seed).permutation(refused)[:count])]
-
-
-def measure(
-    teacher: Any,
-    model: Any,
-    people: pd.DataFrame,
-    X: pd.DataFrame,
-    y: pd.Series,
-    solver: RecourseSolver,
-) -> dict[str, float]:
-    reference, deployed = solver.compare(teacher, model, people)
-    return {
-        "accuracy": model.score(X, y),
-        "accepted": float(np.mean(model.predict(X) == solver.target)),
-        "VD": validity_drop(teacher, model, reference),
-        "|CRG|": counterfactual_recourse_gap(reference, deployed),
-        "CRG": counterfactual_recourse_gap(reference, deployed, kind="signed"),
-        "DirSim": direction_similarity(reference, deployed),
-        "FRR": feasible_recourse_rate(deployed),
-    }
 
 
 def solver_noise(teacher: Any, people: pd.DataFrame, solver: RecourseSolver) -> float:
