@@ -18,6 +18,8 @@ from skcfq.nn._post_training import (
     sensitivities,
 )
 from skcfq.nn._quantized_mlp import QuantizedMLP
+from skcfq.nn._quantized_module import QuantizedModule
+from skcfq.nn._quantized_network import QuantizedNetwork
 from skcfq.nn._sensitivity import (
     gradient_sensitivity,
     hessian_trace,
@@ -34,6 +36,8 @@ __all__ = [
     "LossWeights",
     "Matching",
     "QuantizedMLP",
+    "QuantizedModule",
+    "QuantizedNetwork",
     "SupervisedModule",
     "calibrate_layers",
     "cross_entropy",
