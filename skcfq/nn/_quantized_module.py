@@ -93,12 +93,8 @@ class QuantizedModule(QuantizedNetwork):
         per_channel: bool = False,
     ) -> None:
         super().__init__(candidates, input_bits)
+        check_quantizable(module)
         found = [name for name, one in module.named_modules() if type(one) in QUANTIZABLE]
-        if not found:
-            raise UnsupportedModelError(
-                f"The module {type(module).__name__} has no layer that is quantized. Build it of "
-                "nn.Linear, nn.Conv1d and nn.Conv2d."
-            )
         made: dict[int, QuantizedLayer] = {}
         module = deepcopy(module)
         widths = activation_widths_of(activation_bits, len(found))
@@ -109,7 +105,6 @@ class QuantizedModule(QuantizedNetwork):
             )
         self.module = _replaced(module, made)
         self.layer_names = found
-        _check_rest(self.module)
         self._set_up(n_inputs, [layer.weight.numel() for layer in self.layers])
         self.register_buffer("logit_offset", torch.zeros(n_classes))
         weight = self.layers[0].weight
@@ -162,15 +157,29 @@ class QuantizedModule(QuantizedNetwork):
         return self._run(self.quantized_inputs(x), dict(zip(layers, uses, strict=True)))
 
     def unquantized(self, x: Tensor) -> Tensor:
-        """Return the logits without any quantizer, shape (n_samples, n_classes)."""
-        return self._run(x, self._exact())
+        """Return the logits without any quantizer, in evaluation mode.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_samples, n_inputs)
+        """
+        with self._evaluating():
+            return self._run(x, self._exact())
 
     def partly_quantized(self, x: Tensor, position: int, index: int) -> Tensor:
-        """Return the logits with one layer alone, and what enters it, quantized."""
+        """Return the logits with one layer alone, and what enters it, quantized.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_samples, n_inputs)
+        position, index : int
+            Of the layer, and of its width among the candidates. In evaluation mode.
+        """
         uses = self._exact()
         weight = self.quantized_layer_weight(position, index)
         uses[self.layers[position]] = LayerUse(weight, index)
-        return self._run(x, uses)
+        with self._evaluating():
+            return self._run(x, uses)
 
     def quantized_layer_weight(self, position: int, index: int) -> Tensor:
         """Return the quantized weights of one layer, as a matrix."""
@@ -206,8 +215,7 @@ class QuantizedModule(QuantizedNetwork):
         x = x.to(self.logit_offset.dtype)
         for layer in self.layers:
             reset_weight_steps(layer)
-        with self._evaluating():
-            self._set_input_step(x, sample_weight)
+        self._set_input_step(x, sample_weight)
         self._set_scales(x, sample_weight, None, [None] * len(self.n_weights))
 
     def refit(
@@ -260,8 +268,7 @@ class QuantizedModule(QuantizedNetwork):
 
         handles = [layer.register_forward_pre_hook(note) for layer in self.layers]
         try:
-            with self._evaluating():
-                self.unquantized(x)
+            self.unquantized(x)
         finally:
             for handle in handles:
                 handle.remove()
@@ -278,25 +285,12 @@ class QuantizedModule(QuantizedNetwork):
             macs[layer] += outputs.numel() // len(x) * layer.weight.shape[1]
 
         handles = [layer.register_forward_hook(note) for layer in self.layers]
-        with self._evaluating():
-            try:
-                with using(self._exact()):
-                    logits = self.module(x)
-            except (RuntimeError, ValueError, TypeError, AttributeError) as error:
-                raise UnsupportedModelError(
-                    f"The module {type(self.module).__name__} does not map {x.shape[1]} encoded "
-                    f"columns to {len(self.logit_offset)} logits: {error}. Give a module that "
-                    "does, or a callable `(n_inputs, n_classes) -> Module` that builds it."
-                ) from error
-            finally:
-                for handle in handles:
-                    handle.remove()
-        if logits.shape != (len(x), len(self.logit_offset)):
-            raise UnsupportedModelError(
-                f"The module {type(self.module).__name__} maps {tuple(x.shape)} to "
-                f"{tuple(logits.shape)}; it must give one logit for each of the "
-                f"{len(self.logit_offset)} classes."
-            )
+        try:
+            with self._evaluating(), using(self._exact()):
+                check_logits(self.module, x, len(self.logit_offset))
+        finally:
+            for handle in handles:
+                handle.remove()
         return list(macs.values())
 
     @contextmanager
@@ -321,14 +315,25 @@ def _replaced(module: nn.Module, made: dict[int, QuantizedLayer]) -> nn.Module:
     return module
 
 
-def _check_rest(module: nn.Module) -> None:
-    """Refuse weights that no budget would count."""
-    counted = {
-        id(parameter)
-        for one in module.modules()
-        if isinstance(one, QuantizedLayer)
-        for parameter in one.parameters()
-    }
+def check_quantizable(module: nn.Module) -> None:
+    """Raise unless all weights of a module are in layers that are quantized.
+
+    Parameters
+    ----------
+    module : Module
+
+    Raises
+    ------
+    UnsupportedModelError
+        There is no such layer, or there are weights that no budget would count.
+    """
+    layers = [one for one in module.modules() if type(one) in QUANTIZABLE]
+    if not layers:
+        raise UnsupportedModelError(
+            f"The module {type(module).__name__} has no layer that is quantized. Build it of "
+            "nn.Linear, nn.Conv1d and nn.Conv2d."
+        )
+    counted = {id(parameter) for layer in layers for parameter in layer.parameters()}
     for name, parameter in module.named_parameters():
         if id(parameter) not in counted and parameter.ndim > 1:
             raise UnsupportedModelError(
@@ -336,3 +341,43 @@ def _check_rest(module: nn.Module) -> None:
                 f"shape {tuple(parameter.shape)}. They would not be quantized, nor counted in the "
                 "budget. Build the module of those layers, without weight normalization."
             )
+
+
+@torch.no_grad()
+def check_logits(module: nn.Module, x: Tensor, n_classes: int) -> None:
+    """Raise unless a module gives one logit a class.
+
+    Parameters
+    ----------
+    module : Module
+        Called in evaluation mode.
+    x : Tensor of shape (n_samples, n_inputs)
+        In its precision.
+    n_classes : int
+
+    Raises
+    ------
+    UnsupportedModelError
+        It takes other columns, or returns something else.
+    """
+    name = type(module).__name__
+    training = module.training
+    try:
+        logits = module.eval()(x)
+    except (RuntimeError, ValueError, TypeError, AttributeError) as error:
+        raise UnsupportedModelError(
+            f"The module {name} does not map {x.shape[1]} encoded columns to {n_classes} logits: "
+            f"{error}. Give a module that does, or a callable `(n_inputs, n_classes) -> Module` "
+            "that builds it."
+        ) from error
+    finally:
+        module.train(training)
+    if not isinstance(logits, Tensor) or logits.shape != (len(x), n_classes):
+        raise UnsupportedModelError(
+            f"The module {name} maps {tuple(x.shape)} to {_kind(logits)}; it must give one logit "
+            f"for each of the {n_classes} classes."
+        )
+
+
+def _kind(value: object) -> str:
+    return str(tuple(value.shape)) if isinstance(value, Tensor) else type(value).__name__

@@ -22,8 +22,8 @@ _WORTHWHILE = 0.95
 class QuantizedNetwork(nn.Module):
     """Base of the networks whose layers have one weight width each, out of the same candidates.
 
-    A subclass builds its layers and calls :meth:`_set_up`; it has ``forward``, ``calibrate``,
-    ``refit``, and the methods below that raise ``NotImplementedError``.
+    A subclass builds its layers and calls :meth:`_set_up`; it has ``forward`` and what raises
+    ``NotImplementedError`` here.
 
     Parameters
     ----------
@@ -77,6 +77,37 @@ class QuantizedNetwork(nn.Module):
     @property
     def activation_widths(self) -> list[int]:
         """Bits of what enters every layer at the fixed widths; 32 where it is not quantized."""
+        raise NotImplementedError
+
+    def calibrate(self, x: Tensor, sample_weight: Tensor | None = None) -> None:
+        """Set all steps and clips from data.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_samples, n_inputs)
+            Encoded rows.
+        sample_weight : Tensor of shape (n_samples,), optional
+            Weight of each row; rows of weight 0 do not count.
+        """
+        raise NotImplementedError
+
+    def refit(
+        self,
+        unselected_only: bool = True,
+        x: Tensor | None = None,
+        sample_weight: Tensor | None = None,
+    ) -> None:
+        """Set steps anew after the weights have moved.
+
+        Parameters
+        ----------
+        unselected_only : bool, default=True
+            Leave the parameters of the fixed ``bit_widths`` as they were learned.
+        x : Tensor of shape (n_samples, n_inputs), optional
+            Encoded rows; with them the quantizers of activations are refitted too.
+        sample_weight : Tensor of shape (n_samples,), optional
+            Weight of each row.
+        """
         raise NotImplementedError
 
     def unquantized(self, x: Tensor) -> Tensor:

@@ -147,7 +147,7 @@ def _gradient_norms(network: QuantizedNetwork, x: Tensor, labels: Tensor) -> lis
     for rows, wanted in zip(x.split(_ROWS), labels.split(_ROWS), strict=True):
         found = slopes(weights, rows, wanted)
         for norm, name in zip(norms, names, strict=True):
-            norm.append(found[name].flatten(1).abs().sum(1))
+            norm.append(found[name].detach().flatten(1).abs().sum(1))
     return [torch.cat(norm) for norm in norms]
 
 
