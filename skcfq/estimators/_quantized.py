@@ -119,13 +119,13 @@ class QuantizedClassifier(NetworkClassifier):
 
     @property
     def integer_network_(self) -> IntegerNetwork:
-        """The integers that decide, and that are shipped.
+        """The integers that decide, and that are shipped; missing where there is no such form."""
+        try:
+            return self._integers()
+        except UnsupportedModelError as error:
+            raise AttributeError(str(error)) from error
 
-        Raises
-        ------
-        UnsupportedModelError
-            The network has no integer form.
-        """
+    def _integers(self) -> IntegerNetwork:
         check_is_fitted(self, "network_")
         if not self._has_integers:
             raise UnsupportedModelError(
@@ -174,13 +174,20 @@ class QuantizedClassifier(NetworkClassifier):
         return self.integer_network_.logits(encode_rows(self.feature_space_, X))
 
     def deployed(self) -> DeployedClassifier:
-        """Return the classifier as it is shipped: numpy alone, with the same decisions."""
+        """Return the classifier as it is shipped: numpy alone, with the same decisions.
+
+        Raises
+        ------
+        UnsupportedModelError
+            The network has no integer form: another module than a chain of Linear and ReLU, or a
+            weight step for every unit.
+        """
         check_is_fitted(self, "network_")
         names = getattr(self, "feature_names_in_", None)
         target = getattr(self, "target_", self.target)
         rules = self.action_set
         return DeployedClassifier(
-            self.integer_network_,
+            self._integers(),
             self.feature_space_,
             self.classes_,
             columns=None if names is None else list(names),
@@ -206,6 +213,8 @@ class QuantizedClassifier(NetworkClassifier):
         ------
         FeatureSpaceError
             A column goes through functions of the user, which cannot be written.
+        UnsupportedModelError
+            The network has no integer form.
         """
         return save(path, self.deployed())
 
@@ -237,7 +246,8 @@ class QuantizedClassifier(NetworkClassifier):
         OptionalDependencyError
             The package onnx is not installed.
         UnsupportedModelError
-            A column cannot be read in ONNX without another rounding.
+            A column cannot be read in ONNX without another rounding, or the network has no
+            integer form.
         """
         return write_onnx(self.deployed(), path, preprocessing=preprocessing, opset=opset)
 

@@ -150,8 +150,8 @@ def test_generators_are_left_alone(credit):
 @by_builder
 def test_no_integer_form(make, fitted):
     model = fitted[make, CFQClassifier]
+    assert not hasattr(model, "integer_network_")
     for action in (
-        lambda: model.integer_network_,
         model.deployed,
         lambda: model.export(io.BytesIO()),
         lambda: model.to_onnx("unwritten.onnx"),
@@ -212,6 +212,21 @@ def test_every_policy(kind, credit):
         **{**QUICK, "max_iter": 5},
     ).fit(credit.data, credit.target)
     assert model.average_bits_ <= 3
+
+
+def test_the_faithful_objective(credit):
+    model = CFQClassifier(
+        4,
+        module=convolutions,
+        objective="faithful",
+        action_set=credit.action_set,
+        target=credit.favorable,
+        **QUICK,
+    ).fit(credit.data, credit.target)
+    assert model.average_bits_ <= 4
+    assert model.score(credit.data, credit.target) > 0.7
+    assert "module=<function convolutions" in repr(model)
+    assert "convolutions" in model._repr_html_()
 
 
 def test_every_term_of_the_loss(credit):
