@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
+from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
@@ -18,7 +20,7 @@ from torch import Tensor, nn
 
 from skcfq.actions import ActionSet
 from skcfq.deploy import DeployedClassifier, IntegerNetwork, encode_rows, save, write_onnx
-from skcfq.encoding import FeatureSpace
+from skcfq.estimators._batches import calibration_rows, epochs_for, visits_again
 from skcfq.estimators._bit_policies import (
     BIT_POLICIES,
     BitPolicy,
@@ -26,7 +28,10 @@ from skcfq.estimators._bit_policies import (
     LearnedBits,
     bit_policy_of,
 )
-from skcfq.estimators._inner_models import fit_model, fitted_or_clone
+from skcfq.estimators._device import generator_on, training_device
+from skcfq.estimators._inner_models import fitted_or_clone
+from skcfq.estimators._memory import fitted_model, was_interrupted
+from skcfq.estimators._module import faithful_module
 from skcfq.estimators._network_classifier import (
     NetworkClassifier,
     TrainingTable,
@@ -36,23 +41,19 @@ from skcfq.estimators._network_classifier import (
 from skcfq.estimators._objective import objective_of
 from skcfq.estimators._supervision import Supervision
 from skcfq.estimators._teacher import NETWORK_CONSTRAINTS, TeacherClassifier
-from skcfq.estimators._training import (
-    BitSchedule,
-    calibration_rows,
-    epochs_for,
-    train,
-    visits_again,
-)
-from skcfq.exceptions import SpaceMismatchError, UnsupportedModelError
+from skcfq.estimators._training import BitSchedule, train
+from skcfq.estimators._validation import Validation
+from skcfq.estimators._warm_start import check_budget, goes_on, take_over
+from skcfq.exceptions import InterruptedWarning, SpaceMismatchError, UnsupportedModelError
 from skcfq.models import Predictor, RowHead, as_predictor, join_steps, resolve_target, split_model
 from skcfq.nn import (
     DeployedNetwork,
-    FaithfulModule,
     FullPrecisionMLP,
     LossWeights,
     QuantizedMLP,
     integers_of,
 )
+from skcfq.quantization import GumbelBits
 from skcfq.utils import validate_table
 from skcfq.utils._sklearn_compat import HasMethods, Interval, StrOptions
 
@@ -62,6 +63,7 @@ QUANTIZED_CONSTRAINTS: dict = {
     "action_set": [ActionSet, None],
     "target": "no_validation",
     "teacher": [HasMethods(["fit", "predict"]), None],
+    "memory": [str, HasMethods(["cache"]), None],
     "bit_policy": [StrOptions(set(BIT_POLICIES)), BitPolicy],
     "activation_bits": [Interval(Integral, 1, 32, closed="both"), None],
 }
@@ -71,6 +73,7 @@ class QuantizedClassifier(NetworkClassifier):
     """Base of the classifiers that train a quantized network under a bit budget."""
 
     network_: QuantizedMLP
+    teacher_: Any
 
     def _default_object(self, name: str) -> BaseEstimator | None:
         makers: dict[str, Callable[[], BaseEstimator]] = {
@@ -94,8 +97,10 @@ class QuantizedClassifier(NetworkClassifier):
         """Weight bits of each layer, shape (n_layers,)."""
         return self.network_.bit_widths.numpy().copy()
 
-    def _finish(self, network: nn.Module, history: pd.DataFrame) -> None:
-        super()._finish(network, history)
+    def _finish(
+        self, network: nn.Module, history: pd.DataFrame, *, interrupted: bool = False
+    ) -> None:
+        super()._finish(network, history, interrupted=interrupted)
         # Now, not in predict, which must not change the estimator.
         self._head()
 
@@ -204,6 +209,7 @@ class QuantizedClassifier(NetworkClassifier):
 
     def _check_plan(self) -> None:
         """Refuse what cannot be trained before anything is."""
+        training_device(self.device)
         bit_policy_of(self.bit_policy).check(self.budget)
         if self.target is not None and not callable(self.target):
             resolve_target(self.target, self.classes_, self.classes_[:1])
@@ -216,6 +222,10 @@ class QuantizedClassifier(NetworkClassifier):
             batch_size=self.batch_size,
             alpha=self.alpha,
             class_weight=self.class_weight,
+            early_stopping=self.early_stopping,
+            validation_fraction=self.validation_fraction,
+            n_iter_no_change=self.n_iter_no_change,
+            device=self.device,
             verbose=self.verbose,
         )
 
@@ -224,10 +234,15 @@ class QuantizedClassifier(NetworkClassifier):
         teacher = self._default_teacher() if self.teacher is None else self.teacher
         model, fitted = fitted_or_clone(teacher)
         seed = draw_seed(rng)
+        self._interrupted = False
+        if goes_on(self) and (not fitted or model is self.teacher_):
+            return as_predictor(self.teacher_, space=self.feature_space_)
         if self.encoder is not None:
             _give_encoder(model, fitted, self.encoder)
         if not fitted:
-            fit_model(model, table.X, self.classes_[table.labels], table.sample_weight, seed)
+            y = self.classes_[table.labels]
+            model = fitted_model(self.memory, model, table.X, y, table.sample_weight, seed)
+            self._interrupted = was_interrupted(model)
         predictor = as_predictor(model, background=table.X, sample_weight=table.sample_weight)
         if isinstance(predictor.head, RowHead):
             raise UnsupportedModelError(
@@ -238,6 +253,12 @@ class QuantizedClassifier(NetworkClassifier):
             raise ValueError(
                 f"`teacher` knows the classes {predictor.classes.tolist()}, y has "
                 f"{self.classes_.tolist()}. Fit the teacher on the same labels."
+            )
+        if goes_on(self) and predictor.space.fingerprint != self.feature_space_.fingerprint:
+            raise SpaceMismatchError(
+                "warm_start=True goes on behind the encoder of the previous fit, but `teacher` "
+                f"({type(model).__name__}) has another one, or other training rows. Give the "
+                "previous `teacher_`, or warm_start=False."
             )
         self.teacher_ = model
         self.feature_space_ = predictor.space
@@ -263,6 +284,7 @@ class QuantizedClassifier(NetworkClassifier):
         supervision: Supervision | None = None,
         *,
         worst_group: bool = False,
+        validation: tuple[TrainingTable, Supervision | None] | None = None,
     ) -> None:
         """Train the student, on the teacher's actions too where there are any."""
         tensors: tuple[Tensor, ...] = table.tensors(encoded)
@@ -277,45 +299,54 @@ class QuantizedClassifier(NetworkClassifier):
                 start="mse",
             )
         network = network.to(table.dtype)
-        _start_from(network, teacher)
         generator = torch.Generator().manual_seed(draw_seed(rng))
         sample = _bit_sample(tensors, supervision, generator)
         rows, weights = sample.rows, sample.weights
         if loss.of_teacher:
             rows = torch.cat([rows, sample.points])
             weights = torch.cat([weights, sample.point_weights])
-        network.calibrate(rows, weights)
+        gumbel = None
+        if goes_on(self):
+            take_over(network, self.network_)
+            check_budget(network, self.budget)
+        else:
+            _start_from(network, teacher)
+            network.calibrate(rows, weights)
+            gumbel = policy.start(network, self.budget, sample)
         if loss.of_teacher and network.log_input_step is not None:
             # It was chosen at the boundary; what is learned follows the rows far from it.
             network.log_input_step.requires_grad_(False)
-        gumbel = policy.start(network, self.budget, sample)
-        module = FaithfulModule(
-            network,
-            gumbel,
+        if self._interrupted:
+            self._finish_untrained(network, gumbel)
+            return
+        device = training_device(self.device)
+        generator = generator_on(device, generator)
+        module_of = partial(
+            faithful_module,
+            network.to(device),
             loss=loss,
-            bit_penalty=getattr(policy, "penalty", 0.0),
-            generator=generator,
-            teacher=teacher.logits if loss.of_teacher else None,
-            matching=None if supervision is None else supervision.matching,
-            online=None if supervision is None else supervision.online,
-            blocks=_block_columns(self.feature_space_, encoded.shape[1]),
+            teacher=teacher,
+            space=self.feature_space_,
             worst_group=worst_group,
-            group_weights=None if supervision is None else supervision.group_weights,
-        ).to(table.dtype)
+            bit_penalty=getattr(policy, "penalty", 0.0),
+            device=device,
+        )
+        module = module_of(gumbel, supervision, generator)
+        again = None
         if supervision is not None:
             tensors += supervision.tensors()
-        again = None
-        if supervision is not None and loss.of_teacher:
-            again = visits_again(supervision.acted)
+            again = visits_again(supervision.acted) if loss.of_teacher else None
         visits = len(table) + (0 if again is None else len(again))
         epochs = epochs_for(visits, self.batch_size, self.max_iter, follows_teacher=loss.of_teacher)
         callbacks = list(self.callbacks or [])
-        if isinstance(policy, LearnedBits):
+        if gumbel is not None and isinstance(policy, LearnedBits):
             search = max(1, round(policy.search_fraction * epochs))
+            rows, weights = rows.to(device), weights.to(device)
             callbacks.append(BitSchedule(rows, weights, search, policy.temperatures))
-        history = train(
+        trained = train(
             module,
             tensors,
+            name=type(self).__name__,
             max_epochs=epochs,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate_init,
@@ -323,21 +354,39 @@ class QuantizedClassifier(NetworkClassifier):
             weight_decay=0.0 if loss.of_teacher else self.alpha,
             generator=generator,
             callbacks=callbacks,
-            progress=type(self).__name__ if self.verbose else None,
+            verbose=bool(self.verbose),
             again=again,
+            validation=None if validation is None else self._validation(module_of, *validation),
+            patience=self.n_iter_no_change,
+            device=device,
         )
-        self._finish(network, history)
+        self._finish(network, trained.history, interrupted=trained.interrupted)
         if supervision is not None:
             supervision.calibrate(network)
 
+    def _validation(
+        self, module_of: Callable, table: TrainingTable, supervision: Supervision | None
+    ) -> Validation:
+        """Return what judges every pass: the same loss, on held-out rows."""
+        device = training_device(self.device)
+        tensors: tuple[Tensor, ...] = table.tensors(self.feature_space_.encode(table.X))
+        if supervision is not None:
+            tensors += supervision.tensors()
+        module = module_of(None, supervision, torch.Generator(device).manual_seed(0))
+        return Validation(module, tuple(tensor.to(device) for tensor in tensors))
 
-def _block_columns(space: FeatureSpace, width: int) -> Tensor:
-    """Return which encoded columns belong to each raw feature, shape (n_features, width)."""
-    filled = [block.columns for block in space.blocks if block.width]
-    blocks = torch.zeros(len(filled), width)
-    for row, columns in zip(blocks, filled, strict=True):
-        row[torch.from_numpy(np.asarray(columns, dtype=np.int64))] = 1.0
-    return blocks
+    def _finish_untrained(self, network: QuantizedMLP, gumbel: GumbelBits | None) -> None:
+        """Keep the teacher's network at the chosen widths: Ctrl-C came before the training."""
+        if gumbel is not None:
+            network.set_bit_widths(gumbel.allocate())
+        warnings.warn(
+            f"Interrupted before the training of {type(self).__name__}. The network can be used: "
+            f"it is its teacher's, quantized to {network.average_bits:.3g} bits on average and "
+            "not trained. Fit again; with `memory`, what was finished is not computed again.",
+            InterruptedWarning,
+            stacklevel=4,
+        )
+        self._finish(network, pd.DataFrame(columns=["epoch", "train_loss"]), interrupted=True)
 
 
 def _bit_sample(
