@@ -240,8 +240,8 @@ class QuantizedClassifier(NetworkClassifier):
         if self.encoder is not None:
             _give_encoder(model, fitted, self.encoder)
         if not fitted:
-            y = self.classes_[table.labels]
-            model = fitted_model(self.memory, model, table.X, y, table.sample_weight, seed)
+            memory, y = getattr(self, "memory", None), self.classes_[table.labels]
+            model = fitted_model(memory, model, table.X, y, table.sample_weight, seed)
             self._interrupted = was_interrupted(model)
         predictor = as_predictor(model, background=table.X, sample_weight=table.sample_weight)
         if isinstance(predictor.head, RowHead):
@@ -379,10 +379,12 @@ class QuantizedClassifier(NetworkClassifier):
         """Keep the teacher's network at the chosen widths: Ctrl-C came before the training."""
         if gumbel is not None:
             network.set_bit_widths(gumbel.allocate())
+        bits = f"{network.average_bits:.3g} bits on average"
+        kept = f"its teacher's, quantized to {bits} and not trained"
         warnings.warn(
             f"Interrupted before the training of {type(self).__name__}. The network can be used: "
-            f"it is its teacher's, quantized to {network.average_bits:.3g} bits on average and "
-            "not trained. Fit again; with `memory`, what was finished is not computed again.",
+            f"it is {'that of the previous fit' if goes_on(self) else kept}. Fit again; with "
+            "`memory`, what was finished is not computed again.",
             InterruptedWarning,
             stacklevel=4,
         )

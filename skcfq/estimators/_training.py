@@ -366,9 +366,11 @@ def train(
 def _complete(net: TensorNet, columns: list[str], n_passes: int | None) -> pd.DataFrame:
     """Return the history of the passes that were finished, and kept."""
     rows = [{key: row[key] for key in columns if key in row} for row in net.history]
-    needed = set(columns) - {"valid_validity_drop"}
-    rows = [row for row in rows if needed <= set(row)]
-    found = [one for one in columns if one in needed or (rows and one in rows[0])]
+    # A term that nobody is there for is in no row; of an interrupted pass the last row lacks some.
+    known = {"epoch", "train_loss", "dur", *(key for row in rows for key in row)}
+    found = [one for one in columns if one in known or one == "valid_loss"]
+    if rows and not set(found) <= set(rows[-1]):
+        rows.pop()
     return pd.DataFrame(rows[:n_passes], columns=found)
 
 

@@ -197,6 +197,18 @@ def test_ctrl_c_while_recourse_is_computed(method, bit_policy, table, teacher, t
     assert len(model.fit(X, y).history_) == 10
 
 
+def test_ctrl_c_before_a_warm_start_goes_on(table, teacher, tiny, monkeypatch):
+    X, y = table
+    model = made(CFQClassifier, teacher, tiny, warm_start=True).fit(X, y)
+    before = model.decision_function(X)
+    interrupt_projections(monkeypatch, after=0)
+    with pytest.warns(InterruptedWarning, match="it is that of the previous fit"):
+        model.fit(X, y)
+    np.testing.assert_array_equal(model.decision_function(X), before)
+    assert model.n_iter_ == 0
+    assert len(model.history_) == 10
+
+
 @pytest.mark.parametrize("classifier", STUDENTS)
 def test_ctrl_c_while_the_teacher_is_trained(classifier, table, tiny):
     X, y = table
