@@ -17,6 +17,7 @@ __all__ = [
     "DatasetDamagedError",
     "DatasetNotFoundError",
     "DefaultTargetWarning",
+    "DivergenceWarning",
     "EmptyPopulationWarning",
     "FeatureSpaceError",
     "InterruptedWarning",
@@ -136,6 +137,10 @@ class EmptyPopulationWarning(SkcfqWarning):
 
 class CostFallbackWarning(SkcfqWarning):
     """A cost weight was replaced because its statistic is zero."""
+
+
+class DivergenceWarning(SkcfqWarning):
+    """A training ran into numbers that are not finite; the last finite state is kept."""
 
 
 class InterruptedWarning(SkcfqWarning):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from numbers import Real
 from typing import Any
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
@@ -13,10 +15,10 @@ from skcfq.actions import ActionSet
 from skcfq.estimators._network_classifier import TrainingTable
 from skcfq.estimators._objective import OBJECTIVES, CFQObjective, objective_of
 from skcfq.estimators._quantized import QUANTIZED_CONSTRAINTS, QuantizedClassifier
-from skcfq.estimators._supervision import supervise
+from skcfq.estimators._supervision import Supervision, supervise
 from skcfq.estimators._teacher_actions import TeacherActions
-from skcfq.exceptions import TargetError
-from skcfq.models import default_target, resolve_target
+from skcfq.exceptions import EmptyPopulationWarning, TargetError
+from skcfq.models import Predictor, default_target, resolve_target
 from skcfq.utils._sklearn_compat import Interval, StrOptions, check_sample_weight
 
 
@@ -85,8 +87,24 @@ class CFQClassifier(QuantizedClassifier):
     alpha : float, default=1e-3
         Weight decay, of the teacher that is fitted here too.
     class_weight : dict, "balanced" or None, default=None
+    early_stopping : bool, default=False
+        Hold out ``validation_fraction`` of the rows, stratified by label, stop once the validation
+        loss has not fallen by 0.01 % for ``n_iter_no_change`` passes, counted from when the widths
+        are chosen, and return to the pass where it was lowest. The teacher that is fitted here
+        does not see these rows, and stops early on others.
+    validation_fraction : float, default=0.1
+    n_iter_no_change : int, default=10
+    warm_start : bool, default=False
+        Go on from the network of the previous fit, its steps and its widths; see the notes.
     callbacks : list of skorch callbacks, default=None
         For the training of the quantized network; one of them may stop it early.
+    device : str, default="cpu"
+        ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"auto"``: where the network is trained. It is
+        used on the CPU.
+    memory : None, str or object with the joblib.Memory interface, default=None
+        Where the fitted teacher, and its recourse, are remembered, so that a search over ``eta``
+        computes them once for each share of the rows. It needs a ``random_state`` that is an
+        integer.
     random_state : int, RandomState instance or None, default=None
     verbose : int, default=0
         1 shows a progress bar.
@@ -108,8 +126,11 @@ class CFQClassifier(QuantizedClassifier):
         Bits of all weights, and bit operations of one row (§4.3).
     network_ : QuantizedMLP or QuantizedModule
     history_ : DataFrame
-        Mean of each loss term, and the bits, of every pass.
+        Mean of each loss term, and the bits, of every pass; with ``early_stopping``, loss,
+        accuracy and validity drop on the validation share (``valid_loss``, ``valid_accuracy``,
+        ``valid_validity_drop``). Later fits with ``warm_start`` are appended.
     n_iter_ : int
+        Passes of the last fit.
 
     Notes
     -----
@@ -118,6 +139,13 @@ class CFQClassifier(QuantizedClassifier):
 
     Arrays are trained on in double precision, float32 arrays and DataFrames in single; inference
     is always in double.
+
+    With ``warm_start`` a further fit has ``max_iter`` passes more. The teacher, the encoder and the
+    widths stay as they are; the learning rate starts anew. Columns, labels, layers and candidate
+    widths must be the same, and the widths must meet the budget.
+
+    Ctrl-C ends the fit: the network is kept as it is, with widths within the budget, and a warning
+    says how far it is. After numbers that are not finite it is kept as it was before that pass.
 
     References
     ----------
@@ -163,7 +191,13 @@ class CFQClassifier(QuantizedClassifier):
         learning_rate_init: float = 0.004,
         alpha: float = 1e-3,
         class_weight: Any = None,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        warm_start: bool = False,
         callbacks: list | None = None,
+        device: str = "cpu",
+        memory: Any = None,
         random_state: Any = None,
         verbose: int = 0,
     ):
@@ -186,7 +220,13 @@ class CFQClassifier(QuantizedClassifier):
         self.learning_rate_init = learning_rate_init
         self.alpha = alpha
         self.class_weight = class_weight
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
         self.callbacks = callbacks
+        self.device = device
+        self.memory = memory
         self.random_state = random_state
         self.verbose = verbose
 
@@ -227,29 +267,70 @@ class CFQClassifier(QuantizedClassifier):
             actions = objective.default_actions()
         actions.check()
         rng = check_random_state(self.random_state)
-        teacher = self._fit_teacher(table, rng)
-        encoded = self.feature_space_.encode(table.X)
+        rows, held = self._hold_out(table, rng)
+        teacher = self._fit_teacher(table.take(rows), rng)
         decisions = teacher.predict(table.X)
         self._check_rules()
         target = self._resolve_target(table, decisions)
+        groups = _of_rows(sensitive_features, sample_weight, X)
         loss = objective.loss_weights(self.eta)
-        supervision = None
-        if loss.at_points or max(objective.matching_weights) > 0:
-            supervision = supervise(
+
+        supervision = of_held = None
+        if (loss.at_points or max(objective.matching_weights) > 0) and not self._interrupted:
+
+            def taught(rows: np.ndarray, **plan: Any) -> Supervision | None:
+                own = None if groups is None else groups[rows]
+                people = table.take(rows), decisions[rows], target[rows], own
+                return self._supervision(people, teacher, rng, **plan)
+
+            try:
+                supervision = taught(rows, objective=objective, actions=actions)
+                if supervision is not None and held is not None:
+                    of_held = taught(held, **_for_validation(objective, actions))
+            except KeyboardInterrupt:
+                self._interrupted = True
+        kept = table.take(rows)
+        self._fit_network(
+            kept,
+            self.feature_space_.encode(kept.X),
+            teacher,
+            rng,
+            loss,
+            supervision,
+            worst_group=objective.groups == "worst",
+            validation=None if held is None else (table.take(held), of_held),
+        )
+        return self
+
+    def _supervision(
+        self,
+        people: tuple[TrainingTable, np.ndarray, np.ndarray, np.ndarray | None],
+        teacher: Predictor,
+        rng: np.random.RandomState,
+        *,
+        objective: CFQObjective,
+        actions: TeacherActions,
+        quiet: bool = False,
+    ) -> Supervision | None:
+        """Compute the teacher's recourse for some rows, their decisions, targets and groups."""
+        table, decisions, target, groups = people
+        with warnings.catch_warnings():
+            if quiet:
+                warnings.simplefilter("ignore", EmptyPopulationWarning)
+            return supervise(
                 table,
-                encoded,
+                self.feature_space_.encode(table.X),
                 teacher,
                 decisions != self.classes_[target],
                 target,
                 action_set=ActionSet() if self.action_set is None else self.action_set,
                 actions=actions,
                 objective=objective,
-                sensitive_features=_of_rows(sensitive_features, sample_weight, X),
+                sensitive_features=groups,
                 rng=rng,
+                memory=self.memory,
+                verbose=bool(self.verbose),
             )
-        worst = objective.groups == "worst"
-        self._fit_network(table, encoded, teacher, rng, loss, supervision, worst_group=worst)
-        return self
 
     def _resolve_target(self, table: TrainingTable, decisions: np.ndarray) -> np.ndarray:
         """Return each row's target, and remember the label if there is one for all."""
@@ -266,6 +347,16 @@ class CFQClassifier(QuantizedClassifier):
         else:
             self.target_ = wanted
         return resolve_target(wanted, self.classes_, decisions)
+
+
+def _for_validation(objective: CFQObjective, actions: TeacherActions) -> dict[str, Any]:
+    """Return how held-out people are looked at: all of them, at points that do not change."""
+    return {
+        "objective": clone(objective).set_params(validity_drop=None),
+        "actions": clone(actions).set_params(online=False),
+        # Nobody who is refused among a few held-out rows is no news.
+        "quiet": True,
+    }
 
 
 def _of_rows(sensitive_features: Any, sample_weight: Any, X: Any) -> np.ndarray | None:

@@ -17,7 +17,10 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 from torch import Tensor, nn
 
 from skcfq.deploy import softmax
+from skcfq.encoding import FeatureSpace
 from skcfq.estimators._parameters import NestedParametersMixin
+from skcfq.estimators._validation import held_out
+from skcfq.estimators._warm_start import check_same_classes, goes_on, joined
 from skcfq.utils import take_rows, validate_table
 from skcfq.utils._sklearn_compat import check_sample_weight
 
@@ -52,6 +55,21 @@ class TrainingTable:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def take(self, rows: np.ndarray) -> TrainingTable:
+        """Return some of the rows.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (k,), int64
+        """
+        return TrainingTable(
+            X=take_rows(self.X, rows),
+            labels=self.labels[rows],
+            weights=self.weights[rows],
+            sample_weight=self.sample_weight[rows],
+            dtype=self.dtype,
+        )
+
     def tensors(self, encoded: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
         """Return encoded rows, labels and weights as the training loop takes them."""
         return (
@@ -68,10 +86,16 @@ class NetworkClassifier(NestedParametersMixin, ClassifierMixin, BaseEstimator):
     """
 
     network_: nn.Module
+    classes_: np.ndarray
+    history_: pd.DataFrame
+    feature_space_: FeatureSpace
+    early_stopping: bool
+    validation_fraction: float
 
     def _training_table(self, X: Any, y: Any, sample_weight: Any) -> TrainingTable:
         self._validate_params()
-        X = validate_table(self, X, reset=True)
+        going_on = goes_on(self)
+        X = validate_table(self, X, reset=not going_on)
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
@@ -82,13 +106,16 @@ class NetworkClassifier(NestedParametersMixin, ClassifierMixin, BaseEstimator):
         # A row without weight is no row: left in, it would still shape batches and ranges.
         counted = np.flatnonzero(sample_weight > 0)
         X, y, sample_weight = take_rows(X, counted), y[counted], sample_weight[counted]
-        self.classes_, labels = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
+        classes, labels = np.unique(y, return_inverse=True)
+        if len(classes) < 2:
             raise ValueError(
                 f"{type(self).__name__} needs rows of at least two classes, but the y of positive "
-                f"weight has {len(self.classes_)} class only: {self.classes_.tolist()}. Give rows "
+                f"weight has {len(classes)} class only: {classes.tolist()}. Give rows "
                 "of every class."
             )
+        if going_on:
+            check_same_classes(self.classes_, classes)
+        self.classes_ = classes
         weights = sample_weight * _class_weights(self.class_weight, y, labels, sample_weight)
         is_double = isinstance(X, np.ndarray) and X.dtype != np.float32
         return TrainingTable(
@@ -99,11 +126,25 @@ class NetworkClassifier(NestedParametersMixin, ClassifierMixin, BaseEstimator):
             dtype=torch.float64 if is_double else torch.float32,
         )
 
-    def _finish(self, network: nn.Module, history: pd.DataFrame) -> None:
-        """Keep the trained network for inference, which is always in float64."""
-        self.network_ = network.double().eval().requires_grad_(False)
-        self.history_ = history
+    def _hold_out(
+        self, table: TrainingTable, rng: np.random.RandomState
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the positions of the rows that are trained on, and of the validation share."""
+        if not getattr(self, "early_stopping", False):
+            return np.arange(len(table)), None
+        return held_out(table.labels, self.validation_fraction, draw_seed(rng))
+
+    def _finish(
+        self, network: nn.Module, history: pd.DataFrame, *, interrupted: bool = False
+    ) -> None:
+        """Keep the trained network for inference, which is always on the CPU and in float64."""
+        if goes_on(self):
+            self.history_ = joined(self.history_, history)
+        else:
+            self.history_ = history
+        self.network_ = network.cpu().double().eval().requires_grad_(False)
         self.n_iter_ = len(history)
+        self._interrupted = interrupted
 
     def __getstate__(self) -> dict[str, Any]:
         """Write the history as arrays: skops knows no DataFrame."""

@@ -48,8 +48,23 @@ class QATClassifier(QuantizedClassifier):
     alpha : float, default=1e-3
         Weight decay, of the teacher that is fitted here too.
     class_weight : dict, "balanced" or None, default=None
+    early_stopping : bool, default=False
+        Hold out ``validation_fraction`` of the rows, stratified by label, stop once the validation
+        loss has not fallen by 0.01 % for ``n_iter_no_change`` passes, counted from when the widths
+        are chosen, and return to the pass where it was lowest. The teacher that is fitted here
+        does not see these rows, and stops early on others.
+    validation_fraction : float, default=0.1
+    n_iter_no_change : int, default=10
+    warm_start : bool, default=False
+        Go on from the network of the previous fit, its steps and its widths; see the notes.
     callbacks : list of skorch callbacks, default=None
         For the training of the quantized network; one of them may stop it early.
+    device : str, default="cpu"
+        ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"auto"``: where the network is trained. It is
+        used on the CPU.
+    memory : None, str or object with the joblib.Memory interface, default=None
+        Where the fitted teacher is remembered, so that a search trains it once for each
+        share of the rows. It needs a ``random_state`` that is an integer.
     random_state : int, RandomState instance or None, default=None
     verbose : int, default=0
         1 shows a progress bar.
@@ -66,12 +81,22 @@ class QATClassifier(QuantizedClassifier):
         Bits of all weights, and bit operations of one row (§4.3).
     network_ : QuantizedMLP or QuantizedModule
     history_ : DataFrame
+        Mean of each loss term, and the bits, of every pass; with ``early_stopping``, loss and
+        accuracy on the validation share. Later fits with ``warm_start`` are appended.
     n_iter_ : int
+        Passes of the last fit.
 
     Notes
     -----
     It starts from the teacher's weights and has the training budget of
     :class:`~skcfq.CFQClassifier`; without the counterfactual terms the two are the same code.
+
+    With ``warm_start`` a further fit has ``max_iter`` passes more. The teacher, the encoder and the
+    widths stay as they are; the learning rate starts anew. Columns, labels, layers and candidate
+    widths must be the same, and the widths must meet the budget.
+
+    Ctrl-C ends the fit: the network is kept as it is, with widths within the budget, and a warning
+    says how far it is. After numbers that are not finite it is kept as it was before that pass.
 
     References
     ----------
@@ -108,7 +133,13 @@ class QATClassifier(QuantizedClassifier):
         learning_rate_init: float = 0.004,
         alpha: float = 1e-3,
         class_weight: Any = None,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        warm_start: bool = False,
         callbacks: list | None = None,
+        device: str = "cpu",
+        memory: Any = None,
         random_state: Any = None,
         verbose: int = 0,
     ):
@@ -128,7 +159,13 @@ class QATClassifier(QuantizedClassifier):
         self.learning_rate_init = learning_rate_init
         self.alpha = alpha
         self.class_weight = class_weight
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
         self.callbacks = callbacks
+        self.device = device
+        self.memory = memory
         self.random_state = random_state
         self.verbose = verbose
 
@@ -153,8 +190,11 @@ class QATClassifier(QuantizedClassifier):
         table = self._training_table(X, y, sample_weight)
         self._check_plan()
         rng = check_random_state(self.random_state)
-        teacher = self._fit_teacher(table, rng)
+        rows, held = self._hold_out(table, rng)
+        kept = table.take(rows)
+        teacher = self._fit_teacher(kept, rng)
         self._check_rules()
-        encoded = self.feature_space_.encode(table.X)
-        self._fit_network(table, encoded, teacher, rng, self._loss_weights())
+        encoded = self.feature_space_.encode(kept.X)
+        others = None if held is None else (table.take(held), None)
+        self._fit_network(kept, encoded, teacher, rng, self._loss_weights(), validation=others)
         return self

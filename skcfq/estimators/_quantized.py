@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import warnings
 from collections.abc import Callable
+from functools import partial
 from numbers import Integral, Real
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,12 +14,10 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.preprocessing import FunctionTransformer
-from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from skcfq.actions import ActionSet
-from skcfq.deploy import DeployedClassifier, IntegerNetwork, encode_rows, save, write_onnx
-from skcfq.encoding import FeatureSpace
+from skcfq.estimators._batches import calibration_rows, epochs_for, visits_again
 from skcfq.estimators._bit_policies import (
     BIT_POLICIES,
     BitPolicy,
@@ -26,9 +25,12 @@ from skcfq.estimators._bit_policies import (
     LearnedBits,
     bit_policy_of,
 )
-from skcfq.estimators._inner_models import fit_model, fitted_or_clone
+from skcfq.estimators._deployable import DeployableClassifier
+from skcfq.estimators._device import generator_on, training_device
+from skcfq.estimators._inner_models import fitted_or_clone
+from skcfq.estimators._memory import fitted_model, was_interrupted
+from skcfq.estimators._module import faithful_module
 from skcfq.estimators._network_classifier import (
-    NetworkClassifier,
     TrainingTable,
     draw_seed,
     seeded_initialization,
@@ -39,26 +41,18 @@ from skcfq.estimators._objective import objective_of
 from skcfq.estimators._supervision import Supervision
 from skcfq.estimators._teacher import NETWORK_CONSTRAINTS, TeacherClassifier
 from skcfq.estimators._torch_teacher import teacher_of_any_module
-from skcfq.estimators._training import (
-    BitSchedule,
-    calibration_rows,
-    epochs_for,
-    train,
-    visits_again,
-)
-from skcfq.exceptions import SpaceMismatchError, UnsupportedModelError
+from skcfq.estimators._training import BitSchedule, train
+from skcfq.estimators._validation import Validation
+from skcfq.estimators._warm_start import check_budget, goes_on, taken_over
+from skcfq.exceptions import InterruptedWarning, SpaceMismatchError, UnsupportedModelError
 from skcfq.models import Predictor, RowHead, as_predictor, join_steps, resolve_target, split_model
 from skcfq.nn import (
-    DeployedNetwork,
-    FaithfulModule,
     LossWeights,
-    QuantizedMLP,
     QuantizedNetwork,
     activation_widths_of,
     check_quantizable,
-    integers_of,
 )
-from skcfq.utils import validate_table
+from skcfq.quantization import GumbelBits
 from skcfq.utils._sklearn_compat import HasMethods, Interval, StrOptions
 
 QUANTIZED_CONSTRAINTS: dict = {
@@ -67,6 +61,7 @@ QUANTIZED_CONSTRAINTS: dict = {
     "action_set": [ActionSet, None],
     "target": "no_validation",
     "teacher": [HasMethods(["fit", "predict"]), nn.Module, None],
+    "memory": [str, HasMethods(["cache"]), None],
     "bit_policy": [StrOptions(set(BIT_POLICIES)), BitPolicy],
     "activation_bits": [Interval(Integral, 1, 32, closed="both"), "array-like", None],
     "weight_step": [StrOptions({"tensor", "channel"})],
@@ -74,10 +69,10 @@ QUANTIZED_CONSTRAINTS: dict = {
 }
 
 
-class QuantizedClassifier(NetworkClassifier):
+class QuantizedClassifier(DeployableClassifier):
     """Base of the classifiers that train a quantized network under a bit budget."""
 
-    network_: QuantizedNetwork
+    teacher_: Any
 
     def _default_object(self, name: str) -> BaseEstimator | None:
         makers: dict[str, Callable[[], BaseEstimator]] = {
@@ -91,168 +86,9 @@ class QuantizedClassifier(NetworkClassifier):
         }
         return makers[name]() if name in makers else None
 
-    @property
-    def average_bits_(self) -> float:
-        """Average weight bits per weight; at most ``budget``."""
-        return self.network_.average_bits
-
-    @property
-    def bit_widths_(self) -> np.ndarray:
-        """Weight bits of each layer, shape (n_layers,)."""
-        return self.network_.bit_widths.numpy().copy()
-
-    @property
-    def bit_cost_(self) -> int:
-        """Bits of all weights; biases and steps are not counted."""
-        return self.network_.bit_cost
-
-    @property
-    def bops_(self) -> int:
-        """Bit operations of one row: products times the bits of weight and of activation."""
-        return self.network_.bops
-
-    def _finish(self, network: nn.Module, history: pd.DataFrame) -> None:
-        super()._finish(network, history)
-        if self._has_integers:
-            # Now, not in predict, which must not change the estimator.
-            self._head()
-
-    @property
-    def integer_network_(self) -> IntegerNetwork:
-        """The integers that decide, and that are shipped; missing where there is no such form."""
-        try:
-            return self._integers()
-        except UnsupportedModelError as error:
-            raise AttributeError(str(error)) from error
-
-    def _integers(self) -> IntegerNetwork:
-        check_is_fitted(self, "network_")
-        if not self._has_integers:
-            raise UnsupportedModelError(
-                f"This {type(self).__name__} has no integer form, so it cannot be exported: "
-                "integers exist for chains of Linear and ReLU with one weight step a layer. Fit "
-                "it with weight_step='tensor', and with `hidden_layer_sizes` or a `module` that "
-                "is an nn.Sequential of Linear and ReLU."
-            )
-        return self._head().network
-
-    @property
-    def _has_integers(self) -> bool:
-        network = self.network_
-        return isinstance(network, QuantizedMLP) and not network.linear_layers[0].per_channel
-
-    def _head(self) -> DeployedNetwork:
-        """Return the network in integers; made anew after the network has changed."""
-        tensors = [*self.network_.parameters(), *self.network_.buffers()]
-        state = [(id(tensor), tensor._version) for tensor in tensors]
-        if self.__dict__.get("_deployed", (None,))[0] != state:
-            self._deployed = state, DeployedNetwork(integers_of(cast(QuantizedMLP, self.network_)))
-        return self._deployed[1]
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out what is made on demand."""
-        return {k: v for k, v in super().__getstate__().items() if k != "_deployed"}
-
-    def logits_(self, Z: Tensor) -> Tensor:
-        """Return the deployed logits of encoded rows, with straight-through gradients.
-
-        Parameters
-        ----------
-        Z : Tensor of shape (n, n_encoded), float64
-
-        Returns
-        -------
-        logits : Tensor of shape (n, n_classes), float64
-        """
-        return self._head()(Z) if self._has_integers else self.network_(Z)
-
-    def _logits(self, X: Any) -> np.ndarray:
-        check_is_fitted(self, "network_")
-        if not self._has_integers:
-            return super()._logits(X)
-        X = validate_table(self, X, reset=False)
-        return self.integer_network_.logits(encode_rows(self.feature_space_, X))
-
-    def deployed(self) -> DeployedClassifier:
-        """Return the classifier as it is shipped: numpy alone, with the same decisions.
-
-        Raises
-        ------
-        UnsupportedModelError
-            The network has no integer form: another module than a chain of Linear and ReLU, or a
-            weight step for every unit.
-        """
-        check_is_fitted(self, "network_")
-        names = getattr(self, "feature_names_in_", None)
-        target = getattr(self, "target_", self.target)
-        rules = self.action_set
-        return DeployedClassifier(
-            self._integers(),
-            self.feature_space_,
-            self.classes_,
-            columns=None if names is None else list(names),
-            target=None if callable(target) else target,
-            action_set=None if rules is None else rules.to_dict(),
-            model=type(self).__name__,
-        )
-
-    def export(self, path: str | os.PathLike) -> dict[str, int]:
-        """Write the model to one file, which :func:`skcfq.load` reads without torch.
-
-        Parameters
-        ----------
-        path : str or path
-            A file that is there is replaced.
-
-        Returns
-        -------
-        sizes : dict of str to int
-            Bytes of ``weights``, ``biases``, ``header`` and ``total``.
-
-        Raises
-        ------
-        FeatureSpaceError
-            A column goes through functions of the user, which cannot be written.
-        UnsupportedModelError
-            The network has no integer form.
-        """
-        return save(path, self.deployed())
-
-    def to_onnx(
-        self,
-        path: str | os.PathLike,
-        *,
-        preprocessing: bool = True,
-        opset: int | None = None,
-    ) -> dict[str, int]:
-        """Write the model as an ONNX graph that onnxruntime runs with the same decisions.
-
-        Parameters
-        ----------
-        path : str or path
-        preprocessing : bool, default=True
-            Whether the graph reads raw columns, one input each (see
-            :func:`skcfq.deploy.onnx_inputs`); False makes it read the encoded matrix.
-        opset : {21, 25}, default=None
-            None takes 25 where a layer has 2 bits (INT2), and 21 elsewhere (INT4).
-
-        Returns
-        -------
-        sizes : dict of str to int
-            Bytes of ``weights`` as stored (3 bits take 4), and ``total``.
-
-        Raises
-        ------
-        OptionalDependencyError
-            The package onnx is not installed.
-        UnsupportedModelError
-            A column cannot be read in ONNX without another rounding, or the network has no
-            integer form.
-        """
-        return write_onnx(self.deployed(), path, preprocessing=preprocessing, opset=opset)
-
     def _check_plan(self) -> None:
         """Refuse what cannot be trained before anything is."""
+        training_device(self.device)
         bit_policy_of(self.bit_policy).check(self.budget)
         if isinstance(self.module, nn.Module):
             check_quantizable(self.module)
@@ -270,6 +106,10 @@ class QuantizedClassifier(NetworkClassifier):
             batch_size=self.batch_size,
             alpha=self.alpha,
             class_weight=self.class_weight,
+            early_stopping=self.early_stopping,
+            validation_fraction=self.validation_fraction,
+            n_iter_no_change=self.n_iter_no_change,
+            device=self.device,
             verbose=self.verbose,
         )
 
@@ -281,10 +121,15 @@ class QuantizedClassifier(NetworkClassifier):
         teacher = self._default_teacher() if self.teacher is None else self.teacher
         model, fitted = fitted_or_clone(teacher)
         seed = draw_seed(rng)
+        self._interrupted = False
+        if goes_on(self) and (not fitted or model is self.teacher_):
+            return as_predictor(self.teacher_, space=self.feature_space_)
         if self.encoder is not None:
             _give_encoder(model, fitted, self.encoder)
         if not fitted:
-            fit_model(model, table.X, self.classes_[table.labels], table.sample_weight, seed)
+            memory, y = getattr(self, "memory", None), self.classes_[table.labels]
+            model = fitted_model(memory, model, table.X, y, table.sample_weight, seed)
+            self._interrupted = was_interrupted(model)
         predictor = as_predictor(model, background=table.X, sample_weight=table.sample_weight)
         if isinstance(predictor.head, RowHead):
             raise UnsupportedModelError(
@@ -295,6 +140,12 @@ class QuantizedClassifier(NetworkClassifier):
             raise ValueError(
                 f"`teacher` knows the classes {predictor.classes.tolist()}, y has "
                 f"{self.classes_.tolist()}. Fit the teacher on the same labels."
+            )
+        if goes_on(self) and predictor.space.fingerprint != self.feature_space_.fingerprint:
+            raise SpaceMismatchError(
+                "warm_start=True goes on behind the encoder of the previous fit, but `teacher` "
+                f"({type(model).__name__}) has another one, or other training rows. Give the "
+                "previous `teacher_`, or warm_start=False."
             )
         self.teacher_ = model
         self.feature_space_ = predictor.space
@@ -328,6 +179,7 @@ class QuantizedClassifier(NetworkClassifier):
         supervision: Supervision | None = None,
         *,
         worst_group: bool = False,
+        validation: tuple[TrainingTable, Supervision | None] | None = None,
     ) -> None:
         """Train the student, on the teacher's actions too where there are any."""
         tensors: tuple[Tensor, ...] = table.tensors(encoded)
@@ -351,39 +203,48 @@ class QuantizedClassifier(NetworkClassifier):
         if loss.of_teacher:
             rows = torch.cat([rows, sample.points])
             weights = torch.cat([weights, sample.point_weights])
-        network.calibrate(rows, weights)
+        gumbel = None
+        if goes_on(self):
+            network = taken_over(self.network_, network)
+            check_budget(network, self.budget)
+        else:
+            network.calibrate(rows, weights)
+            gumbel = policy.start(network, self.budget, sample)
         if loss.of_teacher and network.log_input_step is not None:
             # It was chosen at the boundary; what is learned follows the rows far from it.
             network.log_input_step.requires_grad_(False)
-        gumbel = policy.start(network, self.budget, sample)
-        module = FaithfulModule(
-            network,
-            gumbel,
+        if self._interrupted:
+            self._finish_untrained(network, gumbel)
+            return
+        device = training_device(self.device)
+        generator = generator_on(device, generator)
+        module_of = partial(
+            faithful_module,
+            network.to(device),
             loss=loss,
-            bit_penalty=getattr(policy, "penalty", 0.0),
-            generator=generator,
-            teacher=teacher.logits if loss.of_teacher else None,
-            matching=None if supervision is None else supervision.matching,
-            online=None if supervision is None else supervision.online,
-            blocks=_block_columns(self.feature_space_, encoded.shape[1]),
+            teacher=teacher,
+            space=self.feature_space_,
             worst_group=worst_group,
-            group_weights=None if supervision is None else supervision.group_weights,
-        ).to(table.dtype)
+            bit_penalty=getattr(policy, "penalty", 0.0),
+            device=device,
+        )
+        module = module_of(gumbel, supervision, generator)
+        again = None
         if supervision is not None:
             tensors += supervision.tensors()
-        again = None
-        if supervision is not None and loss.of_teacher:
-            again = visits_again(supervision.acted)
+            again = visits_again(supervision.acted) if loss.of_teacher else None
         visits = len(table) + (0 if again is None else len(again))
         epochs = epochs_for(visits, self.batch_size, self.max_iter, follows_teacher=loss.of_teacher)
         callbacks = list(self.callbacks or [])
-        if isinstance(policy, LearnedBits):
+        if gumbel is not None and isinstance(policy, LearnedBits):
             search = max(1, round(policy.search_fraction * epochs))
+            rows, weights = rows.to(device), weights.to(device)
             callbacks.append(BitSchedule(rows, weights, search, policy.temperatures))
         with seeded_layers(self.module, rng):
-            history = train(
+            trained = train(
                 module,
                 tensors,
+                name=type(self).__name__,
                 max_epochs=epochs,
                 batch_size=self.batch_size,
                 learning_rate=self.learning_rate_init,
@@ -391,21 +252,41 @@ class QuantizedClassifier(NetworkClassifier):
                 weight_decay=0.0 if loss.of_teacher else self.alpha,
                 generator=generator,
                 callbacks=callbacks,
-                progress=type(self).__name__ if self.verbose else None,
+                verbose=bool(self.verbose),
                 again=again,
+                validation=None if validation is None else self._validation(module_of, *validation),
+                patience=self.n_iter_no_change,
+                device=device,
             )
-        self._finish(network, history)
+        self._finish(network, trained.history, interrupted=trained.interrupted)
         if supervision is not None:
             supervision.calibrate(network)
 
+    def _validation(
+        self, module_of: Callable, table: TrainingTable, supervision: Supervision | None
+    ) -> Validation:
+        """Return what judges every pass: the same loss, on held-out rows."""
+        device = training_device(self.device)
+        tensors: tuple[Tensor, ...] = table.tensors(self.feature_space_.encode(table.X))
+        if supervision is not None:
+            tensors += supervision.tensors()
+        module = module_of(None, supervision, torch.Generator(device).manual_seed(0))
+        return Validation(module, tuple(tensor.to(device) for tensor in tensors))
 
-def _block_columns(space: FeatureSpace, width: int) -> Tensor:
-    """Return which encoded columns belong to each raw feature, shape (n_features, width)."""
-    filled = [block.columns for block in space.blocks if block.width]
-    blocks = torch.zeros(len(filled), width)
-    for row, columns in zip(blocks, filled, strict=True):
-        row[torch.from_numpy(np.asarray(columns, dtype=np.int64))] = 1.0
-    return blocks
+    def _finish_untrained(self, network: QuantizedNetwork, gumbel: GumbelBits | None) -> None:
+        """Keep the teacher's network at the chosen widths: Ctrl-C came before the training."""
+        if gumbel is not None:
+            network.set_bit_widths(gumbel.allocate())
+        bits = f"{network.average_bits:.3g} bits on average"
+        kept = f"its teacher's, quantized to {bits} and not trained"
+        warnings.warn(
+            f"Interrupted before the training of {type(self).__name__}. The network can be used: "
+            f"it is {'that of the previous fit' if goes_on(self) else kept}. Fit again; with "
+            "`memory`, what was finished is not computed again.",
+            InterruptedWarning,
+            stacklevel=4,
+        )
+        self._finish(network, pd.DataFrame(columns=["epoch", "train_loss"]), interrupted=True)
 
 
 def _bit_sample(

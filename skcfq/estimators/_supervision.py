@@ -12,6 +12,7 @@ from scipy.stats import norm
 from torch import Tensor
 
 from skcfq.actions import ActionSet, compile_cost
+from skcfq.estimators._memory import teacher_points
 from skcfq.estimators._network_classifier import TrainingTable
 from skcfq.estimators._objective import CFQObjective
 from skcfq.estimators._teacher_actions import OnlineActions, TeacherActions
@@ -123,6 +124,8 @@ def supervise(
     objective: CFQObjective,
     sensitive_features: Any,
     rng: np.random.RandomState,
+    memory: Any = None,
+    verbose: bool = False,
 ) -> Supervision | None:
     """Compute the teacher's actions for the people whom it refuses.
 
@@ -139,6 +142,10 @@ def supervise(
     sensitive_features : array-like of shape (n,) or None
         Group of each row, of any hashable type.
     rng : RandomState
+    memory : None, str or object with the joblib.Memory interface
+        Where the actions are remembered.
+    verbose : bool, default=False
+        Whether to show a progress bar.
 
     Returns
     -------
@@ -152,8 +159,9 @@ def supervise(
     rows = rows[actions.draw(len(rows), rng)]
     seed = int(rng.randint(np.iinfo(np.int32).max))
     points = torch.from_numpy(encoded).clone()
-    points[rows], valid = actions.points(
-        teacher, action_set, take_rows(table.X, rows), target[rows], seed
+    people = take_rows(table.X, rows)
+    points[rows], valid = teacher_points(
+        memory, actions, teacher, action_set, people, target[rows], seed, verbose=verbose
     )
     if not valid.any():
         _warn_unsupervised(

@@ -10,6 +10,8 @@ from sklearn.utils import check_random_state
 from torch import nn
 
 from skcfq.encoding import TableEncoder
+from skcfq.estimators._batches import epochs_for
+from skcfq.estimators._device import generator_on, training_device
 from skcfq.estimators._inner_models import fit_encoder
 from skcfq.estimators._network_classifier import (
     NetworkClassifier,
@@ -18,7 +20,9 @@ from skcfq.estimators._network_classifier import (
     seeded_layers,
 )
 from skcfq.estimators._networks import full_precision_network
-from skcfq.estimators._training import epochs_for, train
+from skcfq.estimators._training import train
+from skcfq.estimators._validation import Validation
+from skcfq.estimators._warm_start import goes_on, taken_over
 from skcfq.nn import SupervisedModule
 from skcfq.utils._sklearn_compat import HasMethods, Interval, StrOptions
 
@@ -31,7 +35,12 @@ NETWORK_CONSTRAINTS: dict = {
     "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
     "alpha": [Interval(Real, 0, None, closed="left")],
     "class_weight": [StrOptions({"balanced"}), dict, None],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+    "warm_start": ["boolean"],
     "callbacks": [list, None],
+    "device": [str],
     "random_state": ["random_state"],
     "verbose": ["verbose"],
 }
@@ -57,8 +66,19 @@ class TeacherClassifier(NetworkClassifier):
     alpha : float, default=1e-3
         Weight decay.
     class_weight : dict, "balanced" or None, default=None
+    early_stopping : bool, default=False
+        Hold out ``validation_fraction`` of the rows, stratified by label, stop once the validation
+        loss has not fallen by 0.01 % for ``n_iter_no_change`` passes, and return to the pass where
+        it was lowest.
+    validation_fraction : float, default=0.1
+    n_iter_no_change : int, default=10
+    warm_start : bool, default=False
+        Go on from the weights of the previous fit; see the notes.
     callbacks : list of skorch callbacks, default=None
         One of them may stop the training early.
+    device : str, default="cpu"
+        ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"auto"``: where the network is trained. It is
+        used on the CPU.
     random_state : int, RandomState instance or None, default=None
     verbose : int, default=0
         1 shows a progress bar.
@@ -71,11 +91,21 @@ class TeacherClassifier(NetworkClassifier):
     network_ : FullPrecisionMLP or Module
         In float64.
     history_ : DataFrame of shape (n_passes, 3)
+        Loss and seconds of every pass; with ``early_stopping``, loss and accuracy on the
+        validation share. Later fits with ``warm_start`` are appended.
     n_iter_ : int
+        Passes of the last fit.
 
     Notes
     -----
     An array of float64 is trained in float64, all else in float32; inference is in float64.
+
+    With ``warm_start`` a further fit has ``max_iter`` passes more, from the weights that are
+    there, behind the encoder that is there; the learning rate starts anew. Columns, labels and
+    layers must be the same.
+
+    After Ctrl-C the network is kept as it is, after numbers that are not finite as it was before
+    that pass; both with a warning.
 
     Examples
     --------
@@ -100,7 +130,12 @@ class TeacherClassifier(NetworkClassifier):
         learning_rate_init: float = 0.003,
         alpha: float = 1e-3,
         class_weight: Any = None,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        warm_start: bool = False,
         callbacks: list | None = None,
+        device: str = "cpu",
         random_state: Any = None,
         verbose: int = 0,
     ):
@@ -112,7 +147,12 @@ class TeacherClassifier(NetworkClassifier):
         self.learning_rate_init = learning_rate_init
         self.alpha = alpha
         self.class_weight = class_weight
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
         self.callbacks = callbacks
+        self.device = device
         self.random_state = random_state
         self.verbose = verbose
 
@@ -132,28 +172,44 @@ class TeacherClassifier(NetworkClassifier):
         self : TeacherClassifier
         """
         table = self._training_table(X, y, sample_weight)
+        device = training_device(self.device)
         rng = check_random_state(self.random_state)
-        encoder = TableEncoder() if self.encoder is None else self.encoder
-        self.encoder_, self.feature_space_ = fit_encoder(
-            encoder, table.X, table.labels, table.sample_weight
-        )
+        rows, held = self._hold_out(table, rng)
+        whole, table = table, table.take(rows)
+        if not goes_on(self):
+            encoder = TableEncoder() if self.encoder is None else self.encoder
+            self.encoder_, self.feature_space_ = fit_encoder(
+                encoder, table.X, table.labels, table.sample_weight
+            )
         encoded = self.feature_space_.encode(table.X)
         with seeded_initialization(draw_seed(rng)):
             network = full_precision_network(
                 self.module, self.hidden_layer_sizes, encoded.shape[1], len(self.classes_)
-            )
+            ).to(table.dtype)
+        if goes_on(self):
+            network = taken_over(self.network_, network)
+        module = SupervisedModule(network).to(device)
+        validation = None
+        if held is not None:
+            others = whole.take(held)
+            tensors = others.tensors(self.feature_space_.encode(others.X))
+            validation = Validation(module, tuple(one.to(device) for one in tensors))
         generator = torch.Generator().manual_seed(draw_seed(rng))
         with seeded_layers(self.module, rng):
-            history = train(
-                SupervisedModule(network).to(table.dtype),
+            trained = train(
+                module,
                 table.tensors(encoded),
+                name="teacher",
                 max_epochs=epochs_for(len(table), self.batch_size, self.max_iter),
                 batch_size=self.batch_size,
                 learning_rate=self.learning_rate_init,
                 weight_decay=self.alpha,
-                generator=generator,
+                generator=generator_on(device, generator),
                 callbacks=self.callbacks or [],
-                progress="teacher" if self.verbose else None,
+                verbose=bool(self.verbose),
+                validation=validation,
+                patience=self.n_iter_no_change,
+                device=device,
             )
-        self._finish(network, history)
+        self._finish(network, trained.history, interrupted=trained.interrupted)
         return self

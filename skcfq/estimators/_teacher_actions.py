@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +10,10 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, clone
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from skcfq.actions import ActionRegion, ActionSet
+from skcfq.exceptions import InterruptedWarning
 from skcfq.models import Predictor, validity_slack
 from skcfq.solvers import RecourseSolver, projected_steps
 
@@ -122,6 +125,8 @@ class TeacherActions(BaseEstimator):
         X: Any,
         target: np.ndarray,
         seed: int = 0,
+        *,
+        verbose: bool = False,
     ) -> tuple[Tensor, Tensor]:
         """Return the encoded points x + δ of people whom the teacher refuses.
 
@@ -133,24 +138,35 @@ class TeacherActions(BaseEstimator):
         target : ndarray of shape (n,), int64
         seed : int, default=0
             Of the solver and of the noise.
+        verbose : bool, default=False
+            Whether to show a progress bar.
 
         Returns
         -------
         points : Tensor of shape (n, n_encoded), float64
         valid : Tensor of shape (n,), bool
             Whether the teacher gives the target there; K steps do not always suffice.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            By the solver too, which elsewhere returns what is done.
         """
         region = action_set.compile(teacher.space).at(X)
         generator = torch.Generator().manual_seed(seed)
         wanted = torch.from_numpy(target)
         if self.method == "solver":
-            points = self._solved(teacher, action_set, X, target, seed)
+            points = self._solved(teacher, action_set, X, target, seed, verbose)
             return self._judged(teacher, points, region, wanted, generator)
         points, valid = torch.empty_like(region.origin), torch.zeros(len(target), dtype=torch.bool)
-        for rows in torch.arange(len(target)).split(_ROWS):
-            points[rows], valid[rows] = self.steps(
-                teacher, region.take(rows), wanted[rows], generator
-            )
+        with tqdm(
+            total=len(target), disable=not verbose, desc="recourse", unit="person"
+        ) as progress:
+            for rows in torch.arange(len(target)).split(_ROWS):
+                points[rows], valid[rows] = self.steps(
+                    teacher, region.take(rows), wanted[rows], generator
+                )
+                progress.update(len(rows))
         return points, valid
 
     def steps(
@@ -196,7 +212,13 @@ class TeacherActions(BaseEstimator):
             return points, validity_slack(teacher.logits(points), target) >= 0
 
     def _solved(
-        self, teacher: Predictor, action_set: ActionSet, X: Any, target: np.ndarray, seed: int
+        self,
+        teacher: Predictor,
+        action_set: ActionSet,
+        X: Any,
+        target: np.ndarray,
+        seed: int,
+        verbose: bool,
     ) -> Tensor:
         if self.solver is None:
             solver = RecourseSolver(n_restarts=0, beam_width=3)
@@ -205,7 +227,15 @@ class TeacherActions(BaseEstimator):
         solver.set_params(action_set=action_set, target=teacher.classes[target])
         if solver.random_state is None:
             solver.set_params(random_state=seed)
-        result = solver.solve(teacher, X)
+        if verbose:
+            solver.set_params(verbose=1)
+        with warnings.catch_warnings():
+            # Training on the people who happened to come first would be another training.
+            warnings.simplefilter("error", InterruptedWarning)
+            try:
+                result = solver.solve(teacher, X)
+            except InterruptedWarning as stop:
+                raise KeyboardInterrupt from stop
         return torch.from_numpy(teacher.space.encode(result.points))
 
 

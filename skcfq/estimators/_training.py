@@ -2,67 +2,54 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Iterator
+import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EpochTimer, LRScheduler, PassthroughScoring
+from skorch.callbacks import Callback, EarlyStopping, EpochTimer, LRScheduler, PassthroughScoring
+from skorch.utils import noop
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 from tqdm.auto import tqdm
 
+from skcfq.estimators._batches import TensorBatches
+from skcfq.estimators._validation import VALIDATION_COLUMNS, Validation
+from skcfq.exceptions import DivergenceWarning, InterruptedWarning
 from skcfq.nn import FaithfulModule, SupervisedModule
 
-# Small networks settle after about so many updates. On tiny tables that would be so many passes
-# that the network learns the table by heart.
-_UPDATES, _MIN_EPOCHS, _MAX_EPOCHS = 2500, 15, 30
-_LONG_UPDATES, _LONG_EPOCHS = 5000, 300
-# Visits of a row with an action in one pass, at most.
-_MOST_VISITS = 8
 # Times that the steps of unsampled widths are refitted while widths are searched.
 _REFITS = 8
-# Rows that clips are refitted on.
-_CALIBRATION_ROWS = 2048
 # The bit logits move in a few hundred updates, weights in thousands.
 _POLICY_RATE = 0.02
 
 
-class TensorBatches:
-    """Shuffled slices of tensors: a loader without the per-row work of a loader."""
+@dataclass(frozen=True)
+class Trained:
+    """What a training has left, beside the module that it changed.
 
-    def __init__(
-        self,
-        tensors: tuple[Tensor, ...],
-        batch_size: int,
-        generator: torch.Generator,
-        again: Tensor | None = None,
-    ):
-        self.tensors = tensors
-        self.batch_size = batch_size
-        self.generator = generator
-        # Positions of rows that every pass visits once more, for each time they are listed.
-        self.again = torch.empty(0, dtype=torch.int64) if again is None else again
+    Attributes
+    ----------
+    history : DataFrame of shape (n_passes, n_terms + 2)
+        Mean of each loss term, validation figures and seconds of every complete pass.
+    interrupted : bool
+        Somebody has pressed Ctrl-C.
+    """
 
-    def __len__(self) -> int:
-        return math.ceil((len(self.tensors[0]) + len(self.again)) / self.batch_size)
-
-    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
-        n = len(self.tensors[0])
-        if n <= self.batch_size:
-            yield self.tensors
-            return
-        visits = torch.cat([torch.arange(n), self.again])
-        order = visits[torch.randperm(len(visits), generator=self.generator)]
-        # Batches of nearly equal size: a last batch of one row would be all noise.
-        for rows in order.tensor_split(len(self)):
-            yield tuple(tensor[rows] for tensor in self.tensors)
+    history: pd.DataFrame
+    interrupted: bool = False
 
 
 class _StopTraining(Exception):  # noqa: N818  (a signal, not an error)
     """A callback has ended the training."""
+
+
+class _Diverged(Exception):  # noqa: N818  (a signal, not an error)
+    """The loss, or a parameter, is no longer finite."""
 
 
 class TensorNet(NeuralNet):
@@ -89,22 +76,61 @@ class TensorNet(NeuralNet):
         loss = PassthroughScoring(name="train_loss", on_train=True)
         return [("epoch_timer", EpochTimer()), ("train_loss", loss)]
 
-    def run(self, dataset: TensorDataset) -> None:
-        """Train until the last epoch, or until a callback stops the training."""
-        self.notify("on_train_begin", X=dataset, y=None)
+    def run(self, dataset: TensorDataset) -> str:
+        """Train until the last epoch, a callback's stop, Ctrl-C, or numbers that are not finite.
+
+        Returns
+        -------
+        ended : {"done", "interrupted", "diverged"}
+            After ``"diverged"`` the parameters are those after ``finite_passes`` passes.
+        """
+        ended = "done"
+        self._keep_parameters()
         try:
-            self.fit_loop(dataset)
-        except _StopTraining:
-            pass
+            try:
+                self.notify("on_train_begin", X=dataset, y=None)
+                self.fit_loop(dataset)
+            except _StopTraining:
+                pass
+            except KeyboardInterrupt:
+                ended = "interrupted"
+            except _Diverged:
+                ended = "diverged"
+            if ended == "diverged" or not self._parameters().isfinite().all():
+                ended = "diverged"
+                self._restore_parameters()
         finally:
-            self.notify("on_train_end", X=dataset, y=None)
+            self._end()
+        return ended
+
+    def _end(self) -> None:
+        with contextlib.suppress(_StopTraining):
+            self.notify("on_train_end", X=None, y=None)
 
     def notify(self, method_name: str, **kwargs: Any) -> None:
-        """Call the callbacks; skorch's early stopping raises what Ctrl-C raises."""
-        try:
-            super().notify(method_name, **kwargs)
-        except KeyboardInterrupt as stop:
-            raise _StopTraining from stop
+        """Call the callbacks; a user's one may stop the training as skorch's early stopping does.
+
+        That raises what Ctrl-C raises. In our own callbacks it can only be Ctrl-C.
+        """
+        getattr(self, method_name)(self, **kwargs)
+        for _, callback in self.callbacks_:
+            try:
+                getattr(callback, method_name)(self, **kwargs)
+            except KeyboardInterrupt as stop:
+                if isinstance(callback, _NEVER_STOP):
+                    raise
+                raise _StopTraining from stop
+
+    def on_epoch_begin(self, net: TensorNet, **kwargs: Any) -> None:
+        # Before the callbacks: those that refit steps cannot do so from weights that are NaN.
+        if not self._parameters().isfinite().all():
+            raise _Diverged
+        super().on_epoch_begin(net, **kwargs)
+
+    def run_single_epoch(self, iterator: Any, training: bool, *args: Any, **kwargs: Any) -> None:
+        if training:
+            self._keep_parameters()
+        super().run_single_epoch(iterator, training, *args, **kwargs)
 
     def get_iterator(self, dataset: Any, training: bool = False) -> TensorBatches:
         return TensorBatches(dataset.tensors, self.batch_size, self.generator, self.again)
@@ -112,11 +138,27 @@ class TensorNet(NeuralNet):
     def train_step_single(self, batch: tuple[Tensor, ...], **fit_params: Any) -> dict:
         self._set_training(True)
         terms = self.module_.loss_terms(*batch)
+        if not math.isfinite(terms["loss"].item()):
+            raise _Diverged
         terms["loss"].backward()
         for name, value in terms.items():
             if name != "loss":
                 self.history.record_batch(name, value.detach().item())
         return {"loss": terms["loss"], "y_pred": None}
+
+    def _parameters(self) -> Tensor:
+        return torch.cat([one.detach().flatten() for one in self.module_.parameters()])
+
+    def _keep_parameters(self) -> None:
+        self.finite_passes = max(len(self.history) - 1, 0)
+        self._kept = self._parameters()
+
+    @torch.no_grad()
+    def _restore_parameters(self) -> None:
+        parameters = list(self.module_.parameters())
+        parts = self._kept.split([one.numel() for one in parameters])
+        for parameter, part in zip(parameters, parts, strict=True):
+            parameter.copy_(part.view_as(parameter))
 
 
 class EpochBar(Callback):
@@ -134,6 +176,36 @@ class EpochBar(Callback):
 
     def on_train_end(self, net: TensorNet, **kwargs: Any) -> None:
         self.bar_.close()
+
+
+class ValidationScores(Callback):
+    """Write what the network does on held-out rows into the history."""
+
+    def __init__(self, validation: Validation):
+        self.validation = validation
+
+    def on_epoch_end(self, net: TensorNet, **kwargs: Any) -> None:
+        for name, value in self.validation.figures().items():
+            net.history.record(name, value)
+
+
+class SettledStopping(EarlyStopping):
+    """Early stopping that begins to count once the widths are chosen, and restores the best pass.
+
+    A network whose widths still change has no best state: each pass is that of another network.
+    """
+
+    best_model_weights_: dict[str, Tensor] | None
+
+    def on_epoch_end(self, net: TensorNet, **kwargs: Any) -> None:
+        if not getattr(net.module_, "searching", False):
+            super().on_epoch_end(net, **kwargs)
+
+    def on_train_end(self, net: TensorNet, **kwargs: Any) -> None:
+        # Also where the last pass was the best: it may have been interrupted since.
+        if self.best_model_weights_ is not None:
+            net.module_.load_state_dict(self.best_model_weights_)
+            self.best_model_weights_ = None
 
 
 class BitSchedule(Callback):
@@ -195,19 +267,26 @@ class BitSchedule(Callback):
         module.network.set_bit_widths(widths)
 
 
+_NEVER_STOP = (EpochTimer, PassthroughScoring, LRScheduler, EpochBar, ValidationScores, BitSchedule)
+
+
 def train(
     module: SupervisedModule | FaithfulModule,
     tensors: tuple[Tensor, ...],
     *,
+    name: str,
     max_epochs: int,
     batch_size: int,
     learning_rate: float,
     weight_decay: float,
     generator: torch.Generator,
     callbacks: list,
-    progress: str | None,
+    verbose: bool = False,
     again: Tensor | None = None,
-) -> pd.DataFrame:
+    validation: Validation | None = None,
+    patience: int | None = None,
+    device: torch.device | str = "cpu",
+) -> Trained:
     """Minimize the module's loss with Adam and a cosine rate.
 
     Parameters
@@ -216,27 +295,46 @@ def train(
         With ``loss_terms(*batch)``; trained in place.
     tensors : tuple of Tensor
         Rows, sliced together into batches.
+    name : str
+        Of what is trained, in warnings and on the progress bar.
     max_epochs, batch_size : int
     learning_rate, weight_decay : float
         Steps, clips and bit logits are never decayed.
     generator : torch.Generator
-        Shuffles the rows.
+        Shuffles the rows; on ``device``.
     callbacks : list
         Skorch callbacks.
-    progress : str or None
-        Name of the progress bar; None shows none.
+    verbose : bool, default=False
+        Whether to show a progress bar.
     again : Tensor of shape (k,), int64, optional
         Positions of rows that every pass visits once more, for each time they are listed.
+    validation : Validation, optional
+        Held-out rows that every pass is judged on; on ``device``.
+    patience : int, optional
+        Passes without a lower validation loss after which the training stops, at the best one.
+    device : torch.device or str, default="cpu"
 
     Returns
     -------
-    history : DataFrame of shape (n_epochs, n_terms + 2)
-        Mean of each loss term, and the seconds of each epoch.
+    trained : Trained
+
+    Warns
+    -----
+    InterruptedWarning
+        Ctrl-C was pressed; the module is as it was then, with its widths chosen.
+    DivergenceWarning
+        A number was not finite; the module is as it was before that pass.
     """
     names = module.term_names
-    scores = [(name, PassthroughScoring(name=name, on_train=True)) for name in names]
-    cosine = LRScheduler("CosineAnnealingLR", T_max=max_epochs, step_every="epoch")
-    bar = [EpochBar(progress)] if progress else []
+    own: list = [(one, PassthroughScoring(name=one, on_train=True)) for one in names]
+    if validation is not None:
+        own.append(ValidationScores(validation))
+    own.append(LRScheduler("CosineAnnealingLR", T_max=max_epochs, step_every="epoch"))
+    if verbose:
+        own.append(EpochBar(name))
+    last = []
+    if validation is not None and patience is not None:
+        last.append(SettledStopping("valid_loss", patience=patience, load_best=True, sink=noop))
     net = TensorNet(
         module,
         generator=generator,
@@ -253,38 +351,43 @@ def train(
         ],
         train_split=None,
         verbose=0,
-        callbacks=[*scores, cosine, *bar, *callbacks],
+        callbacks=[*own, *callbacks, *last],
+        device=str(device),
     )
     net.initialize()
-    net.run(TensorDataset(*tensors))
-    columns = ["epoch", "train_loss", *names, "dur"]
+    ended = net.run(TensorDataset(*(tensor.to(device) for tensor in tensors)))
+    columns = ["epoch", "train_loss", *names]
+    columns += VALIDATION_COLUMNS if validation is not None else []
+    history = _complete(net, [*columns, "dur"], net.finite_passes if ended == "diverged" else None)
+    _warn(ended, name, len(history), max_epochs, learning_rate)
+    return Trained(history.rename(columns={"dur": "seconds"}), interrupted=ended == "interrupted")
+
+
+def _complete(net: TensorNet, columns: list[str], n_passes: int | None) -> pd.DataFrame:
+    """Return the history of the passes that were finished, and kept."""
     rows = [{key: row[key] for key in columns if key in row} for row in net.history]
-    return pd.DataFrame(rows).rename(columns={"dur": "seconds"})
+    # A term that nobody is there for is in no row; of an interrupted pass the last row lacks some.
+    known = {"epoch", "train_loss", "dur", *(key for row in rows for key in row)}
+    found = [one for one in columns if one in known or one == "valid_loss"]
+    if rows and not set(found) <= set(rows[-1]):
+        rows.pop()
+    return pd.DataFrame(rows[:n_passes], columns=found)
 
 
-def epochs_for(
-    n_rows: int, batch_size: int, max_iter: int | None, *, follows_teacher: bool = False
-) -> int:
-    """Return the number of passes: the one asked for, or enough for a few thousand updates.
-
-    A student that follows its teacher's logits does not learn labels by heart: it may take more.
-    """
-    if max_iter is not None:
-        return max_iter
-    updates, most = (_LONG_UPDATES, _LONG_EPOCHS) if follows_teacher else (_UPDATES, _MAX_EPOCHS)
-    wanted = round(updates / math.ceil(n_rows / batch_size))
-    return min(max(wanted, _MIN_EPOCHS), most)
-
-
-def visits_again(acted: Tensor) -> Tensor:
-    """Return the rows that are visited again, so that half of all visits have an action."""
-    rows = acted.nonzero().squeeze(1)
-    times = round((len(acted) - len(rows)) / max(len(rows), 1)) - 1
-    return rows.repeat(min(max(times, 0), _MOST_VISITS - 1))
-
-
-def calibration_rows(n_rows: int, generator: torch.Generator) -> Tensor:
-    """Draw the positions of the rows that clips are refitted on."""
-    if n_rows <= _CALIBRATION_ROWS:
-        return torch.arange(n_rows)
-    return torch.randperm(n_rows, generator=generator)[:_CALIBRATION_ROWS]
+def _warn(ended: str, name: str, n_passes: int, max_epochs: int, learning_rate: float) -> None:
+    where = f"in pass {n_passes + 1} of {max_epochs}"
+    if ended == "interrupted":
+        warnings.warn(
+            f"Training of {name}: interrupted {where}. The network is as it was then and can be "
+            "used; fit with warm_start=True to go on from it.",
+            InterruptedWarning,
+            stacklevel=4,
+        )
+    if ended == "diverged":
+        kept = f"that after pass {n_passes}" if n_passes else "the one it started from"
+        warnings.warn(
+            f"Training of {name}: the loss or a weight is no longer finite {where}. The network "
+            f"is {kept}. Lower learning_rate_init, which is {learning_rate:g}.",
+            DivergenceWarning,
+            stacklevel=4,
+        )

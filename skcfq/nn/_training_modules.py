@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -220,7 +220,7 @@ class FaithfulModule(nn.Module):
             if self.loss.path > 0:
                 own = rows[acted]
                 # One place for all: what is drawn must not depend on how many rows share a weight.
-                share = torch.rand((), generator=self.generator, dtype=own.dtype)
+                share = self._uniform((), own)
                 places.append(own + share * (moved - own))
         n_points = len(places) - 1
         if self.loss.mixture > 0:
@@ -271,13 +271,16 @@ class FaithfulModule(nn.Module):
         the same as two rows, wherever they stand.
         """
         assert self.blocks is not None
-        uniform = partial(torch.rand, generator=self.generator, dtype=places.dtype)
-        order = (places * uniform(places.shape[1])).sum(dim=1).sort(stable=True).indices
+        uniform = partial(self._uniform, like=places)
+        order = (places * uniform(places.shape[1:])).sum(dim=1).sort(stable=True).indices
         shares = weights[order].cumsum(0)
-        drawn = torch.searchsorted(shares, uniform(2, _N_MIXTURES) * shares[-1])
+        drawn = torch.searchsorted(shares, uniform((2, _N_MIXTURES)) * shares[-1])
         own, other = places[order[drawn.clamp_max(len(order) - 1)]]
-        mixed = (uniform(_N_MIXTURES, len(self.blocks)) < _MIXED).to(places.dtype)
+        mixed = (uniform((_N_MIXTURES, len(self.blocks))) < _MIXED).to(places.dtype)
         return torch.where(mixed @ self.blocks > 0, other, own)
+
+    def _uniform(self, shape: Sequence[int], like: Tensor) -> Tensor:
+        return torch.rand(shape, generator=self.generator, dtype=like.dtype, device=like.device)
 
     def _teacher_logits(self, places: Tensor) -> Tensor | None:
         if self._teacher is None or not self.loss.of_teacher:
@@ -332,8 +335,10 @@ class FaithfulModule(nn.Module):
         self, positions: Tensor, targets: Tensor, weights: Tensor, selection: Tensor | None
     ) -> Tensor:
         assert self.matching is not None
-        dtype = weights.dtype
+        # Rules are on the CPU; the student may be elsewhere.
         losses = self.matching.losses(
-            lambda points: self.network(points.to(dtype), selection).double(), positions, targets
+            lambda points: self.network(points.to(weights), selection).to(points),
+            positions.cpu(),
+            targets.cpu(),
         )
-        return weighted_mean(losses.to(dtype), weights)
+        return weighted_mean(losses.to(weights), weights)

@@ -5,19 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from skorch.callbacks import Callback, EarlyStopping
 from torch import nn
 
-from skcfq import CFQClassifier, QATClassifier, TeacherClassifier
-from skcfq.estimators import LearnedBits
-from skcfq.estimators._training import (
-    BitSchedule,
+from skcfq import CFQClassifier, QATClassifier, RecourseSolver, TeacherClassifier
+from skcfq.estimators import CFQObjective, LearnedBits, TeacherActions
+from skcfq.estimators._batches import (
     TensorBatches,
     calibration_rows,
     epochs_for,
-    train,
     visits_again,
 )
+from skcfq.estimators._training import BitSchedule, train
 from skcfq.nn import FaithfulModule, LossWeights, QuantizedMLP
 from skcfq.quantization import GumbelBits, mse_step
 
@@ -52,6 +52,33 @@ def test_same_seed_same_model(classifier, table, tiny):
     assert not np.array_equal(two.decision_function(X), first.decision_function(X))
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        TeacherClassifier(),
+        TeacherClassifier(early_stopping=True),
+        QATClassifier(),
+        QATClassifier(bit_policy="learned", early_stopping=True),
+        CFQClassifier(),
+        CFQClassifier(objective="faithful", early_stopping=True),
+        CFQClassifier(objective=CFQObjective(matching=0.1)),
+        CFQClassifier(teacher_actions=TeacherActions(online=True, noise=0.1)),
+    ],
+    ids=lambda model: str(model).replace("\n", ""),
+)
+def test_same_seed_same_weights_bit_for_bit(model, table, tiny):
+    states = []
+    for _ in range(2):
+        fitted = clone(model).set_params(random_state=7, **tiny).fit(*table)
+        states.append(fitted.network_.state_dict())
+        # What happens in between does not matter: no global generator is read.
+        torch.rand(5)
+        np.random.random(5)
+    assert list(states[0]) == list(states[1])
+    for name, value in states[0].items():
+        assert torch.equal(value, states[1][name]), name
+
+
 @pytest.mark.parametrize("classifier", CLASSIFIERS)
 def test_global_state_is_left_alone(classifier, table, tiny):
     def state():
@@ -60,8 +87,8 @@ def test_global_state_is_left_alone(classifier, table, tiny):
         return (kind, keys.tolist(), position, *rest), torch.get_rng_state().tolist(), settings
 
     before = state()
-    model = classifier(random_state=0, **tiny).fit(*table)
-    model.predict_proba(table[0])
+    model = classifier(random_state=0, early_stopping=True, warm_start=True, **tiny).fit(*table)
+    model.fit(*table).predict_proba(table[0])
     assert state() == before
 
 
@@ -156,7 +183,7 @@ def test_callbacks(classifier, table, tiny):
 
 
 @pytest.mark.parametrize("classifier", CLASSIFIERS)
-def test_early_stopping(classifier, table, tiny):
+def test_early_stopping_by_a_callback(classifier, table, tiny):
     stop = EarlyStopping("train_loss", patience=3, threshold=1e9, sink=lambda text: None)
     model = classifier(callbacks=[stop], random_state=0, **tiny).fit(*table)
     assert model.n_iter_ < 10
@@ -165,35 +192,6 @@ def test_early_stopping(classifier, table, tiny):
         # Stopped while it searched: the widths are chosen all the same.
         assert not model.network_.training
         assert model.average_bits_ <= 4
-
-
-class Interrupt(Callback):
-    """Somebody who presses Ctrl-C in the middle of a batch."""
-
-    def on_train_begin(self, net, **kwargs):
-        self.ended = False
-        original = net.module_.loss_terms
-
-        def interrupted(*batch):
-            if len(net.history) == 3:
-                # What Python raises on the signal, which a background job may ignore.
-                raise KeyboardInterrupt
-            return original(*batch)
-
-        net.module_.loss_terms = interrupted
-
-    def on_train_end(self, net, **kwargs):
-        self.ended = True
-
-
-@pytest.mark.parametrize("classifier", CLASSIFIERS)
-def test_ctrl_c_ends_the_fit(classifier, table, tiny):
-    interrupt = Interrupt()
-    model = classifier(callbacks=[interrupt], random_state=0, **tiny)
-    with pytest.raises(KeyboardInterrupt):
-        model.fit(*table)
-    assert interrupt.ended
-    assert not hasattr(model, "network_")
 
 
 @pytest.mark.parametrize("classifier", CLASSIFIERS)
@@ -208,6 +206,16 @@ def test_progress_bar(classifier, table, tiny, capsys):
     assert "teacher" in captured.err
     if classifier is not TeacherClassifier:
         assert classifier.__name__ in captured.err
+    assert ("recourse" in captured.err) == (classifier is CFQClassifier)
+
+
+@pytest.mark.parametrize("verbose", [0, 1])
+def test_progress_bar_of_the_solver(verbose, table, tiny, capsys):
+    solver = RecourseSolver(method="steps", random_state=0)
+    actions = TeacherActions(method="solver", solver=solver)
+    CFQClassifier(teacher_actions=actions, verbose=verbose, random_state=0, **tiny).fit(*table)
+    assert capsys.readouterr().err.count("recourse: 100%") == verbose
+    assert solver.verbose == 0
 
 
 def test_batches_cover_the_rows_once():
@@ -272,12 +280,12 @@ def run(module, tensors, *callbacks, epochs=8, **options):
     return train(
         module,
         tensors,
+        name="a network",
         max_epochs=epochs,
         generator=torch.Generator().manual_seed(1),
         callbacks=list(callbacks),
-        progress=None,
         **options,
-    )
+    ).history
 
 
 class Watch(Callback):

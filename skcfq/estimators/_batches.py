@@ -1,0 +1,78 @@
+"""Which rows a batch has, and how many batches a training takes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+# Small networks settle after about so many updates. On tiny tables that would be so many passes
+# that the network learns the table by heart.
+_UPDATES, _MIN_EPOCHS, _MAX_EPOCHS = 2500, 15, 30
+_LONG_UPDATES, _LONG_EPOCHS = 5000, 300
+# Visits of a row with an action in one pass, at most.
+_MOST_VISITS = 8
+# Rows that clips are refitted on.
+_CALIBRATION_ROWS = 2048
+
+
+class TensorBatches:
+    """Shuffled slices of tensors: a loader without the per-row work of a loader."""
+
+    def __init__(
+        self,
+        tensors: tuple[Tensor, ...],
+        batch_size: int,
+        generator: torch.Generator,
+        again: Tensor | None = None,
+    ):
+        self.tensors = tensors
+        self.batch_size = batch_size
+        self.generator = generator
+        # Positions of rows that every pass visits once more, for each time they are listed.
+        self.again = torch.empty(0, dtype=torch.int64) if again is None else again
+
+    def __len__(self) -> int:
+        return math.ceil((len(self.tensors[0]) + len(self.again)) / self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+        n = len(self.tensors[0])
+        if n <= self.batch_size:
+            yield self.tensors
+            return
+        device = self.generator.device
+        visits = torch.cat([torch.arange(n, device=device), self.again.to(device)])
+        order = visits[torch.randperm(len(visits), generator=self.generator, device=device)]
+        # Batches of nearly equal size: a last batch of one row would be all noise.
+        for rows in order.tensor_split(len(self)):
+            yield tuple(tensor[rows] for tensor in self.tensors)
+
+
+def epochs_for(
+    n_rows: int, batch_size: int, max_iter: int | None, *, follows_teacher: bool = False
+) -> int:
+    """Return the number of passes: the one asked for, or enough for a few thousand updates.
+
+    A student that follows its teacher's logits does not learn labels by heart: it may take more.
+    """
+    if max_iter is not None:
+        return max_iter
+    updates, most = (_LONG_UPDATES, _LONG_EPOCHS) if follows_teacher else (_UPDATES, _MAX_EPOCHS)
+    wanted = round(updates / math.ceil(n_rows / batch_size))
+    return min(max(wanted, _MIN_EPOCHS), most)
+
+
+def visits_again(acted: Tensor) -> Tensor:
+    """Return the rows that are visited again, so that half of all visits have an action."""
+    rows = acted.nonzero().squeeze(1)
+    times = round((len(acted) - len(rows)) / max(len(rows), 1)) - 1
+    return rows.repeat(min(max(times, 0), _MOST_VISITS - 1))
+
+
+def calibration_rows(n_rows: int, generator: torch.Generator) -> Tensor:
+    """Draw the positions of the rows that clips are refitted on."""
+    if n_rows <= _CALIBRATION_ROWS:
+        return torch.arange(n_rows)
+    return torch.randperm(n_rows, generator=generator)[:_CALIBRATION_ROWS]

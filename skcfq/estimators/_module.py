@@ -1,0 +1,93 @@
+"""The network, its objective and its supervision as one module, on the device of the training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skcfq.encoding import FeatureSpace
+from skcfq.estimators._supervision import Supervision
+from skcfq.models import Predictor
+from skcfq.nn import FaithfulModule, LossWeights, QuantizedNetwork
+from skcfq.quantization import GumbelBits
+
+
+def faithful_module(
+    network: QuantizedNetwork,
+    policy: GumbelBits | None,
+    supervision: Supervision | None,
+    generator: torch.Generator,
+    *,
+    loss: LossWeights,
+    teacher: Predictor,
+    space: FeatureSpace,
+    worst_group: bool,
+    bit_penalty: float,
+    device: torch.device,
+) -> FaithfulModule:
+    """Return a module whose loss is that of the objective.
+
+    Parameters
+    ----------
+    network : QuantizedNetwork
+        On ``device``.
+    policy : GumbelBits or None
+        Learns the widths; None keeps them.
+    supervision : Supervision or None
+    generator : torch.Generator
+        On ``device``.
+    loss : LossWeights
+    teacher : Predictor
+        On the CPU, as everything that knows rules: what is asked of it travels.
+    space : FeatureSpace
+    worst_group : bool
+    bit_penalty : float
+    device : torch.device
+    """
+    online = group_weights = matching = None
+    if supervision is not None:
+        matching = supervision.matching
+        if supervision.online is not None:
+            online = _travelling(supervision.online, device)
+        if supervision.group_weights is not None:
+            group_weights = supervision.group_weights.to(device)
+    dtype = next(network.parameters()).dtype
+    return FaithfulModule(
+        network,
+        policy,
+        loss=loss,
+        bit_penalty=bit_penalty,
+        generator=generator,
+        teacher=_travelling(teacher.logits, device) if loss.of_teacher else None,
+        matching=matching,
+        online=online,
+        blocks=_block_columns(space),
+        worst_group=worst_group,
+        group_weights=group_weights,
+    ).to(device, dtype)
+
+
+def _block_columns(space: FeatureSpace) -> Tensor:
+    """Return which encoded columns belong to each raw feature, shape (n_features, n_encoded)."""
+    filled = [block.columns for block in space.blocks if block.width]
+    blocks = torch.zeros(len(filled), space.n_encoded)
+    for row, columns in zip(blocks, filled, strict=True):
+        row[torch.from_numpy(np.asarray(columns, dtype=np.int64))] = 1.0
+    return blocks
+
+
+def _travelling(function: Callable, device: torch.device) -> Callable:
+    """Let a function on the CPU be asked from a device."""
+    if device.type == "cpu":
+        return function
+
+    def asked(*tensors: Tensor) -> Tensor | tuple[Tensor, ...]:
+        answer = function(*(tensor.cpu() for tensor in tensors))
+        if isinstance(answer, tuple):
+            return tuple(tensor.to(device) for tensor in answer)
+        return answer.to(device)
+
+    return asked

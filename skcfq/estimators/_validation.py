@@ -1,0 +1,90 @@
+"""The share of the training rows that is held out, and what a network does on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.model_selection import train_test_split
+from torch import Tensor
+
+from skcfq.models import validity_slack
+from skcfq.nn import FaithfulModule, SupervisedModule, weighted_mean
+
+# skorch's names, which a user's own callbacks look for.
+VALIDATION_COLUMNS = ["valid_loss", "valid_accuracy", "valid_validity_drop"]
+
+
+@dataclass(frozen=True, eq=False)
+class Validation:
+    """Held-out rows, with the loss of those that are trained on.
+
+    Attributes
+    ----------
+    module : SupervisedModule or FaithfulModule
+        The loss, around the network that is trained, without a policy: the widths are those that
+        are set.
+    tensors : tuple of Tensor
+        As the training takes them: rows, labels, weights, then recourse points, targets and who
+        has an action, where there are any.
+    """
+
+    module: SupervisedModule | FaithfulModule
+    tensors: tuple[Tensor, ...]
+
+    def figures(self) -> dict[str, float]:
+        """Return the loss, the accuracy and, with recourse, the share whose advice fails.
+
+        What the loss draws at random (places on paths, mixtures) is the same in every call.
+        """
+        module, matching = self.module, None
+        training = module.network.training
+        module.network.eval()
+        if isinstance(module, FaithfulModule):
+            module.generator.manual_seed(module.generator.initial_seed())
+            matching = module.matching
+        rows, labels, weights, *of_points = self.tensors
+        # The matching term is the only one whose value needs gradients: the student's own steps.
+        with torch.set_grad_enabled(matching is not None):
+            loss = module.loss_terms(*self.tensors)["loss"].item()
+        with torch.no_grad():
+            right = (module.network(rows).argmax(dim=1) == labels).to(weights.dtype)
+            found = {"valid_loss": loss, "valid_accuracy": weighted_mean(right, weights).item()}
+            if of_points:
+                points, targets, acted = of_points[:3]
+                slack = validity_slack(module.network(points[acted]), targets[acted])
+                failed = (slack < 0).to(weights.dtype)
+                drop = weighted_mean(failed, weights[acted]).item() if acted.any() else np.nan
+                found["valid_validity_drop"] = drop
+        module.network.train(training)
+        return found
+
+
+def held_out(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the positions of the rows that are trained on, and of those held out, both rising.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n,)
+        Both parts have the classes in the same shares.
+    fraction : float
+        Of the rows that are held out.
+    seed : int
+
+    Raises
+    ------
+    ValueError
+        There are too few rows of a class.
+    """
+    try:
+        trained, held = train_test_split(
+            np.arange(len(labels)), test_size=fraction, random_state=seed, stratify=labels
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"early_stopping=True holds out validation_fraction={fraction} of {len(labels)} rows, "
+            f"with rows of every class on both sides, which these labels do not allow: {error} "
+            "Give more rows, another validation_fraction, or early_stopping=False."
+        ) from error
+    return np.sort(trained), np.sort(held)

@@ -1,0 +1,330 @@
+"""Interrupted fits and numbers that are not finite: what is kept, and what is said."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from skorch.callbacks import Callback, EarlyStopping
+
+from skcfq import CFQClassifier, QATClassifier, RecourseSolver, TeacherClassifier
+from skcfq.actions import ActionRegion
+from skcfq.estimators import LearnedBits, TeacherActions
+from skcfq.exceptions import DivergenceWarning, InterruptedWarning
+
+CLASSIFIERS = [TeacherClassifier, QATClassifier, CFQClassifier]
+STUDENTS = [QATClassifier, CFQClassifier]
+
+
+@pytest.fixture(scope="module")
+def table():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(90, 4))
+    return X, (X[:, 0] + 0.5 * X[:, 1] > 0).astype(int)
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return {"hidden_layer_sizes": (6,), "max_iter": 10, "batch_size": 16, "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def teacher(table):
+    settings = {"max_iter": 20, "batch_size": 16, "random_state": 0}
+    return TeacherClassifier((6,), **settings).fit(*table)
+
+
+def made(classifier, teacher, tiny, **options):
+    given = {} if classifier is TeacherClassifier else {"teacher": teacher}
+    return classifier(**given, **{**tiny, **options})
+
+
+def finite(model):
+    return all(value.isfinite().all() for value in model.network_.state_dict().values())
+
+
+class States(Callback):
+    """The state after every pass."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.states = [self.of(net)]
+
+    def on_epoch_end(self, net, **kwargs):
+        self.states.append(self.of(net))
+
+    @staticmethod
+    def of(net):
+        parameters = net.module_.network.named_parameters()
+        return {name: value.detach().clone() for name, value in parameters}
+
+
+class Interrupt(States):
+    """Somebody who presses Ctrl-C in the middle of a batch of some pass."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_train_begin(self, net, **kwargs):
+        super().on_train_begin(net)
+        self.ended, calls = False, []
+        original = net.module_.loss_terms
+
+        def interrupted(*batch):
+            calls.append(len(net.history))
+            if calls.count(self.epoch) == 2:
+                # What Python raises on the signal, which a background job may ignore.
+                raise KeyboardInterrupt
+            return original(*batch)
+
+        net.module_.loss_terms = interrupted
+
+    def on_train_end(self, net, **kwargs):
+        self.ended = True
+
+
+@pytest.mark.parametrize("classifier", CLASSIFIERS)
+@pytest.mark.parametrize("epoch", [1, 4, 8])
+def test_ctrl_c_keeps_what_is_trained(classifier, epoch, table, teacher, tiny):
+    X, y = table
+    interrupt = Interrupt(epoch)
+    model = made(classifier, teacher, tiny, callbacks=[interrupt])
+    with pytest.warns(InterruptedWarning, match=rf"interrupted in pass {epoch} of 10.*warm_start"):
+        model.fit(X, y)
+    assert interrupt.ended
+    assert model.n_iter_ == len(model.history_) == epoch - 1
+    assert list(model.history_.columns[:2]) == ["epoch", "train_loss"]
+    assert model.predict(X).shape == y.shape
+    assert finite(model)
+    if epoch > 1:
+        assert model.history_["epoch"].tolist() == list(range(1, epoch))
+    # One batch of the pass had been learned from.
+    last = interrupt.states[epoch - 1]
+    weights = {name: value for name, value in last.items() if "weight" in name}
+    assert not all(torch.equal(model.network_.state_dict()[k], v) for k, v in weights.items())
+    if classifier is not TeacherClassifier:
+        assert model.average_bits_ <= 4
+        assert model.deployed().predict(X).tolist() == model.predict(X).tolist()
+    model.set_params(warm_start=True, callbacks=None).fit(X, y)
+    assert model.n_iter_ == 10
+    assert len(model.history_) == epoch - 1 + 10
+
+
+@pytest.mark.parametrize("classifier", STUDENTS)
+def test_widths_are_chosen_where_the_search_is_interrupted(classifier, table, teacher, tiny):
+    policy = LearnedBits(search_fraction=1.0)
+    callbacks = [Interrupt(2)]
+    model = made(classifier, teacher, tiny, budget=3, bit_policy=policy, callbacks=callbacks)
+    with pytest.warns(InterruptedWarning):
+        model.fit(*table)
+    assert model.average_bits_ <= 3
+    assert not model.network_.training
+
+
+def test_ctrl_c_in_a_validation_pass_is_no_early_stop(table, teacher, tiny, monkeypatch):
+    from skcfq.estimators._validation import Validation
+
+    original = Validation.figures
+    calls = []
+
+    def figures(self):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return original(self)
+
+    monkeypatch.setattr(Validation, "figures", figures)
+    model = made(CFQClassifier, teacher, tiny, early_stopping=True)
+    with pytest.warns(InterruptedWarning, match="in pass 3 of 10"):
+        model.fit(*table)
+    assert len(model.history_) == 2
+    assert np.isfinite(model.history_.to_numpy(dtype=float)).all()
+
+
+class Stop(Callback):
+    """A callback that ends the training as skorch's early stopping does."""
+
+    def __init__(self, where):
+        setattr(self, where, self._stop)
+
+    def _stop(self, net, **kwargs):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("classifier", CLASSIFIERS)
+@pytest.mark.parametrize(
+    "where", ["on_train_begin", "on_batch_end", "on_epoch_end", "on_train_end"]
+)
+def test_a_callback_may_stop_at_any_time(classifier, where, table, teacher, tiny):
+    model = made(classifier, teacher, tiny, callbacks=[Stop(where)]).fit(*table)
+    assert model.n_iter_ == {"on_epoch_end": 1, "on_train_end": 10}.get(where, 0)
+    assert model.predict(table[0]).shape == (90,)
+
+
+def interrupt_projections(monkeypatch, after):
+    """Press Ctrl-C while an action set is asked where somebody may go."""
+    original, calls = ActionRegion.project, []
+
+    def project(self, points):
+        calls.append(1)
+        if len(calls) > after:
+            raise KeyboardInterrupt
+        return original(self, points)
+
+    monkeypatch.setattr(ActionRegion, "project", project)
+    return calls
+
+
+@pytest.mark.parametrize("method", ["steps", "solver"])
+@pytest.mark.parametrize("bit_policy", ["learned", "uniform"])
+def test_ctrl_c_while_recourse_is_computed(method, bit_policy, table, teacher, tiny, monkeypatch):
+    X, y = table
+    calls = interrupt_projections(monkeypatch, after=1)
+    solver = RecourseSolver(method="pgd", random_state=0) if method == "solver" else None
+    actions = TeacherActions(method=method, solver=solver)
+    model = CFQClassifier(bit_policy=bit_policy, teacher=teacher, teacher_actions=actions, **tiny)
+    message = "before the training of CFQClassifier.*quantized to 4 bits"
+    with pytest.warns(InterruptedWarning, match=message) as caught:
+        model.fit(X, y)
+    assert len(calls) == 2
+    assert len(caught) == 1
+    assert model.n_iter_ == len(model.history_) == 0
+    assert model.average_bits_ <= 4
+    # It is the teacher, rounded.
+    assert torch.equal(model.network_.layers[0].weight, teacher.network_.layers[0].weight)
+    assert (model.predict(X) == teacher.predict(X)).mean() > 0.9
+    monkeypatch.undo()
+    assert len(model.fit(X, y).history_) == 10
+
+
+def test_ctrl_c_before_a_warm_start_goes_on(table, teacher, tiny, monkeypatch):
+    X, y = table
+    model = made(CFQClassifier, teacher, tiny, warm_start=True).fit(X, y)
+    before = model.decision_function(X)
+    interrupt_projections(monkeypatch, after=0)
+    with pytest.warns(InterruptedWarning, match="it is that of the previous fit"):
+        model.fit(X, y)
+    np.testing.assert_array_equal(model.decision_function(X), before)
+    assert model.n_iter_ == 0
+    assert len(model.history_) == 10
+
+
+@pytest.mark.parametrize("classifier", STUDENTS)
+def test_ctrl_c_while_the_teacher_is_trained(classifier, table, tiny):
+    X, y = table
+    teacher = TeacherClassifier((6,), max_iter=10, batch_size=16, callbacks=[Interrupt(3)])
+    model = classifier(teacher=teacher, **tiny)
+    with pytest.warns(InterruptedWarning) as caught:
+        model.fit(X, y)
+    messages = [str(one.message) for one in caught]
+    assert len(messages) == 2
+    assert "Training of teacher: interrupted in pass 3 of 10" in messages[0]
+    assert f"before the training of {classifier.__name__}" in messages[1]
+    assert model.teacher_.n_iter_ == 2
+    assert model.n_iter_ == 0
+    assert model.average_bits_ <= 4
+    assert model.predict(X).shape == y.shape
+
+
+class Poison(States):
+    """A callback that breaks a weight after some pass."""
+
+    def __init__(self, epoch, where="on_epoch_end"):
+        self.epoch, self.where = epoch, where
+
+    def _poison(self, net):
+        with torch.no_grad():
+            next(net.module_.network.parameters()).view(-1)[0] = float("nan")
+
+    def on_epoch_end(self, net, **kwargs):
+        super().on_epoch_end(net)
+        if self.where == "on_epoch_end" and len(net.history) == self.epoch:
+            self._poison(net)
+
+    def on_batch_begin(self, net, training, **kwargs):
+        if self.where == "on_batch_begin" and len(net.history) == self.epoch:
+            self._poison(net)
+
+
+@pytest.mark.parametrize("classifier", CLASSIFIERS)
+@pytest.mark.parametrize(
+    ("poison", "broken"),
+    [
+        (Poison(1, "on_batch_begin"), 1),
+        (Poison(4, "on_batch_begin"), 4),
+        (Poison(3), 3),
+        (Poison(8), 8),
+        (Poison(10), 10),
+    ],
+    ids=["first-batch", "batch", "search", "tuning", "end"],
+)
+def test_a_weight_that_is_not_finite(classifier, poison, broken, table, teacher, tiny):
+    model = made(classifier, teacher, tiny, callbacks=[poison])
+    message = rf"no longer finite in pass {broken} of 10.*Lower learning_rate_init"
+    with pytest.warns(DivergenceWarning, match=message):
+        model.fit(*table)
+    assert finite(model)
+    assert model.n_iter_ == len(model.history_) == broken - 1
+    assert np.isfinite(model.predict_proba(table[0])).all()
+    kept = poison.states[broken - 1]
+    searched = classifier is CFQClassifier and broken <= 6
+    for name, value in kept.items():
+        # Where widths were still searched, they are chosen now, and their steps refitted.
+        if "log_" not in name or not searched:
+            assert torch.equal(model.network_.state_dict()[name], value.double()), name
+    if classifier is not TeacherClassifier:
+        assert model.average_bits_ <= 4
+
+
+@pytest.mark.parametrize("classifier", CLASSIFIERS)
+def test_a_huge_learning_rate(classifier, table, teacher, tiny):
+    model = made(classifier, teacher, tiny, learning_rate_init=1e200)
+    message = r"no longer finite in pass 1 of 10. The network is the one it started from.*1e\+200"
+    with pytest.warns(DivergenceWarning, match=message):
+        model.fit(*table)
+    assert finite(model)
+    if classifier is not TeacherClassifier:
+        assert (model.predict(table[0]) == teacher.predict(table[0])).mean() > 0.9
+
+
+def test_divergence_returns_to_the_best_pass(table, teacher, tiny):
+    poison = Poison(9, "on_batch_begin")
+    model = made(
+        TeacherClassifier, None, tiny, early_stopping=True, callbacks=[poison], max_iter=12
+    )
+    with pytest.warns(DivergenceWarning, match="in pass 9 of 12"):
+        model.fit(*table)
+    best = int(model.history_["valid_loss"].idxmin()) + 1
+    assert torch.equal(
+        model.network_.layers[0].weight, poison.states[best]["layers.0.weight"].double()
+    )
+
+
+def test_a_batch_without_anybody_who_was_refused(teacher, table, tiny):
+    """Three of ninety are refused: most batches of sixteen have none."""
+    X, y = table
+    refused = np.flatnonzero(teacher.predict(X) == 0)
+    rows = np.r_[np.flatnonzero(teacher.predict(X) == 1), refused[:3]]
+    labels = y[rows].copy()
+    seen = []
+
+    class Watch(Callback):
+        def on_batch_begin(self, net, batch, training, **kwargs):
+            seen.append(int(batch[5].sum()))
+
+    for objective in ("paper", "faithful"):
+        model = made(CFQClassifier, teacher, tiny, objective=objective, batch_size=4)
+        model.set_params(callbacks=[Watch()]).fit(X[rows], labels)
+        assert 0 in seen
+        assert max(seen) > 0
+        assert finite(model)
+        assert np.isfinite(model.history_.to_numpy(dtype=float)).all()
+        seen.clear()
+
+
+def test_an_early_stopping_callback_of_the_user_reads_the_validation_loss(table, teacher, tiny):
+    """Its default column is ours."""
+    stop = EarlyStopping(patience=2, threshold=0.9, sink=lambda text: None)
+    model = made(TeacherClassifier, None, tiny, early_stopping=True, callbacks=[stop])
+    assert model.fit(*table).n_iter_ < 10
+    assert isinstance(model.history_, pd.DataFrame)
