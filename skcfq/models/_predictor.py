@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skcfq.deploy import DeployedClassifier
+from skcfq.deploy import DeployedClassifier, IntegerNetwork
 from skcfq.encoding import FeatureSpace, TableEncoder
 from skcfq.exceptions import (
     BackgroundRequiredError,
@@ -21,6 +21,7 @@ from skcfq.exceptions import (
 )
 from skcfq.models._functions import FunctionModel, RowHead, read_function, row_head_of
 from skcfq.models._heads import (
+    EstimatorHead,
     Head,
     head_digest,
     is_own_estimator,
@@ -107,6 +108,19 @@ class Predictor:
     def linear(self) -> tuple[Tensor, Tensor] | None:
         """Weights (n_classes, d) and intercepts (n_classes,) of linear logits, else None."""
         return None if isinstance(self.head, RowHead) else linear_weights(self.head)
+
+    @property
+    def integers(self) -> IntegerNetwork | None:
+        """The integers that decide where inputs are quantized, else None.
+
+        Such decisions are a staircase: the cheapest point lies on the rounding threshold of an
+        input.
+        """
+        if isinstance(self.head, DeployedNetwork):
+            return self.head.network
+        if isinstance(self.head, EstimatorHead):
+            return getattr(self.head.estimator, "integer_network_", None)
+        return None
 
     @property
     def name(self) -> str:
