@@ -33,6 +33,7 @@ from skcfq.datasets import fetch_adult, make_credit
 from skcfq.deploy import onnx_inputs
 
 WIDTHS = (8, 4, 3, 2)
+N_JITTERS = 50
 
 
 def main() -> None:
@@ -102,9 +103,10 @@ def agreement(
     table = {}
     for bits, model in models.items():
         refused = rows[model.predict(rows) != data.favorable].iloc[: options.people]
-        solver = RecourseSolver(data.action_set, target=data.favorable, random_state=0)
-        result = solver.solve(model, refused)
-        points = result.points[result.reachable]
+        # On the thresholds themselves, then as advice is given.
+        points, advice = (
+            solved(model, refused, data, stand_off=stand_off) for stand_off in (0.0, "auto")
+        )
         loaded = skcfq.load(folder / f"{bits}.skcfq")
         session = open_session(folder / f"{bits}.onnx")
         line = {}
@@ -115,6 +117,14 @@ def agreement(
             line[f"{name}: numpy"] = int(np.sum(loaded.predict(part) != expected))
             line[f"{name}: onnx"] = int(np.sum(labels != expected))
             line[f"{name}: scores"] = int(np.sum(logits[:, 1] - logits[:, 0] != scores))
+        for name, part in {"no stand-off": points, "advice": advice}.items():
+            jittered = jitter(model.feature_space_, part)
+            line[f"{name}, jittered: rows"] = len(jittered)
+            labels = session.run(["label"], onnx_inputs(loaded, jittered))[0]
+            decided = {"estimator": model.predict(jittered), "numpy": loaded.predict(jittered)}
+            for engine, given in {**decided, "onnx": labels}.items():
+                failed = (given != data.favorable).reshape(N_JITTERS, -1).any(axis=0)
+                line[f"{name}, jittered: people it fails, {engine}"] = int(failed.sum())
         # Encoded rows on the rounding thresholds of the inputs, and equal logits.
         network = model.integer_network_
         rng = np.random.default_rng(0)
@@ -124,6 +134,29 @@ def agreement(
         line["thresholds: onnx"] = int(np.sum((logits != network.logits(Z)).any(axis=1)))
         table[bits] = line
     return pd.DataFrame(table).T.rename_axis("bits").T
+
+
+def solved(model: Any, refused: pd.DataFrame, data: Any, **settings: Any) -> pd.DataFrame:
+    """Return the recourse points of refused people."""
+    solver = RecourseSolver(data.action_set, target=data.favorable, random_state=0, **settings)
+    result = solver.solve(model, refused)
+    return result.points[result.reachable].reset_index(drop=True)
+
+
+def jitter(space: Any, points: pd.DataFrame) -> pd.DataFrame:
+    """Move all numeric columns, whole numbers too, by up to 1e-4 of their spread, many times."""
+    rng = np.random.default_rng(0)
+    jittered = []
+    for draw in range(N_JITTERS):
+        Z = space.encode(points)
+        for block in space.blocks:
+            if block.width == 1:
+                # Half of the draws are corners of the box.
+                sides = rng.uniform(-1, 1, len(Z))
+                sides = np.sign(sides) if draw % 2 else sides
+                Z[:, block.columns[0]] += 1e-4 * block.statistics.encoded_std * sides
+        jittered.append(space.decode(Z, points))
+    return pd.concat(jittered, ignore_index=True)
 
 
 def random_rows(rows: pd.DataFrame, count: int) -> pd.DataFrame:

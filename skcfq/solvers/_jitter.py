@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from skcfq.models import Predictor
+    from skcfq.encoding import FeatureSpace
     from skcfq.solvers._problem import RecourseProblem
 
 # Columns with two codes up to which every combination is tried.
@@ -22,7 +22,7 @@ _N_RANDOM = 24
 
 
 def jittered_points(problem: RecourseProblem, points: Tensor, person: Tensor) -> Iterator[Tensor]:
-    """Move the numeric columns of points by up to ``problem.radii`` each.
+    """Move the numeric columns of points by up to ``problem.stand_off`` of their spread each.
 
     Parameters
     ----------
@@ -50,26 +50,43 @@ def jittered_points(problem: RecourseProblem, points: Tensor, person: Tensor) ->
     elif problem.gradients:
         with torch.enable_grad():
             gradient = problem.margin_gradient(points, person)[1]
-        yield _moved(problem, points, -torch.sign(gradient[:, problem.numeric_columns]))
+        yield _moved(problem, points, -torch.sign(gradient[:, problem.jitter[0]]))
     for _ in range(n_random):
-        shape = len(points), len(problem.numeric_columns)
+        shape = len(points), len(problem.jitter[0])
         yield _moved(problem, points, torch.randint(0, 2, shape, generator=generator) * 2 - 1)
 
 
-def jitter_radii(predictor: Predictor, columns: Tensor, size: float) -> Tensor:
+def jittered_columns(problem: RecourseProblem) -> Tensor:
+    """Return the encoded columns that jitter, shape (m,): all numbers, immutable ones too.
+
+    Columns of a declared one-hot group are no numbers. The raw rows that a closed model is asked
+    about differ in what may change alone, so these are all there.
+    """
+    if not all(model.differentiable for model in (problem.predictor, *problem.variants)):
+        return problem.numeric_columns
+    groups = {int(column) for columns in problem.choice_columns for column in columns}
+    numbers = {
+        int(block.columns[0])
+        for block in problem.predictor.space.blocks
+        if block.kind in ("affine", "monotone")
+    }
+    return torch.tensor(sorted(numbers - groups), dtype=torch.int64)
+
+
+def jitter_radii(space: FeatureSpace, columns: Tensor, size: float) -> Tensor:
     """Return the radius of each numeric column in encoded units, shape (m,).
 
     Parameters
     ----------
-    predictor : Predictor
+    space : FeatureSpace
     columns : Tensor of shape (m,), int64
-        Encoded columns of the numeric features.
+        Encoded columns.
     size : float
         In units of the spread; of 1 where there is none.
     """
     spreads = {
         int(block.columns[0]): block.statistics.encoded_std
-        for block in predictor.space.blocks
+        for block in space.blocks
         if block.width == 1
     }
     found = [spreads.get(column) or 1.0 for column in columns.tolist()]
@@ -77,14 +94,15 @@ def jitter_radii(predictor: Predictor, columns: Tensor, size: float) -> Tensor:
 
 
 def _moved(problem: RecourseProblem, points: Tensor, signs: Tensor) -> Tensor:
+    columns, radii = problem.jitter
     jittered = points.clone()
-    jittered[:, problem.numeric_columns] += signs * problem.radii
+    jittered[:, columns] += signs * radii
     return jittered
 
 
 def _two_coded(problem: RecourseProblem, points: Tensor) -> Tensor | None:
     """Return the numeric columns that have two codes in the box, shape (N, m); None: no codes."""
-    columns = problem.numeric_columns
+    columns = problem.jitter[0]
     found = torch.zeros((len(points), len(columns)), dtype=torch.bool)
     ends = [_moved(problem, points, torch.tensor(sign)).numpy() for sign in (-1, 1)]
     for model in (problem.predictor, *problem.variants):

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from skcfq.actions import project_grid, project_min_change
 from skcfq.models import target_margin, validity_slack
-from skcfq.solvers._jitter import jitter_radii, jittered_points
+from skcfq.solvers._jitter import jitter_radii, jittered_columns, jittered_points
 
 if TYPE_CHECKING:
     from skcfq.actions import ActionRegion, RecourseCost
@@ -145,8 +145,14 @@ class RecourseProblem:
 
     @cached_property
     def radii(self) -> Tensor:
-        """Jitter of each numeric feature in encoded units, shape (m,)."""
-        return jitter_radii(self.predictor, self.numeric_columns, self.stand_off)
+        """Stand-off of each numeric feature in encoded units, shape (m,)."""
+        return jitter_radii(self.predictor.space, self.numeric_columns, self.stand_off)
+
+    @cached_property
+    def jitter(self) -> tuple[Tensor, Tensor]:
+        """Encoded columns that jitter, and by how much."""
+        columns = jittered_columns(self)
+        return columns, jitter_radii(self.predictor.space, columns, self.stand_off)
 
     def take(self, rows: Tensor) -> RecourseProblem:
         """Return the problem of some of the people."""

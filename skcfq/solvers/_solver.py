@@ -66,11 +66,11 @@ class RecourseSolver(BaseEstimator):
         model's ``predict_proba``. With more than two classes, a margin that suffices for it.
     stand_off : float or "auto", default="auto"
         Distance from where the decision changes, in units of each numeric feature's spread: the
-        target must survive jitter of this size of all of them, whole numbers included, and
-        changed features go further until it does. ``"auto"`` is 1e-4 where the model has
-        quantized inputs, because its cheapest point lies on a rounding threshold. It is 0 for all
-        other models, for the literal ``"steps"``, and in :meth:`compare`, which measures models
-        and advises nobody. ``result.protocol`` says what was used.
+        target must survive jitter of this size of all of them, whole numbers and immutable ones
+        included, and changed features go further until it does. ``"auto"`` is 1e-4 where the
+        model has quantized inputs, because its cheapest point lies on a rounding threshold. It is
+        0 for all other models, for the literal ``"steps"``, and in :meth:`compare`, which
+        measures models and advises nobody. ``result.protocol`` says what was used.
     weight_radius : float, default=0.0
         Exact methods only: the action holds for every linear model whose weights and intercept
         differ by at most this much each (logit units per encoded unit).

@@ -27,7 +27,7 @@ def stand_off(problem: RecourseProblem, states: States) -> tuple[States, Tensor]
     Parameters
     ----------
     problem : RecourseProblem
-        With ``radii``, the jitter of each numeric feature.
+        With a ``stand_off``.
     states : States
         N points, at most one a person.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import onnxruntime
 import pandas as pd
@@ -118,13 +120,24 @@ def test_comparisons_have_one_stand_off(models, table):
 
 
 def test_a_metric_is_the_same_alone_and_with_others(models, table):
-    # The reference is quantized too: alone it is solved, with the gap it is compared.
-    X, y = table
+    # The reference is quantized too, and the deployed model has its thresholds a little further
+    # out: cheapest actions end between the two, and those with a stand-off do not.
+    X, _ = table
+    deployed = copy.deepcopy(models[8])
+    deployed.network_.log_input_step.add_(1e-6)
     rules = {"target": 1, "random_state": 0, "reference": models[8]}
-    alone = RecourseScorer("feasible_recourse_rate", **rules)(models[4], X[:60], y[:60])
-    names = ["feasible_recourse_rate", "recourse_gap"]
-    both = RecourseScorer(names, **rules)(models[4], X[:60], y[:60])
-    assert alone == both["feasible_recourse_rate"]
+    people = X[models[8].predict(X) != 1][:12]
+    alone = RecourseScorer("validity_drop", **rules)(deployed, people, None)
+    both = RecourseScorer(["validity_drop", "recourse_gap"], **rules)(deployed, people, None)
+    assert alone == both["validity_drop"]
+    assert alone < 0
+    apart = RecourseSolver(target=1, random_state=0)
+    assert (
+        RecourseScorer("validity_drop", solver=apart.set_params(stand_off=1e-4), **rules)(
+            deployed, people, None
+        )
+        == 0
+    )
 
 
 def test_a_step_of_a_grid_on_a_threshold_is_not_the_last_word(table):
@@ -135,15 +148,16 @@ def test_a_step_of_a_grid_on_a_threshold_is_not_the_last_word(table):
     teacher = TeacherClassifier((8,), max_iter=20, batch_size=32, random_state=0).fit(X, y)
     model = PTQClassifier(4, teacher=teacher, target=1, random_state=0).fit(X, y)
     people = X[model.predict(X) != 1][:40]
-    rules = ActionSet(steps={0: 1, 1: 1, 2: 1, 3: 1})
+    # What nobody may change jitters as well.
+    rules = ActionSet(steps={1: 1, 2: 1, 3: 1}, immutable=[0])
     settings = {"target": 1, "random_state": 0}
     # Wide enough for a box that reaches over thresholds.
     apart = RecourseSolver(rules, stand_off=0.1, **settings).solve(model, people)
     plain = RecourseSolver(rules, stand_off=0.0, **settings).solve(model, people)
     spread = X.std(axis=0)
     assert survivors(model, plain.points[plain.valid], spread, 0.1) < 0.9
-    assert apart.valid.all()
-    assert survivors(model, apart.points, spread, 0.1) == 1
+    assert apart.valid.sum() >= 0.9 * plain.valid.sum()
+    assert survivors(model, apart.points[apart.valid], spread, 0.1) == 1
 
 
 @pytest.mark.parametrize("bits", WIDTHS)
