@@ -23,6 +23,7 @@ import numpy as np
 import onnxruntime
 import pandas as pd
 import torch
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.neural_network import MLPClassifier
@@ -103,21 +104,34 @@ def agreement(
     table = {}
     for bits, model in models.items():
         refused = rows[model.predict(rows) != data.favorable].iloc[: options.people]
-        # On the thresholds themselves, then as advice is given.
-        points, advice = (
-            solved(model, refused, data, stand_off=stand_off) for stand_off in (0.0, "auto")
-        )
+        # On the thresholds themselves, then as advice is given; then where no number is whole.
+        rules, free = data.action_set, clone(data.action_set)
+        numbers = [feature.name for feature in rules.compile(model.feature_space_).numeric]
+        free.set_params(steps=dict.fromkeys(numbers, 0))
+        solve = partial(solved, model, refused, data)
+        points, advice = solve(rules, stand_off=0.0), solve(rules)
+        told = {
+            "no stand-off": points,
+            "advice": advice,
+            "no stand-off, no whole numbers": solve(free, stand_off=0.0),
+            "advice, no whole numbers": solve(free),
+        }
         loaded = skcfq.load(folder / f"{bits}.skcfq")
         session = open_session(folder / f"{bits}.onnx")
         line = {}
-        for name, part in {"random": drawn, "test": rows, "recourse": points}.items():
+        for name, part in {
+            "random": drawn,
+            "test": rows,
+            "recourse": points,
+            "advice": advice,
+        }.items():
             expected, scores = model.predict(part), model.decision_function(part)
             labels, _, logits = session.run(None, onnx_inputs(loaded, part))
             line[f"{name} rows"] = len(part)
             line[f"{name}: numpy"] = int(np.sum(loaded.predict(part) != expected))
             line[f"{name}: onnx"] = int(np.sum(labels != expected))
             line[f"{name}: scores"] = int(np.sum(logits[:, 1] - logits[:, 0] != scores))
-        for name, part in {"no stand-off": points, "advice": advice}.items():
+        for name, part in told.items():
             jittered = jitter(model.feature_space_, part)
             line[f"{name}, jittered: rows"] = len(jittered)
             labels = session.run(["label"], onnx_inputs(loaded, jittered))[0]
@@ -128,7 +142,8 @@ def agreement(
         # Encoded rows on the rounding thresholds of the inputs, and equal logits.
         network = model.integer_network_
         rng = np.random.default_rng(0)
-        Z = (rng.integers(-129, 128, (20_000, network.n_inputs)) + 0.5) * network.input_step
+        Z = rng.integers(-129, 128, (20_000, network.n_inputs)) + 0.5
+        Z = Z * network.input_step * network.input_factors
         model.to_onnx(folder / "encoded.onnx", preprocessing=False)
         logits = open_session(folder / "encoded.onnx").run(["logits"], {"encoded": Z})[0]
         line["thresholds: onnx"] = int(np.sum((logits != network.logits(Z)).any(axis=1)))
@@ -136,9 +151,11 @@ def agreement(
     return pd.DataFrame(table).T.rename_axis("bits").T
 
 
-def solved(model: Any, refused: pd.DataFrame, data: Any, **settings: Any) -> pd.DataFrame:
+def solved(
+    model: Any, refused: pd.DataFrame, data: Any, rules: Any, **settings: Any
+) -> pd.DataFrame:
     """Return the recourse points of refused people."""
-    solver = RecourseSolver(data.action_set, target=data.favorable, random_state=0, **settings)
+    solver = RecourseSolver(rules, target=data.favorable, random_state=0, **settings)
     result = solver.solve(model, refused)
     return result.points[result.reachable].reset_index(drop=True)
 
