@@ -13,7 +13,7 @@ from torch import Tensor
 
 from skcfq.exceptions import BudgetError
 from skcfq.nn import (
-    QuantizedMLP,
+    QuantizedNetwork,
     gradient_sensitivity,
     hessian_trace,
     quantization_errors,
@@ -71,19 +71,21 @@ class BitPolicy(BaseEstimator):
         """
         _widest(self.candidates, budget)
 
-    def choose(self, network: QuantizedMLP, budget: float, sample: BitSample) -> Sequence[int]:
+    def choose(self, network: QuantizedNetwork, budget: float, sample: BitSample) -> Sequence[int]:
         """Return one candidate width a layer.
 
         Parameters
         ----------
-        network : QuantizedMLP
+        network : QuantizedNetwork
             Calibrated, with the weights that training starts from.
         budget : float
         sample : BitSample
         """
         raise NotImplementedError
 
-    def start(self, network: QuantizedMLP, budget: float, sample: BitSample) -> GumbelBits | None:
+    def start(
+        self, network: QuantizedNetwork, budget: float, sample: BitSample
+    ) -> GumbelBits | None:
         """Fix the widths of a network, or return what will learn them."""
         widths = [int(width) for width in self.choose(network, budget, sample)]
         if average_bits(widths, network.n_weights) > budget:
@@ -133,7 +135,7 @@ class UniformBits(BitPolicy):
         """
         return _widest(self.candidates, budget)
 
-    def choose(self, network: QuantizedMLP, budget: float, sample: BitSample) -> list[int]:
+    def choose(self, network: QuantizedNetwork, budget: float, sample: BitSample) -> list[int]:
         """Return the same width for every layer."""
         return [self.width(budget)] * len(network.n_weights)
 
@@ -160,7 +162,7 @@ class FixedBits(BitPolicy):
         """The different widths, rising."""
         return tuple(sorted({int(width) for width in self.bit_widths}))
 
-    def choose(self, network: QuantizedMLP, budget: float, sample: BitSample) -> Sequence[int]:
+    def choose(self, network: QuantizedNetwork, budget: float, sample: BitSample) -> Sequence[int]:
         """Return the given widths."""
         if len(self.bit_widths) != len(network.n_weights):
             raise ValueError(
@@ -224,7 +226,7 @@ class SensitivityBits(BitPolicy):
                     f"bit_policy.{name} is {getattr(self, name)!r}; give one of {known}."
                 )
 
-    def choose(self, network: QuantizedMLP, budget: float, sample: BitSample) -> list[int]:
+    def choose(self, network: QuantizedNetwork, budget: float, sample: BitSample) -> list[int]:
         """Measure every layer, and allocate."""
         sizes = network.n_weights
         if self.kind == "error":
@@ -249,15 +251,18 @@ class SensitivityBits(BitPolicy):
         return allocate[self.allocation](found.double(), sizes, network.candidates, budget)
 
 
-def _weight_errors(network: QuantizedMLP) -> np.ndarray:
+def _weight_errors(network: QuantizedNetwork) -> np.ndarray:
     """Return the squared quantization error of every layer's weights, shape (L, R)."""
     with torch.no_grad():
         errors = [
             [
-                (layer.quantized_weight(index) - layer.weight).square().sum().item()
+                (network.quantized_layer_weight(position, index) - weight.flatten(1))
+                .square()
+                .sum()
+                .item()
                 for index in range(len(network.candidates))
             ]
-            for layer in network.linear_layers
+            for position, weight in enumerate(network.weight_tensors)
         ]
     return np.array(errors)
 
@@ -324,7 +329,9 @@ class LearnedBits(BitPolicy):
                 f"bit_policy.search_fraction is {self.search_fraction!r}; give a share in (0, 1]."
             )
 
-    def start(self, network: QuantizedMLP, budget: float, sample: BitSample) -> GumbelBits | None:
+    def start(
+        self, network: QuantizedNetwork, budget: float, sample: BitSample
+    ) -> GumbelBits | None:
         """Return the policy to be learned."""
         return GumbelBits(network.n_weights, self.candidates, budget)
 

@@ -49,10 +49,11 @@ class CFQClassifier(QuantizedClassifier):
     encoder : transformer, default=None
         Map from raw to encoded columns, fitted here unless it is fitted; None is a
         :class:`~skcfq.TableEncoder`.
-    teacher : estimator, default=None
+    teacher : estimator or torch Module, default=None
         Full-precision model. Fitted or frozen, it is used as it is; unfitted, a clone is fitted;
         None is a :class:`~skcfq.TeacherClassifier` of the same layers. Inside a search, wrap a
-        fitted one in :class:`sklearn.frozen.FrozenEstimator`, because clones forget a fit.
+        fitted one in :class:`sklearn.frozen.FrozenEstimator`, because clones forget a fit. A torch
+        module is taken as trained, behind the fitted ``encoder`` (None: X itself).
     objective : {"paper", "faithful"} or CFQObjective, default="paper"
         Terms of the loss. ``"paper"`` is the one above; ``"faithful"`` has the teacher's target
         margins at x + δ, and on the way there, in the place of the validity loss.
@@ -63,10 +64,19 @@ class CFQClassifier(QuantizedClassifier):
     teacher_actions : TeacherActions, default=None
         How the teacher's recourse is computed in training. None takes what suits the objective:
         cheapest actions of the solver for ``"faithful"``, K steps for ``"paper"``.
-    activation_bits : int or None, default=None
-        Width of hidden activations; None follows the weights of the layer that produces them.
+    activation_bits : int, None or tuple of these, default=None
+        Width of hidden activations, one for all or one for each hidden layer (with ``module``: of
+        what enters each layer); None follows the weights of the layer that produces them.
+    weight_step : {"tensor", "channel"}, default="tensor"
+        One weight step a layer or one a unit; with the latter there is no integer form to export.
+    quantizer_start : {"mse", "lsq"}, default="mse"
+        Steps and clips that training starts from: of least squared error, or LSQ's rule.
     hidden_layer_sizes : tuple of int, default=(64, 64)
         Empty for logistic regression.
+    module : torch Module or callable, default=None
+        Network whose Linear, Conv1d and Conv2d layers are quantized, in the place of
+        ``hidden_layer_sizes``: a module, which is copied, or a callable ``(n_inputs, n_classes) ->
+        Module``. The default teacher has it too, and the student starts from its weights.
     max_iter : int, default=None
         Passes over the data; None takes enough for some thousand updates.
     batch_size : int, default=256
@@ -94,7 +104,9 @@ class CFQClassifier(QuantizedClassifier):
         Never above ``budget``.
     feature_space_ : FeatureSpace
     encoder_ : transformer
-    network_ : QuantizedMLP
+    bit_cost_, bops_ : int
+        Bits of all weights, and bit operations of one row (§4.3).
+    network_ : QuantizedMLP or QuantizedModule
     history_ : DataFrame
         Mean of each loss term, and the bits, of every pass.
     n_iter_ : int
@@ -141,8 +153,11 @@ class CFQClassifier(QuantizedClassifier):
         objective: Any = "paper",
         bit_policy: Any = "learned",
         teacher_actions: TeacherActions | None = None,
-        activation_bits: int | None = None,
+        activation_bits: int | tuple[int | None, ...] | None = None,
+        weight_step: str = "tensor",
+        quantizer_start: str = "mse",
         hidden_layer_sizes: tuple[int, ...] = (64, 64),
+        module: Any = None,
         max_iter: int | None = None,
         batch_size: int = 256,
         learning_rate_init: float = 0.004,
@@ -162,7 +177,10 @@ class CFQClassifier(QuantizedClassifier):
         self.bit_policy = bit_policy
         self.teacher_actions = teacher_actions
         self.activation_bits = activation_bits
+        self.weight_step = weight_step
+        self.quantizer_start = quantizer_start
         self.hidden_layer_sizes = hidden_layer_sizes
+        self.module = module
         self.max_iter = max_iter
         self.batch_size = batch_size
         self.learning_rate_init = learning_rate_init

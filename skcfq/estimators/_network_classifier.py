@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -223,3 +223,8 @@ def seeded_initialization(seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(seed)
         yield
+
+
+def seeded_layers(module: Any, rng: np.random.RandomState) -> AbstractContextManager:
+    """Seed what a user's layers draw in training (dropout); the library's own draw nothing."""
+    return nullcontext() if module is None else seeded_initialization(draw_seed(rng))

@@ -21,7 +21,7 @@ from skcfq.estimators._teacher import NETWORK_CONSTRAINTS, TeacherClassifier
 from skcfq.estimators._teacher_actions import TeacherActions
 from skcfq.estimators._torch_teacher import rectifier_network, teacher_of_module
 from skcfq.exceptions import EmptyPopulationWarning
-from skcfq.models import Predictor, as_predictor, default_target, resolve_target
+from skcfq.models import Predictor, default_target, resolve_target
 from skcfq.nn import (
     CalibrationSet,
     FullPrecisionMLP,
@@ -271,11 +271,7 @@ class PTQClassifier(QuantizedClassifier):
         if not isinstance(self.teacher, nn.Module):
             return self._fit_teacher(table, rng)
         draw_seed(rng)
-        self.teacher_ = teacher_of_module(
-            self.teacher, self.encoder, table.X, self.classes_, table.labels, table.sample_weight
-        )
-        self.feature_space_, self.encoder_ = self.teacher_.feature_space_, self.teacher_.encoder_
-        return as_predictor(self.teacher_)
+        return self._adopt_module(teacher_of_module, table)
 
     def _calibration_rows(self, table: TrainingTable, rng: np.random.RandomState) -> np.ndarray:
         n, size = len(table), self.calibration_size

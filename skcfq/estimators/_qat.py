@@ -23,13 +23,24 @@ class QATClassifier(QuantizedClassifier):
         Not used in training: scorers take it from here.
     encoder : transformer, default=None
         Map from raw to encoded columns; None is a :class:`~skcfq.TableEncoder`.
-    teacher : estimator, default=None
+    teacher : estimator or torch Module, default=None
         Full-precision reference. Fitted or frozen, it is used as it is; unfitted, a clone is
-        fitted; None is a :class:`~skcfq.TeacherClassifier` of the same layers.
+        fitted; None is a :class:`~skcfq.TeacherClassifier` of the same layers. A torch module is
+        taken as trained, behind the fitted ``encoder`` (None: X itself).
     bit_policy : {"uniform", "learned", "sensitivity"} or BitPolicy, default="uniform"
-    activation_bits : int or None, default=None
-        Width of hidden activations; None follows the weights of the layer that produces them.
+    activation_bits : int, None or tuple of these, default=None
+        Width of hidden activations, one for all or one for each hidden layer (with ``module``: of
+        what enters each layer); None follows the weights of the layer that produces them.
+    weight_step : {"tensor", "channel"}, default="tensor"
+        One weight step a layer or one a unit; with the latter there is no integer form to export.
+    quantizer_start : {"mse", "lsq"}, default="mse"
+        Steps and clips that training starts from: of least squared error, or LSQ's rule.
     hidden_layer_sizes : tuple of int, default=(64, 64)
+        Empty for logistic regression.
+    module : torch Module or callable, default=None
+        Network whose Linear, Conv1d and Conv2d layers are quantized, in the place of
+        ``hidden_layer_sizes``: a module, which is copied, or a callable ``(n_inputs, n_classes) ->
+        Module``. The default teacher has it too, and the student starts from its weights.
     max_iter : int, default=None
         Passes over the data; None takes enough for some thousand updates.
     batch_size : int, default=256
@@ -51,7 +62,9 @@ class QATClassifier(QuantizedClassifier):
     average_bits_ : float
     feature_space_ : FeatureSpace
     encoder_ : transformer
-    network_ : QuantizedMLP
+    bit_cost_, bops_ : int
+        Bits of all weights, and bit operations of one row (§4.3).
+    network_ : QuantizedMLP or QuantizedModule
     history_ : DataFrame
     n_iter_ : int
 
@@ -85,8 +98,11 @@ class QATClassifier(QuantizedClassifier):
         encoder: Any = None,
         teacher: Any = None,
         bit_policy: Any = "uniform",
-        activation_bits: int | None = None,
+        activation_bits: int | tuple[int | None, ...] | None = None,
+        weight_step: str = "tensor",
+        quantizer_start: str = "mse",
         hidden_layer_sizes: tuple[int, ...] = (64, 64),
+        module: Any = None,
         max_iter: int | None = None,
         batch_size: int = 256,
         learning_rate_init: float = 0.004,
@@ -103,7 +119,10 @@ class QATClassifier(QuantizedClassifier):
         self.teacher = teacher
         self.bit_policy = bit_policy
         self.activation_bits = activation_bits
+        self.weight_step = weight_step
+        self.quantizer_start = quantizer_start
         self.hidden_layer_sizes = hidden_layer_sizes
+        self.module = module
         self.max_iter = max_iter
         self.batch_size = batch_size
         self.learning_rate_init = learning_rate_init

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -32,10 +32,13 @@ from skcfq.estimators._network_classifier import (
     TrainingTable,
     draw_seed,
     seeded_initialization,
+    seeded_layers,
 )
+from skcfq.estimators._networks import quantized_network
 from skcfq.estimators._objective import objective_of
 from skcfq.estimators._supervision import Supervision
 from skcfq.estimators._teacher import NETWORK_CONSTRAINTS, TeacherClassifier
+from skcfq.estimators._torch_teacher import teacher_of_any_module
 from skcfq.estimators._training import (
     BitSchedule,
     calibration_rows,
@@ -48,9 +51,11 @@ from skcfq.models import Predictor, RowHead, as_predictor, join_steps, resolve_t
 from skcfq.nn import (
     DeployedNetwork,
     FaithfulModule,
-    FullPrecisionMLP,
     LossWeights,
     QuantizedMLP,
+    QuantizedNetwork,
+    activation_widths_of,
+    check_quantizable,
     integers_of,
 )
 from skcfq.utils import validate_table
@@ -61,16 +66,18 @@ QUANTIZED_CONSTRAINTS: dict = {
     "budget": [Interval(Real, 0, None, closed="neither")],
     "action_set": [ActionSet, None],
     "target": "no_validation",
-    "teacher": [HasMethods(["fit", "predict"]), None],
+    "teacher": [HasMethods(["fit", "predict"]), nn.Module, None],
     "bit_policy": [StrOptions(set(BIT_POLICIES)), BitPolicy],
-    "activation_bits": [Interval(Integral, 1, 32, closed="both"), None],
+    "activation_bits": [Interval(Integral, 1, 32, closed="both"), "array-like", None],
+    "weight_step": [StrOptions({"tensor", "channel"})],
+    "quantizer_start": [StrOptions({"lsq", "mse"})],
 }
 
 
 class QuantizedClassifier(NetworkClassifier):
     """Base of the classifiers that train a quantized network under a bit budget."""
 
-    network_: QuantizedMLP
+    network_: QuantizedNetwork
 
     def _default_object(self, name: str) -> BaseEstimator | None:
         makers: dict[str, Callable[[], BaseEstimator]] = {
@@ -94,22 +101,52 @@ class QuantizedClassifier(NetworkClassifier):
         """Weight bits of each layer, shape (n_layers,)."""
         return self.network_.bit_widths.numpy().copy()
 
+    @property
+    def bit_cost_(self) -> int:
+        """Bits of all weights; biases and steps are not counted."""
+        return self.network_.bit_cost
+
+    @property
+    def bops_(self) -> int:
+        """Bit operations of one row: products times the bits of weight and of activation."""
+        return self.network_.bops
+
     def _finish(self, network: nn.Module, history: pd.DataFrame) -> None:
         super()._finish(network, history)
-        # Now, not in predict, which must not change the estimator.
-        self._head()
+        if self._has_integers:
+            # Now, not in predict, which must not change the estimator.
+            self._head()
 
     @property
     def integer_network_(self) -> IntegerNetwork:
-        """The integers that decide, and that are shipped."""
+        """The integers that decide, and that are shipped; missing where there is no such form."""
+        try:
+            return self._integers()
+        except UnsupportedModelError as error:
+            raise AttributeError(str(error)) from error
+
+    def _integers(self) -> IntegerNetwork:
+        check_is_fitted(self, "network_")
+        if not self._has_integers:
+            raise UnsupportedModelError(
+                f"This {type(self).__name__} has no integer form, so it cannot be exported: "
+                "integers exist for chains of Linear and ReLU with one weight step a layer. Fit "
+                "it with weight_step='tensor', and with `hidden_layer_sizes` or a `module` that "
+                "is an nn.Sequential of Linear and ReLU."
+            )
         return self._head().network
+
+    @property
+    def _has_integers(self) -> bool:
+        network = self.network_
+        return isinstance(network, QuantizedMLP) and not network.linear_layers[0].per_channel
 
     def _head(self) -> DeployedNetwork:
         """Return the network in integers; made anew after the network has changed."""
         tensors = [*self.network_.parameters(), *self.network_.buffers()]
         state = [(id(tensor), tensor._version) for tensor in tensors]
         if self.__dict__.get("_deployed", (None,))[0] != state:
-            self._deployed = state, DeployedNetwork(integers_of(self.network_))
+            self._deployed = state, DeployedNetwork(integers_of(cast(QuantizedMLP, self.network_)))
         return self._deployed[1]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -127,21 +164,30 @@ class QuantizedClassifier(NetworkClassifier):
         -------
         logits : Tensor of shape (n, n_classes), float64
         """
-        return self._head()(Z)
+        return self._head()(Z) if self._has_integers else self.network_(Z)
 
     def _logits(self, X: Any) -> np.ndarray:
         check_is_fitted(self, "network_")
+        if not self._has_integers:
+            return super()._logits(X)
         X = validate_table(self, X, reset=False)
         return self.integer_network_.logits(encode_rows(self.feature_space_, X))
 
     def deployed(self) -> DeployedClassifier:
-        """Return the classifier as it is shipped: numpy alone, with the same decisions."""
+        """Return the classifier as it is shipped: numpy alone, with the same decisions.
+
+        Raises
+        ------
+        UnsupportedModelError
+            The network has no integer form: another module than a chain of Linear and ReLU, or a
+            weight step for every unit.
+        """
         check_is_fitted(self, "network_")
         names = getattr(self, "feature_names_in_", None)
         target = getattr(self, "target_", self.target)
         rules = self.action_set
         return DeployedClassifier(
-            self.integer_network_,
+            self._integers(),
             self.feature_space_,
             self.classes_,
             columns=None if names is None else list(names),
@@ -167,6 +213,8 @@ class QuantizedClassifier(NetworkClassifier):
         ------
         FeatureSpaceError
             A column goes through functions of the user, which cannot be written.
+        UnsupportedModelError
+            The network has no integer form.
         """
         return save(path, self.deployed())
 
@@ -198,13 +246,18 @@ class QuantizedClassifier(NetworkClassifier):
         OptionalDependencyError
             The package onnx is not installed.
         UnsupportedModelError
-            A column cannot be read in ONNX without another rounding.
+            A column cannot be read in ONNX without another rounding, or the network has no
+            integer form.
         """
         return write_onnx(self.deployed(), path, preprocessing=preprocessing, opset=opset)
 
     def _check_plan(self) -> None:
         """Refuse what cannot be trained before anything is."""
         bit_policy_of(self.bit_policy).check(self.budget)
+        if isinstance(self.module, nn.Module):
+            check_quantizable(self.module)
+        elif self.module is None:
+            activation_widths_of(self.activation_bits, len(self.hidden_layer_sizes))
         if self.target is not None and not callable(self.target):
             resolve_target(self.target, self.classes_, self.classes_[:1])
 
@@ -212,6 +265,7 @@ class QuantizedClassifier(NetworkClassifier):
         """Return the unfitted teacher that ``teacher=None`` stands for."""
         return TeacherClassifier(
             self.hidden_layer_sizes,
+            module=self.module,
             max_iter=self.max_iter,
             batch_size=self.batch_size,
             alpha=self.alpha,
@@ -221,6 +275,9 @@ class QuantizedClassifier(NetworkClassifier):
 
     def _fit_teacher(self, table: TrainingTable, rng: np.random.RandomState) -> Predictor:
         """Fit, clone or adopt the teacher, and take over its feature space."""
+        if isinstance(self.teacher, nn.Module):
+            draw_seed(rng)
+            return self._adopt_module(teacher_of_any_module, table)
         teacher = self._default_teacher() if self.teacher is None else self.teacher
         model, fitted = fitted_or_clone(teacher)
         seed = draw_seed(rng)
@@ -243,6 +300,14 @@ class QuantizedClassifier(NetworkClassifier):
         self.feature_space_ = predictor.space
         self.encoder_ = _encoder_of(model)
         return predictor
+
+    def _adopt_module(self, wrap: Callable[..., Any], table: TrainingTable) -> Predictor:
+        """Take a trained torch module as the teacher, behind the encoder that was given."""
+        self.teacher_ = wrap(
+            self.teacher, self.encoder, table.X, self.classes_, table.labels, table.sample_weight
+        )
+        self.feature_space_, self.encoder_ = self.teacher_.feature_space_, self.teacher_.encoder_
+        return as_predictor(self.teacher_)
 
     def _loss_weights(self) -> LossWeights:
         """Return the weights of the terms of the loss: the task alone."""
@@ -268,16 +333,18 @@ class QuantizedClassifier(NetworkClassifier):
         tensors: tuple[Tensor, ...] = table.tensors(encoded)
         policy = bit_policy_of(self.bit_policy)
         with seeded_initialization(draw_seed(rng)):
-            network = QuantizedMLP(
-                encoded.shape[1],
+            network = quantized_network(
+                self.module,
                 self.hidden_layer_sizes,
+                encoded.shape[1],
                 len(self.classes_),
+                source=getattr(split_model(teacher.model)[1], "network_", None),
                 candidates=policy.candidates,
                 activation_bits=self.activation_bits,
-                start="mse",
+                start=self.quantizer_start,
+                per_channel=self.weight_step == "channel",
             )
         network = network.to(table.dtype)
-        _start_from(network, teacher)
         generator = torch.Generator().manual_seed(draw_seed(rng))
         sample = _bit_sample(tensors, supervision, generator)
         rows, weights = sample.rows, sample.weights
@@ -313,19 +380,20 @@ class QuantizedClassifier(NetworkClassifier):
         if isinstance(policy, LearnedBits):
             search = max(1, round(policy.search_fraction * epochs))
             callbacks.append(BitSchedule(rows, weights, search, policy.temperatures))
-        history = train(
-            module,
-            tensors,
-            max_epochs=epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate_init,
-            # Decay would pull the student away from the logits that it follows.
-            weight_decay=0.0 if loss.of_teacher else self.alpha,
-            generator=generator,
-            callbacks=callbacks,
-            progress=type(self).__name__ if self.verbose else None,
-            again=again,
-        )
+        with seeded_layers(self.module, rng):
+            history = train(
+                module,
+                tensors,
+                max_epochs=epochs,
+                batch_size=self.batch_size,
+                learning_rate=self.learning_rate_init,
+                # Decay would pull the student away from the logits that it follows.
+                weight_decay=0.0 if loss.of_teacher else self.alpha,
+                generator=generator,
+                callbacks=callbacks,
+                progress=type(self).__name__ if self.verbose else None,
+                again=again,
+            )
         self._finish(network, history)
         if supervision is not None:
             supervision.calibrate(network)
@@ -372,17 +440,6 @@ def _give_encoder(teacher: Any, fitted: bool, encoder: Any) -> None:
             f"({type(teacher).__name__}) were given. The student reads what its teacher reads: "
             "give `encoder=None`, or leave the teacher's own `encoder` to this one."
         )
-
-
-def _start_from(network: QuantizedMLP, teacher: Predictor) -> None:
-    """Start from the teacher's weights where it has the same layers."""
-    source = getattr(split_model(teacher.model)[1], "network_", None)
-    if isinstance(source, FullPrecisionMLP) and _shapes(source) == _shapes(network):
-        network.load_from(source)
-
-
-def _shapes(network: nn.Module) -> list[torch.Size]:
-    return [weight.shape for name, weight in network.named_parameters() if "weight" in name]
 
 
 def _encoder_of(model: Any) -> Any:

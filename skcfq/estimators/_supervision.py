@@ -17,7 +17,7 @@ from skcfq.estimators._objective import CFQObjective
 from skcfq.estimators._teacher_actions import OnlineActions, TeacherActions
 from skcfq.exceptions import EmptyPopulationWarning
 from skcfq.models import Predictor, validity_slack
-from skcfq.nn import Matching, QuantizedMLP
+from skcfq.nn import Matching, QuantizedNetwork
 from skcfq.solvers import projected_steps
 from skcfq.utils import take_rows
 
@@ -60,12 +60,12 @@ class Supervision:
     held: Tensor | None = None
     validity_drop: float | None = None
 
-    def calibrate(self, network: QuantizedMLP) -> None:
+    def calibrate(self, network: QuantizedNetwork) -> None:
         """Set the bias of the target's logit; nothing where people want different things.
 
         Parameters
         ----------
-        network : QuantizedMLP
+        network : QuantizedNetwork
             In float64; changed in place.
         """
         if self.validity_drop is None:
@@ -80,7 +80,7 @@ class Supervision:
             bias = 1e-6 - _weighted_tail(slack, self.weights[held][order], self.validity_drop)
             # People who were trained on say nothing about how strict the model may become.
             if self.held is not None or bias > 0:
-                network.linear_layers[-1].bias[targets[0]] += bias
+                network.raise_logit(int(targets[0]), bias)
 
     def tensors(self) -> tuple[Tensor, ...]:
         """Return what the loss reads of each row, in the order of its parameters."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from sklearn.utils import check_random_state
+from torch import nn
 
 from skcfq.encoding import TableEncoder
 from skcfq.estimators._inner_models import fit_encoder
@@ -14,13 +15,16 @@ from skcfq.estimators._network_classifier import (
     NetworkClassifier,
     draw_seed,
     seeded_initialization,
+    seeded_layers,
 )
+from skcfq.estimators._networks import full_precision_network
 from skcfq.estimators._training import epochs_for, train
-from skcfq.nn import FullPrecisionMLP, SupervisedModule
+from skcfq.nn import SupervisedModule
 from skcfq.utils._sklearn_compat import HasMethods, Interval, StrOptions
 
 NETWORK_CONSTRAINTS: dict = {
     "hidden_layer_sizes": ["array-like"],
+    "module": [nn.Module, callable, None],
     "encoder": [HasMethods(["fit", "transform"]), None],
     "max_iter": [Interval(Integral, 1, None, closed="left"), None],
     "batch_size": [Interval(Integral, 1, None, closed="left")],
@@ -40,6 +44,9 @@ class TeacherClassifier(NetworkClassifier):
     ----------
     hidden_layer_sizes : tuple of int, default=(64, 64)
         Empty for logistic regression.
+    module : torch Module or callable, default=None
+        Network to be trained instead, from encoded rows to one logit a class: a module, which is
+        copied and whose weights are the start, or a callable ``(n_inputs, n_classes) -> Module``.
     encoder : transformer, default=None
         Map from raw to encoded columns; None is a :class:`~skcfq.TableEncoder`.
     max_iter : int, default=None
@@ -61,7 +68,7 @@ class TeacherClassifier(NetworkClassifier):
     classes_ : ndarray of shape (n_classes,)
     encoder_ : transformer
     feature_space_ : FeatureSpace
-    network_ : FullPrecisionMLP
+    network_ : FullPrecisionMLP or Module
         In float64.
     history_ : DataFrame of shape (n_passes, 3)
     n_iter_ : int
@@ -86,6 +93,7 @@ class TeacherClassifier(NetworkClassifier):
         self,
         hidden_layer_sizes: tuple[int, ...] = (64, 64),
         *,
+        module: Any = None,
         encoder: Any = None,
         max_iter: int | None = None,
         batch_size: int = 256,
@@ -97,6 +105,7 @@ class TeacherClassifier(NetworkClassifier):
         verbose: int = 0,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
+        self.module = module
         self.encoder = encoder
         self.max_iter = max_iter
         self.batch_size = batch_size
@@ -130,19 +139,21 @@ class TeacherClassifier(NetworkClassifier):
         )
         encoded = self.feature_space_.encode(table.X)
         with seeded_initialization(draw_seed(rng)):
-            network = FullPrecisionMLP(
-                encoded.shape[1], self.hidden_layer_sizes, len(self.classes_)
+            network = full_precision_network(
+                self.module, self.hidden_layer_sizes, encoded.shape[1], len(self.classes_)
             )
-        history = train(
-            SupervisedModule(network).to(table.dtype),
-            table.tensors(encoded),
-            max_epochs=epochs_for(len(table), self.batch_size, self.max_iter),
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate_init,
-            weight_decay=self.alpha,
-            generator=torch.Generator().manual_seed(draw_seed(rng)),
-            callbacks=self.callbacks or [],
-            progress="teacher" if self.verbose else None,
-        )
+        generator = torch.Generator().manual_seed(draw_seed(rng))
+        with seeded_layers(self.module, rng):
+            history = train(
+                SupervisedModule(network).to(table.dtype),
+                table.tensors(encoded),
+                max_epochs=epochs_for(len(table), self.batch_size, self.max_iter),
+                batch_size=self.batch_size,
+                learning_rate=self.learning_rate_init,
+                weight_decay=self.alpha,
+                generator=generator,
+                callbacks=self.callbacks or [],
+                progress="teacher" if self.verbose else None,
+            )
         self._finish(network, history)
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any, cast
 
 import numpy as np
@@ -13,7 +14,7 @@ from skcfq.estimators._inner_models import fit_encoder
 from skcfq.estimators._teacher import TeacherClassifier
 from skcfq.exceptions import UnsupportedModelError
 from skcfq.models import LinearHead, MLPHead, Predictor
-from skcfq.nn import FullPrecisionMLP
+from skcfq.nn import FullPrecisionMLP, check_logits
 
 Layers = list[tuple[Tensor, Tensor]]
 _PASSED_OVER = (nn.Dropout, nn.Identity, nn.Flatten)
@@ -84,21 +85,64 @@ def teacher_of_module(
     -------
     TeacherClassifier
     """
+    return _fitted_teacher(_network(_layers_of(module)), encoder, X, classes, labels, sample_weight)
+
+
+def teacher_of_any_module(
+    module: nn.Module,
+    encoder: Any,
+    X: Any,
+    classes: np.ndarray,
+    labels: np.ndarray,
+    sample_weight: np.ndarray,
+) -> TeacherClassifier:
+    """Wrap any trained torch module as a fitted classifier; it need not be of Linear and ReLU.
+
+    Parameters
+    ----------
+    module : Module
+        From encoded rows to one logit per class; a chain of Linear and ReLU may do what it may do
+        in :func:`teacher_of_module`.
+    encoder, X, classes, labels, sample_weight
+        As in :func:`teacher_of_module`.
+
+    Returns
+    -------
+    TeacherClassifier
+    """
+    try:
+        network: nn.Module = _network(_layers_of(module))
+    except UnsupportedModelError:
+        network = deepcopy(module).double()
+    return _fitted_teacher(network, encoder, X, classes, labels, sample_weight)
+
+
+def _fitted_teacher(
+    network: nn.Module,
+    encoder: Any,
+    X: Any,
+    classes: np.ndarray,
+    labels: np.ndarray,
+    sample_weight: np.ndarray,
+) -> TeacherClassifier:
     teacher = TeacherClassifier()
     if encoder is None:
         from sklearn.preprocessing import FunctionTransformer
 
         encoder = FunctionTransformer().fit(X)
     teacher.encoder_, teacher.feature_space_ = fit_encoder(encoder, X, labels, sample_weight)
-    network = _network(_layers_of(module))
-    made = _linear_layers(network)
-    n_inputs, n_outputs = made[0].in_features, made[-1].out_features
-    if (n_inputs, n_outputs) != (teacher.feature_space_.n_encoded, len(classes)):
-        raise UnsupportedModelError(
-            f"`teacher` maps {n_inputs} columns to {n_outputs} logits, but there are "
-            f"{teacher.feature_space_.n_encoded} encoded columns and {len(classes)} classes. Give "
-            "the fitted encoder that it was trained behind as `encoder=`."
-        )
+    n_encoded = teacher.feature_space_.n_encoded
+    if isinstance(network, FullPrecisionMLP):
+        made = _linear_layers(network)
+        n_inputs, n_outputs = made[0].in_features, made[-1].out_features
+        if (n_inputs, n_outputs) != (n_encoded, len(classes)):
+            raise UnsupportedModelError(
+                f"`teacher` maps {n_inputs} columns to {n_outputs} logits, but there are "
+                f"{n_encoded} encoded columns and {len(classes)} classes. Give the fitted encoder "
+                "that it was trained behind as `encoder=`."
+            )
+    else:
+        check_logits(network, torch.zeros(2, n_encoded, dtype=torch.float64), len(classes))
     teacher.classes_ = classes
     teacher.n_features_in_ = X.shape[1]
     if isinstance(X, pd.DataFrame) and all(isinstance(name, str) for name in X.columns):

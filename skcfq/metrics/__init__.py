@@ -14,6 +14,7 @@ from skcfq.metrics._scorers import (
     faithfulness_scorer,
     vd_scorer,
 )
+from skcfq.metrics._selection import select_faithful
 
 __all__ = [
     "DeploymentSuccess",
@@ -25,6 +26,7 @@ __all__ = [
     "direction_similarity",
     "faithfulness_scorer",
     "feasible_recourse_rate",
+    "select_faithful",
     "validity_drop",
     "vd_scorer",
 ]

@@ -218,7 +218,8 @@ def _change_quantized(
         index = network.candidates.index(width)
         layer.log_steps[index] += math.log(_jitter(change.step_jitter, rng))
         # A weight on the grid is its own nearest code, so the layer's own rounding keeps it.
-        layer.weight.copy_(change.rounded(layer.weight, layer.steps[index], width, rng))
+        step = layer.steps[index].unsqueeze(1) if layer.per_channel else layer.steps[index]
+        layer.weight.copy_(change.rounded(layer.weight, step, width, rng))
         if layer.log_clips is not None:
             layer.log_clips.add_(math.log(_jitter(change.clip_jitter, rng)))
 

@@ -18,6 +18,8 @@ from skcfq.nn._post_training import (
     sensitivities,
 )
 from skcfq.nn._quantized_mlp import QuantizedMLP
+from skcfq.nn._quantized_module import QuantizedModule, check_logits, check_quantizable
+from skcfq.nn._quantized_network import QuantizedNetwork, activation_widths_of
 from skcfq.nn._sensitivity import (
     gradient_sensitivity,
     hessian_trace,
@@ -34,8 +36,13 @@ __all__ = [
     "LossWeights",
     "Matching",
     "QuantizedMLP",
+    "QuantizedModule",
+    "QuantizedNetwork",
     "SupervisedModule",
+    "activation_widths_of",
     "calibrate_layers",
+    "check_logits",
+    "check_quantizable",
     "cross_entropy",
     "gradient_sensitivity",
     "group_mean",

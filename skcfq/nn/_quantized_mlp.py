@@ -9,25 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from skcfq.nn._array_state import ArrayState
-from skcfq.nn._losses import logit_distance, weighted_mean
 from skcfq.nn._mlp import FullPrecisionMLP, layer_shapes, shape_settings
-from skcfq.quantization import (
-    GumbelBits,
-    QuantizedLinear,
-    check_candidates,
-    is_full_precision,
-    signed_range,
-)
-from skcfq.quantization._bits import average_bits
-from skcfq.quantization._calibration import column_steps
+from skcfq.nn._quantized_network import QuantizedNetwork, activation_widths_of, width_of
+from skcfq.quantization import QuantizedLinear
+from skcfq.quantization._bits import FULL_PRECISION_BITS
 from skcfq.quantization._linear import quantize_layers
-from skcfq.quantization._lsq import QuantizeSelected, step_gradient_scale
-
-# A finer step clips more: it has to lower the loss by this factor.
-_WORTHWHILE = 0.95
 
 
-class QuantizedMLP(ArrayState, nn.Module):
+class QuantizedMLP(ArrayState, QuantizedNetwork):
     """Quantized multi-layer perceptron with bit-specific steps and clips.
 
     Parameters
@@ -40,9 +29,9 @@ class QuantizedMLP(ArrayState, nn.Module):
         Number of classes, each with its logit.
     candidates : iterable of int, default=(2, 3, 4, 8)
         Increasing weight widths, R of them.
-    activation_bits : int or None, default=None
-        Width of the hidden activations; ``None`` follows the weight width of the layer that
-        produces them, 32 leaves them unquantized.
+    activation_bits : int, None or sequence of these, default=None
+        Width of the hidden activations, one for all or one for each hidden layer; ``None`` follows
+        the weight width of the layer that produces them, 32 leaves them unquantized.
     input_bits : int or None, default=8
         Width of the inputs; ``None`` or 32 leaves them unquantized.
     start : {"lsq", "mse"}, default="lsq"
@@ -80,47 +69,36 @@ class QuantizedMLP(ArrayState, nn.Module):
     torch.Size([3, 2])
     """
 
-    bit_widths: Tensor
-    input_factors: Tensor
-
     def __init__(
         self,
         n_inputs: int,
         hidden_layer_sizes: Sequence[int],
         n_classes: int,
         candidates: Iterable[int] = (2, 3, 4, 8),
-        activation_bits: int | None = None,
+        activation_bits: int | Sequence[int | None] | None = None,
         input_bits: int | None = 8,
         start: str = "lsq",
         per_channel: bool = False,
     ) -> None:
-        super().__init__()
-        self.candidates = check_candidates(candidates)
-        self.activation_bits = activation_bits
-        self.input_bits = input_bits
+        super().__init__(candidates, input_bits)
         shapes = layer_shapes(n_inputs, hidden_layer_sizes, n_classes)
+        widths = activation_widths_of(activation_bits, len(shapes) - 1)
+        self.activation_bits = activation_bits
         self.layers = nn.ModuleList(
             QuantizedLinear(
                 n_in,
                 n_out,
                 self.candidates,
                 rectified=position < len(shapes) - 1,
-                activation_bits=activation_bits,
+                activation_bits=bits,
                 start=start,
                 per_channel=per_channel,
             )
-            for position, (n_in, n_out) in enumerate(shapes)
+            for position, ((n_in, n_out), bits) in enumerate(
+                zip(shapes, [*widths, None], strict=True)
+            )
         )
-        self.log_input_step: nn.Parameter | None = None
-        if input_bits is not None and not is_full_precision(input_bits):
-            low, high = signed_range(input_bits)
-            self._input_grids = [[(low, high, step_gradient_scale(n_inputs, high))]]
-            # Before calibration the range is [-4, 4], that of standardised columns.
-            self.log_input_step = nn.Parameter(torch.tensor([-4.0 / low]).log())
-        self.register_buffer("input_factors", torch.ones(n_inputs))
-        self.n_weights = [n_in * n_out for n_in, n_out in shapes]
-        widths = torch.full((len(shapes),), self.candidates[-1], dtype=torch.int64)
-        self.register_buffer("bit_widths", widths)
+        self._set_up(n_inputs, [n_in * n_out for n_in, n_out in shapes])
 
     def _settings(self) -> dict[str, Any]:
         return {
@@ -148,31 +126,11 @@ class QuantizedMLP(ArrayState, nn.Module):
         """
         if self.log_input_step is not None:
             x = self.quantized_inputs(x)
-        if selection is None:
-            indices = [self.candidates.index(width) for width in self.bit_widths.tolist()]
-            rows: Sequence[Tensor | None] = [None] * len(indices)
-        else:
-            self._check_selection(selection)
-            indices = selection.detach().argmax(1).tolist()
-            rows = selection.unbind(0)
+        indices, rows = self._selected(selection)
         weights = quantize_layers(self._layers, indices, selection)
         for layer, weight, index, row in zip(self._layers, weights, indices, rows, strict=True):
             x = layer.apply_weight(x, weight, index, row)
         return x
-
-    def quantized_inputs(self, x: Tensor) -> Tensor:
-        """Return the inputs as the first layer sees them, shape (n_samples, n_inputs).
-
-        Parameters
-        ----------
-        x : Tensor of shape (n_samples, n_inputs)
-            Encoded rows.
-        """
-        if self.log_input_step is None:
-            return x
-        x = x / self.input_factors
-        x = QuantizeSelected.apply(None, [0], self._input_grids, x, self.log_input_step)[0]
-        return x * self.input_factors
 
     @property
     def linear_layers(self) -> list[QuantizedLinear]:
@@ -183,41 +141,48 @@ class QuantizedMLP(ArrayState, nn.Module):
     def _layers(self) -> list[QuantizedLinear]:
         return cast("list[QuantizedLinear]", self.layers)
 
-    def _check_selection(self, selection: Tensor) -> None:
-        expected = (len(self._layers), len(self.candidates))
-        if tuple(selection.shape) != expected:
-            raise ValueError(
-                f"selection has shape {tuple(selection.shape)}; give one row per layer and one "
-                f"column per candidate width, {expected}."
-            )
+    @property
+    def weight_tensors(self) -> list[Tensor]:
+        """The unquantized weights of every layer."""
+        return [layer.weight for layer in self._layers]
 
     @property
-    def average_bits(self) -> float:
-        """Average weight bits per weight at the fixed widths."""
-        return average_bits(self.bit_widths, self.n_weights)
+    def n_macs(self) -> list[int]:
+        """Multiplications that every layer makes for one row: one for each weight."""
+        return list(self.n_weights)
 
-    def set_bit_widths(self, bit_widths: int | Iterable[int]) -> None:
-        """Fix the weight widths.
+    @property
+    def activation_widths(self) -> list[int]:
+        """Bits of what enters every layer at the fixed widths; 32 where it is not quantized."""
+        widths = zip(self._layers[:-1], self.bit_widths.tolist()[:-1], strict=True)
+        hidden = [width_of(layer.activation_bits, bits) for layer, bits in widths]
+        return [width_of(self.input_bits, FULL_PRECISION_BITS), *hidden]
 
-        Parameters
-        ----------
-        bit_widths : int or iterable of int of shape (L,)
-            Candidate widths; one integer stands for all layers.
+    def unquantized(self, x: Tensor) -> Tensor:
+        """Return the logits without any quantizer, shape (n_samples, n_classes)."""
+        *hidden, last = self._layers
+        for layer in hidden:
+            x = torch.relu(nn.functional.linear(x, layer.weight, layer.bias))
+        return nn.functional.linear(x, last.weight, last.bias)
 
-        Raises
-        ------
-        ValueError
-            If a width is no candidate, or their number is not that of the layers.
-        """
-        n_layers = len(self._layers)
-        widths = [bit_widths] * n_layers if isinstance(bit_widths, int) else list(bit_widths)
-        widths = [int(width) for width in widths]
-        if len(widths) != n_layers or not set(widths) <= set(self.candidates):
-            raise ValueError(
-                f"bit_widths={widths!r} must be {n_layers} widths out of the candidates "
-                f"{self.candidates}; change them, or build the network with more candidates."
-            )
-        self.bit_widths.copy_(torch.tensor(widths))
+    def partly_quantized(self, x: Tensor, position: int, index: int) -> Tensor:
+        """Return the logits with one layer alone, and its rectified output, quantized."""
+        for place, layer in enumerate(self._layers):
+            if place == position:
+                x = layer(x, index)
+                continue
+            x = nn.functional.linear(x, layer.weight, layer.bias)
+            x = torch.relu(x) if layer.rectified else x
+        return x
+
+    def quantized_layer_weight(self, position: int, index: int) -> Tensor:
+        """Return the quantized weights of one layer."""
+        return self._layers[position].quantized_weight(index)
+
+    @torch.no_grad()
+    def raise_logit(self, position: int, bias: float) -> None:
+        """Add a constant to the logit of one class."""
+        self._layers[-1].bias[position] += bias
 
     @torch.no_grad()
     def load_from(self, network: FullPrecisionMLP) -> None:
@@ -287,60 +252,11 @@ class QuantizedMLP(ArrayState, nn.Module):
             layer.reset_steps("mse", indices)
         if x is None:
             return
-        if self.activation_bits is not None:
-            # The only clip of each layer belongs to every width, the selected one included.
-            stale = [[] if unselected_only else [0] for _ in stale]
-        self._set_clips(x, sample_weight, "mse", stale)
-
-    def _stale(self, width: int, unselected_only: bool) -> list[int]:
-        widths = enumerate(self.candidates)
-        return [index for index, bits in widths if not unselected_only or bits != width]
-
-    @torch.no_grad()
-    def _set_input_step(self, x: Tensor, sample_weight: Tensor | None) -> None:
-        if self.log_input_step is None or self.input_bits is None:
-            return
-        step, factors = column_steps(x, self.input_bits, sample_weight)
-        self.log_input_step.copy_(step.log())
-        self.input_factors.copy_(factors)
-        self._refine_input_factors(x.to(step.dtype), sample_weight)
-
-    def _refine_input_factors(self, x: Tensor, sample_weight: Tensor | None) -> None:
-        """Choose the factor of every column by what the logits lose, one column after another.
-
-        The squared error of a column with a heavy tail is that of its tail, where no decision is
-        at stake. Errors of the logits count in full near the decision boundary, and linearly where
-        they are large.
-        """
-        wanted = self._unquantized(x)
-        best = wanted.topk(2, dim=1).values
-        closeness = 1.0 / (1.0 + best[:, 0] - best[:, 1])
-        weights = closeness if sample_weight is None else closeness * sample_weight
-
-        def error(inputs: Tensor) -> Tensor:
-            return weighted_mean(logit_distance(self._unquantized(inputs), wanted), weights)
-
-        inputs = self.quantized_inputs(x)
-        least = error(inputs)
-        for j in self.input_factors.argsort(descending=True, stable=True).tolist():
-            if len(x[:, j].unique()) <= 2:
-                continue
-            own = self.input_factors[j].item()
-            for factor in (own / 2, own / 4, own / 8, own / 16, own * 2):
-                before, self.input_factors[j] = self.input_factors[j].item(), factor
-                column = self.quantized_inputs(x)[:, j]
-                kept, inputs[:, j] = inputs[:, j].clone(), column
-                found = error(inputs)
-                if found < _WORTHWHILE * least:
-                    least = found
-                else:
-                    self.input_factors[j], inputs[:, j] = before, kept
-
-    def _unquantized(self, x: Tensor) -> Tensor:
-        *hidden, last = self._layers
-        for layer in hidden:
-            x = torch.relu(nn.functional.linear(x, layer.weight, layer.bias))
-        return nn.functional.linear(x, last.weight, last.bias)
+        # A clip of a fixed width belongs to every weight width, the selected one included.
+        only = [] if unselected_only else [0]
+        fixed = [layer.activation_bits is not None for layer in self._layers]
+        chosen = [only if one else indices for one, indices in zip(fixed, stale, strict=True)]
+        self._set_clips(x, sample_weight, "mse", chosen)
 
     @torch.no_grad()
     def _set_clips(
@@ -355,39 +271,3 @@ class QuantizedMLP(ArrayState, nn.Module):
             values = nn.functional.linear(values, layer.weight, layer.bias)
             layer.reset_clips(values, sample_weight, rule, chosen)
             values = torch.relu(values)
-
-    def parameter_groups(
-        self,
-        weight_decay: float = 0.0,
-        *,
-        learning_rate: float | None = None,
-        policy: GumbelBits | None = None,
-    ) -> list[dict[str, Any]]:
-        """Return parameter groups for an optimizer.
-
-        Parameters
-        ----------
-        weight_decay : float, default=0.0
-            Decay of weights and biases.
-        learning_rate : float, optional
-            Learning rate of the quantizer parameters and of the bit logits; that of the optimizer
-            by default.
-        policy : GumbelBits, optional
-            Bit policy that is trained along.
-
-        Returns
-        -------
-        list of dict
-            Weights and biases; then steps, clips and bit logits, which have no decay.
-        """
-        quantizers = [
-            parameter for name, parameter in self.named_parameters() if ".log_" in f".{name}"
-        ]
-        quantizer_ids = {id(parameter) for parameter in quantizers}
-        weights = [p for p in self.parameters() if id(p) not in quantizer_ids]
-        if policy is not None:
-            quantizers.extend(policy.parameters())
-        group: dict[str, Any] = {"params": quantizers, "weight_decay": 0.0}
-        if learning_rate is not None:
-            group["lr"] = learning_rate
-        return [{"params": weights, "weight_decay": weight_decay}, group]

@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call, grad, vmap
 from torch.nn.functional import cross_entropy
 
 from skcfq.nn._losses import logit_distance, weighted_mean
 from skcfq.nn._quantized_mlp import QuantizedMLP
+from skcfq.nn._quantized_network import QuantizedNetwork
+
+# Rows whose gradients are held at once, where they have to be formed.
+_ROWS = 128
 
 
 def gradient_sensitivity(
-    network: QuantizedMLP, x: Tensor, labels: Tensor, sample_weight: Tensor | None = None
+    network: QuantizedNetwork, x: Tensor, labels: Tensor, sample_weight: Tensor | None = None
 ) -> Tensor:
     r"""Return the mean absolute gradient of every layer's weights.
 
@@ -25,7 +30,7 @@ def gradient_sensitivity(
 
     Parameters
     ----------
-    network : QuantizedMLP
+    network : QuantizedNetwork
     x : Tensor of shape (n, d)
     labels : Tensor of shape (n,), int64
     sample_weight : Tensor of shape (n,), optional
@@ -36,9 +41,12 @@ def gradient_sensitivity(
 
     Notes
     -----
-    The gradient of one row is an outer product, whose l1 norm is the product of two l1 norms:
-    no gradient of a single row is ever formed.
+    In a :class:`QuantizedMLP` the gradient of one row is an outer product, whose l1 norm is the
+    product of two l1 norms: no gradient of a single row is ever formed.
     """
+    if not isinstance(network, QuantizedMLP):
+        norms = _gradient_norms(network, x, labels)
+        return torch.stack([weighted_mean(norm, sample_weight) for norm in norms])
     inputs, outputs = _trace(network, x)
     loss = cross_entropy(outputs[-1], labels, reduction="sum")
     slopes = torch.autograd.grad(loss, outputs)
@@ -51,7 +59,7 @@ def gradient_sensitivity(
 
 
 def hessian_trace(
-    network: QuantizedMLP,
+    network: QuantizedNetwork,
     x: Tensor,
     labels: Tensor,
     sample_weight: Tensor | None = None,
@@ -63,7 +71,7 @@ def hessian_trace(
 
     Parameters
     ----------
-    network : QuantizedMLP
+    network : QuantizedNetwork
     x : Tensor of shape (n, d)
     labels : Tensor of shape (n,), int64
     sample_weight : Tensor of shape (n,), optional
@@ -76,9 +84,8 @@ def hessian_trace(
     trace : Tensor of shape (L,)
         Heuristic: an unbiased estimate, negative ones set to 0.
     """
-    weights = [layer.weight for layer in network.linear_layers]
-    _, outputs = _trace(network, x)
-    losses = cross_entropy(outputs[-1], labels, reduction="none")
+    weights = network.weight_tensors
+    losses = cross_entropy(network.unquantized(x), labels, reduction="none")
     slopes = torch.autograd.grad(weighted_mean(losses, sample_weight), weights, create_graph=True)
     traces = torch.zeros(len(weights), dtype=x.dtype)
     for _ in range(n_probes):
@@ -96,13 +103,13 @@ def hessian_trace(
 
 @torch.no_grad()
 def quantization_errors(
-    network: QuantizedMLP, x: Tensor, sample_weight: Tensor | None = None
+    network: QuantizedNetwork, x: Tensor, sample_weight: Tensor | None = None
 ) -> Tensor:
     """Return what the logits lose when one layer alone is quantized, at every width.
 
     Parameters
     ----------
-    network : QuantizedMLP
+    network : QuantizedNetwork
         Calibrated.
     x : Tensor of shape (n, d)
         Rows, recourse points or both.
@@ -113,19 +120,51 @@ def quantization_errors(
     errors : Tensor of shape (L, R)
         Mean distance of the logits (:func:`logit_distance`).
     """
-    _, outputs = _trace(network, x)
-    errors = []
-    for chosen, layer in enumerate(network.linear_layers):
-        for index in range(len(network.candidates)):
-            values = x
-            for position, other in enumerate(network.linear_layers):
-                if position == chosen:
-                    values = layer(values, index)
-                    continue
-                values = nn.functional.linear(values, other.weight, other.bias)
-                values = torch.relu(values) if other.rectified else values
-            errors.append(weighted_mean(logit_distance(values, outputs[-1]), sample_weight))
-    return torch.stack(errors).reshape(len(network.linear_layers), -1)
+    exact = network.unquantized(x)
+    errors = [
+        weighted_mean(
+            logit_distance(network.partly_quantized(x, position, index), exact), sample_weight
+        )
+        for position in range(len(network.n_weights))
+        for index in range(len(network.candidates))
+    ]
+    return torch.stack(errors).reshape(len(network.n_weights), -1)
+
+
+def _gradient_norms(network: QuantizedNetwork, x: Tensor, labels: Tensor) -> list[Tensor]:
+    """Return the l1 norm of every layer's gradient at every row, L tensors of shape (n,)."""
+    parameters = dict(network.named_parameters())
+    names = [_name_of(weight, parameters) for weight in network.weight_tensors]
+
+    def loss(weights: dict[str, Tensor], row: Tensor, label: Tensor) -> Tensor:
+        whole = _Unquantized(network)
+        given = {f"network.{name}": weight for name, weight in weights.items()}
+        return cross_entropy(functional_call(whole, given, (row.unsqueeze(0),))[0], label)
+
+    weights = {name: parameters[name].detach() for name in names}
+    slopes = vmap(grad(loss), in_dims=(None, 0, 0))
+    norms: list[list[Tensor]] = [[] for _ in names]
+    for rows, wanted in zip(x.split(_ROWS), labels.split(_ROWS), strict=True):
+        found = slopes(weights, rows, wanted)
+        for norm, name in zip(norms, names, strict=True):
+            norm.append(found[name].detach().flatten(1).abs().sum(1))
+    return [torch.cat(norm) for norm in norms]
+
+
+def _name_of(weight: Tensor, parameters: dict[str, nn.Parameter]) -> str:
+    return next(name for name, one in parameters.items() if one is weight)
+
+
+class _Unquantized(nn.Module):
+    """The network without quantizers as what a module computes."""
+
+    def __init__(self, network: QuantizedNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits."""
+        return self.network.unquantized(x)
 
 
 def _trace(network: QuantizedMLP, x: Tensor) -> tuple[list[Tensor], list[Tensor]]:

@@ -17,7 +17,7 @@ from skcfq.nn._losses import (
     target_margin,
     weighted_mean,
 )
-from skcfq.nn._quantized_mlp import QuantizedMLP
+from skcfq.nn._quantized_network import QuantizedNetwork
 from skcfq.nn._student_recourse import Matching
 from skcfq.quantization import GumbelBits
 
@@ -102,7 +102,7 @@ class FaithfulModule(nn.Module):
 
     Parameters
     ----------
-    network : QuantizedMLP
+    network : QuantizedNetwork
     policy : GumbelBits or None
         Learns the widths; None keeps those of ``network``.
     loss : LossWeights
@@ -134,7 +134,7 @@ class FaithfulModule(nn.Module):
 
     def __init__(
         self,
-        network: QuantizedMLP,
+        network: QuantizedNetwork,
         policy: GumbelBits | None,
         *,
         loss: LossWeights,

@@ -9,6 +9,7 @@ from skcfq.quantization._bits import (
     unsigned_levels,
 )
 from skcfq.quantization._calibration import lsq_step, max_clip, mse_clip, mse_step
+from skcfq.quantization._layer import QuantizedLayer
 from skcfq.quantization._linear import QuantizedLinear
 from skcfq.quantization._lsq import quantize_input, quantize_weight
 from skcfq.quantization._pact import quantize_activation
@@ -22,6 +23,7 @@ from skcfq.quantization._surrogates import (
 
 __all__ = [
     "GumbelBits",
+    "QuantizedLayer",
     "QuantizedLinear",
     "allocate_bits",
     "average_bits",

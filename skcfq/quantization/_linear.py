@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -193,10 +194,7 @@ class QuantizedLinear(nn.Linear):
         indices : iterable of int, optional
             Positions of the widths to reset; all by default.
         """
-        rules = _CHANNEL_RULES if self.per_channel else _STEP_RULES
-        step_of = rules[_check_start(self.start if rule is None else rule)]
-        for index in range(len(self.candidates)) if indices is None else indices:
-            self.log_steps[index] = step_of(self.weight, self.candidates[index]).log()
+        reset_weight_steps(self, rule, indices)
 
     @torch.no_grad()
     def reset_clips(
@@ -222,7 +220,7 @@ class QuantizedLinear(nn.Linear):
         if self.log_clips is None:
             return
         chosen = range(len(self._levels)) if indices is None else indices
-        if _check_start(self.start if rule is None else rule) == "lsq":
+        if check_start(self.start if rule is None else rule) == "lsq":
             for index in chosen:
                 self.log_clips[index] = max_clip(values, sample_weight).log()
             return
@@ -233,13 +231,13 @@ class QuantizedLinear(nn.Linear):
 
 
 def quantize_layers(
-    layers: Iterable[QuantizedLinear], indices: Sequence[int], selection: Tensor | None = None
+    layers: Iterable[Any], indices: Sequence[int], selection: Tensor | None = None
 ) -> tuple[Tensor, ...]:
     """Return the quantized weights of several layers, in one pass.
 
     Parameters
     ----------
-    layers : sequence of QuantizedLinear
+    layers : sequence of QuantizedLinear or QuantizedLayer
         The L layers.
     indices : sequence of int of shape (L,)
         Position of the width of each layer in its candidates.
@@ -257,11 +255,33 @@ def quantize_layers(
     return QuantizeSelected.apply(selection, indices, grids, *weights, *log_steps)
 
 
+@torch.no_grad()
+def reset_weight_steps(
+    layer: Any, rule: str | None = None, indices: Iterable[int] | None = None
+) -> None:
+    """Set the weight steps of a layer anew from its weights.
+
+    Parameters
+    ----------
+    layer : QuantizedLinear or QuantizedLayer
+        With ``weight``, a matrix, ``log_steps``, ``candidates``, ``start`` and ``per_channel``.
+    rule : {"lsq", "mse"}, optional
+        Rule; that of the layer by default.
+    indices : iterable of int, optional
+        Positions of the widths to reset; all by default.
+    """
+    rules = _CHANNEL_RULES if layer.per_channel else _STEP_RULES
+    step_of = rules[check_start(layer.start if rule is None else rule)]
+    for index in range(len(layer.candidates)) if indices is None else indices:
+        layer.log_steps[index] = step_of(layer.weight, layer.candidates[index]).log()
+
+
 _STEP_RULES = {"lsq": lsq_step, "mse": mse_step}
 _CHANNEL_RULES = {"lsq": lsq_steps, "mse": mse_steps}
 
 
-def _check_start(start: str) -> str:
+def check_start(start: str) -> str:
+    """Return the name of a rule of starting steps, or raise."""
     if start not in _STEP_RULES:
         raise ValueError(f"start={start!r} is unknown; give one of {sorted(_STEP_RULES)}.")
     return start

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from skcfq.exceptions import BudgetError
 from skcfq.quantization._allocation import allocate_bits
-from skcfq.quantization._bits import check_candidates
+from skcfq.quantization._bits import average_bits, check_candidates
 
 
 class GumbelBits(nn.Module):
@@ -125,9 +125,28 @@ class GumbelBits(nn.Module):
         return torch.relu(self.expected_bits(selection) - self.budget)
 
     def allocate(self) -> list[int]:
-        """Return the most probable widths that meet the budget, exactly."""
+        """Return the most probable widths that meet the budget, and spend what they leave.
+
+        Probabilities are noisy, and a bit within the budget costs nothing: layers are widened, the
+        most probable step first, as long as one fits.
+        """
         scores = self.logits.detach().double().log_softmax(1).cpu().numpy()
-        return allocate_bits(scores, self.n_weights, self.candidates, self.budget)
+        widths = allocate_bits(scores, self.n_weights, self.candidates, self.budget)
+        chosen = [self.candidates.index(width) for width in widths]
+        while True:
+            steps = [
+                (scores[layer, index + 1] - scores[layer, index], layer)
+                for layer, index in enumerate(chosen)
+                if index + 1 < len(self.candidates) and self._fits(chosen, layer)
+            ]
+            if not steps:
+                return [self.candidates[index] for index in chosen]
+            chosen[max(steps)[1]] += 1
+
+    def _fits(self, chosen: list[int], layer: int) -> bool:
+        """Whether the budget is met with one layer a candidate wider."""
+        widths = [self.candidates[index + (row == layer)] for row, index in enumerate(chosen)]
+        return average_bits(widths, self.n_weights) <= self.budget
 
 
 class _StraightThroughSample(torch.autograd.Function):

@@ -330,3 +330,15 @@ def test_models_that_have_no_deployments_are_told_so(numbers):
         deployment_variants(machine, kinds=["rounding"], bits=4, background=X)
     with pytest.raises(NotFittedError):
         deployment_variants(QATClassifier(4), kinds=["rounding"])
+
+
+def test_one_step_a_unit(credit):
+    model = QATClassifier(3, weight_step="channel", **SMALL).fit(credit.data, credit.target)
+    (variant,) = deployment_variants(model, 1, kinds="steps", random_state=0)
+    for own, drawn in zip(model.network_.layers, variant.model.network_.layers, strict=True):
+        step = drawn.steps[1].unsqueeze(1)
+        scaled = drawn.weight / step
+        torch.testing.assert_close(scaled, scaled.round())
+        assert 0.9 < (drawn.steps[1] / own.steps[1]).min() < 1.1
+    agreement = variant.predict(credit.data) == model.predict(credit.data)
+    assert agreement.mean() > 0.9

@@ -57,7 +57,6 @@ def test_sampling_leaves_the_global_generator_alone():
 @pytest.mark.parametrize(("budget", "start"), [(2, 2), (3.5, 3), (4, 4), (7.9, 4), (8, 8), (20, 8)])
 def test_the_start_is_the_widest_uniform_candidate_within_the_budget(budget, start):
     policy = GumbelBits(SIZES, budget=budget)
-    assert policy.allocate() == [start] * 3
     assert [policy.candidates[i] for i in policy.probabilities().argmax(1)] == [start] * 3
 
 
@@ -91,7 +90,22 @@ def test_the_allocation_of_any_policy_meets_the_budget(seed):
     policy = GumbelBits(SIZES, budget=3.7)
     with torch.no_grad():
         policy.logits.copy_(3 * torch.randn(3, 4, generator=torch.Generator().manual_seed(seed)))
-    assert average_bits(policy.allocate(), SIZES) <= 3.7
+    widths = policy.allocate()
+    assert average_bits(widths, SIZES) <= 3.7
+    for layer, width in enumerate(widths):
+        wider = [bits for bits in policy.candidates if bits > width][:1] or [99]
+        raised = [*widths[:layer], *wider, *widths[layer + 1 :]]
+        assert average_bits(raised, SIZES) > 3.7, "nothing that fits is left unspent"
+
+
+def test_what_the_most_probable_widths_leave_is_spent_on_the_most_probable_step():
+    policy = GumbelBits([100, 100, 100], candidates=(2, 3, 4), budget=3.4)
+    with torch.no_grad():
+        policy.logits.copy_(torch.tensor([[5.0, 4.0, 0.0], [5.0, 3.0, 0.0], [0.0, 0.0, 5.0]]))
+    # (2, 2, 4) has 2.67 bits; one layer may have 3, and the first minds it less; then the second.
+    assert policy.allocate() == [3, 3, 4]
+    policy.budget = 3.0
+    assert policy.allocate() == [3, 2, 4]
 
 
 def test_a_budget_that_no_candidate_meets_is_an_error():

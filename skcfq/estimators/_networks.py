@@ -1,0 +1,137 @@
+"""The networks that estimators train: the library's own, or those that a user's module gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import nn
+
+from skcfq.exceptions import UnsupportedModelError
+from skcfq.nn import (
+    FullPrecisionMLP,
+    QuantizedMLP,
+    QuantizedModule,
+    QuantizedNetwork,
+    check_logits,
+)
+
+ModuleParameter = nn.Module | Callable[[int, int], nn.Module] | None
+
+
+def full_precision_network(
+    module: ModuleParameter, hidden_layer_sizes: Sequence[int], n_inputs: int, n_classes: int
+) -> nn.Module:
+    """Return the network that a teacher trains.
+
+    Parameters
+    ----------
+    module : Module, callable or None
+        It is copied, or called with the two numbers; None is a rectifier network.
+    hidden_layer_sizes : sequence of int
+        Of the rectifier network.
+    n_inputs, n_classes : int
+
+    Returns
+    -------
+    network : FullPrecisionMLP or Module
+        A FullPrecisionMLP also where the module is a chain of Linear and ReLU.
+
+    Raises
+    ------
+    UnsupportedModelError
+        The module does not map the columns to one logit a class.
+    """
+    if module is None:
+        return FullPrecisionMLP(n_inputs, hidden_layer_sizes, n_classes)
+    made = _made(module, n_inputs, n_classes)
+    first = next(made.parameters(), torch.zeros(0))
+    check_logits(made, torch.zeros(2, n_inputs, dtype=first.dtype), n_classes)
+    chain = _chain(made)
+    return made if chain is None else chain
+
+
+def quantized_network(
+    module: ModuleParameter,
+    hidden_layer_sizes: Sequence[int],
+    n_inputs: int,
+    n_classes: int,
+    *,
+    source: Any,
+    **options: Any,
+) -> QuantizedNetwork:
+    """Return the network that a student trains, with the teacher's weights where they fit.
+
+    Parameters
+    ----------
+    module : Module, callable or None
+    hidden_layer_sizes : sequence of int
+        Of the rectifier network that ``module=None`` stands for.
+    n_inputs, n_classes : int
+    source : Module or None
+        The teacher's network.
+    **options
+        Of :class:`~skcfq.nn.QuantizedMLP` and :class:`~skcfq.nn.QuantizedModule`.
+
+    Returns
+    -------
+    network : QuantizedMLP or QuantizedModule
+        In the precision of the module.
+    """
+    own = full_precision_network(module, hidden_layer_sizes, n_inputs, n_classes)
+    is_like_source = isinstance(source, nn.Module) and _shapes(source) == _shapes(own)
+    if not isinstance(own, FullPrecisionMLP):
+        if is_like_source and type(source) is type(own):
+            own.load_state_dict(source.state_dict())
+        return QuantizedModule(own, n_inputs, n_classes, **options)
+    settings = own._settings()
+    network = QuantizedMLP(**settings, **options)
+    if is_like_source and isinstance(source, FullPrecisionMLP):
+        network.load_from(source)
+    elif module is not None:
+        network.load_from(own)
+    return network
+
+
+def _made(module: Any, n_inputs: int, n_classes: int) -> nn.Module:
+    if isinstance(module, nn.Module):
+        return deepcopy(module)
+    made = module(n_inputs, n_classes)
+    if not isinstance(made, nn.Module):
+        raise UnsupportedModelError(
+            f"module={module!r} returned {type(made).__name__}. Let it return a torch.nn.Module "
+            "that maps (n, n_inputs) to (n, n_classes)."
+        )
+    return made
+
+
+def _chain(module: nn.Module) -> FullPrecisionMLP | None:
+    """Return a chain of Linear and ReLU as a rectifier network, which has an integer form."""
+    leaves = _leaves(module)
+    linear, between = leaves[::2], leaves[1::2]
+    if len(leaves) % 2 == 0 or not all(type(one) is nn.ReLU for one in between):
+        return None
+    layers = [one for one in linear if type(one) is nn.Linear and one.bias is not None]
+    if len(layers) < len(linear):
+        return None
+    hidden = [layer.out_features for layer in layers[:-1]]
+    network = FullPrecisionMLP(layers[0].in_features, hidden, layers[-1].out_features)
+    network.to(layers[0].weight.dtype)
+    for made, layer in zip(network.layers, layers, strict=True):
+        made.load_state_dict(layer.state_dict())
+    return network
+
+
+def _leaves(module: nn.Module) -> list[nn.Module]:
+    """Return what a Sequential does, in order; anything else is one step."""
+    if type(module) is nn.Sequential:
+        return [leaf for one in module for leaf in _leaves(one)]
+    if isinstance(module, FullPrecisionMLP):
+        return [leaf for one in module.layers for leaf in (one, nn.ReLU())][:-1]
+    return [module]
+
+
+def _shapes(network: nn.Module) -> list[tuple[str, torch.Size]]:
+    return [(name, one.shape) for name, one in network.state_dict().items()]

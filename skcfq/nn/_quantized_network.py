@@ -1,0 +1,352 @@
+"""What quantized networks share: fixed widths, what they cost, and the quantizer of the inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from numbers import Integral
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from skcfq.nn._losses import logit_distance, weighted_mean
+from skcfq.quantization import GumbelBits, check_candidates, is_full_precision, signed_range
+from skcfq.quantization._bits import FULL_PRECISION_BITS, average_bits
+from skcfq.quantization._calibration import column_steps
+from skcfq.quantization._lsq import QuantizeSelected, step_gradient_scale
+
+# A finer step clips more: it has to lower the loss by this factor.
+_WORTHWHILE = 0.95
+
+
+class QuantizedNetwork(nn.Module):
+    """Base of the networks whose layers have one weight width each, out of the same candidates.
+
+    A subclass builds its layers and calls :meth:`_set_up`; it has ``forward`` and what raises
+    ``NotImplementedError`` here.
+
+    Parameters
+    ----------
+    candidates : iterable of int
+        Increasing weight widths, R of them.
+    input_bits : int or None
+        Width of the inputs; ``None`` or 32 leaves them unquantized.
+
+    Attributes
+    ----------
+    bit_widths : Tensor of shape (L,), int64
+        The fixed weight widths; the widest candidate until :meth:`set_bit_widths` is called.
+    n_weights : list of int
+        Number of weights of each layer, biases not counted.
+    log_input_step : Parameter of shape (1,) or None
+        Logarithm of the step s of the inputs.
+    input_factors : Tensor of shape (n_inputs,)
+        Powers of two: column j has the step s times its factor. All 1 before calibration.
+    """
+
+    bit_widths: Tensor
+    input_factors: Tensor
+
+    def __init__(self, candidates: Iterable[int], input_bits: int | None) -> None:
+        super().__init__()
+        self.candidates = check_candidates(candidates)
+        self.input_bits = input_bits
+
+    def _set_up(self, n_inputs: int, n_weights: Sequence[int]) -> None:
+        self.log_input_step: nn.Parameter | None = None
+        if self.input_bits is not None and not is_full_precision(self.input_bits):
+            low, high = signed_range(self.input_bits)
+            self._input_grids = [[(low, high, step_gradient_scale(n_inputs, high))]]
+            # Before calibration the range is [-4, 4], that of standardised columns.
+            self.log_input_step = nn.Parameter(torch.tensor([-4.0 / low]).log())
+        self.register_buffer("input_factors", torch.ones(n_inputs))
+        self.n_weights = list(n_weights)
+        widths = torch.full((len(self.n_weights),), self.candidates[-1], dtype=torch.int64)
+        self.register_buffer("bit_widths", widths)
+
+    @property
+    def weight_tensors(self) -> list[Tensor]:
+        """The unquantized weights of every layer, as they are trained."""
+        raise NotImplementedError
+
+    @property
+    def n_macs(self) -> list[int]:
+        """Multiplications that every layer makes for one row."""
+        raise NotImplementedError
+
+    @property
+    def activation_widths(self) -> list[int]:
+        """Bits of what enters every layer at the fixed widths; 32 where it is not quantized."""
+        raise NotImplementedError
+
+    def calibrate(self, x: Tensor, sample_weight: Tensor | None = None) -> None:
+        """Set all steps and clips from data.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_samples, n_inputs)
+            Encoded rows.
+        sample_weight : Tensor of shape (n_samples,), optional
+            Weight of each row; rows of weight 0 do not count.
+        """
+        raise NotImplementedError
+
+    def refit(
+        self,
+        unselected_only: bool = True,
+        x: Tensor | None = None,
+        sample_weight: Tensor | None = None,
+    ) -> None:
+        """Set steps anew after the weights have moved.
+
+        Parameters
+        ----------
+        unselected_only : bool, default=True
+            Leave the parameters of the fixed ``bit_widths`` as they were learned.
+        x : Tensor of shape (n_samples, n_inputs), optional
+            Encoded rows; with them the quantizers of activations are refitted too.
+        sample_weight : Tensor of shape (n_samples,), optional
+            Weight of each row.
+        """
+        raise NotImplementedError
+
+    def unquantized(self, x: Tensor) -> Tensor:
+        """Return the logits without any quantizer, shape (n_samples, n_classes).
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_samples, n_inputs)
+        """
+        raise NotImplementedError
+
+    def partly_quantized(self, x: Tensor, position: int, index: int) -> Tensor:
+        """Return the logits with one layer alone quantized, shape (n_samples, n_classes).
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_samples, n_inputs)
+        position : int
+            Of the layer.
+        index : int
+            Of its width among the candidates.
+        """
+        raise NotImplementedError
+
+    def quantized_layer_weight(self, position: int, index: int) -> Tensor:
+        """Return the quantized weights of one layer.
+
+        Parameters
+        ----------
+        position : int
+            Of the layer.
+        index : int
+            Of its width among the candidates.
+        """
+        raise NotImplementedError
+
+    def raise_logit(self, position: int, bias: float) -> None:
+        """Add a constant to the logit of one class.
+
+        Parameters
+        ----------
+        position : int
+            Of the class.
+        bias : float
+            In logit units.
+        """
+        raise NotImplementedError
+
+    @property
+    def average_bits(self) -> float:
+        """Average weight bits per weight at the fixed widths."""
+        return average_bits(self.bit_widths, self.n_weights)
+
+    @property
+    def bit_cost(self) -> int:
+        r"""Bits of all weights, :math:`\sum_\ell n_\ell b_\ell` (§4.3); biases are not counted."""
+        return sum(
+            n * bits for n, bits in zip(self.n_weights, self.bit_widths.tolist(), strict=True)
+        )
+
+    @property
+    def bops(self) -> int:
+        r"""Bit operations of one row, :math:`\sum_\ell MAC_\ell b^{(w)}_\ell b^{(a)}_\ell` (§4.3).
+
+        The activation width is that of what enters the layer: ``input_bits`` in the first.
+        """
+        terms = zip(self.n_macs, self.bit_widths.tolist(), self.activation_widths, strict=True)
+        return sum(macs * weight_bits * bits for macs, weight_bits, bits in terms)
+
+    def set_bit_widths(self, bit_widths: int | Iterable[int]) -> None:
+        """Fix the weight widths.
+
+        Parameters
+        ----------
+        bit_widths : int or iterable of int of shape (L,)
+            Candidate widths; one integer stands for all layers.
+
+        Raises
+        ------
+        ValueError
+            If a width is no candidate, or their number is not that of the layers.
+        """
+        n_layers = len(self.n_weights)
+        widths = [bit_widths] * n_layers if isinstance(bit_widths, int) else list(bit_widths)
+        widths = [int(width) for width in widths]
+        if len(widths) != n_layers or not set(widths) <= set(self.candidates):
+            raise ValueError(
+                f"bit_widths={widths!r} must be {n_layers} widths out of the candidates "
+                f"{self.candidates}; change them, or build the network with more candidates."
+            )
+        self.bit_widths.copy_(torch.tensor(widths))
+
+    def quantized_inputs(self, x: Tensor) -> Tensor:
+        """Return the inputs as the first layer sees them, shape (n_samples, n_inputs).
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_samples, n_inputs)
+            Encoded rows.
+        """
+        if self.log_input_step is None:
+            return x
+        x = x / self.input_factors
+        x = QuantizeSelected.apply(None, [0], self._input_grids, x, self.log_input_step)[0]
+        return x * self.input_factors
+
+    def _selected(self, selection: Tensor | None) -> tuple[list[int], Sequence[Tensor | None]]:
+        """Return the index and the row of the selection of every layer."""
+        if selection is None:
+            indices = [self.candidates.index(width) for width in self.bit_widths.tolist()]
+            return indices, [None] * len(indices)
+        expected = (len(self.n_weights), len(self.candidates))
+        if tuple(selection.shape) != expected:
+            raise ValueError(
+                f"selection has shape {tuple(selection.shape)}; give one row per layer and one "
+                f"column per candidate width, {expected}."
+            )
+        return selection.detach().argmax(1).tolist(), selection.unbind(0)
+
+    def _stale(self, width: int, unselected_only: bool) -> list[int]:
+        widths = enumerate(self.candidates)
+        return [index for index, bits in widths if not unselected_only or bits != width]
+
+    @torch.no_grad()
+    def _set_input_step(self, x: Tensor, sample_weight: Tensor | None) -> None:
+        if self.log_input_step is None or self.input_bits is None:
+            return
+        step, factors = column_steps(x, self.input_bits, sample_weight)
+        self.log_input_step.copy_(step.log())
+        self.input_factors.copy_(factors)
+        self._refine_input_factors(x.to(step.dtype), sample_weight)
+
+    def _refine_input_factors(self, x: Tensor, sample_weight: Tensor | None) -> None:
+        """Choose the factor of every column by what the logits lose, one column after another.
+
+        The squared error of a column with a heavy tail is that of its tail, where no decision is
+        at stake. Errors of the logits count in full near the decision boundary, and linearly where
+        they are large.
+        """
+        wanted = self.unquantized(x)
+        best = wanted.topk(2, dim=1).values
+        closeness = 1.0 / (1.0 + best[:, 0] - best[:, 1])
+        weights = closeness if sample_weight is None else closeness * sample_weight
+
+        def error(inputs: Tensor) -> Tensor:
+            return weighted_mean(logit_distance(self.unquantized(inputs), wanted), weights)
+
+        inputs = self.quantized_inputs(x)
+        least = error(inputs)
+        for j in self.input_factors.argsort(descending=True, stable=True).tolist():
+            if len(x[:, j].unique()) <= 2:
+                continue
+            own = self.input_factors[j].item()
+            for factor in (own / 2, own / 4, own / 8, own / 16, own * 2):
+                before, self.input_factors[j] = self.input_factors[j].item(), factor
+                column = self.quantized_inputs(x)[:, j]
+                kept, inputs[:, j] = inputs[:, j].clone(), column
+                found = error(inputs)
+                if found < _WORTHWHILE * least:
+                    least = found
+                else:
+                    self.input_factors[j], inputs[:, j] = before, kept
+
+    def parameter_groups(
+        self,
+        weight_decay: float = 0.0,
+        *,
+        learning_rate: float | None = None,
+        policy: GumbelBits | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return parameter groups for an optimizer.
+
+        Parameters
+        ----------
+        weight_decay : float, default=0.0
+            Decay of weights and biases.
+        learning_rate : float, optional
+            Learning rate of the quantizer parameters and of the bit logits; that of the optimizer
+            by default.
+        policy : GumbelBits, optional
+            Bit policy that is trained along.
+
+        Returns
+        -------
+        list of dict
+            Weights and biases; then steps, clips and bit logits, which have no decay.
+        """
+        quantizers = [
+            parameter for name, parameter in self.named_parameters() if ".log_" in f".{name}"
+        ]
+        quantizer_ids = {id(parameter) for parameter in quantizers}
+        weights = [p for p in self.parameters() if id(p) not in quantizer_ids]
+        if policy is not None:
+            quantizers.extend(policy.parameters())
+        group: dict[str, Any] = {"params": quantizers, "weight_decay": 0.0}
+        if learning_rate is not None:
+            group["lr"] = learning_rate
+        return [{"params": weights, "weight_decay": weight_decay}, group]
+
+
+def width_of(bits: int | None, follows: int) -> int:
+    """Return an activation width as a number: that of the weights, its own, or 32.
+
+    Parameters
+    ----------
+    bits : int or None
+        What was asked for.
+    follows : int
+        Weight width that ``None`` follows.
+    """
+    if bits is None:
+        return follows
+    return FULL_PRECISION_BITS if is_full_precision(bits) else bits
+
+
+def activation_widths_of(
+    activation_bits: int | Sequence[int | None] | None, n_layers: int
+) -> list[int | None]:
+    """Return one activation width a layer.
+
+    Parameters
+    ----------
+    activation_bits : int, None or sequence of these
+        One for all layers, or one for each.
+    n_layers : int
+
+    Raises
+    ------
+    ValueError
+        Their number is not that of the layers.
+    """
+    if activation_bits is None:
+        return [None] * n_layers
+    if isinstance(activation_bits, int | Integral):
+        return [int(activation_bits)] * n_layers
+    widths = [None if bits is None else int(bits) for bits in activation_bits]
+    if len(widths) != n_layers:
+        raise ValueError(
+            f"activation_bits={activation_bits!r} has {len(widths)} widths for {n_layers} "
+            "quantized activations. Give one for each, or one number for all."
+        )
+    return widths
