@@ -110,12 +110,16 @@ class Predictor:
         return None if isinstance(self.head, RowHead) else linear_weights(self.head)
 
     @property
-    def integers(self) -> IntegerNetwork | None:
-        """The integers that decide where inputs are quantized, else None.
+    def is_staircase(self) -> bool:
+        """Whether inputs are quantized: the cheapest point then lies on a rounding threshold."""
+        quantized = isinstance(self.head, EstimatorHead) and hasattr(
+            self.head.estimator, "bit_widths_"
+        )
+        return quantized or self.integers is not None
 
-        Such decisions are a staircase: the cheapest point lies on the rounding threshold of an
-        input.
-        """
+    @property
+    def integers(self) -> IntegerNetwork | None:
+        """The integers that decide; None for a model without such a form."""
         if isinstance(self.head, DeployedNetwork):
             return self.head.network
         if isinstance(self.head, EstimatorHead):

@@ -362,7 +362,7 @@ class RecourseSolver(BaseEstimator):
         """Return the stand-off of advice on some models."""
         if self.stand_off != "auto":
             return float(self.stand_off)
-        staircase = any(model.integers is not None for model in models)
+        staircase = any(model.is_staircase for model in models)
         return _STAND_OFF if staircase and self.method != "steps" else 0.0
 
     def _second_task(self, first: Task, deployed: Any, background: Any) -> Task:

@@ -13,7 +13,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 import skcfq
-from skcfq import ActionSet, PTQClassifier, RecourseSolver, TeacherClassifier
+from skcfq import (
+    ActionSet,
+    PTQClassifier,
+    QATClassifier,
+    RecourseSolver,
+    TeacherClassifier,
+)
 from skcfq.datasets import make_credit
 from skcfq.deploy import onnx_inputs
 from skcfq.metrics import RecourseScorer
@@ -97,6 +103,12 @@ def test_default_sees_a_quantized_model_inside_others(models, table, tmp_path):
         assert "stand_off=0.0001" in result.protocol
     robust = solver.solve(models["teacher"], people, variants=[models[4]])
     assert "stand_off=0.0001" in robust.protocol
+    by_channel = QATClassifier(4, weight_step="channel", hidden_layer_sizes=(6,), max_iter=3)
+    by_channel.set_params(batch_size=32, target=1, random_state=0).fit(*table)
+    result = solver.solve(by_channel, X[by_channel.predict(X) != 1][:5])
+    assert "stand_off=0.0001" in result.protocol
+    spread = X.std(axis=0)
+    assert survivors(by_channel, result.points[result.valid], spread, 1e-4) == 1
     literal = RecourseSolver(target=1, method="steps").solve(models[4], people)
     assert "stand_off" not in literal.protocol
 
