@@ -115,13 +115,13 @@ class QuantizedClassifier(DeployableClassifier):
 
     def _fit_teacher(self, table: TrainingTable, rng: np.random.RandomState) -> Predictor:
         """Fit, clone or adopt the teacher, and take over its feature space."""
+        self._interrupted = False
         if isinstance(self.teacher, nn.Module):
             draw_seed(rng)
             return self._adopt_module(teacher_of_any_module, table)
         teacher = self._default_teacher() if self.teacher is None else self.teacher
         model, fitted = fitted_or_clone(teacher)
         seed = draw_seed(rng)
-        self._interrupted = False
         if goes_on(self) and (not fitted or model is self.teacher_):
             return as_predictor(self.teacher_, space=self.feature_space_)
         if self.encoder is not None:

@@ -51,9 +51,10 @@ def rectifier_network(teacher: Predictor) -> FullPrecisionMLP:
             layers = [_product(layers)]
     else:
         raise UnsupportedModelError(
-            f"{teacher.name} is no linear classifier and no rectifier network, so its layers "
-            "cannot be quantized after training. Give a LogisticRegression, an MLPClassifier with "
-            "activation='relu', a TeacherClassifier or a torch Sequential of Linear and ReLU."
+            f"{teacher.name} {_why_not(head)}, so its layers cannot be quantized after training. "
+            "Give a linear classifier, an MLPClassifier with activation='relu', a "
+            "TeacherClassifier or a torch Sequential of Linear and ReLU; or let QATClassifier or "
+            "CFQClassifier learn a quantized network from this one, as their `teacher=`."
         )
     return _network(layers)
 
@@ -148,6 +149,13 @@ def _fitted_teacher(
         teacher.feature_names_in_ = np.asarray(X.columns, dtype=object)
     teacher._finish(network, pd.DataFrame())
     return teacher
+
+
+def _why_not(head: Any) -> str:
+    if isinstance(head, MLPHead):
+        kind = {nn.Tanh: "tanh", nn.Sigmoid: "logistic"}[type(head.activation)]
+        return f"has activation={kind!r}, and the integer arithmetic of deployment has relu alone"
+    return "is no linear classifier and no rectifier network"
 
 
 def _layers_of(module: nn.Module) -> Layers:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skcfq.deploy import DeployedClassifier
+from skcfq.deploy import DeployedClassifier, IntegerNetwork
 from skcfq.encoding import FeatureSpace, TableEncoder
 from skcfq.exceptions import (
     BackgroundRequiredError,
@@ -21,6 +21,7 @@ from skcfq.exceptions import (
 )
 from skcfq.models._functions import FunctionModel, RowHead, read_function, row_head_of
 from skcfq.models._heads import (
+    EstimatorHead,
     Head,
     head_digest,
     is_own_estimator,
@@ -107,6 +108,23 @@ class Predictor:
     def linear(self) -> tuple[Tensor, Tensor] | None:
         """Weights (n_classes, d) and intercepts (n_classes,) of linear logits, else None."""
         return None if isinstance(self.head, RowHead) else linear_weights(self.head)
+
+    @property
+    def is_staircase(self) -> bool:
+        """Whether inputs are quantized: the cheapest point then lies on a rounding threshold."""
+        quantized = isinstance(self.head, EstimatorHead) and hasattr(
+            self.head.estimator, "bit_widths_"
+        )
+        return quantized or self.integers is not None
+
+    @property
+    def integers(self) -> IntegerNetwork | None:
+        """The integers that decide; None for a model without such a form."""
+        if isinstance(self.head, DeployedNetwork):
+            return self.head.network
+        if isinstance(self.head, EstimatorHead):
+            return getattr(self.head.estimator, "integer_network_", None)
+        return None
 
     @property
     def name(self) -> str:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from skcfq.solvers._solver import RecourseSolver
     from skcfq.solvers._task import Task
 
-# A point that its own raw row does not confirm is looked for once more with this much more margin.
+# A point that its own raw row does not confirm is looked for once more with this much more margin;
+# where answers must survive jitter, that is then asked of every point on the way.
 _SAFER_MARGINS = (0.0, 1e-7, 1e-4)
 # Then a cost above the proved bound by no more than this share is still called optimal.
 _STILL_OPTIMAL = 1e-6
@@ -101,7 +102,8 @@ def solve_people(
     source = np.arange(len(task))
     offset, rows = len(task), np.arange(len(task))
     for extra in _SAFER_MARGINS if method != "steps" else (0.0,):
-        part = _Part(task, region, rows, extra, gradients=method != "search")
+        steady = extra > 0 and task.stand_off > 0
+        part = _Part(task, region, rows, extra, gradients=method != "search", steady=steady)
         states, status, bound = _ask(settings, method, part, seed, starts)
         if extra == 0.0:
             outcome.status[:] = status
@@ -109,9 +111,9 @@ def solve_people(
         if len(states) == 0:
             break
         stands = torch.ones(len(states), dtype=torch.bool)
-        if settings.stand_off:
+        if task.stand_off:
             before = states.values
-            states, stands = stand_off(part.problem, states, settings.stand_off)
+            states, stands = stand_off(part.problem, states)
             moved = (states.values != before).any(dim=1)
             status[states.person[moved].numpy()] = "feasible"
         verified = verify(task.take(rows), part.problem, states)
@@ -147,7 +149,13 @@ class _Part:
     """Some people of a task with some more margin."""
 
     def __init__(
-        self, task: Task, region: ActionRegion, rows: np.ndarray, extra: float, gradients: bool
+        self,
+        task: Task,
+        region: ActionRegion,
+        rows: np.ndarray,
+        extra: float,
+        gradients: bool,
+        steady: bool,
     ):
         self.task = task
         self.rows = rows
@@ -156,7 +164,7 @@ class _Part:
         self.region = region if everybody else region.take(rows)
         self.target = task.target[rows]
         self.problem: RecourseProblem = task.problem(
-            self.region, self.target, extra, gradients=gradients
+            self.region, self.target, extra, gradients=gradients, steady=steady
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from skcfq.actions import project_grid, project_min_change
 from skcfq.models import target_margin, validity_slack
+from skcfq.solvers._jitter import jitter_radii, jittered_columns, jittered_points
 
 if TYPE_CHECKING:
     from skcfq.actions import ActionRegion, RecourseCost
@@ -101,6 +103,10 @@ class RecourseProblem:
         Further models on the same feature space that must say the target too.
     gradients : bool, default=True
         Whether gradients may be asked for, where every model has them.
+    stand_off : float, default=0.0
+        Jitter of numeric features, in units of their spread.
+    steady : bool, default=False
+        Whether only points that survive this jitter are valid.
     """
 
     def __init__(
@@ -112,6 +118,8 @@ class RecourseProblem:
         margin: float,
         variants: Sequence[Predictor] = (),
         gradients: bool = True,
+        stand_off: float = 0.0,
+        steady: bool = False,
     ):
         self.predictor = predictor
         self.variants = tuple(variants)
@@ -123,6 +131,7 @@ class RecourseProblem:
         self.origin = region.origin
         self.values, self.levels = region.values, region.levels
         self.numeric_columns = region.numeric_columns
+        self.stand_off, self.steady = stand_off, steady
         self.choice_columns = region.choice_columns
         self.codes = region.codes
         n_numeric = len(region.compiled.numeric)
@@ -134,6 +143,17 @@ class RecourseProblem:
     def n_people(self) -> int:
         return self.region.n_people
 
+    @cached_property
+    def radii(self) -> Tensor:
+        """Stand-off of each numeric feature in encoded units, shape (m,)."""
+        return jitter_radii(self.predictor.space, self.numeric_columns, self.stand_off)
+
+    @cached_property
+    def jitter(self) -> tuple[Tensor, Tensor]:
+        """Encoded columns that jitter, and by how much."""
+        columns = jittered_columns(self)
+        return columns, jitter_radii(self.predictor.space, columns, self.stand_off)
+
     def take(self, rows: Tensor) -> RecourseProblem:
         """Return the problem of some of the people."""
         return RecourseProblem(
@@ -144,6 +164,8 @@ class RecourseProblem:
             self.margin,
             self.variants,
             self.gradients,
+            self.stand_off,
+            self.steady,
         )
 
     def assemble(self, person: Tensor, values: Tensor, levels: Tensor) -> Tensor:
@@ -208,7 +230,8 @@ class RecourseProblem:
             for start in range(0, len(person), ROWS_PER_PASS):
                 part = slice(start, start + ROWS_PER_PASS)
                 points = self.assemble(person[part], values[part], levels[part])
-                slack[part] = self._slack(points, person[part])
+                ask = self.worst_slack if self.steady else self._slack
+                slack[part] = ask(points, person[part])
         if self.region.couplings is not None:
             # A point that breaks a rule across features is as invalid as one that is refused.
             broken = self.region.couplings.violation(values, levels, person)
@@ -224,9 +247,15 @@ class RecourseProblem:
             slack = torch.minimum(slack, validity_slack(logits, target, self.margin))
         return slack
 
-    def jittered_slack(self, points: Tensor, person: Tensor) -> Tensor:
-        """Return the slack of encoded points that need not be admissible, shape (N,)."""
-        return self._slack(points, person)
+    def worst_slack(self, points: Tensor, person: Tensor) -> Tensor:
+        """Return the smallest slack of encoded points under jitter, shape (N,).
+
+        A jittered point need not be admissible.
+        """
+        slack = self._slack(points, person)
+        for jittered in jittered_points(self, points, person):
+            slack = torch.minimum(slack, self._slack(jittered, person))
+        return slack
 
     def _logits(self, predictor: Predictor, points: Tensor, person: Tensor) -> Tensor:
         if predictor.differentiable:

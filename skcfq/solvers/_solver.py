@@ -25,12 +25,15 @@ from skcfq.solvers._methods import METHODS, check_method, choose_method
 from skcfq.solvers._outcome import Outcome, own_margins, verify
 from skcfq.solvers._provenance import provenance_of
 from skcfq.solvers._result import RecourseResult
+from skcfq.solvers._stand_off import stand_off
 from skcfq.solvers._task import Task, overrides_by_position, required_margin
 from skcfq.utils import take_rows
 from skcfq.utils._sklearn_compat import Interval, StrOptions
 
 # Rows of the background from which a search without gradients may copy.
 _EXAMPLES = 2000
+# The stand-off of advice on a model with quantized inputs.
+_STAND_OFF = 1e-4
 
 
 class RecourseSolver(BaseEstimator):
@@ -61,11 +64,13 @@ class RecourseSolver(BaseEstimator):
     target_proba : float, default=None
         Probability of the target that a valid point must have, in (0, 1), confirmed by the
         model's ``predict_proba``. With more than two classes, a margin that suffices for it.
-    stand_off : float, default=0.0
+    stand_off : float or "auto", default="auto"
         Distance from where the decision changes, in units of each numeric feature's spread: the
-        target must survive random jitter of this size of all of them, and changed features go
-        further until it does. 1e-4 costs next to nothing. Without it, the cheapest point of a
-        model with quantized inputs lies on a rounding threshold.
+        target must survive jitter of this size of all of them, whole numbers and immutable ones
+        included, and changed features go further until it does. ``"auto"`` is 1e-4 where the
+        model has quantized inputs, because its cheapest point lies on a rounding threshold. It is
+        0 for all other models, for the literal ``"steps"``, and in :meth:`compare`, which
+        measures models and advises nobody. ``result.protocol`` says what was used.
     weight_radius : float, default=0.0
         Exact methods only: the action holds for every linear model whose weights and intercept
         differ by at most this much each (logit units per encoded unit).
@@ -127,7 +132,7 @@ class RecourseSolver(BaseEstimator):
         "target": "no_validation",
         "margin": [Interval(Real, 0, None, closed="left")],
         "target_proba": [Interval(Real, 0, 1, closed="neither"), None],
-        "stand_off": [Interval(Real, 0, None, closed="left")],
+        "stand_off": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
         "weight_radius": [Interval(Real, 0, None, closed="left")],
         "n_alternatives": [Interval(Integral, 1, None, closed="left")],
         "n_restarts": [Interval(Integral, 0, None, closed="left")],
@@ -151,7 +156,7 @@ class RecourseSolver(BaseEstimator):
         target: Any = None,
         margin: float = 0.0,
         target_proba: float | None = None,
-        stand_off: float = 0.0,
+        stand_off: float | str = "auto",
         weight_radius: float = 0.0,
         n_alternatives: int = 1,
         n_restarts: int = 1,
@@ -280,7 +285,8 @@ class RecourseSolver(BaseEstimator):
         """Solve two models so that the gap between their costs is not the solver's own.
 
         Each model also starts from the other's action. So where the reference's action is valid
-        under the deployed model, the deployed cost is never above the reference's.
+        under the deployed model, the deployed cost is never above the reference's. Both models
+        have the same stand-off: none, unless a number was given.
 
         Parameters
         ----------
@@ -301,6 +307,9 @@ class RecourseSolver(BaseEstimator):
             The two models do not share one feature space.
         """
         first = self._task(reference, X, background, overrides)
+        if self.stand_off == "auto":
+            # One that the deployed model alone has would be a recourse gap of its own.
+            first = replace(first, stand_off=0.0)
         second = self._second_task(first, deployed, background)
         result_reference = self._solve(first, [])
         result_deployed = self._solve(second, [result_reference.points])
@@ -346,7 +355,15 @@ class RecourseSolver(BaseEstimator):
             None
             if background is None
             else take_rows(background, np.arange(len(background))[:_EXAMPLES]),
+            self._distance(predictor, *others),
         )
+
+    def _distance(self, *models: Predictor) -> float:
+        """Return the stand-off of advice on some models."""
+        if self.stand_off != "auto":
+            return float(self.stand_off)
+        staircase = any(model.is_staircase for model in models)
+        return _STAND_OFF if staircase and self.method != "steps" else 0.0
 
     def _second_task(self, first: Task, deployed: Any, background: Any) -> Task:
         predictor = as_predictor(deployed, background=background)
@@ -425,6 +442,9 @@ class RecourseSolver(BaseEstimator):
         points = part.predictor.space.encode(take_rows(theirs.points, rows))
         states = problem.states_at(torch.from_numpy(points))
         states = states.take(states.valid)
+        if task.stand_off:
+            states, stands = stand_off(problem, states)
+            states = states.take(stands)
         states = states.take(~(torch.from_numpy(mine.cost[rows])[states.person] <= states.cost))
         if len(states) == 0:
             return mine
@@ -452,7 +472,7 @@ class RecourseSolver(BaseEstimator):
         wanted = repr(targets.tolist()[0]) if len(targets) == 1 else "per person"
         n_denied = int((answer.status != "already_favorable").sum())
         more = f", target_proba={self.target_proba:g}" if self.target_proba is not None else ""
-        more += f", stand_off={self.stand_off:g}" if self.stand_off else ""
+        more += f", stand_off={task.stand_off:g}" if task.stand_off else ""
         more += f", weight_radius={self.weight_radius:g}" if self.weight_radius else ""
         more += f", variants={len(task.variants)}" if task.variants else ""
         return (

@@ -47,6 +47,8 @@ class Task:
         Error of each weight of a linear model that the answer must survive.
     examples : DataFrame, ndarray or None
         Raw rows of the population, from which a search without gradients may copy.
+    stand_off : float
+        Jitter that an answer must survive, in units of each numeric feature's spread.
     """
 
     predictor: Predictor
@@ -60,6 +62,7 @@ class Task:
     proba: float | None = None
     weight_radius: float = 0.0
     examples: Any = None
+    stand_off: float = 0.0
 
     def __len__(self) -> int:
         return len(self.target)
@@ -85,6 +88,7 @@ class Task:
             self.proba,
             self.weight_radius,
             self.examples,
+            self.stand_off,
         )
 
     @property
@@ -120,6 +124,7 @@ class Task:
         extra_margin: float = 0.0,
         *,
         gradients: bool = True,
+        steady: bool = False,
     ) -> RecourseProblem:
         """Return the problem of people in a region, with some more margin than asked for."""
         return RecourseProblem(
@@ -130,6 +135,8 @@ class Task:
             self.margin + extra_margin,
             self.variants,
             gradients,
+            self.stand_off,
+            steady,
         )
 
     def blocks(self) -> Iterator[slice]:

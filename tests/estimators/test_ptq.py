@@ -13,10 +13,11 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
+from sklearn.tree import DecisionTreeClassifier
 from torch import nn
 
 import skcfq
-from skcfq import PTQClassifier, RecourseSolver, TableEncoder, TeacherClassifier
+from skcfq import PTQClassifier, QATClassifier, RecourseSolver, TableEncoder, TeacherClassifier
 from skcfq.estimators import TeacherActions
 from skcfq.exceptions import (
     BudgetError,
@@ -108,11 +109,27 @@ def test_modules_that_cannot_be_read():
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_networks_without_rectifiers_cannot_be_read():
-    X, y = np.random.default_rng(0).normal(size=(40, 4)), np.arange(40) % 2
-    tanh = MLPClassifier((3,), activation="tanh", max_iter=3).fit(X, y)
-    with pytest.raises(UnsupportedModelError, match="no rectifier network"):
-        PTQClassifier(teacher=tanh).fit(X, y)
+@pytest.mark.parametrize("activation", ["tanh", "logistic"])
+def test_networks_without_rectifiers_are_taught_instead(activation):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(120, 4))
+    y = (X[:, 0] > X[:, 1]).astype(int)
+    model = MLPClassifier((6,), activation=activation, learning_rate_init=0.01, max_iter=80)
+    model.set_params(random_state=0).fit(X, y)
+    says = f"activation='{activation}'.*QATClassifier or CFQClassifier learn"
+    with pytest.raises(UnsupportedModelError, match=says):
+        PTQClassifier(teacher=model).fit(X, y)
+    settings = {"max_iter": 25, "batch_size": 16, "random_state": 0}
+    learned = QATClassifier(4, teacher=model, **settings).fit(X, y)
+    assert learned.teacher_ is model
+    assert np.mean(learned.predict(X) == model.predict(X)) > 0.8
+
+
+def test_closed_models_are_refused():
+    X, y = np.eye(4), np.array([0, 1, 0, 1])
+    trees = DecisionTreeClassifier(random_state=0).fit(X, y)
+    with pytest.raises(UnsupportedModelError, match="DecisionTreeClassifier has no linear or"):
+        PTQClassifier(teacher=trees).fit(X, y)
 
 
 def test_nothing_of_the_teacher_is_trained(shared, teacher, credit):

@@ -156,15 +156,15 @@ def test_the_same_seed_goes_on_in_the_same_way(table, tiny):
         assert torch.equal(value, state_of(second)[name])
 
 
-def test_a_users_module_goes_on_where_it_was(credit):
+def test_a_users_module_goes_on_where_it_was(table):
     def residual(n_inputs, n_classes):
         return torch.nn.Sequential(
             torch.nn.Linear(n_inputs, 6), torch.nn.Tanh(), torch.nn.Linear(6, n_classes)
         )
 
-    model = QATClassifier(4, module=residual, max_iter=6, batch_size=64, random_state=0)
-    model.set_params(warm_start=True).fit(credit.data, credit.target)
+    model = QATClassifier(4, module=residual, max_iter=6, batch_size=16, random_state=0)
+    model.set_params(warm_start=True).fit(*table)
     before = {name: value.clone() for name, value in model.network_.state_dict().items()}
-    model.set_params(max_iter=1, learning_rate_init=1e-9).fit(credit.data, credit.target)
+    model.set_params(max_iter=1, learning_rate_init=1e-9).fit(*table)
     for name, value in model.network_.state_dict().items():
         torch.testing.assert_close(value, before[name], rtol=1e-4, atol=1e-5)
