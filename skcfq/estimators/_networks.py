@@ -60,6 +60,7 @@ def quantized_network(
     n_classes: int,
     *,
     source: Any,
+    dtype: torch.dtype,
     **options: Any,
 ) -> QuantizedNetwork:
     """Return the network that a student trains, with the teacher's weights where they fit.
@@ -72,22 +73,24 @@ def quantized_network(
     n_inputs, n_classes : int
     source : Module or None
         The teacher's network.
+    dtype : torch.dtype
+        Precision of the training.
     **options
         Of :class:`~skcfq.nn.QuantizedMLP` and :class:`~skcfq.nn.QuantizedModule`.
 
     Returns
     -------
     network : QuantizedMLP or QuantizedModule
-        In the precision of the module.
     """
-    own = full_precision_network(module, hidden_layer_sizes, n_inputs, n_classes)
+    # Before anything is copied: weights of a double teacher would lose digits.
+    own = full_precision_network(module, hidden_layer_sizes, n_inputs, n_classes).to(dtype)
     is_like_source = isinstance(source, nn.Module) and _shapes(source) == _shapes(own)
     if not isinstance(own, FullPrecisionMLP):
         if is_like_source and type(source) is type(own):
             own.load_state_dict(source.state_dict())
-        return QuantizedModule(own, n_inputs, n_classes, **options)
+        return QuantizedModule(own, n_inputs, n_classes, **options).to(dtype)
     settings = own._settings()
-    network = QuantizedMLP(**settings, **options)
+    network = QuantizedMLP(**settings, **options).to(dtype)
     if is_like_source and isinstance(source, FullPrecisionMLP):
         network.load_from(source)
     elif module is not None:

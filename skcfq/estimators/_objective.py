@@ -188,11 +188,11 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
         "validity": 0.0,
         "distillation": 1.0,
         "hinge": 2.0,
-        "hinge_margin": 0.1,
+        "hinge_margin": 0.3,
         "margins": 1.0,
         "path": 1.0,
         "mixture": 5.0,
-        "validity_drop": 0.03,
+        "validity_drop": 0.02,
     },
 }
 

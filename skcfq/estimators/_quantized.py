@@ -191,12 +191,12 @@ class QuantizedClassifier(DeployableClassifier):
                 encoded.shape[1],
                 len(self.classes_),
                 source=getattr(split_model(teacher.model)[1], "network_", None),
+                dtype=table.dtype,
                 candidates=policy.candidates,
                 activation_bits=self.activation_bits,
                 start=self.quantizer_start,
                 per_channel=self.weight_step == "channel",
             )
-        network = network.to(table.dtype)
         generator = torch.Generator().manual_seed(draw_seed(rng))
         sample = _bit_sample(tensors, supervision, generator)
         rows, weights = sample.rows, sample.weights
