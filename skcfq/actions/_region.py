@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from skcfq.actions import _projections
+from skcfq.actions._box import Box
 from skcfq.actions._couplings import Couplings
 from skcfq.actions._implied_changes import ImpliedChanges
 from skcfq.actions._raw import filled_numbers, read_columns, write_columns
@@ -368,6 +369,28 @@ class ActionRegion:
             min_change=None if self.min_change is None else self.min_change[rows],
             couplings=None if self.couplings is None else self.couplings.take(rows),
         )
+
+    def as_box(self, dtype: torch.dtype) -> Box | None:
+        """Return the same actions as bounds alone, or None where there are other rules.
+
+        Parameters
+        ----------
+        dtype : torch.dtype
+            Of the box. In single precision the projection is off by that rounding.
+        """
+        rules = (self.min_change, self.implied, self.couplings, self.compiled.max_changes)
+        gridded = any(grid is not None for grid in self.grids)
+        if self.allowed or gridded or self._has_gaps or any(rule is not None for rule in rules):
+            return None
+        lower, upper = self.origin.clone(), self.origin.clone()
+        lower[:, self.numeric_columns] = self.lower
+        upper[:, self.numeric_columns] = self.upper
+        return Box(self.origin.to(dtype), lower.to(dtype), upper.to(dtype))
+
+    def without_raw(self) -> ActionRegion:
+        """Return a region that projects, but knows no raw rows: quick to take rows from."""
+        nothing = np.empty((self.n_people, 0))
+        return replace(self, X=nothing, raw_lower=nothing, raw_upper=nothing)
 
     def _levels(self, u: Tensor, *, restrict: bool) -> Tensor:
         levels = self.levels.clone()

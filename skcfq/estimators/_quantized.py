@@ -295,7 +295,7 @@ class QuantizedClassifier(NetworkClassifier):
             loss=loss,
             bit_penalty=getattr(policy, "penalty", 0.0),
             generator=generator,
-            teacher=teacher.logits if loss.of_teacher else None,
+            teacher=teacher.logits_in(table.dtype) if loss.of_teacher else None,
             matching=None if supervision is None else supervision.matching,
             online=None if supervision is None else supervision.online,
             blocks=_block_columns(self.feature_space_, encoded.shape[1]),

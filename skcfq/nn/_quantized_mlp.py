@@ -21,7 +21,7 @@ from skcfq.quantization import (
 from skcfq.quantization._bits import average_bits
 from skcfq.quantization._calibration import column_steps
 from skcfq.quantization._linear import quantize_layers
-from skcfq.quantization._lsq import QuantizeSelected, step_gradient_scale
+from skcfq.quantization._lsq import QuantizeColumns, step_gradient_scale
 
 # A finer step clips more: it has to lower the loss by this factor.
 _WORTHWHILE = 0.95
@@ -114,7 +114,7 @@ class QuantizedMLP(ArrayState, nn.Module):
         self.log_input_step: nn.Parameter | None = None
         if input_bits is not None and not is_full_precision(input_bits):
             low, high = signed_range(input_bits)
-            self._input_grids = [[(low, high, step_gradient_scale(n_inputs, high))]]
+            self._input_grid = low, high, step_gradient_scale(n_inputs, high)
             # Before calibration the range is [-4, 4], that of standardised columns.
             self.log_input_step = nn.Parameter(torch.tensor([-4.0 / low]).log())
         self.register_buffer("input_factors", torch.ones(n_inputs))
@@ -170,9 +170,7 @@ class QuantizedMLP(ArrayState, nn.Module):
         """
         if self.log_input_step is None:
             return x
-        x = x / self.input_factors
-        x = QuantizeSelected.apply(None, [0], self._input_grids, x, self.log_input_step)[0]
-        return x * self.input_factors
+        return QuantizeColumns.apply(x, self.log_input_step, self.input_factors, self._input_grid)
 
     @property
     def linear_layers(self) -> list[QuantizedLinear]:
