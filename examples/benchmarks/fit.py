@@ -27,7 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", choices=sorted(DATASETS), default="generated")
     parser.add_argument("--seed", type=int, default=0)
-    options, _ = parser.parse_known_args()
+    options = parser.parse_args()
     torch.set_num_threads(1)
     data = DATASETS[options.data]()
     rows = data.train_indices

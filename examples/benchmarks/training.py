@@ -47,7 +47,7 @@ Run = tuple[SupervisedModule | FaithfulModule, tuple[Tensor, ...]]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=20)
-    rounds = parser.parse_known_args()[0].rounds
+    rounds = parser.parse_args().rounds
     torch.set_num_threads(1)
     scene = Scene.generate(UPDATES * max(BATCHES))
     print(f"Processor time of an update, medians of {rounds} interleaved rounds; one thread")

@@ -14,20 +14,21 @@ class ActedRows:
 
     Attributes
     ----------
-    rows : Tensor of shape (k, d)
     points : Tensor of shape (k, d)
         x + δ.
     targets : Tensor of shape (k,), int64
     weights : Tensor of shape (k,)
+    rows : Tensor of shape (k, d), or None
+        Not kept where nothing reads them.
     groups : Tensor of shape (k,), int64, or None
     positions : Tensor of shape (k,), int64, or None
         Place of each row among the training rows.
     """
 
-    rows: Tensor
     points: Tensor
     targets: Tensor
     weights: Tensor
+    rows: Tensor | None = None
     groups: Tensor | None = None
     positions: Tensor | None = None
 
@@ -53,4 +54,4 @@ class ActedRows:
         """
         assert self.positions is not None
         points, valid = online(self.positions, self.targets)
-        return replace(self, points=points.to(self.rows.dtype)).where(valid)
+        return replace(self, points=points.to(self.points.dtype)).where(valid)

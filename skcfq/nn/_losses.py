@@ -140,6 +140,8 @@ def logit_distance(logits: Tensor, wanted: Tensor, transition: float = 0.5) -> T
     tensor([0.7500])
     """
     gap = logits - wanted
+    if gap.shape[1] == 2:
+        return _smooth(gap[:, 1] - gap[:, 0], transition)
     gap = 2.0 * (gap - gap.mean(dim=1, keepdim=True))
     return _smooth(gap, transition).mean(dim=1)
 

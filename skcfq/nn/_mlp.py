@@ -82,9 +82,9 @@ class FullPrecisionMLP(ArrayState, nn.Module):
         *hidden, last = cast("list[nn.Linear]", list(self.layers))
         activations = []
         for layer in hidden:
-            x = torch.relu_(layer(x))
+            x = torch.relu_(nn.functional.linear(x, layer.weight, layer.bias))
             activations.append(x)
-        logits = last(x)
+        logits = nn.functional.linear(x, last.weight, last.bias)
         gradient = logits.softmax(dim=1)
         gradient.scatter_add_(1, target[:, None], -torch.ones_like(gradient[:, :1]))
         gradient = gradient @ last.weight

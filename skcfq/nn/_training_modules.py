@@ -207,7 +207,8 @@ class FaithfulModule(nn.Module):
         """
         people = None
         if points is not None and targets is not None and acted is not None:
-            people = ActedRows(rows, points, targets, weights, groups, positions).where(acted)
+            own = rows if self.loss.path > 0 else None
+            people = ActedRows(points, targets, weights, own, groups, positions).where(acted)
             if self._online is not None and positions is not None:
                 people = people.moved_by(self._online)
         policy = self.policy if self.searching else None
@@ -216,7 +217,7 @@ class FaithfulModule(nn.Module):
         if people is not None and self.loss.at_points:
             moved = people.points
             places.append(moved)
-            if self.loss.path > 0:
+            if people.rows is not None:
                 own = people.rows
                 # One place for all: what is drawn must not depend on how many rows share a weight.
                 share = torch.rand((), generator=self.generator, dtype=own.dtype)
@@ -232,25 +233,23 @@ class FaithfulModule(nn.Module):
         sizes = [len(place) for place in places]
         logits = self.network(everything, selection)
         parts = logits.split(sizes) if len(sizes) > 1 else (logits,)
-        wanted = self._teacher_logits(everything, sizes)
+        wanted = self._teacher_logits(everything)
+        distances: Sequence[Tensor] = ()
+        if wanted is not None:
+            distances = logit_distance(logits, wanted, self.loss.transition).split(sizes)
         entropies = _entropies(logits, labels, people if n_points > 0 else None)
         terms = {"task_loss": weighted_mean(entropies[0], weights)}
         loss = _times(self.loss.task, terms["task_loss"])
         if self.loss.distillation > 0:
-            assert wanted[0] is not None
-            distance = logit_distance(parts[0], wanted[0], self.loss.transition)
-            terms["distillation_loss"] = weighted_mean(distance, weights)
-            loss = loss + self.loss.distillation * terms["distillation_loss"]
+            terms["distillation_loss"] = weighted_mean(distances[0], weights)
+            loss = loss + _times(self.loss.distillation, terms["distillation_loss"])
         if self.loss.mixture > 0:
-            assert wanted[-1] is not None
-            distance = logit_distance(parts[-1], wanted[-1], self.loss.transition)
-            terms["mixture_loss"] = weighted_mean(distance)
-            loss = loss + self.loss.mixture * terms["mixture_loss"]
+            terms["mixture_loss"] = weighted_mean(distances[-1])
+            loss = loss + _times(self.loss.mixture, terms["mixture_loss"])
         if people is not None and n_points > 0:
             of_points = {"validity_loss": (self.loss.validity, entropies[1])}
-            of_points |= self._terms_at_points(
-                parts[1 : n_points + 1], wanted[1 : n_points + 1], people.targets
-            )
+            references = () if wanted is None else wanted.split(sizes)[1:]
+            of_points |= self._terms_at_points(parts[1:], references, distances[1:], people.targets)
             loss = loss + self._add_points(terms, of_points, people)
         if self.matching is not None and people is not None and positions is not None:
             terms["matching_loss"] = self._matching_loss(people, selection)
@@ -281,13 +280,17 @@ class FaithfulModule(nn.Module):
         return torch.where(mixed @ self.blocks > 0, other, own)
 
     @torch.no_grad()
-    def _teacher_logits(self, places: Tensor, sizes: list[int]) -> Sequence[Tensor | None]:
+    def _teacher_logits(self, places: Tensor) -> Tensor | None:
         if self._teacher is None or not self.loss.of_teacher:
-            return [None] * len(sizes)
-        return self._teacher(places).to(places.dtype).split(sizes)
+            return None
+        return self._teacher(places).to(places.dtype)
 
     def _terms_at_points(
-        self, logits: tuple[Tensor, ...], wanted: Sequence[Tensor | None], target: Tensor
+        self,
+        logits: Sequence[Tensor],
+        wanted: Sequence[Tensor],
+        distances: Sequence[Tensor],
+        target: Tensor,
     ) -> dict[str, tuple[float, Tensor]]:
         """Return the weight of each term but validity, and its losses, one a person."""
         loss = self.loss
@@ -295,13 +298,14 @@ class FaithfulModule(nn.Module):
         if loss.hinge > 0:
             short = torch.relu(loss.hinge_margin - target_margin(logits[0], target))
             terms["hinge_loss"] = (loss.hinge, short)
-        names = [("margins", 0), ("path", 1)]
-        for name, place in names:
+        for name, place in (("margins", 0), ("path", 1)):
             weight = getattr(loss, name)
             if weight > 0:
-                reference = wanted[place]
-                assert reference is not None
-                distance = margin_distance(logits[place], reference, target, loss.transition)
+                # Of two classes, the distance of the logits is that of either margin.
+                distance = distances[place]
+                if logits[place].shape[1] > 2:
+                    given = (logits[place], wanted[place], target)
+                    distance = margin_distance(*given, loss.transition)
                 terms[f"{name}_loss"] = (weight, distance)
         return terms
 
