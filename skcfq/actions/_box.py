@@ -16,8 +16,8 @@ class Box:
     ----------
     origin : Tensor of shape (n, d)
         The people, encoded.
-    lower, upper : Tensor of shape (n, d)
-        Both are the own value where a column cannot change.
+    lower, upper : Tensor of shape (n, d) or (1, d)
+        Both are the own value where a column cannot change. One row where all have the same.
     """
 
     origin: Tensor
@@ -30,5 +30,13 @@ class Box:
 
     def take(self, indices: Tensor) -> Box:
         """Return the box of some of the people, in the given order."""
-        parts = (self.origin, self.lower, self.upper)
-        return Box(*(part.index_select(0, indices) for part in parts))
+        lower, upper = (
+            bound if len(bound) == 1 else bound.index_select(0, indices)
+            for bound in (self.lower, self.upper)
+        )
+        return Box(self.origin.index_select(0, indices), lower, upper)
+
+
+def shared_row(bounds: Tensor) -> Tensor:
+    """Return the first row alone where all rows are equal: nothing to look up then."""
+    return bounds[:1] if bool((bounds == bounds[:1]).all()) else bounds

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from skcfq.actions import _projections
-from skcfq.actions._box import Box
+from skcfq.actions._box import Box, shared_row
 from skcfq.actions._couplings import Couplings
 from skcfq.actions._implied_changes import ImpliedChanges
 from skcfq.actions._raw import filled_numbers, read_columns, write_columns
@@ -385,7 +385,8 @@ class ActionRegion:
         lower, upper = self.origin.clone(), self.origin.clone()
         lower[:, self.numeric_columns] = self.lower
         upper[:, self.numeric_columns] = self.upper
-        return Box(self.origin.to(dtype), lower.to(dtype), upper.to(dtype))
+        lower, upper = shared_row(lower.to(dtype)), shared_row(upper.to(dtype))
+        return Box(self.origin.to(dtype), lower, upper)
 
     def without_raw(self) -> ActionRegion:
         """Return a region that projects, but knows no raw rows: quick to take rows from."""
