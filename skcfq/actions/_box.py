@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+if TYPE_CHECKING:
+    from skcfq.actions._region import ActionRegion
+
 
 @dataclass(frozen=True, eq=False)
 class Box:
-    """What each of n people may do, where that is a box; see :meth:`ActionRegion.as_box`.
+    """What each of n people may do, where that is a box; made by :func:`box_of`.
 
     Attributes
     ----------
@@ -37,6 +41,25 @@ class Box:
         return Box(self.origin.index_select(0, indices), lower, upper)
 
 
-def shared_row(bounds: Tensor) -> Tensor:
+def box_of(region: ActionRegion, dtype: torch.dtype) -> Box | None:
+    """Return the actions of a region as bounds alone, or None where there are other rules.
+
+    Parameters
+    ----------
+    region : ActionRegion
+    dtype : torch.dtype
+        Of the box. In single precision the projection is off by that rounding.
+    """
+    rules = (region.min_change, region.implied, region.couplings, region.compiled.max_changes)
+    gridded = any(grid is not None for grid in region.grids)
+    if region.allowed or gridded or region.has_gaps or any(rule is not None for rule in rules):
+        return None
+    lower, upper = region.origin.clone(), region.origin.clone()
+    lower[:, region.numeric_columns] = region.lower
+    upper[:, region.numeric_columns] = region.upper
+    return Box(region.origin.to(dtype), _shared(lower.to(dtype)), _shared(upper.to(dtype)))
+
+
+def _shared(bounds: Tensor) -> Tensor:
     """Return the first row alone where all rows are equal: nothing to look up then."""
     return bounds[:1] if bool((bounds == bounds[:1]).all()) else bounds

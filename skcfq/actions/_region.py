@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from skcfq.actions import _projections
-from skcfq.actions._box import Box, shared_row
 from skcfq.actions._couplings import Couplings
 from skcfq.actions._implied_changes import ImpliedChanges
 from skcfq.actions._raw import filled_numbers, read_columns, write_columns
@@ -234,7 +233,7 @@ class ActionRegion:
         values, levels = self.snap(u[:, self.numeric_columns]), self.nearest_levels(u)
         slack = self._slack(atol)
         near = (u - self.assemble(values, levels)).abs_() <= slack
-        if self._has_gaps:
+        if self.has_gaps:
             near |= torch.isnan(self.origin) & torch.isnan(u)
         inside = near.all(dim=1)
         if self.couplings is not None:
@@ -370,24 +369,6 @@ class ActionRegion:
             couplings=None if self.couplings is None else self.couplings.take(rows),
         )
 
-    def as_box(self, dtype: torch.dtype) -> Box | None:
-        """Return the same actions as bounds alone, or None where there are other rules.
-
-        Parameters
-        ----------
-        dtype : torch.dtype
-            Of the box. In single precision the projection is off by that rounding.
-        """
-        rules = (self.min_change, self.implied, self.couplings, self.compiled.max_changes)
-        gridded = any(grid is not None for grid in self.grids)
-        if self.allowed or gridded or self._has_gaps or any(rule is not None for rule in rules):
-            return None
-        lower, upper = self.origin.clone(), self.origin.clone()
-        lower[:, self.numeric_columns] = self.lower
-        upper[:, self.numeric_columns] = self.upper
-        lower, upper = shared_row(lower.to(dtype)), shared_row(upper.to(dtype))
-        return Box(self.origin.to(dtype), lower, upper)
-
     def without_raw(self) -> ActionRegion:
         """Return a region that projects, but knows no raw rows: quick to take rows from."""
         nothing = np.empty((self.n_people, 0))
@@ -404,12 +385,13 @@ class ActionRegion:
         return levels
 
     @cached_property
-    def _has_gaps(self) -> bool:
+    def has_gaps(self) -> bool:
+        """Whether a person has an encoded column that is not a number."""
         return bool(torch.isnan(self.origin).any())
 
     def _slack(self, atol: float) -> Tensor:
         size = self.origin.abs()
-        if self._has_gaps:
+        if self.has_gaps:
             size = torch.nan_to_num(size, nan=1.0)
         return size.clamp_(min=1.0).mul_(atol)
 

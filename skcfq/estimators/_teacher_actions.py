@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, clone
 from torch import Tensor
 
 from skcfq.actions import ActionRegion, ActionSet
-from skcfq.actions._box import Box
+from skcfq.actions._box import Box, box_of
 from skcfq.models import Predictor, validity_slack
 from skcfq.solvers import RecourseSolver, projected_steps
 
@@ -252,7 +252,7 @@ class OnlineActions:
         dtype : torch.dtype
             Precision of the training.
         """
-        box, network = region.as_box(dtype), teacher.in_precision(dtype)
+        box, network = box_of(region, dtype), teacher.in_precision(dtype)
         if box is not None and network is not None:
             return cls(actions, network, box, generator)
         return cls(actions, teacher, region.without_raw(), generator)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from skcfq.actions import ActionSet
+from skcfq.actions._box import box_of
 from skcfq.encoding import FeatureSpace
 
 X = np.random.default_rng(0).normal(size=(40, 4))
@@ -26,7 +27,7 @@ def region_of(rules):
 @pytest.mark.parametrize("rules", BOXES)
 def test_a_box_projects_as_its_region_does(rules):
     region = region_of(rules)
-    box = region.as_box(torch.float64)
+    box = box_of(region, torch.float64)
     noise = torch.randn(region.origin.shape, generator=torch.Generator().manual_seed(1)).double()
     for size in (0.0, 0.1, 3.0):
         points = region.origin + size * noise
@@ -36,7 +37,7 @@ def test_a_box_projects_as_its_region_does(rules):
 def test_a_box_of_some_people_in_single_precision():
     rows = torch.tensor([3, 1, 3])
     region = region_of({})
-    box = region.as_box(torch.float32).take(rows)
+    box = box_of(region, torch.float32).take(rows)
     points = region.origin[rows] + 0.5
     found = box.project(points.float())
     assert found.dtype == torch.float32
@@ -47,15 +48,14 @@ def test_a_box_of_some_people_in_single_precision():
     "rules", [{"steps": {0: 0.5}}, {"max_changes": 2}, {"min_change": {0: 0.5}}]
 )
 def test_other_rules_are_no_box(rules):
-    assert region_of(rules).as_box(torch.float64) is None
+    assert box_of(region_of(rules), torch.float64) is None
 
 
 def test_gaps_are_no_box():
     with_gap = X.copy()
     with_gap[3, 1] = np.nan
-    assert ActionSet().compile(FeatureSpace.from_frame(X)).at(X).as_box(torch.float64) is not None
     region = ActionSet().compile(FeatureSpace.from_frame(with_gap)).at(with_gap)
-    assert bool(region.origin.isnan().any()) == (region.as_box(torch.float64) is None)
+    assert bool(region.origin.isnan().any()) == (box_of(region, torch.float64) is None)
 
 
 def test_without_raw_rows_the_projection_is_the_same():
