@@ -233,7 +233,7 @@ class ActionRegion:
         values, levels = self.snap(u[:, self.numeric_columns]), self.nearest_levels(u)
         slack = self._slack(atol)
         near = (u - self.assemble(values, levels)).abs_() <= slack
-        if self._has_gaps:
+        if self.has_gaps:
             near |= torch.isnan(self.origin) & torch.isnan(u)
         inside = near.all(dim=1)
         if self.couplings is not None:
@@ -369,6 +369,11 @@ class ActionRegion:
             couplings=None if self.couplings is None else self.couplings.take(rows),
         )
 
+    def without_raw(self) -> ActionRegion:
+        """Return a region that projects, but knows no raw rows: quick to take rows from."""
+        nothing = np.empty((self.n_people, 0))
+        return replace(self, X=nothing, raw_lower=nothing, raw_upper=nothing)
+
     def _levels(self, u: Tensor, *, restrict: bool) -> Tensor:
         levels = self.levels.clone()
         for i, columns in enumerate(self.choice_columns):
@@ -380,12 +385,13 @@ class ActionRegion:
         return levels
 
     @cached_property
-    def _has_gaps(self) -> bool:
+    def has_gaps(self) -> bool:
+        """Whether a person has an encoded column that is not a number."""
         return bool(torch.isnan(self.origin).any())
 
     def _slack(self, atol: float) -> Tensor:
         size = self.origin.abs()
-        if self._has_gaps:
+        if self.has_gaps:
             size = torch.nan_to_num(size, nan=1.0)
         return size.clamp_(min=1.0).mul_(atol)
 

@@ -47,7 +47,7 @@ class TensorBatches:
         order = visits[torch.randperm(len(visits), generator=self.generator, device=device)]
         # Batches of nearly equal size: a last batch of one row would be all noise.
         for rows in order.tensor_split(len(self)):
-            yield tuple(tensor[rows] for tensor in self.tensors)
+            yield tuple(tensor.index_select(0, rows) for tensor in self.tensors)
 
 
 def epochs_for(

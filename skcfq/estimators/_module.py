@@ -61,7 +61,7 @@ def faithful_module(
         loss=loss,
         bit_penalty=bit_penalty,
         generator=generator,
-        teacher=_travelling(teacher.logits, device) if loss.of_teacher else None,
+        teacher=_travelling(teacher.logits_in(dtype), device) if loss.of_teacher else None,
         matching=matching,
         online=online,
         blocks=_block_columns(space),

@@ -185,7 +185,8 @@ def supervise(
         matching = _matching(table, teacher, wanted, action_set, actions, objective)
     if actions.online:
         region = action_set.compile(teacher.space).at(table.X)
-        online = OnlineActions(actions, teacher, region, torch.Generator().manual_seed(seed))
+        noise = torch.Generator().manual_seed(seed)
+        online = OnlineActions.prepare(actions, teacher, region, noise, table.dtype)
         # Every person who was drawn may get a valid point in some pass, with other noise.
         acted[rows] = True
     return Supervision(

@@ -13,6 +13,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from skcfq.actions import ActionRegion, ActionSet
+from skcfq.actions._box import Box, box_of
 from skcfq.exceptions import InterruptedWarning
 from skcfq.models import Predictor, validity_slack
 from skcfq.solvers import RecourseSolver, projected_steps
@@ -170,21 +171,26 @@ class TeacherActions(BaseEstimator):
         return points, valid
 
     def steps(
-        self, teacher: Predictor, region: ActionRegion, target: Tensor, generator: torch.Generator
+        self,
+        teacher: Predictor,
+        region: ActionRegion | Box,
+        target: Tensor,
+        generator: torch.Generator,
     ) -> tuple[Tensor, Tensor]:
         """Take the K steps, and add the noise.
 
         Parameters
         ----------
         teacher : Predictor
-        region : ActionRegion
+        region : ActionRegion or Box
             Rules of n people.
         target : Tensor of shape (n,), int64
         generator : torch.Generator
 
         Returns
         -------
-        points : Tensor of shape (n, n_encoded), float64
+        points : Tensor of shape (n, n_encoded)
+            In the precision of the region.
         valid : Tensor of shape (n,), bool
         """
         points = projected_steps(
@@ -201,7 +207,7 @@ class TeacherActions(BaseEstimator):
         self,
         teacher: Predictor,
         points: Tensor,
-        region: ActionRegion,
+        region: ActionRegion | Box,
         target: Tensor,
         generator: torch.Generator,
     ) -> tuple[Tensor, Tensor]:
@@ -247,7 +253,7 @@ class OnlineActions:
     ----------
     actions : TeacherActions
     teacher : Predictor
-    region : ActionRegion
+    region : ActionRegion or Box
         Rules of all training rows.
     generator : torch.Generator
         Of the noise.
@@ -255,8 +261,31 @@ class OnlineActions:
 
     actions: TeacherActions
     teacher: Predictor
-    region: ActionRegion
+    region: ActionRegion | Box
     generator: torch.Generator
+
+    @classmethod
+    def prepare(
+        cls,
+        actions: TeacherActions,
+        teacher: Predictor,
+        region: ActionRegion,
+        generator: torch.Generator,
+        dtype: torch.dtype,
+    ) -> OnlineActions:
+        """Choose the quickest form: a plain network and plain bounds in the student's precision.
+
+        Parameters
+        ----------
+        actions, teacher, region, generator
+            As the attributes.
+        dtype : torch.dtype
+            Precision of the training.
+        """
+        box, network = box_of(region, dtype), teacher.in_precision(dtype)
+        if box is not None and network is not None:
+            return cls(actions, network, box, generator)
+        return cls(actions, teacher, region.without_raw(), generator)
 
     def __call__(self, positions: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Return points and validity of the rows at some positions."""

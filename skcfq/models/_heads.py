@@ -116,7 +116,7 @@ class EstimatorHead:
         return repr(self.estimator.network_)
 
 
-Head = LinearHead | MLPHead | EstimatorHead | DeployedNetwork
+Head = LinearHead | MLPHead | EstimatorHead | DeployedNetwork | FullPrecisionMLP
 
 
 def read_head(estimator: Any) -> Head:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from skcfq.deploy import DeployedClassifier, IntegerNetwork
 from skcfq.encoding import FeatureSpace, TableEncoder
@@ -29,7 +32,7 @@ from skcfq.models._heads import (
     read_head,
 )
 from skcfq.models._pipelines import Steps, check_model_is_fitted, join_steps, split_model
-from skcfq.nn import DeployedNetwork
+from skcfq.nn import DeployedNetwork, FullPrecisionMLP
 from skcfq.utils import take_rows
 
 
@@ -79,6 +82,58 @@ class Predictor:
                 "no gradients. Use row_logits, or a solver with method='search'."
             )
         return self.head(Z)
+
+    def loss_gradient(self, Z: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the gradient of the summed cross-entropy of a target, and the logits.
+
+        Parameters
+        ----------
+        Z : Tensor of shape (n, d)
+            Rows in encoded space.
+        target : Tensor of shape (n,), int64
+
+        Returns
+        -------
+        gradient : Tensor of shape (n, d)
+        logits : Tensor of shape (n, n_classes)
+        """
+        network = self._network
+        if network is not None:
+            return network.loss_gradient(Z, target)
+        Z = Z.detach().requires_grad_(True)
+        logits = self.logits(Z)
+        (gradient,) = torch.autograd.grad(cross_entropy(logits, target, reduction="sum"), Z)
+        return gradient, logits.detach()
+
+    def in_precision(self, dtype: torch.dtype) -> Predictor | None:
+        """Return the same logits in another precision; None where they are not of a plain network.
+
+        Parameters
+        ----------
+        dtype : torch.dtype
+            Of the rows that it takes.
+        """
+        if self._network is None:
+            return None
+        return replace(self, head=copy.deepcopy(self._network).to(dtype))
+
+    def logits_in(self, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+        """Return the map from rows of a precision to logits; plain networks compute in it too.
+
+        Parameters
+        ----------
+        dtype : torch.dtype
+        """
+        same = self.in_precision(dtype)
+        return same.logits if same is not None else lambda Z: self.logits(Z.double())
+
+    @property
+    def _network(self) -> FullPrecisionMLP | None:
+        """The network whose rectified layers are all that the head is."""
+        network: Any = self.head
+        if isinstance(network, EstimatorHead):
+            network = getattr(network.estimator, "network_", None)
+        return network if isinstance(network, FullPrecisionMLP) else None
 
     def row_logits(self, X: Any) -> Tensor:
         """Return the class logits of raw rows, shape (n, n_classes)."""

@@ -28,8 +28,9 @@ def weighted_mean(losses: Tensor, sample_weight: Tensor | None = None) -> Tensor
     """
     if sample_weight is None:
         return losses.mean() if losses.numel() else losses.sum()
-    total = sample_weight.sum()
-    return (losses * sample_weight).sum() / total.clamp_min(torch.finfo(losses.dtype).tiny)
+    total = sample_weight.sum().clamp_min(torch.finfo(losses.dtype).tiny)
+    # One product, so that the graph has one node.
+    return losses @ (sample_weight / total)
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, sample_weight: Tensor | None = None) -> Tensor:
@@ -139,6 +140,8 @@ def logit_distance(logits: Tensor, wanted: Tensor, transition: float = 0.5) -> T
     tensor([0.7500])
     """
     gap = logits - wanted
+    if gap.shape[1] == 2:
+        return _smooth(gap[:, 1] - gap[:, 0], transition)
     gap = 2.0 * (gap - gap.mean(dim=1, keepdim=True))
     return _smooth(gap, transition).mean(dim=1)
 

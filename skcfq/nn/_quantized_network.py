@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from numbers import Integral
 from typing import Any
@@ -13,17 +14,17 @@ from skcfq.nn._losses import logit_distance, weighted_mean
 from skcfq.quantization import GumbelBits, check_candidates, is_full_precision, signed_range
 from skcfq.quantization._bits import FULL_PRECISION_BITS, average_bits
 from skcfq.quantization._calibration import column_steps
-from skcfq.quantization._lsq import QuantizeSelected, step_gradient_scale
+from skcfq.quantization._lsq import QuantizeColumns, step_gradient_scale
 
 # A finer step clips more: it has to lower the loss by this factor.
 _WORTHWHILE = 0.95
 
 
-class QuantizedNetwork(nn.Module):
+class QuantizedNetwork(nn.Module, ABC):
     """Base of the networks whose layers have one weight width each, out of the same candidates.
 
-    A subclass builds its layers and calls :meth:`_set_up`; it has ``forward`` and what raises
-    ``NotImplementedError`` here.
+    A subclass builds its layers and calls :meth:`_set_up`; it has ``forward`` and what is
+    abstract here.
 
     Parameters
     ----------
@@ -56,7 +57,7 @@ class QuantizedNetwork(nn.Module):
         self.log_input_step: nn.Parameter | None = None
         if self.input_bits is not None and not is_full_precision(self.input_bits):
             low, high = signed_range(self.input_bits)
-            self._input_grids = [[(low, high, step_gradient_scale(n_inputs, high))]]
+            self._input_grid = low, high, step_gradient_scale(n_inputs, high)
             # Before calibration the range is [-4, 4], that of standardised columns.
             self.log_input_step = nn.Parameter(torch.tensor([-4.0 / low]).log())
         self.register_buffer("input_factors", torch.ones(n_inputs))
@@ -65,20 +66,21 @@ class QuantizedNetwork(nn.Module):
         self.register_buffer("bit_widths", widths)
 
     @property
+    @abstractmethod
     def weight_tensors(self) -> list[Tensor]:
         """The unquantized weights of every layer, as they are trained."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def n_macs(self) -> list[int]:
         """Multiplications that every layer makes for one row."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def activation_widths(self) -> list[int]:
         """Bits of what enters every layer at the fixed widths; 32 where it is not quantized."""
-        raise NotImplementedError
 
+    @abstractmethod
     def calibrate(self, x: Tensor, sample_weight: Tensor | None = None) -> None:
         """Set all steps and clips from data.
 
@@ -89,8 +91,8 @@ class QuantizedNetwork(nn.Module):
         sample_weight : Tensor of shape (n_samples,), optional
             Weight of each row; rows of weight 0 do not count.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def refit(
         self,
         unselected_only: bool = True,
@@ -108,8 +110,8 @@ class QuantizedNetwork(nn.Module):
         sample_weight : Tensor of shape (n_samples,), optional
             Weight of each row.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def unquantized(self, x: Tensor) -> Tensor:
         """Return the logits without any quantizer, shape (n_samples, n_classes).
 
@@ -117,8 +119,8 @@ class QuantizedNetwork(nn.Module):
         ----------
         x : Tensor of shape (n_samples, n_inputs)
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def partly_quantized(self, x: Tensor, position: int, index: int) -> Tensor:
         """Return the logits with one layer alone quantized, shape (n_samples, n_classes).
 
@@ -130,8 +132,8 @@ class QuantizedNetwork(nn.Module):
         index : int
             Of its width among the candidates.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def quantized_layer_weight(self, position: int, index: int) -> Tensor:
         """Return the quantized weights of one layer.
 
@@ -142,8 +144,8 @@ class QuantizedNetwork(nn.Module):
         index : int
             Of its width among the candidates.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def raise_logit(self, position: int, bias: float) -> None:
         """Add a constant to the logit of one class.
 
@@ -154,7 +156,6 @@ class QuantizedNetwork(nn.Module):
         bias : float
             In logit units.
         """
-        raise NotImplementedError
 
     @property
     def average_bits(self) -> float:
@@ -210,9 +211,7 @@ class QuantizedNetwork(nn.Module):
         """
         if self.log_input_step is None:
             return x
-        x = x / self.input_factors
-        x = QuantizeSelected.apply(None, [0], self._input_grids, x, self.log_input_step)[0]
-        return x * self.input_factors
+        return QuantizeColumns.apply(x, self.log_input_step, self.input_factors, self._input_grid)
 
     def _selected(self, selection: Tensor | None) -> tuple[list[int], Sequence[Tensor | None]]:
         """Return the index and the row of the selection of every layer."""

@@ -9,6 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from skcfq.nn._acted_rows import ActedRows
 from skcfq.nn._losses import (
     cross_entropy,
     group_mean,
@@ -111,7 +112,8 @@ class FaithfulModule(nn.Module):
     generator : torch.Generator
         Source of the Gumbel noise and of the places on the paths.
     teacher : callable, optional
-        Encoded rows (n, d), float64, to logits; for the terms that compare with them.
+        Encoded rows (n, d), in the precision of the network, to logits; for the terms that compare
+        with them.
     matching : Matching, optional
         Compares the student's own actions with the teacher's.
     online : callable, optional
@@ -203,61 +205,58 @@ class FaithfulModule(nn.Module):
         positions : Tensor of shape (n,), int64, optional
             Place of each row among the training rows, for ``matching`` and ``online``.
         """
-        if self._online is not None and positions is not None:
-            assert points is not None
-            assert targets is not None
-            assert acted is not None
-            rows_acted = acted.nonzero().squeeze(1)
-            reached, valid = self._online(positions[acted], targets[acted])
-            points = points.index_copy(0, rows_acted, reached.to(points.dtype))
-            acted = acted.index_copy(0, rows_acted, valid)
+        people = None
+        if points is not None and targets is not None and acted is not None:
+            own = rows if self.loss.path > 0 else None
+            people = ActedRows(points, targets, weights, own, groups, positions).where(acted)
+            if self._online is not None and positions is not None:
+                people = people.moved_by(self._online)
         policy = self.policy if self.searching else None
         selection = None if policy is None else policy.sample(self.temperature, self.generator)
         places = [rows]
-        if points is not None and acted is not None and self.loss.at_points:
-            moved = points[acted]
+        if people is not None and self.loss.at_points:
+            moved = people.points
             places.append(moved)
-            if self.loss.path > 0:
-                own = rows[acted]
+            if people.rows is not None:
+                own = people.rows
                 # One place for all: what is drawn must not depend on how many rows share a weight.
                 share = self._uniform((), own)
                 places.append(own + share * (moved - own))
         n_points = len(places) - 1
         if self.loss.mixture > 0:
-            shares = weights if n_points == 0 else torch.cat([weights, weights[acted]])
+            shares = weights
+            if people is not None and n_points > 0:
+                shares = torch.cat([weights, people.weights])
             places.append(self._mixtures(torch.cat(places[:2]), shares))
         # One pass for all places: the quantization of the weights is paid once.
-        logits = self.network(torch.cat(places) if len(places) > 1 else rows, selection)
-        parts = logits.split([len(place) for place in places])
-        with torch.no_grad():
-            wanted = [self._teacher_logits(place) for place in places]
-        terms = {"task_loss": cross_entropy(parts[0], labels, weights)}
-        loss = self.loss.task * terms["task_loss"]
+        everything = torch.cat(places) if len(places) > 1 else rows
+        sizes = [len(place) for place in places]
+        logits = self.network(everything, selection)
+        parts = logits.split(sizes) if len(sizes) > 1 else (logits,)
+        wanted = self._teacher_logits(everything)
+        distances: Sequence[Tensor] = ()
+        if wanted is not None:
+            distances = logit_distance(logits, wanted, self.loss.transition).split(sizes)
+        entropies = _entropies(logits, labels, people if n_points > 0 else None)
+        terms = {"task_loss": weighted_mean(entropies[0], weights)}
+        loss = _times(self.loss.task, terms["task_loss"])
         if self.loss.distillation > 0:
-            assert wanted[0] is not None
-            distance = logit_distance(parts[0], wanted[0], self.loss.transition)
-            terms["distillation_loss"] = weighted_mean(distance, weights)
-            loss = loss + self.loss.distillation * terms["distillation_loss"]
+            terms["distillation_loss"] = weighted_mean(distances[0], weights)
+            loss = loss + _times(self.loss.distillation, terms["distillation_loss"])
         if self.loss.mixture > 0:
-            assert wanted[-1] is not None
-            distance = logit_distance(parts[-1], wanted[-1], self.loss.transition)
-            terms["mixture_loss"] = weighted_mean(distance)
-            loss = loss + self.loss.mixture * terms["mixture_loss"]
-        if n_points > 0:
-            assert targets is not None
-            assert acted is not None
-            of_points = self._terms_at_points(
-                parts[1 : n_points + 1], wanted[1 : n_points + 1], targets[acted]
-            )
-            loss = loss + self._add_points(terms, of_points, weights[acted], groups, acted)
-        if self.matching is not None and positions is not None and acted is not None:
-            assert targets is not None
-            terms["matching_loss"] = self._matching_loss(
-                positions[acted], targets[acted], weights[acted], selection
-            )
+            terms["mixture_loss"] = weighted_mean(distances[-1])
+            loss = loss + _times(self.loss.mixture, terms["mixture_loss"])
+        if people is not None and n_points > 0:
+            of_points = {"validity_loss": (self.loss.validity, entropies[1])}
+            references = () if wanted is None else wanted.split(sizes)[1:]
+            of_points |= self._terms_at_points(parts[1:], references, distances[1:], people.targets)
+            loss = loss + self._add_points(terms, of_points, people)
+        if self.matching is not None and people is not None and positions is not None:
+            terms["matching_loss"] = self._matching_loss(people, selection)
             loss = loss + terms["matching_loss"]
         if policy is not None:
-            terms["average_bits"] = policy.expected_bits(selection)
+            assert selection is not None
+            terms["average_bits"] = policy.expected_bits(selection.detach())
             loss = loss + self.bit_penalty * policy.bit_cost()
         else:
             terms["average_bits"] = torch.tensor(self.network.average_bits)
@@ -275,40 +274,41 @@ class FaithfulModule(nn.Module):
         order = (places * uniform(places.shape[1:])).sum(dim=1).sort(stable=True).indices
         shares = weights[order].cumsum(0)
         drawn = torch.searchsorted(shares, uniform((2, _N_MIXTURES)) * shares[-1])
-        own, other = places[order[drawn.clamp_max(len(order) - 1)]]
+        drawn = order[drawn.clamp_max(len(order) - 1)]
+        own, other = (places.index_select(0, rows) for rows in drawn)
         mixed = (uniform((_N_MIXTURES, len(self.blocks))) < _MIXED).to(places.dtype)
         return torch.where(mixed @ self.blocks > 0, other, own)
 
     def _uniform(self, shape: Sequence[int], like: Tensor) -> Tensor:
         return torch.rand(shape, generator=self.generator, dtype=like.dtype, device=like.device)
 
+    @torch.no_grad()
     def _teacher_logits(self, places: Tensor) -> Tensor | None:
         if self._teacher is None or not self.loss.of_teacher:
             return None
-        return self._teacher(places.double()).to(places.dtype)
+        return self._teacher(places).to(places.dtype)
 
     def _terms_at_points(
-        self, logits: tuple[Tensor, ...], wanted: list[Tensor | None], target: Tensor
+        self,
+        logits: Sequence[Tensor],
+        wanted: Sequence[Tensor],
+        distances: Sequence[Tensor],
+        target: Tensor,
     ) -> dict[str, tuple[float, Tensor]]:
-        """Return the weight of each term and its losses, one a person."""
+        """Return the weight of each term but validity, and its losses, one a person."""
         loss = self.loss
-        moved = logits[0]
-        terms = {
-            "validity_loss": (
-                loss.validity,
-                nn.functional.cross_entropy(moved, target, reduction="none"),
-            )
-        }
+        terms = {}
         if loss.hinge > 0:
-            short = torch.relu(loss.hinge_margin - target_margin(moved, target))
+            short = torch.relu(loss.hinge_margin - target_margin(logits[0], target))
             terms["hinge_loss"] = (loss.hinge, short)
-        names = [("margins", 0), ("path", 1)]
-        for name, place in names:
+        for name, place in (("margins", 0), ("path", 1)):
             weight = getattr(loss, name)
             if weight > 0:
-                reference = wanted[place]
-                assert reference is not None
-                distance = margin_distance(logits[place], reference, target, loss.transition)
+                # Of two classes, the distance of the logits is that of either margin.
+                distance = distances[place]
+                if logits[place].shape[1] > 2:
+                    given = (logits[place], wanted[place], target)
+                    distance = margin_distance(*given, loss.transition)
                 terms[f"{name}_loss"] = (weight, distance)
         return terms
 
@@ -316,29 +316,45 @@ class FaithfulModule(nn.Module):
         self,
         terms: dict[str, Tensor],
         of_points: dict[str, tuple[float, Tensor]],
-        weights: Tensor,
-        groups: Tensor | None,
-        acted: Tensor,
+        people: ActedRows,
     ) -> Tensor:
         """Record the means of the terms, and return what they add to the loss."""
         for name, (_, losses) in of_points.items():
-            terms[name] = weighted_mean(losses, weights)
+            terms[name] = weighted_mean(losses, people.weights)
+        groups = people.groups
         if groups is None or (self.group_weights is None and not self.worst_group):
-            parts = [weight * terms[name] for name, (weight, _) in of_points.items() if weight > 0]
-            return torch.stack(parts).sum()
+            parts = [
+                _times(weight, terms[name]) for name, (weight, _) in of_points.items() if weight > 0
+            ]
+            return sum(parts[1:], start=parts[0])
         losses = torch.stack([weight * losses for weight, losses in of_points.values()]).sum(dim=0)
         return group_mean(
-            losses, groups[acted], weights, self.group_weights, worst=self.worst_group
+            losses, groups, people.weights, self.group_weights, worst=self.worst_group
         )
 
-    def _matching_loss(
-        self, positions: Tensor, targets: Tensor, weights: Tensor, selection: Tensor | None
-    ) -> Tensor:
+    def _matching_loss(self, people: ActedRows, selection: Tensor | None) -> Tensor:
         assert self.matching is not None
+        assert people.positions is not None
+        weights = people.weights
         # Rules are on the CPU; the student may be elsewhere.
         losses = self.matching.losses(
             lambda points: self.network(points.to(weights), selection).to(points),
-            positions.cpu(),
-            targets.cpu(),
+            people.positions.cpu(),
+            people.targets.cpu(),
         )
         return weighted_mean(losses.to(weights), weights)
+
+
+def _entropies(logits: Tensor, labels: Tensor, people: ActedRows | None) -> tuple[Tensor, ...]:
+    """Return the cross-entropies of the labels at x and of the targets at x + δ, in one pass."""
+    if people is not None:
+        labels = torch.cat([labels, people.targets])
+    sizes = [len(labels)] if people is None else [len(labels) - len(people), len(people)]
+    logits = logits if len(logits) == len(labels) else logits[: len(labels)]
+    losses = nn.functional.cross_entropy(logits, labels, reduction="none")
+    return losses.split(sizes) if people is not None else (losses,)
+
+
+def _times(weight: float, term: Tensor) -> Tensor:
+    """Return the product without a node of the graph for the usual weight."""
+    return term if weight == 1 else weight * term

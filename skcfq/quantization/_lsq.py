@@ -195,6 +195,39 @@ class QuantizeSelected(torch.autograd.Function):
         return of_selection, None, None, *of_values, *of_steps
 
 
+class QuantizeColumns(torch.autograd.Function):
+    """Quantize a matrix whose columns have one step times a power of two each.
+
+    ``apply(values, log_step, factors, grid)`` takes the logarithm (1,) of the step, the factors of
+    the columns (d,) and the lowest code, the highest code and the gradient scale.
+    """
+
+    @staticmethod
+    def forward(ctx, values, log_step, factors, grid):
+        low, high, _ = grid
+        steps = log_step.exp() * factors
+        codes = (values / steps).round_()
+        quantized = codes.clamp(low, high).mul_(steps)
+        if ctx.needs_input_grad[0] or ctx.needs_input_grad[1]:
+            ctx.save_for_backward(values, log_step, factors, quantized, codes)
+            ctx.grid = grid
+        return quantized
+
+    @staticmethod
+    def backward(ctx, grad):
+        values, log_step, factors, quantized, codes = ctx.saved_tensors
+        low, high, scale = ctx.grid
+        if torch.is_grad_enabled():
+            step = log_step.exp()
+            terms = (grad * factors, values / factors, step, *ctx.grid)
+            of_values, of_step = signed_gradients(*terms)
+            return of_values / factors, of_step * step, None, None
+        # Powers of two cancel without rounding, in the products too.
+        of_values = grad_in_range(grad, codes, low, high)
+        of_step = (_inner(grad, quantized) - _inner(of_values, values)) * scale
+        return of_values, of_step.reshape(1), None, None
+
+
 def _gradients(
     grad: Tensor, values: Tensor, log_steps: Tensor, quantized: Tensor, codes: Tensor, index, grids
 ) -> tuple[Tensor, Tensor]:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from skcfq.models import validity_slack
 from skcfq.solvers._problem import RecourseProblem, States, best_per_person
 
 if TYPE_CHECKING:
     from skcfq.actions import ActionRegion
+    from skcfq.actions._box import Box
     from skcfq.models import Predictor
 
 # Cost of one step of the relaxed search, in the units of the cost; the step grows by this factor.
@@ -25,7 +25,7 @@ _SHRINK = 0.7
 
 def projected_steps(
     predictor: Predictor,
-    region: ActionRegion,
+    region: ActionRegion | Box,
     target: Tensor,
     *,
     n_steps: int,
@@ -42,7 +42,7 @@ def projected_steps(
     Parameters
     ----------
     predictor : Predictor
-    region : ActionRegion
+    region : ActionRegion or Box
         Rules of n people.
     target : Tensor of shape (n,), int64
     n_steps : int
@@ -62,17 +62,15 @@ def projected_steps(
     A category changes only when a single step carries it past the middle between two codes;
     with small steps it never does.
     """
-    points = region.origin.clone()
+    points = region.origin
     for _ in range(n_steps):
-        points = points.detach().requires_grad_(True)
-        logits = predictor.logits(points)
-        (gradient,) = torch.autograd.grad(cross_entropy(logits, target, reduction="sum"), points)
-        moved = region.project(points.detach() - step_size * gradient)
+        gradient, logits = predictor.loss_gradient(points, target)
+        moved = region.project(points - step_size * gradient)
         if early_stopping:
-            done = validity_slack(logits.detach(), target) >= 0
-            moved = torch.where(done[:, None], points.detach(), moved)
+            done = validity_slack(logits, target) >= 0
+            moved = torch.where(done[:, None], points, moved)
         points = moved
-    return points.detach()
+    return points
 
 
 def relaxed_descent(problem: RecourseProblem, start: Tensor, *, n_steps: int, count: int) -> States:

@@ -133,6 +133,7 @@ class RecourseProblem:
         self.numeric_columns = region.numeric_columns
         self.stand_off, self.steady = stand_off, steady
         self.choice_columns = region.choice_columns
+        self._choice_places = [_place(columns) for columns in region.choice_columns]
         self.codes = region.codes
         n_numeric = len(region.compiled.numeric)
         self.numeric_weights = cost.feature_weights[:n_numeric]
@@ -170,11 +171,11 @@ class RecourseProblem:
 
     def assemble(self, person: Tensor, values: Tensor, levels: Tensor) -> Tensor:
         """Return the encoded points, shape (N, n_encoded)."""
-        points = self.origin[person]
+        points = self.origin.index_select(0, person)
         points[:, self.numeric_columns] = values
-        for c, (columns, codes) in enumerate(zip(self.choice_columns, self.codes, strict=True)):
+        for c, (columns, codes) in enumerate(zip(self._choice_places, self.codes, strict=True)):
             level = levels[:, c]
-            code = codes[level.clamp_min(0)]
+            code = codes.index_select(0, level.clamp_min(0))
             unknown = level < 0
             if bool(unknown.any()):
                 code[unknown] = self.origin[person[unknown]][:, columns]
@@ -207,20 +208,19 @@ class RecourseProblem:
 
     def snap(self, person: Tensor, values: Tensor) -> Tensor:
         """Move numeric features to the nearest admissible values of each person."""
-        snapped = torch.minimum(
-            torch.maximum(values, self.region.lower[person]), self.region.upper[person]
-        )
+        region = self.region
+        lower, upper = region.lower.index_select(0, person), region.upper.index_select(0, person)
+        own = self.values.index_select(0, person)
+        snapped = torch.minimum(torch.maximum(values, lower), upper)
         least = None
-        if self.region.min_change is not None:
-            least = self.region.min_change[person]
-            lower, upper = self.region.lower[person], self.region.upper[person]
-            snapped = project_min_change(snapped, lower, upper, self.values[person], least)
-        for j, grid in enumerate(self.region.grids):
+        if region.min_change is not None:
+            least = region.min_change.index_select(0, person)
+            snapped = project_min_change(snapped, lower, upper, own, least)
+        for j, grid in enumerate(region.grids):
             if grid is not None:
-                sides = self.region.lower[person, j], self.region.upper[person, j]
                 nearest = None if least is None else least[:, j]
-                own = self.values[person, j]
-                snapped[:, j] = project_grid(values[:, j], grid, *sides, own, nearest)
+                sides = lower[:, j], upper[:, j]
+                snapped[:, j] = project_grid(values[:, j], grid, *sides, own[:, j], nearest)
         return snapped
 
     def states(self, person: Tensor, values: Tensor, levels: Tensor) -> States:
@@ -281,6 +281,13 @@ class RecourseProblem:
             margin = torch.minimum(margin, target_margin(variant.logits(points), target))
         (gradient,) = torch.autograd.grad(margin.sum(), points)
         return margin.detach(), gradient
+
+
+def _place(columns: Tensor) -> Tensor | slice:
+    """Return neighboring columns as a slice, which is ten times as fast to write to."""
+    if len(columns) and bool((columns.diff() == 1).all()):
+        return slice(int(columns[0]), int(columns[-1]) + 1)
+    return columns
 
 
 def best_per_person(person: Tensor, score: Tensor, count: int) -> Tensor:

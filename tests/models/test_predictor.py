@@ -22,7 +22,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, QuantileTransformer, StandardScaler
 
-from skcfq import RecourseSolver
+from skcfq import RecourseSolver, TeacherClassifier
 from skcfq.encoding import FeatureSpace, TableEncoder
 from skcfq.exceptions import (
     BackgroundRequiredError,
@@ -275,3 +275,41 @@ def test_split_model_skips_what_predict_skips(people):
     assert [name for name, _ in steps] == ["encode", "rest.standardscaler"]
     assert isinstance(final, LogisticRegression)
     assert isinstance(FeatureSpace.from_encoder(Pipeline(steps), X), FeatureSpace)
+
+
+def autograd_gradient(predictor, rows, target):
+    rows = rows.clone().requires_grad_()
+    loss = torch.nn.functional.cross_entropy(predictor.logits(rows), target, reduction="sum")
+    return torch.autograd.grad(loss, rows)[0]
+
+
+@pytest.mark.parametrize("hidden", [(), (5,), (6, 4)])
+def test_the_closed_gradient_is_that_of_the_graph(hidden):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 3)), np.arange(60) % 3
+    predictor = as_predictor(TeacherClassifier(hidden, max_iter=2, random_state=0).fit(X, y))
+    rows = torch.from_numpy(rng.normal(size=(20, 3)))
+    target = torch.from_numpy(rng.integers(3, size=20))
+    gradient, logits = predictor.loss_gradient(rows, target)
+    torch.testing.assert_close(gradient, autograd_gradient(predictor, rows, target))
+    assert torch.equal(logits, predictor.logits(rows))
+    single = predictor.in_precision(torch.float32)
+    close = {"rtol": 1e-4, "atol": 1e-5}
+    torch.testing.assert_close(
+        single.loss_gradient(rows.float(), target)[0].double(), gradient, **close
+    )
+    torch.testing.assert_close(
+        predictor.logits_in(torch.float32)(rows.float()).double(), logits, **close
+    )
+    assert predictor.logits(rows).dtype == torch.float64
+
+
+def test_the_gradient_of_a_model_that_is_no_network_of_ours():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 3)), np.arange(60) % 2
+    predictor = as_predictor(LogisticRegression().fit(X, y), background=X)
+    rows, target = torch.from_numpy(X[:5]), torch.ones(5, dtype=torch.int64)
+    gradient, _ = predictor.loss_gradient(rows, target)
+    torch.testing.assert_close(gradient, autograd_gradient(predictor, rows, target))
+    assert predictor.in_precision(torch.float32) is None
+    assert predictor.logits_in(torch.float32)(rows.float()).dtype == torch.float64

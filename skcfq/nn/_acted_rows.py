@@ -1,0 +1,57 @@
+"""The people of a batch who have a recourse point of the teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class ActedRows:
+    """What the terms at recourse points read.
+
+    Attributes
+    ----------
+    points : Tensor of shape (k, d)
+        x + δ.
+    targets : Tensor of shape (k,), int64
+    weights : Tensor of shape (k,)
+    rows : Tensor of shape (k, d), or None
+        Not kept where nothing reads them.
+    groups : Tensor of shape (k,), int64, or None
+    positions : Tensor of shape (k,), int64, or None
+        Place of each row among the training rows.
+    """
+
+    points: Tensor
+    targets: Tensor
+    weights: Tensor
+    rows: Tensor | None = None
+    groups: Tensor | None = None
+    positions: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def where(self, acted: Tensor) -> ActedRows:
+        """Return those of a mask of shape (k,)."""
+        if bool(acted.all()):
+            return self
+        indices = acted.nonzero().squeeze(1)
+        parts = {field.name: getattr(self, field.name) for field in fields(self)}
+        chosen = {k: v.index_select(0, indices) for k, v in parts.items() if v is not None}
+        return ActedRows(**chosen)
+
+    def moved_by(self, online: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> ActedRows:
+        """Return those whom an action that is computed now leads to the target, at its end.
+
+        Parameters
+        ----------
+        online : callable
+            Positions and targets to points and their validity.
+        """
+        assert self.positions is not None
+        points, valid = online(self.positions, self.targets)
+        return replace(self, points=points.to(self.points.dtype)).where(valid)
