@@ -301,6 +301,11 @@ class FeatureSpace:
         text = json.dumps([self.is_frame, blocks], sort_keys=True, allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
+    @property
+    def is_affine(self) -> bool:
+        """Whether every encoded column is a scaled raw column."""
+        return self._affine is not None
+
     @cached_property
     def _affine(self) -> AffineTable | None:
         return AffineTable.of(self.blocks)

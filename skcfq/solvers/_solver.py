@@ -323,7 +323,8 @@ class RecourseSolver(BaseEstimator):
         for other in others:
             check_same_space(predictor, other)
         X = X if isinstance(X, pd.DataFrame) else np.asarray(X)
-        target = resolve_target(self.target, predictor.classes, predictor.predict(X))
+        decisions = predictor.predict(X)
+        target = resolve_target(self.target, predictor.classes, decisions)
         actions = (ActionSet() if self.action_set is None else self.action_set).compile(
             predictor.space
         )
@@ -346,20 +347,20 @@ class RecourseSolver(BaseEstimator):
             None
             if background is None
             else take_rows(background, np.arange(len(background))[:_EXAMPLES]),
+            decisions,
         )
 
     def _second_task(self, first: Task, deployed: Any, background: Any) -> Task:
         predictor = as_predictor(deployed, background=background)
         check_same_space(first.predictor, predictor)
-        return replace(first, predictor=predictor)
+        return replace(first, predictor=predictor, decisions=predictor.predict(first.X))
 
     def _solve(self, task: Task, starts: list[Any]) -> RecourseResult:
         method = self.method
         if method == "auto":
             method = choose_method(task)
         check_method(method, task)
-        decisions = task.predictor.predict(task.X)
-        denied = np.flatnonzero(decisions != task.predictor.classes[task.target])
+        denied = np.flatnonzero(task.decisions != task.predictor.classes[task.target])
         ranks = [Answer(task, denied, own_margins(task)) for _ in range(self.n_alternatives)]
         size = self.batch_size or METHODS[method].batch_size
         chunks = [denied[first : first + size] for first in range(0, len(denied), size)]

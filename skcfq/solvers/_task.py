@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # Rows that are put to a model at once where nothing else bounds the memory.
 _ROWS = 16_384
+# Their encoded numbers, which then stay in the cache.
+_NUMBERS = 65_536
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +49,8 @@ class Task:
         Error of each weight of a linear model that the answer must survive.
     examples : DataFrame, ndarray or None
         Raw rows of the population, from which a search without gradients may copy.
+    decisions : ndarray of shape (n,) or None
+        What the model says about X, where that is known.
     """
 
     predictor: Predictor
@@ -60,6 +64,7 @@ class Task:
     proba: float | None = None
     weight_radius: float = 0.0
     examples: Any = None
+    decisions: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.target)
@@ -75,7 +80,7 @@ class Task:
             }
         return Task(
             self.predictor,
-            take_rows(self.X, rows),
+            _part(self.X, rows),
             self.target[rows],
             self.actions,
             self.cost,
@@ -134,8 +139,17 @@ class Task:
 
     def blocks(self) -> Iterator[slice]:
         """Cut the people into blocks of rows."""
-        for start in range(0, len(self), _ROWS):
-            yield slice(start, min(start + _ROWS, len(self)))
+        step = min(max(_NUMBERS // self.predictor.space.n_encoded, 256), _ROWS)
+        for start in range(0, len(self), step):
+            yield slice(start, min(start + step, len(self)))
+
+
+def _part(X: Any, rows: np.ndarray) -> Any:
+    """Return rows of a table, without a copy where they follow each other."""
+    if len(rows) and np.array_equal(rows, np.arange(rows[0], rows[0] + len(rows))):
+        rows = slice(rows[0], rows[0] + len(rows))
+        return X.iloc[rows] if isinstance(X, pd.DataFrame) else np.asarray(X)[rows]
+    return take_rows(X, rows)
 
 
 def required_margin(margin: float, proba: float | None, n_classes: int) -> float:
