@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from skcfq.actions._numeric import NumericFeature
-from skcfq.actions._projections import SAME_VALUE
+from skcfq.actions._numeric import SAME_VALUE, NumericFeature
 from skcfq.encoding._columns import snap_integers
 
 __all__ = ["PlainNumbers", "within_limits"]

@@ -33,6 +33,11 @@ class AffineTable:
         """Whether codes are the raw numbers themselves."""
         return bool((self.scale == 1).all() and (self.offset == 0).all())
 
+    @property
+    def is_identity(self) -> bool:
+        """Whether the encoded table is the raw one."""
+        return self.raw is None and self.keeps_units and not self.fills
+
     @cached_property
     def fills(self) -> bool:
         """Whether a column's gaps are filled."""
@@ -56,8 +61,11 @@ class AffineTable:
         same = n == len(blocks) and np.array_equal(raw, np.arange(n))
         return cls(None if same else raw, scale, offset, fill)
 
-    def encode(self, X: np.ndarray) -> np.ndarray:
+    def encode(self, X: np.ndarray, *, copy: bool = True) -> np.ndarray:
         """Encode raw rows of shape (n, p), float64, as rows of shape (n, d)."""
+        # torch takes no arrays that it may not write to.
+        if not copy and self.is_identity and X.flags.writeable:
+            return X
         Z = X.copy() if self.raw is None else X[:, self.raw]
         if self.fills:
             np.copyto(Z, self.fill, where=np.isnan(Z))

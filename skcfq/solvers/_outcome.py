@@ -6,7 +6,6 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from skcfq.models import target_margin, validity_slack
@@ -70,8 +69,7 @@ def own_margins(task: Task) -> np.ndarray:
     """Return the target margins of the people's own rows, shape (n,)."""
     margins = np.empty(len(task))
     for block in task.blocks():
-        rows = task.X.iloc[block] if isinstance(task.X, pd.DataFrame) else task.X[block]
-        logits = task.predictor.row_logits(rows).detach()
+        logits = task.predictor.row_logits(take_rows(task.X, block)).detach()
         margins[block] = target_margin(logits, torch.from_numpy(task.target[block])).numpy()
     return margins
 

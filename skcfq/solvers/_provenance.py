@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from skcfq.actions._files import unchecked_data
 from skcfq.encoding._scalars import plain
 from skcfq.models import RowHead, target_margin
 from skcfq.utils import take_rows
@@ -71,13 +72,12 @@ def _seed(seed: Any) -> Any:
 
 
 def _rules(action_set: Any) -> Any:
-    if hasattr(action_set, "to_dict"):
-        try:
-            return action_set.to_dict()
-        except (TypeError, ValueError):
-            # Names or levels that its own format cannot hold are written as text below.
-            pass
-    return strict_json(action_set.get_params(deep=False))
+    parameters = action_set.get_params(deep=False)
+    try:
+        return unchecked_data(parameters)
+    except (TypeError, ValueError):
+        # Names or levels that its own format cannot hold are written as text.
+        return strict_json(parameters)
 
 
 def _model_record(predictor: Predictor, task: Task | None = None) -> dict[str, Any]:

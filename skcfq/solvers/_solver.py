@@ -23,6 +23,7 @@ from skcfq.solvers._answer import Answer
 from skcfq.solvers._chunk import solve_chunk
 from skcfq.solvers._methods import METHODS, check_method, choose_method
 from skcfq.solvers._outcome import Outcome, own_margins, verify
+from skcfq.solvers._plain import PLAIN_BATCH, is_plain
 from skcfq.solvers._provenance import provenance_of
 from skcfq.solvers._result import RecourseResult
 from skcfq.solvers._task import Task, overrides_by_position, required_margin
@@ -363,6 +364,8 @@ class RecourseSolver(BaseEstimator):
         denied = np.flatnonzero(task.decisions != task.predictor.classes[task.target])
         ranks = [Answer(task, denied, own_margins(task)) for _ in range(self.n_alternatives)]
         size = self.batch_size or METHODS[method].batch_size
+        if method == "direct" and self.batch_size is None and is_plain(self, task):
+            size = PLAIN_BATCH
         chunks = [denied[first : first + size] for first in range(0, len(denied), size)]
         seeds = check_random_state(self.random_state).randint(2**31 - 1, size=len(chunks))
         jobs = (

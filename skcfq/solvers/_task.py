@@ -13,7 +13,7 @@ import torch
 
 from skcfq.exceptions import ActionSetError
 from skcfq.solvers._problem import RecourseProblem
-from skcfq.utils import take_rows
+from skcfq.utils import as_slice, take_rows
 
 if TYPE_CHECKING:
     from skcfq.actions import ActionRegion, CompiledActions, RecourseCost
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # Rows that are put to a model at once where nothing else bounds the memory.
 _ROWS = 16_384
 # Their encoded numbers, which then stay in the cache.
-_NUMBERS = 65_536
+_NUMBERS = 131_072
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +80,7 @@ class Task:
             }
         return Task(
             self.predictor,
-            _part(self.X, rows),
+            take_rows(self.X, as_slice(rows)),
             self.target[rows],
             self.actions,
             self.cost,
@@ -142,14 +142,6 @@ class Task:
         step = min(max(_NUMBERS // self.predictor.space.n_encoded, 256), _ROWS)
         for start in range(0, len(self), step):
             yield slice(start, min(start + step, len(self)))
-
-
-def _part(X: Any, rows: np.ndarray) -> Any:
-    """Return rows of a table, without a copy where they follow each other."""
-    if len(rows) and np.array_equal(rows, np.arange(rows[0], rows[0] + len(rows))):
-        rows = slice(rows[0], rows[0] + len(rows))
-        return X.iloc[rows] if isinstance(X, pd.DataFrame) else np.asarray(X)[rows]
-    return take_rows(X, rows)
 
 
 def required_margin(margin: float, proba: float | None, n_classes: int) -> float:
