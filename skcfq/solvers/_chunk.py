@@ -14,8 +14,8 @@ from skcfq.solvers._alternatives import enumerate_actions
 from skcfq.solvers._linear_problem import ExactAnswer, LinearProblem, all_of, linear_problem
 from skcfq.solvers._methods import METHODS
 from skcfq.solvers._outcome import Outcome, nothing_found, verify
-from skcfq.solvers._plain import is_plain, solve_plain
 from skcfq.solvers._pgd import projected_steps
+from skcfq.solvers._plain import is_plain, solve_plain
 from skcfq.solvers._problem import States
 from skcfq.solvers._search import gradient_free_search
 from skcfq.solvers._stand_off import stand_off

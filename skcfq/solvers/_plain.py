@@ -218,7 +218,9 @@ class _Entries(NamedTuple):
     def take(self, moves: np.ndarray) -> _Entries:
         if moves.all():
             return self
-        return _Entries(*(part if isinstance(part, int) else part[moves] for part in self))
+        arrays = self._asdict()
+        feature = arrays.pop("feature")
+        return _Entries(feature=feature, **{name: part[moves] for name, part in arrays.items()})
 
 
 def _write(task: Task, entries: list[_Entries], feasible: np.ndarray) -> _Moved:
