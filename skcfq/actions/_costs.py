@@ -102,6 +102,27 @@ class RecourseCost:
             return euclid
         return self.mix * contributions.sum(dim=1) + (1 - self.mix) * euclid
 
+    def with_moves(self, contributions: Tensor, moved: Tensor) -> Tensor:
+        """Return the cost if a single number contributed something else.
+
+        Parameters
+        ----------
+        contributions : Tensor of shape (n, F)
+        moved : Tensor of shape (n, m)
+            What each of the m numbers would add.
+
+        Returns
+        -------
+        cost : Tensor of shape (n, m)
+        """
+        old = contributions[:, : moved.shape[1]]
+        total = contributions.sum(dim=1, keepdim=True) - old + moved
+        if self.norm == "l1":
+            return total
+        squares = (contributions**2).sum(dim=1, keepdim=True) - old**2 + moved**2
+        euclid = squares.clamp_min(0).sqrt()
+        return euclid if self.norm == "l2" else self.mix * total + (1 - self.mix) * euclid
+
     def __call__(self, u: Tensor, region: ActionRegion) -> Tensor:
         """Return the cost of encoded points u of shape (n, d), shape (n,)."""
         return self.of_state(*region.split(u), region)

@@ -14,7 +14,7 @@ from skcfq.actions._places import Fault, Node, line_and_column, read_json, read_
 from skcfq.actions._schema import NAMES, NESTED, PAIRS, PARAMETERS, SCHEMA, VERSION, read_tree
 from skcfq.exceptions import ActionSetError, ActionSetFileError
 
-__all__ = ["from_data", "read_action_file", "to_data", "write_action_file"]
+__all__ = ["from_data", "read_action_file", "to_data", "unchecked_data", "write_action_file"]
 
 _WIDTH = 88
 _NOT_FINITE = {"`inf`": "inf", "`-inf`": "-inf", "`nan`": "nan"}
@@ -28,6 +28,13 @@ def to_data(parameters: Mapping[str, Any]) -> dict[str, Any]:
     ActionSetError
         If rules contradict each other, or hold what no file can.
     """
+    data = unchecked_data(parameters)
+    from_data(data)
+    return data
+
+
+def unchecked_data(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Do what :func:`to_data` does with rules that were compiled, and so are known to be sound."""
     data: dict[str, Any] = {"schema": SCHEMA, "version": VERSION}
     for rule in PARAMETERS:
         value = parameters[rule]
@@ -41,7 +48,6 @@ def to_data(parameters: Mapping[str, Any]) -> dict[str, Any]:
             data[rule] = sorted(map(_encoded, value), key=str)
         else:
             data[rule] = _encoded(value)
-    from_data(data)
     return data
 
 

@@ -14,9 +14,11 @@ from skcfq.actions._raw import filled_numbers
 from skcfq.actions._rules import OBSERVED, FeatureRules, fail, number, number_pair
 from skcfq.exceptions import ActionSetError, BackgroundRequiredError
 
-__all__ = ["NumericFeature", "build_numeric", "multiples"]
+__all__ = ["SAME_VALUE", "NumericFeature", "build_numeric", "multiples"]
 
 MAX_GRID = 1_000_000
+# Relative distance under which two encoded values are one value computed in two ways.
+SAME_VALUE = 1e-12
 
 
 @dataclass(frozen=True, eq=False)

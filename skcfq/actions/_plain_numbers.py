@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 
-from skcfq.actions._numeric import NumericFeature
+from skcfq.actions._numeric import SAME_VALUE, NumericFeature
 from skcfq.encoding._columns import snap_integers
 
-__all__ = ["PlainNumbers"]
+__all__ = ["PlainNumbers", "within_limits"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,13 +89,35 @@ class PlainNumbers:
             self._encoded_limit(last, own, own_encoded, np.maximum),
         )
 
-    def decode(self, values: np.ndarray, features: Any) -> np.ndarray:
-        """Return the raw values of encoded ones, both of the shape of ``features``."""
-        raw = (values - self.offset[features]) / self.scale[features]
-        is_integer = self.is_integer[features]
-        if is_integer.any():
-            raw = np.where(is_integer, snap_integers(raw), raw)
-        return raw
+    def take(self, features: Any) -> PlainNumbers:
+        """Return some of them, in the given order, repeats allowed."""
+        return replace(self, **{f.name: getattr(self, f.name)[features] for f in fields(self)})
+
+    def encode(self, own: np.ndarray) -> np.ndarray:
+        """Return the codes of raw values without gaps, shape (..., k)."""
+        coded = own * self.scale
+        coded += self.offset
+        return coded
+
+    def raw_values(
+        self,
+        values: np.ndarray,
+        limits: tuple[np.ndarray, np.ndarray],
+        raw_limits: tuple[np.ndarray, np.ndarray],
+    ) -> np.ndarray:
+        """Return the raw values of encoded ones, exactly at a limit where the code is at it.
+
+        Parameters
+        ----------
+        values : ndarray of shape (..., k)
+        limits, raw_limits : pair of ndarray of shape (..., k)
+            What :meth:`limits` returned.
+        """
+        raw = values - self.offset
+        raw /= self.scale
+        if self.is_integer.any():
+            raw = np.where(self.is_integer, snap_integers(raw), raw)
+        return within_limits(raw, values, limits, raw_limits, self.scale > 0)
 
     def _encoded_limit(
         self, limit: np.ndarray, own: np.ndarray, own_encoded: np.ndarray, outer: Any
@@ -106,6 +128,35 @@ class PlainNumbers:
         # At the own value, and against rounding, the person's own code decides.
         np.copyto(encoded, own_encoded, where=limit == own)
         return encoded
+
+
+def within_limits(
+    raw: np.ndarray,
+    encoded: np.ndarray,
+    limits: tuple[np.ndarray, np.ndarray],
+    raw_limits: tuple[np.ndarray, np.ndarray],
+    rising: np.ndarray,
+) -> np.ndarray:
+    """Return raw values inside their limits, exactly at a limit where the code is at it."""
+    low, high = raw_limits
+    raw = np.clip(raw, low, high)
+    if rising.all():
+        first, last = low, high
+    else:
+        first, last = np.where(rising, low, high), np.where(rising, high, low)
+    np.copyto(raw, last, where=_same_value(encoded, limits[1]))
+    np.copyto(raw, first, where=_same_value(encoded, limits[0]))
+    return raw
+
+
+def _same_value(values: np.ndarray, limits: np.ndarray) -> np.ndarray:
+    """Return where values are at finite limits, up to rounding."""
+    size = np.abs(limits)
+    # No value is at an open end.
+    np.copyto(size, 0.0, where=np.isinf(size))
+    size += 1.0
+    size *= SAME_VALUE
+    return np.asarray(np.abs(values - limits) <= size)
 
 
 def _is_plain(feature: NumericFeature) -> bool:

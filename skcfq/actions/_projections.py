@@ -25,6 +25,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skcfq.actions._numeric import SAME_VALUE
+
 if TYPE_CHECKING:
     from skcfq.actions._region import ActionRegion
 
@@ -41,8 +43,6 @@ __all__ = [
 
 Projection = TypeVar("Projection", bound=Callable[..., Any])
 
-# Relative distance under which two encoded values are one value computed in two ways.
-SAME_VALUE = 1e-12
 # How much of the numeric changes is left, and whether the categories change, in that order.
 _RETREAT = [(1.0, True), (0.5, True), (0.25, True), (0.0, True), (1.0, False), (0.5, False)]
 _RETREAT += [(0.25, False), (0.1, False)]

@@ -13,6 +13,7 @@ from torch import Tensor
 from skcfq.actions import _projections
 from skcfq.actions._couplings import Couplings
 from skcfq.actions._implied_changes import ImpliedChanges
+from skcfq.actions._plain_numbers import within_limits
 from skcfq.actions._raw import filled_numbers, read_columns, write_columns
 from skcfq.encoding._columns import snap_integers
 from skcfq.utils import take_rows
@@ -296,12 +297,10 @@ class ActionRegion:
         dense = (slice(None), slice(None))
         where = np.nonzero(changed) if changed.mean() < _FEW else dense
         features = where[1]
-        raw = _within(
-            plain.decode(values[where], features),
+        raw = plain.take(features).raw_values(
             values[where],
             (self.lower.numpy()[where], self.upper.numpy()[where]),
             (self.raw_lower[where], self.raw_upper[where]),
-            plain.scale[features] > 0,
         )
         rows = self.X.copy()
         if where is dense:
@@ -407,7 +406,7 @@ class ActionRegion:
         grid, raw_grid = self.grids[j], self.raw_grids[j]
         if grid is not None and raw_grid is not None and len(raw_grid):
             return raw_grid[_nearest_index(grid.numpy(), encoded)]
-        return _within(
+        return within_limits(
             np.asarray(feature.block.decode(encoded[:, None]), dtype=np.float64),
             encoded,
             (self.lower[:, j].numpy()[mask], self.upper[:, j].numpy()[mask]),
@@ -427,35 +426,6 @@ def _raw_levels(
     labels = np.empty(len(choice.levels), dtype=object)
     labels[:] = choice.levels
     return {choice.columns[0]: (mask, labels[levels])}
-
-
-def _within(
-    raw: np.ndarray,
-    encoded: np.ndarray,
-    limits: tuple[np.ndarray, np.ndarray],
-    raw_limits: tuple[np.ndarray, np.ndarray],
-    rising: np.ndarray,
-) -> np.ndarray:
-    """Return raw values inside their limits, exactly at a limit where the code is at it."""
-    low, high = raw_limits
-    raw = np.clip(raw, low, high)
-    if rising.all():
-        first, last = low, high
-    else:
-        first, last = np.where(rising, low, high), np.where(rising, high, low)
-    np.copyto(raw, last, where=_same_value(encoded, limits[1]))
-    np.copyto(raw, first, where=_same_value(encoded, limits[0]))
-    return raw
-
-
-def _same_value(values: np.ndarray, limits: np.ndarray) -> np.ndarray:
-    """Return where values are at finite limits, up to rounding."""
-    size = np.abs(limits)
-    # No value is at an open end.
-    np.copyto(size, 0.0, where=np.isinf(size))
-    size += 1.0
-    size *= _projections.SAME_VALUE
-    return np.asarray(np.abs(values - limits) <= size)
 
 
 def _nearest_index(grid: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -263,6 +263,8 @@ def _as_names(rule: str, value: Any) -> list:
 
 
 def _pair(rule: str, name: Hashable, value: Any) -> tuple[Any, Any]:
+    if type(value) is tuple and len(value) == 2:
+        return value
     if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
         fail(rule, name, value, "a pair (low, high) is needed", "Give two values, None for open")
     pair = tuple(value)
@@ -273,6 +275,8 @@ def _pair(rule: str, name: Hashable, value: Any) -> tuple[Any, Any]:
 
 def number(rule: str, name: Hashable, value: Any) -> float:
     """Return a real, non-NaN number as float."""
+    if type(value) is float and value == value:
+        return value
     is_number = isinstance(value, (numbers.Real, np.bool_)) and not isinstance(
         value, (bool, np.bool_)
     )
@@ -304,7 +308,7 @@ def _check_bounds(rule: str, name: Hashable, value: Any) -> Any:
             fail(rule, name, value, "no such bounds", "Give a pair (low, high) or 'observed'")
         return OBSERVED
     pair = _pair(rule, name, value)
-    if all(side is None or isinstance(side, numbers.Real) for side in pair):
+    if all(side is None or isinstance(side, (float, numbers.Real)) for side in pair):
         number_pair(rule, name, value)
     return pair
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -27,6 +28,21 @@ class AffineTable:
     offset: np.ndarray
     fill: np.ndarray
 
+    @cached_property
+    def keeps_units(self) -> bool:
+        """Whether codes are the raw numbers themselves."""
+        return bool((self.scale == 1).all() and (self.offset == 0).all())
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether the encoded table is the raw one."""
+        return self.raw is None and self.keeps_units and not self.fills
+
+    @cached_property
+    def fills(self) -> bool:
+        """Whether a column's gaps are filled."""
+        return not bool(np.isnan(self.fill).all())
+
     @classmethod
     def of(cls, blocks: Sequence[Block]) -> AffineTable | None:
         """Read the blocks, or return None if one is not affine."""
@@ -45,11 +61,15 @@ class AffineTable:
         same = n == len(blocks) and np.array_equal(raw, np.arange(n))
         return cls(None if same else raw, scale, offset, fill)
 
-    def encode(self, X: np.ndarray) -> np.ndarray:
+    def encode(self, X: np.ndarray, *, copy: bool = True) -> np.ndarray:
         """Encode raw rows of shape (n, p), float64, as rows of shape (n, d)."""
+        # torch takes no arrays that it may not write to.
+        if not copy and self.is_identity and X.flags.writeable:
+            return X
         Z = X.copy() if self.raw is None else X[:, self.raw]
-        if not np.isnan(self.fill).all():
+        if self.fills:
             np.copyto(Z, self.fill, where=np.isnan(Z))
-        Z *= self.scale
-        Z += self.offset
+        if not self.keeps_units:
+            Z *= self.scale
+            Z += self.offset
         return Z

@@ -184,7 +184,7 @@ class FeatureSpace:
 
         return read_encoder(encoder, X, sample_weight, last=self)
 
-    def encode(self, X: Any) -> np.ndarray:
+    def encode(self, X: Any, *, copy: bool = True) -> np.ndarray:
         """Encode raw rows.
 
         Parameters
@@ -192,6 +192,8 @@ class FeatureSpace:
         X : DataFrame or array-like of shape (n, p)
             Columns of a DataFrame are found by name, if the space was read from one; further
             columns are ignored.
+        copy : bool, default=True
+            False may return X itself, if codes are the raw numbers. Do not write to it then.
 
         Returns
         -------
@@ -199,7 +201,7 @@ class FeatureSpace:
         """
         if isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype == np.float64 and self._affine:
             self._by_position(X)
-            return self._affine.encode(X)
+            return self._affine.encode(X, copy=copy)
         columns, n = self.columns_of(X)
         Z = np.empty((n, self.n_encoded))
         for block, (_, column) in zip(self.blocks, columns, strict=True):
@@ -300,6 +302,11 @@ class FeatureSpace:
         blocks = [block_to_dict(block, describe_user_functions=True) for block in self.blocks]
         text = json.dumps([self.is_frame, blocks], sort_keys=True, allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def is_affine(self) -> bool:
+        """Whether every encoded column is a scaled raw column."""
+        return self._affine is not None
 
     @cached_property
     def _affine(self) -> AffineTable | None:

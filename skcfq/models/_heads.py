@@ -90,8 +90,9 @@ class MLPHead(nn.Module):
 
     def forward(self, Z: Tensor) -> Tensor:
         """Map encoded rows (n, d) to logits (n, n_classes)."""
+        buffers = cast(dict[str, Tensor], self._buffers)
         for position in range(self.n_layers):
-            Z = Z @ self.get_buffer(f"coef_{position}") + self.get_buffer(f"intercept_{position}")
+            Z = torch.addmm(buffers[f"intercept_{position}"], Z, buffers[f"coef_{position}"])
             if position < self.n_layers - 1:
                 Z = self.activation(Z)
         return _two_logits(Z)

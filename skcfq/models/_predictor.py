@@ -139,7 +139,7 @@ class Predictor:
         """Return the class logits of raw rows, shape (n, n_classes)."""
         if isinstance(self.head, RowHead):
             return self.head(X)
-        return self.logits(torch.from_numpy(self.space.encode(X)))
+        return self.logits(torch.from_numpy(self.space.encode(X, copy=False)))
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the model's own labels for raw rows.

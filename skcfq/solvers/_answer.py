@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from skcfq.utils import as_slice
+
 if TYPE_CHECKING:
     from skcfq.solvers._outcome import Outcome
     from skcfq.solvers._result import RecourseResult
@@ -54,10 +56,11 @@ class Answer:
 
     def write(self, rows: np.ndarray, outcome: Outcome) -> None:
         """Store the answers of the people at some positions."""
-        self.status[rows] = outcome.status
-        self.cost[rows] = outcome.cost
-        self.bound[rows] = outcome.bound
-        self.changed[rows] = outcome.changed
+        place = as_slice(rows)
+        self.status[place] = outcome.status
+        self.cost[place] = outcome.cost
+        self.bound[place] = outcome.bound
+        self.changed[place] = outcome.changed
         if not outcome.found.all():
             rows = rows[outcome.found]
             outcome = outcome.take(np.flatnonzero(outcome.found))
@@ -77,15 +80,21 @@ class _RawRows:
         self.parts: list[Any] = []
         self.rows: list[np.ndarray] = []
         # A float table takes every value: it is written at once, and no chunk is kept.
-        is_float = isinstance(X, np.ndarray) and X.dtype == np.float64
-        self.copy = np.empty_like(X) if is_float else None
+        self.is_float = isinstance(X, np.ndarray) and X.dtype == np.float64
+        self.copy: Any = None
         self.kept = np.ones(len(X), dtype=bool)
 
     def write(self, rows: np.ndarray, part: Any) -> None:
         if len(rows) == 0:
             return
-        if self.copy is not None:
-            self.copy[rows] = part
+        if self.is_float:
+            if self.copy is None and len(rows) == len(self.X) and rows[0] == 0:
+                # Chunks have rising rows: this one is the whole table.
+                self.copy = part
+            elif self.copy is None:
+                self.copy = np.empty_like(self.X)
+            if self.copy is not part:
+                self.copy[as_slice(rows)] = part
             self.kept[rows] = False
         else:
             self.rows.append(rows)
@@ -93,7 +102,8 @@ class _RawRows:
 
     def table(self) -> Any:
         if self.copy is not None:
-            self.copy[self.kept] = self.X[self.kept]
+            if self.kept.any():
+                self.copy[self.kept] = self.X[self.kept]
             return self.copy
         if not self.rows:
             return self.X.copy()

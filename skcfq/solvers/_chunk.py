@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from skcfq.solvers._linear_problem import ExactAnswer, LinearProblem, all_of, li
 from skcfq.solvers._methods import METHODS
 from skcfq.solvers._outcome import Outcome, nothing_found, verify
 from skcfq.solvers._pgd import projected_steps
+from skcfq.solvers._plain import is_plain, solve_plain
 from skcfq.solvers._problem import States
 from skcfq.solvers._search import gradient_free_search
 from skcfq.solvers._stand_off import stand_off
@@ -53,6 +55,8 @@ def solve_chunk(
     outcomes : list of n_alternatives Outcome
         Cheapest first.
     """
+    if method == "direct" and is_plain(settings, task):
+        return [_solve_plain(settings, task, seed)]
     encoded = [torch.from_numpy(task.predictor.space.encode(start)) for start in starts]
     region = task.region()
     best = solve_people(settings, method, task, seed, encoded, region)
@@ -65,6 +69,17 @@ def solve_chunk(
         return solve_people(settings, method, task.take(people), seed, part, held)
 
     return enumerate_actions(solve_again, best, nothing_found(task), settings.n_alternatives)
+
+
+def _solve_plain(settings: RecourseSolver, task: Task, seed: int) -> Outcome:
+    outcome, left = solve_plain(task)
+    if len(left) == 0:
+        return outcome
+    part = task.take(left)
+    answer = solve_people(settings, "direct", part, seed, [], part.region())
+    for field in fields(Outcome):
+        getattr(outcome, field.name)[left] = getattr(answer, field.name)
+    return outcome
 
 
 def solve_people(

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skcfq.solvers._balance import balance
 from skcfq.solvers._branch_and_bound import Optimum, branch_and_bound
 from skcfq.solvers._linear_problem import ExactAnswer, LinearProblem
 from skcfq.solvers._separable import separate, state_of
@@ -100,29 +101,6 @@ def _knapsack(slope: Tensor, weight: Tensor, most: Tensor, need: Tensor) -> tupl
 
 
 def _balance(slope: Tensor, weight: Tensor, most: Tensor, need: Tensor) -> tuple[Tensor, Tensor]:
-    """Raise the multiplier until the features that are not at their end meet the need exactly.
-
-    The multiplier of an active set never exceeds the true one, so the set of features at their
-    end only grows, and at most m + 1 rounds are needed.
-    """
-    unit, rate = slope / weight**2, (slope / weight) ** 2
-    capacity = torch.where(most > 0, slope * most, 0.0)
-    feasible = capacity.sum(dim=1) >= need
-    distance = torch.zeros_like(most)
-    rows = feasible.nonzero().squeeze(1)
-    most, capacity, need = most[rows], capacity[rows], need[rows]
-    ended = ~(most > 0)
-    for _ in range(most.shape[1] + 1):
-        free = torch.where(ended, 0.0, rate).sum(dim=1)
-        missing = need - torch.where(ended, capacity, 0.0).sum(dim=1)
-        multiplier = torch.where(free > 0, missing / free, 0.0).clamp_min_(0)
-        wanted = multiplier.unsqueeze(1) * unit
-        reached = ended | (wanted >= most)
-        done = (reached == ended).all(dim=1)
-        distance[rows[done]] = torch.where(ended, most, wanted)[done]
-        again = ~done
-        rows, most, capacity = rows[again], most[again], capacity[again]
-        need, ended = need[again], reached[again]
-        if len(rows) == 0:
-            break
-    return distance, feasible
+    """Raise the multiplier until all features together meet the need."""
+    distance, feasible = balance(*(part.numpy() for part in (slope, weight, most, need)))
+    return torch.from_numpy(distance), torch.from_numpy(feasible)

@@ -15,7 +15,10 @@ from torch import Tensor
 from skcfq.solvers._problem import RecourseProblem, States, best_per_person
 
 # Numeric features whose gradient promises most are moved; the others hardly ever pay.
-MAX_NUMERIC = 12
+MAX_NUMERIC = 6
+# Of an exchange, only these few are moved, and only where the tangent promises no more than this
+# many times the cost: the margin bends.
+NEAREST, _LENIENCE = 5, 1.5
 # Places on the interval between the person's value and the end that the gradient points to.
 FRACTIONS = (0.25, 1.0)
 # The same without a gradient, on both sides; and how far an open side is searched, in cost.
@@ -38,7 +41,13 @@ class Children:
     estimate: Tensor
 
 
-def expand(problem: RecourseProblem, states: States, *, keep: Tensor | None = None) -> Children:
+def expand(
+    problem: RecourseProblem,
+    states: States,
+    *,
+    keep: Tensor | None = None,
+    limit: Tensor | None = None,
+) -> Children:
     """Make every move from every point.
 
     Parameters
@@ -48,12 +57,15 @@ def expand(problem: RecourseProblem, states: States, *, keep: Tensor | None = No
         N points.
     keep : Tensor of shape (N,), int64, optional
         A feature that must not be moved, for each point; -1 for none.
+    limit : Tensor of shape (N,), optional
+        Cost that a move should stay below, for each point. Only the few numbers are moved then
+        that reach validity most cheaply where the margin is replaced by its tangent.
 
     Returns
     -------
     children : Children
     """
-    parts = [_numeric_moves(problem, states), _choice_moves(problem, states)]
+    parts = [_numeric_moves(problem, states, limit), _choice_moves(problem, states)]
     parent, values, levels, feature = (torch.cat(field) for field in zip(*parts, strict=True))
     person = states.person[parent]
     allowed = problem.changed(person, values, levels).sum(dim=1) <= problem.max_changes
@@ -74,7 +86,9 @@ def _estimate(states: States, reached: States, parent: Tensor, is_numeric: Tenso
     return start + share * (reached.cost - start)
 
 
-def _numeric_moves(problem: RecourseProblem, states: States) -> tuple[Tensor, ...]:
+def _numeric_moves(
+    problem: RecourseProblem, states: States, limit: Tensor | None
+) -> tuple[Tensor, ...]:
     n, m = states.values.shape
     if m == 0 or n == 0:
         return _no_moves(states)
@@ -87,13 +101,16 @@ def _numeric_moves(problem: RecourseProblem, states: States) -> tuple[Tensor, ..
     lower, upper = region.lower[person], region.upper[person]
     forward = torch.where(gradient >= 0, upper, lower)
     backward = torch.where(gradient >= 0, lower, upper)
-    promise = (gradient * (forward - states.values)).abs()
-    chosen = torch.argsort(promise, dim=1, descending=True, stable=True)[:, :MAX_NUMERIC]
     needed = torch.where(gradient != 0, -margin.unsqueeze(1) / gradient, torch.zeros_like(gradient))
+    if limit is None:
+        promise = (gradient * (forward - states.values)).abs()
+        chosen = torch.argsort(promise, dim=1, descending=True, stable=True)[:, :MAX_NUMERIC]
+        rows = torch.arange(n).unsqueeze(1).expand_as(chosen).reshape(-1)
+        columns = chosen.reshape(-1)
+    else:
+        rows, columns = _within_reach(problem, states, needed, limit)
     targets = [states.values + needed, states.values + _BEYOND * needed, backward]
     targets += [states.values + f * (forward - states.values) for f in FRACTIONS]
-    rows = torch.arange(n).unsqueeze(1).expand_as(chosen).reshape(-1)
-    columns = chosen.reshape(-1)
     parents, values = [], []
     for target in targets:
         moved = states.values[rows]
@@ -109,6 +126,24 @@ def _numeric_moves(problem: RecourseProblem, states: States) -> tuple[Tensor, ..
     moves = ~stays.squeeze(1)
     parent, moved, feature = parent[moves], moved[moves], feature[moves]
     return parent, moved, states.levels[parent], feature
+
+
+def _within_reach(
+    problem: RecourseProblem, states: States, needed: Tensor, limit: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the points and numbers whose move to where the tangent crosses costs little."""
+    own = problem.values[states.person]
+    distance = (states.values + needed - own).abs()
+    # Beyond the end of the interval the cost goes on: such a move is not forbidden, only late.
+    outlook = problem.cost_function.with_moves(
+        problem.contributions(states.person, states.values, states.levels),
+        problem.numeric_weights * distance,
+    )
+    outlook = torch.where(needed != 0, outlook, torch.inf)
+    best = outlook.topk(min(NEAREST, outlook.shape[1]), dim=1, largest=False)
+    worth = best.values < _LENIENCE * limit.unsqueeze(1)
+    rows, position = worth.nonzero(as_tuple=True)
+    return rows, best.indices[rows, position]
 
 
 def _blind_moves(problem: RecourseProblem, states: States) -> tuple[Tensor, ...]:

@@ -69,8 +69,7 @@ def own_margins(task: Task) -> np.ndarray:
     """Return the target margins of the people's own rows, shape (n,)."""
     margins = np.empty(len(task))
     for block in task.blocks():
-        rows = np.arange(block.start, block.stop)
-        logits = task.predictor.row_logits(take_rows(task.X, rows)).detach()
+        logits = task.predictor.row_logits(take_rows(task.X, block)).detach()
         margins[block] = target_margin(logits, torch.from_numpy(task.target[block])).numpy()
     return margins
 

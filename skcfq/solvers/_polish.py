@@ -13,9 +13,11 @@ from skcfq.solvers._linearized import cheapest_l1, cheapest_l2
 from skcfq.solvers._moves import Children, expand
 from skcfq.solvers._problem import RecourseProblem, States, best_per_person
 
-# Halvings of a segment; together with the secant steps the crossing is found to about 1e-9.
-_CUTS = 28
+# Places that are tried on a segment: the crossing is found to about 1e-9, or to what is near.
+_CUTS, _FEW_CUTS = 28, 12
 _ROUNDS = 4
+# Steps along the boundary; nobody takes another after so many that led nowhere.
+_SLIDES, _FAILURES = 6, 2
 # Shares of a numeric change that an exchange leaves in place.
 _LOOSENED = (0.0, 0.5, 0.8)
 # Exchanges of one point that are finished: the estimate of their cost can be far too low.
@@ -23,11 +25,13 @@ _TRIALS = 3
 # A cheaper action must be cheaper by more than the noise of its sum.
 _RELATIVE_GAIN = 1e-9
 # Share of a segment's margins under which a point lies on the boundary.
-_AT_BOUNDARY = 1e-8
+AT_BOUNDARY = 1e-8
 
 
-def polish(problem: RecourseProblem, states: States, *, thorough: bool = True) -> States:
-    """Lower the cost of valid points until a round no longer helps.
+def polish(
+    problem: RecourseProblem, states: States, *, thorough: bool = True, near: float = AT_BOUNDARY
+) -> States:
+    """Lower the cost of valid points, in one round, or until a round no longer helps.
 
     Parameters
     ----------
@@ -35,7 +39,9 @@ def polish(problem: RecourseProblem, states: States, *, thorough: bool = True) -
     states : States
         Valid points.
     thorough : bool, default=True
-        Also exchange one changed feature for another.
+        Go on, and also exchange one changed feature for another.
+    near : float
+        As in :func:`bisect`.
 
     Returns
     -------
@@ -43,15 +49,15 @@ def polish(problem: RecourseProblem, states: States, *, thorough: bool = True) -
         One valid point for each given one, in the same order, never dearer.
     """
     active = torch.arange(len(states))
-    for round_ in range(_ROUNDS):
+    for _ in range(_ROUNDS):
         before = states.take(active)
-        after = shrink(problem, revert(problem, before))
-        after = slide(problem, after)
+        after = shrink(problem, revert(problem, before), near=near)
+        after = slide(problem, after, near=near)
         if thorough:
-            after = exchange(problem, after)
+            after = exchange(problem, after, near=near)
         states = states.replace(active, after)
         active = active[after.cost < before.cost * (1 - 1e-6)]
-        if len(active) == 0 or (round_ == 1 and not thorough):
+        if len(active) == 0 or (not thorough):
             break
     return states
 
@@ -72,7 +78,7 @@ def revert(problem: RecourseProblem, states: States) -> States:
     return states
 
 
-def shrink(problem: RecourseProblem, states: States) -> States:
+def shrink(problem: RecourseProblem, states: States, *, near: float = AT_BOUNDARY) -> States:
     """Move one numeric feature after another back towards the person's own value."""
     for _ in range(min(problem.values.shape[1], _ROUNDS)):
         moved = states.values != problem.values[states.person]
@@ -82,7 +88,7 @@ def shrink(problem: RecourseProblem, states: States) -> States:
         start = states.take(row)
         goal = start.values.clone()
         goal[torch.arange(len(row)), column] = problem.values[start.person, column]
-        better = _improve(states, row, bisect(problem, start, goal))
+        better = _improve(states, row, bisect(problem, start, goal, near=near))
         if better is None:
             break
         states, changed = better
@@ -91,7 +97,7 @@ def shrink(problem: RecourseProblem, states: States) -> States:
     return states
 
 
-def slide(problem: RecourseProblem, states: States) -> States:
+def slide(problem: RecourseProblem, states: States, *, near: float = AT_BOUNDARY) -> States:
     """Trade numeric features against each other along the boundary.
 
     The margin is replaced by its tangent at the point, the cheapest point of that linear problem
@@ -102,12 +108,19 @@ def slide(problem: RecourseProblem, states: States) -> States:
         return states
     width = problem.region.upper - problem.region.lower
     radius = torch.full((len(states),), 0.5, dtype=torch.float64)
-    for _ in range(6):
-        goal = _tangent_goal(problem, states, radius.unsqueeze(1) * width[states.person])
-        better = bisect(problem, states, goal)
-        cheaper = better.cost < states.cost * (1 - _RELATIVE_GAIN)
-        radius = torch.where(cheaper, radius, radius / 4)
-        states = states.replace(cheaper, better.take(cheaper))
+    active = torch.arange(len(states))
+    failures = torch.zeros(len(states), dtype=torch.int64)
+    for _ in range(_SLIDES):
+        current = states.take(active)
+        goal = _tangent_goal(problem, current, radius[active, None] * width[current.person])
+        better = bisect(problem, current, goal, near=near)
+        cheaper = better.cost < current.cost * (1 - max(_RELATIVE_GAIN, near / 10))
+        states = states.replace(active[cheaper], better.take(cheaper))
+        radius[active[~cheaper]] /= 4
+        failures[active] = torch.where(cheaper, 0, failures[active] + 1)
+        active = active[failures[active] < _FAILURES]
+        if len(active) == 0:
+            break
     return states
 
 
@@ -164,7 +177,7 @@ def _spend_changes(
     return torch.where(closed, states.values, lower), torch.where(closed, states.values, upper)
 
 
-def exchange(problem: RecourseProblem, states: States) -> States:
+def exchange(problem: RecourseProblem, states: States, *, near: float = AT_BOUNDARY) -> States:
     """Take one change back and make another instead, or add one that spares more than it costs."""
     if len(states) == 0:
         return states
@@ -173,10 +186,10 @@ def exchange(problem: RecourseProblem, states: States) -> States:
     reverted, parents, features = zip(*bases, strict=True)
     base, parent = States.concatenate(list(reverted)), torch.cat(parents)
     feature = torch.cat(features)
-    children = expand(problem, base, keep=feature)
-    swapped = _completed(problem, states, base, parent, children)
+    children = expand(problem, base, keep=feature, limit=states.cost[parent])
+    swapped = _completed(problem, states, base, parent, children, near)
     added = expand(problem, states)
-    relieved = _relieved(problem, states, added)
+    relieved = _relieved(problem, states, added, near)
     for candidate in (swapped, relieved):
         if candidate is not None:
             rows, points = candidate
@@ -186,7 +199,12 @@ def exchange(problem: RecourseProblem, states: States) -> States:
 
 
 def _completed(
-    problem: RecourseProblem, states: States, base: States, parent: Tensor, children: Children
+    problem: RecourseProblem,
+    states: States,
+    base: States,
+    parent: Tensor,
+    children: Children,
+    near: float,
 ) -> tuple[Tensor, States] | None:
     """Finish the most promising exchanges: cut their numeric moves to what is needed."""
     origin = parent[children.parent]
@@ -196,13 +214,13 @@ def _completed(
     index = promising.nonzero().squeeze(1)
     index = index[best_per_person(origin[index], children.estimate[index], _TRIALS)]
     chosen = children.states.take(index)
-    cut = bisect(problem, chosen, base.values[children.parent[index]])
+    cut = bisect(problem, chosen, base.values[children.parent[index]], near=near)
     best = best_per_person(origin[index], cut.cost, 1)
     return origin[index][best], cut.take(best)
 
 
 def _relieved(
-    problem: RecourseProblem, states: States, added: Children
+    problem: RecourseProblem, states: States, added: Children, near: float
 ) -> tuple[Tensor, States] | None:
     """Add the change whose surplus margin spares most on the numeric features changed already."""
     valid = added.states.valid
@@ -224,7 +242,7 @@ def _relieved(
     index, parent, outlook = index[promising], parent[promising], outlook[promising]
     chosen = best_per_person(parent, outlook, 1)
     rows, candidate = parent[chosen], added.states.take(index[chosen])
-    return rows, shrink(problem, revert(problem, candidate))
+    return rows, shrink(problem, revert(problem, candidate), near=near)
 
 
 def _price_of_margin(problem: RecourseProblem, states: States) -> Tensor:
@@ -237,7 +255,9 @@ def _price_of_margin(problem: RecourseProblem, states: States) -> Tensor:
     return torch.where(slope > 0, problem.numeric_weights / slope, torch.zeros_like(slope))
 
 
-def bisect(problem: RecourseProblem, states: States, goal: Tensor) -> States:
+def bisect(
+    problem: RecourseProblem, states: States, goal: Tensor, *, near: float = AT_BOUNDARY
+) -> States:
     """Go from valid points towards cheaper values until validity would be lost.
 
     Parameters
@@ -247,6 +267,8 @@ def bisect(problem: RecourseProblem, states: States, goal: Tensor) -> States:
         N valid points.
     goal : Tensor of shape (N, m)
         Numeric values to move towards, of lower cost.
+    near : float
+        Share of the segment's margins that may be left where the margin is continuous.
 
     Returns
     -------
@@ -257,14 +279,17 @@ def bisect(problem: RecourseProblem, states: States, goal: Tensor) -> States:
     origin = states.values
     low = torch.zeros(len(states), dtype=torch.float64)
     high = torch.ones(len(states), dtype=torch.float64)
-    low_slack, high_slack = torch.full_like(low, torch.nan), states.slack.clone()
+    high_slack = states.slack.clone()
+    # What the secant takes for the margins: an end that stays is pulled in (Illinois).
+    low_pull, high_pull = torch.full_like(low, torch.nan), high_slack.clone()
+    last = torch.zeros(len(states), dtype=torch.int64)
     low_values, high_values = goal.clone(), origin.clone()
     span = torch.zeros_like(low)
     active = (goal != origin).any(dim=1).nonzero().squeeze(1)
-    for cut in range(_CUTS):
+    for cut in range(_CUTS if near <= AT_BOUNDARY else _FEW_CUTS):
         if len(active) == 0:
             break
-        share = _next_share(low[active], high[active], low_slack[active], high_slack[active], cut)
+        share = _next_share(low[active], high[active], low_pull[active], high_pull[active], cut)
         values = _on_segment(problem, states, goal, active, share)
         if cut > 0:
             ends = low_values[active], high_values[active]
@@ -281,12 +306,16 @@ def bisect(problem: RecourseProblem, states: States, goal: Tensor) -> States:
         best = best.replace(active[better], tried.take(better))
         up, down = active[valid], active[~valid]
         high[up], high_slack[up], high_values[up] = share[valid], tried.slack[valid], values[valid]
-        low[down], low_slack[down] = share[~valid], tried.slack[~valid]
-        low_values[down] = values[~valid]
+        low_values[down], low[down] = values[~valid], share[~valid]
+        high_pull[up], low_pull[down] = tried.slack[valid], tried.slack[~valid]
+        again = torch.where(valid, 1, -1) == last[active]
+        low_pull[active[again & valid]] /= 2
+        high_pull[active[again & ~valid]] /= 2
+        last[active] = torch.where(valid, 1, -1)
         if cut == 0:
             span[active] = states.slack[active] - tried.slack
         # Where the margin is continuous, hardly any left means that the boundary is reached.
-        open_ = (high - low > 1e-12) & (high_slack > _AT_BOUNDARY * span)
+        open_ = (high - low > 1e-12) & (high_slack > near * span)
         active = active[open_[active]]
     return best
 
@@ -305,11 +334,12 @@ def _equals_any(values: Tensor, ends: tuple[Tensor, ...]) -> Tensor:
 def _next_share(
     low: Tensor, high: Tensor, low_slack: Tensor, high_slack: Tensor, cut: int
 ) -> Tensor:
-    """Return where to look next: the goal itself, then secant and middle by turns."""
+    """Return where to look next: the goal itself, then the secant, and the middle at times."""
     if cut == 0:
         return low
     middle = (low + high) / 2
-    if cut % 2 == 0:
+    if cut % 4 == 0:
+        # Staircases, which secants crawl along.
         return middle
     # Slightly on the valid side of the secant's zero, so that the bracket closes from above.
     zero = low + (high - low) * (-low_slack / (high_slack - low_slack))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from skcfq.models import Predictor
 
 # Rows that one forward pass takes: the activations of small networks then stay in the cache.
-ROWS_PER_PASS = 4096
+ROWS_PER_PASS = 1024
 
 
 @dataclass(frozen=True, eq=False)

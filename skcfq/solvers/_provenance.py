@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from skcfq.actions._files import unchecked_data
 from skcfq.encoding._scalars import plain
 from skcfq.models import RowHead, target_margin
 from skcfq.utils import take_rows
@@ -65,6 +66,33 @@ def provenance_of(solver: RecourseSolver, task: Task, method: str) -> dict[str, 
     return record
 
 
+def protocol_of(solver: RecourseSolver, task: Task, method: str, status: np.ndarray) -> str:
+    """Return the line that stands beside every figure.
+
+    Parameters
+    ----------
+    solver : RecourseSolver
+    task : Task
+    method : str
+        The method that was taken.
+    status : ndarray of shape (n,)
+        Of every person.
+    """
+    weights = solver.cost_weights if isinstance(solver.cost_weights, str) else "given"
+    targets = np.unique(task.predictor.classes[task.target])
+    wanted = repr(targets.tolist()[0]) if len(targets) == 1 else "per person"
+    n_denied = int((status != "already_favorable").sum())
+    more = f", target_proba={solver.target_proba:g}" if solver.target_proba is not None else ""
+    more += f", stand_off={task.stand_off:g}" if task.stand_off else ""
+    more += f", weight_radius={solver.weight_radius:g}" if solver.weight_radius else ""
+    more += f", variants={len(task.variants)}" if task.variants else ""
+    return (
+        f"method={method}, cost={solver.cost} ({weights}), margin={solver.margin:g}{more}, "
+        f"target={wanted}, denied={n_denied} of {len(task)}, "
+        f"max_changes={task.actions.max_changes}"
+    )
+
+
 def _seed(seed: Any) -> Any:
     return (
         int(seed) if isinstance(seed, (int, np.integer)) else None if seed is None else repr(seed)
@@ -72,13 +100,12 @@ def _seed(seed: Any) -> Any:
 
 
 def _rules(action_set: Any) -> Any:
-    if hasattr(action_set, "to_dict"):
-        try:
-            return action_set.to_dict()
-        except (TypeError, ValueError):
-            # Names or levels that its own format cannot hold are written as text below.
-            pass
-    return strict_json(action_set.get_params(deep=False))
+    parameters = action_set.get_params(deep=False)
+    try:
+        return unchecked_data(parameters)
+    except (TypeError, ValueError):
+        # Names or levels that its own format cannot hold are written as text.
+        return strict_json(parameters)
 
 
 def _model_record(predictor: Predictor, task: Task | None = None) -> dict[str, Any]:

@@ -10,22 +10,22 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 from tqdm.auto import tqdm
 
 from skcfq.actions import ActionSet, compile_cost
-from skcfq.exceptions import InterruptedWarning, SpaceMismatchError, UnsupportedModelError
+from skcfq.exceptions import InterruptedWarning, UnsupportedModelError
 from skcfq.models import Predictor, as_predictor, resolve_target
 from skcfq.solvers._answer import Answer
 from skcfq.solvers._chunk import solve_chunk
+from skcfq.solvers._comparison import check_same_space, with_cheaper_actions
 from skcfq.solvers._methods import METHODS, check_method, choose_method
-from skcfq.solvers._outcome import Outcome, own_margins, verify
-from skcfq.solvers._provenance import provenance_of
+from skcfq.solvers._outcome import own_margins
+from skcfq.solvers._plain import PLAIN_BATCH, is_plain
+from skcfq.solvers._provenance import protocol_of, provenance_of
 from skcfq.solvers._result import RecourseResult
-from skcfq.solvers._stand_off import stand_off
 from skcfq.solvers._task import Task, overrides_by_position, required_margin
 from skcfq.utils import take_rows
 from skcfq.utils._sklearn_compat import Interval, StrOptions
@@ -314,9 +314,13 @@ class RecourseSolver(BaseEstimator):
         result_reference = self._solve(first, [])
         result_deployed = self._solve(second, [result_reference.points])
         # A cheaper action that only the deployed solve found is the reference's too, if valid.
-        result_reference = self._take_over(first, result_reference, result_deployed)
-        result_deployed = self._take_over(second, result_deployed, result_reference)
+        result_reference = self._adopt(first, result_reference, result_deployed)
+        result_deployed = self._adopt(second, result_deployed, result_reference)
         return result_reference, result_deployed
+
+    def _adopt(self, task: Task, mine: RecourseResult, theirs: RecourseResult) -> RecourseResult:
+        answer = with_cheaper_actions(task, mine, theirs)
+        return mine if answer is None else self._result(task, [answer], mine.method)
 
     def _task(
         self,
@@ -332,7 +336,8 @@ class RecourseSolver(BaseEstimator):
         for other in others:
             check_same_space(predictor, other)
         X = X if isinstance(X, pd.DataFrame) else np.asarray(X)
-        target = resolve_target(self.target, predictor.classes, predictor.predict(X))
+        decisions = predictor.predict(X)
+        target = resolve_target(self.target, predictor.classes, decisions)
         actions = (ActionSet() if self.action_set is None else self.action_set).compile(
             predictor.space
         )
@@ -356,6 +361,7 @@ class RecourseSolver(BaseEstimator):
             if background is None
             else take_rows(background, np.arange(len(background))[:_EXAMPLES]),
             self._distance(predictor, *others),
+            decisions,
         )
 
     def _distance(self, *models: Predictor) -> float:
@@ -368,17 +374,18 @@ class RecourseSolver(BaseEstimator):
     def _second_task(self, first: Task, deployed: Any, background: Any) -> Task:
         predictor = as_predictor(deployed, background=background)
         check_same_space(first.predictor, predictor)
-        return replace(first, predictor=predictor)
+        return replace(first, predictor=predictor, decisions=predictor.predict(first.X))
 
     def _solve(self, task: Task, starts: list[Any]) -> RecourseResult:
         method = self.method
         if method == "auto":
             method = choose_method(task)
         check_method(method, task)
-        decisions = task.predictor.predict(task.X)
-        denied = np.flatnonzero(decisions != task.predictor.classes[task.target])
+        denied = np.flatnonzero(task.decisions != task.predictor.classes[task.target])
         ranks = [Answer(task, denied, own_margins(task)) for _ in range(self.n_alternatives)]
         size = self.batch_size or METHODS[method].batch_size
+        if method == "direct" and self.batch_size is None and is_plain(self, task):
+            size = PLAIN_BATCH
         chunks = [denied[first : first + size] for first in range(0, len(denied), size)]
         seeds = check_random_state(self.random_state).randint(2**31 - 1, size=len(chunks))
         jobs = (
@@ -419,7 +426,7 @@ class RecourseSolver(BaseEstimator):
                     changed=answer.changed,
                     target=task.predictor.classes[task.target],
                     actions=task.actions,
-                    protocol=self._protocol(task, method, answer),
+                    protocol=protocol_of(self, task, method, answer.status),
                     lower_bound=answer.bound,
                     method=method,
                     cost_function=task.cost,
@@ -427,72 +434,3 @@ class RecourseSolver(BaseEstimator):
                 )
             )
         return replace(results[-1], alternatives=tuple(reversed(results[:-1])))
-
-    def _take_over(
-        self, task: Task, mine: RecourseResult, theirs: RecourseResult
-    ) -> RecourseResult:
-        """Adopt the other model's actions where they are valid here too, and cheaper."""
-        better = mine.denied & theirs.reachable & ~(mine.cost <= theirs.cost)
-        rows = np.flatnonzero(better)
-        if len(rows) == 0:
-            return mine
-        part = task.take(rows)
-        region = part.region()
-        problem = part.problem(region, part.target)
-        points = part.predictor.space.encode(take_rows(theirs.points, rows))
-        states = problem.states_at(torch.from_numpy(points))
-        states = states.take(states.valid)
-        if task.stand_off:
-            states, stands = stand_off(problem, states)
-            states = states.take(stands)
-        states = states.take(~(torch.from_numpy(mine.cost[rows])[states.person] <= states.cost))
-        if len(states) == 0:
-            return mine
-        verified = verify(part, problem, states)
-        person = states.person.numpy()[verified.confirmed]
-        answer = Answer.of(task, mine)
-        changed = problem.changed(states.person, states.values, states.levels).numpy()
-        bound = mine.lower_bound[rows[person]]
-        status = np.where(mine.status[rows[person]] == "optimal", "optimal", "feasible")
-        cost = states.cost.numpy()[verified.confirmed]
-        outcome = Outcome(
-            status=status,
-            cost=cost,
-            bound=np.fmin(bound, cost),
-            margin=verified.margin[verified.confirmed],
-            changed=changed[verified.confirmed],
-            points=take_rows(verified.points, np.flatnonzero(verified.confirmed)),
-        )
-        answer.write(rows[person], outcome)
-        return self._result(task, [answer], mine.method)
-
-    def _protocol(self, task: Task, method: str, answer: Answer) -> str:
-        weights = self.cost_weights if isinstance(self.cost_weights, str) else "given"
-        targets = np.unique(task.predictor.classes[task.target])
-        wanted = repr(targets.tolist()[0]) if len(targets) == 1 else "per person"
-        n_denied = int((answer.status != "already_favorable").sum())
-        more = f", target_proba={self.target_proba:g}" if self.target_proba is not None else ""
-        more += f", stand_off={task.stand_off:g}" if task.stand_off else ""
-        more += f", weight_radius={self.weight_radius:g}" if self.weight_radius else ""
-        more += f", variants={len(task.variants)}" if task.variants else ""
-        return (
-            f"method={method}, cost={self.cost} ({weights}), margin={self.margin:g}{more}, "
-            f"target={wanted}, denied={n_denied} of {len(task)}, "
-            f"max_changes={task.actions.max_changes}"
-        )
-
-
-def check_same_space(first: Predictor, second: Predictor) -> None:
-    """Raise unless two models read raw rows through one feature space."""
-    if first.space.fingerprint != second.space.fingerprint:
-        raise SpaceMismatchError(
-            f"{first.name} and {second.name} do not share one feature space, "
-            "so their actions have no common unit. Fit the deployed model with "
-            "`teacher=` set to the reference, or give both the same fitted encoder."
-        )
-    if not np.array_equal(first.classes, second.classes):
-        raise SpaceMismatchError(
-            f"{first.name} has the classes {first.classes.tolist()}, {second.name} has "
-            f"{second.classes.tolist()}: their decisions cannot be compared. Fit both on the same "
-            "labels."
-        )

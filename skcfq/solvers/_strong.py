@@ -7,12 +7,16 @@ from torch import Tensor
 
 from skcfq.solvers._moves import beam_search
 from skcfq.solvers._pgd import random_points, relaxed_descent
-from skcfq.solvers._polish import polish
+from skcfq.solvers._polish import polish, shrink, slide
 from skcfq.solvers._problem import RecourseProblem, States, best_per_person
 
 _RELAXED_STEPS = 36
 # Moves of the beam search: further changes are left to the gradient and to the polish.
 _DEPTH = 4
+# Points of each person that are polished thoroughly.
+_KEPT = 3
+# Share of a segment's margins that polishing leaves, at first and then.
+_ROUGH, _CLOSE = 1e-3, 1e-4
 
 
 def strong_search(
@@ -51,7 +55,9 @@ def strong_search(
     for restart in range(n_restarts + 1):
         start = random_points(problem, generator) if restart else problem.origin
         found.append(relaxed_descent(problem, start, n_steps=_RELAXED_STEPS, count=1))
-    candidates = polish(problem, States.concatenate(found), thorough=False)
-    kept = best_per_person(candidates.person, candidates.cost, 3)
-    candidates = polish(problem, candidates.take(kept))
-    return candidates.take(best_per_person(candidates.person, candidates.cost, 1))
+    # Points that will move again need not lie exactly on the boundary.
+    candidates = polish(problem, States.concatenate(found), thorough=False, near=_ROUGH)
+    kept = best_per_person(candidates.person, candidates.cost, _KEPT)
+    candidates = polish(problem, candidates.take(kept), near=_CLOSE)
+    best = candidates.take(best_per_person(candidates.person, candidates.cost, 1))
+    return slide(problem, shrink(problem, best))

@@ -13,7 +13,7 @@ import torch
 
 from skcfq.exceptions import ActionSetError
 from skcfq.solvers._problem import RecourseProblem
-from skcfq.utils import take_rows
+from skcfq.utils import as_slice, take_rows
 
 if TYPE_CHECKING:
     from skcfq.actions import ActionRegion, CompiledActions, RecourseCost
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # Rows that are put to a model at once where nothing else bounds the memory.
 _ROWS = 16_384
+# Their encoded numbers, which then stay in the cache.
+_NUMBERS = 131_072
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +51,8 @@ class Task:
         Raw rows of the population, from which a search without gradients may copy.
     stand_off : float
         Jitter that an answer must survive, in units of each numeric feature's spread.
+    decisions : ndarray of shape (n,) or None
+        What the model says about X, where that is known.
     """
 
     predictor: Predictor
@@ -63,6 +67,7 @@ class Task:
     weight_radius: float = 0.0
     examples: Any = None
     stand_off: float = 0.0
+    decisions: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.target)
@@ -78,7 +83,7 @@ class Task:
             }
         return Task(
             self.predictor,
-            take_rows(self.X, rows),
+            take_rows(self.X, as_slice(rows)),
             self.target[rows],
             self.actions,
             self.cost,
@@ -141,8 +146,9 @@ class Task:
 
     def blocks(self) -> Iterator[slice]:
         """Cut the people into blocks of rows."""
-        for start in range(0, len(self), _ROWS):
-            yield slice(start, min(start + _ROWS, len(self)))
+        step = min(max(_NUMBERS // self.predictor.space.n_encoded, 256), _ROWS)
+        for start in range(0, len(self), step):
+            yield slice(start, min(start + step, len(self)))
 
 
 def required_margin(margin: float, proba: float | None, n_classes: int) -> float:

@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 
 
-def take_rows(X: Any, rows: np.ndarray) -> Any:
+def take_rows(X: Any, rows: np.ndarray | slice) -> Any:
     """Select rows of a DataFrame or an array by mask or position, in the same container.
+
+    A slice may return a view.
 
     Examples
     --------
@@ -18,3 +20,19 @@ def take_rows(X: Any, rows: np.ndarray) -> Any:
     [[3], [1]]
     """
     return X.iloc[rows] if isinstance(X, pd.DataFrame) else np.asarray(X)[rows]
+
+
+def as_slice(rows: np.ndarray) -> np.ndarray | slice:
+    """Return positions as a slice where they follow each other, so that no copy is needed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> as_slice(np.array([4, 5, 6])), as_slice(np.array([4, 6]))
+    (slice(4, 7, None), array([4, 6]))
+    """
+    if rows.dtype == bool or len(rows) == 0 or rows[-1] - rows[0] != len(rows) - 1:
+        return rows
+    first = int(rows[0])
+    follow = np.array_equal(rows, np.arange(first, first + len(rows)))
+    return slice(first, first + len(rows)) if follow else rows

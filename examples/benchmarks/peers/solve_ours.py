@@ -25,7 +25,8 @@ def prepare(problem: Problem, variant: str):
         result = solver.solve(model, rows)
         # What an exact method did not prove must not pass for the optimum.
         kept = result.reachable if variant == "pgd" else result.status == "optimal"
-        return np.where(kept[:, None], result.points, np.nan)
+        result.points[~kept] = np.nan
+        return result.points
 
     return solve
 
