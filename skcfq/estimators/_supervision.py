@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import norm
 from torch import Tensor
 
 from skcfq.actions import ActionSet, compile_cost
@@ -22,10 +21,8 @@ from skcfq.nn import Matching, QuantizedNetwork
 from skcfq.solvers import projected_steps
 from skcfq.utils import take_rows
 
-# Share of the people with an action whose points calibrate the bias; all train where they are few.
-_HELD_SHARE, _ENOUGH_TO_HOLD, _SPREAD = 0.15, 50, 1e4
-# From so many on, an empirical quantile is used.
-_MANY = 400
+# Slack of the person at the quantile after the bias is set: they keep the advice.
+_ABOVE = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,10 +39,8 @@ class Supervision:
     weights : Tensor of shape (n,)
     groups : Tensor of shape (n,), int64, or None
     group_weights : Tensor of shape (n_groups,) or None
-    held : Tensor of shape (n,), bool, or None
-        People with an action who are kept for the calibration of the target's bias.
     validity_drop : float or None
-        Share of them that may lose the advice.
+        Share of the people with an action who may lose it.
     matching : Matching or None
     online : OnlineActions or None
     """
@@ -58,7 +53,6 @@ class Supervision:
     group_weights: Tensor | None = None
     matching: Matching | None = None
     online: OnlineActions | None = None
-    held: Tensor | None = None
     validity_drop: float | None = None
 
     def calibrate(self, network: QuantizedNetwork) -> None:
@@ -71,17 +65,16 @@ class Supervision:
         """
         if self.validity_drop is None:
             return
-        held = self.acted if self.held is None else self.held
-        targets = self.targets[held].unique()
+        targets = self.targets[self.acted].unique()
         if len(targets) != 1:
             return
         with torch.no_grad():
-            logits = network(self.points[held].double())
-            slack, order = validity_slack(logits, self.targets[held]).sort()
-            bias = 1e-6 - _weighted_tail(slack, self.weights[held][order], self.validity_drop)
-            # People who were trained on say nothing about how strict the model may become.
-            if self.held is not None or bias > 0:
-                network.raise_logit(int(targets[0]), bias)
+            logits = network(self.points[self.acted].double())
+            slack, order = validity_slack(logits, self.targets[self.acted]).sort()
+        shares = self.weights[self.acted][order].cumsum(0)
+        n_failing = int((shares <= self.validity_drop * shares[-1]).sum())
+        worst_kept = slack[min(n_failing, len(slack) - 1)].item()
+        network.raise_logit(int(targets[0]), _ABOVE - worst_kept)
 
     def tensors(self) -> tuple[Tensor, ...]:
         """Return what the loss reads of each row, in the order of its parameters."""
@@ -91,25 +84,6 @@ class Supervision:
         if self.matching is not None or self.online is not None:
             return (*tensors, groups, torch.arange(n))
         return tensors if self.groups is None else (*tensors, groups)
-
-
-def _weighted_tail(values: Tensor, weights: Tensor, share: float) -> float:
-    """Return the quantile of sorted values; of few, that of the normal law with their spread.
-
-    The smallest of twenty values says little about their 2 % quantile.
-    """
-    shares = weights.cumsum(0) / weights.sum()
-
-    def quantile(wanted: float, of: Tensor) -> float:
-        return of[min(int((shares <= wanted).sum()), len(of) - 1)].item()
-
-    if weights.sum() >= _MANY or share == 0:
-        return quantile(share, values)
-    middle = quantile(0.5, values)
-    spread = (values - middle).abs()
-    order = spread.argsort(stable=True)
-    shares = weights[order].cumsum(0) / weights.sum()
-    return middle + 1.4826 * quantile(0.5, spread[order]) * float(norm.ppf(share))
 
 
 def supervise(
@@ -173,11 +147,6 @@ def supervise(
     # Where the teacher itself refuses the point, there is no promise that could be kept.
     acted = torch.zeros(len(table), dtype=torch.bool)
     acted[rows] = valid
-    held = None
-    if objective.validity_drop is not None and not actions.online:
-        held = _held_out(torch.from_numpy(encoded), acted, torch.from_numpy(table.weights), rng)
-        if held is not None:
-            acted &= ~held
     groups, group_weights = _groups(objective, sensitive_features)
     wanted = torch.from_numpy(target)
     matching = online = None
@@ -198,23 +167,8 @@ def supervise(
         None if group_weights is None else group_weights.to(table.dtype),
         matching,
         online,
-        held,
         objective.validity_drop,
     )
-
-
-def _held_out(
-    encoded: Tensor, acted: Tensor, weights: Tensor, rng: np.random.RandomState
-) -> Tensor | None:
-    """Draw the people who are kept from the terms at recourse points; none of a few.
-
-    Who is held depends on the row's own values: equal rows are held together, wherever they are.
-    """
-    if weights[acted].sum() < _ENOUGH_TO_HOLD:
-        return None
-    direction = torch.from_numpy(rng.uniform(1.0, 2.0, size=encoded.shape[1]))
-    held = acted & (((encoded * direction).sum(dim=1) * _SPREAD).frac().abs() < _HELD_SHARE)
-    return held if held.any() and (acted & ~held).any() else None
 
 
 def _groups(
