@@ -312,7 +312,7 @@ def test_bit_schedule_cools_searches_and_settles():
 
 
 def test_a_width_that_is_chosen_late_starts_with_a_fresh_step():
-    module, tensors = searching_module(budget=8)
+    module, tensors = searching_module(budget=3)
     with torch.no_grad():
         for layer in module.network.layers:
             layer.weight.mul_(7.0)
