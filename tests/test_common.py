@@ -45,7 +45,8 @@ ESTIMATORS = [
     QATClassifier(**SMALL),
     PTQClassifier(8, teacher=TeacherClassifier(**SMALL)),
     # Large steps: some checks train a teacher for so few passes that small ones reach nobody.
-    CFQClassifier(teacher_actions=TeacherActions(5, step_size=10.0), **SMALL),
+    CFQClassifier(objective="paper", teacher_actions=TeacherActions(5, step_size=10.0), **SMALL),
+    CFQClassifier(**SMALL),
 ]
 by_name = pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda one: type(one).__name__)
 

@@ -77,6 +77,9 @@ def run_seed(adult: Any, seed: int, options: argparse.Namespace) -> pd.DataFrame
     models: dict[str, Any] = {
         "LSQ-QAT": QATClassifier(options.budget, **shared).fit(X, y),
         "CFQ": CFQClassifier(options.budget, **shared).fit(X, y),
+        "CFQ, paper's objective": CFQClassifier(options.budget, objective="paper", **shared).fit(
+            X, y
+        ),
     }
     solver = RecourseSolver(adult.action_set, target=adult.favorable, random_state=seed)
     advice = solver.solve(teacher, draw_refused(teacher, adult.favorable, X, seed, options.people))

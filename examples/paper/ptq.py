@@ -132,7 +132,7 @@ def run_seed(name: str, data: Any, seed: int, options: argparse.Namespace) -> li
             own = {**shared, "allocation_rule": options.rule, **settings}
             models[width, method] = PTQClassifier(**own)
         if not options.no_qat:
-            models[width, "CFQ-QAT"] = CFQClassifier(4, **shared)
+            models[width, "CFQ-QAT"] = CFQClassifier(4, objective="paper", **shared)
     denied = np.flatnonzero(teacher.predict(X_test) != data.favorable)
     drawn = np.sort(np.random.RandomState(seed).permutation(denied)[: options.people])
     people = X_test.iloc[drawn]

@@ -100,7 +100,7 @@ def run_seed(data: Any, seed: int, options: argparse.Namespace) -> pd.DataFrame:
         "random_state": seed,
     }
     deployed = QATClassifier(4, **shared).fit(X, y)
-    faithful = CFQClassifier(4, **shared).fit(X, y)
+    faithful = CFQClassifier(4, objective="paper", **shared).fit(X, y)
     refused = np.flatnonzero(deployed.predict(X_test) != data.favorable)
     drawn = np.random.RandomState(seed).permutation(refused)[: options.people]
     people = X_test.iloc[np.sort(drawn)]

@@ -43,6 +43,7 @@ def main() -> None:
 
     model = CFQClassifier(
         options.budget,
+        objective="paper",
         action_set=data.action_set,
         target=data.favorable,
         bit_policy="learned",

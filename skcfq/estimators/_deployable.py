@@ -48,8 +48,11 @@ class DeployableClassifier(NetworkClassifier):
         self, network: nn.Module, history: pd.DataFrame, *, interrupted: bool = False
     ) -> None:
         super()._finish(network, history, interrupted=interrupted)
+        self._make_integers()
+
+    def _make_integers(self) -> None:
+        """Make the integers now, not in predict, which must not change the estimator."""
         if self._has_integers:
-            # Now, not in predict, which must not change the estimator.
             self._head()
 
     @property

@@ -78,10 +78,10 @@ class QuantizedClassifier(DeployableClassifier):
         makers: dict[str, Callable[[], BaseEstimator]] = {
             "action_set": ActionSet,
             "bit_policy": lambda: bit_policy_of(self.bit_policy),
-            "objective": lambda: objective_of(getattr(self, "objective", "paper")),
+            "objective": lambda: objective_of(getattr(self, "objective", "faithful")),
             "teacher": self._default_teacher,
             "teacher_actions": lambda: objective_of(
-                getattr(self, "objective", "paper")
+                getattr(self, "objective", "faithful")
             ).default_actions(),
         }
         return makers[name]() if name in makers else None
@@ -261,6 +261,7 @@ class QuantizedClassifier(DeployableClassifier):
         self._finish(network, trained.history, interrupted=trained.interrupted)
         if supervision is not None:
             supervision.calibrate(network)
+            self._make_integers()
 
     def _validation(
         self, module_of: Callable, table: TrainingTable, supervision: Supervision | None

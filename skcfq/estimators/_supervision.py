@@ -39,6 +39,8 @@ class Supervision:
     weights : Tensor of shape (n,)
     groups : Tensor of shape (n,), int64, or None
     group_weights : Tensor of shape (n_groups,) or None
+    depth : Tensor of shape (n,), float64, or None
+        The teacher's slack at the points, for the calibration of the target's bias.
     validity_drop : float or None
         Share of the people with an action who may lose it.
     matching : Matching or None
@@ -53,6 +55,7 @@ class Supervision:
     group_weights: Tensor | None = None
     matching: Matching | None = None
     online: OnlineActions | None = None
+    depth: Tensor | None = None
     validity_drop: float | None = None
 
     def calibrate(self, network: QuantizedNetwork) -> None:
@@ -63,18 +66,20 @@ class Supervision:
         network : QuantizedNetwork
             In float64; changed in place.
         """
-        if self.validity_drop is None:
+        if self.validity_drop is None or self.depth is None:
             return
-        targets = self.targets[self.acted].unique()
+        promised = self.acted & (self.depth >= 0)
+        targets = self.targets[promised].unique()
         if len(targets) != 1:
             return
+        weights = self.weights[promised]
         with torch.no_grad():
-            logits = network(self.points[self.acted].double())
-            slack, order = validity_slack(logits, self.targets[self.acted]).sort()
-        shares = self.weights[self.acted][order].cumsum(0)
-        n_failing = int((shares <= self.validity_drop * shares[-1]).sum())
-        worst_kept = slack[min(n_failing, len(slack) - 1)].item()
-        network.raise_logit(int(targets[0]), _ABOVE - worst_kept)
+            slack = validity_slack(network(self.points[promised].double()), self.targets[promised])
+        wanted = _ABOVE - _quantile(slack, weights, self.validity_drop)
+        # Where actions end deep inside, nobody loses them; that is no reason to be stricter than
+        # the teacher.
+        strictest = -_quantile(slack - self.depth[promised], weights, 0.5)
+        network.raise_logit(int(targets[0]), max(wanted, strictest))
 
     def tensors(self) -> tuple[Tensor, ...]:
         """Return what the loss reads of each row, in the order of its parameters."""
@@ -84,6 +89,14 @@ class Supervision:
         if self.matching is not None or self.online is not None:
             return (*tensors, groups, torch.arange(n))
         return tensors if self.groups is None else (*tensors, groups)
+
+
+def _quantile(values: Tensor, weights: Tensor, share: float) -> float:
+    """Return the smallest value that more than a share of the weight does not exceed."""
+    values, order = values.sort()
+    shares = weights[order].cumsum(0)
+    below = int((shares <= share * shares[-1]).sum())
+    return values[min(below, len(values) - 1)].item()
 
 
 def supervise(
@@ -167,8 +180,15 @@ def supervise(
         None if group_weights is None else group_weights.to(table.dtype),
         matching,
         online,
+        None if objective.validity_drop is None else _slack(teacher, points, wanted),
         objective.validity_drop,
     )
+
+
+def _slack(teacher: Predictor, points: Tensor, target: Tensor) -> Tensor:
+    """Return by how much the teacher gives the target at every point."""
+    with torch.no_grad():
+        return validity_slack(teacher.logits(points), target)
 
 
 def _groups(
