@@ -56,10 +56,11 @@ class CFQObjective(BaseEstimator):
         through the student's own K projected steps (Appendix B); one number is both. K and the
         step size are those of ``teacher_actions``.
     validity_drop : float or None, default=None
-        Set the bias of the target's logit, after the training, so that this share of the training
-        people loses the teacher's advice; of others a little more do. It works in both
-        directions: a model that is more lenient than that gets stricter. None leaves the bias as
-        it was trained; so does a target that differs between people.
+        Set the bias of the target's logit, after the training, so that this share of people who
+        were held out from the terms at recourse points loses the teacher's advice: 400 of them, at
+        most half. It works in both directions: a model that is more lenient than that gets
+        stricter, but not stricter than its teacher. None leaves the bias as it was trained; so
+        does a target that differs between people.
     groups : {"balanced", "worst"}, dict or None, default=None
         How the terms at recourse points combine the groups of
         ``fit(..., sensitive_features=...)``: every group alike, the worst one (Eq. 33), or with

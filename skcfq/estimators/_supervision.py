@@ -23,6 +23,8 @@ from skcfq.utils import take_rows
 
 # Slack of the person at the quantile after the bias is set: they keep the advice.
 _ABOVE = 1e-6
+# People whose points calibrate the bias and are not trained on: so many, but at most this share.
+_HELD, _MOST_HELD, _SPREAD = 400, 0.5, 1e4
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +41,8 @@ class Supervision:
     weights : Tensor of shape (n,)
     groups : Tensor of shape (n,), int64, or None
     group_weights : Tensor of shape (n_groups,) or None
+    held : Tensor of shape (n,), bool, or None
+        People with an action who are kept for the calibration of the target's bias.
     depth : Tensor of shape (n,), float64, or None
         The teacher's slack at the points, for the calibration of the target's bias.
     validity_drop : float or None
@@ -55,6 +59,7 @@ class Supervision:
     group_weights: Tensor | None = None
     matching: Matching | None = None
     online: OnlineActions | None = None
+    held: Tensor | None = None
     depth: Tensor | None = None
     validity_drop: float | None = None
 
@@ -68,7 +73,8 @@ class Supervision:
         """
         if self.validity_drop is None or self.depth is None:
             return
-        promised = self.acted & (self.depth >= 0)
+        held = self.held if self.held is not None and self.held.any() else self.acted
+        promised = held & (self.depth >= 0)
         targets = self.targets[promised].unique()
         if len(targets) != 1:
             return
@@ -160,6 +166,10 @@ def supervise(
     # Where the teacher itself refuses the point, there is no promise that could be kept.
     acted = torch.zeros(len(table), dtype=torch.bool)
     acted[rows] = valid
+    held = None
+    if objective.validity_drop is not None and not actions.online:
+        held = _held_out(torch.from_numpy(encoded), acted, torch.from_numpy(table.weights), rng)
+        acted &= ~held
     groups, group_weights = _groups(objective, sensitive_features)
     wanted = torch.from_numpy(target)
     matching = online = None
@@ -180,6 +190,7 @@ def supervise(
         None if group_weights is None else group_weights.to(table.dtype),
         matching,
         online,
+        held,
         None if objective.validity_drop is None else _slack(teacher, points, wanted),
         objective.validity_drop,
     )
@@ -189,6 +200,20 @@ def _slack(teacher: Predictor, points: Tensor, target: Tensor) -> Tensor:
     """Return by how much the teacher gives the target at every point."""
     with torch.no_grad():
         return validity_slack(teacher.logits(points), target)
+
+
+def _held_out(
+    encoded: Tensor, acted: Tensor, weights: Tensor, rng: np.random.RandomState
+) -> Tensor:
+    """Draw the people who are kept from the terms at recourse points.
+
+    Points that are trained on lose less than others do. Who is held depends on the row's own
+    values: equal rows are held together, wherever they are.
+    """
+    share = min(_HELD / float(weights[acted].sum()), _MOST_HELD)
+    direction = torch.from_numpy(rng.uniform(1.0, 2.0, size=encoded.shape[1]))
+    held = acted & (((encoded * direction).sum(dim=1) * _SPREAD).frac().abs() < share)
+    return held if held.any() and (acted & ~held).any() else torch.zeros_like(acted)
 
 
 def _groups(
