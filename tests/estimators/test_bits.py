@@ -94,6 +94,7 @@ def test_activation_widths(table, tiny):
 
 
 def test_logistic_regression_can_be_quantized(table, tiny):
-    model = CFQClassifier(3, **{**tiny, "hidden_layer_sizes": (), "max_iter": 20}).fit(*table)
+    options = {**tiny, "objective": "paper", "hidden_layer_sizes": (), "max_iter": 20}
+    model = CFQClassifier(3, **options).fit(*table)
     np.testing.assert_array_equal(model.bit_widths_, [3])
     assert model.score(*table) > 0.8

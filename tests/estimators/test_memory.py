@@ -81,7 +81,8 @@ def test_a_search_over_eta_has_one_teacher_a_fold(cfq, credit, counted, tmp_path
     found = {}
     for name, store in (("without", None), ("with", memory)):
         counted.update(teacher=0, recourse=0)
-        search = GridSearchCV(cfq(memory=store), grid, cv=2, refit=False, error_score="raise")
+        model = cfq(memory=store, objective="paper")
+        search = GridSearchCV(model, grid, cv=2, refit=False, error_score="raise")
         search.fit(credit.data, credit.target)
         found[name] = search.cv_results_["mean_test_score"], dict(counted)
     np.testing.assert_array_equal(found["without"][0], found["with"][0])
