@@ -82,6 +82,9 @@ def test_validation_figures_are_those_of_the_held_out_rows(classifier, table, ti
     model = classifier(early_stopping=True, validation_fraction=0.25, n_iter_no_change=12, **tiny)
     if classifier is not TeacherClassifier:
         model.set_params(teacher=TeacherClassifier((6,), max_iter=30, batch_size=16).fit(X, y))
+    if classifier is CFQClassifier:
+        # The faithful objective moves the target's bias after the last pass.
+        model.set_params(objective="paper")
     model.fit(X, y)
     ((trained, held),) = shares
     assert len(held) == 40
