@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -112,7 +112,7 @@ def _made(module: Any, n_inputs: int, n_classes: int) -> nn.Module:
 
 def _chain(module: nn.Module) -> FullPrecisionMLP | None:
     """Return a chain of Linear and ReLU as a rectifier network, which has an integer form."""
-    leaves = _leaves(module)
+    leaves = leaves_of(module)
     linear, between = leaves[::2], leaves[1::2]
     if len(leaves) % 2 == 0 or not all(type(one) is nn.ReLU for one in between):
         return None
@@ -127,10 +127,13 @@ def _chain(module: nn.Module) -> FullPrecisionMLP | None:
     return network
 
 
-def _leaves(module: nn.Module) -> list[nn.Module]:
-    """Return what a Sequential does, in order; anything else is one step."""
-    if type(module) is nn.Sequential:
-        return [leaf for one in module for leaf in _leaves(one)]
+def leaves_of(module: nn.Module) -> list[nn.Module]:
+    """Return what a Sequential does, in order; anything else is one step.
+
+    A module of the user's own may do with its parts what it wants, whatever their order is.
+    """
+    if type(module).forward is nn.Sequential.forward:
+        return [leaf for one in cast(nn.Sequential, module) for leaf in leaves_of(one)]
     if isinstance(module, FullPrecisionMLP):
         return [leaf for one in module.layers for leaf in (one, nn.ReLU())][:-1]
     return [module]

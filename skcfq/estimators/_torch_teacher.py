@@ -8,9 +8,11 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.preprocessing import FunctionTransformer
 from torch import Tensor, nn
 
 from skcfq.estimators._inner_models import fit_encoder
+from skcfq.estimators._networks import leaves_of
 from skcfq.estimators._teacher import TeacherClassifier
 from skcfq.exceptions import UnsupportedModelError
 from skcfq.models import LinearHead, MLPHead, Predictor
@@ -127,8 +129,6 @@ def _fitted_teacher(
 ) -> TeacherClassifier:
     teacher = TeacherClassifier()
     if encoder is None:
-        from sklearn.preprocessing import FunctionTransformer
-
         encoder = FunctionTransformer().fit(X)
     teacher.encoder_, teacher.feature_space_ = fit_encoder(encoder, X, labels, sample_weight)
     n_encoded = teacher.feature_space_.n_encoded
@@ -160,17 +160,12 @@ def _why_not(head: Any) -> str:
 
 def _layers_of(module: nn.Module) -> Layers:
     """Read linear layers, each but the last followed by a rectifier."""
-    leaves = [one for one in module.modules() if not list(one.children())]
-    leaves = [one for one in leaves if not isinstance(one, _PASSED_OVER)]
+    leaves = [one for one in leaves_of(module) if not isinstance(one, _PASSED_OVER)]
     if leaves and isinstance(leaves[-1], _LAST):
         leaves = leaves[:-1]
-    is_linear = [isinstance(one, nn.Linear) for one in leaves]
+    is_linear = [type(one) is nn.Linear for one in leaves]
     alternate = is_linear == [i % 2 == 0 for i in range(len(leaves))] and len(leaves) % 2 == 1
-    sequential = isinstance(module, (nn.Sequential, nn.Linear, FullPrecisionMLP))
-    if isinstance(module, FullPrecisionMLP):
-        leaves = [part for layer in leaves for part in (layer, nn.ReLU())][:-1]
-        alternate = True
-    if not (alternate and sequential and all(isinstance(one, nn.ReLU) for one in leaves[1::2])):
+    if not (alternate and all(type(one) is nn.ReLU for one in leaves[1::2])):
         raise UnsupportedModelError(
             f"`teacher` is the torch module {type(module).__name__}, which is not Linear and ReLU "
             "layers in turn inside an nn.Sequential. Rewrite it as such, or fit a "

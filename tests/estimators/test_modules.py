@@ -201,6 +201,30 @@ def test_a_trained_module_is_a_teacher(credit, encoder):
         )
 
 
+def test_what_a_part_does_is_not_read_from_its_order(credit, encoder):
+    class Skip(nn.Module):
+        """Linear and ReLU in turn, and a path around them."""
+
+        def __init__(self, width, n_classes):
+            super().__init__()
+            self.parts = nn.Sequential(nn.Linear(width, width), nn.ReLU())
+            self.last = nn.Linear(width, n_classes)
+
+        def forward(self, x):
+            return self.last(self.parts(x) + x)
+
+    Z = torch.from_numpy(encoder.transform(credit.data)).double()
+    trained = nn.Sequential(Skip(Z.shape[1], 2)).double()
+    model = QATClassifier(8, teacher=trained, encoder=encoder, **QUICK)
+    model.fit(credit.data, credit.target)
+    with torch.no_grad():
+        torch.testing.assert_close(model.teacher_.logits_(Z), trained(Z))
+    with pytest.raises(UnsupportedModelError, match="torch module Sequential"):
+        PTQClassifier(8, teacher=trained, encoder=encoder, target=credit.favorable).fit(
+            credit.data, credit.target
+        )
+
+
 @pytest.mark.parametrize("kind", ["error", "counterfactual", "factual", "hessian"])
 def test_every_policy(kind, credit):
     model = CFQClassifier(
