@@ -10,10 +10,10 @@ import pandas as pd
 from torch import nn
 
 from skcfq.exceptions import BudgetError
-from skcfq.nn import QuantizedNetwork
+from skcfq.nn import QuantizedModule, QuantizedNetwork
 
 # Settings of a network, by the parameters of the estimators that they come from.
-_PARAMETERS = {"candidates": "bit_policy (its candidates)"}
+_PARAMETERS = {"candidates": "bit_policy (its candidates)", "start": "quantizer_start"}
 
 
 def goes_on(estimator: Any) -> bool:
@@ -70,10 +70,15 @@ def taken_over(before: nn.Module, network: nn.Module) -> Any:
 
 
 def _settings(network: Any) -> dict[str, Any]:
-    """Return what a network was built from; of a user's module, the shapes of its tensors."""
+    """Return what a network was built from; of a user's module, the shapes of its tensors too."""
     if hasattr(network, "_settings"):
         return network._settings()
-    return {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    built: dict[str, Any] = {}
+    if isinstance(network, QuantizedModule):
+        built["candidates"] = network.candidates
+        built["activation_bits"] = tuple(layer.activation_bits for layer in network.layers)
+        built["start"] = network.layers[0].start
+    return built | {name: tuple(value.shape) for name, value in network.state_dict().items()}
 
 
 def check_budget(network: QuantizedNetwork, budget: float) -> None:

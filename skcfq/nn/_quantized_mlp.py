@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from numbers import Integral
 from typing import Any, cast
 
 import torch
@@ -83,7 +84,8 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
         super().__init__(candidates, input_bits)
         shapes = layer_shapes(n_inputs, hidden_layer_sizes, n_classes)
         widths = activation_widths_of(activation_bits, len(shapes) - 1)
-        self.activation_bits = activation_bits
+        given_one = activation_bits is None or isinstance(activation_bits, Integral)
+        self.activation_bits = activation_bits if given_one else tuple(widths)
         self.layers = nn.ModuleList(
             QuantizedLinear(
                 n_in,

@@ -168,3 +168,36 @@ def test_a_users_module_goes_on_where_it_was(table):
     model.set_params(max_iter=1, learning_rate_init=1e-9).fit(*table)
     for name, value in model.network_.state_dict().items():
         torch.testing.assert_close(value, before[name], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (
+            {"activation_bits": 8},
+            r"activation_bits \(4, 4\), but the parameters now ask for \(8, 8",
+        ),
+        (
+            {"bit_policy": UniformBits((2, 3, 4, 6))},
+            r"bit_policy \(its candidates\) \(2, 3, 4, 8\)",
+        ),
+        ({"quantizer_start": "lsq"}, "quantizer_start 'mse'"),
+    ],
+)
+def test_a_users_module_with_other_quantizers(changed, message, table):
+    # The tensors have the same shapes, so that these do not tell.
+    def curved(n_inputs, n_classes):
+        return torch.nn.Sequential(
+            torch.nn.Linear(n_inputs, 6), torch.nn.Tanh(), torch.nn.Linear(6, n_classes)
+        )
+
+    model = QATClassifier(4, module=curved, activation_bits=4, max_iter=1, random_state=0)
+    model.set_params(warm_start=True).fit(*table)
+    with pytest.raises(ValueError, match=message):
+        model.set_params(**changed).fit(*table)
+
+
+def test_a_list_of_widths_is_what_a_tuple_is(table, tiny):
+    model = QATClassifier(8, activation_bits=[4], warm_start=True, **tiny).fit(*table)
+    model.set_params(activation_bits=(4,)).fit(*table)
+    assert len(model.history_) == 12
