@@ -263,8 +263,8 @@ class QuantizedModule(QuantizedNetwork):
             if rule is None:
                 # The network's own input, or a view of it, is quantized where it enters.
                 layer.reads_inputs = given.untyped_storage().data_ptr() == storage  # type: ignore[assignment]
-            # What follows may work in place.
-            entered[layer].append(given.detach().flatten(1).clone())
+            # What follows may work in place. Several rows may stand for one (one for each column).
+            entered[layer].append(given.detach().reshape(len(x), -1).clone())
 
         handles = [layer.register_forward_pre_hook(note) for layer in self.layers]
         try:

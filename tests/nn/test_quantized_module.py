@@ -285,6 +285,34 @@ def test_shared_layers_count_once(rows):
     assert torch.isfinite(network(rows)).all()
 
 
+@pytest.mark.parametrize("start", ["lsq", "mse"])
+def test_rows_that_are_taken_apart_keep_their_weights(start, rows):
+    class Columns(nn.Module):
+        """The same small network for every column, before they meet."""
+
+        def __init__(self):
+            super().__init__()
+            self.each = nn.Sequential(nn.Linear(1, 3), nn.ReLU(), nn.Linear(3, 3))
+            self.last = nn.Linear(3 * N_INPUTS, 2)
+
+        def forward(self, x):
+            return self.last(self.each(x.reshape(-1, 1)).reshape(len(x), -1))
+
+    torch.manual_seed(0)
+    network = QuantizedModule(Columns(), N_INPUTS, 2, start=start)
+    weights = torch.arange(len(rows)) % 2 * 1.0
+    network.calibrate(rows, weights)
+    steps = [layer.log_scales.detach().clone() for layer in network.layers]
+    assert network.n_macs == [3 * N_INPUTS, 9 * N_INPUTS, 6 * N_INPUTS]
+    network.refit(False, rows, weights)
+    if start == "mse":
+        # Rows of weight 0 do not count, however many values they have.
+        kept = weights > 0
+        network.calibrate(rows[kept], weights[kept])
+        for layer, step in zip(network.layers, steps, strict=True):
+            torch.testing.assert_close(layer.log_scales, step)
+
+
 def test_one_activation_width_a_layer(rows):
     _, network = build(perceptron, activation_bits=(None, 3))
     network.calibrate(rows)
