@@ -38,7 +38,8 @@ class Supervision:
     targets : Tensor of shape (n,), int64
     acted : Tensor of shape (n,), bool
         Rows that have a valid action of the teacher.
-    weights : Tensor of shape (n,)
+    weights : Tensor of shape (n,), float64
+        How many people each row stands for; class weights do not count.
     groups : Tensor of shape (n,), int64, or None
     group_weights : Tensor of shape (n_groups,) or None
     held : Tensor of shape (n,), bool, or None
@@ -168,7 +169,9 @@ def supervise(
     acted[rows] = valid
     held = None
     if objective.validity_drop is not None and not actions.online:
-        held = _held_out(torch.from_numpy(encoded), acted, torch.from_numpy(table.weights), rng)
+        held = _held_out(
+            torch.from_numpy(encoded), acted, torch.from_numpy(table.sample_weight), rng
+        )
         acted &= ~held
     groups, group_weights = _groups(objective, sensitive_features)
     wanted = torch.from_numpy(target)
@@ -185,7 +188,7 @@ def supervise(
         points.to(table.dtype),
         wanted,
         acted,
-        torch.from_numpy(table.weights),
+        torch.from_numpy(table.sample_weight).double(),
         groups,
         None if group_weights is None else group_weights.to(table.dtype),
         matching,
