@@ -327,7 +327,7 @@ class PTQClassifier(QuantizedClassifier):
         else:
             actions = TeacherActions() if self.teacher_actions is None else self.teacher_actions
             actions.check()
-            points, valid = actions.points(teacher, rules, X, target)
+            points, valid = actions.points(teacher, rules, X, target, seed)
         if not valid.any():
             _warn_factual(
                 f"Of the {len(denied)} people whom the teacher refuses, none reaches the target",

@@ -201,6 +201,16 @@ def test_small_calibration_set_and_repeatable_fits(shared, credit):
     )
 
 
+def test_the_noise_of_recourse_points_follows_the_seed(shared, credit):
+    def clips(seed):
+        noisy = {**shared, "teacher_actions": TeacherActions(noise=2.0), "random_state": seed}
+        model = PTQClassifier(4, **noisy).fit(credit.data, credit.target)
+        return model.network_.linear_layers[0].clips
+
+    torch.testing.assert_close(clips(0), clips(0))
+    assert not torch.equal(clips(0), clips(1))
+
+
 def test_budget_below_every_candidate(shared, credit):
     with pytest.raises(BudgetError, match="Raise it to at least 3"):
         PTQClassifier(2, candidates=(3, 4), **shared).fit(credit.data, credit.target)
