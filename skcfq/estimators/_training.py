@@ -152,6 +152,8 @@ class TensorNet(NeuralNet):
     def _keep_parameters(self) -> None:
         self.finite_passes = max(len(self.history) - 1, 0)
         self._kept = self._parameters()
+        # Statistics of a user's normalization layers go wrong with the weights.
+        self._kept_buffers = [one.clone() for one in self.module_.buffers()]
 
     @torch.no_grad()
     def _restore_parameters(self) -> None:
@@ -159,6 +161,8 @@ class TensorNet(NeuralNet):
         parts = self._kept.split([one.numel() for one in parameters])
         for parameter, part in zip(parameters, parts, strict=True):
             parameter.copy_(part.view_as(parameter))
+        for buffer, kept in zip(self.module_.buffers(), self._kept_buffers, strict=True):
+            buffer.copy_(kept)
 
 
 class EpochBar(Callback):

@@ -290,6 +290,29 @@ def test_a_huge_learning_rate(classifier, table, teacher, tiny):
         assert (model.predict(table[0]) == teacher.predict(table[0])).mean() > 0.9
 
 
+@pytest.mark.parametrize("classifier", [TeacherClassifier, QATClassifier])
+def test_statistics_of_normalization_are_kept_too(classifier, table):
+    def normalized(n_inputs, n_classes):
+        return torch.nn.Sequential(
+            torch.nn.Linear(n_inputs, 6),
+            torch.nn.BatchNorm1d(6),
+            torch.nn.ReLU(),
+            torch.nn.Linear(6, n_classes),
+        )
+
+    model = classifier(module=normalized, max_iter=4, batch_size=16, random_state=0)
+    if classifier is QATClassifier:
+        model.set_params(teacher=TeacherClassifier((6,), max_iter=2, random_state=0).fit(*table))
+    model.set_params(learning_rate_init=1e200)
+    with pytest.warns(DivergenceWarning, match="in pass 1 of 4.*the one it started from"):
+        model.fit(*table)
+    statistics = {k: v for k, v in model.network_.state_dict().items() if "running" in k}
+    assert len(statistics) == 2
+    for name, value in statistics.items():
+        assert (value == (1.0 if "var" in name else 0.0)).all(), name
+    assert np.isfinite(model.predict_proba(table[0])).all()
+
+
 def test_divergence_returns_to_the_best_pass(table, teacher, tiny):
     poison = Poison(9, "on_batch_begin")
     model = made(
