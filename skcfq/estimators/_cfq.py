@@ -279,7 +279,7 @@ class CFQClassifier(QuantizedClassifier):
         loss = objective.loss_weights(self.eta)
 
         supervision = of_held = None
-        if (loss.at_points or max(objective.matching_weights) > 0) and not self._interrupted:
+        if objective.needs_recourse(loss) and not self._interrupted:
 
             def taught(rows: np.ndarray, **plan: Any) -> Supervision | None:
                 own = None if groups is None else groups[rows]

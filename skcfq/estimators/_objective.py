@@ -173,6 +173,17 @@ class CFQObjective(BaseEstimator):
             transition=self.transition,
         )
 
+    def needs_recourse(self, loss: LossWeights) -> bool:
+        """Tell whether anything is asked of the teacher's recourse.
+
+        Parameters
+        ----------
+        loss : LossWeights
+            What :meth:`loss_weights` returned.
+        """
+        calibrates = self.validity_drop is not None
+        return loss.at_points or calibrates or max(self.matching_weights) > 0
+
     def default_actions(self) -> TeacherActions:
         """Return the teacher actions that suit the objective.
 

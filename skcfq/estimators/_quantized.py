@@ -232,7 +232,8 @@ class QuantizedClassifier(DeployableClassifier):
         again = None
         if supervision is not None:
             tensors += supervision.tensors()
-            again = visits_again(supervision.acted) if loss.of_teacher else None
+            if loss.of_teacher and (loss.at_points or supervision.matching is not None):
+                again = visits_again(supervision.acted)
         visits = len(table) + (0 if again is None else len(again))
         epochs = epochs_for(visits, self.batch_size, self.max_iter, follows_teacher=loss.of_teacher)
         callbacks = list(self.callbacks or [])

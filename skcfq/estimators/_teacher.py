@@ -90,7 +90,7 @@ class TeacherClassifier(NetworkClassifier):
     feature_space_ : FeatureSpace
     network_ : FullPrecisionMLP or Module
         In float64.
-    history_ : DataFrame of shape (n_passes, 3)
+    history_ : DataFrame
         Loss and seconds of every pass; with ``early_stopping``, loss and accuracy on the
         validation share. Later fits with ``warm_start`` are appended.
     n_iter_ : int

@@ -128,6 +128,24 @@ def test_bias_holds_the_wanted_validity_drop(credit, shared):
     assert accepted(0.0) >= accepted(0.3) >= accepted(0.9)
 
 
+def test_bias_is_set_without_any_term_at_recourse_points(credit, shared):
+    def bias(drop):
+        objective = CFQObjective(task=0.1, validity=0.0, distillation=1.0, validity_drop=drop)
+        actions = TeacherActions(method="solver")
+        model = fit(credit, shared, objective=objective, teacher_actions=actions, max_iter=5)
+        last = model.network_.layers[-1].bias
+        return last[np.flatnonzero(model.classes_ == credit.favorable)[0]].item()
+
+    assert bias(0.0) > bias(0.5)
+
+
+def test_predict_changes_nothing_after_the_bias_is_set(credit, shared):
+    model = fit(credit, shared, objective="faithful", max_iter=2)
+    before = dict(model.__dict__)
+    model.predict(credit.data)
+    assert all(model.__dict__[name] is value for name, value in before.items())
+
+
 class LastLayerWide(BitPolicy):
     """A user's own policy."""
 
