@@ -208,67 +208,15 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
             layer.bias.copy_(source.bias)
             layer.reset_steps()
 
-    def calibrate(self, x: Tensor, sample_weight: Tensor | None = None) -> None:
-        """Set the input step, all weight steps and all clips from data.
-
-        Parameters
-        ----------
-        x : Tensor of shape (n_samples, n_inputs)
-            Encoded rows.
-        sample_weight : Tensor of shape (n_samples,), optional
-            Weight of each row; rows of weight 0 do not count.
-
-        Notes
-        -----
-        Clips are set from the activations of the unquantized weights, so that those of all widths
-        have seen the same values. The input step is always that of least squared error; the
-        factors of the columns are those for which the unquantized network loses least near its
-        decision boundary, so rows near it (recourse points) belong into ``x``.
-        """
-        for layer in self._layers:
-            layer.reset_steps()
-        self._set_input_step(x, sample_weight)
-        self._set_clips(x, sample_weight, None, [None] * len(self._layers))
-
-    def refit(
-        self,
-        unselected_only: bool = True,
-        x: Tensor | None = None,
-        sample_weight: Tensor | None = None,
-    ) -> None:
-        """Set steps anew, by least squared error, after the weights have moved.
-
-        A width that is not sampled gets no gradient while the weights move, so its step goes stale.
-
-        Parameters
-        ----------
-        unselected_only : bool, default=True
-            Leave the parameters of the fixed ``bit_widths`` as they were learned.
-        x : Tensor of shape (n_samples, n_inputs), optional
-            Encoded rows; with them the clips are refitted too.
-        sample_weight : Tensor of shape (n_samples,), optional
-            Weight of each row.
-        """
-        stale = [self._stale(width, unselected_only) for width in self.bit_widths.tolist()]
-        for layer, indices in zip(self._layers, stale, strict=True):
-            layer.reset_steps("mse", indices)
-        if x is None:
-            return
-        # A clip of a fixed width belongs to every weight width, the selected one included.
-        only = [] if unselected_only else [0]
-        fixed = [layer.activation_bits is not None for layer in self._layers]
-        chosen = [only if one else indices for one, indices in zip(fixed, stale, strict=True)]
-        self._set_clips(x, sample_weight, "mse", chosen)
-
     @torch.no_grad()
-    def _set_clips(
+    def _set_activations(
         self,
         x: Tensor,
         sample_weight: Tensor | None,
         rule: str | None,
         indices: Sequence[list[int] | None],
     ) -> None:
-        values = x.to(self._layers[0].weight.dtype)
+        values = x
         for layer, chosen in zip(self._layers[:-1], indices, strict=False):
             values = nn.functional.linear(values, layer.weight, layer.bias)
             layer.reset_clips(values, sample_weight, rule, chosen)

@@ -14,7 +14,7 @@ from skcfq.nn._quantized_network import QuantizedNetwork, activation_widths_of, 
 from skcfq.quantization import QuantizedLayer
 from skcfq.quantization._bits import FULL_PRECISION_BITS
 from skcfq.quantization._layer import QUANTIZABLE, LayerUse, using
-from skcfq.quantization._linear import quantize_layers, reset_weight_steps
+from skcfq.quantization._linear import quantize_layers
 
 
 class QuantizedModule(QuantizedNetwork):
@@ -197,57 +197,8 @@ class QuantizedModule(QuantizedNetwork):
     def _exact(self) -> dict[nn.Module, LayerUse]:
         return {layer: LayerUse(layer.own_weight) for layer in self.layers}
 
-    def calibrate(self, x: Tensor, sample_weight: Tensor | None = None) -> None:
-        """Set the input step, all weight steps and the quantizers of what enters the layers.
-
-        Parameters
-        ----------
-        x : Tensor of shape (n_samples, n_inputs)
-            Encoded rows.
-        sample_weight : Tensor of shape (n_samples,), optional
-            Weight of each row; rows of weight 0 do not count.
-
-        Notes
-        -----
-        As :meth:`QuantizedMLP.calibrate`, in evaluation mode: statistics of normalization layers
-        are left as they are.
-        """
-        x = x.to(self.logit_offset.dtype)
-        for layer in self.layers:
-            reset_weight_steps(layer)
-        self._set_input_step(x, sample_weight)
-        self._set_scales(x, sample_weight, None, [None] * len(self.n_weights))
-
-    def refit(
-        self,
-        unselected_only: bool = True,
-        x: Tensor | None = None,
-        sample_weight: Tensor | None = None,
-    ) -> None:
-        """Set steps anew, by least squared error, after the weights have moved.
-
-        Parameters
-        ----------
-        unselected_only : bool, default=True
-            Leave the parameters of the fixed ``bit_widths`` as they were learned.
-        x : Tensor of shape (n_samples, n_inputs), optional
-            Encoded rows; with them the quantizers of what enters the layers are refitted too.
-        sample_weight : Tensor of shape (n_samples,), optional
-            Weight of each row.
-        """
-        stale = [self._stale(width, unselected_only) for width in self.bit_widths.tolist()]
-        for layer, indices in zip(self.layers, stale, strict=True):
-            reset_weight_steps(layer, "mse", indices)
-        if x is None:
-            return
-        # A quantizer of a fixed width belongs to every weight width, the selected one included.
-        only = [] if unselected_only else [0]
-        fixed = [layer.activation_bits is not None for layer in self.layers]
-        chosen = [only if one else indices for one, indices in zip(fixed, stale, strict=True)]
-        self._set_scales(x, sample_weight, "mse", chosen)
-
     @torch.no_grad()
-    def _set_scales(
+    def _set_activations(
         self,
         x: Tensor,
         sample_weight: Tensor | None,
@@ -255,7 +206,6 @@ class QuantizedModule(QuantizedNetwork):
         indices: Sequence[list[int] | None],
     ) -> None:
         entered: dict[nn.Module, list[Tensor]] = {layer: [] for layer in self.layers}
-        x = x.to(self.logit_offset.dtype)
         storage = x.untyped_storage().data_ptr()
 
         def note(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:

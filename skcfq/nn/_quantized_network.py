@@ -14,6 +14,7 @@ from skcfq.nn._losses import logit_distance, weighted_mean
 from skcfq.quantization import GumbelBits, check_candidates, is_full_precision, signed_range
 from skcfq.quantization._bits import FULL_PRECISION_BITS, average_bits
 from skcfq.quantization._calibration import column_steps
+from skcfq.quantization._linear import reset_weight_steps
 from skcfq.quantization._lsq import QuantizeColumns, step_gradient_scale
 
 # A finer step clips more: it has to lower the loss by this factor.
@@ -47,6 +48,8 @@ class QuantizedNetwork(nn.Module, ABC):
 
     bit_widths: Tensor
     input_factors: Tensor
+    # A list or a ModuleList.
+    layers: Any
 
     def __init__(self, candidates: Iterable[int], input_bits: int | None) -> None:
         super().__init__()
@@ -80,9 +83,8 @@ class QuantizedNetwork(nn.Module, ABC):
     def activation_widths(self) -> list[int]:
         """Bits of what enters every layer at the fixed widths; 32 where it is not quantized."""
 
-    @abstractmethod
     def calibrate(self, x: Tensor, sample_weight: Tensor | None = None) -> None:
-        """Set all steps and clips from data.
+        """Set the input step, all weight steps and all quantizers of activations from data.
 
         Parameters
         ----------
@@ -90,16 +92,29 @@ class QuantizedNetwork(nn.Module, ABC):
             Encoded rows.
         sample_weight : Tensor of shape (n_samples,), optional
             Weight of each row; rows of weight 0 do not count.
-        """
 
-    @abstractmethod
+        Notes
+        -----
+        Quantizers of activations are set with the unquantized weights, in evaluation mode, so that
+        those of all widths have seen the same values. The input step is always that of least
+        squared error; the factors of the columns are those for which the unquantized network loses
+        least near its decision boundary, so rows near it (recourse points) belong into ``x``.
+        """
+        x = x.to(self.weight_tensors[0].dtype)
+        for layer in self.layers:
+            reset_weight_steps(layer)
+        self._set_input_step(x, sample_weight)
+        self._set_activations(x, sample_weight, None, [None] * len(self.n_weights))
+
     def refit(
         self,
         unselected_only: bool = True,
         x: Tensor | None = None,
         sample_weight: Tensor | None = None,
     ) -> None:
-        """Set steps anew after the weights have moved.
+        """Set steps anew, by least squared error, after the weights have moved.
+
+        A width that is not sampled gets no gradient while the weights move, so its step goes stale.
 
         Parameters
         ----------
@@ -110,6 +125,26 @@ class QuantizedNetwork(nn.Module, ABC):
         sample_weight : Tensor of shape (n_samples,), optional
             Weight of each row.
         """
+        stale = [self._stale(width, unselected_only) for width in self.bit_widths.tolist()]
+        for layer, indices in zip(self.layers, stale, strict=True):
+            reset_weight_steps(layer, "mse", indices)
+        if x is None:
+            return
+        # A quantizer of a fixed width belongs to every weight width, the selected one included.
+        only = [] if unselected_only else [0]
+        fixed = [layer.activation_bits is not None for layer in self.layers]
+        chosen = [only if one else indices for one, indices in zip(fixed, stale, strict=True)]
+        self._set_activations(x.to(self.weight_tensors[0].dtype), sample_weight, "mse", chosen)
+
+    @abstractmethod
+    def _set_activations(
+        self,
+        x: Tensor,
+        sample_weight: Tensor | None,
+        rule: str | None,
+        indices: Sequence[list[int] | None],
+    ) -> None:
+        """Set the quantizers of activations by a rule, those at some widths of every layer."""
 
     @abstractmethod
     def unquantized(self, x: Tensor) -> Tensor:
