@@ -270,10 +270,12 @@ class QuantizedClassifier(DeployableClassifier):
         """Return what judges every pass: the same loss, on held-out rows."""
         device = training_device(self.device)
         tensors: tuple[Tensor, ...] = table.tensors(self.feature_space_.encode(table.X))
+        people = None
         if supervision is not None:
             tensors += supervision.tensors()
+            people = torch.where(supervision.promised, supervision.weights, 0.0).to(device)
         module = module_of(None, supervision, torch.Generator(device).manual_seed(0))
-        return Validation(module, tuple(tensor.to(device) for tensor in tensors))
+        return Validation(module, tuple(tensor.to(device) for tensor in tensors), people)
 
     def _finish_untrained(self, network: QuantizedNetwork, gumbel: GumbelBits | None) -> None:
         """Keep the teacher's network at the chosen widths: Ctrl-C came before the training."""
@@ -299,15 +301,15 @@ def _bit_sample(
     rows, labels, weights = (tensor[chosen] for tensor in tensors[:3])
     if supervision is None:
         return BitSample(rows, labels, weights, rows[:0], labels[:0], weights[:0])
-    acted = supervision.acted.nonzero().squeeze(1)
-    acted = acted[calibration_rows(len(acted), generator)]
+    promised = supervision.promised.nonzero().squeeze(1)
+    promised = promised[calibration_rows(len(promised), generator)]
     return BitSample(
         rows,
         labels,
         weights,
-        supervision.points[acted],
-        supervision.targets[acted],
-        tensors[2][acted],
+        supervision.points[promised],
+        supervision.targets[promised],
+        tensors[2][promised],
     )
 
 

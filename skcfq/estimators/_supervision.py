@@ -37,7 +37,10 @@ class Supervision:
         x + δ; x itself for people without an action.
     targets : Tensor of shape (n,), int64
     acted : Tensor of shape (n,), bool
-        Rows that have a valid action of the teacher.
+        Rows whose terms at recourse points count.
+    promised : Tensor of shape (n,), bool
+        Of these, the rows whose point here the teacher accepts: with online actions, others may
+        get a valid one in some pass.
     weights : Tensor of shape (n,), float64
         How many people each row stands for; class weights do not count.
     groups : Tensor of shape (n,), int64, or None
@@ -55,6 +58,7 @@ class Supervision:
     points: Tensor
     targets: Tensor
     acted: Tensor
+    promised: Tensor
     weights: Tensor
     groups: Tensor | None = None
     group_weights: Tensor | None = None
@@ -173,6 +177,7 @@ def supervise(
             torch.from_numpy(encoded), acted, torch.from_numpy(table.sample_weight), rng
         )
         acted &= ~held
+    promised = acted.clone()
     groups, group_weights = _groups(objective, sensitive_features)
     wanted = torch.from_numpy(target)
     matching = online = None
@@ -188,6 +193,7 @@ def supervise(
         points.to(table.dtype),
         wanted,
         acted,
+        promised,
         torch.from_numpy(table.sample_weight).double(),
         groups,
         None if group_weights is None else group_weights.to(table.dtype),

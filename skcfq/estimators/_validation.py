@@ -28,10 +28,13 @@ class Validation:
     tensors : tuple of Tensor
         As the training takes them: rows, labels, weights, then recourse points, targets and who
         has an action, where there are any.
+    people : Tensor of shape (n,) or None
+        How many people with advice of the teacher each row stands for; None without recourse.
     """
 
     module: SupervisedModule | FaithfulModule
     tensors: tuple[Tensor, ...]
+    people: Tensor | None = None
 
     def figures(self) -> dict[str, float]:
         """Return the loss, the accuracy and, with recourse, the share whose advice fails.
@@ -51,12 +54,13 @@ class Validation:
         with torch.no_grad():
             right = (module.network(rows).argmax(dim=1) == labels).to(weights.dtype)
             found = {"valid_loss": loss, "valid_accuracy": weighted_mean(right, weights).item()}
-            if of_points:
-                points, targets, acted = of_points[:3]
-                slack = validity_slack(module.network(points[acted]), targets[acted])
-                failed = (slack < 0).to(weights.dtype)
-                drop = weighted_mean(failed, weights[acted]).item() if acted.any() else np.nan
-                found["valid_validity_drop"] = drop
+            if self.people is not None:
+                points, targets = of_points[:2]
+                advised = self.people > 0
+                slack = validity_slack(module.network(points[advised]), targets[advised])
+                failed = (slack < 0).to(self.people.dtype)
+                drop = weighted_mean(failed, self.people[advised])
+                found["valid_validity_drop"] = drop.item() if advised.any() else np.nan
         module.network.train(training)
         return found
 

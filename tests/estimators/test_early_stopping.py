@@ -12,6 +12,7 @@ from skcfq.estimators import CFQObjective, LearnedBits, TeacherActions
 from skcfq.estimators._validation import held_out
 from skcfq.exceptions import EmptyPopulationWarning
 from skcfq.metrics import validity_drop
+from skcfq.models import as_predictor
 from skcfq.solvers import RecourseSolver
 
 CLASSIFIERS = [TeacherClassifier, QATClassifier, CFQClassifier]
@@ -67,17 +68,23 @@ def test_it_stops_and_restores_the_best_pass(classifier, table, tiny):
     assert not torch.equal(model.network_.layers[0].weight, states.weights[-1])
 
 
-@pytest.mark.parametrize("classifier", CLASSIFIERS)
-def test_validation_figures_are_those_of_the_held_out_rows(classifier, table, tiny, monkeypatch):
+@pytest.fixture
+def shares(monkeypatch):
+    """What every fit trained on and what it held out."""
     import skcfq.estimators._network_classifier as shared
 
-    shares = []
+    found = []
 
     def spy(labels, fraction, seed):
-        shares.append(held_out(labels, fraction, seed))
-        return shares[-1]
+        found.append(held_out(labels, fraction, seed))
+        return found[-1]
 
     monkeypatch.setattr(shared, "held_out", spy)
+    return found
+
+
+@pytest.mark.parametrize("classifier", CLASSIFIERS)
+def test_validation_figures_are_those_of_the_held_out_rows(classifier, table, tiny, shares):
     X, y = table
     model = classifier(early_stopping=True, validation_fraction=0.25, n_iter_no_change=12, **tiny)
     if classifier is not TeacherClassifier:
@@ -96,10 +103,37 @@ def test_validation_figures_are_those_of_the_held_out_rows(classifier, table, ti
     accuracy = model.history_["valid_accuracy"][best]
     assert accuracy == pytest.approx(model.score(X[held], y[held]))
     if classifier is CFQClassifier:
-        solver = RecourseSolver(target=1, method="steps", n_steps=3, step_size=0.5)
-        result = solver.solve(model.teacher_, X[held])
-        expected = validity_drop(model.teacher_, model, result)
+        expected = drop_of_steps(model, X[held])
         assert model.history_["valid_validity_drop"][best] == pytest.approx(expected)
+
+
+def drop_of_steps(model, X):
+    """The validity drop of the points that the paper's objective trains on."""
+    result = RecourseSolver(target=1, method="steps", n_steps=3, step_size=0.5).solve(
+        model.teacher_, X
+    )
+    return validity_drop(model.teacher_, model, result)
+
+
+def test_people_count_once_whatever_the_weight_of_their_class(table, tiny, shares):
+    X, y = table
+    teacher = TeacherClassifier((6,), max_iter=30, batch_size=16, random_state=0).fit(X, y)
+    # A strict student loses some people, but not all.
+    options = {**tiny, "max_iter": 1, "class_weight": {0: 50.0, 1: 1.0}, "bit_policy": "uniform"}
+    model = CFQClassifier(
+        2,
+        objective="paper",
+        eta=0.01,
+        teacher=teacher,
+        early_stopping=True,
+        validation_fraction=0.4,
+        learning_rate_init=0.05,
+        **options,
+    ).fit(X, y)
+    ((_, held),) = shares
+    expected = drop_of_steps(model, X[held])
+    assert 0 < expected < 1
+    assert model.history_["valid_validity_drop"].iloc[-1] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("objective", ["paper", "faithful"])
@@ -172,6 +206,25 @@ def test_online_actions_are_judged_at_fixed_points(table, tiny):
     model = CFQClassifier(teacher_actions=actions, early_stopping=True, **tiny).fit(*table)
     assert model.history_["valid_validity_drop"].between(0, 1).all()
     assert actions.online
+
+
+def test_only_points_that_the_teacher_accepts_are_a_promise(table, tiny, monkeypatch):
+    """Online actions may reach the target in a later pass; their first point may not."""
+    seen = []
+    choose = LearnedBits.start
+
+    def spy(self, network, budget, sample):
+        seen.append(sample)
+        return choose(self, network, budget, sample)
+
+    monkeypatch.setattr(LearnedBits, "start", spy)
+    actions = TeacherActions(1, step_size=0.3, online=True)
+    model = CFQClassifier(objective="paper", teacher_actions=actions, **tiny).fit(*table)
+    refused = (model.teacher_.predict(table[0]) == 0).sum()
+    (sample,) = seen
+    assert 0 < len(sample.points) < refused
+    slack = as_predictor(model.teacher_).logits(sample.points.double())
+    assert (slack[:, 1] >= slack[:, 0]).all()
 
 
 def test_nobody_refused_among_the_held_out(table, tiny):
