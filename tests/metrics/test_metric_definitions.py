@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -205,6 +206,16 @@ class TestResultsThatCannotBeCompared:
         other = make_result(["feasible"] * 6, np.ones((6, 2)), cost=np.ones(6), target="refuse")
         with pytest.raises(TargetError, match="different targets"):
             metric(pair[0], other)
+
+    @pytest.mark.parametrize("name", ["margin", "stand_off"])
+    def test_other_distance_from_the_boundary(self, metric, pair, name):
+        near, far = (
+            replace(one, provenance={f"required_{name}": distance})
+            for one, distance in zip(pair, [0.0, 1e-4], strict=True)
+        )
+        with pytest.raises(ValueError, match=f"{name}=0 .*{name}=0.0001.*compare"):
+            metric(near, far)
+        metric(near, replace(far, provenance=near.provenance))
 
 
 @pytest.mark.parametrize(
