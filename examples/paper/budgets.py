@@ -44,6 +44,8 @@ def main() -> None:
                     target=data.favorable,
                     objective=options.objective,
                     activation_bits=options.activation_bits,
+                    # The teacher's recourse is the same at every budget.
+                    memory=str(options.out.with_suffix(".cache")),
                     random_state=seed,
                 ).fit(X, y)
                 assert model.average_bits_ <= budget

@@ -6,7 +6,8 @@ faithful one has it) and margin matching (task loss, and the teacher's margins a
 way), all from one teacher at one budget; and every control once more with one bias on the target
 logit, chosen on training recourse points, that equals the faithful model's validity drop there.
 What training adds is the difference in |CRG| at that validity drop, paired over seeds. Results are
-saved after every model, and a run that was stopped goes on where it was.
+saved after every model, and a run that was stopped goes on where it was. A smoother teacher
+(`--alpha`) and more passes (`--max-iter`) are for all models alike.
 
     SKCFQ_DATA=../shared/data python examples/paper/faithful_both_ways.py --data compas --seeds 5
     SKCFQ_DATA=../shared/data python examples/paper/faithful_both_ways.py --data german --seeds 10
@@ -29,7 +30,7 @@ from skcfq import CFQClassifier, QATClassifier, RecourseSolver, TeacherClassifie
 from skcfq.estimators import CFQObjective, bias_for_validity_drop, with_target_bias
 from skcfq.metrics import validity_drop
 
-COLUMNS = ["accuracy - teacher", "VD", "|CRG|", "CRG", "DirSim", "accepted"]
+COLUMNS = ["accuracy", "accuracy - teacher", "VD", "|CRG|", "CRG", "DirSim", "accepted"]
 ON_BIAS = " + bias"
 # Share of held-out training people who may lose the advice: a little below the wanted drop.
 ASKED = {"adult": 0.015, "compas": 0.025, "german": 0.06, "generated": 0.03}
@@ -72,7 +73,10 @@ def models(name: str, options: argparse.Namespace) -> dict[str, tuple[type, dict
             CFQClassifier,
             {"objective": CFQObjective(matching=0.1)},
         )
-    return table
+    if options.max_iter:
+        for _, parameters in table.values():
+            parameters["max_iter"] = options.max_iter
+    return {model: table[model] for model in table if model in (options.models or table)}
 
 
 def main() -> None:
@@ -96,11 +100,16 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--budget", type=float, default=4)
     parser.add_argument("--activation-bits", type=int, nargs="+", default=[4, 8])
+    parser.add_argument("--models", nargs="+", help="rows of the table, `faithful` among them")
+    parser.add_argument("--alpha", type=float, default=1e-3, help="weight decay of the teacher")
+    parser.add_argument("--max-iter", type=int, default=0, help="passes; 0: those of the defaults")
     parser.add_argument("--people", type=int, default=2000, help="refused test rows to solve")
     parser.add_argument("--unrolled", action="store_true", help="add the paper's L_match (slow)")
     parser.add_argument("--quick", action="store_true", help="generated table, one seed, 8 bits")
     parser.add_argument("--out", type=Path, default=Path("build/faithful_both_ways.csv"))
     options = parser.parse_args()
+    if options.models and "faithful" not in options.models:
+        parser.error("--models: what the others are compared with is `faithful`; name it too.")
     if options.quick:
         options.data, options.seeds, options.activation_bits = ["generated"], 1, [8]
         options.people = 100
@@ -113,7 +122,14 @@ def run(
     name: str, data: Any, seed: int, width: int, options: argparse.Namespace, rows: list
 ) -> None:
     """Add one row for every model that has none yet."""
-    key = {"data": name, "seed": seed, "activations": width}
+    key = {
+        "data": name,
+        "seed": seed,
+        "activations": width,
+        "alpha": options.alpha,
+        "max_iter": options.max_iter,
+        "people": options.people,
+    }
     done = {row["model"] for row in rows if all(row[k] == v for k, v in key.items())}
     wanted = models(name, options)
     missing = [m for m in wanted if m not in done or (m != "faithful" and m + ON_BIAS not in done)]
@@ -122,7 +138,7 @@ def run(
     # The teacher's recourse is the same for all who ask for it by the same method.
     folder = str(options.out.with_suffix(".cache"))
     X, y, X_test, y_test = split(data, seed)
-    teacher = TeacherClassifier(random_state=seed).fit(X, y)
+    teacher = TeacherClassifier(alpha=options.alpha, random_state=seed).fit(X, y)
     solver = RecourseSolver(data.action_set, target=data.favorable, random_state=seed)
     advice = solver.solve(teacher, draw_refused(teacher, data.favorable, X, seed, options.people))
     people = draw_refused(teacher, data.favorable, X_test, seed, options.people)
@@ -165,12 +181,13 @@ def run(
 
 def report(rows: pd.DataFrame, options: argparse.Namespace) -> None:
     """Print the table, and the paired differences at equal validity drop."""
-    print(
-        f"\nbudget {options.budget:g}, inputs 8 bits, strong solver at margin 0, up to "
-        f"{options.people} refused test rows a seed; mean ± sd over seeds"
-    )
-    for (name, width), part in rows.groupby(["data", "activations"], sort=False):
-        print(f"\n{name}, W{options.budget:g}A{width}, {part['seed'].nunique()} seeds")
+    print("\ninputs 8 bits, strong solver at margin 0; mean ± sd over seeds")
+    settings = ["data", "activations", "alpha", "max_iter", "people"]
+    for (name, width, alpha, passes, people), part in rows.groupby(settings, sort=False):
+        print(
+            f"\n{name}, W{options.budget:g}A{width}, {part['seed'].nunique()} seeds, up to "
+            f"{people} refused test rows, teacher alpha {alpha:g}, {passes or 'default'} passes"
+        )
         print(mean_and_sd(part, ["model"], COLUMNS).to_string())
         chosen = part.groupby("model", sort=False)["widths"].agg(lambda w: w.mode().iloc[0])
         print("widths:", "; ".join(f"{m}: {w}" for m, w in chosen.items()))
