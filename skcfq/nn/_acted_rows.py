@@ -21,8 +21,11 @@ class ActedRows:
     rows : Tensor of shape (k, d), or None
         Not kept where nothing reads them.
     groups : Tensor of shape (k,), int64, or None
+        Not kept where every row counts alike.
     positions : Tensor of shape (k,), int64, or None
         Place of each row among the training rows.
+    known : Tensor of shape (k, n_classes), or None
+        The teacher's logits at the points, where they were computed before.
     """
 
     points: Tensor
@@ -31,9 +34,15 @@ class ActedRows:
     rows: Tensor | None = None
     groups: Tensor | None = None
     positions: Tensor | None = None
+    known: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    @property
+    def grouped(self) -> bool:
+        """Whether their groups are weighed against each other."""
+        return self.groups is not None
 
     def where(self, acted: Tensor) -> ActedRows:
         """Return those of a mask of shape (k,)."""
@@ -54,4 +63,4 @@ class ActedRows:
         """
         assert self.positions is not None
         points, valid = online(self.positions, self.targets)
-        return replace(self, points=points.to(self.points.dtype)).where(valid)
+        return replace(self, points=points.to(self.points.dtype), known=None).where(valid)
