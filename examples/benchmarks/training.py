@@ -25,6 +25,7 @@ from torch import Tensor
 
 from skcfq import ActionSet, TeacherClassifier
 from skcfq.estimators import CFQObjective, TeacherActions
+from skcfq.estimators._supervision import known_logits
 from skcfq.estimators._teacher_actions import OnlineActions
 from skcfq.estimators._training import train
 from skcfq.models import Predictor, as_predictor
@@ -80,13 +81,13 @@ def seconds_of_epoch(run: Run, batch_size: int) -> float:
     train(
         module,
         tensors,
+        name="the benchmark",
         max_epochs=1,
         batch_size=batch_size,
         learning_rate=1e-4,
         weight_decay=0.0,
         generator=torch.Generator().manual_seed(0),
         callbacks=[clock],
-        progress=None,
     )
     return clock.seconds_
 
@@ -157,7 +158,10 @@ def kinds_of_training(scene: Scene) -> dict[str, Run]:
         online = online_actions(scene.teacher, scene.table, n_steps)
         tensors = (*advice, everybody, groups, positions)
         kinds[f"CFQ, K = {n_steps}"] = (quantized(scene, paper, online=online), tensors)
-    kinds["CFQ, faithful, cached"] = (quantized(scene, faithful), (*advice, everybody))
+    # As in the estimator: the teacher's logits at x and x + δ are those of a table.
+    known = known_logits(scene.teacher, scene.rows, scene.points)
+    tensors = (*advice, everybody, groups, positions, known)
+    kinds["CFQ, faithful, cached"] = (quantized(scene, faithful), tensors)
     return kinds
 
 

@@ -38,7 +38,7 @@ from skcfq.estimators._network_classifier import (
 )
 from skcfq.estimators._networks import quantized_network
 from skcfq.estimators._objective import objective_of
-from skcfq.estimators._supervision import Supervision
+from skcfq.estimators._supervision import Supervision, known_logits
 from skcfq.estimators._teacher import NETWORK_CONSTRAINTS, TeacherClassifier
 from skcfq.estimators._torch_teacher import teacher_of_any_module
 from skcfq.estimators._training import BitSchedule, train
@@ -231,7 +231,10 @@ class QuantizedClassifier(DeployableClassifier):
         module = module_of(gumbel, supervision, generator)
         again = None
         if supervision is not None:
-            tensors += supervision.tensors()
+            known = None
+            if loss.of_teacher:
+                known = known_logits(teacher, tensors[0], supervision.points)
+            tensors += supervision.tensors(known)
             if loss.of_teacher and (loss.at_points or supervision.matching is not None):
                 again = visits_again(supervision.acted)
         visits = len(table) + (0 if again is None else len(again))

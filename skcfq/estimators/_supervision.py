@@ -23,6 +23,8 @@ from skcfq.utils import take_rows
 
 # Slack of the person at the quantile after the bias is set: they keep the advice.
 _ABOVE = 1e-6
+# Rows that the teacher is asked about together.
+_ROWS = 4096
 # People whose points calibrate the bias and are not trained on: so many, but at most this share.
 _HELD, _MOST_HELD, _SPREAD = 400, 0.5, 1e4
 
@@ -92,14 +94,43 @@ class Supervision:
         strictest = -_quantile(slack - self.depth[promised], weights, 0.5)
         network.raise_logit(int(targets[0]), max(wanted, strictest))
 
-    def tensors(self) -> tuple[Tensor, ...]:
-        """Return what the loss reads of each row, in the order of its parameters."""
+    def tensors(self, known: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Return what the loss reads of each row, in the order of its parameters.
+
+        Parameters
+        ----------
+        known : Tensor of shape (n, 2, n_classes), optional
+            What :func:`known_logits` returned.
+        """
         n = len(self.targets)
         groups = torch.zeros(n, dtype=torch.int64) if self.groups is None else self.groups
         tensors = (self.points, self.targets, self.acted)
+        if known is not None:
+            return (*tensors, groups, torch.arange(n), known)
         if self.matching is not None or self.online is not None:
             return (*tensors, groups, torch.arange(n))
         return tensors if self.groups is None else (*tensors, groups)
+
+
+@torch.no_grad()
+def known_logits(teacher: Predictor, rows: Tensor, points: Tensor) -> Tensor:
+    """Return the teacher's logits at every row and at its recourse point.
+
+    They do not change while the student is trained, so they are computed once.
+
+    Parameters
+    ----------
+    teacher : Predictor
+    rows, points : Tensor of shape (n, n_encoded)
+        In the precision of the training.
+
+    Returns
+    -------
+    Tensor of shape (n, 2, n_classes)
+    """
+    logits = teacher.logits_in(rows.dtype)
+    pairs = zip(rows.split(_ROWS), points.split(_ROWS), strict=True)
+    return torch.cat([torch.stack([logits(x), logits(u)], dim=1) for x, u in pairs]).to(rows.dtype)
 
 
 def _quantile(values: Tensor, weights: Tensor, share: float) -> float:

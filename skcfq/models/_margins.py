@@ -34,6 +34,7 @@ def validity_slack(logits: Tensor, target: Tensor, margin: float = 0.0) -> Tenso
     [1.5]
     """
     # A binary score vanishes at the boundary, so the scale of its logits must not fall below 1.
-    scale = logits.abs().amax(dim=1).clamp_min(1.0)
-    required = (RELATIVE_MARGIN * scale).clamp_min(margin)
+    required = RELATIVE_MARGIN * logits.abs().amax(dim=1).clamp_min(1.0)
+    if margin > RELATIVE_MARGIN:
+        required = required.clamp_min(margin)
     return target_margin(logits, target) - required

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from torch import Tensor
 
@@ -21,8 +22,11 @@ class ActedRows:
     rows : Tensor of shape (k, d), or None
         Not kept where nothing reads them.
     groups : Tensor of shape (k,), int64, or None
+        Not kept where every row counts alike.
     positions : Tensor of shape (k,), int64, or None
         Place of each row among the training rows.
+    known : Tensor of shape (k, n_classes), or None
+        The teacher's logits at the points, where they were computed before.
     """
 
     points: Tensor
@@ -31,18 +35,22 @@ class ActedRows:
     rows: Tensor | None = None
     groups: Tensor | None = None
     positions: Tensor | None = None
+    known: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
 
+    @property
+    def grouped(self) -> bool:
+        """Whether their groups are weighed against each other."""
+        return self.groups is not None
+
     def where(self, acted: Tensor) -> ActedRows:
         """Return those of a mask of shape (k,)."""
-        if bool(acted.all()):
-            return self
         indices = acted.nonzero().squeeze(1)
-        parts = {field.name: getattr(self, field.name) for field in fields(self)}
-        chosen = {k: v.index_select(0, indices) for k, v in parts.items() if v is not None}
-        return ActedRows(**chosen)
+        if len(indices) == len(acted):
+            return self
+        return ActedRows(*(_taken(getattr(self, name), indices) for name in _FIELDS))
 
     def moved_by(self, online: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> ActedRows:
         """Return those whom an action that is computed now leads to the target, at its end.
@@ -54,4 +62,11 @@ class ActedRows:
         """
         assert self.positions is not None
         points, valid = online(self.positions, self.targets)
-        return replace(self, points=points.to(self.points.dtype)).where(valid)
+        return replace(self, points=points.to(self.points.dtype), known=None).where(valid)
+
+
+_FIELDS = tuple(field.name for field in fields(ActedRows))
+
+
+def _taken(values: Tensor | None, indices: Tensor) -> Any:
+    return None if values is None else values.index_select(0, indices)

@@ -86,7 +86,7 @@ class FullPrecisionMLP(ArrayState, nn.Module):
             activations.append(x)
         logits = nn.functional.linear(x, last.weight, last.bias)
         gradient = logits.softmax(dim=1)
-        gradient.scatter_add_(1, target[:, None], -torch.ones_like(gradient[:, :1]))
+        gradient.scatter_add_(1, target[:, None], gradient.new_full((len(target), 1), -1.0))
         gradient = gradient @ last.weight
         for layer, values in zip(reversed(hidden), reversed(activations), strict=True):
             gradient = torch.ops.aten.threshold_backward(gradient, values, 0) @ layer.weight

@@ -18,12 +18,11 @@ from skcfq.nn._losses import (
     target_margin,
     weighted_mean,
 )
+from skcfq.nn._mixtures import N_MIXTURES, mixtures
 from skcfq.nn._quantized_network import QuantizedNetwork
 from skcfq.nn._student_recourse import Matching
+from skcfq.nn._term_sum import Part, TermSum, shares_of
 from skcfq.quantization import GumbelBits
-
-# Mixtures of a batch, and the share of their features that are those of somebody else.
-_N_MIXTURES, _MIXED = 256, 0.3
 
 
 class SupervisedModule(nn.Module):
@@ -163,6 +162,8 @@ class FaithfulModule(nn.Module):
         # Functions are no parameters: they stay out of the module's state.
         self._teacher = teacher
         self._online = online
+        if blocks is not None and torch.equal(blocks, torch.eye(*blocks.shape).to(blocks)):
+            blocks = None
         self.register_buffer("blocks", blocks, persistent=False)
 
     @property
@@ -187,6 +188,7 @@ class FaithfulModule(nn.Module):
         acted: Tensor | None = None,
         groups: Tensor | None = None,
         positions: Tensor | None = None,
+        known: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Return the terms of one batch, ``"loss"`` being their weighted sum.
 
@@ -204,133 +206,136 @@ class FaithfulModule(nn.Module):
             Group of each row.
         positions : Tensor of shape (n,), int64, optional
             Place of each row among the training rows, for ``matching`` and ``online``.
+        known : Tensor of shape (n, 2, n_classes), optional
+            The teacher's logits at the rows and at ``points``, where they were computed before.
         """
         people = None
         if points is not None and targets is not None and acted is not None:
-            own = rows if self.loss.path > 0 else None
-            people = ActedRows(points, targets, weights, own, groups, positions).where(acted)
+            people = ActedRows(
+                points,
+                targets,
+                weights,
+                rows if self.loss.path > 0 else None,
+                groups if self.worst_group or self.group_weights is not None else None,
+                positions,
+                None if known is None else known[:, 1],
+            ).where(acted)
             if self._online is not None and positions is not None:
                 people = people.moved_by(self._online)
         policy = self.policy if self.searching else None
         selection = None if policy is None else policy.sample(self.temperature, self.generator)
-        places = [rows]
-        if people is not None and self.loss.at_points:
-            moved = people.points
-            places.append(moved)
-            if people.rows is not None:
-                own = people.rows
-                # One place for all: what is drawn must not depend on how many rows share a weight.
-                share = self._uniform((), own)
-                places.append(own + share * (moved - own))
-        n_points = len(places) - 1
-        if self.loss.mixture > 0:
-            shares = weights
-            if people is not None and n_points > 0:
-                shares = torch.cat([weights, people.weights])
-            places.append(self._mixtures(torch.cat(places[:2]), shares))
+        at_points = people if self.loss.at_points else None
+        places = self._places(rows, weights, at_points)
         # One pass for all places: the quantization of the weights is paid once.
-        everything = torch.cat(places) if len(places) > 1 else rows
-        sizes = [len(place) for place in places]
-        logits = self.network(everything, selection)
-        parts = logits.split(sizes) if len(sizes) > 1 else (logits,)
-        wanted = self._teacher_logits(everything)
-        distances: Sequence[Tensor] = ()
-        if wanted is not None:
-            distances = logit_distance(logits, wanted, self.loss.transition).split(sizes)
-        entropies = _entropies(logits, labels, people if n_points > 0 else None)
-        terms = {"task_loss": weighted_mean(entropies[0], weights)}
-        loss = _times(self.loss.task, terms["task_loss"])
-        if self.loss.distillation > 0:
-            terms["distillation_loss"] = weighted_mean(distances[0], weights)
-            loss = loss + _times(self.loss.distillation, terms["distillation_loss"])
-        if self.loss.mixture > 0:
-            terms["mixture_loss"] = weighted_mean(distances[-1])
-            loss = loss + _times(self.loss.mixture, terms["mixture_loss"])
-        if people is not None and n_points > 0:
-            of_points = {"validity_loss": (self.loss.validity, entropies[1])}
-            references = () if wanted is None else wanted.split(sizes)[1:]
-            of_points |= self._terms_at_points(parts[1:], references, distances[1:], people.targets)
-            loss = loss + self._add_points(terms, of_points, people)
+        logits = self.network(places, selection)
+        total = TermSum()
+        own = shares_of(weights)
+        shares = (own, own)
+        if at_points is not None and at_points.weights is not weights:
+            shares = (own, shares_of(at_points.weights))
+        self._add_entropies(total, logits, labels, shares, at_points)
+        if self._teacher is not None and self.loss.of_teacher:
+            wanted = self._teacher_logits(places, known, at_points)
+            self._add_distances(total, logits, wanted, shares, at_points)
+        if total.apart is not None and at_points is not None:
+            assert at_points.groups is not None
+            combine = partial(group_mean, group_weights=self.group_weights, worst=self.worst_group)
+            total.plus(combine(total.apart, at_points.groups, at_points.weights))
         if self.matching is not None and people is not None and positions is not None:
-            terms["matching_loss"] = self._matching_loss(people, selection)
-            loss = loss + terms["matching_loss"]
+            total.terms["matching_loss"] = self._matching_loss(people, selection)
+            total.plus(total.terms["matching_loss"])
+        terms = total.terms
         if policy is not None:
             assert selection is not None
             terms["average_bits"] = policy.expected_bits(selection.detach())
-            loss = loss + self.bit_penalty * policy.bit_cost()
+            total.plus(self.bit_penalty * policy.bit_cost())
         else:
             terms["average_bits"] = torch.tensor(self.network.average_bits)
-        terms["loss"] = loss
+        assert total.value is not None
+        terms["loss"] = total.value
         return terms
 
-    def _mixtures(self, places: Tensor, weights: Tensor) -> Tensor:
-        """Return people, some of whose features are those of somebody else.
-
-        Both are drawn by weight along a random order of the rows, so that a row of weight 2 is
-        the same as two rows, wherever they stand.
-        """
-        assert self.blocks is not None
-        uniform = partial(self._uniform, like=places)
-        order = (places * uniform(places.shape[1:])).sum(dim=1).sort(stable=True).indices
-        shares = weights[order].cumsum(0)
-        drawn = torch.searchsorted(shares, uniform((2, _N_MIXTURES)) * shares[-1])
-        drawn = order[drawn.clamp_max(len(order) - 1)]
-        own, other = (places.index_select(0, rows) for rows in drawn)
-        mixed = (uniform((_N_MIXTURES, len(self.blocks))) < _MIXED).to(places.dtype)
-        return torch.where(mixed @ self.blocks > 0, other, own)
+    def _places(self, rows: Tensor, weights: Tensor, people: ActedRows | None) -> Tensor:
+        """Return where the network is asked: x, x + δ, x + tδ and mixtures, below each other."""
+        places = [rows]
+        if people is not None:
+            places.append(people.points)
+            weights = torch.cat([weights, people.weights])
+            if people.rows is not None:
+                # One place for all: what is drawn must not depend on how many rows share a weight.
+                places.append(torch.lerp(people.rows, people.points, self._uniform((), rows)))
+        if self.loss.mixture > 0:
+            uniform = partial(self._uniform, like=rows)
+            places.append(mixtures(torch.cat(places[:2]), weights, self.blocks, uniform))
+        return torch.cat(places) if len(places) > 1 else rows
 
     def _uniform(self, shape: Sequence[int], like: Tensor) -> Tensor:
         return torch.rand(shape, generator=self.generator, dtype=like.dtype, device=like.device)
 
     @torch.no_grad()
-    def _teacher_logits(self, places: Tensor) -> Tensor | None:
-        if self._teacher is None or not self.loss.of_teacher:
-            return None
-        return self._teacher(places).to(places.dtype)
-
-    def _terms_at_points(
-        self,
-        logits: Sequence[Tensor],
-        wanted: Sequence[Tensor],
-        distances: Sequence[Tensor],
-        target: Tensor,
-    ) -> dict[str, tuple[float, Tensor]]:
-        """Return the weight of each term but validity, and its losses, one a person."""
-        loss = self.loss
-        terms = {}
-        if loss.hinge > 0:
-            short = torch.relu(loss.hinge_margin - target_margin(logits[0], target))
-            terms["hinge_loss"] = (loss.hinge, short)
-        for name, place in (("margins", 0), ("path", 1)):
-            weight = getattr(loss, name)
-            if weight > 0:
-                # Of two classes, the distance of the logits is that of either margin.
-                distance = distances[place]
-                if logits[place].shape[1] > 2:
-                    given = (logits[place], wanted[place], target)
-                    distance = margin_distance(*given, loss.transition)
-                terms[f"{name}_loss"] = (weight, distance)
-        return terms
-
-    def _add_points(
-        self,
-        terms: dict[str, Tensor],
-        of_points: dict[str, tuple[float, Tensor]],
-        people: ActedRows,
+    def _teacher_logits(
+        self, places: Tensor, known: Tensor | None, people: ActedRows | None
     ) -> Tensor:
-        """Record the means of the terms, and return what they add to the loss."""
-        for name, (_, losses) in of_points.items():
-            terms[name] = weighted_mean(losses, people.weights)
-        groups = people.groups
-        if groups is None or (self.group_weights is None and not self.worst_group):
-            parts = [
-                _times(weight, terms[name]) for name, (weight, _) in of_points.items() if weight > 0
+        """Return the teacher's logits; it is asked only where they are not known."""
+        assert self._teacher is not None
+        parts = [] if known is None else [known[:, 0]]
+        if parts and people is not None and people.known is not None:
+            parts.append(people.known)
+        n_known = sum(len(part) for part in parts)
+        if n_known < len(places):
+            parts.append(self._teacher(places[n_known:]).to(places.dtype))
+        return torch.cat(parts) if len(parts) > 1 else parts[0]
+
+    def _add_entropies(
+        self,
+        total: TermSum,
+        logits: Tensor,
+        labels: Tensor,
+        shares: tuple[Tensor, Tensor],
+        people: ActedRows | None,
+    ) -> None:
+        """Add what asks for a class: of the labels at x, of the targets at x + δ."""
+        loss, n = self.loss, len(labels)
+        parts = [Part("task_loss", loss.task, shares[0])]
+        if people is not None:
+            labels = torch.cat([labels, people.targets])
+            parts.append(Part("validity_loss", loss.validity, shares[1], people.grouped))
+        logits = logits if len(logits) == len(labels) else logits[: len(labels)]
+        total.add(nn.functional.cross_entropy(logits, labels, reduction="none"), *parts)
+        if people is not None and loss.hinge > 0:
+            short = torch.relu(loss.hinge_margin - target_margin(logits[n:], people.targets))
+            total.add(short, Part("hinge_loss", loss.hinge, shares[1], people.grouped))
+
+    def _add_distances(
+        self,
+        total: TermSum,
+        logits: Tensor,
+        wanted: Tensor,
+        shares: tuple[Tensor, Tensor],
+        people: ActedRows | None,
+    ) -> None:
+        """Add what compares with the teacher's logits."""
+        loss = self.loss
+        at_points = []
+        if people is not None:
+            names = ["margins"] + ["path"] * (people.rows is not None)
+            weights = {name: getattr(loss, name) for name in names}
+            at_points = [
+                Part(f"{name}_loss" * (weight > 0), weight, shares[1], people.grouped)
+                for name, weight in weights.items()
             ]
-            return sum(parts[1:], start=parts[0])
-        losses = torch.stack([weight * losses for weight, losses in of_points.values()]).sum(dim=0)
-        return group_mean(
-            losses, groups, people.weights, self.group_weights, worst=self.worst_group
-        )
+        # Of two classes, the distance of the logits is that of either margin.
+        by_margin = people is not None and logits.shape[1] > 2
+        parts = [Part("distillation_loss" * (loss.distillation > 0), loss.distillation, shares[0])]
+        parts += [Part("", 0.0, part.shares) for part in at_points] if by_margin else at_points
+        if loss.mixture > 0:
+            share = torch.full_like(logits[:N_MIXTURES, 0], 1.0 / N_MIXTURES)
+            parts.append(Part("mixture_loss", loss.mixture, share.detach()))
+        total.add(logit_distance(logits, wanted, loss.transition), *parts)
+        if people is not None and by_margin:
+            rows = slice(len(shares[0]), len(shares[0]) + len(at_points) * len(people))
+            given = (logits[rows], wanted[rows], people.targets.repeat(len(at_points)))
+            total.add(margin_distance(*given, loss.transition), *at_points)
 
     def _matching_loss(self, people: ActedRows, selection: Tensor | None) -> Tensor:
         assert self.matching is not None
@@ -343,18 +348,3 @@ class FaithfulModule(nn.Module):
             people.targets.cpu(),
         )
         return weighted_mean(losses.to(weights), weights)
-
-
-def _entropies(logits: Tensor, labels: Tensor, people: ActedRows | None) -> tuple[Tensor, ...]:
-    """Return the cross-entropies of the labels at x and of the targets at x + δ, in one pass."""
-    if people is not None:
-        labels = torch.cat([labels, people.targets])
-    sizes = [len(labels)] if people is None else [len(labels) - len(people), len(people)]
-    logits = logits if len(logits) == len(labels) else logits[: len(labels)]
-    losses = nn.functional.cross_entropy(logits, labels, reduction="none")
-    return losses.split(sizes) if people is not None else (losses,)
-
-
-def _times(weight: float, term: Tensor) -> Tensor:
-    """Return the product without a node of the graph for the usual weight."""
-    return term if weight == 1 else weight * term

@@ -207,10 +207,11 @@ class QuantizeColumns(torch.autograd.Function):
         low, high, _ = grid
         steps = log_step.exp() * factors
         codes = (values / steps).round_()
+        if not (ctx.needs_input_grad[0] or ctx.needs_input_grad[1]):
+            return codes.clamp_(low, high).mul_(steps)
         quantized = codes.clamp(low, high).mul_(steps)
-        if ctx.needs_input_grad[0] or ctx.needs_input_grad[1]:
-            ctx.save_for_backward(values, log_step, factors, quantized, codes)
-            ctx.grid = grid
+        ctx.save_for_backward(values, log_step, factors, quantized, codes)
+        ctx.grid = grid
         return quantized
 
     @staticmethod

@@ -49,7 +49,7 @@ def clipped_gradients(grad: Tensor, values: Tensor, clip: Tensor) -> tuple[Tenso
     """Gradients of the values and of the threshold, in differentiable operations."""
     # Two fused kernels, 1[0 < a < clip] and 1[0 < a]: comparisons cost more on small networks.
     grad_values = torch.ops.aten.hardtanh_backward(grad, values, 0.0, clip.item())
-    saturated = torch.ops.aten.threshold_backward(grad, values, 0.0) - grad_values
+    saturated = torch.ops.aten.threshold_backward(grad, values, 0.0).sub_(grad_values)
     return grad_values, saturated.sum().reshape(clip.shape)
 
 

@@ -65,7 +65,7 @@ def projected_steps(
     points = region.origin
     for _ in range(n_steps):
         gradient, logits = predictor.loss_gradient(points, target)
-        moved = region.project(points - step_size * gradient)
+        moved = region.project(torch.sub(points, gradient, alpha=step_size))
         if early_stopping:
             done = validity_slack(logits, target) >= 0
             moved = torch.where(done[:, None], points, moved)

@@ -280,3 +280,81 @@ def test_actions_that_come_with_the_batch(rng, batch):
     rest = acted.nonzero().squeeze(1)[1:]
     losses = cross_entropy(module.network(rows[rest] + 1.0), targets[rest], reduction="none")
     torch.testing.assert_close(terms["validity_loss"], mean(losses, batch[2][rest]))
+
+
+FOLLOWING = {"distillation": 1.0, "margins": 2.0, "path": 3.0, "mixture": 1.0, "validity": 0.5}
+
+
+@pytest.mark.parametrize("online", [False, True])
+def test_the_teacher_is_not_asked_again_where_its_logits_are_known(rng, batch, online):
+    rows, _, _, points, _, acted = batch
+    teacher = teacher_of(rng)
+    asked = []
+
+    def counting(places):
+        asked.append(len(places))
+        return teacher(places)
+
+    def moved(positions, targets):
+        return points[positions] + 1.0, torch.ones(len(positions), dtype=torch.bool)
+
+    known = torch.stack([teacher(rows), teacher(points)], dim=1)
+    losses = []
+    for table in (None, known):
+        module = faithful(
+            torch.Generator().manual_seed(5),
+            teacher=counting,
+            online=moved if online else None,
+            blocks=torch.eye(4),
+            **FOLLOWING,
+        )
+        groups, positions = torch.zeros(12, dtype=torch.int64), torch.arange(12)
+        losses.append(module.loss_terms(*batch, groups, positions, table)["loss"])
+    torch.testing.assert_close(*losses)
+    k = int(acted.sum())
+    whole = 12 + k + k + 256
+    assert asked == [whole, whole - 12 - (0 if online else k)]
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_gradients_are_those_of_the_terms_one_by_one(rng, n_classes):
+    torch.manual_seed(0)
+    network = QuantizedMLP(4, (6,), n_classes, start="mse").double()
+    rows, teacher = torch.randn(12, 4, generator=rng).double(), torch.nn.Linear(4, n_classes)
+    teacher.double().requires_grad_(False)
+    network.calibrate(rows)
+    labels, targets = torch.randint(0, n_classes, (2, 12), generator=rng)
+    weights, points = torch.rand(12, generator=rng).double(), rows + 0.4
+    acted = torch.arange(12) % 3 > 0
+    factors = {"task": 0.1, "validity": 0.7, "hinge": 0.3, "distillation": 2.0, "margins": 3.0}
+    loss = LossWeights(hinge_margin=2.0, **factors)
+    module = FaithfulModule(
+        network, None, loss=loss, bit_penalty=0.0, generator=rng, teacher=teacher
+    )
+    total = module.loss_terms(rows, labels, weights, points, targets, acted)["loss"]
+    found = torch.autograd.grad(total, list(network.parameters()), allow_unused=True)
+
+    def margin(logits):
+        own = logits.gather(1, targets[:, None]).squeeze(1)
+        return own - logits.scatter(1, targets[:, None], -torch.inf).amax(dim=1)
+
+    at_rows, at_points = network(rows), network(points)
+    gap = at_rows - teacher(rows)
+    gap = 2 * (gap - gap.mean(dim=1, keepdim=True))
+    terms = {
+        "task": mean(cross_entropy(at_rows, labels, reduction="none"), weights),
+        "distillation": mean(smooth(gap).mean(dim=1), weights),
+    }
+    of_points = {
+        "validity": cross_entropy(at_points, targets, reduction="none"),
+        "hinge": torch.relu(2.0 - margin(at_points)),
+        "margins": smooth(margin(at_points) - margin(teacher(points))),
+    }
+    terms |= {name: mean(one[acted], weights[acted]) for name, one in of_points.items()}
+    plain = sum(factors[name] * term for name, term in terms.items())
+    wanted = torch.autograd.grad(plain, list(network.parameters()), allow_unused=True)
+    assert any(one is not None and one.abs().max() > 0 for one in wanted)
+    for one, other in zip(found, wanted, strict=True):
+        assert (one is None) == (other is None)
+        if one is not None:
+            torch.testing.assert_close(one, other)

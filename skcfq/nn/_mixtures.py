@@ -1,0 +1,50 @@
+"""People who are nobody in the data: some of their features are those of somebody else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+# Mixtures of a batch, and the share of their features that are those of somebody else.
+N_MIXTURES, _MIXED = 256, 0.3
+
+
+def mixtures(
+    places: Tensor,
+    weights: Tensor,
+    blocks: Tensor | None,
+    uniform: Callable[[Sequence[int]], Tensor],
+) -> Tensor:
+    """Return points some of whose features are those of another.
+
+    Both are drawn by weight along a random order of the rows, so that a row of weight 2 is the
+    same as two rows, wherever they stand.
+
+    Parameters
+    ----------
+    places : Tensor of shape (n, d)
+        Rows that are mixed.
+    weights : Tensor of shape (n,)
+    blocks : Tensor of shape (n_features, d) or None
+        1 in the encoded columns of each raw feature, which are taken over together; None where
+        every column is a feature of its own.
+    uniform : callable
+        A shape to numbers in [0, 1) of the type and on the device of ``places``.
+
+    Returns
+    -------
+    Tensor of shape (256, d)
+    """
+    order = (places * uniform(places.shape[1:])).sum(dim=1).sort(stable=True).indices
+    shares = weights[order].cumsum(0)
+    drawn = torch.searchsorted(shares, uniform((2, N_MIXTURES)) * shares[-1])
+    drawn = order[drawn.clamp_max(len(order) - 1)]
+    own, other = (places.index_select(0, rows) for rows in drawn)
+    n_features = places.shape[1] if blocks is None else len(blocks)
+    mixed = uniform((N_MIXTURES, n_features)).lt_(_MIXED)
+    if blocks is not None:
+        mixed = (mixed @ blocks).clamp_max_(1.0)
+    # At a weight of 0 or 1 exactly one of the two, and quicker than `where`.
+    return torch.lerp(own, other, mixed)
