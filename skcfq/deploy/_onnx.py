@@ -177,7 +177,8 @@ class _Graph:
             self.onnx.helper.make_tensor(name, stored, codes.shape, data, raw=True)
         )
         scale = self.constant(layer.unit_factors, np.float32)
-        real = self.node("DequantizeLinear", name, scale, axis=1)
+        along = {"axis": 1} if layer.is_per_channel else {}
+        real = self.node("DequantizeLinear", name, scale, **along)
         return self.node("Cast", real, to=kinds.DOUBLE)
 
     def model(self, source: DeployedClassifier) -> Any:
