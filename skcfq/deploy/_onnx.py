@@ -177,7 +177,7 @@ class _Graph:
             self.onnx.helper.make_tensor(name, stored, codes.shape, data, raw=True)
         )
         scale = self.constant(layer.unit_factors, np.float32)
-        along = {"axis": 1} if layer.is_per_channel else {}
+        along: dict[str, Any] = {"axis": 1} if layer.is_per_channel else {}
         real = self.node("DequantizeLinear", name, scale, **along)
         return self.node("Cast", real, to=kinds.DOUBLE)
 
