@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -33,3 +36,20 @@ def test_estimators_load_the_sampler_on_first_use():
     subprocess.run([sys.executable, "-c", code], check=True)
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         skcfq.estimators.Nothing  # noqa: B018  (the access itself is under test)
+
+
+API = Path(skcfq.__file__).parents[1] / "docs" / "api.rst"
+# The helpers in utils are the library's own.
+ROOMS = sorted(
+    {one.parent.name for one in Path(skcfq.__file__).parent.glob("*/__init__.py")} - {"utils"}
+    | {"exceptions"}
+)
+
+
+@pytest.mark.skipif(not API.exists(), reason="the documentation is not installed")
+@pytest.mark.parametrize("room", ROOMS)
+def test_public_names_are_in_the_api_reference(room):
+    module = importlib.import_module(f"skcfq.{room}")
+    listed = re.findall(r"^   (\w+)$", API.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    public = {name for name in getattr(module, "__all__", ()) if callable(getattr(module, name))}
+    assert public <= {*listed}, "add them to docs/api.rst, or take them out of __all__"

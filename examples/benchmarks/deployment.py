@@ -143,7 +143,7 @@ def agreement(
         network = model.integer_network_
         rng = np.random.default_rng(0)
         Z = rng.integers(-129, 128, (20_000, network.n_inputs)) + 0.5
-        Z = Z * network.input_step * network.input_factors
+        Z = Z * network.input_steps
         model.to_onnx(folder / "encoded.onnx", preprocessing=False)
         logits = open_session(folder / "encoded.onnx").run(["logits"], {"encoded": Z})[0]
         line["thresholds: onnx"] = int(np.sum((logits != network.logits(Z)).any(axis=1)))

@@ -8,6 +8,7 @@ sensitivities. Time is that of the process in ``fit``, relative to uniform PTQ a
 
     SKCFQ_DATA=../shared/data python examples/paper/ptq.py            # all of it
     SKCFQ_DATA=../shared/data python examples/paper/ptq.py --quick    # a minute
+    SKCFQ_DATA=../shared/data python examples/paper/ptq.py --why      # scales and sensitivities
 """
 
 from __future__ import annotations
@@ -82,6 +83,10 @@ def main() -> None:
     for name in options.data:
         n_seeds = options.seeds or (1 if options.quick else 10 if name == "german" else 5)
         data = FETCH[name]()
+        if options.why:
+            print(f"\n{name}: what U and the sensitivities change, 4 bits, first seed")
+            print(causes(name, data).to_string(), flush=True)
+            continue
         rows = [row for seed in range(n_seeds) for row in run_seed(name, data, seed, options)]
         report(name, pd.DataFrame(rows), n_seeds, options)
 
@@ -98,6 +103,9 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--rule", choices=["greedy", "exact"], default="greedy")
     parser.add_argument("--no-qat", action="store_true", help="leave CFQ-QAT out")
     parser.add_argument("--quick", action="store_true", help="one seed, 60 people, no CFQ-QAT")
+    parser.add_argument(
+        "--why", action="store_true", help="only what the scales and the sensitivities are"
+    )
     options = parser.parse_args()
     if options.quick:
         options.people, options.no_qat = 60, True
@@ -171,6 +179,41 @@ def measure(teacher: Any, model: Any, people: pd.DataFrame, margin: float) -> di
         "CRG": counterfactual_recourse_gap(reference, deployed, kind="signed"),
         "DirSim": direction_similarity(reference, deployed),
     }
+
+
+def causes(name: str, data: Any) -> pd.DataFrame:
+    """Compare scales that are set on U with those on X, and sensitivities at both."""
+    train, _ = split(name, data, 0)
+    X, y = data.data.iloc[train], data.target.iloc[train]
+    teacher = TeacherClassifier(random_state=0).fit(X, y)
+    own = {"target": data.favorable, "action_set": data.action_set, "random_state": 0}
+    own |= {"teacher": FrozenEstimator(teacher), "allocation": "uniform"}
+    on_x = PTQClassifier(calibration="factual", **own).fit(X, y)
+    on_u = PTQClassifier(**own).fit(X, y)
+    signals = {
+        where: PTQClassifier(**{**own, "allocation": where}).fit(X, y).sensitivities_
+        for where in ("factual", "counterfactual")
+    }
+    scales = [model.integer_network_ for model in (on_x, on_u)]
+    sizes = np.array([layer.n_weights for layer in scales[0].layers])
+    table = pd.DataFrame({"share of the weights": sizes / sizes.sum()})
+    for where, found in signals.items():
+        table[f"share of the {where} sensitivity"] = found / found.sum()
+    steps = [np.array([layer.step for layer in one.layers]) for one in scales]
+    table["change of the weight step"] = steps[1] / steps[0] - 1
+    widths = on_x.bit_widths_
+    clips = [
+        [
+            layer.clips[layer.candidates.index(bits)].item()
+            for layer, bits in zip(model.network_.linear_layers[:-1], widths, strict=False)
+        ]
+        for model in (on_x, on_u)
+    ]
+    table["change of the clip"] = [*(np.divide(clips[1], clips[0]) - 1), np.nan]
+    table["change of the input step"] = np.nan
+    table.loc[0, "change of the input step"] = scales[1].input_step / scales[0].input_step - 1
+    table["recourse points"] = on_u.n_recourse_points_
+    return table.rename_axis("layer").round(4).T
 
 
 def report(name: str, rows: pd.DataFrame, n_seeds: int, options: argparse.Namespace) -> None:

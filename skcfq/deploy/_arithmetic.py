@@ -4,13 +4,18 @@ Inputs are rounded to signed codes, each column at its own power of two of one s
 adds up products of integer codes exactly, adds an integer bias, and hidden layers rescale the sum
 by an integer multiplier and a shift, round half to even, and clip. All classes share one scale, so
 the decision is the argmax of integers; of equal ones the first class wins. With input :math:`z`,
-step :math:`s_0`, column shift :math:`c`, weight codes :math:`W`, bias :math:`b`, accumulator shift
-:math:`f`, multiplier :math:`m`, shift :math:`k` and highest code :math:`Q`:
+step :math:`s_0`, column shift :math:`c` and unit :math:`2^u`, weight codes :math:`W`, bias
+:math:`b`, accumulator shift :math:`f`, multiplier :math:`m`, shift :math:`k` and highest code
+:math:`Q`:
 
 .. math::
-    q_0 &= 2^c\,\mathrm{clip}(\lfloor z/(2^c s_0)\rceil, -2^{b_0-1}, 2^{b_0-1}-1) \\
+    q_0 &= 2^c\,\mathrm{clip}(\lfloor z/(2^{c+u} s_0)\rceil, -2^{b_0-1}, 2^{b_0-1}-1) \\
     t_\ell &= 2^{f_\ell}\,W_\ell q_{\ell-1} + b_\ell \\
     q_\ell &= \mathrm{clip}(\lfloor t_\ell m_\ell / 2^{k_\ell}\rceil, 0, Q_\ell)
+
+Where every unit has a weight step of its own, :math:`f`, :math:`m` and :math:`k` are those of the
+unit, and the totals of the last layer are multiplied by :math:`m`, which gives the classes their
+common scale.
 
 The integers are carried in float64, because the fast matrix products of numpy, torch and
 onnxruntime are those of floating-point numbers. Every number above stays below 2^53, so each
@@ -52,25 +57,26 @@ class IntegerLayer:
         Weight codes.
     bits : int
         Width of the codes.
-    step : float
-        Weight step: a weight is its code times this.
+    step : float or ndarray of shape (n_out,), float64
+        Weight step, of the layer or of each unit: a weight is its code times this.
     bias : int64 ndarray of shape (n_out,)
         In units of the accumulator.
-    fraction_bits : int
+    fraction_bits : int or int64 ndarray of shape (n_out,)
         f: the accumulator's unit is the product of the input's step and ``step``, over 2^f.
-    multiplier, shift : int
-        m and k; 0 and 0 in the last layer, whose totals are the logits.
+    multiplier, shift : int or int64 ndarray of shape (n_out,)
+        m and k. In the last layer 0 and 0, and its totals are the logits; with one step a class
+        the totals are multiplied by m, and k is 0.
     levels : int
         Highest code Q of the rectified output; 0 in the last layer.
     """
 
     weight: np.ndarray
     bits: int
-    step: float
+    step: float | np.ndarray
     bias: np.ndarray
-    fraction_bits: int
-    multiplier: int = 0
-    shift: int = 0
+    fraction_bits: int | np.ndarray
+    multiplier: int | np.ndarray = 0
+    shift: int | np.ndarray = 0
     levels: int = 0
 
     @property
@@ -81,7 +87,7 @@ class IntegerLayer:
     @cached_property
     def matrix(self) -> np.ndarray:
         """Weight codes times 2^f as float64, shape (n_in, n_out)."""
-        return np.ascontiguousarray(self.weight.T.astype(np.float64)) * 2.0**self.fraction_bits
+        return np.ascontiguousarray(self.weight.T.astype(np.float64)) * self.unit_factors
 
     @cached_property
     def offset(self) -> np.ndarray:
@@ -89,9 +95,22 @@ class IntegerLayer:
         return self.bias.astype(np.float64)
 
     @property
-    def rescale(self) -> float:
-        """The factor m / 2^k, exactly."""
-        return math.ldexp(self.multiplier, -self.shift)
+    def unit_factors(self) -> np.ndarray:
+        """2^f as float64, shape () or (n_out,)."""
+        return np.ldexp(1.0, self.fraction_bits)
+
+    @cached_property
+    def rescale(self) -> float | np.ndarray | None:
+        """The factor m / 2^k, exactly, of shape () or (n_out,); None where there is none."""
+        if not np.any(self.multiplier):
+            return None
+        factor = np.ldexp(np.asarray(self.multiplier, dtype=np.float64), -np.asarray(self.shift))
+        return factor if factor.ndim else float(factor)
+
+    @property
+    def is_per_channel(self) -> bool:
+        """Whether every unit has a step of its own."""
+        return np.ndim(self.step) > 0
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is computed on demand."""
@@ -112,7 +131,9 @@ class IntegerNetwork:
     logit_scale : float
         A logit is an integer total times this.
     input_shifts : int64 ndarray of shape (n_inputs,)
-        A column's step is ``input_step`` times 2 to this.
+        A column's codes are shifted by this, so that its step is ``input_step`` times 2 to this.
+    input_units : int64 ndarray of shape (n_inputs,) or None
+        A column is divided by 2 to this before all else; None divides by 1.
 
     Examples
     --------
@@ -129,11 +150,18 @@ class IntegerNetwork:
     layers: tuple[IntegerLayer, ...]
     logit_scale: float
     input_shifts: np.ndarray
+    input_units: np.ndarray | None = None
 
     @cached_property
     def input_factors(self) -> np.ndarray:
         """What the shifts multiply by, float64 of shape (n_inputs,)."""
         return np.ldexp(1.0, self.input_shifts)
+
+    @cached_property
+    def input_steps(self) -> np.ndarray:
+        """The step that each column is rounded at, float64 of shape (n_inputs,)."""
+        steps = self.input_step * self.input_factors
+        return steps if self.input_units is None else np.ldexp(steps, self.input_units)
 
     @property
     def n_inputs(self) -> int:
@@ -157,10 +185,9 @@ class IntegerNetwork:
         ----------
         Z : ndarray of shape (n, n_inputs), float64
         """
-        factors = self.input_factors
-        codes = np.rint(np.asarray(Z, dtype=np.float64) / (self.input_step * factors))
+        codes = np.rint(np.asarray(Z, dtype=np.float64) / self.input_steps)
         np.clip(codes, *self.input_range, out=codes)
-        codes *= factors
+        codes *= self.input_factors
         return codes
 
     def totals(self, Z: np.ndarray) -> np.ndarray:
@@ -175,8 +202,9 @@ class IntegerNetwork:
         for layer in self.layers:
             codes = codes @ layer.matrix
             codes += layer.offset
-            if layer.levels:
+            if layer.rescale is not None:
                 codes *= layer.rescale
+            if layer.levels:
                 np.rint(codes, out=codes)
                 np.clip(codes, 0.0, float(layer.levels), out=codes)
         return codes
@@ -200,8 +228,8 @@ class LayerParts:
         Weight codes.
     bits : int
         Their width.
-    step : float
-        Their step.
+    step : float or ndarray of shape (n_out,), float64
+        Their step, of the layer or of each unit.
     bias : ndarray of shape (n_out,), float64
         Bias in real units.
     clip : float or None
@@ -212,7 +240,7 @@ class LayerParts:
 
     weight: np.ndarray
     bits: int
-    step: float
+    step: float | np.ndarray
     bias: np.ndarray
     clip: float | None = None
     levels: int = 0
@@ -223,6 +251,7 @@ def integer_network(
     input_bits: int,
     layers: Sequence[LayerParts],
     input_shifts: np.ndarray | None = None,
+    input_units: np.ndarray | None = None,
 ) -> IntegerNetwork:
     """Turn a fake-quantized network into integers.
 
@@ -236,6 +265,8 @@ def integer_network(
         All but the last are rectified.
     input_shifts : int ndarray of shape (n_inputs,), optional
         Not negative; the step of a column is ``input_step`` times 2 to this. 0 by default.
+    input_units : int ndarray of shape (n_inputs,), optional
+        The first layer's weights are for columns that are divided by 2 to this. 0 by default.
 
     Returns
     -------
@@ -251,37 +282,46 @@ def integer_network(
     Two parameters are rounded. A bias becomes an integer: as many fraction bits as int32 has room
     for keep it to a millionth of a logit or so. The ratio of accumulator and activation step
     becomes m / 2^k: this moves a clip by at most 2^-20 of itself where widths are at most 8.
-    An unquantized activation keeps 24 bits.
+    Steps of single classes are brought to one scale by such a ratio too. An unquantized activation
+    keeps 24 bits.
     """
     shifts = np.zeros(layers[0].weight.shape[1], dtype=np.int64)
     if input_shifts is not None:
         shifts = np.asarray(input_shifts, dtype=np.int64)
-    step = float(input_step)
+    if input_units is not None:
+        input_units = np.asarray(input_units, dtype=np.int64)
+        input_units = input_units if input_units.any() else None
+    step: float = float(input_step)
     # Above this, a sum is too large long before a shift is.
     highest = np.left_shift(2 ** (input_bits - 1), np.minimum(shifts, ACCUMULATOR_BITS))
     made = []
     for position, parts in enumerate(layers):
-        unit = step * float(parts.step)
-        if not (math.isfinite(unit) and unit > 0 and np.isfinite(parts.bias).all()):
+        steps = _steps(parts)
+        units = step * steps
+        if not (np.isfinite(units).all() and (units > 0).all() and np.isfinite(parts.bias).all()):
             raise UnsupportedModelError(
                 f"Layer {position} has the step {parts.step!r} behind the step {step!r}, or a bias "
                 "that is not finite; the training has diverged. Fit with a smaller learning rate."
             )
-        fraction_bits, bias, bound = _accumulator(parts, unit, highest)
-        layer: dict[str, Any] = {
-            "weight": parts.weight.astype(np.int8 if parts.bits <= 8 else np.int16),
-            "bits": int(parts.bits),
-            "step": float(parts.step),
-            "bias": bias,
-            "fraction_bits": fraction_bits,
-        }
-        unit = math.ldexp(unit, -fraction_bits)
-        if position < len(layers) - 1:
-            levels, multiplier, shift = _rescaling(parts, unit, bound)
-            layer |= {"levels": levels, "multiplier": multiplier, "shift": shift}
-            step, highest = math.ldexp(unit, shift) / multiplier, np.array(levels)
-        made.append(IntegerLayer(**layer))
-    return IntegerNetwork(float(input_step), int(input_bits), tuple(made), unit, shifts)
+        fraction_bits, bias, bounds = _accumulator(parts, units, highest)
+        units = np.ldexp(units, -fraction_bits)
+        rescale = _last_rescaling if position == len(layers) - 1 else _rescaling
+        levels, multiplier, shift, step = rescale(parts, units, bounds)
+        highest = np.array(levels)
+        layer = IntegerLayer(
+            weight=parts.weight.astype(np.int8 if parts.bits <= 8 else np.int16),
+            bits=int(parts.bits),
+            step=_plain(steps, parts),
+            bias=bias,
+            fraction_bits=_plain(fraction_bits, parts),
+            multiplier=_plain(multiplier, parts),
+            shift=_plain(shift, parts),
+            levels=levels,
+        )
+        made.append(layer)
+    return IntegerNetwork(
+        float(input_step), int(input_bits), tuple(made), step, shifts, input_units
+    )
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -296,29 +336,83 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return shares / shares.sum(axis=1, keepdims=True)
 
 
+def _steps(parts: LayerParts) -> np.ndarray:
+    """Return the steps, shape (1,) or (n_out,); a unit without weights takes the coarsest."""
+    steps = np.atleast_1d(np.asarray(parts.step, dtype=np.float64))
+    if np.ndim(parts.step) and parts.weight.any():
+        dead = ~parts.weight.any(axis=1)
+        # Its own would be near 0, and its bias too large a number of it.
+        steps = np.where(dead, steps[~dead].max(), steps)
+    return steps
+
+
+def _plain(values: np.ndarray, parts: LayerParts) -> Any:
+    """Return a number where the layer has one step."""
+    return values if np.ndim(parts.step) else values.item()
+
+
 def _accumulator(
-    parts: LayerParts, unit: float, highest: np.ndarray
-) -> tuple[int, np.ndarray, int]:
-    """Return fraction bits, integer bias, and a bound of the absolute totals."""
-    reach = int((np.abs(parts.weight.astype(np.int64)) * highest).sum(axis=1).max(initial=0))
-    largest = float(np.abs(parts.bias).max(initial=0.0)) / unit
-    room = ACCUMULATOR_BITS - math.ceil(math.log2(max(reach + largest, 1.0) + 1))
-    fraction_bits = min(max(room, 0), _MOST_FRACTION_BITS)
-    scaled = np.ldexp(np.asarray(parts.bias, dtype=np.float64) / unit, fraction_bits)
-    bias = np.rint(np.clip(scaled, -_LARGEST_BIAS, _LARGEST_BIAS)).astype(np.int64)
-    bound = (reach << fraction_bits) + int(np.abs(bias).max(initial=0))
-    if bound.bit_length() > PRODUCT_BITS - 8:
+    parts: LayerParts, units: np.ndarray, highest: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return fraction bits, integer bias, and bounds of the absolute totals, one a step."""
+    bias = np.asarray(parts.bias, dtype=np.float64)
+    reach = (np.abs(parts.weight.astype(np.int64)) * highest).sum(axis=1)
+    largest = np.abs(bias)
+    if not np.ndim(parts.step):
+        reach, largest = (one.max(initial=0)[None] for one in (reach, largest))
+    totals = np.maximum(reach + largest / units, 1.0) + 1
+    room = ACCUMULATOR_BITS - np.ceil(np.log2(totals)).astype(np.int64)
+    fraction_bits = np.clip(room, 0, _MOST_FRACTION_BITS)
+    scaled = np.ldexp(bias / units, fraction_bits)
+    codes = np.rint(np.clip(scaled, -_LARGEST_BIAS, _LARGEST_BIAS)).astype(np.int64)
+    offsets = np.abs(codes)
+    if not np.ndim(parts.step):
+        offsets = offsets.max(initial=0)[None]
+    # In Python's integers: what is refused may be beyond 64 bits.
+    bounds = [
+        (int(most) << int(bits)) + int(offset)
+        for most, bits, offset in zip(reach, fraction_bits, offsets, strict=True)
+    ]
+    if max(bounds).bit_length() > PRODUCT_BITS - 8:
         raise UnsupportedModelError(
             f"A layer of {parts.weight.shape[1]} inputs at {parts.bits} bits can reach totals of "
-            f"{bound:.2g}, which float64 does not hold exactly. Use fewer bits."
+            f"{max(bounds):.2g}, which float64 does not hold exactly. Use fewer bits."
         )
-    return fraction_bits, bias, bound
+    return fraction_bits, codes, np.array([bound.bit_length() for bound in bounds])
 
 
-def _rescaling(parts: LayerParts, unit: float, bound: int) -> tuple[int, int, int]:
-    """Return highest code, multiplier and shift that turn totals into activation codes."""
-    if parts.clip is None:
-        return 2**UNQUANTIZED_BITS - 1, 1, max(bound.bit_length() - UNQUANTIZED_BITS, 0)
-    mantissa, exponent = math.frexp(unit * parts.levels / float(parts.clip))
-    bits = min(PRODUCT_BITS - bound.bit_length(), _MOST_MULTIPLIER_BITS)
-    return int(parts.levels), round(math.ldexp(mantissa, bits)), bits - exponent
+def _rescaling(
+    parts: LayerParts, units: np.ndarray, lengths: np.ndarray
+) -> tuple[int, np.ndarray, np.ndarray, float]:
+    """Return highest code, multipliers, shifts, and the step of the rectified output."""
+    per_channel = np.ndim(parts.step) > 0
+    levels, clip = parts.levels, parts.clip
+    if clip is None:
+        levels = 2**UNQUANTIZED_BITS - 1
+        shift = np.maximum(lengths - UNQUANTIZED_BITS, 0)
+        step = float(np.ldexp(units, shift).max())
+        if not per_channel:
+            return levels, np.ones(1, dtype=np.int64), shift, step
+    else:
+        step = float(clip) / levels
+    mantissas, exponents = np.frexp(units / step if clip is None else units * levels / float(clip))
+    bits = np.minimum(PRODUCT_BITS - lengths, _MOST_MULTIPLIER_BITS)
+    multipliers = np.rint(np.ldexp(mantissas, bits)).astype(np.int64)
+    shifts = bits - exponents
+    if not per_channel:
+        # The next layer takes the ratio as it was rounded.
+        step = float(np.ldexp(units, shifts)[0] / multipliers[0])
+    return int(levels), multipliers, shifts, step
+
+
+def _last_rescaling(
+    parts: LayerParts, units: np.ndarray, lengths: np.ndarray
+) -> tuple[int, np.ndarray, np.ndarray, float]:
+    """Return 0, multipliers, shifts of 0, and the scale of the logits."""
+    nothing = np.zeros_like(lengths)
+    if not np.ndim(parts.step):
+        return 0, nothing, nothing, float(units[0])
+    coarsest = float(units.max())
+    bits = min(PRODUCT_BITS - int(lengths.max()), _MOST_MULTIPLIER_BITS)
+    multipliers = np.rint(np.ldexp(units / coarsest, bits)).astype(np.int64)
+    return 0, multipliers, nothing, math.ldexp(coarsest, -bits)

@@ -10,8 +10,8 @@ import numpy as np
 
 from skcfq import __version__
 from skcfq.deploy._arithmetic import IntegerLayer, IntegerNetwork
-from skcfq.deploy._classifier import DeployedClassifier
-from skcfq.deploy._container import read_container, write_container
+from skcfq.deploy._classifier import DeployedClassifier, deployed_form
+from skcfq.deploy._container import SCHEMA, read_container, write_container
 from skcfq.deploy._packing import pack_codes, packed_size, unpack_codes
 from skcfq.encoding import FeatureSpace
 from skcfq.encoding._scalars import from_json, to_json
@@ -20,14 +20,14 @@ from skcfq.exceptions import ArtefactDamagedError
 FORMAT = "skcfq/quantized-classifier"
 
 
-def save(path: str | os.PathLike, model: DeployedClassifier) -> dict[str, int]:
+def save(path: str | os.PathLike, model: Any) -> dict[str, int]:
     """Write a deployed classifier to a file.
 
     Parameters
     ----------
     path : str or path
         A file that is there is replaced.
-    model : DeployedClassifier
+    model : DeployedClassifier or quantized estimator of this library
 
     Returns
     -------
@@ -39,6 +39,7 @@ def save(path: str | os.PathLike, model: DeployedClassifier) -> dict[str, int]:
     FeatureSpaceError
         A column goes through functions of the user, which cannot be written.
     """
+    model = deployed_form(model)
     network = model.integer_network_
     weights = [pack_codes(layer.weight, layer.bits) for layer in network.layers]
     biases = [_bias_bytes(layer.bias) for layer in network.layers]
@@ -55,6 +56,7 @@ def save(path: str | os.PathLike, model: DeployedClassifier) -> dict[str, int]:
             "step": network.input_step,
             "bits": network.input_bits,
             "shifts": network.input_shifts.tolist(),
+            **({} if network.input_units is None else {"units": network.input_units.tolist()}),
         },
         "logit_scale": network.logit_scale,
         "layers": [
@@ -62,18 +64,20 @@ def save(path: str | os.PathLike, model: DeployedClassifier) -> dict[str, int]:
                 "n_out": layer.weight.shape[0],
                 "n_in": layer.weight.shape[1],
                 "bits": layer.bits,
-                "step": layer.step,
+                "step": _plain(layer.step),
                 "bias_bytes": len(bias),
-                "fraction_bits": layer.fraction_bits,
-                "multiplier": layer.multiplier,
-                "shift": layer.shift,
+                "fraction_bits": _plain(layer.fraction_bits),
+                "multiplier": _plain(layer.multiplier),
+                "shift": _plain(layer.shift),
                 "levels": layer.levels,
             }
             for layer, bias in zip(network.layers, biases, strict=True)
         ],
         "feature_space": model.feature_space_.to_dict(),
     }
-    write_container(path, header, b"".join(weights + biases))
+    # What older versions can read is written as they know it.
+    is_plain = network.input_units is None and not any(one.is_per_channel for one in network.layers)
+    write_container(path, header, b"".join(weights + biases), schema=1 if is_plain else SCHEMA)
     n_weights, n_biases = (sum(map(len, parts)) for parts in (weights, biases))
     total = os.path.getsize(path)
     return {
@@ -138,7 +142,12 @@ def _read(header: dict[str, Any], payload: bytes) -> DeployedClassifier:
     shifts = np.asarray(header["input"]["shifts"], dtype=np.int64)
     if shifts.shape != (layers[0].weight.shape[1],) or (shifts < 0).any() or (shifts > 30).any():
         raise ValueError("the shifts do not fit the inputs")
-    network = IntegerNetwork(step, bits, layers, float(header["logit_scale"]), shifts)
+    units = header["input"].get("units")
+    if units is not None:
+        units = np.asarray(units, dtype=np.int64)
+        if units.shape != shifts.shape or (np.abs(units) > 1000).any():
+            raise ValueError("the units do not fit the inputs")
+    network = IntegerNetwork(step, bits, layers, float(header["logit_scale"]), shifts, units)
     space = FeatureSpace.from_dict(header["feature_space"])
     classes = np.asarray(from_json(header["classes"]), dtype=header["classes_dtype"])
     if not 2 <= bits <= 16 or not step > 0:
@@ -175,15 +184,28 @@ def _read_layers(described: list[dict[str, Any]], payload: bytes) -> tuple[Integ
             IntegerLayer(
                 weight=codes.astype(np.int8 if bits <= 8 else np.int16),
                 bits=bits,
-                step=float(one["step"]),
+                step=_numbers(one["step"], shape[0], float),
                 bias=np.frombuffer(bias, kind).astype(np.int64).reshape(shape[0]),
-                fraction_bits=int(one["fraction_bits"]),
-                multiplier=int(one["multiplier"]),
-                shift=int(one["shift"]),
+                fraction_bits=_numbers(one["fraction_bits"], shape[0], int),
+                multiplier=_numbers(one["multiplier"], shape[0], int),
+                shift=_numbers(one["shift"], shape[0], int),
                 levels=int(one["levels"]),
             )
         )
     return tuple(layers)
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray) else value
+
+
+def _numbers(value: Any, n_out: int, kind: type) -> Any:
+    """Return a number, or one for each unit."""
+    if not isinstance(value, list):
+        return kind(value)
+    if len(value) != n_out:
+        raise ValueError("a layer has scales for another number of units")
+    return np.array([kind(one) for one in value], dtype=np.float64 if kind is float else np.int64)
 
 
 def _bias_bytes(bias: np.ndarray) -> bytes:

@@ -10,7 +10,7 @@ import pandas as pd
 from skcfq.deploy._arithmetic import IntegerNetwork, softmax
 from skcfq.deploy._rows import encode_rows
 from skcfq.encoding import FeatureSpace
-from skcfq.exceptions import FeatureSpaceError
+from skcfq.exceptions import FeatureSpaceError, UnsupportedModelError
 
 
 class DeployedClassifier:
@@ -156,3 +156,17 @@ class DeployedClassifier:
             f"DeployedClassifier({self.model}, {self.n_features_in_} columns, "
             f"{len(self.classes_)} classes, bits={self.bit_widths_.tolist()})"
         )
+
+
+def deployed_form(model: Any) -> DeployedClassifier:
+    """Return what is written of a model: itself, or what ``deployed()`` of an estimator gives."""
+    if isinstance(model, DeployedClassifier):
+        return model
+    if hasattr(model, "deployed"):
+        return model.deployed()
+    raise UnsupportedModelError(
+        f"{type(model).__name__} has no integers to write. Give a fitted CFQClassifier, "
+        "QATClassifier or PTQClassifier; of a Pipeline, the last step (its file then reads what "
+        "that step reads, so give the steps before it as `encoder=` where the file is to read raw "
+        "columns)."
+    )

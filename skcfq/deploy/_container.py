@@ -30,14 +30,17 @@ from typing import Any
 from skcfq.exceptions import ArtefactDamagedError, ArtefactVersionError
 
 MAGIC = b"\x93SKCFQ\r\n"
-SCHEMA = 1
+# 1 has one weight step a layer; 2 may have one a unit, and columns in units of their own.
+SCHEMA = 2
 _FIELDS = struct.Struct("<HHIIQ")
 PRELUDE_SIZE = len(MAGIC) + _FIELDS.size + 32
 # A header that claims to be longer was not written by this library.
 _LONGEST_HEADER = 1 << 28
 
 
-def write_container(path: str | os.PathLike, header: dict[str, Any], payload: bytes) -> None:
+def write_container(
+    path: str | os.PathLike, header: dict[str, Any], payload: bytes, schema: int = SCHEMA
+) -> None:
     """Write a file; one that is there is replaced at once, or not at all.
 
     Parameters
@@ -45,11 +48,13 @@ def write_container(path: str | os.PathLike, header: dict[str, Any], payload: by
     path : str or path
     header : dict of JSON values
     payload : bytes
+    schema : int, default=SCHEMA
+        The lowest that has what the header holds.
     """
     text = json.dumps(header, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     raw = text.encode()
     packed = zlib.compress(raw, 9)
-    prelude = _FIELDS.pack(SCHEMA, 0, len(packed), len(raw), len(payload))
+    prelude = _FIELDS.pack(schema, 0, len(packed), len(raw), len(payload))
     digest = hashlib.sha256(prelude + packed + payload).digest()
     target = Path(path)
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")

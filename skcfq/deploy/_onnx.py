@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skcfq.deploy._arithmetic import IntegerLayer, IntegerNetwork
+from skcfq.deploy._classifier import deployed_form
 from skcfq.deploy._packing import pack_codes
-from skcfq.exceptions import OptionalDependencyError, UnsupportedModelError
+from skcfq.exceptions import FeatureSpaceError, OptionalDependencyError, UnsupportedModelError
 
 if TYPE_CHECKING:
     from skcfq.deploy._classifier import DeployedClassifier
@@ -29,7 +30,7 @@ GAP = ""
 
 
 def write_onnx(
-    model: DeployedClassifier,
+    model: Any,
     path: str | os.PathLike,
     *,
     preprocessing: bool = True,
@@ -39,7 +40,7 @@ def write_onnx(
 
     Parameters
     ----------
-    model : DeployedClassifier
+    model : DeployedClassifier or quantized estimator of this library
     path : str or path
     preprocessing : bool, default=True
         Whether the graph reads raw columns, one input each; False makes it read the encoded
@@ -61,6 +62,7 @@ def write_onnx(
         A column cannot be read in ONNX without another rounding; the message names it.
     """
     onnx = _import_onnx()
+    model = deployed_form(model)
     graph = _Graph(onnx, _opset_for(model.integer_network_, opset))
     if preprocessing:
         encoded = _encoder(graph, model)
@@ -77,22 +79,28 @@ def write_onnx(
     return {"weights": graph.weight_bytes, "total": len(data)}
 
 
-def onnx_inputs(model: DeployedClassifier, X: Any) -> dict[str, np.ndarray]:
+def onnx_inputs(model: Any, X: Any) -> dict[str, np.ndarray]:
     """Return raw rows as the inputs of the graph that :func:`write_onnx` wrote.
 
     Parameters
     ----------
-    model : DeployedClassifier
+    model : DeployedClassifier or quantized estimator of this library
     X : DataFrame or array-like of shape (n, n_raw_columns)
 
     Returns
     -------
     inputs : dict of str to ndarray of shape (n, 1)
         float64 for numbers (a gap is NaN), text for categories (a gap is the empty text).
+
+    Raises
+    ------
+    FeatureSpaceError
+        Columns are missing, or hold what the estimator would refuse.
     """
-    from skcfq.encoding._columns import as_numbers, as_objects, missing_mask
+    from skcfq.encoding._columns import as_objects, missing_mask
 
     inputs = {}
+    model = deployed_form(model)
     columns, _ = model.feature_space_.columns_of(X)
     for block, (_, column) in zip(model.feature_space_.blocks, columns, strict=True):
         if not block.width:
@@ -102,8 +110,27 @@ def onnx_inputs(model: DeployedClassifier, X: Any) -> dict[str, np.ndarray]:
             text[missing_mask(column)] = GAP
             inputs[str(block.name)] = text[:, None]
         else:
-            inputs[str(block.name)] = as_numbers(column)[:, None]
+            inputs[str(block.name)] = _numbers(block.name, column)[:, None]
     return inputs
+
+
+def _numbers(name: Any, column: Any) -> np.ndarray:
+    """Return a column as numbers; the graph itself cannot refuse what the estimator refuses."""
+    from skcfq.encoding._columns import as_numbers
+
+    try:
+        values = as_numbers(column)
+    except ValueError as error:
+        raise FeatureSpaceError(
+            f"Column {name!r} must hold numbers, but {error}. Pass the column as it was when the "
+            "model was fitted."
+        ) from error
+    if np.isinf(values).any():
+        raise FeatureSpaceError(
+            f"Column {name!r} holds infinite numbers. Replace them by a gap (NaN) or by a finite "
+            "number."
+        )
+    return values
 
 
 class _Graph:
@@ -149,8 +176,9 @@ class _Graph:
         self.constants.append(
             self.onnx.helper.make_tensor(name, stored, codes.shape, data, raw=True)
         )
-        scale = self.constant(2.0**layer.fraction_bits, np.float32)
-        real = self.node("DequantizeLinear", name, scale)
+        scale = self.constant(layer.unit_factors, np.float32)
+        along: dict[str, Any] = {"axis": 1} if layer.is_per_channel else {}
+        real = self.node("DequantizeLinear", name, scale, **along)
         return self.node("Cast", real, to=kinds.DOUBLE)
 
     def model(self, source: DeployedClassifier) -> Any:
@@ -283,16 +311,16 @@ def _is_text(block: Block) -> bool:
 def _network(graph: _Graph, network: IntegerNetwork, encoded: str) -> str:
     """Add the integer network, and return its totals."""
     low, high = map(float, network.input_range)
-    factors = network.input_factors
-    codes = graph.node("Div", encoded, graph.constant(network.input_step * factors))
+    codes = graph.node("Div", encoded, graph.constant(network.input_steps))
     codes = _rounded(graph, codes, low, high)
     if network.input_shifts.any():
-        codes = graph.node("Mul", codes, graph.constant(factors))
+        codes = graph.node("Mul", codes, graph.constant(network.input_factors))
     for position, layer in enumerate(network.layers):
         codes = graph.node("MatMul", codes, graph.weight(layer, position))
         codes = graph.node("Add", codes, graph.constant(layer.offset))
-        if layer.levels:
+        if layer.rescale is not None:
             codes = graph.node("Mul", codes, graph.constant(layer.rescale))
+        if layer.levels:
             codes = _rounded(graph, codes, 0.0, float(layer.levels))
     return codes
 

@@ -80,8 +80,16 @@ class BitPolicy(BaseEstimator):
             Calibrated, with the weights that training starts from.
         budget : float
         sample : BitSample
+
+        Raises
+        ------
+        TypeError
+            A subclass overrides neither this nor :meth:`start`.
         """
-        raise NotImplementedError
+        raise TypeError(
+            f"{type(self).__name__} chooses no widths. Override `choose`, which returns one "
+            "candidate a layer, or `start`."
+        )
 
     def start(
         self, network: QuantizedNetwork, budget: float, sample: BitSample

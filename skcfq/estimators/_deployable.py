@@ -68,16 +68,14 @@ class DeployableClassifier(NetworkClassifier):
         if not self._has_integers:
             raise UnsupportedModelError(
                 f"This {type(self).__name__} has no integer form, so it cannot be exported: "
-                "integers exist for chains of Linear and ReLU with one weight step a layer. Fit "
-                "it with weight_step='tensor', and with `hidden_layer_sizes` or a `module` that "
-                "is an nn.Sequential of Linear and ReLU."
+                "integers exist for chains of Linear and ReLU. Fit it with `hidden_layer_sizes` "
+                "or a `module` that is an nn.Sequential of Linear and ReLU."
             )
         return self._head().network
 
     @property
     def _has_integers(self) -> bool:
-        network = self.network_
-        return isinstance(network, QuantizedMLP) and not network.linear_layers[0].per_channel
+        return isinstance(self.network_, QuantizedMLP)
 
     def _head(self) -> DeployedNetwork:
         """Return the network in integers; made anew after the network has changed."""
@@ -117,8 +115,7 @@ class DeployableClassifier(NetworkClassifier):
         Raises
         ------
         UnsupportedModelError
-            The network has no integer form: another module than a chain of Linear and ReLU, or a
-            weight step for every unit.
+            The network has no integer form: another module than a chain of Linear and ReLU.
         """
         check_is_fitted(self, "network_")
         names = getattr(self, "feature_names_in_", None)

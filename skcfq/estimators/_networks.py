@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import nn
@@ -132,8 +132,8 @@ def leaves_of(module: nn.Module) -> list[nn.Module]:
 
     A module of the user's own may do with its parts what it wants, whatever their order is.
     """
-    if type(module).forward is nn.Sequential.forward:
-        return [leaf for one in cast(nn.Sequential, module) for leaf in leaves_of(one)]
+    if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
+        return [leaf for one in module for leaf in leaves_of(one)]
     if isinstance(module, FullPrecisionMLP):
         return [leaf for one in module.layers for leaf in (one, nn.ReLU())][:-1]
     return [module]

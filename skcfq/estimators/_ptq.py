@@ -30,6 +30,7 @@ from skcfq.nn import (
     margin_losses,
     sensitivities,
 )
+from skcfq.nn._post_training import column_units, network_in_units
 from skcfq.quantization import allocate_bits, check_candidates, exact_bits, greedy_bits
 from skcfq.solvers import RecourseSolver
 from skcfq.utils import take_rows
@@ -51,8 +52,8 @@ class PTQClassifier(QuantizedClassifier):
         Average weight bits per weight, at most. Biases, steps and activations are not counted.
     teacher : classifier, torch Module or None, default=None
         The model to be quantized: one of this library, a linear classifier of scikit-learn, an
-        ``MLPClassifier`` with relu or identity, a pipeline that ends in one of them, or an
-        ``nn.Sequential`` of Linear and ReLU. Fitted or frozen, it is used as it is; unfitted, a
+        ``MLPClassifier`` with relu or identity, a pipeline that ends in one of them, or a module of
+        Linear, BatchNorm1d and ReLU in turn. Fitted or frozen, it is used as it is; unfitted, a
         clone is fitted; None is a :class:`~skcfq.TeacherClassifier`.
     calibration : {"counterfactual", "factual"}, default="counterfactual"
         Rows that scales and clips are set on: :math:`U_{cal}` or :math:`X_{cal}`.
@@ -76,7 +77,8 @@ class PTQClassifier(QuantizedClassifier):
         Weight of a recourse point in :math:`U_{cal}`, relative to a factual row.
     teacher_actions : TeacherActions or RecourseSolver, default=None
         How recourse points are found; None is :class:`TeacherActions`, the K steps of Eq. 20. A
-        solver finds the cheap actions that people are advised to take.
+        solver finds the cheap actions that people are advised to take. ``share`` and
+        ``max_people`` are of the refused people among the calibration rows.
     action_set : ActionSet, default=None
         What people may change, on the columns of X. None lets every column move inside its
         observed range.
@@ -111,6 +113,10 @@ class PTQClassifier(QuantizedClassifier):
 
     Notes
     -----
+    Inputs have 8 bits and one step for all columns, as in the paper. Where the sizes of the
+    columns differ by more than 32 times (a model that was trained without scaling), each column and
+    its weights are first rescaled by a power of two, which changes nothing but the rounding.
+
     Where the teacher itself does not accept x + δ, the point is left out, in the calibration as in
     the sensitivity. Eq. 24 is linear in the bits: it tends to spend everything on the layer of
     the highest sensitivity per weight, and the factual and the counterfactual choice often
@@ -236,7 +242,11 @@ class PTQClassifier(QuantizedClassifier):
         )
         points, wanted = self._recourse(table, rows, teacher, factual, rng)
         labels = torch.from_numpy(table.labels[rows])
-        network = self._network(source)
+        units = column_units(factual)
+        if units is not None:
+            source = network_in_units(source, units)
+            factual, points = factual.in_units(units), points.in_units(units)
+        network = self._network(source, units)
         network.set_bit_widths(self._allocate(source, network, factual, labels, points, wanted))
         calibration = factual
         if self.calibration == "counterfactual":
@@ -259,7 +269,18 @@ class PTQClassifier(QuantizedClassifier):
     def _uses_recourse(self) -> bool:
         return self.calibration == "counterfactual" or self.allocation in _OF_RECOURSE
 
+    def _actions(self) -> TeacherActions:
+        actions = self.teacher_actions
+        return actions if isinstance(actions, TeacherActions) else TeacherActions()
+
     def _check_plan(self) -> None:
+        actions = self._actions()
+        actions.check()
+        if actions.online:
+            raise ValueError(
+                "teacher_actions has online=True, but PTQClassifier computes recourse points once, "
+                "for its calibration: nothing is trained batch by batch. Give online=False."
+            )
         UniformBits(tuple(self.candidates)).width(self.budget)
         if self.target is not None:
             resolve_target(self.target, self.classes_, self.classes_[:1])
@@ -279,7 +300,7 @@ class PTQClassifier(QuantizedClassifier):
             return np.arange(n)
         return np.sort(rng.permutation(n)[:size])
 
-    def _network(self, source: FullPrecisionMLP) -> QuantizedMLP:
+    def _network(self, source: FullPrecisionMLP, units: Tensor | None) -> QuantizedMLP:
         layers: Any = list(source.layers)
         return QuantizedMLP(
             layers[0].in_features,
@@ -288,6 +309,7 @@ class PTQClassifier(QuantizedClassifier):
             candidates=check_candidates(self.candidates),
             activation_bits=self.activation_bits,
             start="lsq",
+            input_units=None if units is None else units.tolist(),
         ).double()
 
     def _recourse(
@@ -325,13 +347,15 @@ class PTQClassifier(QuantizedClassifier):
             points = torch.from_numpy(self.feature_space_.encode(result.points))
             valid = torch.from_numpy(np.asarray(result.valid))
         else:
-            actions = TeacherActions() if self.teacher_actions is None else self.teacher_actions
-            actions.check()
+            actions = self._actions()
+            drawn = actions.draw(len(denied), rng)
+            X, target, denied = take_rows(X, drawn), target[drawn], denied[drawn]
             points, valid = actions.points(teacher, rules, X, target, seed)
         if not valid.any():
             _warn_factual(
-                f"Of the {len(denied)} people whom the teacher refuses, none reaches the target",
-                "Give `teacher_actions` more or larger steps, or widen `action_set`.",
+                f"Of {len(denied)} people whom the teacher refuses, none reaches the target",
+                "Give `teacher_actions` more or larger steps, or a RecourseSolver, or widen "
+                "`action_set`.",
             )
             return nothing
         weights = factual.weights[torch.from_numpy(denied)]

@@ -32,7 +32,7 @@ class QATClassifier(QuantizedClassifier):
         Width of hidden activations, one for all or one for each hidden layer (with ``module``: of
         what enters each layer); None follows the weights of the layer that produces them.
     weight_step : {"tensor", "channel"}, default="tensor"
-        One weight step a layer or one a unit; with the latter there is no integer form to export.
+        One weight step a layer or one a unit.
     quantizer_start : {"mse", "lsq"}, default="mse"
         Steps and clips that training starts from: of least squared error, or LSQ's rule.
     hidden_layer_sizes : tuple of int, default=(64, 64)

@@ -14,13 +14,10 @@ from torch import Tensor, nn
 from skcfq.estimators._inner_models import fit_encoder
 from skcfq.estimators._networks import leaves_of
 from skcfq.estimators._teacher import TeacherClassifier
+from skcfq.estimators._torch_reading import LAST, PASSED_OVER, Layers, layers_of
 from skcfq.exceptions import UnsupportedModelError
 from skcfq.models import LinearHead, MLPHead, Predictor
-from skcfq.nn import FullPrecisionMLP, check_logits
-
-Layers = list[tuple[Tensor, Tensor]]
-_PASSED_OVER = (nn.Dropout, nn.Identity, nn.Flatten)
-_LAST = (nn.Softmax, nn.LogSoftmax, nn.Sigmoid)
+from skcfq.nn import FullPrecisionMLP, QuantizedNetwork, check_logits
 
 
 def rectifier_network(teacher: Predictor) -> FullPrecisionMLP:
@@ -55,7 +52,7 @@ def rectifier_network(teacher: Predictor) -> FullPrecisionMLP:
         raise UnsupportedModelError(
             f"{teacher.name} {_why_not(head)}, so its layers cannot be quantized after training. "
             "Give a linear classifier, an MLPClassifier with activation='relu', a "
-            "TeacherClassifier or a torch Sequential of Linear and ReLU; or let QATClassifier or "
+            "TeacherClassifier or a torch module of Linear and ReLU; or let QATClassifier or "
             "CFQClassifier learn a quantized network from this one, as their `teacher=`."
         )
     return _network(layers)
@@ -74,8 +71,8 @@ def teacher_of_module(
     Parameters
     ----------
     module : Module
-        Linear and ReLU layers in turn (Dropout, Identity, Flatten and a last Softmax or Sigmoid
-        are passed over), from encoded rows to one score or to one logit per class.
+        Linear and ReLU layers in turn, from encoded rows to one score or to one logit per class;
+        what else it may have is said in :func:`~skcfq.estimators._torch_reading.layers_of`.
     encoder : transformer or None
         What the module was trained behind, fitted; None takes the rows as they are.
     X : DataFrame or ndarray of shape (n, n_raw_columns)
@@ -87,7 +84,7 @@ def teacher_of_module(
     -------
     TeacherClassifier
     """
-    return _fitted_teacher(_network(_layers_of(module)), encoder, X, classes, labels, sample_weight)
+    return _fitted_teacher(_network(layers_of(module)), encoder, X, classes, labels, sample_weight)
 
 
 def teacher_of_any_module(
@@ -103,8 +100,8 @@ def teacher_of_any_module(
     Parameters
     ----------
     module : Module
-        From encoded rows to one logit per class; a chain of Linear and ReLU may do what it may do
-        in :func:`teacher_of_module`.
+        From encoded rows to one logit per class, or an ``nn.Sequential`` of Linear and ReLU that
+        :func:`teacher_of_module` takes.
     encoder, X, classes, labels, sample_weight
         As in :func:`teacher_of_module`.
 
@@ -112,10 +109,8 @@ def teacher_of_any_module(
     -------
     TeacherClassifier
     """
-    try:
-        network: nn.Module = _network(_layers_of(module))
-    except UnsupportedModelError:
-        network = deepcopy(module).double()
+    plain = _is_plain_chain(module)
+    network = _network(layers_of(module)) if plain else deepcopy(module).double()
     return _fitted_teacher(network, encoder, X, classes, labels, sample_weight)
 
 
@@ -152,27 +147,22 @@ def _fitted_teacher(
 
 
 def _why_not(head: Any) -> str:
+    if isinstance(getattr(getattr(head, "estimator", None), "network_", None), QuantizedNetwork):
+        return "is quantized already (what it was trained from is its attribute `teacher_`)"
     if isinstance(head, MLPHead):
         kind = {nn.Tanh: "tanh", nn.Sigmoid: "logistic"}[type(head.activation)]
         return f"has activation={kind!r}, and the integer arithmetic of deployment has relu alone"
     return "is no linear classifier and no rectifier network"
 
 
-def _layers_of(module: nn.Module) -> Layers:
-    """Read linear layers, each but the last followed by a rectifier."""
-    leaves = [one for one in leaves_of(module) if not isinstance(one, _PASSED_OVER)]
-    if leaves and isinstance(leaves[-1], _LAST):
+def _is_plain_chain(module: nn.Module) -> bool:
+    """Tell an nn.Sequential of Linear and ReLU; other modules stay what they are."""
+    leaves = [one for one in leaves_of(module) if not isinstance(one, PASSED_OVER)]
+    if leaves and isinstance(leaves[-1], LAST):
         leaves = leaves[:-1]
-    is_linear = [type(one) is nn.Linear for one in leaves]
-    alternate = is_linear == [i % 2 == 0 for i in range(len(leaves))] and len(leaves) % 2 == 1
-    if not (alternate and all(type(one) is nn.ReLU for one in leaves[1::2])):
-        raise UnsupportedModelError(
-            f"`teacher` is the torch module {type(module).__name__}, which is not Linear and ReLU "
-            "layers in turn inside an nn.Sequential. Rewrite it as such, or fit a "
-            "TeacherClassifier on its labels."
-        )
-    layers = [(one.weight.detach(), _bias(one)) for one in cast("list[nn.Linear]", leaves[::2])]
-    return [(weight.double().cpu(), bias.double().cpu()) for weight, bias in layers]
+    kinds = [type(one) for one in leaves]
+    turns = [nn.Linear if i % 2 == 0 else nn.ReLU for i in range(len(kinds))]
+    return len(kinds) % 2 == 1 and kinds == turns
 
 
 def _linear_layers(network: FullPrecisionMLP) -> list[nn.Linear]:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, cast
 
 import torch
 from torch import nn
 
 
-class ArrayState:
+class ArrayState(ABC):
     """Mixin of a module whose constructor arguments and tensors are its whole state."""
 
+    @abstractmethod
     def _settings(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
-        raise NotImplementedError
 
     def __getstate__(self) -> dict[str, Any]:
         """Return settings, arrays and modes; no tensor."""

@@ -42,6 +42,9 @@ class DeployedNetwork(nn.Module):
         for position, layer in enumerate(network.layers):
             self.register_buffer(f"matrix_{position}", torch.from_numpy(layer.matrix))
             self.register_buffer(f"offset_{position}", torch.from_numpy(layer.offset))
+            rescale = layer.rescale
+            if isinstance(rescale, np.ndarray):
+                self.register_buffer(f"rescale_{position}", torch.from_numpy(rescale))
 
     @property
     def n_inputs(self) -> int:
@@ -51,9 +54,9 @@ class DeployedNetwork(nn.Module):
     def extra_repr(self) -> str:
         """Return what the buffers do not hold: every scale."""
         network = self.network
-        hidden = [(layer.rescale, layer.levels) for layer in network.layers]
-        inputs = network.input_step, network.input_bits, network.input_shifts.tolist()
-        return f"{inputs}, {hidden}, {network.logit_scale}"
+        layers = [(_plain(layer.rescale), layer.levels) for layer in network.layers]
+        inputs = network.input_bits, network.input_steps.tolist(), network.input_shifts.tolist()
+        return f"{inputs}, {layers}, {network.logit_scale}"
 
     def forward(self, Z: Tensor) -> Tensor:
         """Map encoded rows (n, n_inputs), float64, to logits (n, n_classes)."""
@@ -65,24 +68,29 @@ class DeployedNetwork(nn.Module):
         """Return the logits; with a list, append where gradients pass, inputs first."""
         network = self.network
         low, high = network.input_range
-        factors = torch.from_numpy(network.input_factors)
-        codes = (Z / (network.input_step * factors)).round_()
+        codes = (Z / torch.from_numpy(network.input_steps)).round_()
         if masks is not None:
             masks.append((codes >= low) & (codes <= high))
-        codes.clamp_(low, high).mul_(factors)
+        codes.clamp_(low, high).mul_(torch.from_numpy(network.input_factors))
         for position, layer in enumerate(network.layers):
             codes = torch.addmm(
                 self.get_buffer(f"offset_{position}"),
                 codes,
                 self.get_buffer(f"matrix_{position}"),
             )
+            if layer.rescale is not None:
+                codes.mul_(self.rescale(position))
             if not layer.levels:
                 continue
-            codes.mul_(layer.rescale)
             if masks is not None:
                 masks.append((codes > 0) & (codes < layer.levels))
             codes.round_().clamp_(0, layer.levels)
         return codes.mul_(network.logit_scale)
+
+    def rescale(self, position: int) -> Any:
+        """Return what the totals of a layer are multiplied by: a number, or one a unit."""
+        one = self.network.layers[position].rescale
+        return self.get_buffer(f"rescale_{position}") if isinstance(one, np.ndarray) else one
 
 
 class _StraightThrough(torch.autograd.Function):
@@ -103,11 +111,12 @@ class _StraightThrough(torch.autograd.Function):
         network = module.network
         grad = grad * network.logit_scale
         for position in reversed(range(len(network.layers))):
+            if network.layers[position].rescale is not None:
+                grad *= module.rescale(position)
             grad = grad @ module.get_buffer(f"matrix_{position}").T
             grad *= masks[position]
-            if position:
-                grad *= network.layers[position - 1].rescale
-        return grad / network.input_step, None
+        units = network.input_steps / network.input_factors
+        return grad / torch.from_numpy(units), None
 
 
 def integers_of(network: QuantizedMLP) -> IntegerNetwork:
@@ -138,17 +147,24 @@ def integers_of(network: QuantizedMLP) -> IntegerNetwork:
             zip(layers, network.bit_widths.tolist(), strict=True)
         )
     ]
+    units = None if network.input_units is None else _exponents(network.input_units)
+    exponents = _exponents(network.input_factors) - (0 if units is None else units)
     # Factors are powers of two; the smallest goes into the step, so that shifts are not negative.
-    exponents = network.input_factors.double().log2().round().to(torch.int64).numpy()
     lowest = int(exponents.min(initial=0)) if len(exponents) else 0
     step = math.ldexp(network.log_input_step.detach().double().exp().item(), lowest)
-    return integer_network(step, network.input_bits, parts, exponents - lowest)
+    return integer_network(step, network.input_bits, parts, exponents - lowest, units)
+
+
+def _exponents(factors: Tensor) -> np.ndarray:
+    return factors.double().log2().round().to(torch.int64).numpy()
 
 
 def _parts(layer: QuantizedLinear, bits: int, is_last: bool) -> LayerParts:
     index = layer.candidates.index(bits)
-    step = layer.log_steps[index].detach().double().exp().item()
-    codes = np.rint(layer.weight.detach().double().numpy() / step).clip(*signed_range(bits))
+    steps = layer.log_steps[index].detach().double().exp().numpy()
+    step = steps if layer.per_channel else steps.item()
+    weight = layer.weight.detach().double().numpy()
+    codes = np.rint(weight / steps[..., None]).clip(*signed_range(bits))
     clip, levels = None, 0
     if not is_last and layer.log_clips is not None:
         levels = unsigned_levels(bits if layer.activation_bits is None else layer.activation_bits)
@@ -156,3 +172,7 @@ def _parts(layer: QuantizedLinear, bits: int, is_last: bool) -> LayerParts:
         clip = clips[index if len(clips) > 1 else 0].item()
     bias = layer.bias.detach().double().numpy()
     return LayerParts(codes.astype(np.int64), bits, step, bias, clip, levels)
+
+
+def _plain(rescale: float | np.ndarray | None) -> Any:
+    return rescale.tolist() if isinstance(rescale, np.ndarray) else rescale

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import cast
 
@@ -29,6 +30,9 @@ from skcfq.quantization._post_training import (
     round_adaptively,
 )
 
+# Columns whose sizes differ by more cannot share one 8-bit step and one weight step.
+_LARGEST_RATIO = 32.0
+
 
 @dataclass(frozen=True, eq=False)
 class CalibrationSet:
@@ -42,6 +46,54 @@ class CalibrationSet:
 
     rows: Tensor
     weights: Tensor
+
+    def in_units(self, units: Tensor) -> CalibrationSet:
+        """Return the rows with each column divided by its unit."""
+        return CalibrationSet(self.rows / units, self.weights)
+
+
+def column_units(calibration: CalibrationSet) -> Tensor | None:
+    """Return a power of two for each column where columns are of very different scales.
+
+    Parameters
+    ----------
+    calibration : CalibrationSet
+
+    Returns
+    -------
+    units : Tensor of shape (n_inputs,), float64, or None
+        Divided by these, the values of all columns are about 1 large. None where one step serves
+        all columns, as after scaling.
+
+    Examples
+    --------
+    >>> rows = torch.tensor([[40.0, 52000.0, 0.0], [-70.0, 31000.0, 1.0]], dtype=torch.float64)
+    >>> column_units(CalibrationSet(rows, torch.ones(2, dtype=torch.float64)))
+    tensor([6.4000e+01, 3.2768e+04, 1.0000e+00], dtype=torch.float64)
+    """
+    rows, weights = calibration.rows, calibration.weights
+    # Zeros do not count: the rare category of a one-hot column is as large as a frequent one.
+    mass = weights @ (rows != 0).to(rows.dtype)
+    sizes = (weights @ rows.square() / mass).sqrt()
+    present = sizes[mass > 0]
+    if len(present) == 0 or present.max() <= _LARGEST_RATIO * present.min():
+        return None
+    return torch.where(mass > 0, sizes.log2().round().exp2(), torch.ones_like(sizes))
+
+
+def network_in_units(source: FullPrecisionMLP, units: Tensor) -> FullPrecisionMLP:
+    """Return a copy of a network that reads each column divided by its unit.
+
+    Parameters
+    ----------
+    source : FullPrecisionMLP
+    units : Tensor of shape (n_inputs,)
+        Powers of two, so that nothing is rounded.
+    """
+    network = deepcopy(source)
+    with torch.no_grad():
+        cast(nn.Linear, network.layers[0]).weight.mul_(units)
+    return network
 
 
 @torch.no_grad()
@@ -67,6 +119,7 @@ def calibrate_layers(
     source : FullPrecisionMLP
         float64, with layers of the same shapes.
     calibration : CalibrationSet
+        Where the network has ``input_units``, source and rows are in these units.
     calibrator : {"minmax", "percentile", "mse", "reconstruction"}, default="mse"
     percentile : float, default=99.9
     adaptive_rounding : bool, default=False
@@ -81,6 +134,8 @@ def calibrate_layers(
         step = range_step(rows, network.input_bits, calibrator, percentile, weights)
         network.log_input_step.fill_(step.log())
         network.input_factors.fill_(1.0)
+        if network.input_units is not None:
+            network.input_factors.copy_(network.input_units)
         given = quantize_input(rows, step, network.input_bits)
     layers = cast("list[QuantizedLinear]", list(network.layers))
     for layer, bits in zip(layers, network.bit_widths.tolist(), strict=True):

@@ -39,6 +39,9 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
         Rule of :meth:`calibrate` for steps and clips.
     per_channel : bool, default=False
         One weight step for each unit instead of one for each layer.
+    input_units : sequence of float of shape (n_inputs,) or None, default=None
+        Powers of two: the first layer reads column j divided by its unit, so that columns of very
+        different scales have weights of a like size. None stands for 1.
 
     Attributes
     ----------
@@ -70,6 +73,8 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
     torch.Size([3, 2])
     """
 
+    input_units: Tensor | None
+
     def __init__(
         self,
         n_inputs: int,
@@ -80,8 +85,12 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
         input_bits: int | None = 8,
         start: str = "lsq",
         per_channel: bool = False,
+        input_units: Sequence[float] | None = None,
     ) -> None:
         super().__init__(candidates, input_bits)
+        units = None if input_units is None else torch.tensor([float(one) for one in input_units])
+        # Fixed by the constructor, so not a part of the state.
+        self.register_buffer("input_units", units, persistent=False)
         shapes = layer_shapes(n_inputs, hidden_layer_sizes, n_classes)
         widths = activation_widths_of(activation_bits, len(shapes) - 1)
         given_one = activation_bits is None or isinstance(activation_bits, Integral)
@@ -110,6 +119,7 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
             "input_bits": self.input_bits,
             "start": self._layers[0].start,
             "per_channel": self._layers[0].per_channel,
+            "input_units": None if self.input_units is None else tuple(self.input_units.tolist()),
         }
 
     def forward(self, x: Tensor, selection: Tensor | None = None) -> Tensor:
@@ -128,6 +138,7 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
         """
         if self.log_input_step is not None:
             x = self.quantized_inputs(x)
+        x = self._in_units(x)
         indices, rows = self._selected(selection)
         weights = quantize_layers(self._layers, indices, selection)
         for layer, weight, index, row in zip(self._layers, weights, indices, rows, strict=True):
@@ -163,12 +174,14 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
     def unquantized(self, x: Tensor) -> Tensor:
         """Return the logits without any quantizer, shape (n_samples, n_classes)."""
         *hidden, last = self._layers
+        x = self._in_units(x)
         for layer in hidden:
             x = torch.relu(nn.functional.linear(x, layer.weight, layer.bias))
         return nn.functional.linear(x, last.weight, last.bias)
 
     def partly_quantized(self, x: Tensor, position: int, index: int) -> Tensor:
         """Return the logits with one layer alone, and its rectified output, quantized."""
+        x = self._in_units(x)
         for place, layer in enumerate(self._layers):
             if place == position:
                 x = layer(x, index)
@@ -176,6 +189,9 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
             x = nn.functional.linear(x, layer.weight, layer.bias)
             x = torch.relu(x) if layer.rectified else x
         return x
+
+    def _in_units(self, x: Tensor) -> Tensor:
+        return x if self.input_units is None else x / self.input_units
 
     def quantized_layer_weight(self, position: int, index: int) -> Tensor:
         """Return the quantized weights of one layer."""
@@ -193,7 +209,7 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
         Parameters
         ----------
         network : FullPrecisionMLP
-            Network with layers of the same shapes.
+            Network with layers of the same shapes, which reads columns in ``input_units``.
         """
         sources = cast("list[nn.Linear]", network.layers)
         shapes = [tuple(layer.weight.shape) for layer in self._layers]
@@ -216,7 +232,7 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
         rule: str | None,
         indices: Sequence[list[int] | None],
     ) -> None:
-        values = x
+        values = self._in_units(x)
         for layer, chosen in zip(self._layers[:-1], indices, strict=False):
             values = nn.functional.linear(values, layer.weight, layer.bias)
             layer.reset_clips(values, sample_weight, rule, chosen)

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.pipeline import make_pipeline
 
 import skcfq
 from skcfq import CFQClassifier, QATClassifier, RecourseSolver
-from skcfq.deploy import read_header
+from skcfq.deploy import read_header, save
 from skcfq.deploy._packing import pack_codes, packed_size, unpack_codes
 from skcfq.exceptions import (
     ArtefactDamagedError,
@@ -139,9 +140,9 @@ def test_truncated_file(length, files, tmp_path):
 
 def test_newer_schema(files, tmp_path):
     data = bytearray(files[2].read_bytes())
-    data[8:10] = struct.pack("<H", 2)
+    data[8:10] = struct.pack("<H", 3)
     (tmp_path / "new").write_bytes(data)
-    with pytest.raises(ArtefactVersionError, match="schema 2.*Install a newer skcfq"):
+    with pytest.raises(ArtefactVersionError, match="schema 3.*Install a newer skcfq"):
         skcfq.load(tmp_path / "new")
 
 
@@ -254,6 +255,13 @@ def test_gaps_that_nothing_fills():
     for one in (model, model.deployed()):
         with pytest.raises(FeatureSpaceError, match=r"columns \[1\] have gaps"):
             one.predict(X)
+
+
+def test_estimators_are_written_as_they_are_deployed(models, files, tmp_path):
+    save(tmp_path / "m", models[4])
+    assert (tmp_path / "m").read_bytes() == files[4].read_bytes()
+    with pytest.raises(UnsupportedModelError, match="of a Pipeline, the last step"):
+        save(tmp_path / "m", make_pipeline(models[4]))
 
 
 def test_unfitted_model_has_no_file(tmp_path):

@@ -14,7 +14,7 @@ import skcfq
 from skcfq import QATClassifier, RecourseSolver, TableEncoder
 from skcfq.deploy import onnx_inputs
 from skcfq.estimators import UniformBits
-from skcfq.exceptions import UnsupportedModelError
+from skcfq.exceptions import FeatureSpaceError, UnsupportedModelError
 
 onnx = pytest.importorskip("onnx")
 ort = pytest.importorskip("onnxruntime")
@@ -161,6 +161,16 @@ def test_what_onnx_cannot_read_is_said(tmp_path):
     model = QATClassifier(4, hidden_layer_sizes=(), max_iter=2, random_state=0)
     with pytest.raises(UnsupportedModelError, match="text and numbers"):
         model.fit(mixed, X[:, 0] > 2).to_onnx(tmp_path / "m.onnx")
+
+
+def test_inputs_that_the_estimator_refuses_are_refused(models, credit):
+    deployed, X = models[4].deployed(), credit.data.iloc[:4]
+    number = next(name for name in X.columns if X[name].dtype.kind == "f")
+    for values, says in (("text", "must hold numbers"), (np.inf, "infinite numbers")):
+        with pytest.raises(FeatureSpaceError, match=f"'{number}'.*{says}"):
+            onnx_inputs(deployed, X.assign(**{number: values}))
+        with pytest.raises(ValueError, match=f"{number}|infinity"):
+            models[4].predict(X.assign(**{number: values}))
 
 
 def test_missing_package_is_said(models, tmp_path):

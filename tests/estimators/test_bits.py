@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from skcfq import CFQClassifier, QATClassifier
-from skcfq.estimators import LearnedBits, UniformBits
+from skcfq.estimators import BitPolicy, LearnedBits, UniformBits
 from skcfq.exceptions import BudgetError
 
 BUDGETS = [2, 2.5, 3, 3.7, 4, 6, 8, 10]
@@ -40,6 +40,14 @@ def test_average_is_never_above_the_budget(budget, policy, candidates, table, ti
     if policy is UniformBits:
         affordable = max(bits for bits in candidates if bits <= budget)
         np.testing.assert_array_equal(model.bit_widths_, affordable)
+
+
+def test_a_policy_that_chooses_nothing_says_so(table, tiny):
+    class Empty(BitPolicy):
+        candidates = (2, 4)
+
+    with pytest.raises(TypeError, match="Empty chooses no widths. Override `choose`"):
+        QATClassifier(4, bit_policy=Empty(), **tiny).fit(*table)
 
 
 def test_widths_are_reported_apart_from_the_network(table, tiny):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
 from copy import deepcopy
 
@@ -224,3 +225,108 @@ def test_files_and_scorers(shared, credit, tmp_path):
         loaded.decision_function(credit.data), model.decision_function(credit.data)
     )
     assert -1 <= vd_scorer(model, credit.data.iloc[:60]) <= 0
+
+
+def test_a_model_on_unscaled_columns_keeps_its_decisions(credit, tmp_path):
+    X = credit.data.select_dtypes("number").fillna(0)
+    model = LogisticRegression(max_iter=5000).fit(X, credit.target)
+    settings = {"teacher": model, "target": credit.favorable, "random_state": 0}
+    settings["teacher_actions"] = RecourseSolver()
+    small = PTQClassifier(8, **settings).fit(X, credit.target)
+    assert np.mean(small.predict(X) == model.predict(X)) > 0.95
+    assert small.integer_network_.input_units is not None
+    small.export(tmp_path / "m")
+    loaded = skcfq.load(tmp_path / "m")
+    np.testing.assert_array_equal(loaded.decision_function(X), small.decision_function(X))
+    again = pickle.loads(pickle.dumps(small))
+    np.testing.assert_array_equal(again.decision_function(X), small.decision_function(X))
+    scaled = make_pipeline(TableEncoder(), LogisticRegression()).fit(X, credit.target)
+    small = PTQClassifier(8, **{**settings, "teacher": scaled}).fit(X, credit.target)
+    assert small.integer_network_.input_units is None
+
+
+class Own(nn.Module):
+    """What people write instead of an nn.Sequential."""
+
+    def __init__(self, activation=torch.relu):
+        super().__init__()
+        self.first, self.norm = nn.Linear(4, 8), nn.BatchNorm1d(8)
+        self.second, self.last = nn.Linear(8, 6, bias=False), nn.Linear(6, 2)
+        self.activation = activation
+
+    def forward(self, x):
+        x = self.activation(self.norm(self.first(torch.flatten(x, 1))))
+        x = nn.functional.dropout(x, 0.3, training=self.training)
+        return nn.functional.log_softmax(self.last(self.second(x).relu()), dim=1)
+
+
+def own(**settings):
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        module = Own(**settings)
+        module.norm.running_mean.normal_()
+        module.norm.running_var.uniform_(0.5, 2)
+    return module
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_modules_of_ones_own(dtype):
+    X = np.random.default_rng(0).normal(size=(200, 4))
+    module = own().to(dtype)
+    with torch.no_grad():
+        logits = deepcopy(module).double().eval()(torch.from_numpy(X))
+        module.last.bias -= logits.median(dim=0).values.to(dtype)
+        y = deepcopy(module).double().eval()(torch.from_numpy(X)).argmax(dim=1).numpy()
+    small = PTQClassifier(teacher=module, **WIDE).fit(X, y)
+    assert small.teacher_.score(X, y) == 1
+    assert small.score(X, y) > 0.95
+    assert module.training
+
+
+class Branch(Own):
+    def forward(self, x):
+        return super().forward(x) if x.sum() > 0 else self.last(x)
+
+
+class Residual(Own):
+    def forward(self, x):
+        x = self.second(self.first(x).relu())
+        return self.last(x + x.relu())
+
+
+@pytest.mark.parametrize(
+    ("module", "why"),
+    [
+        (own(activation=torch.tanh), "tanh stands"),
+        (own(activation=nn.Sigmoid()), "second .Linear. stands behind"),
+        (Branch(), "cannot be traced"),
+        (Residual(), "takes other inputs"),
+        (nn.Sequential(nn.Linear(4, 2), nn.ReLU()), "last layer is not linear"),
+        (nn.Linear(4, 2, device="meta"), "holds no numbers"),
+        (nn.utils.spectral_norm(nn.Linear(4, 2)), "cannot be read"),
+    ],
+)
+def test_why_a_module_is_refused(module, why):
+    X, y = np.random.default_rng(0).normal(size=(40, 4)), np.arange(40) % 2
+    with pytest.raises(UnsupportedModelError, match=why):
+        PTQClassifier(teacher=module).fit(X, y)
+
+
+def test_quantized_models_name_their_teacher(shared, credit):
+    once = PTQClassifier(8, **shared).fit(credit.data, credit.target)
+    again = PTQClassifier(4, **{**shared, "teacher": once})
+    with pytest.raises(UnsupportedModelError, match="is quantized already.*`teacher_`"):
+        again.fit(credit.data, credit.target)
+
+
+def test_share_and_number_of_the_people_with_recourse(shared, credit):
+    def points(**settings):
+        actions = TeacherActions(10, step_size=2.0, **settings)
+        model = PTQClassifier(4, teacher_actions=actions, **shared)
+        return model.fit(credit.data, credit.target).n_recourse_points_
+
+    everybody = points()
+    assert points(max_people=7) <= 7 < everybody
+    assert 0 < points(share=0.4) < 0.7 * everybody
+    with pytest.raises(ValueError, match="online=True.*Give online=False"):
+        points(online=True)

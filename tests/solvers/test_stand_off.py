@@ -11,6 +11,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from torch import nn
 
 import skcfq
 from skcfq import (
@@ -44,6 +45,10 @@ def models(table):
         for bits in WIDTHS
     }
     return {"linear": linear, "teacher": teacher, **quantized}
+
+
+def without_integers(n_inputs, n_classes):
+    return nn.Sequential(nn.Linear(n_inputs, 6), nn.Tanh(), nn.Linear(6, n_classes))
 
 
 def survivors(model, points, spread, size):
@@ -103,12 +108,14 @@ def test_default_sees_a_quantized_model_inside_others(models, table, tmp_path):
         assert "stand_off=0.0001" in result.protocol
     robust = solver.solve(models["teacher"], people, variants=[models[4]])
     assert "stand_off=0.0001" in robust.protocol
-    by_channel = QATClassifier(4, weight_step="channel", hidden_layer_sizes=(6,), max_iter=3)
-    by_channel.set_params(batch_size=32, target=1, random_state=0).fit(*table)
-    result = solver.solve(by_channel, X[by_channel.predict(X) != 1][:5])
-    assert "stand_off=0.0001" in result.protocol
     spread = X.std(axis=0)
-    assert survivors(by_channel, result.points[result.valid], spread, 1e-4) == 1
+    for settings in ({"weight_step": "channel"}, {"module": without_integers}):
+        model = QATClassifier(4, hidden_layer_sizes=(6,), max_iter=3, **settings)
+        model.set_params(batch_size=32, target=1, random_state=0).fit(*table)
+        assert hasattr(model, "integer_network_") == ("module" not in settings)
+        result = solver.solve(model, X[model.predict(X) != 1][:5])
+        assert "stand_off=0.0001" in result.protocol
+        assert survivors(model, result.points[result.valid], spread, 1e-4) == 1
     literal = RecourseSolver(target=1, method="steps").solve(models[4], people)
     assert "stand_off" not in literal.protocol
 
