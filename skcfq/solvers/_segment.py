@@ -1,0 +1,145 @@
+"""Go from valid points towards cheaper values, as far as the model allows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+
+from skcfq.solvers._problem import RecourseProblem, States
+
+# Places that are tried on a segment: the crossing is found to about 1e-9, or to what is near.
+_CUTS, _FEW_CUTS = 28, 12
+# Share of a segment's margins under which a point lies on the boundary.
+AT_BOUNDARY = 1e-8
+# Share of a segment that is left on the valid side of where a secant crosses zero: the bracket
+# closes from above, and the point stays valid when it is rounded once more.
+_INSIDE = 1e-9
+
+
+def bisect(
+    problem: RecourseProblem, states: States, goal: Tensor, *, near: float = AT_BOUNDARY
+) -> States:
+    """Go from valid points towards cheaper values until validity would be lost.
+
+    Parameters
+    ----------
+    problem : RecourseProblem
+    states : States
+        N valid points.
+    goal : Tensor of shape (N, m)
+        Numeric values to move towards, of lower cost.
+    near : float
+        Share of the segment's margins that may be left where the margin is continuous.
+
+    Returns
+    -------
+    states : States
+        Valid points on the segments, the cheapest that were met; the given ones at worst.
+    """
+    rows = (goal != states.values).any(dim=1).nonzero().squeeze(1)
+    values, cost, slack = states.values.clone(), states.cost.clone(), states.slack.clone()
+    bracket = _Bracket.around(states.take(rows), goal[rows], rows)
+    if len(rows) == 0:
+        return states
+    for cut in range(_CUTS if near <= AT_BOUNDARY else _FEW_CUTS):
+        share = bracket.next_share(cut)
+        place = bracket.at(problem, share)
+        if cut > 0 and problem.has_grids:
+            # On a grid the secant may fall on an end of the bracket: the middle may not yet.
+            known = bracket.is_end(place)
+            share = torch.where(known, (bracket.low + bracket.high) / 2, share)
+            place = torch.where(known.unsqueeze(1), bracket.at(problem, share), place)
+            unknown = (~bracket.is_end(place)).nonzero().squeeze(1)
+            bracket, share, place = bracket.take(unknown), share[unknown], place[unknown]
+        tried = problem.states(bracket.person, place, bracket.levels)
+        better = tried.valid & (tried.cost < cost[bracket.rows])
+        into = bracket.rows[better]
+        values[into], cost[into] = tried.values[better], tried.cost[better]
+        slack[into] = tried.slack[better]
+        bracket = bracket.closed_in(share, tried, near)
+        if len(bracket.rows) == 0:
+            break
+    return States(states.person, values, states.levels, cost, slack)
+
+
+@dataclass(frozen=True, eq=False)
+class _Bracket:
+    """Where on N segments validity ends: between the shares ``low`` (invalid) and ``high``.
+
+    A share is the part of the way from ``goal`` to ``start``. The pulls are what the secant
+    takes for the slacks of the two ends; ``drop`` is the slack that the whole segment loses.
+    """
+
+    rows: Tensor
+    person: Tensor
+    levels: Tensor
+    start: Tensor
+    goal: Tensor
+    low_values: Tensor
+    high_values: Tensor
+    low: Tensor
+    high: Tensor
+    low_pull: Tensor
+    high_pull: Tensor
+    high_slack: Tensor
+    drop: Tensor
+    last: Tensor
+
+    @classmethod
+    def around(cls, states: States, goal: Tensor, rows: Tensor) -> _Bracket:
+        zero, unknown = torch.zeros_like(states.cost), torch.full_like(states.cost, torch.nan)
+        slack = states.slack
+        points = states.person, states.levels, states.values, goal, goal, states.values
+        return cls(rows, *points, zero, zero + 1, unknown, slack, slack, unknown, zero)
+
+    def take(self, index: Tensor) -> _Bracket:
+        return _Bracket(*(getattr(self, field.name)[index] for field in fields(self)))
+
+    def at(self, problem: RecourseProblem, share: Tensor) -> Tensor:
+        values = self.goal + share.unsqueeze(1) * (self.start - self.goal)
+        return problem.snap(self.person, values)
+
+    def is_end(self, values: Tensor) -> Tensor:
+        return (values == self.low_values).all(dim=1) | (values == self.high_values).all(dim=1)
+
+    def next_share(self, cut: int) -> Tensor:
+        """Return where to look next: the goal itself, then the secant, and the middle at times."""
+        if cut == 0:
+            return self.low
+        middle = (self.low + self.high) / 2
+        if cut % 4 == 0:
+            # Staircases, which secants crawl along.
+            return middle
+        share = -self.low_pull / (self.high_pull - self.low_pull)
+        zero = self.low + (self.high - self.low) * share
+        secant = zero + ((self.high - zero) / 2).clamp_max(_INSIDE)
+        usable = torch.isfinite(secant) & (secant > self.low) & (secant < self.high)
+        return torch.where(usable, secant, middle)
+
+    def closed_in(self, share: Tensor, tried: States, near: float) -> _Bracket:
+        """Return what is still open once the points at some shares are known."""
+        valid, slack = tried.valid, tried.slack
+        high_slack = torch.where(valid, slack, self.high_slack)
+        low, high = torch.where(valid, self.low, share), torch.where(valid, share, self.high)
+        drop = torch.where(torch.isnan(self.drop), self.high_slack - slack, self.drop)
+        # Where the margin is continuous, hardly any left means that the boundary is reached.
+        open_ = ((high - low > 1e-12) & (high_slack > near * drop)).nonzero().squeeze(1)
+        side = torch.where(valid, 1.0, -1.0)
+        # An end that stays a second time is pulled in (Illinois).
+        pull = torch.where(side == self.last, 0.5, 1.0)
+        on_high = valid.unsqueeze(1)
+        closed = replace(
+            self,
+            low_values=torch.where(on_high, self.low_values, tried.values),
+            high_values=torch.where(on_high, tried.values, self.high_values),
+            low=low,
+            high=high,
+            low_pull=torch.where(valid, pull * self.low_pull, slack),
+            high_pull=torch.where(valid, slack, pull * self.high_pull),
+            high_slack=high_slack,
+            drop=drop,
+            last=side,
+        )
+        return closed.take(open_)
