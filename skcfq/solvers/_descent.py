@@ -24,9 +24,13 @@ RELATIVE_GAIN = 1e-9
 def revert(problem: RecourseProblem, states: States) -> States:
     """Take back changes that the decision does not need, the dearest first."""
     active = torch.arange(len(states))
+    # What could not be taken back will hardly be later, when even less margin is left.
+    needed = torch.zeros((len(states), problem.region.n_features), dtype=torch.bool)
     while len(active):
         current = states.take(active)
-        reverted, parent, _ = take_back(problem, current)
+        reverted, parent, feature = take_back(problem, current, but=needed[active])
+        refused = ~reverted.valid
+        needed[active[parent[refused]], feature[refused]] = True
         keep = reverted.valid & (reverted.cost < current.cost[parent])
         better = _best_child(parent[keep], reverted.take(keep))
         if better is None:
@@ -126,13 +130,16 @@ def _spend_changes(
 
 
 def take_back(
-    problem: RecourseProblem, states: States, share: float = 0.0
+    problem: RecourseProblem, states: States, share: float = 0.0, but: Tensor | None = None
 ) -> tuple[States, Tensor, Tensor]:
     """Undo each single change of each point; also say which point and which feature.
 
     With a positive ``share``, that share of each numeric change is left, and categories stay.
+    Features that the mask ``but`` names stay too.
     """
     changed = problem.changed(states.person, states.values, states.levels)
+    if but is not None:
+        changed &= ~but
     m = states.values.shape[1]
     if share > 0:
         changed[:, m:] = False
