@@ -113,11 +113,11 @@ def cross(problem: RecourseProblem, states: States, *, keep: Tensor, limit: Tens
     if problem.gradients and min(states.values.shape) > 0:
         ways = _Ways.of(problem, states)
         rows, columns = _within_reach(problem, states, ways.needed, keep, limit)
-        if problem.is_staircase or problem.has_grids:
+        if problem.is_smooth:
+            parts += _rays(problem, states, ways, rows, columns, limit)
+        else:
             places = _all_places(problem, states, ways, rows, columns)
             moves = _Moves.concatenate([places, moves])
-        else:
-            parts += _rays(problem, states, ways, rows, columns, limit)
     else:
         moves = _Moves.concatenate([_numeric_moves(problem, states), moves])
     free = _allowed(problem, states, moves) & (moves.feature != keep[moves.parent])
@@ -140,7 +140,8 @@ def push(problem: RecourseProblem, states: States, limit: Tensor) -> Children:
     -------
     children : Children
     """
-    parts = [_numeric_moves(problem, states), _choice_moves(problem, states)]
+    parts = [_numeric_moves(problem, states, onward=problem.is_smooth)]
+    parts.append(_choice_moves(problem, states))
     moves = _cheaper(problem, states, _Moves.concatenate(parts), limit)
     return _ask(problem, states, moves.take(_allowed(problem, states, moves)))
 
@@ -176,8 +177,8 @@ def _estimate(states: States, reached: States, parent: Tensor, is_numeric: Tenso
     return start + share * (reached.cost - start)
 
 
-def _numeric_moves(problem: RecourseProblem, states: States) -> _Moves:
-    """Move the numbers that promise most to a few places each."""
+def _numeric_moves(problem: RecourseProblem, states: States, onward: bool = False) -> _Moves:
+    """Move the numbers that promise most to a few places each, or only onward from where they are."""
     n, m = states.values.shape
     if m == 0 or n == 0:
         return _no_moves(states)
@@ -187,17 +188,23 @@ def _numeric_moves(problem: RecourseProblem, states: States) -> _Moves:
     promise = (ways.gradient * (ways.forward - states.values)).abs()
     chosen = torch.argsort(promise, dim=1, descending=True, stable=True)[:, :MAX_NUMERIC]
     rows = torch.arange(n).unsqueeze(1).expand_as(chosen).reshape(-1)
-    return _all_places(problem, states, ways, rows, chosen.reshape(-1))
+    return _all_places(problem, states, ways, rows, chosen.reshape(-1), onward)
 
 
 def _all_places(
-    problem: RecourseProblem, states: States, ways: _Ways, rows: Tensor, columns: Tensor
+    problem: RecourseProblem,
+    states: States,
+    ways: _Ways,
+    rows: Tensor,
+    columns: Tensor,
+    onward: bool = False,
 ) -> _Moves:
     """Move one number of each point to every place that may be worth it."""
     start, end = states.values[rows, columns], ways.forward[rows, columns]
-    needed = ways.needed[rows, columns]
-    places = [start + needed, start + _BEYOND * needed, ways.backward[rows, columns]]
-    places += [start + f * (end - start) for f in FRACTIONS]
+    places = [start + f * (end - start) for f in FRACTIONS]
+    if not onward:
+        needed = ways.needed[rows, columns]
+        places += [start + needed, start + _BEYOND * needed, ways.backward[rows, columns]]
     tried: list[Tensor] = [start]
     parts = []
     for place in places:

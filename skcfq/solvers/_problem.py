@@ -152,9 +152,10 @@ class RecourseProblem:
         return region.min_change is not None or any(grid is not None for grid in region.grids)
 
     @property
-    def is_staircase(self) -> bool:
-        """Whether the margin of some model jumps along a number."""
-        return any(model.is_staircase for model in (self.predictor, *self.variants))
+    def is_smooth(self) -> bool:
+        """Whether no model's margin jumps along a number, and no number jumps on a grid."""
+        jumps = any(model.is_staircase for model in (self.predictor, *self.variants))
+        return self.gradients and not jumps and not self.has_grids
 
     @cached_property
     def radii(self) -> Tensor:

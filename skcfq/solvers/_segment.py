@@ -13,8 +13,8 @@ from skcfq.solvers._problem import RecourseProblem, States
 _CUTS, _FEW_CUTS = 28, 12
 # Share of a segment's margins under which a point lies on the boundary.
 AT_BOUNDARY = 1e-8
-# Share of a segment that is left on the valid side of where a secant crosses zero: the bracket
-# closes from above, and the point stays valid when it is rounded once more.
+# Share of a bracket that is left on the valid side of where a secant crosses zero, so that the
+# bracket closes from above.
 _INSIDE = 1e-9
 
 
@@ -114,7 +114,7 @@ class _Bracket:
             return middle
         share = -self.low_pull / (self.high_pull - self.low_pull)
         zero = self.low + (self.high - self.low) * share
-        secant = zero + ((self.high - zero) / 2).clamp_max(_INSIDE)
+        secant = torch.minimum(zero + _INSIDE * (self.high - self.low), self.high)
         usable = torch.isfinite(secant) & (secant > self.low) & (secant < self.high)
         return torch.where(usable, secant, middle)
 
