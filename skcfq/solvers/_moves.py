@@ -178,7 +178,7 @@ def _estimate(states: States, reached: States, parent: Tensor, is_numeric: Tenso
 
 
 def _numeric_moves(problem: RecourseProblem, states: States, onward: bool = False) -> _Moves:
-    """Move the numbers that promise most to a few places each, or only onward from where they are."""
+    """Move the numbers that promise most to a few places, or only to those that gain margin."""
     n, m = states.values.shape
     if m == 0 or n == 0:
         return _no_moves(states)

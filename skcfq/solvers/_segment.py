@@ -16,6 +16,8 @@ AT_BOUNDARY = 1e-8
 # Share of a bracket that is left on the valid side of where a secant crosses zero, so that the
 # bracket closes from above.
 _INSIDE = 1e-9
+# Share of the cost, in units of what is near, that must be left to gain on a bracket.
+_WORTH = 0.01
 
 
 def bisect(
@@ -48,9 +50,10 @@ def bisect(
         place = bracket.at(problem, share)
         if cut > 0 and problem.has_grids:
             # On a grid the secant may fall on an end of the bracket: the middle may not yet.
-            known = bracket.is_end(place)
-            share = torch.where(known, (bracket.low + bracket.high) / 2, share)
-            place = torch.where(known.unsqueeze(1), bracket.at(problem, share), place)
+            known = bracket.is_end(place).nonzero().squeeze(1)
+            narrow = bracket.take(known)
+            share[known] = (narrow.low + narrow.high) / 2
+            place[known] = narrow.at(problem, share[known])
             unknown = (~bracket.is_end(place)).nonzero().squeeze(1)
             bracket, share, place = bracket.take(unknown), share[unknown], place[unknown]
         tried = problem.states(bracket.person, place, bracket.levels)
@@ -58,7 +61,7 @@ def bisect(
         into = bracket.rows[better]
         values[into], cost[into] = tried.values[better], tried.cost[better]
         slack[into] = tried.slack[better]
-        bracket = bracket.closed_in(share, tried, near)
+        bracket = bracket.closed_in(share, tried, near, is_first=cut == 0)
         if len(bracket.rows) == 0:
             break
     return States(states.person, values, states.levels, cost, slack)
@@ -69,7 +72,8 @@ class _Bracket:
     """Where on N segments validity ends: between the shares ``low`` (invalid) and ``high``.
 
     A share is the part of the way from ``goal`` to ``start``. The pulls are what the secant
-    takes for the slacks of the two ends; ``drop`` is the slack that the whole segment loses.
+    takes for the slacks of the two ends; ``drop`` is the slack that the whole segment loses, and
+    ``last`` tells which end moved last.
     """
 
     rows: Tensor
@@ -83,18 +87,21 @@ class _Bracket:
     high: Tensor
     low_pull: Tensor
     high_pull: Tensor
+    low_cost: Tensor
+    high_cost: Tensor
     high_slack: Tensor
     drop: Tensor
     last: Tensor
 
     @classmethod
     def around(cls, states: States, goal: Tensor, rows: Tensor) -> _Bracket:
-        zero, unknown = torch.zeros_like(states.cost), torch.full_like(states.cost, torch.nan)
-        slack = states.slack
-        points = states.person, states.levels, states.values, goal, goal, states.values
-        return cls(rows, *points, zero, zero + 1, unknown, slack, slack, unknown, zero)
+        zero, slack, cost = torch.zeros_like(states.cost), states.slack, states.cost
+        points = rows, states.person, states.levels, states.values, goal, goal, states.values
+        return cls(*points, zero, zero + 1, slack, slack, cost, cost, slack, slack, zero)
 
     def take(self, index: Tensor) -> _Bracket:
+        if len(index) == len(self.rows):
+            return self
         return _Bracket(*(getattr(self, field.name)[index] for field in fields(self)))
 
     def at(self, problem: RecourseProblem, share: Tensor) -> Tensor:
@@ -118,14 +125,9 @@ class _Bracket:
         usable = torch.isfinite(secant) & (secant > self.low) & (secant < self.high)
         return torch.where(usable, secant, middle)
 
-    def closed_in(self, share: Tensor, tried: States, near: float) -> _Bracket:
+    def closed_in(self, share: Tensor, tried: States, near: float, is_first: bool) -> _Bracket:
         """Return what is still open once the points at some shares are known."""
-        valid, slack = tried.valid, tried.slack
-        high_slack = torch.where(valid, slack, self.high_slack)
-        low, high = torch.where(valid, self.low, share), torch.where(valid, share, self.high)
-        drop = torch.where(torch.isnan(self.drop), self.high_slack - slack, self.drop)
-        # Where the margin is continuous, hardly any left means that the boundary is reached.
-        open_ = ((high - low > 1e-12) & (high_slack > near * drop)).nonzero().squeeze(1)
+        valid, slack, cost = tried.valid, tried.slack, tried.cost
         side = torch.where(valid, 1.0, -1.0)
         # An end that stays a second time is pulled in (Illinois).
         pull = torch.where(side == self.last, 0.5, 1.0)
@@ -134,12 +136,19 @@ class _Bracket:
             self,
             low_values=torch.where(on_high, self.low_values, tried.values),
             high_values=torch.where(on_high, tried.values, self.high_values),
-            low=low,
-            high=high,
+            low=torch.where(valid, self.low, share),
+            high=torch.where(valid, share, self.high),
             low_pull=torch.where(valid, pull * self.low_pull, slack),
             high_pull=torch.where(valid, slack, pull * self.high_pull),
-            high_slack=high_slack,
-            drop=drop,
+            low_cost=torch.where(valid, self.low_cost, cost),
+            high_cost=torch.where(valid, cost, self.high_cost),
+            high_slack=torch.where(valid, slack, self.high_slack),
+            drop=self.high_slack - slack if is_first else self.drop,
             last=side,
         )
-        return closed.take(open_)
+        gain = closed.high_cost - closed.low_cost
+        # Where the margin is continuous, hardly any left means that the boundary is reached.
+        open_ = (closed.high_slack > near * closed.drop) & (gain > _WORTH * near * self.high_cost)
+        if is_first:
+            open_ &= ~valid
+        return closed.take(open_.nonzero().squeeze(1))
