@@ -24,12 +24,13 @@ RELATIVE_GAIN = 1e-9
 def revert(problem: RecourseProblem, states: States) -> States:
     """Take back changes that the decision does not need, the dearest first."""
     active = torch.arange(len(states))
-    # What could not be taken back will hardly be later, when even less margin is left.
+    # What could not be taken back cannot be later either, unless margin was gained since.
     needed = torch.zeros((len(states), problem.region.n_features), dtype=torch.bool)
     while len(active):
         current = states.take(active)
         reverted, parent, feature = take_back(problem, current, but=needed[active])
-        refused = ~reverted.valid
+        # On a staircase less margin says little about what would be valid.
+        refused = ~reverted.valid & problem.is_smooth
         needed[active[parent[refused]], feature[refused]] = True
         keep = reverted.valid & (reverted.cost < current.cost[parent])
         better = _best_child(parent[keep], reverted.take(keep))
@@ -38,6 +39,7 @@ def revert(problem: RecourseProblem, states: States) -> States:
         rows, chosen = better
         states = states.replace(active[rows], chosen)
         active = active[rows]
+        needed[active[chosen.slack > current.slack[rows]]] = False
     return states
 
 

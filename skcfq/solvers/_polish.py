@@ -71,7 +71,9 @@ def distinct(problem: RecourseProblem, states: States) -> Tensor:
     """
     order = best_per_person(states.person, states.cost, len(states))
     one, next_ = order[:-1], order[1:]
-    way = (problem.numeric_weights * (states.values[one] - states.values[next_]).abs()).sum(dim=1)
+    apart = (states.values[one] - states.values[next_]).abs()
+    # A gap that is kept is the same gap.
+    way = (problem.numeric_weights * apart).nansum(dim=1)
     repeated = (states.person[one] == states.person[next_]) & (way <= _SAME * states.cost[one])
     repeated &= (states.levels[one] == states.levels[next_]).all(dim=1)
     return order[torch.cat([torch.ones(min(len(order), 1), dtype=torch.bool), ~repeated])]

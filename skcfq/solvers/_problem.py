@@ -153,9 +153,10 @@ class RecourseProblem:
 
     @property
     def is_smooth(self) -> bool:
-        """Whether no model's margin jumps along a number, and no number jumps on a grid."""
+        """Whether along each number validity depends on a margin alone that does not jump."""
         jumps = any(model.is_staircase for model in (self.predictor, *self.variants))
-        return self.gradients and not jumps and not self.has_grids
+        free = self.region.couplings is None and not self.has_grids
+        return self.gradients and free and not jumps
 
     @cached_property
     def radii(self) -> Tensor:

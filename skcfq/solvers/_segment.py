@@ -42,9 +42,9 @@ def bisect(
     """
     rows = (goal != states.values).any(dim=1).nonzero().squeeze(1)
     values, cost, slack = states.values.clone(), states.cost.clone(), states.slack.clone()
-    bracket = _Bracket.around(states.take(rows), goal[rows], rows)
     if len(rows) == 0:
         return states
+    bracket = _Bracket.around(states.take(rows), goal[rows], rows)
     for cut in range(_CUTS if near <= AT_BOUNDARY else _FEW_CUTS):
         share = bracket.next_share(cut)
         place = bracket.at(problem, share)
