@@ -131,6 +131,7 @@ class RecourseProblem:
         self.origin = region.origin
         self.values, self.levels = region.values, region.levels
         self.numeric_columns = region.numeric_columns
+        self._numeric_place = _place(region.numeric_columns)
         self.stand_off, self.steady = stand_off, steady
         self.choice_columns = region.choice_columns
         self._choice_places = [_place(columns) for columns in region.choice_columns]
@@ -143,6 +144,19 @@ class RecourseProblem:
     @property
     def n_people(self) -> int:
         return self.region.n_people
+
+    @property
+    def has_grids(self) -> bool:
+        """Whether some numbers have only some admissible values inside their bounds."""
+        region = self.region
+        return region.min_change is not None or any(grid is not None for grid in region.grids)
+
+    @property
+    def is_smooth(self) -> bool:
+        """Whether along each number validity depends on a margin alone that does not jump."""
+        jumps = any(model.is_staircase for model in (self.predictor, *self.variants))
+        free = self.region.couplings is None and not self.has_grids
+        return self.gradients and free and not jumps
 
     @cached_property
     def radii(self) -> Tensor:
@@ -172,7 +186,7 @@ class RecourseProblem:
     def assemble(self, person: Tensor, values: Tensor, levels: Tensor) -> Tensor:
         """Return the encoded points, shape (N, n_encoded)."""
         points = self.origin.index_select(0, person)
-        points[:, self.numeric_columns] = values
+        points[:, self._numeric_place] = values
         for c, (columns, codes) in enumerate(zip(self._choice_places, self.codes, strict=True)):
             level = levels[:, c]
             code = codes.index_select(0, level.clamp_min(0))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from skcfq.solvers._moves import beam_search
+from skcfq.solvers._beam import beam_search
 from skcfq.solvers._pgd import random_points
 from skcfq.solvers._polish import polish
 from skcfq.solvers._problem import RecourseProblem, States, best_per_person

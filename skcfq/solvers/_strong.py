@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from skcfq.solvers._moves import beam_search
+from skcfq.solvers._beam import beam_search
+from skcfq.solvers._descent import shrink, slide
 from skcfq.solvers._pgd import random_points, relaxed_descent
-from skcfq.solvers._polish import polish, shrink, slide
+from skcfq.solvers._polish import polish
 from skcfq.solvers._problem import RecourseProblem, States, best_per_person
 
 _RELAXED_STEPS = 36
