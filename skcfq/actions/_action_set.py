@@ -6,11 +6,10 @@ import difflib
 import os
 from typing import TYPE_CHECKING, Any
 
-from sklearn.base import BaseEstimator
-
 from skcfq.actions._compiled import CompiledActions, compile_actions
 from skcfq.actions._files import from_data, read_action_file, to_data, write_action_file
 from skcfq.actions._rules import check_max_changes, read_constraints, read_rules
+from skcfq.utils._sklearn_compat import KnownParameters
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["ActionSet"]
 
 
-class ActionSet(BaseEstimator):
+class ActionSet(KnownParameters):
     r"""What a person may change, in which direction, how far, and how many features at once.
 
     Rules name the raw columns of the X that is given to the object which holds the action set,

@@ -155,6 +155,8 @@ def compile_actions(
     numeric: list[NumericFeature] = []
     choice: list[ChoiceFeature] = []
     for feature in rules:
+        if feature.is_only_held:
+            continue
         blocks = [space.blocks[column] for column in feature.columns]
         if any(block.columns.size == 0 for block in blocks):
             # The model does not see the column (or all of the group): no action through it.

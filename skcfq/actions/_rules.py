@@ -61,6 +61,21 @@ class FeatureRules:
     min_change: float | None = None
     max_change: float | None = None
 
+    @property
+    def is_only_held(self) -> bool:
+        """Whether the feature is immutable and nothing else is said of it."""
+        others = (
+            self.bounds,
+            self.relative_bounds,
+            self.quantile_bounds,
+            self.step,
+            self.ordinal,
+            self.transitions,
+            self.min_change,
+            self.max_change,
+        )
+        return self.immutable and not self.is_group and all(rule is None for rule in others)
+
 
 def fail(rule: str, name: object, value: object, problem: str, remedy: str) -> NoReturn:
     """Raise the error of one rule: parameter, column, value, problem and remedy."""

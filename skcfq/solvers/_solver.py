@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 from sklearn.utils import check_random_state
 from tqdm.auto import tqdm
 
@@ -28,7 +28,7 @@ from skcfq.solvers._provenance import protocol_of, provenance_of
 from skcfq.solvers._result import RecourseResult
 from skcfq.solvers._task import Task, overrides_by_position, required_margin
 from skcfq.utils import take_rows
-from skcfq.utils._sklearn_compat import Interval, StrOptions
+from skcfq.utils._sklearn_compat import Interval, KnownParameters, StrOptions
 
 # Rows of the background from which a search without gradients may copy.
 _EXAMPLES = 2000
@@ -36,7 +36,7 @@ _EXAMPLES = 2000
 _STAND_OFF = 1e-4
 
 
-class RecourseSolver(BaseEstimator):
+class RecourseSolver(KnownParameters):
     """Find the cheapest admissible action that makes a model say the target.
 
     Parameters
