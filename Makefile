@@ -40,8 +40,8 @@ lint: $(STAMP)  ## check style and format
 types: $(STAMP)  ## check types
 	$(BIN)/mypy skcfq
 
-doctest: $(STAMP)  ## run the examples of the docstrings
-	$(BIN)/python -m pytest --doctest-modules skcfq
+doctest: $(STAMP)  ## run the examples of the docstrings and of the guide
+	$(BIN)/python -m pytest --doctest-modules skcfq --doctest-glob='*.md' docs
 
 check: test lint types doctest  ## all that CI runs
 
