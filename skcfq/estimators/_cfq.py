@@ -72,7 +72,7 @@ class CFQClassifier(QuantizedClassifier):
     activation_bits : int, None or tuple of these, default=None
         Width of hidden activations, one for all or one for each hidden layer (with ``module``: of
         what enters each layer); None follows the weights of the layer that produces them.
-    weight_step : {"tensor", "channel"}, default="tensor"
+    weight_step : {"channel", "tensor"}, default="channel"
         One weight step a layer or one a unit.
     quantizer_start : {"mse", "lsq"}, default="mse"
         Steps and clips that training starts from: of least squared error, or LSQ's rule.
@@ -185,7 +185,7 @@ class CFQClassifier(QuantizedClassifier):
         bit_policy: Any = "learned",
         teacher_actions: TeacherActions | None = None,
         activation_bits: int | tuple[int | None, ...] | None = None,
-        weight_step: str = "tensor",
+        weight_step: str = "channel",
         quantizer_start: str = "mse",
         hidden_layer_sizes: tuple[int, ...] = (64, 64),
         module: Any = None,
@@ -301,6 +301,7 @@ class CFQClassifier(QuantizedClassifier):
             loss,
             supervision,
             worst_group=objective.groups == "worst",
+            rounding=objective.rounding and loss.of_teacher,
             validation=None if held is None else (table.take(held), of_held),
         )
         return self

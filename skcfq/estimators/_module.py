@@ -64,13 +64,13 @@ def faithful_module(
         teacher=_travelling(teacher.logits_in(dtype), device) if loss.of_teacher else None,
         matching=matching,
         online=online,
-        blocks=_block_columns(space),
+        blocks=block_columns(space),
         worst_group=worst_group,
         group_weights=group_weights,
     ).to(device, dtype)
 
 
-def _block_columns(space: FeatureSpace) -> Tensor:
+def block_columns(space: FeatureSpace) -> Tensor:
     """Return which encoded columns belong to each raw feature, shape (n_features, n_encoded)."""
     filled = [block.columns for block in space.blocks if block.width]
     blocks = torch.zeros(len(filled), space.n_encoded)

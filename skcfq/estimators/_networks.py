@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -17,6 +17,7 @@ from skcfq.nn import (
     QuantizedNetwork,
     check_logits,
 )
+from skcfq.nn._column_units import network_in_units, weight_units
 
 ModuleParameter = nn.Module | Callable[[int, int], nn.Module] | None
 
@@ -61,6 +62,7 @@ def quantized_network(
     *,
     source: Any,
     dtype: torch.dtype,
+    follows: bool = False,
     **options: Any,
 ) -> QuantizedNetwork:
     """Return the network that a student trains, with the teacher's weights where they fit.
@@ -75,6 +77,9 @@ def quantized_network(
         The teacher's network.
     dtype : torch.dtype
         Precision of the training.
+    follows : bool, default=False
+        Whether the student stays near its teacher, so that the columns of its first layer can be
+        brought to like sizes once for all. Weights that still have to grow need their own scale.
     **options
         Of :class:`~skcfq.nn.QuantizedMLP` and :class:`~skcfq.nn.QuantizedModule`.
 
@@ -89,12 +94,16 @@ def quantized_network(
         if is_like_source and type(source) is type(own):
             own.load_state_dict(source.state_dict())
         return QuantizedModule(own, n_inputs, n_classes, **options).to(dtype)
-    settings = own._settings()
-    network = QuantizedMLP(**settings, **options).to(dtype)
+    start = own if module is not None else None
     if is_like_source and isinstance(source, FullPrecisionMLP):
-        network.load_from(source)
-    elif module is not None:
-        network.load_from(own)
+        start = source
+    if start is None:
+        return QuantizedMLP(**own._settings(), **options).to(dtype)
+    units = weight_units(cast(nn.Linear, start.layers[0]).weight) if follows else None
+    if units is not None:
+        start, options = network_in_units(start, units), {**options, "input_units": units.tolist()}
+    network = QuantizedMLP(**own._settings(), **options).to(dtype)
+    network.load_from(start)
     return network
 
 

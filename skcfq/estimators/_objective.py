@@ -61,6 +61,10 @@ class CFQObjective(BaseEstimator):
         most half. It works in both directions: a model that is more lenient than that gets
         stricter, but not stricter than its teacher. None leaves the bias as it was trained; so
         does a target that differs between people.
+    rounding : bool, default=False
+        After the training, choose each integer weight, and with them steps and biases, by what
+        the terms that follow the teacher's logits lose. It needs one of these terms, and a chain
+        of Linear and ReLU.
     groups : {"balanced", "worst"}, dict or None, default=None
         How the terms at recourse points combine the groups of
         ``fit(..., sensitive_features=...)``: every group alike, the worst one (Eq. 33), or with
@@ -87,6 +91,7 @@ class CFQObjective(BaseEstimator):
         transition: float = 0.5,
         matching: float | tuple[float, float] = 0.0,
         validity_drop: float | None = None,
+        rounding: bool = False,
         groups: Any = None,
     ):
         self.task = task
@@ -100,6 +105,7 @@ class CFQObjective(BaseEstimator):
         self.transition = transition
         self.matching = matching
         self.validity_drop = validity_drop
+        self.rounding = rounding
         self.groups = groups
 
     @classmethod
@@ -203,6 +209,7 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
         "path": 1.0,
         "mixture": 5.0,
         "validity_drop": 0.02,
+        "rounding": True,
     },
 }
 

@@ -30,7 +30,8 @@ from skcfq.nn import (
     margin_losses,
     sensitivities,
 )
-from skcfq.nn._post_training import column_units, network_in_units
+from skcfq.nn._column_units import network_in_units
+from skcfq.nn._post_training import column_units
 from skcfq.quantization import allocate_bits, check_candidates, exact_bits, greedy_bits
 from skcfq.solvers import RecourseSolver
 from skcfq.utils import take_rows

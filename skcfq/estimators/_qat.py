@@ -31,7 +31,7 @@ class QATClassifier(QuantizedClassifier):
     activation_bits : int, None or tuple of these, default=None
         Width of hidden activations, one for all or one for each hidden layer (with ``module``: of
         what enters each layer); None follows the weights of the layer that produces them.
-    weight_step : {"tensor", "channel"}, default="tensor"
+    weight_step : {"channel", "tensor"}, default="channel"
         One weight step a layer or one a unit.
     quantizer_start : {"mse", "lsq"}, default="mse"
         Steps and clips that training starts from: of least squared error, or LSQ's rule.
@@ -124,7 +124,7 @@ class QATClassifier(QuantizedClassifier):
         teacher: Any = None,
         bit_policy: Any = "uniform",
         activation_bits: int | tuple[int | None, ...] | None = None,
-        weight_step: str = "tensor",
+        weight_step: str = "channel",
         quantizer_start: str = "mse",
         hidden_layer_sizes: tuple[int, ...] = (64, 64),
         module: Any = None,

@@ -38,6 +38,7 @@ from skcfq.estimators._network_classifier import (
 )
 from skcfq.estimators._networks import quantized_network
 from skcfq.estimators._objective import objective_of
+from skcfq.estimators._rounding import places_of, round_to_teacher
 from skcfq.estimators._supervision import Supervision, known_logits
 from skcfq.estimators._teacher import NETWORK_CONSTRAINTS, TeacherClassifier
 from skcfq.estimators._torch_teacher import teacher_of_any_module
@@ -48,6 +49,7 @@ from skcfq.exceptions import InterruptedWarning, SpaceMismatchError, Unsupported
 from skcfq.models import Predictor, RowHead, as_predictor, join_steps, resolve_target, split_model
 from skcfq.nn import (
     LossWeights,
+    QuantizedMLP,
     QuantizedNetwork,
     activation_widths_of,
     check_quantizable,
@@ -179,6 +181,7 @@ class QuantizedClassifier(DeployableClassifier):
         supervision: Supervision | None = None,
         *,
         worst_group: bool = False,
+        rounding: bool = False,
         validation: tuple[TrainingTable, Supervision | None] | None = None,
     ) -> None:
         """Train the student, on the teacher's actions too where there are any."""
@@ -192,6 +195,7 @@ class QuantizedClassifier(DeployableClassifier):
                 len(self.classes_),
                 source=getattr(split_model(teacher.model)[1], "network_", None),
                 dtype=table.dtype,
+                follows=loss.of_teacher,
                 candidates=policy.candidates,
                 activation_bits=self.activation_bits,
                 start=self.quantizer_start,
@@ -263,9 +267,23 @@ class QuantizedClassifier(DeployableClassifier):
                 device=device,
             )
         self._finish(network, trained.history, interrupted=trained.interrupted)
+        if rounding and not trained.interrupted and isinstance(network, QuantizedMLP):
+            round_to_teacher(
+                network,
+                places_of(
+                    tensors[0],
+                    tensors[2],
+                    supervision,
+                    loss=loss,
+                    teacher=teacher,
+                    space=self.feature_space_,
+                    generator=torch.Generator().manual_seed(draw_seed(rng)),
+                ),
+                verbose=bool(self.verbose),
+            )
         if supervision is not None:
             supervision.calibrate(network)
-            self._make_integers()
+        self._make_integers()
 
     def _validation(
         self, module_of: Callable, table: TrainingTable, supervision: Supervision | None

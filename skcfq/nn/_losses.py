@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+# A row this far from the boundary, in logits, counts half as much as one on it.
+_NEAR = 0.2
+
 
 def weighted_mean(losses: Tensor, sample_weight: Tensor | None = None) -> Tensor:
     r"""Return :math:`\sum_i w_i\ell_i / \sum_i w_i`.
@@ -144,6 +147,24 @@ def logit_distance(logits: Tensor, wanted: Tensor, transition: float = 0.5) -> T
         return _smooth(gap[:, 1] - gap[:, 0], transition)
     gap = 2.0 * (gap - gap.mean(dim=1, keepdim=True))
     return _smooth(gap, transition).mean(dim=1)
+
+
+def near_boundary(logits: Tensor, sample_weight: Tensor | None = None) -> Tensor:
+    """Return weights of rows that are the larger, the nearer a row is to another decision.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (n_samples, n_classes)
+    sample_weight : Tensor of shape (n_samples,), optional
+
+    Examples
+    --------
+    >>> near_boundary(torch.tensor([[1.0, 1.0], [0.0, 3.0]]))
+    tensor([1.0000, 0.2500])
+    """
+    best = logits.topk(2, dim=1).values
+    closeness = 1.0 / (_NEAR + best[:, 0] - best[:, 1])
+    return closeness if sample_weight is None else closeness * sample_weight
 
 
 def margin_distance(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import cast
 
@@ -79,21 +78,6 @@ def column_units(calibration: CalibrationSet) -> Tensor | None:
     if len(present) == 0 or present.max() <= _LARGEST_RATIO * present.min():
         return None
     return torch.where(mass > 0, sizes.log2().round().exp2(), torch.ones_like(sizes))
-
-
-def network_in_units(source: FullPrecisionMLP, units: Tensor) -> FullPrecisionMLP:
-    """Return a copy of a network that reads each column divided by its unit.
-
-    Parameters
-    ----------
-    source : FullPrecisionMLP
-    units : Tensor of shape (n_inputs,)
-        Powers of two, so that nothing is rounded.
-    """
-    network = deepcopy(source)
-    with torch.no_grad():
-        cast(nn.Linear, network.layers[0]).weight.mul_(units)
-    return network
 
 
 @torch.no_grad()

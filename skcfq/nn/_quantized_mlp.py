@@ -10,11 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from skcfq.nn._array_state import ArrayState
+from skcfq.nn._losses import logit_distance, near_boundary, weighted_mean
 from skcfq.nn._mlp import FullPrecisionMLP, layer_shapes, shape_settings
 from skcfq.nn._quantized_network import QuantizedNetwork, activation_widths_of, width_of
-from skcfq.quantization import QuantizedLinear
+from skcfq.quantization import QuantizedLinear, quantize_activation
 from skcfq.quantization._bits import FULL_PRECISION_BITS
 from skcfq.quantization._linear import quantize_layers
+
+# Clips that are tried, as shares of that of least squared error.
+_CLIP_SHARES = [2.0 ** (-exponent / 4) for exponent in range(21)]
 
 
 class QuantizedMLP(ArrayState, QuantizedNetwork):
@@ -136,9 +140,7 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
         -------
         Tensor of shape (n_samples, n_classes)
         """
-        if self.log_input_step is not None:
-            x = self.quantized_inputs(x)
-        x = self._in_units(x)
+        x = self.first_inputs(x)
         indices, rows = self._selected(selection)
         weights = quantize_layers(self._layers, indices, selection)
         for layer, weight, index, row in zip(self._layers, weights, indices, rows, strict=True):
@@ -190,6 +192,10 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
             x = torch.relu(x) if layer.rectified else x
         return x
 
+    def first_inputs(self, x: Tensor) -> Tensor:
+        """Return what the first layer multiplies: quantized inputs, in units of their columns."""
+        return self._in_units(self.quantized_inputs(x))
+
     def _in_units(self, x: Tensor) -> Tensor:
         return x if self.input_units is None else x / self.input_units
 
@@ -233,7 +239,44 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
         indices: Sequence[list[int] | None],
     ) -> None:
         values = self._in_units(x)
-        for layer, chosen in zip(self._layers[:-1], indices, strict=False):
+        for position, (layer, chosen) in enumerate(zip(self._layers[:-1], indices, strict=False)):
             values = nn.functional.linear(values, layer.weight, layer.bias)
             layer.reset_clips(values, sample_weight, rule, chosen)
+            if (layer.start if rule is None else rule) == "mse":
+                self._refine_clips(position, values, sample_weight, chosen)
             values = torch.relu(values)
+
+    def _refine_clips(
+        self,
+        position: int,
+        values: Tensor,
+        sample_weight: Tensor | None,
+        indices: list[int] | None,
+    ) -> None:
+        """Choose clips by what the logits lose.
+
+        The squared error of an activation with a heavy tail is that of its tail, where no
+        decision is at stake, and leaves a few codes to all others.
+        """
+        layer, after = self._layers[position], self._layers[position + 1 :]
+        if layer.log_clips is None:
+            return
+
+        def logits(values: Tensor) -> Tensor:
+            for one in after:
+                values = nn.functional.linear(values, one.weight, one.bias)
+                values = torch.relu(values) if one.rectified else values
+            return values
+
+        wanted = logits(torch.relu(values))
+        weights = near_boundary(wanted, sample_weight)
+        for index in range(len(layer.log_clips)) if indices is None else indices:
+            largest, bits = layer.clip_at(index)
+            clips = largest * torch.tensor(_CLIP_SHARES, dtype=values.dtype)
+            losses = [
+                weighted_mean(
+                    logit_distance(logits(quantize_activation(values, clip, bits)), wanted), weights
+                )
+                for clip in clips
+            ]
+            layer.log_clips[index] = clips[int(torch.stack(losses).argmin())].log()

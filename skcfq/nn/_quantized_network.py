@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from skcfq.nn._losses import logit_distance, weighted_mean
+from skcfq.nn._losses import logit_distance, near_boundary, weighted_mean
 from skcfq.quantization import GumbelBits, check_candidates, is_full_precision, signed_range
 from skcfq.quantization._bits import FULL_PRECISION_BITS, average_bits
 from skcfq.quantization._calibration import column_steps
@@ -282,9 +282,7 @@ class QuantizedNetwork(nn.Module, ABC):
         they are large.
         """
         wanted = self.unquantized(x)
-        best = wanted.topk(2, dim=1).values
-        closeness = 1.0 / (1.0 + best[:, 0] - best[:, 1])
-        weights = closeness if sample_weight is None else closeness * sample_weight
+        weights = near_boundary(wanted, sample_weight)
 
         def error(inputs: Tensor) -> Tensor:
             return weighted_mean(logit_distance(self.unquantized(inputs), wanted), weights)

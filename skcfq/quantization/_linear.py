@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -114,6 +115,19 @@ class QuantizedLinear(nn.Linear):
     def clips(self) -> Tensor | None:
         """Clips of the rectified output, shape (R,) or (1,), or None."""
         return None if self.log_clips is None else self.log_clips.exp()
+
+    def clip_at(self, index: int) -> tuple[Tensor | float, int | None]:
+        """Return the clip and the width of the rectified output; infinite and None without one.
+
+        Parameters
+        ----------
+        index : int
+            Position of the weight width in ``candidates``.
+        """
+        if self.log_clips is None:
+            return math.inf, None
+        width = self.candidates[index] if self.activation_bits is None else self.activation_bits
+        return self.log_clips[index if len(self.log_clips) > 1 else 0].exp(), width
 
     def forward(  # type: ignore[override]
         self, inputs: Tensor, index: int, selection: Tensor | None = None

@@ -109,7 +109,9 @@ def test_wide_weights_and_activations(activation_bits, credit, models, tmp_path)
 
 def test_ties_go_to_the_first_class(tmp_path):
     X = np.random.default_rng(0).normal(size=(60, 2))
-    model = QATClassifier(2, hidden_layer_sizes=(), max_iter=2, random_state=0)
+    model = QATClassifier(
+        2, weight_step="tensor", hidden_layer_sizes=(), max_iter=2, random_state=0
+    )
     model.fit(X, np.arange(60) % 3 + 5)
     layer = model.network_.layers[0]
     layer.weight[:] = layer.weight[:1].clone()

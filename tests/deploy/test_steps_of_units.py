@@ -168,9 +168,10 @@ def test_estimator_with_a_step_a_unit_is_shipped(by_channel, credit, many_rows, 
     assert all(layer.is_per_channel for layer in loaded.integer_network_.layers)
 
 
-def test_schema_is_the_lowest_that_holds_the_model(by_channel, models, tmp_path):
+def test_schema_is_the_lowest_that_holds_the_model(by_channel, credit, tmp_path):
     by_channel.export(tmp_path / "new")
-    models[4].export(tmp_path / "old")
+    by_layer = QATClassifier(**{**by_channel.get_params(deep=False), "weight_step": "tensor"})
+    by_layer.fit(credit.data, credit.target).export(tmp_path / "old")
     schemas = [(tmp_path / name).read_bytes()[8] for name in ("old", "new")]
     assert schemas == [1, 2]
     header, payload = read_container(tmp_path / "new")

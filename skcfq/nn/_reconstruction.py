@@ -1,0 +1,254 @@
+"""Choose the integer weights by what the logits lose, once the training is over.
+
+Straight-through training ends with many weights that swing between two codes, and rounding each to
+its nearest code is blind to what the others lose. Here the codes move between the two neighbours
+of their weight, one at a time, as long as the logits come nearer to the teacher's; then biases and
+steps are fitted to the codes. No gradient is estimated: the loss on the places that are given
+never rises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from skcfq.nn._losses import logit_distance
+from skcfq.nn._quantized_mlp import QuantizedMLP
+from skcfq.quantization import quantize_activation, signed_range
+
+_PASSES = 4
+# A pass that lowers the loss by less than this share is the last one.
+_WORTHWHILE = 0.01
+# Columns whose codes move before the network is asked again; until then, changes are linear.
+_COLUMNS = 8
+# A change of one code must lower the loss by this share of it; less is rounding.
+_LEAST_GAIN = 1e-7
+# Levenberg's damping of the fit of biases and steps, and how often a step is halved.
+_DAMPING, _HALVINGS = 1e-3, 4
+_SMALLEST_TRANSITION = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """Where a network is compared with its teacher.
+
+    Attributes
+    ----------
+    rows : Tensor of shape (n, n_inputs), float64
+    wanted : Tensor of shape (n, n_classes), float64
+        The teacher's logits.
+    weights : Tensor of shape (n,), float64
+    transition : float
+        Logit distance at which the loss turns from squared to absolute.
+    """
+
+    rows: Tensor
+    wanted: Tensor
+    weights: Tensor
+    transition: float = 0.5
+
+
+@torch.no_grad()
+def reconstruct_logits(network: QuantizedMLP, places: Places) -> Iterator[float]:
+    r"""Lower :math:`\sum_i \omega_i\,d(f_q(x_i), f(x_i))` over codes, steps and biases.
+
+    Parameters
+    ----------
+    network : QuantizedMLP
+        float64, at its fixed widths. It is changed after every pass, and is never worse than
+        before on the places.
+    places : Places
+
+    Yields
+    ------
+    loss : float
+        Mean :func:`logit_distance` on the places: before the first pass, and after every pass.
+
+    Notes
+    -----
+    Coordinate descent, so a heuristic. Of one input column after the other, the code whose change
+    lowers the loss most goes to its other neighbour, until no change lowers it; the loss is taken
+    as quadratic in the logits, iteratively reweighted, and the logits as linear in the codes of
+    few columns. Biases and steps take damped Gauss-Newton steps. What turns out to be worse on
+    the network itself is taken back.
+
+    References
+    ----------
+    Nagel et al., "Up or Down? Adaptive Rounding for Post-Training Quantization", ICML 2020, which
+    reconstructs one layer after the other.
+    """
+    student = _Student(network, places)
+    changes: list[Callable[[], None]] = [
+        partial(student.descend, position) for position in range(len(student.codes))
+    ]
+    changes.append(student.fit_scales)
+    loss = student.loss()
+    yield loss
+    for _ in range(_PASSES):
+        for change in changes:
+            student.keep_if_better(change)
+        student.write()
+        before, loss = loss, student.loss()
+        yield loss
+        if loss > (1 - _WORTHWHILE) * before:
+            return
+
+
+class _Student:
+    """A network taken apart: codes, steps and biases of every layer, which change in place."""
+
+    def __init__(self, network: QuantizedMLP, places: Places):
+        self.places = places
+        self.shares = places.weights / places.weights.sum()
+        self.inputs = network.first_inputs(places.rows)
+        self.layers, widths = network.linear_layers, network.bit_widths.tolist()
+        self.indices = [network.candidates.index(bits) for bits in widths]
+        self.ranges = [signed_range(bits) for bits in widths]
+        chosen = list(zip(self.layers, self.indices, strict=True))
+        self.steps = [layer.steps[index].clone() for layer, index in chosen]
+        self.biases = [layer.bias.clone() for layer in self.layers]
+        self.clips = [layer.clip_at(index) for layer, index in chosen]
+        # Weights in units of a step, as they were before any code moved.
+        self.exact = [
+            layer.weight / _column(steps)
+            for layer, steps in zip(self.layers, self.steps, strict=True)
+        ]
+        self.codes = [
+            exact.round().clamp(*ends) for exact, ends in zip(self.exact, self.ranges, strict=True)
+        ]
+        n_classes = places.wanted.shape[1]
+        # What `logit_distance` compares: the margin of two classes, or centered logits.
+        centered = torch.eye(n_classes, dtype=torch.float64) - 1.0 / n_classes
+        self.contrasts = (
+            torch.tensor([[-1.0], [1.0]], dtype=torch.float64) if n_classes == 2 else 2 * centered
+        )
+
+    def weight(self, position: int) -> Tensor:
+        return self.codes[position] * _column(self.steps[position])
+
+    def forward(self) -> tuple[list[Tensor], list[Tensor]]:
+        """Return what enters every layer, and what leaves it before its rectifier."""
+        entering, leaving = [self.inputs], []
+        for position, (clip, bits) in enumerate(self.clips):
+            leaving.append(
+                torch.addmm(self.biases[position], entering[-1], self.weight(position).T)
+            )
+            if position < len(self.clips) - 1:
+                entering.append(quantize_activation(leaving[-1], clip, bits))
+        return entering, leaving
+
+    def loss(self) -> float:
+        return self._loss_of(self.forward()[1][-1])
+
+    def _loss_of(self, logits: Tensor) -> float:
+        distance = logit_distance(logits, self.places.wanted, self.places.transition)
+        return float(self.shares @ distance)
+
+    def gap(self, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the differences, shape (n, D), and the weight of the square of each."""
+        gap = (logits - self.places.wanted) @ self.contrasts
+        transition = max(self.places.transition, _SMALLEST_TRANSITION)
+        weights = transition / gap.abs().clamp_min(transition)
+        return gap, weights * self.shares.unsqueeze(1)
+
+    def slopes(self, leaving: list[Tensor], position: int) -> Tensor:
+        """Return the derivative of the differences by what leaves a layer, (n, D, n_out)."""
+        slopes = self.contrasts.T.expand(len(self.inputs), *self.contrasts.T.shape)
+        for k in range(len(leaving) - 2, position - 1, -1):
+            clip, _ = self.clips[k]
+            passes = (leaving[k] > 0) & (leaving[k] < clip)
+            slopes = (slopes @ self.weight(k + 1)) * passes.unsqueeze(1)
+        return slopes
+
+    def keep_if_better(self, change: Callable[[], None]) -> None:
+        """Make a change, and take it back where it raises the loss."""
+        before = self.loss()
+        state = [[one.clone() for one in part] for part in (self.codes, self.steps, self.biases)]
+        change()
+        if self.loss() > before:
+            self.codes, self.steps, self.biases = state
+
+    def descend(self, position: int) -> None:
+        """Move codes of one layer, one input column after another."""
+        columns = torch.arange(self.codes[position].shape[1])
+        for some in columns.split(_COLUMNS):
+            entering, leaving = self.forward()
+            gap, weights = self.gap(leaving[-1])
+            slopes = self.slopes(leaving, position) * self.steps[position]
+            for j in some.tolist():
+                rows = entering[position][:, j].nonzero().squeeze(1)
+                if len(rows) == 0:
+                    continue
+                effects = slopes[rows] * entering[position][rows, j].reshape(-1, 1, 1)
+                moves = self._moves(position, j, effects.flatten(0, 1), gap[rows], weights[rows])
+                self.codes[position][:, j] += moves
+                gap[rows] += effects @ moves
+
+    def _moves(
+        self, position: int, column: int, effects: Tensor, gap: Tensor, weights: Tensor
+    ) -> Tensor:
+        """Return by how much the codes of one column move: -1, 0 or 1 each."""
+        low, high = self.ranges[position]
+        codes, exact = self.codes[position][:, column], self.exact[position][:, column]
+        floor, ceil = exact.floor().clamp(low, high), exact.ceil().clamp(low, high)
+        weighted = effects * weights.reshape(-1, 1)
+        first = weighted.T @ gap.reshape(-1)
+        second = torch.linalg.vecdot(weighted, effects, dim=0)
+        least = _LEAST_GAIN * float((weights * gap.square()).sum())
+        moved = torch.zeros_like(codes)
+        for _ in range(2 * len(codes)):
+            now = codes + moved
+            step = torch.where(now == ceil, floor, ceil) - now
+            gains = -step * (first + 0.5 * step * second)
+            best = int(gains.argmax())
+            if not gains[best] > least:
+                break
+            moved[best] += step[best]
+            first += step[best] * (weighted.T @ effects[:, best])
+        return moved
+
+    def fit_scales(self) -> None:
+        """Take one damped Gauss-Newton step of all biases and of the logarithms of all steps."""
+        _, leaving = self.forward()
+        gap, weights = self.gap(leaving[-1])
+        parts = []
+        for position, bias in enumerate(self.biases):
+            slopes = self.slopes(leaving, position)
+            by_step = slopes * (leaving[position] - bias).unsqueeze(1)
+            if self.steps[position].ndim == 0:
+                by_step = by_step.sum(dim=2, keepdim=True)
+            parts += [slopes, by_step]
+        jacobian = torch.cat(parts, dim=2).flatten(0, 1)
+        weighted = jacobian * weights.reshape(-1, 1)
+        normal = weighted.T @ jacobian
+        diagonal = normal.diagonal()
+        # Units that nothing depends on have a diagonal of 0, and stay.
+        diagonal += _DAMPING * (diagonal + diagonal.max().clamp_min(1e-12))
+        wanted = torch.linalg.solve(normal, -(weighted.T @ gap.reshape(-1)))
+        biases, steps, least = self.biases, self.steps, self._loss_of(leaving[-1])
+        for halving in range(_HALVINGS):
+            changes = (wanted / 2**halving).split([part.shape[2] for part in parts])
+            self.biases = [one + by for one, by in zip(biases, changes[::2], strict=True)]
+            self.steps = [
+                one * by.exp().reshape(one.shape)
+                for one, by in zip(steps, changes[1::2], strict=True)
+            ]
+            if self.loss() < least:
+                return
+        self.biases, self.steps = biases, steps
+
+    def write(self) -> None:
+        """Give the network what was found."""
+        for position, layer in enumerate(self.layers):
+            layer.log_steps[self.indices[position]] = self.steps[position].log()
+            layer.weight.copy_(self.weight(position))
+            layer.bias.copy_(self.biases[position])
+
+
+def _column(steps: Tensor) -> Tensor:
+    """Return one step a layer as it is, and one a unit as a column."""
+    return steps.unsqueeze(1) if steps.ndim else steps
