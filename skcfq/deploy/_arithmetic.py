@@ -134,6 +134,8 @@ class IntegerNetwork:
         A column's codes are shifted by this, so that its step is ``input_step`` times 2 to this.
     input_units : int64 ndarray of shape (n_inputs,) or None
         A column is divided by 2 to this before all else; None divides by 1.
+    input_centers : int64 ndarray of shape (n_inputs,) or None
+        The codes of a column lie around this one; None stands for 0.
 
     Examples
     --------
@@ -151,6 +153,7 @@ class IntegerNetwork:
     logit_scale: float
     input_shifts: np.ndarray
     input_units: np.ndarray | None = None
+    input_centers: np.ndarray | None = None
 
     @cached_property
     def input_factors(self) -> np.ndarray:
@@ -173,10 +176,12 @@ class IntegerNetwork:
         """Number of classes."""
         return len(self.layers[-1].bias)
 
-    @property
-    def input_range(self) -> tuple[int, int]:
-        """Lowest and highest input code."""
-        return -(2 ** (self.input_bits - 1)), 2 ** (self.input_bits - 1) - 1
+    @cached_property
+    def input_range(self) -> tuple[np.ndarray, np.ndarray]:
+        """Lowest and highest code of every column, before its shift, float64 of (n_inputs,)."""
+        centers = np.zeros(self.n_inputs) if self.input_centers is None else self.input_centers
+        half = 2.0 ** (self.input_bits - 1)
+        return centers - half, centers + (half - 1)
 
     def codes(self, Z: np.ndarray) -> np.ndarray:
         """Return the integer codes of encoded rows, as float64 of shape (n, n_inputs).
@@ -252,6 +257,7 @@ def integer_network(
     layers: Sequence[LayerParts],
     input_shifts: np.ndarray | None = None,
     input_units: np.ndarray | None = None,
+    input_centers: np.ndarray | None = None,
 ) -> IntegerNetwork:
     """Turn a fake-quantized network into integers.
 
@@ -267,6 +273,8 @@ def integer_network(
         Not negative; the step of a column is ``input_step`` times 2 to this. 0 by default.
     input_units : int ndarray of shape (n_inputs,), optional
         The first layer's weights are for columns that are divided by 2 to this. 0 by default.
+    input_centers : int ndarray of shape (n_inputs,), optional
+        The codes of a column lie around this one. 0 by default.
 
     Returns
     -------
@@ -291,9 +299,13 @@ def integer_network(
     if input_units is not None:
         input_units = np.asarray(input_units, dtype=np.int64)
         input_units = input_units if input_units.any() else None
+    if input_centers is not None:
+        input_centers = np.asarray(input_centers, dtype=np.int64)
+        input_centers = input_centers if input_centers.any() else None
     step: float = float(input_step)
     # Above this, a sum is too large long before a shift is.
-    highest = np.left_shift(2 ** (input_bits - 1), np.minimum(shifts, ACCUMULATOR_BITS))
+    largest = 2 ** (input_bits - 1) + np.abs(0 if input_centers is None else input_centers)
+    highest = np.left_shift(largest, np.minimum(shifts, ACCUMULATOR_BITS))
     made = []
     for position, parts in enumerate(layers):
         steps = _steps(parts)
@@ -320,7 +332,7 @@ def integer_network(
         )
         made.append(layer)
     return IntegerNetwork(
-        float(input_step), int(input_bits), tuple(made), step, shifts, input_units
+        float(input_step), int(input_bits), tuple(made), step, shifts, input_units, input_centers
     )
 
 

@@ -57,6 +57,9 @@ def save(path: str | os.PathLike, model: Any) -> dict[str, int]:
             "bits": network.input_bits,
             "shifts": network.input_shifts.tolist(),
             **({} if network.input_units is None else {"units": network.input_units.tolist()}),
+            **(
+                {} if network.input_centers is None else {"centers": network.input_centers.tolist()}
+            ),
         },
         "logit_scale": network.logit_scale,
         "layers": [
@@ -76,8 +79,7 @@ def save(path: str | os.PathLike, model: Any) -> dict[str, int]:
         "feature_space": model.feature_space_.to_dict(),
     }
     # What older versions can read is written as they know it.
-    is_plain = network.input_units is None and not any(one.is_per_channel for one in network.layers)
-    write_container(path, header, b"".join(weights + biases), schema=1 if is_plain else SCHEMA)
+    write_container(path, header, b"".join(weights + biases), schema=_schema_for(network))
     n_weights, n_biases = (sum(map(len, parts)) for parts in (weights, biases))
     total = os.path.getsize(path)
     return {
@@ -147,7 +149,14 @@ def _read(header: dict[str, Any], payload: bytes) -> DeployedClassifier:
         units = np.asarray(units, dtype=np.int64)
         if units.shape != shifts.shape or (np.abs(units) > 1000).any():
             raise ValueError("the units do not fit the inputs")
-    network = IntegerNetwork(step, bits, layers, float(header["logit_scale"]), shifts, units)
+    centers = header["input"].get("centers")
+    if centers is not None:
+        centers = np.asarray(centers, dtype=np.int64)
+        if centers.shape != shifts.shape or (np.abs(centers) > 2 ** (bits - 1)).any():
+            raise ValueError("the centers do not fit the inputs")
+    network = IntegerNetwork(
+        step, bits, layers, float(header["logit_scale"]), shifts, units, centers
+    )
     space = FeatureSpace.from_dict(header["feature_space"])
     classes = np.asarray(from_json(header["classes"]), dtype=header["classes_dtype"])
     if not 2 <= bits <= 16 or not step > 0:
@@ -193,6 +202,14 @@ def _read_layers(described: list[dict[str, Any]], payload: bytes) -> tuple[Integ
             )
         )
     return tuple(layers)
+
+
+def _schema_for(network: IntegerNetwork) -> int:
+    """Return the lowest schema that says all: what older versions can read is for them too."""
+    if network.input_centers is not None:
+        return SCHEMA
+    has_units = network.input_units is not None
+    return 2 if has_units or any(one.is_per_channel for one in network.layers) else 1
 
 
 def _plain(value: Any) -> Any:

@@ -30,8 +30,9 @@ from typing import Any
 from skcfq.exceptions import ArtefactDamagedError, ArtefactVersionError
 
 MAGIC = b"\x93SKCFQ\r\n"
-# 1 has one weight step a layer; 2 may have one a unit, and columns in units of their own.
-SCHEMA = 2
+# 1 has one weight step a layer; 2 may have one a unit, and columns in units of their own; 3 may
+# have columns whose codes lie around another than 0.
+SCHEMA = 3
 _FIELDS = struct.Struct("<HHIIQ")
 PRELUDE_SIZE = len(MAGIC) + _FIELDS.size + 32
 # A header that claims to be longer was not written by this library.

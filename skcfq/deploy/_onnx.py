@@ -310,9 +310,13 @@ def _is_text(block: Block) -> bool:
 
 def _network(graph: _Graph, network: IntegerNetwork, encoded: str) -> str:
     """Add the integer network, and return its totals."""
-    low, high = map(float, network.input_range)
+    low, high = network.input_range
     codes = graph.node("Div", encoded, graph.constant(network.input_steps))
-    codes = _rounded(graph, codes, low, high)
+    if network.input_centers is None:
+        codes = _rounded(graph, codes, float(low[0]), float(high[0]))
+    else:
+        codes = graph.node("Max", graph.node("Round", codes), graph.constant(low))
+        codes = graph.node("Min", codes, graph.constant(high))
     if network.input_shifts.any():
         codes = graph.node("Mul", codes, graph.constant(network.input_factors))
     for position, layer in enumerate(network.layers):

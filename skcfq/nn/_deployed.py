@@ -55,8 +55,11 @@ class DeployedNetwork(nn.Module):
         """Return what the buffers do not hold: every scale."""
         network = self.network
         layers = [(_plain(layer.rescale), layer.levels) for layer in network.layers]
-        inputs = network.input_bits, network.input_steps.tolist(), network.input_shifts.tolist()
-        return f"{inputs}, {layers}, {network.logit_scale}"
+        inputs: list[Any] = [network.input_bits, network.input_steps.tolist()]
+        inputs.append(network.input_shifts.tolist())
+        if network.input_centers is not None:
+            inputs.append(network.input_centers.tolist())
+        return f"{tuple(inputs)}, {layers}, {network.logit_scale}"
 
     def forward(self, Z: Tensor) -> Tensor:
         """Map encoded rows (n, n_inputs), float64, to logits (n, n_classes)."""
@@ -67,7 +70,7 @@ class DeployedNetwork(nn.Module):
     def run(self, Z: Tensor, masks: list[Tensor] | None) -> Tensor:
         """Return the logits; with a list, append where gradients pass, inputs first."""
         network = self.network
-        low, high = network.input_range
+        low, high = map(torch.from_numpy, network.input_range)
         codes = (Z / torch.from_numpy(network.input_steps)).round_()
         if masks is not None:
             masks.append((codes >= low) & (codes <= high))
@@ -152,7 +155,8 @@ def integers_of(network: QuantizedMLP) -> IntegerNetwork:
     # Factors are powers of two; the smallest goes into the step, so that shifts are not negative.
     lowest = int(exponents.min(initial=0)) if len(exponents) else 0
     step = math.ldexp(network.log_input_step.detach().double().exp().item(), lowest)
-    return integer_network(step, network.input_bits, parts, exponents - lowest, units)
+    centers = network.input_centers.double().round().to(torch.int64).numpy()
+    return integer_network(step, network.input_bits, parts, exponents - lowest, units, centers)
 
 
 def _exponents(factors: Tensor) -> np.ndarray:

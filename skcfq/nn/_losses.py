@@ -7,6 +7,8 @@ from torch import Tensor
 
 # A row this far from the boundary, in logits, counts half as much as one on it.
 _NEAR = 0.2
+# Beyond so many logits a decision is as good as sure.
+_FAR = 4.0
 
 
 def weighted_mean(losses: Tensor, sample_weight: Tensor | None = None) -> Tensor:
@@ -159,12 +161,39 @@ def near_boundary(logits: Tensor, sample_weight: Tensor | None = None) -> Tensor
 
     Examples
     --------
-    >>> near_boundary(torch.tensor([[1.0, 1.0], [0.0, 3.0]]))
-    tensor([1.0000, 0.2500])
+    >>> near_boundary(torch.tensor([[1.0, 1.0], [0.0, 0.8]]))
+    tensor([5., 1.])
     """
     best = logits.topk(2, dim=1).values
     closeness = 1.0 / (_NEAR + best[:, 0] - best[:, 1])
     return closeness if sample_weight is None else closeness * sample_weight
+
+
+def boundary_loss(logits: Tensor, wanted: Tensor, sample_weight: Tensor | None = None) -> Tensor:
+    """Return what quantizers are chosen by: lost logits, the more the nearer to a decision.
+
+    Parameters
+    ----------
+    logits, wanted : Tensor of shape (n_samples, n_classes)
+    sample_weight : Tensor of shape (n_samples,), optional
+
+    Returns
+    -------
+    Tensor of shape ()
+        Logits further than 4 below the largest are alike: what a heavy tail loses there changes
+        no decision.
+
+    Examples
+    --------
+    >>> boundary_loss(torch.tensor([[0.0, 30.0]]), torch.tensor([[0.0, 5.0]]))
+    tensor(0.)
+    """
+
+    def cut(logits: Tensor) -> Tensor:
+        return (logits - logits.amax(dim=1, keepdim=True)).clamp_min(-_FAR)
+
+    weights = near_boundary(wanted, sample_weight)
+    return weighted_mean(logit_distance(cut(logits), cut(wanted)), weights)
 
 
 def margin_distance(

@@ -118,6 +118,7 @@ def calibrate_layers(
         step = range_step(rows, network.input_bits, calibrator, percentile, weights)
         network.log_input_step.fill_(step.log())
         network.input_factors.fill_(1.0)
+        network.input_centers.zero_()
         if network.input_units is not None:
             network.input_factors.copy_(network.input_units)
         given = quantize_input(rows, step, network.input_bits)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from skcfq.nn._array_state import ArrayState
-from skcfq.nn._losses import logit_distance, near_boundary, weighted_mean
+from skcfq.nn._losses import boundary_loss
 from skcfq.nn._mlp import FullPrecisionMLP, layer_shapes, shape_settings
 from skcfq.nn._quantized_network import QuantizedNetwork, activation_widths_of, width_of
 from skcfq.quantization import QuantizedLinear, quantize_activation
@@ -59,6 +59,8 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
         Logarithm of the step s of the inputs.
     input_factors : Tensor of shape (n_inputs,)
         Powers of two: column j has the step s times its factor. All 1 before calibration.
+    input_centers : Tensor of shape (n_inputs,)
+        Whole numbers: the codes of column j lie around its own. All 0 before calibration.
 
     Notes
     -----
@@ -269,14 +271,9 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
             return values
 
         wanted = logits(torch.relu(values))
-        weights = near_boundary(wanted, sample_weight)
         for index in range(len(layer.log_clips)) if indices is None else indices:
             largest, bits = layer.clip_at(index)
             clips = largest * torch.tensor(_CLIP_SHARES, dtype=values.dtype)
-            losses = [
-                weighted_mean(
-                    logit_distance(logits(quantize_activation(values, clip, bits)), wanted), weights
-                )
-                for clip in clips
-            ]
+            tried = (logits(quantize_activation(values, clip, bits)) for clip in clips)
+            losses = [boundary_loss(found, wanted, sample_weight) for found in tried]
             layer.log_clips[index] = clips[int(torch.stack(losses).argmin())].log()

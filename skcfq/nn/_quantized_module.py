@@ -50,7 +50,7 @@ class QuantizedModule(QuantizedNetwork):
     layers : list of QuantizedLayer
         In the order of ``module.named_modules()``.
     layer_names : list of str
-    bit_widths, n_weights, log_input_step, input_factors
+    bit_widths, n_weights, log_input_step, input_factors, input_centers
         As in :class:`QuantizedMLP`.
     logit_offset : Tensor of shape (n_classes,)
         Added to the logits; 0 until :meth:`raise_logit` is called.

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from skcfq.nn._losses import logit_distance, near_boundary, weighted_mean
+from skcfq.nn._losses import boundary_loss
 from skcfq.quantization import GumbelBits, check_candidates, is_full_precision, signed_range
 from skcfq.quantization._bits import FULL_PRECISION_BITS, average_bits
 from skcfq.quantization._calibration import column_steps
@@ -44,10 +44,13 @@ class QuantizedNetwork(nn.Module, ABC):
         Logarithm of the step s of the inputs.
     input_factors : Tensor of shape (n_inputs,)
         Powers of two: column j has the step s times its factor. All 1 before calibration.
+    input_centers : Tensor of shape (n_inputs,)
+        Whole numbers: the codes of column j lie around its own. All 0 before calibration.
     """
 
     bit_widths: Tensor
     input_factors: Tensor
+    input_centers: Tensor
     # A list or a ModuleList.
     layers: Any
 
@@ -64,6 +67,7 @@ class QuantizedNetwork(nn.Module, ABC):
             # Before calibration the range is [-4, 4], that of standardised columns.
             self.log_input_step = nn.Parameter(torch.tensor([-4.0 / low]).log())
         self.register_buffer("input_factors", torch.ones(n_inputs))
+        self.register_buffer("input_centers", torch.zeros(n_inputs))
         self.n_weights = list(n_weights)
         widths = torch.full((len(self.n_weights),), self.candidates[-1], dtype=torch.int64)
         self.register_buffer("bit_widths", widths)
@@ -246,7 +250,8 @@ class QuantizedNetwork(nn.Module, ABC):
         """
         if self.log_input_step is None:
             return x
-        return QuantizeColumns.apply(x, self.log_input_step, self.input_factors, self._input_grid)
+        columns = self.input_factors, self.input_centers
+        return QuantizeColumns.apply(x, self.log_input_step, *columns, self._input_grid)
 
     def _selected(self, selection: Tensor | None) -> tuple[list[int], Sequence[Tensor | None]]:
         """Return the index and the row of the selection of every layer."""
@@ -272,36 +277,53 @@ class QuantizedNetwork(nn.Module, ABC):
         step, factors = column_steps(x, self.input_bits, sample_weight)
         self.log_input_step.copy_(step.log())
         self.input_factors.copy_(factors)
-        self._refine_input_factors(x.to(step.dtype), sample_weight)
+        self.input_centers.zero_()
+        self._refine_input_codes(x.to(step.dtype), sample_weight)
 
-    def _refine_input_factors(self, x: Tensor, sample_weight: Tensor | None) -> None:
-        """Choose the factor of every column by what the logits lose, one column after another.
+    def _refine_input_codes(self, x: Tensor, sample_weight: Tensor | None) -> None:
+        """Choose the codes of every column by what the logits lose, one column after another.
 
         The squared error of a column with a heavy tail is that of its tail, where no decision is
-        at stake. Errors of the logits count in full near the decision boundary, and linearly where
-        they are large.
+        at stake. A column that ends on one side needs no codes beyond.
         """
         wanted = self.unquantized(x)
-        weights = near_boundary(wanted, sample_weight)
 
         def error(inputs: Tensor) -> Tensor:
-            return weighted_mean(logit_distance(self.unquantized(inputs), wanted), weights)
+            return boundary_loss(self.unquantized(inputs), wanted, sample_weight)
 
         inputs = self.quantized_inputs(x)
         least = error(inputs)
+
+        def keep_if_better(j: int, factor: float, center: float) -> None:
+            nonlocal least
+            before = self.input_factors[j].item(), self.input_centers[j].item()
+            self.input_factors[j], self.input_centers[j] = factor, center
+            kept, inputs[:, j] = inputs[:, j].clone(), self.quantized_inputs(x)[:, j]
+            found = error(inputs)
+            if found < _WORTHWHILE * least:
+                least = found
+            else:
+                (self.input_factors[j], self.input_centers[j]), inputs[:, j] = before, kept
+
         for j in self.input_factors.argsort(descending=True, stable=True).tolist():
             if len(x[:, j].unique()) <= 2:
                 continue
             own = self.input_factors[j].item()
             for factor in (own / 2, own / 4, own / 8, own / 16, own * 2):
-                before, self.input_factors[j] = self.input_factors[j].item(), factor
-                column = self.quantized_inputs(x)[:, j]
-                kept, inputs[:, j] = inputs[:, j].clone(), column
-                found = error(inputs)
-                if found < _WORTHWHILE * least:
-                    least = found
-                else:
-                    self.input_factors[j], inputs[:, j] = before, kept
+                keep_if_better(j, factor, 0.0)
+            own = self.input_factors[j].item()
+            for factor in (own / 2, own / 4):
+                for center in self._centers_at_the_ends(x[:, j], factor):
+                    keep_if_better(j, factor, center)
+
+    def _centers_at_the_ends(self, column: Tensor, factor: float) -> list[float]:
+        """Return centers for which the codes start, or end, where the column does."""
+        assert self.log_input_step is not None
+        low, high, _ = self._input_grid
+        codes = (column / (self.log_input_step.exp() * factor)).round()
+        centers = torch.stack([codes.min() - low, codes.max() - high])
+        # With 0 among the codes, sums stay small.
+        return centers.clamp(-high, -low).tolist()
 
     def parameter_groups(
         self,

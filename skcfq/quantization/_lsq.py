@@ -94,18 +94,25 @@ def step_gradient_scale(n: int, high: int) -> float:
 
 
 def signed_gradients(
-    grad: Tensor, values: Tensor, step: Tensor, low: int, high: int, scale: float
+    grad: Tensor,
+    values: Tensor,
+    step: Tensor,
+    low: int,
+    high: int,
+    scale: float,
+    centers: Tensor | float = 0.0,
 ) -> tuple[Tensor, Tensor]:
     """Straight-through gradients of the values and of the step, in differentiable operations.
 
     They are linear in ``grad``; the rounding error that multiplies it counts as a constant, which
-    makes the second derivatives those of the straight-through surrogate, and symmetric.
+    makes the second derivatives those of the straight-through surrogate, and symmetric. Codes lie
+    between ``centers + low`` and ``centers + high``.
     """
     scaled = (values / step).detach()
-    codes = scaled.round()
+    codes = scaled.round() - centers
     grad_values = grad_in_range(grad, codes, low, high)
     inner = _inner if step.numel() == 1 else _inner_rows
-    total = inner(grad, codes.clamp(low, high)) - inner(grad_values, scaled)
+    total = inner(grad, codes.clamp(low, high) + centers) - inner(grad_values, scaled)
     return grad_values, (total * scale).reshape(step.shape)
 
 
@@ -198,35 +205,36 @@ class QuantizeSelected(torch.autograd.Function):
 class QuantizeColumns(torch.autograd.Function):
     """Quantize a matrix whose columns have one step times a power of two each.
 
-    ``apply(values, log_step, factors, grid)`` takes the logarithm (1,) of the step, the factors of
-    the columns (d,) and the lowest code, the highest code and the gradient scale.
+    ``apply(values, log_step, factors, centers, grid)`` takes the logarithm (1,) of the step, the
+    factors of the columns (d,), the codes (d,) that their ranges lie around, and the lowest code,
+    the highest code and the gradient scale.
     """
 
     @staticmethod
-    def forward(ctx, values, log_step, factors, grid):
+    def forward(ctx, values, log_step, factors, centers, grid):
         low, high, _ = grid
         steps = log_step.exp() * factors
-        codes = (values / steps).round_()
+        codes = (values / steps).round_().sub_(centers)
         if not (ctx.needs_input_grad[0] or ctx.needs_input_grad[1]):
-            return codes.clamp_(low, high).mul_(steps)
-        quantized = codes.clamp(low, high).mul_(steps)
-        ctx.save_for_backward(values, log_step, factors, quantized, codes)
+            return codes.clamp_(low, high).add_(centers).mul_(steps)
+        quantized = codes.clamp(low, high).add_(centers).mul_(steps)
+        ctx.save_for_backward(values, log_step, factors, centers, quantized, codes)
         ctx.grid = grid
         return quantized
 
     @staticmethod
     def backward(ctx, grad):
-        values, log_step, factors, quantized, codes = ctx.saved_tensors
+        values, log_step, factors, centers, quantized, codes = ctx.saved_tensors
         low, high, scale = ctx.grid
         if torch.is_grad_enabled():
             step = log_step.exp()
-            terms = (grad * factors, values / factors, step, *ctx.grid)
+            terms = (grad * factors, values / factors, step, *ctx.grid, centers)
             of_values, of_step = signed_gradients(*terms)
-            return of_values / factors, of_step * step, None, None
+            return of_values / factors, of_step * step, None, None, None
         # Powers of two cancel without rounding, in the products too.
         of_values = grad_in_range(grad, codes, low, high)
         of_step = (_inner(grad, quantized) - _inner(of_values, values)) * scale
-        return of_values, of_step.reshape(1), None, None
+        return of_values, of_step.reshape(1), None, None, None
 
 
 def _gradients(

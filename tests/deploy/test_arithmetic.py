@@ -39,10 +39,12 @@ def round_half_even(value: Fraction) -> int:
 
 def oracle(network, z):
     """Run one row in unbounded integers and fractions."""
-    low, high = network.input_range
+    half = 2 ** (network.input_bits - 1)
+    codes = [round_half_even(Fraction(v / s)) for v, s in zip(z, network.input_steps, strict=True)]
+    centers = [0] * len(codes) if network.input_centers is None else network.input_centers.tolist()
     codes = [
-        min(max(round_half_even(Fraction(v / (network.input_step * 2**c))), low), high) * 2**c
-        for v, c in zip(z.tolist(), network.input_shifts.tolist(), strict=True)
+        min(max(code, center - half), center + half - 1) * 2**c
+        for code, center, c in zip(codes, centers, network.input_shifts.tolist(), strict=True)
     ]
     for layer in network.layers:
         totals = [
@@ -62,6 +64,7 @@ CASES = [(2, None), (3, None), (4, None), (8, None), (4, 8), (8, 2), (16, 16), (
 def test_float64_carries_the_integers_exactly(bits, activation_bits):
     network = integers_of(trained(bits, activation_bits))
     assert len(set(network.input_shifts.tolist())) > 2
+    assert network.input_centers is None or np.abs(network.input_centers).max() <= 128
     Z = rows_of(network, 40)
     expected = [oracle(network, z) for z in Z]
     np.testing.assert_array_equal(network.totals(Z), expected)

@@ -140,9 +140,9 @@ def test_truncated_file(length, files, tmp_path):
 
 def test_newer_schema(files, tmp_path):
     data = bytearray(files[2].read_bytes())
-    data[8:10] = struct.pack("<H", 3)
+    data[8:10] = struct.pack("<H", 4)
     (tmp_path / "new").write_bytes(data)
-    with pytest.raises(ArtefactVersionError, match="schema 3.*Install a newer skcfq"):
+    with pytest.raises(ArtefactVersionError, match="schema 4.*Install a newer skcfq"):
         skcfq.load(tmp_path / "new")
 
 
@@ -163,6 +163,8 @@ def test_forged_headers(files, tmp_path):
         {"layers": None},
         {"classes": ["a"]},
         {"input": {"step": 0.0, "bits": 8}},
+        {"input": {**header["input"], "centers": [0]}},
+        {"input": {**header["input"], "centers": [500] * len(header["input"]["shifts"])}},
         {"feature_space": {"version": 9}},
     ):
         with pytest.raises(ArtefactDamagedError, match="contradicts itself"):

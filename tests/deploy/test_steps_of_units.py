@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from fractions import Fraction
 
 import numpy as np
@@ -63,10 +64,12 @@ def rows_of(network, units, n=60):
 
 def oracle(network, z):
     """Run one row in unbounded integers and fractions."""
-    low, high = network.input_range
+    half = 2 ** (network.input_bits - 1)
+    codes = [round(Fraction(v / step)) for v, step in zip(z, network.input_steps, strict=True)]
+    centers = [0] * len(codes) if network.input_centers is None else network.input_centers.tolist()
     codes = [
-        min(max(round(Fraction(v / step)), low), high) * 2**c
-        for v, step, c in zip(z, network.input_steps, network.input_shifts.tolist(), strict=True)
+        min(max(code, center - half), center + half - 1) * 2**c
+        for code, center, c in zip(codes, centers, network.input_shifts.tolist(), strict=True)
     ]
     for layer in network.layers:
         n_out = len(layer.bias)
@@ -169,12 +172,20 @@ def test_estimator_with_a_step_a_unit_is_shipped(by_channel, credit, many_rows, 
 
 
 def test_schema_is_the_lowest_that_holds_the_model(by_channel, credit, tmp_path):
-    by_channel.export(tmp_path / "new")
     by_layer = QATClassifier(**{**by_channel.get_params(deep=False), "weight_step": "tensor"})
-    by_layer.fit(credit.data, credit.target).export(tmp_path / "old")
-    schemas = [(tmp_path / name).read_bytes()[8] for name in ("old", "new")]
-    assert schemas == [1, 2]
-    header, payload = read_container(tmp_path / "new")
+    models = [by_layer.fit(credit.data, credit.target), deepcopy(by_channel), by_channel]
+    for model in models[:2]:
+        model.network_.input_centers.zero_()
+    models[2].network_.input_centers[0] = 3
+    schemas = []
+    for position, model in enumerate(models):
+        model.export(tmp_path / f"{position}")
+        schemas.append((tmp_path / f"{position}").read_bytes()[8])
+        loaded = skcfq.load(tmp_path / f"{position}")
+        scores = loaded.decision_function(credit.data)
+        np.testing.assert_array_equal(scores, model.decision_function(credit.data))
+    assert schemas == [1, 2, 3]
+    header, payload = read_container(tmp_path / "1")
     header["layers"][0]["step"].pop()
     write_container(tmp_path / "forged", header, payload)
     with pytest.raises(ArtefactDamagedError, match="another number of units"):

@@ -55,8 +55,11 @@ def test_the_forward_is_the_composition_of_the_pure_quantizers(sizes, activation
     x = rows()
     expected = x
     if input_bits == 8:
-        factors = network.input_factors
-        expected = quantize_input(expected / factors, network.log_input_step.exp()[0], 8) * factors
+        step = network.log_input_step.exp()[0]
+        # Moved by whole steps, its range lies around the center.
+        moved = expected / network.input_factors - step * network.input_centers
+        expected = quantize_input(moved, step, 8) + step * network.input_centers
+        expected = expected * network.input_factors
     for position, (layer, bits) in enumerate(zip(network.layers, widths, strict=True)):
         index = CANDIDATES.index(bits)
         weight = quantize_weight(layer.weight, layer.steps[index], bits)
