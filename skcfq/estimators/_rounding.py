@@ -22,6 +22,8 @@ from skcfq.nn._reconstruction import Places, reconstruct_logits
 
 # Mixtures are drawn in batches, as in the training; as many as there are rows of other kinds.
 _MIXTURE_BATCHES = 8
+# What is promised is promised at recourse points.
+_COUNTS = {"distillation": 1.0, "margins": 4.0, "path": 1.0, "mixture": 1.0}
 
 
 def round_to_teacher(network: QuantizedMLP, places: Places, *, verbose: bool = False) -> None:
@@ -88,11 +90,10 @@ def places_of(
     if loss.mixture > 0:
         sources = [kinds[name] for name in ("distillation", "margins") if name in kinds]
         kinds["mixture"] = _mixtures(sources, block_columns(space).double(), generator)
-    kept = [kind for name, kind in kinds.items() if getattr(loss, name) > 0]
-    places = torch.cat([places for places, _ in kept])
+    kept = [(_COUNTS[name], *kind) for name, kind in kinds.items() if getattr(loss, name) > 0]
+    places = torch.cat([places for _, places, _ in kept])
     wanted = teacher.logits(places)
-    # Each kind of place counts alike; within one, those whose decision is nearest.
-    counted = torch.cat([counts / counts.sum() for _, counts in kept])
+    counted = torch.cat([count * weights / weights.sum() for count, _, weights in kept])
     return Places(places, wanted, near_boundary(wanted, counted), loss.transition)
 
 

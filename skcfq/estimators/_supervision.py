@@ -25,8 +25,9 @@ from skcfq.utils import take_rows
 _ABOVE = 1e-6
 # Rows that the teacher is asked about together.
 _ROWS = 4096
-# People whose points calibrate the bias and are not trained on: so many, but at most this share.
-_HELD, _MOST_HELD, _SPREAD = 400, 0.5, 1e4
+# People whose points calibrate the bias and are not trained on: so many, and at least and at most
+# these shares. A share of 2 % that is read off 400 of them has a standard deviation of 0.7 %.
+_HELD, _LEAST_HELD, _MOST_HELD, _SPREAD = 400, 0.2, 0.5, 1e4
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,7 +251,7 @@ def _held_out(
     Points that are trained on lose less than others do. Who is held depends on the row's own
     values: equal rows are held together, wherever they are.
     """
-    share = min(_HELD / float(weights[acted].sum()), _MOST_HELD)
+    share = min(max(_HELD / float(weights[acted].sum()), _LEAST_HELD), _MOST_HELD)
     direction = torch.from_numpy(rng.uniform(1.0, 2.0, size=encoded.shape[1]))
     held = acted & (((encoded * direction).sum(dim=1) * _SPREAD).frac().abs() < share)
     return held if held.any() and (acted & ~held).any() else torch.zeros_like(acted)

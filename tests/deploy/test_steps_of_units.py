@@ -190,7 +190,7 @@ def test_schema_is_the_lowest_that_holds_the_model(by_channel, credit, tmp_path)
     write_container(tmp_path / "forged", header, payload)
     with pytest.raises(ArtefactDamagedError, match="another number of units"):
         skcfq.load(tmp_path / "forged")
-    header, payload = read_container(tmp_path / "old")
+    header, payload = read_container(tmp_path / "0")
     header["input"]["units"] = [0]
     write_container(tmp_path / "forged", header, payload)
     with pytest.raises(ArtefactDamagedError, match="units do not fit"):
