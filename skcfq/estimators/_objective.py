@@ -58,9 +58,9 @@ class CFQObjective(BaseEstimator):
     validity_drop : float or None, default=None
         Set the bias of the target's logit, after the training, so that this share of people who
         were held out from the terms at recourse points loses the teacher's advice: 400 of them,
-        at least a fifth and at most half. It works in both directions: a model that is more lenient than that gets
-        stricter, but not stricter than its teacher. None leaves the bias as it was trained; so
-        does a target that differs between people.
+        at least a fifth and at most half. It works in both directions: a model that is more
+        lenient than that gets stricter, but not stricter than its teacher. None leaves the bias as
+        it was trained; so does a target that differs between people.
     rounding : bool, default=False
         After the training, choose each integer weight, and with them steps and biases, by what
         the terms that follow the teacher's logits lose. It needs one of these terms, and a chain
