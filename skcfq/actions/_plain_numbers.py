@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -91,7 +91,7 @@ class PlainNumbers:
 
     def take(self, features: Any) -> PlainNumbers:
         """Return some of them, in the given order, repeats allowed."""
-        return replace(self, **{f.name: getattr(self, f.name)[features] for f in fields(self)})
+        return PlainNumbers(*(getattr(self, name)[features] for name in _FIELDS))
 
     def encode(self, own: np.ndarray) -> np.ndarray:
         """Return the codes of raw values without gaps, shape (..., k)."""
@@ -128,6 +128,9 @@ class PlainNumbers:
         # At the own value, and against rounding, the person's own code decides.
         np.copyto(encoded, own_encoded, where=limit == own)
         return encoded
+
+
+_FIELDS = tuple(field.name for field in fields(PlainNumbers))
 
 
 def within_limits(

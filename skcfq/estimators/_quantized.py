@@ -186,6 +186,10 @@ class QuantizedClassifier(DeployableClassifier):
     ) -> None:
         """Train the student, on the teacher's actions too where there are any."""
         tensors: tuple[Tensor, ...] = table.tensors(encoded)
+        if supervision is not None and supervision.held is not None:
+            # Whom the bias is read off must be as unknown to the network as anybody else.
+            weights = torch.where(supervision.held, 0.0, tensors[2])
+            tensors = (*tensors[:2], weights)
         policy = bit_policy_of(self.bit_policy)
         with seeded_initialization(draw_seed(rng)):
             network = quantized_network(

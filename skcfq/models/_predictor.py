@@ -35,6 +35,9 @@ from skcfq.models._pipelines import Steps, check_model_is_fitted, join_steps, sp
 from skcfq.nn import DeployedNetwork, FullPrecisionMLP
 from skcfq.utils import take_rows
 
+# Rows on which a model's probabilities are compared with its margins.
+_EXAMPLES = 16
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Predictor:
@@ -153,6 +156,32 @@ class Predictor:
         labels : ndarray of shape (n,)
         """
         return np.asarray(self.model.predict(X))
+
+    def is_logistic(self, X: Any) -> bool:
+        """Tell whether the probability of the last of two classes is the sigmoid of its margin.
+
+        Parameters
+        ----------
+        X : DataFrame or ndarray of shape (n, n_raw_columns)
+            The first rows that it is asked about are what it is found out on.
+        """
+        found = self.__dict__.get("_logistic")
+        if found is None and len(X):
+            found = self.__dict__["_logistic"] = self._looks_logistic(X)
+        return bool(found)
+
+    def _looks_logistic(self, X: Any) -> bool:
+        if len(self.classes) != 2:
+            return False
+        if isinstance(self.head, RowHead):
+            return self.head.output == "probabilities"
+        if not hasattr(self.model, "predict_proba"):
+            return False
+        X = take_rows(X, np.arange(min(len(X), _EXAMPLES)))
+        logits = self.row_logits(X).detach()
+        wanted = torch.sigmoid(logits[:, 1] - logits[:, 0]).numpy()
+        shares = np.asarray(self.model.predict_proba(X))[:, 1]
+        return bool(np.allclose(wanted, shares, rtol=0, atol=1e-6))
 
     @property
     def differentiable(self) -> bool:

@@ -65,13 +65,12 @@ def nothing_found(task: Task, status: str = "not_found") -> Outcome:
     )
 
 
-def own_margins(task: Task) -> np.ndarray:
-    """Return the target margins of the people's own rows, shape (n,)."""
-    margins = np.empty(len(task))
+def own_logits(task: Task) -> np.ndarray:
+    """Return the logits of the people's own rows, shape (n, n_classes)."""
+    logits = np.empty((len(task), len(task.predictor.classes)))
     for block in task.blocks():
-        logits = task.predictor.row_logits(take_rows(task.X, block)).detach()
-        margins[block] = target_margin(logits, torch.from_numpy(task.target[block])).numpy()
-    return margins
+        logits[block] = task.predictor.row_logits(take_rows(task.X, block)).detach().numpy()
+    return logits
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
-from skcfq.models import RELATIVE_MARGIN, target_margin, validity_slack
+from skcfq.models import RELATIVE_MARGIN, least_margin
 from skcfq.solvers._balance import balance
 from skcfq.solvers._outcome import Outcome, nothing_found
 
 if TYPE_CHECKING:
+    from skcfq.actions._plain_numbers import PlainNumbers
     from skcfq.solvers._solver import RecourseSolver
     from skcfq.solvers._task import Task
 
@@ -129,17 +130,15 @@ def _has_gaps(task: Task) -> bool:
 def _linear(task: Task) -> tuple[np.ndarray, np.ndarray]:
     """Return what each person's action must add, (N,), and the gain per encoded unit, (m,)."""
     assert task.predictor.linear is not None
-    coef, intercept = task.predictor.linear
+    assert task.logits is not None
+    coef, _ = task.predictor.linear
     target = int(task.target[0])
-    row = coef[target] - coef[1 - target]
-    need = np.empty(len(task))
-    for rows, origin in _encoded_blocks(task, task.X):
-        logits = origin @ coef.T + intercept
-        margin = origin @ row + (intercept[target] - intercept[1 - target])
-        # As in linear_problem: the moved point's own logits may be larger, its raw row rounds.
-        rounding = RELATIVE_MARGIN * logits.abs().amax(dim=1).clamp_min(1.0)
-        need[rows] = (rounding.clamp_min(task.margin) + rounding - margin).numpy()
-    return need, row.numpy()[task.actions.numeric_columns]
+    gain = (coef[target] - coef[1 - target]).numpy()[task.actions.numeric_columns]
+    logits = task.logits
+    # As in linear_problem: the moved point's own logits may be larger, its raw row rounds.
+    rounding = RELATIVE_MARGIN * np.maximum(np.abs(logits).max(axis=1), 1.0)
+    margin = logits[:, target] - logits[:, 1 - target]
+    return np.maximum(rounding, task.margin) + rounding - margin, gain
 
 
 def _encoded_blocks(task: Task, X: np.ndarray) -> Iterator[tuple[slice, torch.Tensor]]:
@@ -158,14 +157,14 @@ def blocks(n: int, size: int, width: int) -> Iterator[slice]:
 
 def _confirm(task: Task, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Ask the model about raw rows: whether it says the target, and by which margin."""
-    target = torch.from_numpy(task.target)
-    labels = task.predictor.classes[int(task.target[0])]
-    confirmed = np.asarray(task.predictor.predict(points) == labels)
+    target = int(task.target[0])
+    confirmed = np.asarray(task.predictor.predict(points) == task.predictor.classes[target])
     margin = np.empty(len(points))
     for rows, encoded in _encoded_blocks(task, points):
         logits = task.predictor.logits(encoded).detach()
-        confirmed[rows] &= (validity_slack(logits, target[rows], task.margin) >= 0).numpy()
-        margin[rows] = target_margin(logits, target[rows]).numpy()
+        found = logits[:, target] - logits[:, 1 - target]
+        confirmed[rows] &= (found >= least_margin(logits, task.margin)).numpy()
+        margin[rows] = found.numpy()
     return confirmed, margin
 
 
@@ -194,7 +193,8 @@ def _fill(task: Task, gain: np.ndarray, need: np.ndarray) -> _Moved:
         np.copyto(distance, most, where=full)
         raw = one.raw_values(values, limits[2:], limits[:2])
         moves = values != coded
-        entries.append(_Entries(people, j, values, coded, distance, raw, *limits[2:]).take(moves))
+        entry = _Entries(people, j, one, values, coded, distance, raw, *limits[2:])
+        entries.append(entry if moves.all() else entry.take(moves))
         before += capacity
         more = before < need
         people, need, before = people[more], need[more], before[more]
@@ -208,6 +208,7 @@ class _Entries(NamedTuple):
 
     people: np.ndarray
     feature: int
+    numbers: PlainNumbers
     values: np.ndarray
     coded: np.ndarray
     distance: np.ndarray
@@ -216,23 +217,19 @@ class _Entries(NamedTuple):
     upper: np.ndarray
 
     def take(self, moves: np.ndarray) -> _Entries:
-        if moves.all():
-            return self
-        arrays = self._asdict()
-        feature = arrays.pop("feature")
-        return _Entries(feature=feature, **{name: part[moves] for name, part in arrays.items()})
+        people, feature, numbers, *arrays = self
+        return _Entries(people[moves], feature, numbers, *(part[moves] for part in arrays))
 
 
 def _write(task: Task, entries: list[_Entries], feasible: np.ndarray) -> _Moved:
     """Write changes into a copy of the rows, and read them again from there."""
-    plain, weight = task.actions.plain_numbers, task.cost.feature_weights.numpy()
-    n = len(task)
+    weight, n = task.cost.feature_weights.numpy(), len(task)
     points = task.X.copy()
     changed = np.zeros((n, task.actions.n_features), dtype=bool)
     admissible = np.ones(n, dtype=bool)
     cost, bound = np.zeros(n), np.zeros(n)
     for entry in entries:
-        one, people = plain.take(entry.feature), entry.people
+        one, people = entry.numbers, entry.people
         points[people, one.columns] = entry.raw
         changed[people, entry.feature] = True
         written = one.encode(points[people, one.columns])

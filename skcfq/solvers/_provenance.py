@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from skcfq.actions._files import unchecked_data
 from skcfq.encoding._scalars import plain
-from skcfq.models import RowHead, target_margin
-from skcfq.utils import take_rows
+from skcfq.models import RowHead
 
 if TYPE_CHECKING:
     from skcfq.models import Predictor
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
     from skcfq.solvers._task import Task
 
 _PACKAGES = ("skcfq", "numpy", "pandas", "scipy", "sklearn", "torch", "cvxpy", "highspy")
-# Rows on which a model's probabilities are compared with its margins.
-_EXAMPLES = 16
 
 
 def provenance_of(solver: RecourseSolver, task: Task, method: str) -> dict[str, Any]:
@@ -119,23 +115,8 @@ def _model_record(predictor: Predictor, task: Task | None = None) -> dict[str, A
         record["fingerprint"] = predictor.fingerprint
         record["output"] = "logits"
     if task is not None:
-        record["probability"] = "sigmoid" if _is_logistic(predictor, task) else None
+        record["probability"] = "sigmoid" if predictor.is_logistic(task.X) else None
     return record
-
-
-def _is_logistic(predictor: Predictor, task: Task) -> bool:
-    """Tell whether the probability of the target is the logistic function of its margin."""
-    if len(predictor.classes) != 2 or len(task) == 0:
-        return False
-    if isinstance(predictor.head, RowHead):
-        return predictor.head.output == "probabilities"
-    if not hasattr(predictor.model, "predict_proba"):
-        return False
-    rows = np.arange(min(len(task), _EXAMPLES))
-    X, target = take_rows(task.X, rows), task.target[rows]
-    margin = target_margin(predictor.row_logits(X).detach(), torch.from_numpy(target))
-    shares = np.asarray(predictor.model.predict_proba(X))[rows, target]
-    return bool(np.allclose(torch.sigmoid(margin).numpy(), shares, rtol=0, atol=1e-6))
 
 
 def _versions() -> dict[str, str]:

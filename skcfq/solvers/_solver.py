@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.utils import check_random_state
@@ -17,12 +18,12 @@ from tqdm.auto import tqdm
 
 from skcfq.actions import ActionSet, compile_cost
 from skcfq.exceptions import InterruptedWarning, UnsupportedModelError
-from skcfq.models import Predictor, as_predictor, resolve_target
+from skcfq.models import Predictor, as_predictor, resolve_target, target_margin
 from skcfq.solvers._answer import Answer
 from skcfq.solvers._chunk import solve_chunk
 from skcfq.solvers._comparison import check_same_space, with_cheaper_actions
 from skcfq.solvers._methods import METHODS, check_method, choose_method
-from skcfq.solvers._outcome import own_margins
+from skcfq.solvers._outcome import Outcome, own_logits
 from skcfq.solvers._plain import PLAIN_BATCH, is_plain
 from skcfq.solvers._provenance import protocol_of, provenance_of
 from skcfq.solvers._result import RecourseResult
@@ -382,23 +383,23 @@ class RecourseSolver(KnownParameters):
             method = choose_method(task)
         check_method(method, task)
         denied = np.flatnonzero(task.decisions != task.predictor.classes[task.target])
-        ranks = [Answer(task, denied, own_margins(task)) for _ in range(self.n_alternatives)]
+        task = replace(task, logits=own_logits(task))
+        margin = target_margin(torch.from_numpy(task.logits), torch.from_numpy(task.target)).numpy()
+        ranks = [Answer(task, denied, margin.copy()) for _ in range(self.n_alternatives)]
         size = self.batch_size or METHODS[method].batch_size
         if method == "direct" and self.batch_size is None and is_plain(self, task):
             size = PLAIN_BATCH
         chunks = [denied[first : first + size] for first in range(0, len(denied), size)]
-        seeds = check_random_state(self.random_state).randint(2**31 - 1, size=len(chunks))
         jobs = (
             delayed(solve_chunk)(
                 self, method, task.take(rows), seed, [take_rows(start, rows) for start in starts]
             )
-            for rows, seed in zip(chunks, seeds.tolist(), strict=True)
+            for rows, seed in zip(chunks, self._seeds(method, len(chunks)), strict=True)
         )
         bar = tqdm(total=len(denied), disable=not self.verbose, desc="recourse", unit="person")
         with bar:
             try:
-                answers = Parallel(n_jobs=self.n_jobs, return_as="generator")(jobs)
-                for rows, outcomes in zip(chunks, answers, strict=True):
+                for rows, outcomes in zip(chunks, self._answers(jobs, len(chunks)), strict=True):
                     for answer, outcome in zip(ranks, outcomes, strict=True):
                         answer.write(rows, outcome)
                     bar.update(len(rows))
@@ -410,6 +411,18 @@ class RecourseSolver(KnownParameters):
                     InterruptedWarning,
                 )
         return self._result(task, ranks, method)
+
+    def _seeds(self, method: str, n_chunks: int) -> list[int]:
+        """Return a seed for every chunk; exact methods draw nothing."""
+        if METHODS[method].exact:
+            return [0] * n_chunks
+        return check_random_state(self.random_state).randint(2**31 - 1, size=n_chunks).tolist()
+
+    def _answers(self, jobs: Iterable[Any], n_chunks: int) -> Iterable[list[Outcome]]:
+        """Solve the chunks, one after the other or shared out; a single one is not worth it."""
+        if n_chunks == 1:
+            return (solve(*given, **named) for solve, given, named in jobs)
+        return Parallel(n_jobs=self.n_jobs, return_as="generator")(jobs)
 
     def _result(self, task: Task, ranks: list[Answer], method: str) -> RecourseResult:
         results: list[RecourseResult] = []

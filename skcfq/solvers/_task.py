@@ -53,6 +53,8 @@ class Task:
         Jitter that an answer must survive, in units of each numeric feature's spread.
     decisions : ndarray of shape (n,) or None
         What the model says about X, where that is known.
+    logits : ndarray of shape (n, n_classes) or None
+        Its logits, where they are known.
     """
 
     predictor: Predictor
@@ -68,6 +70,7 @@ class Task:
     examples: Any = None
     stand_off: float = 0.0
     decisions: np.ndarray | None = None
+    logits: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.target)
@@ -94,6 +97,7 @@ class Task:
             self.weight_radius,
             self.examples,
             self.stand_off,
+            logits=None if self.logits is None else self.logits[rows],
         )
 
     @property
