@@ -71,8 +71,10 @@ def visits_again(acted: Tensor) -> Tensor:
     return rows.repeat(min(max(times, 0), _MOST_VISITS - 1))
 
 
-def calibration_rows(n_rows: int, generator: torch.Generator) -> Tensor:
-    """Draw the positions of the rows that clips are refitted on."""
-    if n_rows <= _CALIBRATION_ROWS:
+def calibration_rows(
+    n_rows: int, generator: torch.Generator, most: int = _CALIBRATION_ROWS
+) -> Tensor:
+    """Draw the positions of the rows that a trained or a starting network is set on."""
+    if n_rows <= most:
         return torch.arange(n_rows)
-    return torch.randperm(n_rows, generator=generator)[:_CALIBRATION_ROWS]
+    return torch.randperm(n_rows, generator=generator)[:most]

@@ -272,19 +272,18 @@ class QuantizedClassifier(DeployableClassifier):
             )
         self._finish(network, trained.history, interrupted=trained.interrupted)
         if rounding and not trained.interrupted and isinstance(network, QuantizedMLP):
-            round_to_teacher(
+            places = places_of(
                 network,
-                places_of(
-                    tensors[0],
-                    tensors[2],
-                    supervision,
-                    loss=loss,
-                    teacher=teacher,
-                    space=self.feature_space_,
-                    generator=torch.Generator().manual_seed(draw_seed(rng)),
-                ),
-                verbose=bool(self.verbose),
+                tensors[0],
+                tensors[2],
+                supervision,
+                loss=loss,
+                teacher=teacher,
+                space=self.feature_space_,
+                generator=torch.Generator().manual_seed(draw_seed(rng)),
             )
+            if places is not None:
+                round_to_teacher(network, places, verbose=bool(self.verbose))
         if supervision is not None:
             supervision.calibrate(network)
         self._make_integers()

@@ -20,8 +20,8 @@ from skcfq.nn._losses import near_boundary
 from skcfq.nn._mixtures import N_MIXTURES, mixtures
 from skcfq.nn._reconstruction import Places, reconstruct_logits
 
-# Mixtures are drawn in batches, as in the training; as many as there are rows of other kinds.
-_MIXTURE_BATCHES = 8
+# Places of each kind: so many, and fewer where each costs more products than this share of them.
+_MOST_PLACES, _LEAST_PLACES, _PRODUCTS = 2048, 256, 1.5e10
 # What is promised is promised at recourse points.
 _COUNTS = {"distillation": 1.0, "margins": 4.0, "path": 1.0, "mixture": 1.0}
 
@@ -53,6 +53,7 @@ def round_to_teacher(network: QuantizedMLP, places: Places, *, verbose: bool = F
 
 @torch.no_grad()
 def places_of(
+    network: QuantizedMLP,
     rows: Tensor,
     weights: Tensor,
     supervision: Supervision | None,
@@ -61,11 +62,13 @@ def places_of(
     teacher: Predictor,
     space: FeatureSpace,
     generator: torch.Generator,
-) -> Places:
+) -> Places | None:
     """Return where the objective compares with the teacher: x, x + δ, half way and mixtures.
 
     Parameters
     ----------
+    network : QuantizedMLP
+        Fewer places are drawn for a wide one.
     rows : Tensor of shape (n, n_encoded)
         Of the training.
     weights : Tensor of shape (n,)
@@ -75,34 +78,53 @@ def places_of(
     teacher : Predictor
     space : FeatureSpace
     generator : torch.Generator
+
+    Returns
+    -------
+    places : Places or None
+        None where no term finds any, because nobody is refused.
     """
-    chosen = calibration_rows(len(rows), generator)
+    most = _places_for(network)
+    chosen = calibration_rows(len(rows), generator, most)
     kinds = {"distillation": (rows[chosen].double(), weights[chosen].double())}
     if supervision is not None:
         people = supervision.promised.nonzero().squeeze(1)
-        people = people[calibration_rows(len(people), generator)]
+        people = people[calibration_rows(len(people), generator, most)]
         own, points = rows[people].double(), supervision.points[people].double()
         counts = weights[people].double()
         kinds["margins"] = points, counts
         # One place for all: a row of weight 2 is the same as two rows.
         kinds["path"] = (own + points) / 2, counts
-    kinds = {name: kind for name, kind in kinds.items() if len(kind[0])}
+    kinds = {name: kind for name, kind in kinds.items() if kind[1].sum() > 0}
     if loss.mixture > 0:
         sources = [kinds[name] for name in ("distillation", "margins") if name in kinds]
-        kinds["mixture"] = _mixtures(sources, block_columns(space).double(), generator)
+        blocks = block_columns(space).double()
+        kinds["mixture"] = _mixtures(sources, blocks, most // N_MIXTURES, generator)
     kept = [(_COUNTS[name], *kind) for name, kind in kinds.items() if getattr(loss, name) > 0]
+    if not kept:
+        return None
     places = torch.cat([places for _, places, _ in kept])
     wanted = teacher.logits(places)
     counted = torch.cat([count * weights / weights.sum() for count, _, weights in kept])
     return Places(places, wanted, near_boundary(wanted, counted), loss.transition)
 
 
+def _places_for(network: QuantizedMLP) -> int:
+    """Return how many places of a kind a network's rounding can afford."""
+    sizes = [layer.weight.shape for layer in network.linear_layers]
+    products = sum(n_in * n_out**2 for n_out, n_in in sizes) * sizes[-1][0]
+    return max(_LEAST_PLACES, min(_MOST_PLACES, int(_PRODUCTS / products)))
+
+
 def _mixtures(
-    sources: list[tuple[Tensor, Tensor]], blocks: Tensor, generator: torch.Generator
+    sources: list[tuple[Tensor, Tensor]],
+    blocks: Tensor,
+    n_batches: int,
+    generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
     def uniform(shape: Sequence[int]) -> Tensor:
         return torch.rand(tuple(shape), generator=generator, dtype=torch.float64)
 
     places, weights = (torch.cat(parts) for parts in zip(*sources, strict=True))
-    mixed = [mixtures(places, weights, blocks, uniform) for _ in range(_MIXTURE_BATCHES)]
-    return torch.cat(mixed), torch.ones(_MIXTURE_BATCHES * N_MIXTURES, dtype=torch.float64)
+    mixed = [mixtures(places, weights, blocks, uniform) for _ in range(n_batches)]
+    return torch.cat(mixed), torch.ones(n_batches * N_MIXTURES, dtype=torch.float64)
