@@ -161,7 +161,7 @@ def near_boundary(logits: Tensor, sample_weight: Tensor | None = None) -> Tensor
 
     Examples
     --------
-    >>> near_boundary(torch.tensor([[1.0, 1.0], [0.0, 0.8]]))
+    >>> near_boundary(torch.tensor([[1.0, 1.0], [0.0, 0.8]])).round(decimals=3)
     tensor([5., 1.])
     """
     best = logits.topk(2, dim=1).values
