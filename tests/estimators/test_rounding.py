@@ -1,0 +1,154 @@
+"""The last step of a training that follows a teacher: integer weights chosen by the logits."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import numpy as np
+import pytest
+import torch
+from sklearn.frozen import FrozenEstimator
+
+from skcfq import CFQClassifier, TeacherClassifier
+from skcfq.datasets import make_credit
+from skcfq.estimators import CFQObjective, _rounding
+from skcfq.estimators import _quantized as quantized
+from skcfq.exceptions import EmptyPopulationWarning, InterruptedWarning
+from skcfq.models import as_predictor
+
+
+@pytest.fixture(scope="module")
+def table():
+    return make_credit(600, random_state=1)
+
+
+@pytest.fixture(scope="module")
+def teacher(table):
+    settings = {"max_iter": 60, "batch_size": 64, "random_state": 0}
+    return TeacherClassifier((12, 8), **settings).fit(table.data, table.target)
+
+
+@pytest.fixture(scope="module")
+def settings(table, teacher):
+    return {
+        "hidden_layer_sizes": (12, 8),
+        "max_iter": 25,
+        "batch_size": 64,
+        "bit_policy": "uniform",
+        "activation_bits": 8,
+        "teacher": FrozenEstimator(teacher),
+        "action_set": table.action_set,
+        "target": table.favorable,
+        "random_state": 0,
+    }
+
+
+def fitted(table, settings, **changes):
+    model = CFQClassifier(4, **settings).set_params(**changes)
+    return model.fit(table.data, table.target)
+
+
+def gap_to_teacher(model):
+    """Spread of the distance of the margins on people near the boundary who were never seen."""
+    unseen = make_credit(1000, random_state=2).data
+    Z = torch.from_numpy(model.feature_space_.encode(unseen))
+    with torch.no_grad():
+        own, wanted = (
+            logits[:, 1] - logits[:, 0]
+            for logits in (as_predictor(model).logits(Z), as_predictor(model.teacher_).logits(Z))
+        )
+    # The bias that is set at the end is a constant.
+    return float((own - wanted)[wanted.abs() < 1].std())
+
+
+@pytest.mark.parametrize("max_iter", [3, 25])
+def test_rounding_brings_unseen_people_nearer_to_the_teacher(table, settings, max_iter):
+    plain, rounded = (
+        fitted(table, settings, max_iter=max_iter, objective__rounding=rounding)
+        for rounding in (False, True)
+    )
+    assert gap_to_teacher(rounded) < 0.95 * gap_to_teacher(plain)
+    np.testing.assert_array_equal(rounded.bit_widths_, plain.bit_widths_)
+    # The same training came before.
+    assert rounded.history_["train_loss"].tolist() == plain.history_["train_loss"].tolist()
+
+
+def test_same_seed_same_network(table, settings):
+    first, second = (fitted(table, settings) for _ in range(2))
+    for one, other in zip(
+        first.network_.state_dict().values(), second.network_.state_dict().values(), strict=True
+    ):
+        assert torch.equal(one, other)
+
+
+def test_it_needs_a_term_that_follows_the_teacher(table, settings, monkeypatch):
+    monkeypatch.setattr(quantized, "round_to_teacher", None)  # not called
+    model = fitted(table, settings, objective=CFQObjective(rounding=True), max_iter=2)
+    assert model.n_iter_ == 2
+
+
+def test_nobody_is_refused(table, settings, teacher):
+    lenient = deepcopy(teacher)
+    lenient.network_.layers[-1].bias[int(lenient.classes_.tolist().index(table.favorable))] += 1e3
+    objective = CFQObjective(margins=1.0, path=1.0, validity=0.0, rounding=True)
+    changes = {"objective": objective, "teacher": FrozenEstimator(lenient), "max_iter": 2}
+    with pytest.warns(EmptyPopulationWarning, match="refuses nobody"):
+        model = fitted(table, settings, **changes)
+    assert np.isfinite(model.decision_function(table.data)).all()
+
+
+def test_ctrl_c_keeps_the_finished_passes(table, settings, monkeypatch):
+    original = _rounding.reconstruct_logits
+
+    def interrupted(network, places):
+        for done, loss in enumerate(original(network, places)):
+            if done == 1:
+                raise KeyboardInterrupt
+            yield loss
+
+    monkeypatch.setattr(_rounding, "reconstruct_logits", interrupted)
+    with pytest.warns(InterruptedWarning, match="last finished pass"):
+        model = fitted(table, settings, max_iter=3)
+    assert model.n_iter_ == 3
+    scores = model.deployed().decision_function(table.data)
+    np.testing.assert_array_equal(scores, model.decision_function(table.data))
+
+
+def test_a_module_without_integers_is_left_as_trained(table, settings):
+    def with_tanh(n_inputs, n_classes):
+        return torch.nn.Sequential(
+            torch.nn.Linear(n_inputs, 6), torch.nn.Tanh(), torch.nn.Linear(6, n_classes)
+        )
+
+    model = fitted(table, settings, module=with_tanh, teacher=None, max_iter=20)
+    assert model.predict(table.data).shape == (600,)
+
+
+def test_wide_networks_get_fewer_places():
+    from skcfq.nn import QuantizedMLP
+
+    sizes = [(64, 64), (256, 256), (512, 512)]
+    found = [_rounding._places_for(QuantizedMLP(100, size, 2)) for size in sizes]
+    assert found[0] == 2048 and found[0] > found[1] > found[2] == 256
+
+
+def test_held_out_people_are_not_trained_on(table, settings, monkeypatch):
+    """Those whose points set the bias weigh nothing, in any term."""
+    seen = {}
+    original = quantized.train
+
+    def spying(module, tensors, **options):
+        seen["weights"], seen["acted"] = tensors[2], tensors[5]
+        return original(module, tensors, **options)
+
+    def looking(*given, **options):
+        seen["rounded"] = given[2]
+        return None
+
+    monkeypatch.setattr(quantized, "train", spying)
+    monkeypatch.setattr(quantized, "places_of", looking)
+    fitted(table, settings, max_iter=1)
+    held = seen["weights"] == 0
+    assert 0.02 < held.double().mean() < 0.5
+    assert not seen["acted"][held].any()
+    assert torch.equal(seen["rounded"], seen["weights"])
