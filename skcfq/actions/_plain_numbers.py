@@ -147,19 +147,13 @@ def within_limits(
         first, last = low, high
     else:
         first, last = np.where(rising, low, high), np.where(rising, high, low)
-    np.copyto(raw, last, where=_same_value(encoded, limits[1]))
-    np.copyto(raw, first, where=_same_value(encoded, limits[0]))
+    # Up to rounding; nothing is at an open end.
+    slack = np.abs(encoded)
+    slack += 1.0
+    slack *= SAME_VALUE
+    np.copyto(raw, last, where=np.abs(encoded - limits[1]) <= slack)
+    np.copyto(raw, first, where=np.abs(encoded - limits[0]) <= slack)
     return raw
-
-
-def _same_value(values: np.ndarray, limits: np.ndarray) -> np.ndarray:
-    """Return where values are at finite limits, up to rounding."""
-    size = np.abs(limits)
-    # No value is at an open end.
-    np.copyto(size, 0.0, where=np.isinf(size))
-    size += 1.0
-    size *= SAME_VALUE
-    return np.asarray(np.abs(values - limits) <= size)
 
 
 def _is_plain(feature: NumericFeature) -> bool:

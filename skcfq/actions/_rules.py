@@ -64,17 +64,18 @@ class FeatureRules:
     @property
     def is_only_held(self) -> bool:
         """Whether the feature is immutable and nothing else is said of it."""
-        others = (
-            self.bounds,
-            self.relative_bounds,
-            self.quantile_bounds,
-            self.step,
-            self.ordinal,
-            self.transitions,
-            self.min_change,
-            self.max_change,
+        return (
+            self.immutable
+            and not self.is_group
+            and self.bounds is None
+            and self.relative_bounds is None
+            and self.quantile_bounds is None
+            and self.step is None
+            and self.ordinal is None
+            and self.transitions is None
+            and self.min_change is None
+            and self.max_change is None
         )
-        return self.immutable and not self.is_group and all(rule is None for rule in others)
 
 
 def fail(rule: str, name: object, value: object, problem: str, remedy: str) -> NoReturn:
@@ -169,7 +170,9 @@ class _NameReader:
         self.features = [*singles, *self.groups.values()]
 
     def position(self, rule: str, name: object) -> int:
-        if not isinstance(name, Hashable):
+        try:
+            found = self.positions.get(name)
+        except TypeError:
             fail(
                 rule,
                 name,
@@ -177,8 +180,8 @@ class _NameReader:
                 "a column is named by its name or its position",
                 "Give one hashable name per column",
             )
-        if name in self.positions:
-            return self.positions[name]
+        if found is not None:
+            return found
         is_position = isinstance(name, numbers.Integral) and not isinstance(name, (bool, np.bool_))
         if is_position and 0 <= int(name) < len(self.raw_names):  # type: ignore[call-overload]
             return int(name)  # type: ignore[call-overload]
@@ -191,7 +194,7 @@ class _NameReader:
         )
 
     def find(self, rule: str, name: Hashable) -> FeatureRules:
-        if isinstance(name, Hashable) and name in self.groups:
+        if self.groups and isinstance(name, Hashable) and name in self.groups:
             return self.groups[name]
         position = self.position(rule, name)
         if position in self.group_of:
