@@ -72,7 +72,8 @@ def taken_over(before: nn.Module, network: nn.Module) -> Any:
 def _settings(network: Any) -> dict[str, Any]:
     """Return what a network was built from; of a user's module, the shapes of its tensors too."""
     if hasattr(network, "_settings"):
-        return network._settings()
+        # Units are found in the weights, and those that are there stay.
+        return {k: v for k, v in network._settings().items() if k != "input_units"}
     built: dict[str, Any] = {}
     if isinstance(network, QuantizedModule):
         built["candidates"] = network.candidates

@@ -87,6 +87,17 @@ def test_it_needs_a_term_that_follows_the_teacher(table, settings, monkeypatch):
     assert model.n_iter_ == 2
 
 
+def test_warm_start_goes_on_under_another_objective(table, settings):
+    model = fitted(table, settings, objective="paper", warm_start=True, max_iter=3)
+    assert model.network_.input_units is None
+    model.set_params(objective="faithful").fit(table.data, table.target)
+    assert model.network_.input_units is None and len(model.history_) == 6
+    again = fitted(table, settings, warm_start=True, max_iter=3)
+    units = again.network_.input_units
+    again.fit(table.data, table.target)
+    assert units is not None and torch.equal(again.network_.input_units, units)
+
+
 def test_nobody_is_refused(table, settings, teacher):
     lenient = deepcopy(teacher)
     lenient.network_.layers[-1].bias[int(lenient.classes_.tolist().index(table.favorable))] += 1e3
