@@ -20,7 +20,7 @@ from skcfq.nn._losses import near_boundary
 from skcfq.nn._mixtures import N_MIXTURES, mixtures
 from skcfq.nn._reconstruction import Places, reconstruct_logits
 
-# Places of each kind: so many, and fewer where each costs more products than this share of them.
+# Places of each kind; for a wide network as many as so many products allow.
 _MOST_PLACES, _LEAST_PLACES, _PRODUCTS = 2048, 256, 1.5e10
 # What is promised is promised at recourse points.
 _COUNTS = {"distillation": 1.0, "margins": 4.0, "path": 1.0, "mixture": 1.0}
