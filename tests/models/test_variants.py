@@ -55,7 +55,7 @@ def changed_parameters(model, variant):
 
 
 def codes(layer, index):
-    scaled = layer.weight / layer.steps[index]
+    scaled = layer.weight / layer.steps[index].unsqueeze(1)
     assert torch.allclose(scaled, scaled.round(), atol=1e-9)
     return scaled.round()
 
@@ -107,7 +107,7 @@ def test_rounding_takes_one_of_the_two_codes_around_each_weight(quantized):
         ):
             index = own.candidates.index(width)
             low, high = signed_range(width)
-            scaled = own.weight / own.steps[index]
+            scaled = own.weight / own.steps[index].unsqueeze(1)
             stored = codes(layer, index)
             assert ((stored >= low) & (stored <= high)).all()
             assert ((stored - scaled.clamp(low, high)).abs() < 1).all()
@@ -118,7 +118,7 @@ def test_rounding_is_unbiased_between_the_ends_of_the_grid(quantized):
     variants = deployment_variants(quantized, 400, kinds=["rounding"], random_state=0)
     own = quantized.network_.layers[0]
     index = own.candidates.index(int(quantized.bit_widths_[0]))
-    step = own.steps[index]
+    step = own.steps[index].unsqueeze(1)
     low, high = signed_range(int(quantized.bit_widths_[0]))
     mean = torch.stack([v.model.network_.layers[0].weight for v in variants]).mean(dim=0)
     error = (mean / step - (own.weight / step).clamp(low, high)).abs()
@@ -141,8 +141,9 @@ def test_steps_and_clips_stay_in_their_bands(quantized):
             strict=True,
         ):
             index = own.candidates.index(width)
-            steps.append(float(layer.steps[index] / own.steps[index]))
-            nearest = (own.weight / layer.steps[index]).round().clamp(*signed_range(width))
+            steps.extend((layer.steps[index] / own.steps[index]).tolist())
+            step = layer.steps[index].unsqueeze(1)
+            nearest = (own.weight / step).round().clamp(*signed_range(width))
             assert torch.equal(codes(layer, index), nearest)
             if own.log_clips is not None:
                 clips.append(float(layer.clips[index] / own.clips[index]))
