@@ -30,8 +30,7 @@ from skcfq.nn import (
     margin_losses,
     sensitivities,
 )
-from skcfq.nn._column_units import network_in_units
-from skcfq.nn._post_training import column_units
+from skcfq.nn._column_units import column_units, network_in_units
 from skcfq.quantization import allocate_bits, check_candidates, exact_bits, greedy_bits
 from skcfq.solvers import RecourseSolver
 from skcfq.utils import take_rows
@@ -243,7 +242,7 @@ class PTQClassifier(QuantizedClassifier):
         )
         points, wanted = self._recourse(table, rows, teacher, factual, rng)
         labels = torch.from_numpy(table.labels[rows])
-        units = column_units(factual)
+        units = column_units(factual.rows, factual.weights)
         if units is not None:
             source = network_in_units(source, units)
             factual, points = factual.in_units(units), points.in_units(units)

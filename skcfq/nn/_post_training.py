@@ -29,9 +29,6 @@ from skcfq.quantization._post_training import (
     round_adaptively,
 )
 
-# Columns whose sizes differ by more cannot share one 8-bit step and one weight step.
-_LARGEST_RATIO = 32.0
-
 
 @dataclass(frozen=True, eq=False)
 class CalibrationSet:
@@ -49,35 +46,6 @@ class CalibrationSet:
     def in_units(self, units: Tensor) -> CalibrationSet:
         """Return the rows with each column divided by its unit."""
         return CalibrationSet(self.rows / units, self.weights)
-
-
-def column_units(calibration: CalibrationSet) -> Tensor | None:
-    """Return a power of two for each column where columns are of very different scales.
-
-    Parameters
-    ----------
-    calibration : CalibrationSet
-
-    Returns
-    -------
-    units : Tensor of shape (n_inputs,), float64, or None
-        Divided by these, the values of all columns are about 1 large. None where one step serves
-        all columns, as after scaling.
-
-    Examples
-    --------
-    >>> rows = torch.tensor([[40.0, 52000.0, 0.0], [-70.0, 31000.0, 1.0]], dtype=torch.float64)
-    >>> column_units(CalibrationSet(rows, torch.ones(2, dtype=torch.float64)))
-    tensor([6.4000e+01, 3.2768e+04, 1.0000e+00], dtype=torch.float64)
-    """
-    rows, weights = calibration.rows, calibration.weights
-    # Zeros do not count: the rare category of a one-hot column is as large as a frequent one.
-    mass = weights @ (rows != 0).to(rows.dtype)
-    sizes = (weights @ rows.square() / mass).sqrt()
-    present = sizes[mass > 0]
-    if len(present) == 0 or present.max() <= _LARGEST_RATIO * present.min():
-        return None
-    return torch.where(mass > 0, sizes.log2().round().exp2(), torch.ones_like(sizes))
 
 
 @torch.no_grad()
