@@ -36,7 +36,7 @@ def write_label(value: Any) -> Any:
     ('job', 3, '`none`', '`["a", 1]`')
     """
     value = plain(value)
-    if isinstance(value, bool | int):
+    if isinstance(value, int):  # a bool is one
         return value
     if isinstance(value, float) and math.isfinite(value):
         return value

@@ -2,7 +2,7 @@
 
 from skcfq.models._functions import RowHead
 from skcfq.models._heads import LinearHead, MLPHead
-from skcfq.models._margins import RELATIVE_MARGIN, least_margin, target_margin, validity_slack
+from skcfq.models._margins import RELATIVE_MARGIN, target_margin, validity_slack
 from skcfq.models._pipelines import (
     check_model_is_fitted,
     join_steps,
@@ -24,7 +24,6 @@ __all__ = [
     "default_target",
     "deployment_variants",
     "join_steps",
-    "least_margin",
     "resolve_target",
     "split_model",
     "target_margin",

@@ -56,7 +56,7 @@ class LinearHead(nn.Module):
 
     def forward(self, Z: Tensor) -> Tensor:
         """Map encoded rows (n, d) to logits (n, n_classes)."""
-        return _two_logits(Z @ self.coef.T + self.intercept)
+        return _two_logits(torch.addmm(self.intercept, Z, self.coef.T))
 
 
 class MLPHead(nn.Module):
@@ -249,7 +249,7 @@ def _named(rows: np.ndarray, estimator: Any) -> Any:
 def _two_logits(scores: Tensor) -> Tensor:
     if scores.shape[1] > 1:
         return scores
-    return torch.cat([torch.zeros_like(scores), scores], dim=1)
+    return nn.functional.pad(scores, (1, 0))
 
 
 def _float64(array: np.ndarray) -> Tensor:

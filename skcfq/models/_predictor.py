@@ -26,6 +26,7 @@ from skcfq.models._functions import FunctionModel, RowHead, read_function, row_h
 from skcfq.models._heads import (
     EstimatorHead,
     Head,
+    LinearHead,
     head_digest,
     is_own_estimator,
     linear_weights,
@@ -143,6 +144,28 @@ class Predictor:
         if isinstance(self.head, RowHead):
             return self.head(X)
         return self.logits(torch.from_numpy(self.space.encode(X, copy=False)))
+
+    def row_scores(self, X: Any) -> np.ndarray:
+        """Return what :meth:`row_logits` does, as an array; linear models need no torch for it.
+
+        Parameters
+        ----------
+        X : DataFrame or ndarray of shape (n, n_raw_columns)
+
+        Returns
+        -------
+        logits : ndarray of shape (n, n_classes)
+        """
+        if not isinstance(self.head, LinearHead):
+            return self.row_logits(X).detach().numpy()
+        coef, intercept = self._linear_arrays
+        return self.space.encode(X, copy=False) @ coef + intercept
+
+    @cached_property
+    def _linear_arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        assert self.linear is not None
+        coef, intercept = self.linear
+        return np.ascontiguousarray(coef.numpy().T), intercept.numpy()
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the model's own labels for raw rows.

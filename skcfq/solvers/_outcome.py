@@ -69,7 +69,7 @@ def own_logits(task: Task) -> np.ndarray:
     """Return the logits of the people's own rows, shape (n, n_classes)."""
     logits = np.empty((len(task), len(task.predictor.classes)))
     for block in task.blocks():
-        logits[block] = task.predictor.row_logits(take_rows(task.X, block)).detach().numpy()
+        logits[block] = task.predictor.row_scores(take_rows(task.X, block))
     return logits
 
 

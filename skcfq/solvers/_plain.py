@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
 
-from skcfq.models import RELATIVE_MARGIN, least_margin
+from skcfq.models import RELATIVE_MARGIN
 from skcfq.solvers._balance import balance
 from skcfq.solvers._outcome import Outcome, nothing_found
 
@@ -59,7 +58,7 @@ def is_plain(settings: RecourseSolver, task: Task) -> bool:
         and task.X.dtype == np.float64
         and 0 < len(actions.plain_numbers.index) == actions.n_features
         and (limit is None or limit >= actions.n_features)
-        and len(np.unique(task.target)) == 1
+        and bool((task.target == task.target[0]).all())
         and actions.space.is_affine
     )
 
@@ -119,6 +118,13 @@ class _Moved(NamedTuple):
     cost: np.ndarray
     bound: np.ndarray
 
+    @classmethod
+    def nothing(cls, task: Task) -> _Moved:
+        n = len(task)
+        changed = np.zeros((n, task.actions.n_features), dtype=bool)
+        possible, cost = np.ones(n, dtype=bool), np.zeros(n)
+        return cls(task.X.copy(), changed, possible, possible.copy(), cost, cost.copy())
+
 
 def _has_gaps(task: Task) -> bool:
     """Tell whether the encoder fills a gap of a feature; one that it leaves open shows itself."""
@@ -136,16 +142,14 @@ def _linear(task: Task) -> tuple[np.ndarray, np.ndarray]:
     gain = (coef[target] - coef[1 - target]).numpy()[task.actions.numeric_columns]
     logits = task.logits
     # As in linear_problem: the moved point's own logits may be larger, its raw row rounds.
-    rounding = RELATIVE_MARGIN * np.maximum(np.abs(logits).max(axis=1), 1.0)
+    rounding = _rounding(logits)
     margin = logits[:, target] - logits[:, 1 - target]
     return np.maximum(rounding, task.margin) + rounding - margin, gain
 
 
-def _encoded_blocks(task: Task, X: np.ndarray) -> Iterator[tuple[slice, torch.Tensor]]:
-    """Yield blocks of rows that fit into the cache, encoded."""
-    space = task.predictor.space
-    for rows in blocks(len(X), 8 * _BLOCK, space.n_encoded):
-        yield rows, torch.from_numpy(space.encode(X[rows], copy=False))
+def _rounding(logits: np.ndarray) -> np.ndarray:
+    """Return the least margin of a valid point, (N,), as in `validity_slack`."""
+    return RELATIVE_MARGIN * np.maximum(np.abs(logits).max(axis=1), 1.0)
 
 
 def blocks(n: int, size: int, width: int) -> Iterator[slice]:
@@ -160,86 +164,104 @@ def _confirm(task: Task, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     target = int(task.target[0])
     confirmed = np.asarray(task.predictor.predict(points) == task.predictor.classes[target])
     margin = np.empty(len(points))
-    for rows, encoded in _encoded_blocks(task, points):
-        logits = task.predictor.logits(encoded).detach()
-        found = logits[:, target] - logits[:, 1 - target]
-        confirmed[rows] &= (found >= least_margin(logits, task.margin)).numpy()
-        margin[rows] = found.numpy()
+    # The encoded rows of a block stay in the cache.
+    for rows in blocks(len(points), 8 * _BLOCK, task.predictor.space.n_encoded):
+        logits = task.predictor.row_scores(points[rows])
+        margin[rows] = logits[:, target] - logits[:, 1 - target]
+        confirmed[rows] &= margin[rows] >= np.maximum(_rounding(logits), task.margin)
     return confirmed, margin
 
 
 def _fill(task: Task, gain: np.ndarray, need: np.ndarray) -> _Moved:
     """Fill features in the order of gain per cost (l1), each for those who still need more."""
-    plain, weight = task.actions.plain_numbers, task.cost.feature_weights.numpy()
-    slope, n = np.abs(gain), len(task)
-    order = np.argsort(-slope / weight, kind="stable")
+    moved = _Moved.nothing(task)
+    slope = np.abs(gain)
+    order = np.argsort(-slope / task.cost.feature_weights.numpy(), kind="stable")
+    order = order[slope[order] > 0]
     people = np.flatnonzero(need > 0)
-    need = need[people]
-    before = np.zeros(len(people))
-    entries = []
-    for j in order[slope[order] > 0].tolist():
-        if len(people) == 0:
-            break
-        one = plain.take(j)
-        own = task.X[people, one.columns]
-        coded = one.encode(own)
-        limits = one.limits(own, coded)
-        end = limits[3 if gain[j] > 0 else 2]
-        most = np.abs(end - coded)
-        capacity = slope[j] * most
-        distance = np.minimum((need - before) / slope[j], most)
-        full = need - before >= capacity
-        values = np.where(full | (distance >= most), end, coded + np.sign(gain[j]) * distance)
-        np.copyto(distance, most, where=full)
-        raw = one.raw_values(values, limits[2:], limits[:2])
-        moves = values != coded
-        entry = _Entries(people, j, one, values, coded, distance, raw, *limits[2:])
-        entries.append(entry if moves.all() else entry.take(moves))
-        before += capacity
+    need, before = need[people], np.zeros(len(people))
+    while len(people) and len(order):
+        # One feature after the other for many people, all at once for few.
+        width = max(_BLOCK // len(people), 1)
+        features, order = order[:width], order[width:]
+        reach = _Reach.of(task, people[:, None], features, gain)
+        capacity = slope[features] * reach.most
+        filled = capacity.copy()
+        filled[:, 0] += before
+        np.cumsum(filled, axis=1, out=filled)
+        missing = np.empty_like(filled)
+        missing[:, 0] = need - before
+        np.subtract(need[:, None], filled[:, :-1], out=missing[:, 1:])
+        distance = np.minimum(np.maximum(missing, 0.0) / slope[features], reach.most)
+        np.copyto(distance, reach.most, where=missing >= capacity)
+        _write(task, moved, people, reach, distance)
+        before = filled[:, -1]
         more = before < need
         people, need, before = people[more], need[more], before[more]
-    feasible = np.ones(n, dtype=bool)
-    feasible[people] = False
-    return _write(task, entries, feasible)
+    moved.feasible[people] = False
+    return moved
 
 
-class _Entries(NamedTuple):
-    """Changes of one feature: of whom, from and to which code, how far, and the raw value."""
+def _spread(task: Task, gain: np.ndarray, need: np.ndarray) -> _Moved:
+    """Share the need among all features (l2), block by block."""
+    moved, weight = _Moved.nothing(task), task.cost.feature_weights.numpy()
+    for rows in blocks(len(task), _BLOCK, len(gain)):
+        reach = _Reach.of(task, rows, slice(None), gain)
+        distance, moved.feasible[rows] = balance(np.abs(gain), weight, reach.most, need[rows])
+        _write(task, moved, rows, reach, distance)
+    np.sqrt(moved.cost, out=moved.cost)
+    np.sqrt(moved.bound, out=moved.bound)
+    return moved
 
-    people: np.ndarray
-    feature: int
+
+class _Reach(NamedTuple):
+    """How far k features of n people go until they end, in the direction of more margin.
+
+    Raw values and codes of their own, the four limits, the code at the end, the direction, and
+    the distance: arrays of shape (n, k), but for the direction, (k,).
+    """
+
+    place: tuple[Any, np.ndarray]
+    features: Any
     numbers: PlainNumbers
-    values: np.ndarray
+    own: np.ndarray
     coded: np.ndarray
-    distance: np.ndarray
-    raw: np.ndarray
-    lower: np.ndarray
-    upper: np.ndarray
+    limits: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+    end: np.ndarray
+    direction: np.ndarray
+    most: np.ndarray
 
-    def take(self, moves: np.ndarray) -> _Entries:
-        people, feature, numbers, *arrays = self
-        return _Entries(people[moves], feature, numbers, *(part[moves] for part in arrays))
+    @classmethod
+    def of(cls, task: Task, rows: Any, features: Any, gain: np.ndarray) -> _Reach:
+        numbers = task.actions.plain_numbers.take(features)
+        direction = np.sign(gain[features])
+        place = rows, numbers.columns
+        own = task.X[place]
+        coded = numbers.encode(own)
+        limits = numbers.limits(own, coded)
+        end = np.where(direction > 0, limits[3], limits[2])
+        most = np.abs(end - coded)
+        return cls(place, features, numbers, own, coded, limits, end, direction, most)
 
 
-def _write(task: Task, entries: list[_Entries], feasible: np.ndarray) -> _Moved:
-    """Write changes into a copy of the rows, and read them again from there."""
-    weight, n = task.cost.feature_weights.numpy(), len(task)
-    points = task.X.copy()
-    changed = np.zeros((n, task.actions.n_features), dtype=bool)
-    admissible = np.ones(n, dtype=bool)
-    cost, bound = np.zeros(n), np.zeros(n)
-    for entry in entries:
-        one, people = entry.numbers, entry.people
-        points[people, one.columns] = entry.raw
-        changed[people, entry.feature] = True
-        written = one.encode(points[people, one.columns])
-        inside = _inside(written, entry.coded, entry.lower, entry.upper)
-        if not inside.all():
-            admissible[people[~inside]] = False
-        # Nobody appears twice in the changes of one feature.
-        cost[people] += weight[entry.feature] * np.abs(entry.values - entry.coded)
-        bound[people] += weight[entry.feature] * entry.distance
-    return _Moved(points, changed, feasible, admissible, cost, bound)
+def _write(task: Task, moved: _Moved, people: Any, reach: _Reach, distance: np.ndarray) -> None:
+    """Write changes into the raw rows, and read their codes again."""
+    numbers, coded = reach.numbers, reach.coded
+    values = np.where(distance >= reach.most, reach.end, coded + reach.direction * distance)
+    moves = (values != coded) & (distance > 0)
+    raw = numbers.raw_values(values, reach.limits[2:], reach.limits[:2])
+    raw = np.where(moves, raw, reach.own)
+    moved.points[reach.place] = raw
+    moved.changed[reach.place[0], reach.features] = moves
+    moved.admissible[people] &= _inside(numbers.encode(raw), coded, *reach.limits[2:]).all(axis=1)
+    weight = task.cost.feature_weights.numpy()[reach.features]
+    moved.cost[people] += _powers(weight * np.where(moves, values - coded, 0.0), task.cost.norm)
+    moved.bound[people] += _powers(weight * distance, task.cost.norm)
+
+
+def _powers(parts: np.ndarray, norm: str) -> np.ndarray:
+    """Return what a norm is the sum or the root of, shape (n,)."""
+    return np.abs(parts).sum(axis=1) if norm == "l1" else np.einsum("ij,ij->i", parts, parts)
 
 
 def _inside(
@@ -250,34 +272,3 @@ def _inside(
     np.maximum(slack, 1.0, out=slack)
     slack *= _ADMISSIBLE
     return (written >= lower - slack) & (written <= upper + slack)
-
-
-def _spread(task: Task, gain: np.ndarray, need: np.ndarray) -> _Moved:
-    """Share the need among all features (l2), block by block."""
-    plain, n = task.actions.plain_numbers, len(task)
-    weight = task.cost.feature_weights.numpy()
-    points = task.X.copy()
-    changed = np.zeros((n, len(gain)), dtype=bool)
-    feasible, admissible = np.empty(n, dtype=bool), np.empty(n, dtype=bool)
-    cost, bound = np.empty(n), np.empty(n)
-    for rows in blocks(n, _BLOCK, len(gain)):
-        own = task.X[rows, plain.columns]
-        coded = plain.encode(own)
-        limits = plain.limits(own, coded)
-        end = np.where(gain > 0, limits[3], limits[2])
-        most = np.abs(end - coded)
-        distance, feasible[rows] = balance(np.abs(gain), weight, most, need[rows])
-        values = np.where(distance >= most, end, coded + np.sign(gain) * distance)
-        moves = (values != coded) & (distance > 0)
-        raw = plain.raw_values(values, limits[2:], limits[:2])
-        points[rows, plain.columns] = np.where(moves, raw, own)
-        changed[rows] = moves
-        written = plain.encode(points[rows, plain.columns])
-        admissible[rows] = _inside(written, coded, *limits[2:]).all(axis=1)
-        cost[rows] = _norm(weight * np.where(moves, values - coded, 0.0))
-        bound[rows] = _norm(weight * distance)
-    return _Moved(points, changed, feasible, admissible, cost, bound)
-
-
-def _norm(parts: np.ndarray) -> np.ndarray:
-    return np.sqrt(np.einsum("ij,ij->i", parts, parts))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
@@ -396,13 +397,15 @@ class RecourseSolver(KnownParameters):
             )
             for rows, seed in zip(chunks, self._seeds(method, len(chunks)), strict=True)
         )
-        bar = tqdm(total=len(denied), disable=not self.verbose, desc="recourse", unit="person")
-        with bar:
+        # Even a silent bar takes as long as reading the rules does.
+        bar = tqdm(total=len(denied), desc="recourse", unit="person") if self.verbose else None
+        with bar or nullcontext():
             try:
                 for rows, outcomes in zip(chunks, self._answers(jobs, len(chunks)), strict=True):
                     for answer, outcome in zip(ranks, outcomes, strict=True):
                         answer.write(rows, outcome)
-                    bar.update(len(rows))
+                    if bar is not None:
+                        bar.update(len(rows))
             except KeyboardInterrupt:
                 left = int((ranks[0].status == "time_limit").sum())
                 warnings.warn(
