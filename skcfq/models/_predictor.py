@@ -158,14 +158,8 @@ class Predictor:
         """
         if not isinstance(self.head, LinearHead):
             return self.row_logits(X).detach().numpy()
-        coef, intercept = self._linear_arrays
-        return self.space.encode(X, copy=False) @ coef + intercept
-
-    @cached_property
-    def _linear_arrays(self) -> tuple[np.ndarray, np.ndarray]:
-        assert self.linear is not None
-        coef, intercept = self.linear
-        return np.ascontiguousarray(coef.numpy().T), intercept.numpy()
+        coef, intercept = self.linear_arrays
+        return self.space.encode(X, copy=False) @ coef.T + intercept
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the model's own labels for raw rows.
@@ -215,6 +209,13 @@ class Predictor:
     def linear(self) -> tuple[Tensor, Tensor] | None:
         """Weights (n_classes, d) and intercepts (n_classes,) of linear logits, else None."""
         return None if isinstance(self.head, RowHead) else linear_weights(self.head)
+
+    @cached_property
+    def linear_arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        """The weights and intercepts of a linear model as arrays."""
+        assert self.linear is not None
+        coef, intercept = self.linear
+        return coef.numpy(), intercept.numpy()
 
     @property
     def is_staircase(self) -> bool:

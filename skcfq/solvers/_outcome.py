@@ -73,6 +73,14 @@ def own_logits(task: Task) -> np.ndarray:
     return logits
 
 
+def margin_of(logits: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Return what ``target_margin`` does, for arrays, shape (n,)."""
+    person = np.arange(len(target))
+    others = logits.copy()
+    others[person, target] = -np.inf
+    return logits[person, target] - others.max(axis=1)
+
+
 @dataclass(frozen=True, eq=False)
 class Verified:
     """Points that were put to the models once more, as raw rows."""

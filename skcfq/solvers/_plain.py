@@ -58,7 +58,7 @@ def is_plain(settings: RecourseSolver, task: Task) -> bool:
         and task.X.dtype == np.float64
         and 0 < len(actions.plain_numbers.index) == actions.n_features
         and (limit is None or limit >= actions.n_features)
-        and bool((task.target == task.target[0]).all())
+        and task.one_target is not None
         and actions.space.is_affine
     )
 
@@ -135,11 +135,10 @@ def _has_gaps(task: Task) -> bool:
 
 def _linear(task: Task) -> tuple[np.ndarray, np.ndarray]:
     """Return what each person's action must add, (N,), and the gain per encoded unit, (m,)."""
-    assert task.predictor.linear is not None
     assert task.logits is not None
-    coef, _ = task.predictor.linear
+    coef, _ = task.predictor.linear_arrays
     target = int(task.target[0])
-    gain = (coef[target] - coef[1 - target]).numpy()[task.actions.numeric_columns]
+    gain = (coef[target] - coef[1 - target])[task.actions.numeric_columns]
     logits = task.logits
     # As in linear_problem: the moved point's own logits may be larger, its raw row rounds.
     rounding = _rounding(logits)

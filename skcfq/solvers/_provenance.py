@@ -75,8 +75,12 @@ def protocol_of(solver: RecourseSolver, task: Task, method: str, status: np.ndar
         Of every person.
     """
     weights = solver.cost_weights if isinstance(solver.cost_weights, str) else "given"
-    targets = np.unique(task.predictor.classes[task.target])
-    wanted = repr(targets.tolist()[0]) if len(targets) == 1 else "per person"
+    target = task.one_target
+    wanted = (
+        "per person"
+        if target is None
+        else repr(task.predictor.classes[target : target + 1].tolist()[0])
+    )
     n_denied = int((status != "already_favorable").sum())
     more = f", target_proba={solver.target_proba:g}" if solver.target_proba is not None else ""
     more += f", stand_off={task.stand_off:g}" if task.stand_off else ""

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.utils import check_random_state
@@ -19,12 +18,12 @@ from tqdm.auto import tqdm
 
 from skcfq.actions import ActionSet, compile_cost
 from skcfq.exceptions import InterruptedWarning, UnsupportedModelError
-from skcfq.models import Predictor, as_predictor, resolve_target, target_margin
+from skcfq.models import Predictor, as_predictor, resolve_target
 from skcfq.solvers._answer import Answer
 from skcfq.solvers._chunk import solve_chunk
 from skcfq.solvers._comparison import check_same_space, with_cheaper_actions
 from skcfq.solvers._methods import METHODS, check_method, choose_method
-from skcfq.solvers._outcome import Outcome, own_logits
+from skcfq.solvers._outcome import Outcome, margin_of, own_logits
 from skcfq.solvers._plain import PLAIN_BATCH, is_plain
 from skcfq.solvers._provenance import protocol_of, provenance_of
 from skcfq.solvers._result import RecourseResult
@@ -384,8 +383,9 @@ class RecourseSolver(KnownParameters):
             method = choose_method(task)
         check_method(method, task)
         denied = np.flatnonzero(task.decisions != task.predictor.classes[task.target])
-        task = replace(task, logits=own_logits(task))
-        margin = target_margin(torch.from_numpy(task.logits), torch.from_numpy(task.target)).numpy()
+        logits = own_logits(task)
+        task = replace(task, logits=logits)
+        margin = margin_of(logits, task.target)
         ranks = [Answer(task, denied, margin.copy()) for _ in range(self.n_alternatives)]
         size = self.batch_size or METHODS[method].batch_size
         if method == "direct" and self.batch_size is None and is_plain(self, task):

@@ -101,6 +101,12 @@ class Task:
         )
 
     @property
+    def one_target(self) -> int | None:
+        """The target that all people have, else None."""
+        first = self.target[:1]
+        return int(first[0]) if len(first) and (self.target == first).all() else None
+
+    @property
     def margin_radius(self) -> float:
         """Largest error of a weight of a margin: a difference of two classes errs twice."""
         return self.weight_radius * (1 if len(self.predictor.classes) == 2 else 2)
