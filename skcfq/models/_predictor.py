@@ -159,7 +159,7 @@ class Predictor:
         if not isinstance(self.head, LinearHead):
             return self.row_logits(X).detach().numpy()
         coef, intercept = self.linear_arrays
-        return self.space.encode(X, copy=False) @ coef.T + intercept
+        return self.space.encode(X, copy=False) @ coef + intercept
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the model's own labels for raw rows.
@@ -212,10 +212,10 @@ class Predictor:
 
     @cached_property
     def linear_arrays(self) -> tuple[np.ndarray, np.ndarray]:
-        """The weights and intercepts of a linear model as arrays."""
+        """The weights (d, n_classes) and intercepts of a linear model as arrays."""
         assert self.linear is not None
         coef, intercept = self.linear
-        return coef.numpy(), intercept.numpy()
+        return np.ascontiguousarray(coef.numpy().T), intercept.numpy()
 
     @property
     def is_staircase(self) -> bool:

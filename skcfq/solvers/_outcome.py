@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,7 +79,8 @@ def margin_of(logits: np.ndarray, target: np.ndarray) -> np.ndarray:
     person = np.arange(len(target))
     others = logits.copy()
     others[person, target] = -np.inf
-    return logits[person, target] - others.max(axis=1)
+    # Column by column: a maximum along short rows is ten times slower.
+    return logits[person, target] - reduce(np.maximum, others.T)
 
 
 @dataclass(frozen=True, eq=False)

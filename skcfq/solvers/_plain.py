@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 PLAIN_BATCH = 16_384
 # Numbers of one array of a block: about a dozen of them stay in the cache of one core.
 _BLOCK = 2**14
+# So few numbers take no longer than the calls about them.
+_FEW = 2048
 # What still counts as admissible, as in ActionRegion.contains.
 _ADMISSIBLE = 1e-9
 
@@ -138,7 +140,7 @@ def _linear(task: Task) -> tuple[np.ndarray, np.ndarray]:
     assert task.logits is not None
     coef, _ = task.predictor.linear_arrays
     target = int(task.target[0])
-    gain = (coef[target] - coef[1 - target])[task.actions.numeric_columns]
+    gain = (coef[:, target] - coef[:, 1 - target])[task.actions.numeric_columns]
     logits = task.logits
     # As in linear_problem: the moved point's own logits may be larger, its raw row rounds.
     rounding = _rounding(logits)
@@ -148,7 +150,8 @@ def _linear(task: Task) -> tuple[np.ndarray, np.ndarray]:
 
 def _rounding(logits: np.ndarray) -> np.ndarray:
     """Return the least margin of a valid point, (N,), as in `validity_slack`."""
-    return RELATIVE_MARGIN * np.maximum(np.abs(logits).max(axis=1), 1.0)
+    largest = np.maximum(np.abs(logits[:, 0]), np.abs(logits[:, 1]))
+    return RELATIVE_MARGIN * np.maximum(largest, 1.0)
 
 
 def blocks(n: int, size: int, width: int) -> Iterator[slice]:
@@ -180,23 +183,21 @@ def _fill(task: Task, gain: np.ndarray, need: np.ndarray) -> _Moved:
     people = np.flatnonzero(need > 0)
     need, before = need[people], np.zeros(len(people))
     while len(people) and len(order):
-        # One feature after the other for many people, all at once for few.
-        width = max(_BLOCK // len(people), 1)
-        features, order = order[:width], order[width:]
-        reach = _Reach.of(task, people[:, None], features, gain)
+        # All features at once for few people; for many, one after the other, without an axis.
+        width = max(_FEW // len(people), 1)
+        features, order = (order[0] if width == 1 else order[:width]), order[width:]
+        reach = _Reach.of(task, people if width == 1 else people[:, None], features, gain)
         capacity = slope[features] * reach.most
-        filled = capacity.copy()
-        filled[:, 0] += before
-        np.cumsum(filled, axis=1, out=filled)
-        missing = np.empty_like(filled)
-        missing[:, 0] = need - before
-        np.subtract(need[:, None], filled[:, :-1], out=missing[:, 1:])
+        if width == 1:
+            missing, after = need - before, before + capacity
+        else:
+            filled = np.cumsum(np.column_stack([before, capacity]), axis=1)
+            missing, after = need[:, None] - filled[:, :-1], filled[:, -1]
         distance = np.minimum(np.maximum(missing, 0.0) / slope[features], reach.most)
         np.copyto(distance, reach.most, where=missing >= capacity)
         _write(task, moved, people, reach, distance)
-        before = filled[:, -1]
-        more = before < need
-        people, need, before = people[more], need[more], before[more]
+        more = after < need
+        people, need, before = people[more], need[more], after[more]
     moved.feasible[people] = False
     return moved
 
@@ -217,10 +218,10 @@ class _Reach(NamedTuple):
     """How far k features of n people go until they end, in the direction of more margin.
 
     Raw values and codes of their own, the four limits, the code at the end, the direction, and
-    the distance: arrays of shape (n, k), but for the direction, (k,).
+    the distance: arrays of shape (n, k), or (n,) for one feature; the direction has no n.
     """
 
-    place: tuple[Any, np.ndarray]
+    place: tuple[Any, Any]
     features: Any
     numbers: PlainNumbers
     own: np.ndarray
@@ -252,15 +253,18 @@ def _write(task: Task, moved: _Moved, people: Any, reach: _Reach, distance: np.n
     raw = np.where(moves, raw, reach.own)
     moved.points[reach.place] = raw
     moved.changed[reach.place[0], reach.features] = moves
-    moved.admissible[people] &= _inside(numbers.encode(raw), coded, *reach.limits[2:]).all(axis=1)
+    inside = _inside(numbers.encode(raw), coded, *reach.limits[2:])
+    if not inside.all():
+        moved.admissible[people] &= inside if inside.ndim == 1 else inside.all(axis=1)
     weight = task.cost.feature_weights.numpy()[reach.features]
-    moved.cost[people] += _powers(weight * np.where(moves, values - coded, 0.0), task.cost.norm)
-    moved.bound[people] += _powers(weight * distance, task.cost.norm)
+    moved.cost[people] += _powers(np.where(moves, values - coded, 0.0), weight, task.cost.norm)
+    moved.bound[people] += _powers(distance, weight, task.cost.norm)
 
 
-def _powers(parts: np.ndarray, norm: str) -> np.ndarray:
+def _powers(distance: np.ndarray, weight: np.ndarray, norm: str) -> np.ndarray:
     """Return what a norm is the sum or the root of, shape (n,)."""
-    return np.abs(parts).sum(axis=1) if norm == "l1" else np.einsum("ij,ij->i", parts, parts)
+    parts = np.abs(distance) * weight if norm == "l1" else np.square(distance * weight)
+    return parts if parts.ndim == 1 else parts.sum(axis=1)
 
 
 def _inside(

@@ -60,6 +60,26 @@ def test_an_array_gets_the_answers_of_a_frame(encoder, norm):
     np.testing.assert_allclose(array.points, frame.points.to_numpy(), rtol=1e-9)
 
 
+@pytest.mark.parametrize("norm", ["l1", "l2"])
+def test_few_people_get_the_answers_of_many(norm):
+    """Of many, one feature is filled after the other; of few, all at once."""
+    X, y, rules = draw(9, n=6000)
+    model = LogisticRegression(max_iter=1000).fit(X, y)
+    many, few = (
+        RecourseSolver(
+            ActionSet(**rules), method="direct", cost=norm, target=1, batch_size=size
+        ).solve(model, X, background=X)
+        for size in (None, 50)
+    )
+    assert many.denied.sum() > 4000
+    assert many.changed.sum(axis=1).max() > 3
+    assert many.status.tolist() == few.status.tolist()
+    assert np.array_equal(many.changed, few.changed)
+    np.testing.assert_allclose(many.points, few.points, rtol=1e-12)
+    np.testing.assert_allclose(many.cost, few.cost, rtol=1e-12)
+    np.testing.assert_allclose(many.lower_bound, few.lower_bound, rtol=1e-12)
+
+
 @pytest.mark.parametrize("batch_size", [None, 1, 17])
 def test_the_table_that_was_given_stays_as_it_was(batch_size):
     X, y, rules = draw(6)
