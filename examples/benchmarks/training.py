@@ -171,9 +171,6 @@ def quantized(
     network = QuantizedMLP(N_INPUTS, HIDDEN, 2, start="mse")
     network.calibrate(scene.rows)
     network.set_bit_widths(4)
-    if loss.of_teacher:
-        # As in the estimator, where the input step is fixed then.
-        network.log_input_step.requires_grad_(False)
     return FaithfulModule(
         network,
         GumbelBits(network.n_weights, budget=4) if mixed else None,

@@ -218,9 +218,6 @@ class QuantizedClassifier(DeployableClassifier):
         else:
             network.calibrate(rows, weights)
             gumbel = policy.start(network, self.budget, sample)
-        if loss.of_teacher and network.log_input_step is not None:
-            # It was chosen at the boundary; what is learned follows the rows far from it.
-            network.log_input_step.requires_grad_(False)
         if self._interrupted:
             self._finish_untrained(network, gumbel)
             return

@@ -55,8 +55,8 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
         The fixed weight widths; the widest candidate until :meth:`set_bit_widths` is called.
     n_weights : list of int
         Number of weights of each layer, biases not counted.
-    log_input_step : Parameter of shape (1,) or None
-        Logarithm of the step s of the inputs.
+    log_input_step : Tensor of shape (1,) or None
+        Logarithm of the step s of the inputs, which calibration fixes.
     input_factors : Tensor of shape (n_inputs,)
         Powers of two: column j has the step s times its factor. All 1 before calibration.
     input_centers : Tensor of shape (n_inputs,)

@@ -15,7 +15,7 @@ from skcfq.quantization import GumbelBits, check_candidates, is_full_precision, 
 from skcfq.quantization._bits import FULL_PRECISION_BITS, average_bits
 from skcfq.quantization._calibration import column_steps
 from skcfq.quantization._linear import reset_weight_steps
-from skcfq.quantization._lsq import QuantizeColumns, step_gradient_scale
+from skcfq.quantization._lsq import QuantizeColumns
 
 # A finer step clips more: it has to lower the loss by this factor.
 _WORTHWHILE = 0.95
@@ -40,8 +40,8 @@ class QuantizedNetwork(nn.Module, ABC):
         The fixed weight widths; the widest candidate until :meth:`set_bit_widths` is called.
     n_weights : list of int
         Number of weights of each layer, biases not counted.
-    log_input_step : Parameter of shape (1,) or None
-        Logarithm of the step s of the inputs.
+    log_input_step : Tensor of shape (1,) or None
+        Logarithm of the step s of the inputs, which calibration fixes.
     input_factors : Tensor of shape (n_inputs,)
         Powers of two: column j has the step s times its factor. All 1 before calibration.
     input_centers : Tensor of shape (n_inputs,)
@@ -49,6 +49,7 @@ class QuantizedNetwork(nn.Module, ABC):
     """
 
     bit_widths: Tensor
+    log_input_step: Tensor | None
     input_factors: Tensor
     input_centers: Tensor
     # A list or a ModuleList.
@@ -60,12 +61,12 @@ class QuantizedNetwork(nn.Module, ABC):
         self.input_bits = input_bits
 
     def _set_up(self, n_inputs: int, n_weights: Sequence[int]) -> None:
-        self.log_input_step: nn.Parameter | None = None
+        step = None
         if self.input_bits is not None and not is_full_precision(self.input_bits):
-            low, high = signed_range(self.input_bits)
-            self._input_grid = low, high, step_gradient_scale(n_inputs, high)
+            self._input_grid = signed_range(self.input_bits)
             # Before calibration the range is [-4, 4], that of standardised columns.
-            self.log_input_step = nn.Parameter(torch.tensor([-4.0 / low]).log())
+            step = torch.tensor([-4.0 / self._input_grid[0]]).log()
+        self.register_buffer("log_input_step", step)
         self.register_buffer("input_factors", torch.ones(n_inputs))
         self.register_buffer("input_centers", torch.zeros(n_inputs))
         self.n_weights = list(n_weights)
@@ -250,8 +251,8 @@ class QuantizedNetwork(nn.Module, ABC):
         """
         if self.log_input_step is None:
             return x
-        columns = self.input_factors, self.input_centers
-        return QuantizeColumns.apply(x, self.log_input_step, *columns, self._input_grid)
+        steps = self.log_input_step.exp() * self.input_factors
+        return QuantizeColumns.apply(x, steps, self.input_centers, self._input_grid)
 
     def _selected(self, selection: Tensor | None) -> tuple[list[int], Sequence[Tensor | None]]:
         """Return the index and the row of the selection of every layer."""
@@ -319,7 +320,7 @@ class QuantizedNetwork(nn.Module, ABC):
     def _centers_at_the_ends(self, column: Tensor, factor: float) -> list[float]:
         """Return centers for which the codes start, or end, where the column does."""
         assert self.log_input_step is not None
-        low, high, _ = self._input_grid
+        low, high = self._input_grid
         codes = (column / (self.log_input_step.exp() * factor)).round()
         centers = torch.stack([codes.min() - low, codes.max() - high])
         # With 0 among the codes, sums stay small.

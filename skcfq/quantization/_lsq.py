@@ -1,4 +1,4 @@
-r"""Signed uniform quantizer with a learned step: LSQ for weights and inputs (§4.4 of the paper).
+r"""Signed uniform quantizers: LSQ for weights (§4.4 of the paper), fixed steps for inputs.
 
 The value is :math:`s\,\mathrm{clip}(\lfloor w/s\rceil, q^-, q^+)`, rounding half to even. The
 gradient is LSQ's straight-through estimate, with one convention: an entry is *in range* when its
@@ -100,19 +100,17 @@ def signed_gradients(
     low: int,
     high: int,
     scale: float,
-    centers: Tensor | float = 0.0,
 ) -> tuple[Tensor, Tensor]:
     """Straight-through gradients of the values and of the step, in differentiable operations.
 
     They are linear in ``grad``; the rounding error that multiplies it counts as a constant, which
-    makes the second derivatives those of the straight-through surrogate, and symmetric. Codes lie
-    between ``centers + low`` and ``centers + high``.
+    makes the second derivatives those of the straight-through surrogate, and symmetric.
     """
     scaled = (values / step).detach()
-    codes = scaled.round() - centers
+    codes = scaled.round()
     grad_values = grad_in_range(grad, codes, low, high)
     inner = _inner if step.numel() == 1 else _inner_rows
-    total = inner(grad, codes.clamp(low, high) + centers) - inner(grad_values, scaled)
+    total = inner(grad, codes.clamp(low, high)) - inner(grad_values, scaled)
     return grad_values, (total * scale).reshape(step.shape)
 
 
@@ -203,38 +201,26 @@ class QuantizeSelected(torch.autograd.Function):
 
 
 class QuantizeColumns(torch.autograd.Function):
-    """Quantize a matrix whose columns have one step times a power of two each.
+    """Quantize a matrix whose columns have fixed steps, with a straight-through gradient.
 
-    ``apply(values, log_step, factors, centers, grid)`` takes the logarithm (1,) of the step, the
-    factors of the columns (d,), the codes (d,) that their ranges lie around, and the lowest code,
-    the highest code and the gradient scale.
+    ``apply(values, steps, centers, grid)`` takes the steps (d,), the codes (d,) that the ranges of
+    the columns lie around, and the lowest and the highest code.
     """
 
     @staticmethod
-    def forward(ctx, values, log_step, factors, centers, grid):
-        low, high, _ = grid
-        steps = log_step.exp() * factors
+    def forward(ctx, values, steps, centers, grid):
+        low, high = grid
         codes = (values / steps).round_().sub_(centers)
-        if not (ctx.needs_input_grad[0] or ctx.needs_input_grad[1]):
-            return codes.clamp_(low, high).add_(centers).mul_(steps)
-        quantized = codes.clamp(low, high).add_(centers).mul_(steps)
-        ctx.save_for_backward(values, log_step, factors, centers, quantized, codes)
-        ctx.grid = grid
-        return quantized
+        if ctx.needs_input_grad[0]:
+            ctx.save_for_backward(codes)
+            ctx.grid = grid
+            codes = codes.clone()
+        return codes.clamp_(low, high).add_(centers).mul_(steps)
 
     @staticmethod
     def backward(ctx, grad):
-        values, log_step, factors, centers, quantized, codes = ctx.saved_tensors
-        low, high, scale = ctx.grid
-        if torch.is_grad_enabled():
-            step = log_step.exp()
-            terms = (grad * factors, values / factors, step, *ctx.grid, centers)
-            of_values, of_step = signed_gradients(*terms)
-            return of_values / factors, of_step * step, None, None, None
-        # Powers of two cancel without rounding, in the products too.
-        of_values = grad_in_range(grad, codes, low, high)
-        of_step = (_inner(grad, quantized) - _inner(of_values, values)) * scale
-        return of_values, of_step.reshape(1), None, None, None
+        (codes,) = ctx.saved_tensors
+        return grad_in_range(grad, codes, *ctx.grid), None, None, None
 
 
 def _gradients(

@@ -63,7 +63,7 @@ def network():
         x = torch.randn(20, 6, dtype=torch.float64)
     network.calibrate(x)
     with torch.no_grad():
-        # What they do to the gradient of the step is looked at in test_columns.
+        # What they do to gradients is looked at in test_columns.
         network.input_centers.zero_()
         for layer in network.layers:
             layer.log_steps -= 0.3  # so that some weights are clipped
