@@ -11,7 +11,7 @@ from torch import Tensor
 # Small networks settle after about so many updates. On tiny tables that would be so many passes
 # that the network learns the table by heart.
 _UPDATES, _MIN_EPOCHS, _MAX_EPOCHS = 2500, 15, 30
-_LONG_UPDATES, _LONG_EPOCHS = 12_000, 600
+_LONG_UPDATES, _LONG_EPOCHS = 10_000, 600
 # Visits of a row with an action in one pass, at most.
 _MOST_VISITS = 8
 # Rows that clips are refitted on.

@@ -21,9 +21,9 @@ from skcfq.nn._mixtures import N_MIXTURES, mixtures
 from skcfq.nn._reconstruction import Places, reconstruct_logits
 
 # Places of each kind; for a wide network as many as so many products allow.
-_MOST_PLACES, _LEAST_PLACES, _PRODUCTS = 2048, 256, 1.5e10
+_MOST_PLACES, _LEAST_PLACES, _PRODUCTS = 8192, 256, 1.5e10
 # What is promised is promised at recourse points.
-_COUNTS = {"distillation": 1.0, "margins": 4.0, "path": 1.0, "mixture": 1.0}
+_COUNTS = {"distillation": 1.0, "margins": 8.0, "path": 1.0, "mixture": 1.0}
 
 
 def round_to_teacher(network: QuantizedMLP, places: Places, *, verbose: bool = False) -> None:
