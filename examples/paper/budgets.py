@@ -19,7 +19,7 @@ from skcfq import CFQClassifier, RecourseSolver, TeacherClassifier
 from skcfq.metrics import validity_drop
 
 BUDGETS = [2, 2.5, 3, 4, 6, 8]
-# Advice with a margin of the teacher: a bias that holds the drop at margin 0 does not hold this one.
+# Advice with a margin of the teacher; the bias holds the drop at margin 0, and not this one.
 MARGIN = 0.1
 WITH_MARGIN = f"VD, margin {MARGIN:g}"
 COLUMNS = ["average bits", "accuracy - teacher", "VD", WITH_MARGIN, "|CRG|", "CRG"]
@@ -66,9 +66,9 @@ def main() -> None:
                 print(name, seed, budget, widths, f"VD {figures['VD']:.3f}", flush=True)
     table = pd.DataFrame(rows)
     print(
-        f"\nobjective {options.objective}, widths {options.bit_policy}, activations {options.activation_bits} bits, inputs 8, "
-        f"strong solver at margin 0, up to {options.people} refused test rows, "
-        f"{options.seeds} seeds"
+        f"\nobjective {options.objective}, widths {options.bit_policy}, "
+        f"activations {options.activation_bits} bits, inputs 8, strong solver at margin 0, "
+        f"up to {options.people} refused test rows, {options.seeds} seeds"
     )
     print(mean_and_sd(table, ["data", "budget"], COLUMNS).to_string())
     if options.plot:
