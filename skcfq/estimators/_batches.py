@@ -11,7 +11,9 @@ from torch import Tensor
 # Small networks settle after about so many updates. On tiny tables that would be so many passes
 # that the network learns the table by heart.
 _UPDATES, _MIN_EPOCHS, _MAX_EPOCHS = 2500, 15, 30
-_LONG_UPDATES, _LONG_EPOCHS = 10_000, 600
+_LONG_UPDATES, _LONG_EPOCHS = 12_000, 600
+# Where the rounding at the end goes on with the training.
+_ROUNDED_UPDATES = 5000
 # Visits of a row with an action in one pass, at most.
 _MOST_VISITS = 8
 # Rows that clips are refitted on.
@@ -51,7 +53,12 @@ class TensorBatches:
 
 
 def epochs_for(
-    n_rows: int, batch_size: int, max_iter: int | None, *, follows_teacher: bool = False
+    n_rows: int,
+    batch_size: int,
+    max_iter: int | None,
+    *,
+    follows_teacher: bool = False,
+    rounded: bool = False,
 ) -> int:
     """Return the number of passes: the one asked for, or enough for a few thousand updates.
 
@@ -60,6 +67,7 @@ def epochs_for(
     if max_iter is not None:
         return max_iter
     updates, most = (_LONG_UPDATES, _LONG_EPOCHS) if follows_teacher else (_UPDATES, _MAX_EPOCHS)
+    updates = min(updates, _ROUNDED_UPDATES) if rounded else updates
     wanted = round(updates / math.ceil(n_rows / batch_size))
     return min(max(wanted, _MIN_EPOCHS), most)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -38,7 +39,7 @@ from skcfq.estimators._network_classifier import (
 )
 from skcfq.estimators._networks import quantized_network
 from skcfq.estimators._objective import objective_of
-from skcfq.estimators._rounding import places_of, round_to_teacher
+from skcfq.estimators._rounding import places_of, round_to_teacher, tuning_after
 from skcfq.estimators._supervision import Supervision, known_logits
 from skcfq.estimators._teacher import NETWORK_CONSTRAINTS, TeacherClassifier
 from skcfq.estimators._torch_teacher import teacher_of_any_module
@@ -243,7 +244,15 @@ class QuantizedClassifier(DeployableClassifier):
             if loss.of_teacher and (loss.at_points or supervision.matching is not None):
                 again = visits_again(supervision.acted)
         visits = len(table) + (0 if again is None else len(again))
-        epochs = epochs_for(visits, self.batch_size, self.max_iter, follows_teacher=loss.of_teacher)
+        # Modules of one's own are not rounded.
+        rounded = network if rounding and isinstance(network, QuantizedMLP) else None
+        epochs = epochs_for(
+            visits,
+            self.batch_size,
+            self.max_iter,
+            follows_teacher=loss.of_teacher,
+            rounded=rounded is not None,
+        )
         callbacks = list(self.callbacks or [])
         if gumbel is not None and isinstance(policy, LearnedBits):
             search = max(1, round(policy.search_fraction * epochs))
@@ -268,19 +277,22 @@ class QuantizedClassifier(DeployableClassifier):
                 device=device,
             )
         self._finish(network, trained.history, interrupted=trained.interrupted)
-        if rounding and not trained.interrupted and isinstance(network, QuantizedMLP):
+        if rounded is not None and not trained.interrupted:
+            generator = torch.Generator().manual_seed(draw_seed(rng))
             places = places_of(
-                network,
+                rounded,
                 tensors[0],
                 tensors[2],
                 supervision,
                 loss=loss,
                 teacher=teacher,
                 space=self.feature_space_,
-                generator=torch.Generator().manual_seed(draw_seed(rng)),
+                generator=generator,
             )
             if places is not None:
-                round_to_teacher(network, places, verbose=bool(self.verbose))
+                n_updates = len(trained.history) * math.ceil(visits / self.batch_size)
+                tuning = tuning_after(n_updates, generator)
+                round_to_teacher(rounded, places, tuning, verbose=bool(self.verbose))
         if supervision is not None:
             supervision.calibrate(network)
         self._make_integers()

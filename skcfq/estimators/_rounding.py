@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 
@@ -18,15 +19,21 @@ from skcfq.models import Predictor
 from skcfq.nn import LossWeights, QuantizedMLP
 from skcfq.nn._losses import near_boundary
 from skcfq.nn._mixtures import N_MIXTURES, mixtures
-from skcfq.nn._reconstruction import Places, reconstruct_logits
+from skcfq.nn._places import Places
+from skcfq.nn._reconstruction import reconstruct_logits
+from skcfq.nn._straight_through import Tuning
 
 # Places of each kind; for a wide network as many as so many products allow.
 _MOST_PLACES, _LEAST_PLACES, _PRODUCTS = 8192, 256, 1.5e10
+# Updates of a round, as a share of those of the training.
+_TUNING = 0.3
 # What is promised is promised at recourse points.
-_COUNTS = {"distillation": 1.0, "margins": 8.0, "path": 1.0, "mixture": 1.0}
+_COUNTS = {"distillation": 1.0, "margins": 2.0, "path": 1.0, "mixture": 1.0}
 
 
-def round_to_teacher(network: QuantizedMLP, places: Places, *, verbose: bool = False) -> None:
+def round_to_teacher(
+    network: QuantizedMLP, places: Places, tuning: Tuning, *, verbose: bool = False
+) -> None:
     """Choose codes, steps and biases of a trained network again.
 
     Parameters
@@ -34,12 +41,14 @@ def round_to_teacher(network: QuantizedMLP, places: Places, *, verbose: bool = F
     network : QuantizedMLP
         float64, on the CPU; changed in place.
     places : Places
+    tuning : Tuning
+        Of each round.
     verbose : bool, default=False
         Whether to show a progress bar.
     """
     with tqdm(desc="rounding", unit="pass", disable=not verbose) as bar:
         try:
-            for loss in reconstruct_logits(network, places):
+            for loss in reconstruct_logits(network, places, tuning):
                 bar.set_postfix(loss=f"{loss:.4f}")
                 bar.update()
         except KeyboardInterrupt:
@@ -107,6 +116,11 @@ def places_of(
     wanted = teacher.logits(places)
     counted = torch.cat([count * weights / weights.sum() for count, _, weights in kept])
     return Places(places, wanted, near_boundary(wanted, counted), loss.transition)
+
+
+def tuning_after(n_updates: int, generator: torch.Generator) -> Tuning:
+    """Return the tuning of a round after a training of so many updates."""
+    return Tuning(math.ceil(_TUNING * n_updates), generator)
 
 
 def _places_for(network: QuantizedMLP) -> int:

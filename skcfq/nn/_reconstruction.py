@@ -3,24 +3,29 @@
 Straight-through training ends with many weights that swing between two codes, and rounding each to
 its nearest code is blind to what the others lose. Here the codes move between the two neighbours
 of their weight, one at a time, as long as the logits come nearer to the teacher's; then biases and
-steps are fitted to the codes. No gradient is estimated: the loss on the places that are given
-never rises.
+steps are fitted to the codes, and all of it is repeated after a little training. The loss on the
+places that are given never rises.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from copy import deepcopy
 from functools import partial
 
 import torch
 from torch import Tensor
 
 from skcfq.nn._losses import logit_distance
+from skcfq.nn._places import Places
 from skcfq.nn._quantized_mlp import QuantizedMLP
+from skcfq.nn._straight_through import Tuning, tune
 from skcfq.quantization import quantize_activation, signed_range
 
 _PASSES = 8
+# Rounds of straight-through training and a shorter descent.
+_ROUNDS, _PASSES_OF_ROUND = 3, 2
 # A pass that lowers the loss by less than this share is the last one.
 _WORTHWHILE = 0.001
 # Columns whose codes move before the network is asked again; until then, changes are linear.
@@ -32,41 +37,26 @@ _DAMPING, _HALVINGS = 1e-3, 4
 _SMALLEST_TRANSITION = 1e-3
 
 
-@dataclass(frozen=True, eq=False)
-class Places:
-    """Where a network is compared with its teacher.
-
-    Attributes
-    ----------
-    rows : Tensor of shape (n, n_inputs), float64
-    wanted : Tensor of shape (n, n_classes), float64
-        The teacher's logits.
-    weights : Tensor of shape (n,), float64
-    transition : float
-        Logit distance at which the loss turns from squared to absolute.
-    """
-
-    rows: Tensor
-    wanted: Tensor
-    weights: Tensor
-    transition: float = 0.5
-
-
 @torch.no_grad()
-def reconstruct_logits(network: QuantizedMLP, places: Places) -> Iterator[float]:
+def reconstruct_logits(
+    network: QuantizedMLP, places: Places, tuning: Tuning | None = None
+) -> Iterator[float]:
     r"""Lower :math:`\sum_i \omega_i\,d(f_q(x_i), f(x_i))` over codes, steps and biases.
 
     Parameters
     ----------
     network : QuantizedMLP
-        float64, at its fixed widths. It is changed after every pass, and is never worse than
-        before on the places.
+        float64, at its fixed widths. It changes whenever a loss is yielded, and is never worse
+        than before on the places.
     places : Places
+    tuning : Tuning, optional
+        Straight-through training between one descent and the next.
 
     Yields
     ------
     loss : float
-        Mean :func:`logit_distance` on the places: before the first pass, and after every pass.
+        Mean :func:`logit_distance` on the places: before the first pass, after every pass of the
+        first descent, and after every round that follows.
 
     Notes
     -----
@@ -77,11 +67,31 @@ def reconstruct_logits(network: QuantizedMLP, places: Places) -> Iterator[float]
     the network itself is taken back. All of it in single precision, which is four times as quick
     and whose errors are far below those of a code.
 
+    Where no single code is left to move, straight-through training moves many, and the next
+    descent starts from there. A round that ends worse than it began is taken back.
+
     References
     ----------
     Nagel et al., "Up or Down? Adaptive Rounding for Post-Training Quantization", ICML 2020, which
     reconstructs one layer after the other.
     """
+    if tuning is None:
+        yield from _descend(network, places, _PASSES)
+        return
+    least = math.inf
+    for least in _descend(network, places, _PASSES_OF_ROUND):
+        yield least
+    for _ in range(_ROUNDS):
+        other = deepcopy(network)
+        tune(other, places, tuning)
+        *_, loss = _descend(other, places, _PASSES_OF_ROUND)
+        if loss < least:
+            network.load_state_dict(other.state_dict())
+            least = loss
+        yield least
+
+
+def _descend(network: QuantizedMLP, places: Places, n_passes: int) -> Iterator[float]:
     student = _Student(network, places)
     changes: list[Callable[[], None]] = [
         partial(student.descend, position) for position in range(len(student.codes))
@@ -89,7 +99,7 @@ def reconstruct_logits(network: QuantizedMLP, places: Places) -> Iterator[float]
     changes.append(student.fit_scales)
     loss = student.loss()
     yield loss
-    for _ in range(_PASSES):
+    for _ in range(n_passes):
         for change in changes:
             student.keep_if_better(change)
         student.write()

@@ -111,8 +111,8 @@ def test_nobody_is_refused(table, settings, teacher):
 def test_ctrl_c_keeps_the_finished_passes(table, settings, monkeypatch):
     original = _rounding.reconstruct_logits
 
-    def interrupted(network, places):
-        for done, loss in enumerate(original(network, places)):
+    def interrupted(network, places, tuning):
+        for done, loss in enumerate(original(network, places, tuning)):
             if done == 1:
                 raise KeyboardInterrupt
             yield loss
