@@ -21,12 +21,15 @@ from skcfq.nn._losses import near_boundary
 from skcfq.nn._mixtures import N_MIXTURES, mixtures
 from skcfq.nn._places import Places
 from skcfq.nn._reconstruction import reconstruct_logits
-from skcfq.nn._straight_through import Tuning
+from skcfq.nn._straight_through import BATCH_SIZE, Tuning
 
 # Places of each kind; for a wide network as many as so many products allow.
 _MOST_PLACES, _LEAST_PLACES, _PRODUCTS = 8192, 256, 1.5e10
-# Updates of a round, as a share of those of the training.
-_TUNING = 0.3
+# Of few people, more mixtures say nothing new.
+_MIXTURES_OF_A_ROW = 8
+# Updates of a round: a share of those of the training, and passes over the places at most, because
+# a small table has few that are its own.
+_TUNING, _PASSES = 0.3, 60
 # What is promised is promised at recourse points.
 _COUNTS = {"distillation": 1.0, "margins": 2.0, "path": 1.0, "mixture": 1.0}
 
@@ -108,7 +111,8 @@ def places_of(
     if loss.mixture > 0:
         sources = [kinds[name] for name in ("distillation", "margins") if name in kinds]
         blocks = block_columns(space).double()
-        kinds["mixture"] = _mixtures(sources, blocks, most // N_MIXTURES, generator)
+        count = min(most, _MIXTURES_OF_A_ROW * len(rows))
+        kinds["mixture"] = _mixtures(sources, blocks, math.ceil(count / N_MIXTURES), generator)
     kept = [(_COUNTS[name], *kind) for name, kind in kinds.items() if getattr(loss, name) > 0]
     if not kept:
         return None
@@ -118,9 +122,10 @@ def places_of(
     return Places(places, wanted, near_boundary(wanted, counted), loss.transition)
 
 
-def tuning_after(n_updates: int, generator: torch.Generator) -> Tuning:
+def tuning_after(n_updates: int, places: Places, generator: torch.Generator) -> Tuning:
     """Return the tuning of a round after a training of so many updates."""
-    return Tuning(math.ceil(_TUNING * n_updates), generator)
+    most = _PASSES * math.ceil(len(places.rows) / BATCH_SIZE)
+    return Tuning(min(math.ceil(_TUNING * n_updates), most), generator)
 
 
 def _places_for(network: QuantizedMLP) -> int:

@@ -11,7 +11,7 @@ from skcfq.nn._losses import logit_distance
 from skcfq.nn._places import Places
 from skcfq.nn._quantized_mlp import QuantizedMLP
 
-_BATCH_SIZE = 1024
+BATCH_SIZE = 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,5 +67,5 @@ def _batches(n: int, tuning: Tuning) -> list[Tensor]:
     """Return the places of every update."""
     batches: list[Tensor] = []
     while len(batches) < tuning.n_updates:
-        batches += torch.randperm(n, generator=tuning.generator).split(_BATCH_SIZE)
+        batches += torch.randperm(n, generator=tuning.generator).split(BATCH_SIZE)
     return batches[: tuning.n_updates]
