@@ -32,8 +32,10 @@ from skcfq.metrics import validity_drop
 
 COLUMNS = ["accuracy", "accuracy - teacher", "VD", "|CRG|", "CRG", "DirSim", "accepted"]
 ON_BIAS = " + bias"
-# Share of held-out training people who may lose the advice: a little below the wanted drop.
-ASKED = {"adult": 0.016, "compas": 0.025, "german": 0.07, "generated": 0.03}
+# Validity drop that is wanted. Four fifths of it is what held-out people may lose of the quick advice
+# of the training: on validation shares of Adult, the strong solver's failed a fifth more often.
+WANTED = {"adult": 0.02, "compas": 0.03, "german": 0.08, "generated": 0.03}
+ASKED = {name: 0.8 * drop for name, drop in WANTED.items()}
 UNROLLED = "paper + unrolled matching"
 
 
