@@ -32,7 +32,7 @@ from skcfq.metrics import validity_drop
 
 COLUMNS = ["accuracy", "accuracy - teacher", "VD", "|CRG|", "CRG", "DirSim", "accepted"]
 ON_BIAS = " + bias"
-# Validity drop that is wanted. Held-out people may lose four fifths of it, going by the quick advice
+# Validity drop that is wanted. Held-out people may lose four fifths of it, by the quick advice
 # of the training: on validation shares of Adult, the strong solver's failed a fifth more often.
 WANTED = {"adult": 0.02, "compas": 0.03, "german": 0.08, "generated": 0.03}
 ASKED = {name: 0.8 * drop for name, drop in WANTED.items()}
