@@ -291,7 +291,7 @@ class QuantizedClassifier(DeployableClassifier):
             )
             if places is not None:
                 n_updates = len(trained.history) * math.ceil(visits / self.batch_size)
-                tuning = tuning_after(n_updates, places, generator)
+                tuning = tuning_after(n_updates, places, generator, whole=visits <= self.batch_size)
                 round_to_teacher(rounded, places, tuning, verbose=bool(self.verbose))
         if supervision is not None:
             supervision.calibrate(network)

@@ -21,7 +21,7 @@ from skcfq.nn._losses import near_boundary
 from skcfq.nn._mixtures import N_MIXTURES, mixtures
 from skcfq.nn._places import Places
 from skcfq.nn._reconstruction import reconstruct_logits
-from skcfq.nn._straight_through import BATCH_SIZE, Tuning
+from skcfq.nn._straight_through import Tuning
 
 # Places of each kind; for a wide network as many as so many products allow.
 _MOST_PLACES, _LEAST_PLACES, _PRODUCTS = 8192, 256, 1.5e10
@@ -29,7 +29,7 @@ _MOST_PLACES, _LEAST_PLACES, _PRODUCTS = 8192, 256, 1.5e10
 _MIXTURES_OF_A_ROW = 8
 # Updates of a round: a share of those of the training, and passes over the places at most, because
 # a small table has few that are its own.
-_TUNING, _PASSES = 0.3, 60
+_TUNING, _PASSES, _BATCH_SIZE = 0.3, 60, 1024
 # What is promised is promised at recourse points.
 _COUNTS = {"distillation": 1.0, "margins": 2.0, "path": 1.0, "mixture": 1.0}
 
@@ -111,7 +111,9 @@ def places_of(
     if loss.mixture > 0:
         sources = [kinds[name] for name in ("distillation", "margins") if name in kinds]
         blocks = block_columns(space).double()
-        count = min(most, _MIXTURES_OF_A_ROW * len(rows))
+        # A row that stands there twice is the same as one of weight 2.
+        distinct = len(rows[chosen][weights[chosen] > 0].unique(dim=0))
+        count = min(most, _MIXTURES_OF_A_ROW * distinct)
         kinds["mixture"] = _mixtures(sources, blocks, math.ceil(count / N_MIXTURES), generator)
     kept = [(_COUNTS[name], *kind) for name, kind in kinds.items() if getattr(loss, name) > 0]
     if not kept:
@@ -122,10 +124,24 @@ def places_of(
     return Places(places, wanted, near_boundary(wanted, counted), loss.transition)
 
 
-def tuning_after(n_updates: int, places: Places, generator: torch.Generator) -> Tuning:
-    """Return the tuning of a round after a training of so many updates."""
-    most = _PASSES * math.ceil(len(places.rows) / BATCH_SIZE)
-    return Tuning(min(math.ceil(_TUNING * n_updates), most), generator)
+def tuning_after(
+    n_updates: int, places: Places, generator: torch.Generator, *, whole: bool = False
+) -> Tuning:
+    """Return the tuning of a round.
+
+    Parameters
+    ----------
+    n_updates : int
+        Of the training before.
+    places : Places
+    generator : torch.Generator
+    whole : bool, default=False
+        Whether one batch of the training was the whole table, so that a weight of 2 was the same
+        as two rows; then it stays so.
+    """
+    batch_size = len(places.rows) if whole else _BATCH_SIZE
+    most = _PASSES * math.ceil(len(places.rows) / batch_size)
+    return Tuning(min(math.ceil(_TUNING * n_updates), most), batch_size, generator)
 
 
 def _places_for(network: QuantizedMLP) -> int:

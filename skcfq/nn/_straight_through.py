@@ -11,8 +11,6 @@ from skcfq.nn._losses import logit_distance
 from skcfq.nn._places import Places
 from skcfq.nn._quantized_mlp import QuantizedMLP
 
-BATCH_SIZE = 1024
-
 
 @dataclass(frozen=True, eq=False)
 class Tuning:
@@ -21,6 +19,7 @@ class Tuning:
     Attributes
     ----------
     n_updates : int
+    batch_size : int
     generator : torch.Generator
         Of the order of the places.
     learning_rate : float
@@ -28,6 +27,7 @@ class Tuning:
     """
 
     n_updates: int
+    batch_size: int
     generator: torch.Generator
     learning_rate: float = 1e-3
 
@@ -67,5 +67,5 @@ def _batches(n: int, tuning: Tuning) -> list[Tensor]:
     """Return the places of every update."""
     batches: list[Tensor] = []
     while len(batches) < tuning.n_updates:
-        batches += torch.randperm(n, generator=tuning.generator).split(BATCH_SIZE)
+        batches += torch.randperm(n, generator=tuning.generator).split(tuning.batch_size)
     return batches[: tuning.n_updates]
