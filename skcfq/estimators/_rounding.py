@@ -141,7 +141,9 @@ def tuning_after(
     """
     batch_size = len(places.rows) if whole else _BATCH_SIZE
     most = _PASSES * math.ceil(len(places.rows) / batch_size)
-    return Tuning(min(math.ceil(_TUNING * n_updates), most), batch_size, generator)
+    # In single precision, the same rows in another order are another sum.
+    dtype = torch.float64 if whole else torch.float32
+    return Tuning(min(math.ceil(_TUNING * n_updates), most), batch_size, generator, dtype=dtype)
 
 
 def _places_for(network: QuantizedMLP) -> int:

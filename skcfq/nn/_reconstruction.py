@@ -64,8 +64,7 @@ def reconstruct_logits(
     lowers the loss most goes to its other neighbour, until no change lowers it; the loss is taken
     as quadratic in the logits, iteratively reweighted, and the logits as linear in the codes of
     few columns. Biases and steps take damped Gauss-Newton steps. What turns out to be worse on
-    the network itself is taken back. All of it in single precision, which is four times as quick
-    and whose errors are far below those of a code.
+    the network itself is taken back. All of it in single precision, if ``tuning`` has no other.
 
     Where no single code is left to move, straight-through training moves many, and the next
     descent starts from there. A round that ends worse than it began is taken back.
@@ -79,20 +78,22 @@ def reconstruct_logits(
         yield from _descend(network, places, _PASSES)
         return
     least = math.inf
-    for least in _descend(network, places, _PASSES_OF_ROUND):
+    for least in _descend(network, places, _PASSES_OF_ROUND, tuning.dtype):
         yield least
     for _ in range(_ROUNDS):
         other = deepcopy(network)
         tune(other, places, tuning)
-        *_, loss = _descend(other, places, _PASSES_OF_ROUND)
+        *_, loss = _descend(other, places, _PASSES_OF_ROUND, tuning.dtype)
         if loss < least:
             network.load_state_dict(other.state_dict())
             least = loss
         yield least
 
 
-def _descend(network: QuantizedMLP, places: Places, n_passes: int) -> Iterator[float]:
-    student = _Student(network, places)
+def _descend(
+    network: QuantizedMLP, places: Places, n_passes: int, dtype: torch.dtype = torch.float32
+) -> Iterator[float]:
+    student = _Student(network, places, dtype)
     changes: list[Callable[[], None]] = [
         partial(student.descend, position) for position in range(len(student.codes))
     ]
@@ -112,20 +113,20 @@ def _descend(network: QuantizedMLP, places: Places, n_passes: int) -> Iterator[f
 class _Student:
     """A network taken apart: codes, steps and biases of every layer, which change in place."""
 
-    def __init__(self, network: QuantizedMLP, places: Places):
-        self.transition, self.wanted = places.transition, places.wanted.float()
-        self.shares = (places.weights / places.weights.sum()).float()
-        self.inputs = network.first_inputs(places.rows).float()
+    def __init__(self, network: QuantizedMLP, places: Places, dtype: torch.dtype):
+        self.transition, self.wanted = places.transition, places.wanted.to(dtype)
+        self.shares = (places.weights / places.weights.sum()).to(dtype)
+        self.inputs = network.first_inputs(places.rows).to(dtype)
         self.layers, widths = network.linear_layers, network.bit_widths.tolist()
         self.indices = [network.candidates.index(bits) for bits in widths]
         self.ranges = [signed_range(bits) for bits in widths]
         chosen = list(zip(self.layers, self.indices, strict=True))
-        self.steps = [layer.steps[index].float() for layer, index in chosen]
-        self.biases = [layer.bias.float() for layer in self.layers]
+        self.steps = [layer.steps[index].to(dtype, copy=True) for layer, index in chosen]
+        self.biases = [layer.bias.to(dtype, copy=True) for layer in self.layers]
         self.clips = [layer.clip_at(index) for layer, index in chosen]
         # Weights in units of a step, as they were before any code moved.
         self.exact = [
-            layer.weight.float() / _column(steps)
+            layer.weight.to(dtype) / _column(steps)
             for layer, steps in zip(self.layers, self.steps, strict=True)
         ]
         self.codes = [
@@ -133,8 +134,10 @@ class _Student:
         ]
         n_classes = places.wanted.shape[1]
         # What `logit_distance` compares: the margin of two classes, or centered logits.
-        centered = torch.eye(n_classes) - 1.0 / n_classes
-        self.contrasts = torch.tensor([[-1.0], [1.0]]) if n_classes == 2 else 2 * centered
+        centered = torch.eye(n_classes, dtype=dtype) - 1.0 / n_classes
+        self.contrasts = (
+            torch.tensor([[-1.0], [1.0]], dtype=dtype) if n_classes == 2 else 2 * centered
+        )
 
     def weight(self, position: int) -> Tensor:
         return self.codes[position] * _column(self.steps[position])

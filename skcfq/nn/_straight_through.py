@@ -24,12 +24,16 @@ class Tuning:
         Of the order of the places.
     learning_rate : float
         It falls to 0 along a cosine.
+    dtype : torch.dtype
+        Precision of the computation. Single is four times as quick as double, and its errors are
+        far below those of a code.
     """
 
     n_updates: int
     batch_size: int
     generator: torch.Generator
     learning_rate: float = 1e-3
+    dtype: torch.dtype = torch.float32
 
 
 def tune(network: QuantizedMLP, places: Places, tuning: Tuning) -> None:
@@ -38,14 +42,14 @@ def tune(network: QuantizedMLP, places: Places, tuning: Tuning) -> None:
     Parameters
     ----------
     network : QuantizedMLP
-        float64; changed in place. It is trained in single precision.
+        float64; changed in place.
     places : Places
     tuning : Tuning
     """
-    rows, wanted = places.rows.float(), places.wanted.float()
-    weights = (places.weights / places.weights.mean()).float()
+    rows, wanted = places.rows.to(tuning.dtype), places.wanted.to(tuning.dtype)
+    weights = (places.weights / places.weights.mean()).to(tuning.dtype)
     trained = [parameter.requires_grad for parameter in network.parameters()]
-    network.float().requires_grad_(True)
+    network.to(tuning.dtype).requires_grad_(True)
     groups = network.parameter_groups()
     adam = torch.optim.Adam(groups, lr=tuning.learning_rate, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, tuning.n_updates)

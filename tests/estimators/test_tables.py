@@ -91,7 +91,7 @@ def test_weights_are_repetitions_and_zero_is_absence(classifier, people, small):
     weighted = classifier(**parameters).fit(X, y, sample_weight=weights)
     repeated = classifier(**parameters).fit(X.repeat(weights, axis=0), y.repeat(weights))
     np.testing.assert_allclose(
-        weighted.predict_proba(X), repeated.predict_proba(X), rtol=1e-5, atol=1e-9
+        weighted.predict_proba(X), repeated.predict_proba(X), rtol=1e-6, atol=1e-9
     )
     first, second = weighted.feature_space_.blocks[0], repeated.feature_space_.blocks[0]
     assert first.statistics.maximum == second.statistics.maximum < 1e6
