@@ -64,7 +64,7 @@ def reconstruct_logits(
     lowers the loss most goes to its other neighbour, until no change lowers it; the loss is taken
     as quadratic in the logits, iteratively reweighted, and the logits as linear in the codes of
     few columns. Biases and steps take damped Gauss-Newton steps. What turns out to be worse on
-    the network itself is taken back. All of it in single precision, if ``tuning`` has no other.
+    the network itself is taken back. All of it in the precision of ``tuning``; without, in double.
 
     Where no single code is left to move, straight-through training moves many, and the next
     descent starts from there. A round that ends worse than it began is taken back.
@@ -91,7 +91,7 @@ def reconstruct_logits(
 
 
 def _descend(
-    network: QuantizedMLP, places: Places, n_passes: int, dtype: torch.dtype = torch.float32
+    network: QuantizedMLP, places: Places, n_passes: int, dtype: torch.dtype = torch.float64
 ) -> Iterator[float]:
     student = _Student(network, places, dtype)
     changes: list[Callable[[], None]] = [

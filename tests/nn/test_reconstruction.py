@@ -60,7 +60,7 @@ def test_logits_come_nearer_on_rows_that_were_not_seen(sizes, per_channel, n_cla
     assert error(network, teacher, unseen) < 0.8 * before
     with torch.no_grad():
         distance = logit_distance(network(rows), teacher(rows))
-    assert float(distance.mean()) == pytest.approx(losses[-1], rel=1e-5)
+    assert float(distance.mean()) == pytest.approx(losses[-1], rel=1e-9)
 
 
 def test_codes_of_a_small_layer_beside_every_choice():
