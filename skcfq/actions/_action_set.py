@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import os
+import pickle
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from skcfq.actions._compiled import CompiledActions, compile_actions
@@ -194,14 +196,12 @@ class ActionSet(KnownParameters):
         >>> ActionSet(immutable=[0]).compile(space).feature_names
         (1,)
         """
-        rules = read_rules(self.get_params(deep=False), space.raw_columns)
-        return compile_actions(
-            rules,
-            space,
-            check_max_changes(self.max_changes),
-            read_constraints(self.constraints),
-            self.implied,
-        )
+        parameters = self.get_params(deep=False)
+        try:
+            written = pickle.dumps(parameters)
+        except Exception:  # what a user's own names and levels raise has no narrower class
+            return _compiled(parameters, space)
+        return _compiled_once(written, space)
 
     def validate(self, X: Any, space: FeatureSpace | None = None) -> pd.DataFrame:
         """Return which rows break which rule as they stand.
@@ -364,3 +364,22 @@ class ActionSet(KnownParameters):
         ActionSet(immutable=['age'], max_changes=2)
         """
         return cls(**read_action_file(path))
+
+
+def _compiled(parameters: dict[str, Any], space: FeatureSpace) -> CompiledActions:
+    return compile_actions(
+        read_rules(parameters, space.raw_columns),
+        space,
+        check_max_changes(parameters["max_changes"]),
+        read_constraints(parameters["constraints"]),
+        parameters["implied"],
+    )
+
+
+@lru_cache(maxsize=8)
+def _compiled_once(parameters: bytes, space: FeatureSpace) -> CompiledActions:
+    """Compile what was written: of few people, reading rules again takes longer than solving.
+
+    The key is the content, so a rule that changes in place is another key.
+    """
+    return _compiled(pickle.loads(parameters), space)

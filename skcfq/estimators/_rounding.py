@@ -29,7 +29,7 @@ _MOST_PLACES, _LEAST_PLACES, _PRODUCTS = 8192, 256, 1.5e10
 _MIXTURES_OF_A_ROW = 8
 # Updates of a round: a share of those of the training, and passes over the places at most, because
 # a small table has few that are its own.
-_TUNING, _PASSES, _BATCH_SIZE = 0.3, 60, 1024
+_TUNING, _PASSES, _BATCH_SIZE = 0.3, 60, 512
 # What is promised is promised at recourse points.
 _COUNTS = {"distillation": 1.0, "margins": 2.0, "path": 1.0, "mixture": 1.0}
 

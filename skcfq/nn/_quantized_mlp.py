@@ -142,7 +142,21 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
         -------
         Tensor of shape (n_samples, n_classes)
         """
-        x = self.first_inputs(x)
+        return self.of_inputs(self.first_inputs(x), selection)
+
+    def of_inputs(self, x: Tensor, selection: Tensor | None = None) -> Tensor:
+        """Return the logits for what :meth:`first_inputs` gave, which calibration fixes.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_samples, n_inputs)
+        selection : Tensor of shape (L, R), optional
+            As in :meth:`forward`.
+
+        Returns
+        -------
+        Tensor of shape (n_samples, n_classes)
+        """
         indices, rows = self._selected(selection)
         weights = quantize_layers(self._layers, indices, selection)
         for layer, weight, index, row in zip(self._layers, weights, indices, rows, strict=True):

@@ -46,16 +46,20 @@ def tune(network: QuantizedMLP, places: Places, tuning: Tuning) -> None:
     places : Places
     tuning : Tuning
     """
-    rows, wanted = places.rows.to(tuning.dtype), places.wanted.to(tuning.dtype)
+    wanted = places.wanted.to(tuning.dtype)
     weights = (places.weights / places.weights.mean()).to(tuning.dtype)
     trained = [parameter.requires_grad for parameter in network.parameters()]
+    with torch.no_grad():
+        inputs = network.first_inputs(places.rows).to(tuning.dtype)
     network.to(tuning.dtype).requires_grad_(True)
     groups = network.parameter_groups()
     adam = torch.optim.Adam(groups, lr=tuning.learning_rate, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, tuning.n_updates)
     with torch.enable_grad():
-        for batch in _batches(len(rows), tuning):
-            distance = logit_distance(network(rows[batch]), wanted[batch], places.transition)
+        for batch in _batches(len(inputs), tuning):
+            distance = logit_distance(
+                network.of_inputs(inputs[batch]), wanted[batch], places.transition
+            )
             loss = (distance * weights[batch]).mean()
             adam.zero_grad()
             loss.backward()

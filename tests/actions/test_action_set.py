@@ -213,3 +213,24 @@ def test_bounds_outside_the_domain_of_a_transformation_are_refused():
     space = FeatureSpace.from_encoder(encoder, X)
     with pytest.raises(ActionSetError, match="not defined"):
         ActionSet(bounds={0: (-5, 3)}).compile(space).at(X)
+
+
+def test_rules_that_change_in_place_are_read_again():
+    """What was compiled is remembered by content, not by object."""
+    space = FeatureSpace.from_frame(pd.DataFrame({"a": [0.0, 9.0], "b": [0.0, 9.0]}))
+    rules = ActionSet(bounds={"a": (0, 5)}, immutable=["b"])
+    first = rules.compile(space)
+    assert ActionSet(bounds={"a": (0, 5)}, immutable=["b"]).compile(space) is first
+    rules.bounds["a"] = (0, 7)
+    assert rules.compile(space).at(np.array([[1.0, 1.0]])).upper.item() == 7
+    rules.immutable.append("a")
+    assert rules.compile(space).n_features == 0
+
+
+def test_rules_that_cannot_be_pickled_are_compiled():
+    class Name(str):
+        def __reduce__(self):
+            raise TypeError("no")
+
+    space = FeatureSpace.from_frame(pd.DataFrame({"a": [0.0, 9.0], "b": [0.0, 9.0]}))
+    assert ActionSet(immutable=[Name("a")]).compile(space).feature_names == ("b",)

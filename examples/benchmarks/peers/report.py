@@ -21,9 +21,9 @@ _PROTOCOL = """# Beside other libraries
 make bench-peers
 ```
 
-wrote this page (`--rows {rows} --seconds {seconds:g}`): every library solves the same refused
-rows of the same models, in one run, each in an environment of its own with pinned versions
-(`examples/benchmarks/peers/requirements`), on one thread.
+wrote this page (`--rows {rows} --seconds {seconds:g} --rounds {rounds}`): every library solves the
+same refused rows of the same models, in one run, each in an environment of its own with pinned
+versions (`examples/benchmarks/peers/requirements`), on one thread.
 
 **What is asked.** Rows are in units of one standard deviation. The cost is the plain sum of
 absolute changes (ℓ1 in standard deviations). Numbers that a table's action set lets people change
@@ -34,8 +34,12 @@ over as numbers, so that everyone faces the same model.
 
 **How it is judged.** *People/s* counts people asked for per processor second inside the library's
 process, after imports, setup and one warm-up batch (compilation is off the clock; DiCE is not
-warmed up); a run of less than two seconds is repeated for as long, and its median counts. Ours
-includes reading the rules and verifying every answer on the raw row. *Favorable*
+warmed up); a run of all people at once that takes less than two seconds is repeated for as long,
+and its median counts. Ours includes reading the rules and verifying every answer on the raw row.
+*Ours is faster by* is taken between neighbours in time: a library that is done within three
+seconds is run {rounds} times, each time but the first right after ours, and the median of the
+ratios counts, because a shared machine can be twice as fast a minute later. People/s are medians of
+all runs. *Favorable*
 is the share of people asked for whose point the model accepts; *breaks a rule* is the share of
 answers that the model accepts but that leave the bounds or move a held column, by more than 1e-5;
 *found* is what remains, and only this is compared. *Cost / ours* is the mean of ratios on the rows
@@ -108,10 +112,10 @@ def versions_of(versions: Versions) -> str:
 
 
 def write_page(
-    path: Path, tables: dict[str, list[Line]], versions: Versions, rows: int, seconds: float
+    path: Path, tables: dict[str, list[Line]], versions: Versions, options: dict[str, float]
 ) -> None:
     """Write protocol, tables and versions as a page of the documentation."""
-    page = [_PROTOCOL.format(rows=rows, seconds=seconds)]
+    page = [_PROTOCOL.format(**options)]
     for name, lines in tables.items():
         page.append(f"## {name[0].upper()}{name[1:]}\n\n{as_table(lines)}\n")
     page.append(versions_of(versions))
