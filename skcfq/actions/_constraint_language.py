@@ -165,7 +165,7 @@ class _Parser:
                 f"it is no condition{where}",
                 "Compare sums of columns with <=, >= or ==; join conditions with 'and'",
             )
-        parts = tree.values if _is_and(tree) else [tree]  # type: ignore[attr-defined]
+        parts = tree.values if _is_and(tree) else [tree]  # type: ignore[attr-defined]  # `_is_and` narrows
         return tuple(condition for part in parts for condition in self._condition(part))
 
     def _condition(self, node: ast.expr) -> list[Condition]:
@@ -279,8 +279,7 @@ class _Parser:
         return self.quoted.get(node.id, node.id)
 
     def _levels(self, node: ast.expr) -> tuple:
-        is_list = isinstance(node, ast.List | ast.Tuple | ast.Set)
-        elements = node.elts if is_list else []  # type: ignore[attr-defined]
+        elements = node.elts if isinstance(node, ast.List | ast.Tuple | ast.Set) else []
         constants = [e.value for e in elements if isinstance(e, ast.Constant)]
         if not elements or len(constants) < len(elements):
             self._fail(self._source(node), "a list of levels is needed", "Write name in ['a', 'b']")
@@ -307,12 +306,12 @@ def _number(node: ast.expr) -> float | None:
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         value = _number(node.operand)
         return None if value is None else -value
-    is_number = isinstance(node, ast.Constant) and isinstance(node.value, int | float)
-    if not is_number or isinstance(node.value, bool):  # type: ignore[attr-defined]
+    if not isinstance(node, ast.Constant) or isinstance(node.value, bool):
         return None
-    return float(node.value)  # type: ignore[attr-defined]
+    return float(node.value) if isinstance(node.value, int | float) else None
 
 
 def _called(node: ast.expr) -> str | None:
-    is_call = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-    return node.func.id if is_call else None  # type: ignore[attr-defined]
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        return node.func.id
+    return None

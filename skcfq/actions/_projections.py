@@ -64,7 +64,7 @@ def accepts_numpy(function: Projection) -> Projection:
         )
         return result.numpy()
 
-    return wrapper  # type: ignore[return-value]
+    return wrapper  # type: ignore[return-value]  # of the function's own type
 
 
 def _to_tensor(value: Any) -> Any:

@@ -23,7 +23,7 @@ def find_fault(node: Node) -> Fault | None:
     return None
 
 
-class _Part(Exception):  # noqa: N818
+class _Part(Exception):  # noqa: N818  (a signal, not an error)
     """Carries the part of a rule that was refused, and how much of it could be read."""
 
     def __init__(self, part: str, read: str):

@@ -87,13 +87,13 @@ def check_max_changes(value: object) -> int | None:
     """Return `value` as an int, or None for no limit."""
     if value is None:
         return None
-    is_integer = isinstance(value, numbers.Integral) and not isinstance(value, (bool, np.bool_))
-    if not is_integer or int(value) < 1:  # type: ignore[call-overload]
+    is_truth = isinstance(value, (bool, np.bool_))
+    if is_truth or not isinstance(value, numbers.Integral) or int(value) < 1:
         raise ActionSetError(
             f"max_changes is {value!r}: it must be an integer of at least 1. "
             "Give the number of features that one person may change, or None for no limit."
         )
-    return int(value)  # type: ignore[call-overload]
+    return int(value)
 
 
 def read_constraints(value: Any) -> list[str]:
@@ -182,9 +182,11 @@ class _NameReader:
             )
         if found is not None:
             return found
-        is_position = isinstance(name, numbers.Integral) and not isinstance(name, (bool, np.bool_))
-        if is_position and 0 <= int(name) < len(self.raw_names):  # type: ignore[call-overload]
-            return int(name)  # type: ignore[call-overload]
+        is_truth = isinstance(name, (bool, np.bool_))
+        if isinstance(name, numbers.Integral) and not is_truth:
+            position = int(name)
+            if 0 <= position < len(self.raw_names):
+                return position
         known = ", ".join(repr(raw_name) for raw_name in self.raw_names[:12])
         more = "" if len(self.raw_names) <= 12 else ", ..."
         raise ActionSetError(

@@ -128,7 +128,7 @@ def _number(feature: FeatureRules, block: Any, column: Any) -> Iterator[_Breach]
 
 def _category(feature: FeatureRules, blocks: list, column: Any) -> Iterator[_Breach]:
     choice = build_choice(feature, blocks)
-    levels = choice.own_levels({feature.columns[0]: column})  # type: ignore[arg-type]
+    levels = choice.own_levels({feature.columns[0]: column})  # type: ignore[arg-type]  # a column
     gap = missing_mask(column)
     unknown = (levels < 0) & ~gap
     yield _single("category", feature, unknown, "no category that is known")

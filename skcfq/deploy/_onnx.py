@@ -214,6 +214,7 @@ def _encoder(graph: _Graph, model: DeployedClassifier) -> str:
         if block.kind == "table":
             text = _is_text(block)
             graph.input(name, kinds.STRING if text else kinds.DOUBLE, 1)
+            # Of this kind, a block has categories.
             parts.append(_category(graph, block, name, text))  # type: ignore[arg-type]
         elif block.kind == "affine":
             graph.input(name, kinds.DOUBLE, 1)
@@ -293,11 +294,10 @@ def _is_text(block: Block) -> bool:
     """Tell whether a block reads text; categories of several types cannot be read at all."""
     if block.kind != "table":
         return False
-    labels = [label for label in block.categories if isinstance(label, str)]  # type: ignore
+    categories = block.categories  # type: ignore[attr-defined]  # of this kind, it has them
+    labels = [label for label in categories if isinstance(label, str)]
     numbers = [
-        label
-        for label in block.categories  # type: ignore[attr-defined]
-        if isinstance(label, (bool, int, float)) and label == label
+        label for label in categories if isinstance(label, (bool, int, float)) and label == label
     ]
     if labels and (numbers or GAP in labels):
         raise UnsupportedModelError(

@@ -166,7 +166,7 @@ class FixedBits(BitPolicy):
         self.bit_widths = bit_widths
 
     @property
-    def candidates(self) -> tuple[int, ...]:  # type: ignore[override]
+    def candidates(self) -> tuple[int, ...]:  # type: ignore[override]  # derived
         """The different widths, rising."""
         return tuple(sorted({int(width) for width in self.bit_widths}))
 

@@ -245,8 +245,8 @@ class Predictor:
     def fingerprint(self) -> str:
         """SHA-256 over the feature space, the classes and the parameters of the head."""
         labels = repr(self.classes.tolist())
-        row_head = isinstance(self.head, RowHead)
-        digest = self.head.digest if row_head else head_digest(self.head)  # type: ignore
+        head = self.head
+        digest = head.digest if isinstance(head, RowHead) else head_digest(head)
         parts = f"{self.space.fingerprint} {labels} {digest}"
         return hashlib.sha256(parts.encode()).hexdigest()
 

@@ -31,7 +31,7 @@ class ArrayState(ABC):
         """Build the module anew, and leave torch's global generator as it was."""
         module = cast(nn.Module, self)
         with torch.random.fork_rng(devices=[]):
-            self.__init__(**state["settings"])  # type: ignore[misc]
+            self.__init__(**state["settings"])  # type: ignore[misc]  # a fresh build
         tensors = {name: torch.from_numpy(array) for name, array in state["arrays"].items()}
         module.to(next(one.dtype for one in tensors.values() if one.is_floating_point()))
         module.load_state_dict(tensors)

@@ -142,9 +142,9 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
         -------
         Tensor of shape (n_samples, n_classes)
         """
-        return self.of_inputs(self.first_inputs(x), selection)
+        return self.from_first_inputs(self.first_inputs(x), selection)
 
-    def of_inputs(self, x: Tensor, selection: Tensor | None = None) -> Tensor:
+    def from_first_inputs(self, x: Tensor, selection: Tensor | None = None) -> Tensor:
         """Return the logits for what :meth:`first_inputs` gave, which calibration fixes.
 
         Parameters

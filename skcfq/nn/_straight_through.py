@@ -58,7 +58,7 @@ def tune(network: QuantizedMLP, places: Places, tuning: Tuning) -> None:
     with torch.enable_grad():
         for batch in _batches(len(inputs), tuning):
             distance = logit_distance(
-                network.of_inputs(inputs[batch]), wanted[batch], places.transition
+                network.from_first_inputs(inputs[batch]), wanted[batch], places.transition
             )
             loss = (distance * weights[batch]).mean()
             adam.zero_grad()

@@ -129,7 +129,7 @@ class QuantizedLinear(nn.Linear):
         width = self.candidates[index] if self.activation_bits is None else self.activation_bits
         return self.log_clips[index if len(self.log_clips) > 1 else 0].exp(), width
 
-    def forward(  # type: ignore[override]
+    def forward(  # type: ignore[override]  # at a width
         self, inputs: Tensor, index: int, selection: Tensor | None = None
     ) -> Tensor:
         """Apply the layer at one candidate width.
