@@ -8,12 +8,14 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-# Small networks settle after about so many updates. On tiny tables that would be so many passes
-# that the network learns the table by heart.
-_UPDATES, _MIN_EPOCHS, _MAX_EPOCHS = 2500, 15, 30
-_LONG_UPDATES, _LONG_EPOCHS = 12_000, 600
-# Where the rounding at the end goes on with the training.
-_ROUNDED_UPDATES = 5000
+# Updates, and passes at most. Small networks settle after about so many updates; on tiny tables
+# that would be so many passes that the network learns the table by heart.
+_LABELS = 2500, 30
+# A student that follows its teacher's logits does not learn labels by heart. One that starts from
+# the teacher's weights is near already, and straight-through gradients, which are not true ones,
+# lead it away again in the long run; any other has a long way to go.
+_FOLLOWING, _FROM_AFAR = (2500, 150), (5000, 600)
+_MIN_EPOCHS = 15
 # Visits of a row with an action in one pass, at most.
 _MOST_VISITS = 8
 # Rows that clips are refitted on.
@@ -58,16 +60,27 @@ def epochs_for(
     max_iter: int | None,
     *,
     follows_teacher: bool = False,
-    rounded: bool = False,
+    starts_there: bool = False,
 ) -> int:
     """Return the number of passes: the one asked for, or enough for a few thousand updates.
 
-    A student that follows its teacher's logits does not learn labels by heart: it may take more.
+    Parameters
+    ----------
+    n_rows : int
+        Visits of rows in one pass.
+    batch_size : int
+    max_iter : int or None
+        The number that was asked for.
+    follows_teacher : bool, default=False
+        Whether the loss compares with a teacher's logits.
+    starts_there : bool, default=False
+        Whether it starts from that teacher's weights.
     """
     if max_iter is not None:
         return max_iter
-    updates, most = (_LONG_UPDATES, _LONG_EPOCHS) if follows_teacher else (_UPDATES, _MAX_EPOCHS)
-    updates = min(updates, _ROUNDED_UPDATES) if rounded else updates
+    updates, most = _LABELS
+    if follows_teacher:
+        updates, most = _FOLLOWING if starts_there else _FROM_AFAR
     wanted = round(updates / math.ceil(n_rows / batch_size))
     return min(max(wanted, _MIN_EPOCHS), most)
 

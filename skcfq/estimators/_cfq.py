@@ -19,6 +19,7 @@ from skcfq.estimators._supervision import Supervision, supervise
 from skcfq.estimators._teacher_actions import TeacherActions
 from skcfq.exceptions import EmptyPopulationWarning, TargetError
 from skcfq.models import Predictor, default_target, resolve_target
+from skcfq.nn._subnormals import subnormals_as_zero
 from skcfq.utils._sklearn_compat import Interval, StrOptions, check_sample_weight
 
 
@@ -85,7 +86,7 @@ class CFQClassifier(QuantizedClassifier):
     max_iter : int, default=None
         Passes over the data; None takes enough for some thousand updates.
     batch_size : int, default=256
-    learning_rate_init : float, default=0.004
+    learning_rate_init : float, default=0.002
         Rate of Adam at the start; it falls to 0 along a cosine.
     alpha : float, default=1e-3
         Weight decay, of the teacher that is fitted here too.
@@ -191,7 +192,7 @@ class CFQClassifier(QuantizedClassifier):
         module: Any = None,
         max_iter: int | None = None,
         batch_size: int = 256,
-        learning_rate_init: float = 0.004,
+        learning_rate_init: float = 0.002,
         alpha: float = 1e-3,
         class_weight: Any = None,
         early_stopping: bool = False,
@@ -293,17 +294,18 @@ class CFQClassifier(QuantizedClassifier):
             except KeyboardInterrupt:
                 self._interrupted = True
         kept = table.take(rows)
-        self._fit_network(
-            kept,
-            self.feature_space_.encode(kept.X),
-            teacher,
-            rng,
-            loss,
-            supervision,
-            worst_group=objective.groups == "worst",
-            rounding=objective.rounding and loss.of_teacher,
-            validation=None if held is None else (table.take(held), of_held),
-        )
+        with subnormals_as_zero():
+            self._fit_network(
+                kept,
+                self.feature_space_.encode(kept.X),
+                teacher,
+                rng,
+                loss,
+                supervision,
+                worst_group=objective.groups == "worst",
+                rounding=objective.rounding and loss.of_teacher,
+                validation=None if held is None else (table.take(held), of_held),
+            )
         return self
 
     def _supervision(

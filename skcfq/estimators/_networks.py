@@ -64,8 +64,8 @@ def quantized_network(
     dtype: torch.dtype,
     follows: bool = False,
     **options: Any,
-) -> QuantizedNetwork:
-    """Return the network that a student trains, with the teacher's weights where they fit.
+) -> tuple[QuantizedNetwork, bool]:
+    """Return the network that a student trains, and whether it has its teacher's weights.
 
     Parameters
     ----------
@@ -86,25 +86,29 @@ def quantized_network(
     Returns
     -------
     network : QuantizedMLP or QuantizedModule
+    starts_there : bool
+        Whether the teacher's weights fit.
     """
     # Before anything is copied: weights of a double teacher would lose digits.
     own = full_precision_network(module, hidden_layer_sizes, n_inputs, n_classes).to(dtype)
     is_like_source = isinstance(source, nn.Module) and _shapes(source) == _shapes(own)
     if not isinstance(own, FullPrecisionMLP):
-        if is_like_source and type(source) is type(own):
+        starts_there = is_like_source and type(source) is type(own)
+        if starts_there:
             own.load_state_dict(source.state_dict())
-        return QuantizedModule(own, n_inputs, n_classes, **options).to(dtype)
+        return QuantizedModule(own, n_inputs, n_classes, **options).to(dtype), starts_there
     start = own if module is not None else None
-    if is_like_source and isinstance(source, FullPrecisionMLP):
+    starts_there = is_like_source and isinstance(source, FullPrecisionMLP)
+    if starts_there:
         start = source
     if start is None:
-        return QuantizedMLP(**own._settings(), **options).to(dtype)
+        return QuantizedMLP(**own._settings(), **options).to(dtype), False
     units = weight_units(cast(nn.Linear, start.layers[0]).weight) if follows else None
     if units is not None:
         start, options = network_in_units(start, units), {**options, "input_units": units.tolist()}
     network = QuantizedMLP(**own._settings(), **options).to(dtype)
     network.load_from(start)
-    return network
+    return network, starts_there
 
 
 def _made(module: Any, n_inputs: int, n_classes: int) -> nn.Module:

@@ -8,6 +8,7 @@ from sklearn.utils import check_random_state
 
 from skcfq.actions import ActionSet
 from skcfq.estimators._quantized import QUANTIZED_CONSTRAINTS, QuantizedClassifier
+from skcfq.nn._subnormals import subnormals_as_zero
 
 
 class QATClassifier(QuantizedClassifier):
@@ -196,5 +197,6 @@ class QATClassifier(QuantizedClassifier):
         self._check_rules()
         encoded = self.feature_space_.encode(kept.X)
         others = None if held is None else (table.take(held), None)
-        self._fit_network(kept, encoded, teacher, rng, self._loss_weights(), validation=others)
+        with subnormals_as_zero():
+            self._fit_network(kept, encoded, teacher, rng, self._loss_weights(), validation=others)
         return self

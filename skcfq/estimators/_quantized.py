@@ -193,7 +193,7 @@ class QuantizedClassifier(DeployableClassifier):
             tensors = (*tensors[:2], weights)
         policy = bit_policy_of(self.bit_policy)
         with seeded_initialization(draw_seed(rng)):
-            network = quantized_network(
+            network, starts_there = quantized_network(
                 self.module,
                 self.hidden_layer_sizes,
                 encoded.shape[1],
@@ -214,7 +214,7 @@ class QuantizedClassifier(DeployableClassifier):
             weights = torch.cat([weights, sample.point_weights])
         gumbel = None
         if goes_on(self):
-            network = taken_over(self.network_, network)
+            network, starts_there = taken_over(self.network_, network), True
             check_budget(network, self.budget)
         else:
             network.calibrate(rows, weights)
@@ -251,7 +251,7 @@ class QuantizedClassifier(DeployableClassifier):
             self.batch_size,
             self.max_iter,
             follows_teacher=loss.of_teacher,
-            rounded=rounded is not None,
+            starts_there=starts_there,
         )
         callbacks = list(self.callbacks or [])
         if gumbel is not None and isinstance(policy, LearnedBits):

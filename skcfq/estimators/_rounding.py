@@ -24,13 +24,13 @@ from skcfq.nn._reconstruction import reconstruct_logits
 from skcfq.nn._straight_through import Tuning
 
 # Places of each kind; for a wide network as many as so many products allow.
-_MOST_PLACES, _LEAST_PLACES, _PRODUCTS = 8192, 256, 1.5e10
+_MOST_PLACES, _LEAST_PLACES, _PRODUCTS = 16384, 256, 1.5e10
 # Of few people, more mixtures say nothing new.
-_MIXTURES_OF_A_ROW = 8
+_MIXTURES_OF_A_ROW = 32
 # Updates of a round: a share of those of the training, and passes over the places at most, because
 # a small table has few that are its own.
 _TUNING, _PASSES, _BATCH_SIZE = 0.3, 60, 512
-# What is promised is promised at recourse points.
+# What a place of each kind counts: what is promised is promised at recourse points.
 _COUNTS = {"distillation": 1.0, "margins": 2.0, "path": 1.0, "mixture": 1.0}
 
 
@@ -111,16 +111,20 @@ def places_of(
     if loss.mixture > 0:
         sources = [kinds[name] for name in ("distillation", "margins") if name in kinds]
         blocks = block_columns(space).double()
-        # A row that stands there twice is the same as one of weight 2.
-        distinct = len(rows[chosen][weights[chosen] > 0].unique(dim=0))
-        count = min(most, _MIXTURES_OF_A_ROW * distinct)
+        count = min(most, _MIXTURES_OF_A_ROW * _n_distinct(rows[chosen], weights[chosen]))
         kinds["mixture"] = _mixtures(sources, blocks, math.ceil(count / N_MIXTURES), generator)
     kept = [(_COUNTS[name], *kind) for name, kind in kinds.items() if getattr(loss, name) > 0]
     if not kept:
         return None
     places = torch.cat([places for _, places, _ in kept])
     wanted = teacher.logits(places)
-    counted = torch.cat([count * weights / weights.sum() for count, _, weights in kept])
+    # Were every kind alike, the few recourse points of a small table would be learned by heart.
+    counted = torch.cat(
+        [
+            count * _n_distinct(rows, weights) * weights / weights.sum()
+            for count, rows, weights in kept
+        ]
+    )
     return Places(places, wanted, near_boundary(wanted, counted), loss.transition)
 
 
@@ -144,6 +148,11 @@ def tuning_after(
     # In single precision, the same rows in another order are another sum.
     dtype = torch.float64 if whole else torch.float32
     return Tuning(min(math.ceil(_TUNING * n_updates), most), batch_size, generator, dtype=dtype)
+
+
+def _n_distinct(rows: Tensor, weights: Tensor) -> int:
+    """Return the number of places; a row that stands there twice is the same as one of weight 2."""
+    return len(rows[weights > 0].unique(dim=0))
 
 
 def _places_for(network: QuantizedMLP) -> int:

@@ -24,6 +24,7 @@ from skcfq.estimators._training import train
 from skcfq.estimators._validation import Validation
 from skcfq.estimators._warm_start import goes_on, taken_over
 from skcfq.nn import SupervisedModule
+from skcfq.nn._subnormals import subnormals_as_zero
 from skcfq.utils._sklearn_compat import HasMethods, Interval, StrOptions
 
 NETWORK_CONSTRAINTS: dict = {
@@ -195,7 +196,7 @@ class TeacherClassifier(NetworkClassifier):
             tensors = others.tensors(self.feature_space_.encode(others.X))
             validation = Validation(module, tuple(one.to(device) for one in tensors))
         generator = torch.Generator().manual_seed(draw_seed(rng))
-        with seeded_layers(self.module, rng):
+        with seeded_layers(self.module, rng), subnormals_as_zero():
             trained = train(
                 module,
                 table.tensors(encoded),

@@ -140,7 +140,7 @@ def test_wide_networks_get_fewer_places():
 
     sizes = [(64, 64), (256, 256), (512, 512)]
     found = [_rounding._places_for(QuantizedMLP(100, size, 2)) for size in sizes]
-    assert found[0] == 8192 and found[0] > found[1] > found[2] == 256
+    assert found[0] > 8192 and found[0] > found[1] > found[2] == 256
 
 
 def test_held_out_people_are_not_trained_on(table, settings, monkeypatch):
