@@ -86,8 +86,9 @@ class CFQClassifier(QuantizedClassifier):
     max_iter : int, default=None
         Passes over the data; None takes enough for some thousand updates.
     batch_size : int, default=256
-    learning_rate_init : float, default=0.002
-        Rate of Adam at the start; it falls to 0 along a cosine.
+    learning_rate_init : float, default=None
+        Rate of Adam at the start; it falls to 0 along a cosine. None takes 0.002 where the loss
+        follows the teacher's logits, and 0.004 otherwise.
     alpha : float, default=1e-3
         Weight decay, of the teacher that is fitted here too.
     class_weight : dict, "balanced" or None, default=None
@@ -171,6 +172,7 @@ class CFQClassifier(QuantizedClassifier):
         "eta": [Interval(Real, 0, None, closed="left"), None],
         "objective": [StrOptions(set(OBJECTIVES)), CFQObjective],
         "teacher_actions": [TeacherActions, None],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither"), None],
     }
 
     def __init__(
@@ -192,7 +194,7 @@ class CFQClassifier(QuantizedClassifier):
         module: Any = None,
         max_iter: int | None = None,
         batch_size: int = 256,
-        learning_rate_init: float = 0.002,
+        learning_rate_init: float | None = None,
         alpha: float = 1e-3,
         class_weight: Any = None,
         early_stopping: bool = False,

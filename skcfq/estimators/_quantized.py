@@ -58,6 +58,9 @@ from skcfq.nn import (
 from skcfq.quantization import GumbelBits
 from skcfq.utils._sklearn_compat import HasMethods, Interval, StrOptions
 
+# Of Adam, for labels and for a teacher's logits, which a student is near from the start.
+_RATE, _FOLLOWING_RATE = 0.004, 0.002
+
 QUANTIZED_CONSTRAINTS: dict = {
     **NETWORK_CONSTRAINTS,
     "budget": [Interval(Real, 0, None, closed="neither")],
@@ -167,6 +170,12 @@ class QuantizedClassifier(DeployableClassifier):
         """Return the weights of the terms of the loss: the task alone."""
         return LossWeights()
 
+    def _learning_rate(self, loss: LossWeights) -> float:
+        """Return the rate that training starts with."""
+        if self.learning_rate_init is not None:
+            return self.learning_rate_init
+        return _FOLLOWING_RATE if loss.of_teacher else _RATE
+
     def _check_rules(self) -> None:
         """Tell wrong rules even where nobody is refused, or where training does not use them."""
         if self.action_set is not None:
@@ -265,7 +274,7 @@ class QuantizedClassifier(DeployableClassifier):
                 name=type(self).__name__,
                 max_epochs=epochs,
                 batch_size=self.batch_size,
-                learning_rate=self.learning_rate_init,
+                learning_rate=self._learning_rate(loss),
                 # Decay would pull the student away from the logits that it follows.
                 weight_decay=0.0 if loss.of_teacher else self.alpha,
                 generator=generator,

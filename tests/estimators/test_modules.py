@@ -305,7 +305,8 @@ def test_one_step_a_unit(start, module, credit):
     np.testing.assert_array_equal(
         again.predict_proba(credit.data), model.predict_proba(credit.data)
     )
-    assert model.score(credit.data, credit.target) > 0.7
+    own, teachers = (one.score(credit.data, credit.target) for one in (model, model.teacher_))
+    assert own > teachers - 0.05
     assert hasattr(model, "integer_network_") == (module is None)
 
 
