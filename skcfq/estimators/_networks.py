@@ -7,7 +7,7 @@ from copy import deepcopy
 from typing import Any, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from skcfq.exceptions import UnsupportedModelError
 from skcfq.nn import (
@@ -18,6 +18,12 @@ from skcfq.nn import (
     check_logits,
 )
 from skcfq.nn._column_units import network_in_units, weight_units
+from skcfq.nn._quantized_network import activation_widths_of, width_of
+from skcfq.nn._widening import can_be_widened, widened
+
+# Activation width where it follows weights whose width is not chosen yet; beyond the other, the
+# steps are so fine that nothing is to be gained between them.
+_USUAL_BITS, _MOST_BITS = 4, 16
 
 ModuleParameter = nn.Module | Callable[[int, int], nn.Module] | None
 
@@ -62,10 +68,11 @@ def quantized_network(
     *,
     source: Any,
     dtype: torch.dtype,
+    rows: Tensor,
     follows: bool = False,
     **options: Any,
 ) -> tuple[QuantizedNetwork, bool]:
-    """Return the network that a student trains, and whether it has its teacher's weights.
+    """Return the network that a student trains, and whether it starts from its teacher's weights.
 
     Parameters
     ----------
@@ -77,6 +84,8 @@ def quantized_network(
         The teacher's network.
     dtype : torch.dtype
         Precision of the training.
+    rows : Tensor of shape (n, n_inputs)
+        Some rows, in any precision.
     follows : bool, default=False
         Whether the student stays near its teacher, so that the columns of its first layer can be
         brought to like sizes once for all. Weights that still have to grow need their own scale.
@@ -87,7 +96,7 @@ def quantized_network(
     -------
     network : QuantizedMLP or QuantizedModule
     starts_there : bool
-        Whether the teacher's weights fit.
+        Whether the teacher's weights fit, or copies of them do.
     """
     # Before anything is copied: weights of a double teacher would lose digits.
     own = full_precision_network(module, hidden_layer_sizes, n_inputs, n_classes).to(dtype)
@@ -101,6 +110,10 @@ def quantized_network(
     starts_there = is_like_source and isinstance(source, FullPrecisionMLP)
     if starts_there:
         start = source
+    elif module is None and _is_narrower(source, own):
+        sizes = [int(size) for size in hidden_layer_sizes]
+        start = widened(source, sizes, rows, _hidden_bits(options, len(sizes)))
+        starts_there = True
     if start is None:
         return QuantizedMLP(**own._settings(), **options).to(dtype), False
     units = weight_units(cast(nn.Linear, start.layers[0]).weight) if follows else None
@@ -150,6 +163,22 @@ def leaves_of(module: nn.Module) -> list[nn.Module]:
     if isinstance(module, FullPrecisionMLP):
         return [leaf for one in module.layers for leaf in (one, nn.ReLU())][:-1]
     return [module]
+
+
+def _is_narrower(source: Any, own: FullPrecisionMLP) -> bool:
+    """Tell whether a network of the teacher's is one that copies of units make as wide."""
+    if not isinstance(source, FullPrecisionMLP):
+        return False
+    given, wanted = source._settings(), own._settings()
+    ends = ("n_inputs", "n_classes")
+    same_ends = all(given[name] == wanted[name] for name in ends)
+    return same_ends and can_be_widened(source, wanted["hidden_layer_sizes"])
+
+
+def _hidden_bits(options: dict[str, Any], n_layers: int) -> list[int]:
+    """Return the width of each hidden activation; where it follows the weights, the usual one."""
+    widths = activation_widths_of(options.get("activation_bits"), n_layers)
+    return [min(width_of(bits, _USUAL_BITS), _MOST_BITS) for bits in widths]
 
 
 def _shapes(network: nn.Module) -> list[tuple[str, torch.Size]]:

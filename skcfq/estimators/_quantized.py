@@ -61,6 +61,9 @@ from skcfq.utils._sklearn_compat import HasMethods, Interval, StrOptions
 # Of Adam, for labels and for a teacher's logits, which a student is near from the start.
 _RATE, _FOLLOWING_RATE = 0.004, 0.002
 
+# Enough to see how large activations become.
+_SOME_ROWS = 2048
+
 QUANTIZED_CONSTRAINTS: dict = {
     **NETWORK_CONSTRAINTS,
     "budget": [Interval(Real, 0, None, closed="neither")],
@@ -209,6 +212,7 @@ class QuantizedClassifier(DeployableClassifier):
                 len(self.classes_),
                 source=getattr(split_model(teacher.model)[1], "network_", None),
                 dtype=table.dtype,
+                rows=tensors[0][:_SOME_ROWS],
                 follows=loss.of_teacher,
                 candidates=policy.candidates,
                 activation_bits=self.activation_bits,

@@ -23,8 +23,9 @@ from skcfq.nn._places import Places
 from skcfq.nn._reconstruction import reconstruct_logits
 from skcfq.nn._straight_through import Tuning
 
-# Places of each kind; for a wide network as many as so many products allow.
-_MOST_PLACES, _LEAST_PLACES, _PRODUCTS = 16384, 256, 1.5e10
+# Places of each kind; for a wide network as many as so many products allow. One that gets few takes
+# four times as many products: with too few places, they are learned by heart.
+_MOST_PLACES, _FEW_PLACES, _LEAST_PLACES, _PRODUCTS, _FOR_FEW = 16384, 4096, 256, 1.5e10, 6e10
 # Of few people, more mixtures say nothing new.
 _MIXTURES_OF_A_ROW = 32
 # Updates of a round: a share of those of the training, and passes over the places at most, because
@@ -159,7 +160,8 @@ def _places_for(network: QuantizedMLP) -> int:
     """Return how many places of a kind a network's rounding can afford."""
     sizes = [layer.weight.shape for layer in network.linear_layers]
     products = sum(n_in * n_out**2 for n_out, n_in in sizes) * sizes[-1][0]
-    return max(_LEAST_PLACES, min(_MOST_PLACES, int(_PRODUCTS / products)))
+    affordable = max(_PRODUCTS / products, min(_FEW_PLACES, _FOR_FEW / products))
+    return int(min(max(affordable, _LEAST_PLACES), _MOST_PLACES))
 
 
 def _mixtures(
