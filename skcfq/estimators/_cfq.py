@@ -119,6 +119,9 @@ class CFQClassifier(QuantizedClassifier):
     classes_ : ndarray of shape (n_classes,)
     target_ : label, "opposite" or None
         None where the target is a rule.
+    target_bias_ : float
+        By which the target's logit was raised at the end (``validity_drop`` of the objective), in
+        logit units: the leniency that the promise cost. 0 without that step.
     teacher_ : estimator
         The reference that recourse is measured against.
     bit_widths_ : ndarray of shape (n_layers,)
@@ -280,6 +283,7 @@ class CFQClassifier(QuantizedClassifier):
         target = self._resolve_target(table, decisions)
         groups = _of_rows(sensitive_features, sample_weight, X)
         loss = objective.loss_weights(self.eta)
+        self.target_bias_ = 0.0
 
         supervision = of_held = None
         if objective.needs_recourse(loss) and not self._interrupted:

@@ -82,6 +82,7 @@ class QuantizedClassifier(DeployableClassifier):
     """Base of the classifiers that train a quantized network under a bit budget."""
 
     teacher_: Any
+    target_bias_: float
 
     def _default_object(self, name: str) -> BaseEstimator | None:
         makers: dict[str, Callable[[], BaseEstimator]] = {
@@ -307,7 +308,7 @@ class QuantizedClassifier(DeployableClassifier):
                 tuning = tuning_after(n_updates, places, generator, whole=visits <= self.batch_size)
                 round_to_teacher(rounded, places, tuning, verbose=bool(self.verbose))
         if supervision is not None:
-            supervision.calibrate(network)
+            self.target_bias_ = supervision.calibrate(network)
         self._make_integers()
 
     def _validation(

@@ -71,21 +71,26 @@ class Supervision:
     depth: Tensor | None = None
     validity_drop: float | None = None
 
-    def calibrate(self, network: QuantizedNetwork) -> None:
+    def calibrate(self, network: QuantizedNetwork) -> float:
         """Set the bias of the target's logit; nothing where people want different things.
 
         Parameters
         ----------
         network : QuantizedNetwork
             In float64; changed in place.
+
+        Returns
+        -------
+        bias : float
+            By which the logit was raised.
         """
         if self.validity_drop is None or self.depth is None:
-            return
+            return 0.0
         held = self.held if self.held is not None and self.held.any() else self.acted
         promised = held & (self.depth >= 0)
         targets = self.targets[promised].unique()
         if len(targets) != 1:
-            return
+            return 0.0
         weights = self.weights[promised]
         with torch.no_grad():
             slack = validity_slack(network(self.points[promised].double()), self.targets[promised])
@@ -93,7 +98,9 @@ class Supervision:
         # Where actions end deep inside, nobody loses them; that is no reason to be stricter than
         # the teacher.
         strictest = -_quantile(slack - self.depth[promised], weights, 0.5)
-        network.raise_logit(int(targets[0]), max(wanted, strictest))
+        bias = max(wanted, strictest)
+        network.raise_logit(int(targets[0]), bias)
+        return bias
 
     def tensors(self, known: Tensor | None = None) -> tuple[Tensor, ...]:
         """Return what the loss reads of each row, in the order of its parameters.
