@@ -143,6 +143,54 @@ def test_wide_networks_get_fewer_places():
     assert found[0] > 8192 and found[0] > found[1] > found[2] == 256
 
 
+def test_every_place_counts_alike(table, settings, monkeypatch):
+    """The few recourse points of a small table must not outweigh what is drawn beside them."""
+    seen = {}
+    original = quantized.places_of
+
+    def looking(*given, **options):
+        seen["places"] = original(*given, **options)
+        seen["supervision"] = given[3]
+
+    monkeypatch.setattr(quantized, "places_of", looking)
+    monkeypatch.setattr(_rounding, "near_boundary", lambda logits, weights: weights)
+    fitted(table, settings, max_iter=1)
+    weights = seen["places"].weights
+    weights = weights[weights > 0]
+    n_points = int(seen["supervision"].promised.sum())
+    # Equal mixtures are one place.
+    times = weights / weights.median()
+    assert ((times - 1).abs().lt(0.05) | (times - 2).abs().lt(0.1)).all()
+    assert int((times > 1.5).sum()) == n_points < 0.1 * len(weights)
+
+
+def test_the_bias_at_the_end_is_told(table, settings):
+    strict, lenient = (
+        fitted(table, settings, max_iter=2, objective__validity_drop=drop) for drop in (0.3, 0.0)
+    )
+    assert strict.target_bias_ < lenient.target_bias_
+    position = int(np.flatnonzero(strict.classes_ == table.favorable)[0])
+    change = lenient.network_.layers[-1].bias[position] - strict.network_.layers[-1].bias[position]
+    assert float(change) == pytest.approx(lenient.target_bias_ - strict.target_bias_)
+    assert fitted(table, settings, max_iter=2, objective="paper").target_bias_ == 0
+
+
+def test_a_wider_student_starts_from_copies_of_its_teacher(table, settings, teacher):
+    quick = {"max_iter": 1, "learning_rate_init": 1e-12, "objective__rounding": False}
+    quick |= {"objective__validity_drop": None, "budget": 8, "activation_bits": 16}
+    Z = torch.from_numpy(teacher.feature_space_.encode(table.data))
+
+    def error(*sizes):
+        model = fitted(table, settings, hidden_layer_sizes=sizes, **quick)
+        with torch.no_grad():
+            gap = as_predictor(model).logits(Z) - as_predictor(teacher).logits(Z)
+        return float((gap[:, 1] - gap[:, 0]).std())
+
+    assert error(24, 16) < 2 * error(12, 8)
+    # Neither as wide nor a multiple: it starts anywhere.
+    assert error(20, 16) > 10 * error(12, 8)
+
+
 def test_held_out_people_are_not_trained_on(table, settings, monkeypatch):
     """Those whose points set the bias weigh nothing, in any term."""
     seen = {}

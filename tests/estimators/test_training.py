@@ -241,6 +241,11 @@ def test_number_of_passes():
     few, some, many = (epochs_for(n, 256, None) for n in (100, 30_000, 10**7))
     assert few >= some >= many >= 1
     assert some * np.ceil(30_000 / 256) == pytest.approx(2500, rel=0.1)
+    near, far = (
+        epochs_for(700, 256, None, follows_teacher=True, starts_there=there)
+        for there in (True, False)
+    )
+    assert few < near < far
 
 
 def test_calibration_rows():
