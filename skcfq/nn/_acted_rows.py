@@ -47,9 +47,9 @@ class ActedRows:
 
     def where(self, acted: Tensor) -> ActedRows:
         """Return those of a mask of shape (k,)."""
-        indices = acted.nonzero().squeeze(1)
-        if len(indices) == len(acted):
+        if acted.all():
             return self
+        indices = acted.nonzero().squeeze(1)
         return ActedRows(*(_taken(getattr(self, name), indices) for name in _FIELDS))
 
     def moved_by(self, online: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> ActedRows:

@@ -7,6 +7,10 @@ from torch import Tensor
 
 from skcfq.quantization._bits import is_full_precision, unsigned_levels
 
+# The gradient of the bit logits is that of one sample of the widths anyway. So many rows of a batch
+# are enough for it, and what it costs no longer grows with the batch.
+_ROWS_FOR_WIDTHS = 256
+
 
 def quantize_activation(values: Tensor, clip: Tensor | float, bits: int | None) -> Tensor:
     r"""Rectify, clip and quantize activations.
@@ -101,12 +105,18 @@ def _rounded(values: Tensor, step: Tensor, levels: int) -> Tensor:
 
 
 def _stacked_products(grad: Tensor, values: Tensor, log_clips: Tensor, levels) -> Tensor:
-    r"""Return :math:`\langle g, Q_r(a)\rangle` for every candidate r, shape (R,)."""
+    r"""Return :math:`\langle g, Q_r(a)\rangle` for every candidate r, shape (R,).
+
+    Of many rows, those at equal distances stand for all.
+    """
+    n, every = len(values), max(len(values) // _ROWS_FOR_WIDTHS, 1)
+    if every > 1:
+        grad, values = grad[::every], values[::every]
     top = log_clips.new_tensor(levels)
     steps = log_clips.exp().div_(top)
     codes = (torch.relu(values).reshape(1, -1) / steps.unsqueeze(1)).round_()
     torch.minimum(codes, top.unsqueeze(1), out=codes)
-    return torch.mv(codes, grad.reshape(-1)).mul_(steps)
+    return torch.mv(codes, grad.reshape(-1)).mul_(steps * (n / max(len(values), 1)))
 
 
 def _differentiable_gradients(
