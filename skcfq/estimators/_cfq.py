@@ -78,7 +78,8 @@ class CFQClassifier(QuantizedClassifier):
     quantizer_start : {"mse", "lsq"}, default="mse"
         Steps and clips that training starts from: of least squared error, or LSQ's rule.
     hidden_layer_sizes : tuple of int, default=(64, 64)
-        Empty for logistic regression.
+        Empty for logistic regression. Whole multiples of the layers of a ``teacher`` that is given
+        start from copies of its units, which lose less to activations of few bits.
     module : torch Module or callable, default=None
         Network whose Linear, Conv1d and Conv2d layers are quantized, in the place of
         ``hidden_layer_sizes``: a module, which is copied, or a callable ``(n_inputs, n_classes) ->

@@ -1,4 +1,4 @@
-"""Numbers next to zero, which processors compute with tens of times more slowly."""
+"""Numbers next to zero, with which processors compute many times more slowly."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _SUBNORMAL = 1e-40
 def subnormals_as_zero() -> Iterator[None]:
     """Treat subnormal numbers as 0 inside, in this thread; afterwards it is as before.
 
-    Weight decay takes the weights of units that are not used to 1e-40 and below, where one product
-    with a layer takes up to ten times as long, and changes nothing.
+    Weight decay takes the weights of units that are not used to 1e-40 and below. They change
+    nothing there, and one product with such a layer takes several times as long.
 
     Examples
     --------

@@ -33,7 +33,7 @@ def widened(
     rows: Tensor,
     activation_bits: Sequence[int],
 ) -> FullPrecisionMLP:
-    """Return a network whose units are copies of another's, with thresholds between each other's.
+    r"""Return a network whose units are copies of another's, with thresholds between each other's.
 
     Parameters
     ----------
@@ -53,9 +53,8 @@ def widened(
     Notes
     -----
     k copies of a unit with the k-th part of its weight are the same function. Their biases differ
-    by fractions of the activation's step, so that together they have k times as many codes, and
-    rounding errors of copies cancel. Two copies are about one bit more in activations, at two bits'
-    memory and more.
+    by fractions of the activation's step, so that together they have k times as many codes. What
+    the rounding of one unit loses, the others partly make good: about :math:`1/\sqrt{k}` is left.
 
     References
     ----------
