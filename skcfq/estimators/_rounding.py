@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -33,6 +34,23 @@ _MIXTURES_OF_A_ROW = 32
 _TUNING, _PASSES, _BATCH_SIZE = 0.3, 60, 512
 # What a place of each kind counts: what is promised is promised at recourse points.
 _COUNTS = {"distillation": 1.0, "margins": 2.0, "path": 1.0, "mixture": 1.0}
+
+
+class _Kind(NamedTuple):
+    """Places of one kind, their weights, and how many there are but for repetitions."""
+
+    places: Tensor
+    weights: Tensor
+    n_distinct: int
+
+    @property
+    def shares(self) -> Tensor:
+        """What every place counts, so that places of all kinds count alike.
+
+        Were all kinds alike instead, the few recourse points of a small table would be learned by
+        heart.
+        """
+        return self.n_distinct * self.weights / self.weights.sum()
 
 
 def round_to_teacher(
@@ -99,33 +117,28 @@ def places_of(
     """
     most = _places_for(network)
     chosen = calibration_rows(len(rows), generator, most)
-    kinds = {"distillation": (rows[chosen].double(), weights[chosen].double())}
+    own, counts = rows[chosen].double(), weights[chosen].double()
+    kinds = {"distillation": _Kind(own, counts, _n_distinct(own, counts))}
     if supervision is not None:
         people = supervision.promised.nonzero().squeeze(1)
         people = people[calibration_rows(len(people), generator, most)]
         own, points = rows[people].double(), supervision.points[people].double()
         counts = weights[people].double()
-        kinds["margins"] = points, counts
+        kinds["margins"] = _Kind(points, counts, _n_distinct(own, counts))
         # One place for all: a row of weight 2 is the same as two rows.
-        kinds["path"] = (own + points) / 2, counts
-    kinds = {name: kind for name, kind in kinds.items() if kind[1].sum() > 0}
+        kinds["path"] = kinds["margins"]._replace(places=(own + points) / 2)
+    kinds = {name: kind for name, kind in kinds.items() if kind.weights.sum() > 0}
     if loss.mixture > 0:
         sources = [kinds[name] for name in ("distillation", "margins") if name in kinds]
         blocks = block_columns(space).double()
-        count = min(most, _MIXTURES_OF_A_ROW * _n_distinct(rows[chosen], weights[chosen]))
+        count = min(most, _MIXTURES_OF_A_ROW * kinds["distillation"].n_distinct)
         kinds["mixture"] = _mixtures(sources, blocks, math.ceil(count / N_MIXTURES), generator)
-    kept = [(_COUNTS[name], *kind) for name, kind in kinds.items() if getattr(loss, name) > 0]
+    kept = [(_COUNTS[name], kind) for name, kind in kinds.items() if getattr(loss, name) > 0]
     if not kept:
         return None
-    places = torch.cat([places for _, places, _ in kept])
+    places = torch.cat([kind.places for _, kind in kept])
     wanted = teacher.logits(places)
-    # Were every kind alike, the few recourse points of a small table would be learned by heart.
-    counted = torch.cat(
-        [
-            count * _n_distinct(rows, weights) * weights / weights.sum()
-            for count, rows, weights in kept
-        ]
-    )
+    counted = torch.cat([count * kind.shares for count, kind in kept])
     return Places(places, wanted, near_boundary(wanted, counted), loss.transition)
 
 
@@ -152,7 +165,7 @@ def tuning_after(
 
 
 def _n_distinct(rows: Tensor, weights: Tensor) -> int:
-    """Return the number of places; a row that stands there twice is the same as one of weight 2."""
+    """Count rows; one that stands there twice is the same as one of weight 2."""
     return len(rows[weights > 0].unique(dim=0))
 
 
@@ -165,14 +178,13 @@ def _places_for(network: QuantizedMLP) -> int:
 
 
 def _mixtures(
-    sources: list[tuple[Tensor, Tensor]],
-    blocks: Tensor,
-    n_batches: int,
-    generator: torch.Generator,
-) -> tuple[Tensor, Tensor]:
+    sources: list[_Kind], blocks: Tensor, n_batches: int, generator: torch.Generator
+) -> _Kind:
     def uniform(shape: Sequence[int]) -> Tensor:
         return torch.rand(tuple(shape), generator=generator, dtype=torch.float64)
 
-    places, weights = (torch.cat(parts) for parts in zip(*sources, strict=True))
+    places = torch.cat([kind.places for kind in sources])
+    weights = torch.cat([kind.weights for kind in sources])
     mixed = [mixtures(places, weights, blocks, uniform) for _ in range(n_batches)]
-    return torch.cat(mixed), torch.ones(n_batches * N_MIXTURES, dtype=torch.float64)
+    n = n_batches * N_MIXTURES
+    return _Kind(torch.cat(mixed), torch.ones(n, dtype=torch.float64), n)
