@@ -110,7 +110,7 @@ def quantized_network(
     starts_there = is_like_source and isinstance(source, FullPrecisionMLP)
     if starts_there:
         start = source
-    elif module is None and _is_narrower(source, own):
+    elif start is None and isinstance(source, FullPrecisionMLP) and can_be_widened(source, own):
         sizes = [int(size) for size in hidden_layer_sizes]
         start = widened(source, sizes, rows, _hidden_bits(options, len(sizes)))
         starts_there = True
@@ -163,16 +163,6 @@ def leaves_of(module: nn.Module) -> list[nn.Module]:
     if isinstance(module, FullPrecisionMLP):
         return [leaf for one in module.layers for leaf in (one, nn.ReLU())][:-1]
     return [module]
-
-
-def _is_narrower(source: Any, own: FullPrecisionMLP) -> bool:
-    """Tell whether a network of the teacher's is one that copies of units make as wide."""
-    if not isinstance(source, FullPrecisionMLP):
-        return False
-    given, wanted = source._settings(), own._settings()
-    ends = ("n_inputs", "n_classes")
-    same_ends = all(given[name] == wanted[name] for name in ends)
-    return same_ends and can_be_widened(source, wanted["hidden_layer_sizes"])
 
 
 def _hidden_bits(options: dict[str, Any], n_layers: int) -> list[int]:

@@ -38,4 +38,4 @@ class NestedParametersMixin:
                 if default is not None:
                     setattr(self, name, default)
         nested = {key: value for key, value in params.items() if "__" in key}
-        return super().set_params(**nested)  # type: ignore[misc]
+        return super().set_params(**nested)  # type: ignore[misc]  # as above

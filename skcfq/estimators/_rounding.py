@@ -118,7 +118,8 @@ def places_of(
     most = _places_for(network)
     chosen = calibration_rows(len(rows), generator, most)
     own, counts = rows[chosen].double(), weights[chosen].double()
-    kinds = {"distillation": _Kind(own, counts, _n_distinct(own, counts))}
+    n_rows = _n_distinct(own, counts)
+    kinds = {"distillation": _Kind(own, counts, n_rows)}
     if supervision is not None:
         people = supervision.promised.nonzero().squeeze(1)
         people = people[calibration_rows(len(people), generator, most)]
@@ -131,7 +132,7 @@ def places_of(
     if loss.mixture > 0:
         sources = [kinds[name] for name in ("distillation", "margins") if name in kinds]
         blocks = block_columns(space).double()
-        count = min(most, _MIXTURES_OF_A_ROW * kinds["distillation"].n_distinct)
+        count = min(most, _MIXTURES_OF_A_ROW * n_rows)
         kinds["mixture"] = _mixtures(sources, blocks, math.ceil(count / N_MIXTURES), generator)
     kept = [(_COUNTS[name], kind) for name, kind in kinds.items() if getattr(loss, name) > 0]
     if not kept:

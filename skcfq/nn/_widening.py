@@ -12,18 +12,18 @@ from skcfq.nn._mlp import FullPrecisionMLP
 from skcfq.quantization import unsigned_levels
 
 
-def can_be_widened(source: FullPrecisionMLP, hidden_layer_sizes: Sequence[int]) -> bool:
-    """Tell whether hidden layers of these sizes are whole multiples of a network's.
+def can_be_widened(source: FullPrecisionMLP, like: FullPrecisionMLP) -> bool:
+    """Tell whether copies of a network's units make it as wide as another.
 
     Parameters
     ----------
-    source : FullPrecisionMLP
-    hidden_layer_sizes : sequence of int
+    source, like : FullPrecisionMLP
     """
-    own = [cast(nn.Linear, layer).out_features for layer in list(source.layers)[:-1]]
-    if len(own) != len(hidden_layer_sizes):
+    given, wanted = source._settings(), like._settings()
+    sizes, wide = (one.pop("hidden_layer_sizes") for one in (given, wanted))
+    if given != wanted or len(sizes) != len(wide):
         return False
-    return all(size % n == 0 for size, n in zip(hidden_layer_sizes, own, strict=True))
+    return all(size % n == 0 for size, n in zip(wide, sizes, strict=True))
 
 
 @torch.no_grad()

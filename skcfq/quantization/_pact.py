@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -109,7 +111,7 @@ def _stacked_products(grad: Tensor, values: Tensor, log_clips: Tensor, levels) -
 
     Of many rows, those at equal distances stand for all.
     """
-    n, every = len(values), max(len(values) // _ROWS_FOR_WIDTHS, 1)
+    n, every = len(values), math.ceil(len(values) / _ROWS_FOR_WIDTHS)
     if every > 1:
         grad, values = grad[::every], values[::every]
     top = log_clips.new_tensor(levels)

@@ -288,7 +288,7 @@ def test_modules_that_do_not_fit(module, message, credit):
 @pytest.mark.parametrize("module", [None, Residual])
 @pytest.mark.parametrize("start", ["lsq", "mse"])
 def test_one_step_a_unit(start, module, credit):
-    settings = {"hidden_layer_sizes": (8,), "module": module, **QUICK}
+    settings = {"hidden_layer_sizes": (8,), "module": module, **QUICK, "max_iter": 30}
     model = CFQClassifier(
         4,
         weight_step="channel",
@@ -305,8 +305,7 @@ def test_one_step_a_unit(start, module, credit):
     np.testing.assert_array_equal(
         again.predict_proba(credit.data), model.predict_proba(credit.data)
     )
-    own, teachers = (one.score(credit.data, credit.target) for one in (model, model.teacher_))
-    assert own > teachers - 0.05
+    assert model.score(credit.data, credit.target) > 0.8
     assert hasattr(model, "integer_network_") == (module is None)
 
 

@@ -59,4 +59,6 @@ def test_rounding_errors_of_copies_cancel(source, rows):
 
 @pytest.mark.parametrize("sizes", [(16,), (20, 12), (8, 12), (16, 12, 4), ()])
 def test_what_cannot_be_widened(source, sizes):
-    assert not can_be_widened(source, sizes)
+    assert can_be_widened(source, FullPrecisionMLP(9, (32, 12), 2))
+    assert not can_be_widened(source, FullPrecisionMLP(9, sizes, 2))
+    assert not can_be_widened(source, FullPrecisionMLP(8, (32, 12), 2))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from skcfq.quantization import quantize_activation
+from skcfq.quantization._pact import SelectedClipped
 
 arrays = hnp.arrays(
     np.float64,
@@ -69,3 +70,22 @@ def test_the_largest_code_is_the_clip(dtype):
     clip = torch.tensor(0.7, dtype=dtype)
     top = quantize_activation(torch.full((1, 3), 5.0, dtype=dtype), clip, 3)
     torch.testing.assert_close(top, clip.expand(1, 3), rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("n", [1, 256, 257, 600, 1024])
+def test_gradient_of_the_widths_from_rows_at_equal_distances(n):
+    """Exact up to 256 rows; beyond, rows at equal distances stand for all."""
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randn(n, 3, generator=generator, dtype=torch.float64)
+    outer = torch.randn(n, 3, generator=generator, dtype=torch.float64)
+    clips = torch.tensor([0.8, 1.5], dtype=torch.float64)
+    selection = torch.tensor([0.0, 1.0], dtype=torch.float64, requires_grad=True)
+    out = SelectedClipped.apply(values, clips.log(), selection, 1, (3, 15))
+    (found,) = torch.autograd.grad((out * outer).sum(), selection)
+
+    every = -(-n // 256)
+    rows = slice(None, None, every)
+    each = [(outer * quantize_activation(values, clips[r], bits)) for r, bits in ((0, 2), (1, 4))]
+    assert len(values[rows]) <= 256
+    expected = torch.stack([one[rows].mean(dim=0).sum() * n for one in each])
+    torch.testing.assert_close(found, expected)

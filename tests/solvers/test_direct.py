@@ -151,8 +151,10 @@ class Effects:
     """What each raw value adds to the scores, found out by asking the model about raw rows."""
 
     def __init__(self, model, X):
+        def scores(rows):
+            return np.atleast_2d(model.decision_function(rows).T).T
+
         row = X.iloc[[0]]
-        scores = lambda rows: np.atleast_2d(model.decision_function(rows).T).T  # noqa: E731
         base = scores(row)[0]
         self.scale = {name: abs(model[0].feature_space_.block(name).scale) for name in "abf"}
         self.slope = {
