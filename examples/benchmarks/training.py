@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -29,7 +29,14 @@ from skcfq.estimators._supervision import known_logits
 from skcfq.estimators._teacher_actions import OnlineActions
 from skcfq.estimators._training import train
 from skcfq.models import Predictor, as_predictor
-from skcfq.nn import FaithfulModule, FullPrecisionMLP, LossWeights, QuantizedMLP, SupervisedModule
+from skcfq.nn import (
+    FaithfulModule,
+    FullPrecisionMLP,
+    LossWeights,
+    QuantizedMLP,
+    SupervisedModule,
+    TrainingRows,
+)
 from skcfq.quantization import GumbelBits
 
 N_INPUTS, HIDDEN, BATCHES, UPDATES = 104, (64, 64), (64, 256, 1024), 20
@@ -42,7 +49,7 @@ PAPER = {
     "CFQ, K = 2": "1.28",
     "CFQ, K = 3": "1.42",
 }
-Run = tuple[SupervisedModule | FaithfulModule, tuple[Tensor, ...]]
+Run = tuple[SupervisedModule | FaithfulModule, TrainingRows]
 
 
 def main() -> None:
@@ -77,10 +84,10 @@ class Clock(Callback):
 
 def seconds_of_epoch(run: Run, batch_size: int) -> float:
     clock = Clock()
-    module, tensors = run
+    module, rows = run
     train(
         module,
-        tensors,
+        rows,
         name="the benchmark",
         max_epochs=1,
         batch_size=batch_size,
@@ -141,28 +148,34 @@ def online_actions(teacher: Predictor, table: Tensor, n_steps: int) -> OnlineAct
 def kinds_of_training(scene: Scene) -> dict[str, Run]:
     """Return modules with what they are trained on."""
     n_rows = len(scene.rows)
-    rows = (scene.rows, scene.labels, torch.ones(n_rows))
+    rows = TrainingRows(scene.rows, scene.labels, torch.ones(n_rows))
     everybody, quarter = torch.ones(n_rows, dtype=torch.bool), torch.arange(n_rows) % 4 == 0
-    groups, positions = torch.zeros(n_rows, dtype=torch.int64), torch.arange(n_rows)
-    advice = (*rows, scene.points, torch.ones_like(scene.labels))
+    advice = {"points": scene.points, "targets": torch.ones_like(scene.labels)}
+    all_advised = replace(rows, **advice, acted=everybody)
     paper = CFQObjective().loss_weights(None)
     faithful = CFQObjective.preset("faithful").loss_weights(None)
     kinds = {
         "full precision": (SupervisedModule(FullPrecisionMLP(N_INPUTS, HIDDEN, 2)), rows),
-        "uniform QAT": (quantized(scene, LossWeights(), mixed=False), rows),
-        "mixed QAT": (quantized(scene, LossWeights()), rows),
-        "CFQ, cached": (quantized(scene, paper), (*advice, everybody)),
-        "CFQ, cached, a quarter": (quantized(scene, paper), (*advice, quarter)),
+        "uniform QAT": prepared(quantized(scene, LossWeights(), mixed=False), rows),
+        "mixed QAT": prepared(quantized(scene, LossWeights()), rows),
+        "CFQ, cached": prepared(quantized(scene, paper), all_advised),
+        "CFQ, cached, a quarter": prepared(
+            quantized(scene, paper), replace(rows, **advice, acted=quarter)
+        ),
     }
     for n_steps in (1, 2, 3):
         online = online_actions(scene.teacher, scene.table, n_steps)
-        tensors = (*advice, everybody, groups, positions)
-        kinds[f"CFQ, K = {n_steps}"] = (quantized(scene, paper, online=online), tensors)
+        kinds[f"CFQ, K = {n_steps}"] = (quantized(scene, paper, online=online), all_advised)
     # As in the estimator: the teacher's logits at x and x + δ are those of a table.
     known = known_logits(scene.teacher, scene.rows, scene.points)
-    tensors = (*advice, everybody, groups, positions, known)
-    kinds["CFQ, faithful, cached"] = (quantized(scene, faithful), tensors)
+    kinds["CFQ, faithful, cached"] = (quantized(scene, faithful), replace(all_advised, known=known))
     return kinds
+
+
+def prepared(module: FaithfulModule, rows: TrainingRows) -> Run:
+    """Quantize all places once, as the estimators do where only the network reads them."""
+    module.quantized_places = True
+    return module, rows.mapped(module.network.first_inputs)
 
 
 def quantized(

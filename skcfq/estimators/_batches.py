@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from skcfq.nn import Batch, PlaceTable
+
 # Updates, and passes at most. Small networks settle after about so many updates; on tiny tables
 # that would be so many passes that the network learns the table by heart.
 _LABELS = 2500, 30
@@ -22,36 +24,36 @@ _MOST_VISITS = 8
 _CALIBRATION_ROWS = 2048
 
 
-class TensorBatches:
-    """Shuffled slices of tensors: a loader without the per-row work of a loader."""
+class ShuffledBatches:
+    """Batches of rows in a random order: a loader without the per-row work of a loader."""
 
     def __init__(
         self,
-        tensors: tuple[Tensor, ...],
+        table: PlaceTable,
         batch_size: int,
         generator: torch.Generator,
         again: Tensor | None = None,
     ):
-        self.tensors = tensors
+        self.table = table
         self.batch_size = batch_size
         self.generator = generator
         # Positions of rows that every pass visits once more, for each time they are listed.
         self.again = torch.empty(0, dtype=torch.int64) if again is None else again
 
     def __len__(self) -> int:
-        return math.ceil((len(self.tensors[0]) + len(self.again)) / self.batch_size)
+        return math.ceil((len(self.table) + len(self.again)) / self.batch_size)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
-        n = len(self.tensors[0])
+    def __iter__(self) -> Iterator[Batch]:
+        n = len(self.table)
         if n <= self.batch_size:
-            yield self.tensors
+            yield self.table.whole
             return
         device = self.generator.device
         visits = torch.cat([torch.arange(n, device=device), self.again.to(device)])
         order = visits[torch.randperm(len(visits), generator=self.generator, device=device)]
         # Batches of nearly equal size: a last batch of one row would be all noise.
         for rows in order.tensor_split(len(self)):
-            yield tuple(tensor.index_select(0, rows) for tensor in self.tensors)
+            yield self.table.take(rows)
 
 
 def epochs_for(

@@ -11,7 +11,7 @@ from torch import Tensor
 from skcfq.encoding import FeatureSpace
 from skcfq.estimators._supervision import Supervision
 from skcfq.models import Predictor
-from skcfq.nn import FaithfulModule, LossWeights, QuantizedNetwork
+from skcfq.nn import FaithfulModule, LossWeights, QuantizedMLP, QuantizedNetwork
 from skcfq.quantization import GumbelBits
 
 
@@ -27,6 +27,7 @@ def faithful_module(
     worst_group: bool,
     bit_penalty: float,
     device: torch.device,
+    quantized_places: bool = False,
 ) -> FaithfulModule:
     """Return a module whose loss is that of the objective.
 
@@ -46,6 +47,8 @@ def faithful_module(
     worst_group : bool
     bit_penalty : float
     device : torch.device
+    quantized_places : bool, default=False
+        Whether batches hold first inputs of the network.
     """
     online = group_weights = matching = None
     if supervision is not None:
@@ -65,9 +68,26 @@ def faithful_module(
         matching=matching,
         online=online,
         blocks=block_columns(space),
+        quantized_places=quantized_places,
         worst_group=worst_group,
         group_weights=group_weights,
     ).to(device, dtype)
+
+
+def first_inputs_suffice(
+    network: QuantizedNetwork, loss: LossWeights, supervision: Supervision | None
+) -> bool:
+    """Tell whether nobody but the network reads the places, so that they are quantized only once.
+
+    Parameters
+    ----------
+    network : QuantizedNetwork
+    loss : LossWeights
+    supervision : Supervision or None
+    """
+    if not isinstance(network, QuantizedMLP) or loss.of_teacher:
+        return False
+    return supervision is None or (supervision.online is None and supervision.matching is None)
 
 
 def block_columns(space: FeatureSpace) -> Tensor:

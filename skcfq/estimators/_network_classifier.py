@@ -21,6 +21,7 @@ from skcfq.encoding import FeatureSpace
 from skcfq.estimators._parameters import NestedParametersMixin
 from skcfq.estimators._validation import held_out
 from skcfq.estimators._warm_start import check_same_classes, goes_on, joined
+from skcfq.nn import TrainingRows
 from skcfq.utils import take_rows, validate_table
 from skcfq.utils._sklearn_compat import check_sample_weight
 
@@ -70,9 +71,9 @@ class TrainingTable:
             dtype=self.dtype,
         )
 
-    def tensors(self, encoded: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+    def rows(self, encoded: np.ndarray) -> TrainingRows:
         """Return encoded rows, labels and weights as the training loop takes them."""
-        return (
+        return TrainingRows(
             torch.from_numpy(encoded).to(self.dtype),
             torch.from_numpy(self.labels),
             torch.from_numpy(self.weights).to(self.dtype),

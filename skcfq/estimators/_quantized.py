@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.preprocessing import FunctionTransformer
-from torch import Tensor, nn
+from torch import nn
 
 from skcfq.actions import ActionSet
 from skcfq.estimators._batches import calibration_rows, epochs_for, visits_again
@@ -30,7 +31,7 @@ from skcfq.estimators._deployable import DeployableClassifier
 from skcfq.estimators._device import generator_on, training_device
 from skcfq.estimators._inner_models import fitted_or_clone
 from skcfq.estimators._memory import fitted_model, was_interrupted
-from skcfq.estimators._module import faithful_module
+from skcfq.estimators._module import faithful_module, first_inputs_suffice
 from skcfq.estimators._network_classifier import (
     TrainingTable,
     draw_seed,
@@ -52,6 +53,7 @@ from skcfq.nn import (
     LossWeights,
     QuantizedMLP,
     QuantizedNetwork,
+    TrainingRows,
     activation_widths_of,
     check_quantizable,
 )
@@ -199,11 +201,10 @@ class QuantizedClassifier(DeployableClassifier):
         validation: tuple[TrainingTable, Supervision | None] | None = None,
     ) -> None:
         """Train the student, on the teacher's actions too where there are any."""
-        tensors: tuple[Tensor, ...] = table.tensors(encoded)
+        own = table.rows(encoded)
         if supervision is not None and supervision.held is not None:
             # Whom the bias is read off must be as unknown to the network as anybody else.
-            weights = torch.where(supervision.held, 0.0, tensors[2])
-            tensors = (*tensors[:2], weights)
+            own = replace(own, weights=torch.where(supervision.held, 0.0, own.weights))
         policy = bit_policy_of(self.bit_policy)
         with seeded_initialization(draw_seed(rng)):
             network, starts_there = quantized_network(
@@ -213,7 +214,7 @@ class QuantizedClassifier(DeployableClassifier):
                 len(self.classes_),
                 source=getattr(split_model(teacher.model)[1], "network_", None),
                 dtype=table.dtype,
-                rows=tensors[0][:_SOME_ROWS],
+                rows=own.rows[:_SOME_ROWS],
                 follows=loss.of_teacher,
                 candidates=policy.candidates,
                 activation_bits=self.activation_bits,
@@ -221,7 +222,7 @@ class QuantizedClassifier(DeployableClassifier):
                 per_channel=self.weight_step == "channel",
             )
         generator = torch.Generator().manual_seed(draw_seed(rng))
-        sample = _bit_sample(tensors, supervision, generator)
+        sample = _bit_sample(own, supervision, generator)
         rows, weights = sample.rows, sample.weights
         if loss.of_teacher:
             rows = torch.cat([rows, sample.points])
@@ -248,15 +249,18 @@ class QuantizedClassifier(DeployableClassifier):
             bit_penalty=getattr(policy, "penalty", 0.0),
             device=device,
         )
-        module = module_of(gumbel, supervision, generator)
-        again = None
+        quantized = first_inputs_suffice(network, loss, supervision)
+        module = module_of(gumbel, supervision, generator, quantized_places=quantized)
+        again, trained_on = None, own
         if supervision is not None:
             known = None
             if loss.of_teacher:
-                known = known_logits(teacher, tensors[0], supervision.points)
-            tensors += supervision.tensors(known)
+                known = known_logits(teacher, own.rows, supervision.points)
+            trained_on = supervision.added_to(own, known)
             if loss.of_teacher and (loss.at_points or supervision.matching is not None):
                 again = visits_again(supervision.acted)
+        if quantized:
+            trained_on = trained_on.mapped(cast(QuantizedMLP, network).first_inputs)
         visits = len(table) + (0 if again is None else len(again))
         # Modules of one's own are not rounded.
         rounded = network if rounding and isinstance(network, QuantizedMLP) else None
@@ -275,7 +279,7 @@ class QuantizedClassifier(DeployableClassifier):
         with seeded_layers(self.module, rng):
             trained = train(
                 module,
-                tensors,
+                trained_on,
                 name=type(self).__name__,
                 max_epochs=epochs,
                 batch_size=self.batch_size,
@@ -295,8 +299,8 @@ class QuantizedClassifier(DeployableClassifier):
             generator = torch.Generator().manual_seed(draw_seed(rng))
             places = places_of(
                 rounded,
-                tensors[0],
-                tensors[2],
+                own.rows,
+                own.weights,
                 supervision,
                 loss=loss,
                 teacher=teacher,
@@ -316,13 +320,13 @@ class QuantizedClassifier(DeployableClassifier):
     ) -> Validation:
         """Return what judges every pass: the same loss, on held-out rows."""
         device = training_device(self.device)
-        tensors: tuple[Tensor, ...] = table.tensors(self.feature_space_.encode(table.X))
+        rows = table.rows(self.feature_space_.encode(table.X))
         people = None
         if supervision is not None:
-            tensors += supervision.tensors()
+            rows = supervision.added_to(rows)
             people = torch.where(supervision.promised, supervision.weights, 0.0).to(device)
         module = module_of(None, supervision, torch.Generator(device).manual_seed(0))
-        return Validation(module, tuple(tensor.to(device) for tensor in tensors), people)
+        return Validation(module, rows.to(device), people)
 
     def _finish_untrained(self, network: QuantizedNetwork, gumbel: GumbelBits | None) -> None:
         """Keep the teacher's network at the chosen widths: Ctrl-C came before the training."""
@@ -341,11 +345,11 @@ class QuantizedClassifier(DeployableClassifier):
 
 
 def _bit_sample(
-    tensors: tuple[Tensor, ...], supervision: Supervision | None, generator: torch.Generator
+    own: TrainingRows, supervision: Supervision | None, generator: torch.Generator
 ) -> BitSample:
     """Draw the rows, and the recourse points, that quantizers and policies are set on."""
-    chosen = calibration_rows(len(tensors[0]), generator)
-    rows, labels, weights = (tensor[chosen] for tensor in tensors[:3])
+    chosen = calibration_rows(len(own), generator)
+    rows, labels, weights = (one[chosen] for one in (own.rows, own.labels, own.weights))
     if supervision is None:
         return BitSample(rows, labels, weights, rows[:0], labels[:0], weights[:0])
     promised = supervision.promised.nonzero().squeeze(1)
@@ -356,7 +360,7 @@ def _bit_sample(
         weights,
         supervision.points[promised],
         supervision.targets[promised],
-        tensors[2][promised],
+        own.weights[promised],
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from skcfq.estimators._objective import CFQObjective
 from skcfq.estimators._teacher_actions import OnlineActions, TeacherActions
 from skcfq.exceptions import EmptyPopulationWarning
 from skcfq.models import Predictor, validity_slack
-from skcfq.nn import Matching, QuantizedNetwork
+from skcfq.nn import Matching, QuantizedNetwork, TrainingRows
 from skcfq.solvers import projected_steps
 from skcfq.utils import take_rows
 
@@ -102,22 +102,23 @@ class Supervision:
         network.raise_logit(int(targets[0]), bias)
         return bias
 
-    def tensors(self, known: Tensor | None = None) -> tuple[Tensor, ...]:
-        """Return what the loss reads of each row, in the order of its parameters.
+    def added_to(self, rows: TrainingRows, known: Tensor | None = None) -> TrainingRows:
+        """Return the rows with what the loss reads of their recourse.
 
         Parameters
         ----------
+        rows : TrainingRows
         known : Tensor of shape (n, 2, n_classes), optional
             What :func:`known_logits` returned.
         """
-        n = len(self.targets)
-        groups = torch.zeros(n, dtype=torch.int64) if self.groups is None else self.groups
-        tensors = (self.points, self.targets, self.acted)
-        if known is not None:
-            return (*tensors, groups, torch.arange(n), known)
-        if self.matching is not None or self.online is not None:
-            return (*tensors, groups, torch.arange(n))
-        return tensors if self.groups is None else (*tensors, groups)
+        return replace(
+            rows,
+            points=self.points,
+            targets=self.targets,
+            acted=self.acted,
+            groups=self.groups,
+            known=known,
+        )
 
 
 @torch.no_grad()

@@ -193,13 +193,13 @@ class TeacherClassifier(NetworkClassifier):
         validation = None
         if held is not None:
             others = whole.take(held)
-            tensors = others.tensors(self.feature_space_.encode(others.X))
-            validation = Validation(module, tuple(one.to(device) for one in tensors))
+            rows_held = others.rows(self.feature_space_.encode(others.X))
+            validation = Validation(module, rows_held.to(device))
         generator = torch.Generator().manual_seed(draw_seed(rng))
         with seeded_layers(self.module, rng), subnormals_as_zero():
             trained = train(
                 module,
-                table.tensors(encoded),
+                table.rows(encoded),
                 name="teacher",
                 max_epochs=epochs_for(len(table), self.batch_size, self.max_iter),
                 batch_size=self.batch_size,

@@ -1,4 +1,4 @@
-"""The training loop: skorch over slices of tensors. The one place that imports skorch."""
+"""The training loop: skorch over batches of rows. The one place that imports skorch."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, LRScheduler, PassthroughScoring
 from skorch.utils import noop
 from torch import Tensor, nn
-from torch.utils.data import TensorDataset
 from tqdm.auto import tqdm
 
-from skcfq.estimators._batches import TensorBatches
+from skcfq.estimators._batches import ShuffledBatches
 from skcfq.estimators._validation import VALIDATION_COLUMNS, Validation
 from skcfq.exceptions import DivergenceWarning, InterruptedWarning
-from skcfq.nn import FaithfulModule, SupervisedModule
+from skcfq.nn import Batch, FaithfulModule, PlaceTable, SupervisedModule, TrainingRows
 
 # Times that the steps of unsampled widths are refitted while widths are searched.
 _REFITS = 8
@@ -55,7 +54,7 @@ class _Diverged(Exception):  # noqa: N818  (a signal, not an error)
 class TensorNet(NeuralNet):
     """A skorch net whose module computes its own loss terms from a batch.
 
-    The module's ``loss_terms(*batch)`` returns a dict whose ``"loss"`` is minimized; every term is
+    The module's ``loss_terms(batch)`` returns a dict whose ``"loss"`` is minimized; every term is
     written to the history.
     """
 
@@ -76,7 +75,7 @@ class TensorNet(NeuralNet):
         loss = PassthroughScoring(name="train_loss", on_train=True)
         return [("epoch_timer", EpochTimer()), ("train_loss", loss)]
 
-    def run(self, dataset: TensorDataset) -> str:
+    def run(self, dataset: PlaceTable) -> str:
         """Train until the last epoch, a callback's stop, Ctrl-C, or numbers that are not finite.
 
         Returns
@@ -132,12 +131,12 @@ class TensorNet(NeuralNet):
             self._keep_parameters()
         super().run_single_epoch(iterator, training, *args, **kwargs)
 
-    def get_iterator(self, dataset: Any, training: bool = False) -> TensorBatches:
-        return TensorBatches(dataset.tensors, self.batch_size, self.generator, self.again)
+    def get_iterator(self, dataset: PlaceTable, training: bool = False) -> ShuffledBatches:
+        return ShuffledBatches(dataset, self.batch_size, self.generator, self.again)
 
-    def train_step_single(self, batch: tuple[Tensor, ...], **fit_params: Any) -> dict:
+    def train_step_single(self, batch: Batch, **fit_params: Any) -> dict:
         self._set_training(True)
-        terms = self.module_.loss_terms(*batch)
+        terms = self.module_.loss_terms(batch)
         if not math.isfinite(terms["loss"].item()):
             raise _Diverged
         terms["loss"].backward()
@@ -276,7 +275,7 @@ _NEVER_STOP = (EpochTimer, PassthroughScoring, LRScheduler, EpochBar, Validation
 
 def train(
     module: SupervisedModule | FaithfulModule,
-    tensors: tuple[Tensor, ...],
+    rows: TrainingRows,
     *,
     name: str,
     max_epochs: int,
@@ -296,9 +295,8 @@ def train(
     Parameters
     ----------
     module : Module
-        With ``loss_terms(*batch)``; trained in place.
-    tensors : tuple of Tensor
-        Rows, sliced together into batches.
+        With ``loss_terms(batch)``; trained in place.
+    rows : TrainingRows
     name : str
         Of what is trained, in warnings and on the progress bar.
     max_epochs, batch_size : int
@@ -359,7 +357,7 @@ def train(
         device=str(device),
     )
     net.initialize()
-    ended = net.run(TensorDataset(*(tensor.to(device) for tensor in tensors)))
+    ended = net.run(PlaceTable(rows.to(device), module.looks_up))
     columns = ["epoch", "train_loss", *names]
     columns += VALIDATION_COLUMNS if validation is not None else []
     history = _complete(net, [*columns, "dur"], net.finite_passes if ended == "diverged" else None)

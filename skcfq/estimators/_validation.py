@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -10,7 +11,14 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from skcfq.models import validity_slack
-from skcfq.nn import FaithfulModule, SupervisedModule, weighted_mean
+from skcfq.nn import (
+    Batch,
+    FaithfulModule,
+    PlaceTable,
+    SupervisedModule,
+    TrainingRows,
+    weighted_mean,
+)
 
 # skorch's names, which a user's own callbacks look for.
 VALIDATION_COLUMNS = ["valid_loss", "valid_accuracy", "valid_validity_drop"]
@@ -25,16 +33,18 @@ class Validation:
     module : SupervisedModule or FaithfulModule
         The loss, around the network that is trained, without a policy: the widths are those that
         are set.
-    tensors : tuple of Tensor
-        As the training takes them: rows, labels, weights, then recourse points, targets and who
-        has an action, where there are any.
+    rows : TrainingRows
     people : Tensor of shape (n,) or None
         How many people with advice of the teacher each row stands for; None without recourse.
     """
 
     module: SupervisedModule | FaithfulModule
-    tensors: tuple[Tensor, ...]
+    rows: TrainingRows
     people: Tensor | None = None
+
+    @cached_property
+    def _whole(self) -> Batch:
+        return PlaceTable(self.rows, self.module.looks_up).whole
 
     def figures(self) -> dict[str, float]:
         """Return the loss, the accuracy and, with recourse, the share whose advice fails.
@@ -47,17 +57,20 @@ class Validation:
         if isinstance(module, FaithfulModule):
             module.generator.manual_seed(module.generator.initial_seed())
             matching = module.matching
-        rows, labels, weights, *of_points = self.tensors
+        given = self.rows
         # The matching term is the only one whose value needs gradients: the student's own steps.
         with torch.set_grad_enabled(matching is not None):
-            loss = module.loss_terms(*self.tensors)["loss"].item()
+            loss = module.loss_terms(self._whole)["loss"].item()
         with torch.no_grad():
-            right = (module.network(rows).argmax(dim=1) == labels).to(weights.dtype)
-            found = {"valid_loss": loss, "valid_accuracy": weighted_mean(right, weights).item()}
+            right = (module.network(given.rows).argmax(dim=1) == given.labels).to(given.weights)
+            accuracy = weighted_mean(right, given.weights).item()
+            found = {"valid_loss": loss, "valid_accuracy": accuracy}
             if self.people is not None:
-                points, targets = of_points[:2]
+                assert given.points is not None
+                assert given.targets is not None
                 advised = self.people > 0
-                slack = validity_slack(module.network(points[advised]), targets[advised])
+                logits = module.network(given.points[advised])
+                slack = validity_slack(logits, given.targets[advised])
                 failed = (slack < 0).to(self.people.dtype)
                 drop = weighted_mean(failed, self.people[advised])
                 found["valid_validity_drop"] = drop.item() if advised.any() else np.nan

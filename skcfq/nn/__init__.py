@@ -1,5 +1,6 @@
 """Networks and losses on tensors: torch only, no scikit-learn and no solver."""
 
+from skcfq.nn._batch import Batch, PlaceTable, TrainingRows
 from skcfq.nn._deployed import DeployedNetwork, integers_of
 from skcfq.nn._losses import (
     cross_entropy,
@@ -29,16 +30,19 @@ from skcfq.nn._student_recourse import Matching, unrolled_steps
 from skcfq.nn._training_modules import FaithfulModule, LossWeights, SupervisedModule
 
 __all__ = [
+    "Batch",
     "CalibrationSet",
     "DeployedNetwork",
     "FaithfulModule",
     "FullPrecisionMLP",
     "LossWeights",
     "Matching",
+    "PlaceTable",
     "QuantizedMLP",
     "QuantizedModule",
     "QuantizedNetwork",
     "SupervisedModule",
+    "TrainingRows",
     "activation_widths_of",
     "calibrate_layers",
     "check_logits",

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from skcfq.nn._acted_rows import ActedRows
+from skcfq.nn._batch import Batch
 from skcfq.nn._losses import (
     cross_entropy,
     group_mean,
@@ -19,6 +20,7 @@ from skcfq.nn._losses import (
     weighted_mean,
 )
 from skcfq.nn._mixtures import N_MIXTURES, mixtures
+from skcfq.nn._quantized_mlp import QuantizedMLP
 from skcfq.nn._quantized_network import QuantizedNetwork
 from skcfq.nn._student_recourse import Matching
 from skcfq.nn._term_sum import Part, TermSum, shares_of
@@ -40,16 +42,18 @@ class SupervisedModule(nn.Module):
         super().__init__()
         self.network = network
 
-    def loss_terms(self, rows: Tensor, labels: Tensor, weights: Tensor) -> dict[str, Tensor]:
+    looks_up = False
+
+    def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
         """Return ``{"loss": ...}`` of one batch.
 
         Parameters
         ----------
-        rows : Tensor of shape (n, d)
-        labels : Tensor of shape (n,), int64
-        weights : Tensor of shape (n,)
+        batch : Batch
+            Nobody's recourse points are read.
         """
-        return {"loss": cross_entropy(self.network(rows), labels, weights)}
+        logits = self.network(batch.rows)
+        return {"loss": cross_entropy(logits, batch.labels, batch.row_weights)}
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,9 @@ class FaithfulModule(nn.Module):
         computed for every batch; ``points`` are not read then.
     blocks : Tensor of shape (n_features, d), optional
         1 in the encoded columns of each raw feature, which mixtures take over together.
+    quantized_places : bool, default=False
+        Batches hold what the network's ``first_inputs`` gave for the places, which is paid once
+        instead of in every batch; only where nobody else reads these.
     worst_group : bool, default=False
         The terms at the recourse points are those of the worst group (Eq. 33), not of all.
     group_weights : Tensor of shape (n_groups,), optional
@@ -145,6 +152,7 @@ class FaithfulModule(nn.Module):
         matching: Matching | None = None,
         online: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
         blocks: Tensor | None = None,
+        quantized_places: bool = False,
         worst_group: bool = False,
         group_weights: Tensor | None = None,
     ):
@@ -157,6 +165,7 @@ class FaithfulModule(nn.Module):
         self.bit_penalty = bit_penalty
         self.generator = generator
         self.matching = matching
+        self.quantized_places = quantized_places
         self.worst_group = worst_group
         self.group_weights = group_weights
         # Functions are no parameters: they stay out of the module's state.
@@ -178,71 +187,48 @@ class FaithfulModule(nn.Module):
         names += ["matching_loss"] * (self.matching is not None)
         return (*names, "average_bits")
 
-    def loss_terms(
-        self,
-        rows: Tensor,
-        labels: Tensor,
-        weights: Tensor,
-        points: Tensor | None = None,
-        targets: Tensor | None = None,
-        acted: Tensor | None = None,
-        groups: Tensor | None = None,
-        positions: Tensor | None = None,
-        known: Tensor | None = None,
-    ) -> dict[str, Tensor]:
+    @property
+    def looks_up(self) -> bool:
+        """Whether batches need the recourse points that were computed before."""
+        return self.loss.at_points and self._online is None
+
+    def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
         """Return the terms of one batch, ``"loss"`` being their weighted sum.
 
         Parameters
         ----------
-        rows : Tensor of shape (n, d)
-        labels : Tensor of shape (n,), int64
-        weights : Tensor of shape (n,)
-        points : Tensor of shape (n, d), optional
-            Teacher recourse points x + δ; read where ``acted``.
-        targets : Tensor of shape (n,), int64, optional
-        acted : Tensor of shape (n,), bool, optional
-            Rows that have a teacher action.
-        groups : Tensor of shape (n,), int64, optional
-            Group of each row.
-        positions : Tensor of shape (n,), int64, optional
-            Place of each row among the training rows, for ``matching`` and ``online``.
-        known : Tensor of shape (n, 2, n_classes), optional
-            The teacher's logits at the rows and at ``points``, where they were computed before.
+        batch : Batch
+            With the recourse points if the module ``looks_up``.
         """
-        people = None
-        if points is not None and targets is not None and acted is not None:
-            people = ActedRows(
-                points,
-                targets,
-                weights,
-                rows if self.loss.path > 0 else None,
-                groups if self.worst_group or self.group_weights is not None else None,
-                positions,
-                None if known is None else known[:, 1],
-            ).where(acted)
-            if self._online is not None and positions is not None:
-                people = people.moved_by(self._online)
+        if self._online is not None and batch.positions is not None:
+            batch = batch.moved_by(self._online)
+        at_points = self.loss.at_points and batch.positions is not None
         policy = self.policy if self.searching else None
         selection = None if policy is None else policy.sample(self.temperature, self.generator)
-        at_points = people if self.loss.at_points else None
-        places = self._places(rows, weights, at_points)
+        places = self._places(batch, at_points)
         # One pass for all places: the quantization of the weights is paid once.
-        logits = self.network(places, selection)
+        if self.quantized_places:
+            logits = cast(QuantizedMLP, self.network).from_first_inputs(places, selection)
+        else:
+            logits = self.network(places, selection)
         total = TermSum()
-        own = shares_of(weights)
+        own = shares_of(batch.row_weights)
         shares = (own, own)
-        if at_points is not None and at_points.weights is not weights:
-            shares = (own, shares_of(at_points.weights))
-        self._add_entropies(total, logits, labels, shares, at_points)
+        if at_points and batch.acted is not None:
+            shares = (own, shares_of(batch.point_weights))
+        self._add_entropies(total, logits, batch, shares, at_points)
         if self._teacher is not None and self.loss.of_teacher:
-            wanted = self._teacher_logits(places, known, at_points)
-            self._add_distances(total, logits, wanted, shares, at_points)
-        if total.apart is not None and at_points is not None:
-            assert at_points.groups is not None
+            known = batch.known
+            if known is not None and not at_points:
+                known = known[: len(batch)]
+            wanted = self._teacher_logits(places, known)
+            self._add_distances(total, logits, wanted, batch, shares, at_points)
+        if total.apart is not None:
+            assert batch.groups is not None
             combine = partial(group_mean, group_weights=self.group_weights, worst=self.worst_group)
-            total.plus(combine(total.apart, at_points.groups, at_points.weights))
-        if self.matching is not None and people is not None and positions is not None:
-            total.terms["matching_loss"] = self._matching_loss(people, selection)
+            total.plus(combine(total.apart, batch.groups, batch.point_weights))
+        if self.matching is not None and batch.positions is not None:
+            total.terms["matching_loss"] = self._matching_loss(batch, selection)
             total.plus(total.terms["matching_loss"])
         terms = total.terms
         if policy is not None:
@@ -255,96 +241,101 @@ class FaithfulModule(nn.Module):
         terms["loss"] = total.value
         return terms
 
-    def _places(self, rows: Tensor, weights: Tensor, people: ActedRows | None) -> Tensor:
+    def _places(self, batch: Batch, at_points: bool) -> Tensor:
         """Return where the network is asked: x, x + δ, x + tδ and mixtures, below each other."""
-        places = [rows]
-        if people is not None:
-            places.append(people.points)
-            weights = torch.cat([weights, people.weights])
-            if people.rows is not None:
-                # One place for all: what is drawn must not depend on how many rows share a weight.
-                places.append(torch.lerp(people.rows, people.points, self._uniform((), rows)))
+        known, weights = batch.rows, batch.row_weights
+        if at_points:
+            known, weights = batch.places, batch.weights
+        places = [known]
+        if at_points and self.loss.path > 0:
+            # One place for all: what is drawn must not depend on how many rows share a weight.
+            share = self._uniform((), known)
+            places.append(torch.lerp(batch.moved_rows, batch.points, share))
         if self.loss.mixture > 0:
-            uniform = partial(self._uniform, like=rows)
-            places.append(mixtures(torch.cat(places[:2]), weights, self.blocks, uniform))
-        return torch.cat(places) if len(places) > 1 else rows
+            uniform = partial(self._uniform, like=known)
+            places.append(mixtures(known, weights, self.blocks, uniform))
+        return torch.cat(places) if len(places) > 1 else known
 
     def _uniform(self, shape: Sequence[int], like: Tensor) -> Tensor:
         return torch.rand(shape, generator=self.generator, dtype=like.dtype, device=like.device)
 
     @torch.no_grad()
-    def _teacher_logits(
-        self, places: Tensor, known: Tensor | None, people: ActedRows | None
-    ) -> Tensor:
+    def _teacher_logits(self, places: Tensor, known: Tensor | None) -> Tensor:
         """Return the teacher's logits; it is asked only where they are not known."""
         assert self._teacher is not None
-        parts = [] if known is None else [known[:, 0]]
-        if parts and people is not None and people.known is not None:
-            parts.append(people.known)
-        n_known = sum(len(part) for part in parts)
-        if n_known < len(places):
-            parts.append(self._teacher(places[n_known:]).to(places.dtype))
-        return torch.cat(parts) if len(parts) > 1 else parts[0]
+        if known is None:
+            return self._teacher(places).to(places.dtype)
+        if len(known) == len(places):
+            return known
+        return torch.cat([known, self._teacher(places[len(known) :]).to(places.dtype)])
 
     def _add_entropies(
         self,
         total: TermSum,
         logits: Tensor,
-        labels: Tensor,
+        batch: Batch,
         shares: tuple[Tensor, Tensor],
-        people: ActedRows | None,
+        at_points: bool,
     ) -> None:
         """Add what asks for a class: of the labels at x, of the targets at x + δ."""
-        loss, n = self.loss, len(labels)
+        loss, classes = self.loss, batch.labels
         parts = [Part("task_loss", loss.task, shares[0])]
-        if people is not None:
-            labels = torch.cat([labels, people.targets])
-            parts.append(Part("validity_loss", loss.validity, shares[1], people.grouped))
-        logits = logits if len(logits) == len(labels) else logits[: len(labels)]
-        total.add(nn.functional.cross_entropy(logits, labels, reduction="none"), *parts)
-        if people is not None and loss.hinge > 0:
-            short = torch.relu(loss.hinge_margin - target_margin(logits[n:], people.targets))
-            total.add(short, Part("hinge_loss", loss.hinge, shares[1], people.grouped))
+        if at_points:
+            classes = batch.classes
+            parts.append(Part("validity_loss", loss.validity, shares[1], self._grouped))
+        logits = logits if len(logits) == len(classes) else logits[: len(classes)]
+        total.add(nn.functional.cross_entropy(logits, classes, reduction="none"), *parts)
+        if at_points and loss.hinge > 0:
+            reached = target_margin(logits[len(batch) :], batch.targets)
+            short = torch.relu(loss.hinge_margin - reached)
+            total.add(short, Part("hinge_loss", loss.hinge, shares[1], self._grouped))
 
     def _add_distances(
         self,
         total: TermSum,
         logits: Tensor,
         wanted: Tensor,
+        batch: Batch,
         shares: tuple[Tensor, Tensor],
-        people: ActedRows | None,
+        at_points: bool,
     ) -> None:
         """Add what compares with the teacher's logits."""
         loss = self.loss
-        at_points = []
-        if people is not None:
-            names = ["margins"] + ["path"] * (people.rows is not None)
+        of_points = []
+        if at_points:
+            names = ["margins"] + ["path"] * (loss.path > 0)
             weights = {name: getattr(loss, name) for name in names}
-            at_points = [
-                Part(f"{name}_loss" * (weight > 0), weight, shares[1], people.grouped)
+            of_points = [
+                Part(f"{name}_loss" * (weight > 0), weight, shares[1], self._grouped)
                 for name, weight in weights.items()
             ]
         # Of two classes, the distance of the logits is that of either margin.
-        by_margin = people is not None and logits.shape[1] > 2
+        by_margin = at_points and logits.shape[1] > 2
         parts = [Part("distillation_loss" * (loss.distillation > 0), loss.distillation, shares[0])]
-        parts += [Part("", 0.0, part.shares) for part in at_points] if by_margin else at_points
+        parts += [Part("", 0.0, part.shares) for part in of_points] if by_margin else of_points
         if loss.mixture > 0:
             share = torch.full_like(logits[:N_MIXTURES, 0], 1.0 / N_MIXTURES)
             parts.append(Part("mixture_loss", loss.mixture, share.detach()))
         total.add(logit_distance(logits, wanted, loss.transition), *parts)
-        if people is not None and by_margin:
-            rows = slice(len(shares[0]), len(shares[0]) + len(at_points) * len(people))
-            given = (logits[rows], wanted[rows], people.targets.repeat(len(at_points)))
-            total.add(margin_distance(*given, loss.transition), *at_points)
+        if by_margin:
+            targets = batch.targets.repeat(len(of_points))
+            rows = slice(len(batch), len(batch) + len(targets))
+            losses = margin_distance(logits[rows], wanted[rows], targets, loss.transition)
+            total.add(losses, *of_points)
 
-    def _matching_loss(self, people: ActedRows, selection: Tensor | None) -> Tensor:
+    @property
+    def _grouped(self) -> bool:
+        """Whether groups are weighed against each other."""
+        return self.worst_group or self.group_weights is not None
+
+    def _matching_loss(self, batch: Batch, selection: Tensor | None) -> Tensor:
         assert self.matching is not None
-        assert people.positions is not None
-        weights = people.weights
+        assert batch.positions is not None
+        weights = batch.point_weights
         # Rules are on the CPU; the student may be elsewhere.
         losses = self.matching.losses(
             lambda points: self.network(points.to(weights), selection).to(points),
-            people.positions.cpu(),
-            people.targets.cpu(),
+            batch.positions.cpu(),
+            batch.targets.cpu(),
         )
         return weighted_mean(losses.to(weights), weights)

@@ -195,9 +195,9 @@ def test_held_out_people_are_not_trained_on(table, settings, monkeypatch):
     seen = {}
     original = quantized.train
 
-    def spying(module, tensors, **options):
-        seen["weights"], seen["acted"] = tensors[2], tensors[5]
-        return original(module, tensors, **options)
+    def spying(module, rows, **options):
+        seen["weights"], seen["acted"] = rows.weights, rows.acted
+        return original(module, rows, **options)
 
     def looking(*given, **options):
         seen["rounded"] = given[2]

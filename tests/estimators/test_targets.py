@@ -39,9 +39,9 @@ def watch_supervision(monkeypatch):
     seen = []
     original = quantized.train
 
-    def spy(module, tensors, **options):
-        seen.append((module, tensors))
-        return original(module, tensors, **options)
+    def spy(module, rows, **options):
+        seen.append((module, rows))
+        return original(module, rows, **options)
 
     monkeypatch.setattr(quantized, "train", spy)
     return seen
@@ -53,7 +53,8 @@ def test_label(people, teacher, settings, monkeypatch):
     model = CFQClassifier(target="no", objective="paper", teacher=teacher, **settings)
     model.fit(X, np.where(score > 0, "yes", "no"))
     assert model.target_ == "no"
-    _, (_, _, _, _, targets, acted) = seen[0]
+    rows = seen[0][1]
+    targets, acted = rows.targets, rows.acted
     assert set(targets.tolist()) == {0}
     # Only people whom the teacher refuses "no" are acted on.
     assert acted.any()
@@ -66,7 +67,8 @@ def test_opposite(people, teacher, settings, monkeypatch):
     model = CFQClassifier(target="opposite", objective="paper", teacher=teacher, **settings)
     model.fit(X, np.where(score > 0, "yes", "no"))
     assert model.target_ == "opposite"
-    _, (_, _, _, points, targets, acted) = seen[0]
+    rows = seen[0][1]
+    points, targets, acted = rows.points, rows.targets, rows.acted
     decisions = teacher.classes_.searchsorted(teacher.predict(X))
     np.testing.assert_array_equal(targets.numpy(), 1 - decisions)
     # Everybody wants something else than what they have.
@@ -102,7 +104,8 @@ def test_rule(container, people, teacher, settings, monkeypatch):
     kept = X.iloc[4:]
     pd.testing.assert_frame_equal(given[0][0], kept)
     np.testing.assert_array_equal(given[0][1], y[4:])
-    _, (_, _, _, _, targets, acted) = seen[0]
+    rows = seen[0][1]
+    targets, acted = rows.targets, rows.acted
     np.testing.assert_array_equal(targets.numpy(), (kept["years"] > 5).astype(int))
     wanted = np.where(kept["years"] > 5, "yes", "no")
     assert (teacher.predict(kept) != wanted)[acted.numpy()].all()
@@ -208,7 +211,8 @@ def test_people_out_of_reach_are_left_alone(people, teacher, settings, monkeypat
         teacher_actions=actions,
         **settings,
     ).fit(X, np.where(score > 0, "yes", "no"))
-    module, (rows, _, _, points, _, acted) = seen[0]
+    module, given = seen[0]
+    rows, points, acted = given.rows, given.points, given.acted
     assert module.loss.validity == 1.0
     denied = teacher.predict(X) == "no"
     assert 0 < acted.sum() < denied.sum()

@@ -12,13 +12,13 @@ from torch import nn
 from skcfq import CFQClassifier, QATClassifier, RecourseSolver, TeacherClassifier
 from skcfq.estimators import CFQObjective, LearnedBits, TeacherActions
 from skcfq.estimators._batches import (
-    TensorBatches,
+    ShuffledBatches,
     calibration_rows,
     epochs_for,
     visits_again,
 )
 from skcfq.estimators._training import BitSchedule, train
-from skcfq.nn import FaithfulModule, LossWeights, QuantizedMLP
+from skcfq.nn import FaithfulModule, LossWeights, PlaceTable, QuantizedMLP, TrainingRows
 from skcfq.quantization import GumbelBits, mse_step
 
 CLASSIFIERS = [TeacherClassifier, QATClassifier, CFQClassifier]
@@ -218,22 +218,26 @@ def test_progress_bar_of_the_solver(verbose, table, tiny, capsys):
     assert solver.verbose == 0
 
 
+def table_of(n):
+    """Rows whose only column is their position, and labels that are twice it."""
+    rows = torch.arange(n)
+    return PlaceTable(TrainingRows(rows[:, None], 2 * rows, torch.ones(n)))
+
+
 def test_batches_cover_the_rows_once():
-    rows = torch.arange(101)
-    batches = TensorBatches((rows, rows * 2), 20, torch.Generator().manual_seed(0))
-    first, second = list(batches), list(batches)
+    batches = ShuffledBatches(table_of(101), 20, torch.Generator().manual_seed(0))
+    first, second = ([(b.rows.flatten(), b.labels) for b in batches] for _ in range(2))
     assert len(first) == len(batches) == 6
-    assert {len(batch[0]) for batch in first} <= {16, 17}
-    together = torch.cat([batch[0] for batch in first])
-    assert together.sort().values.tolist() == rows.tolist()
-    assert all((batch[1] == 2 * batch[0]).all() for batch in first)
-    assert together.tolist() != torch.cat([batch[0] for batch in second]).tolist()
+    assert {len(rows) for rows, _ in first} <= {16, 17}
+    together = torch.cat([rows for rows, _ in first])
+    assert together.sort().values.tolist() == list(range(101))
+    assert all((labels == 2 * rows).all() for rows, labels in first)
+    assert together.tolist() != torch.cat([rows for rows, _ in second]).tolist()
 
 
 def test_a_small_table_is_one_batch_in_order():
-    rows = torch.arange(20)
-    (batch,) = TensorBatches((rows,), 20, torch.Generator())
-    assert batch[0].tolist() == rows.tolist()
+    (batch,) = ShuffledBatches(table_of(20), 20, torch.Generator())
+    assert batch.rows.flatten().tolist() == list(range(20))
 
 
 def test_number_of_passes():
@@ -261,9 +265,8 @@ def test_rows_with_an_action_are_half_of_all_visits():
     share = (20 + len(again)) / (100 + len(again))
     assert share == pytest.approx(0.5, abs=0.1)
     assert len(visits_again(torch.arange(100) < 90)) == 0
-    visited = torch.cat(
-        [b[0] for b in TensorBatches((torch.arange(100),), 20, torch.Generator(), again)]
-    )
+    batches = ShuffledBatches(table_of(100), 20, torch.Generator(), again)
+    visited = torch.cat([batch.rows.flatten() for batch in batches])
     assert torch.bincount(visited, minlength=100).unique().tolist() == [1, 4]
 
 
@@ -277,14 +280,14 @@ def searching_module(budget=4.0):
         network, policy, loss=LossWeights(), bit_penalty=1.0, generator=torch_rng
     )
     labels = (rows[:, 0] > 0).long()
-    return module, (rows, labels, torch.ones(64))
+    return module, TrainingRows(rows, labels, torch.ones(64))
 
 
-def run(module, tensors, *callbacks, epochs=8, **options):
+def run(module, rows, *callbacks, epochs=8, **options):
     options = {"batch_size": 16, "learning_rate": 0.01, "weight_decay": 0.0, **options}
     return train(
         module,
-        tensors,
+        rows,
         name="a network",
         max_epochs=epochs,
         generator=torch.Generator().manual_seed(1),
@@ -305,9 +308,9 @@ class Watch(Callback):
 
 
 def test_bit_schedule_cools_searches_and_settles():
-    module, tensors = searching_module()
+    module, rows = searching_module()
     watch = Watch()
-    history = run(module, tensors, BitSchedule(tensors[0], tensors[2], 5, (1.0, 0.25)), watch)
+    history = run(module, rows, BitSchedule(rows.rows, rows.weights, 5, (1.0, 0.25)), watch)
     searching, temperature, _ = zip(*watch.seen, strict=True)
     assert searching == (True,) * 5 + (False,) * 3
     np.testing.assert_allclose(temperature[:5], np.geomspace(1.0, 0.25, 5))
@@ -317,13 +320,13 @@ def test_bit_schedule_cools_searches_and_settles():
 
 
 def test_a_width_that_is_chosen_late_starts_with_a_fresh_step():
-    module, tensors = searching_module(budget=3)
+    module, rows = searching_module(budget=3)
     with torch.no_grad():
         for layer in module.network.layers:
             layer.weight.mul_(7.0)
         module.policy.logits.zero_()
         module.policy.logits[:, 1] = 5.0
-    schedule = BitSchedule(tensors[0], tensors[2], 1, (1.0, 1.0))
+    schedule = BitSchedule(rows.rows, rows.weights, 1, (1.0, 1.0))
     schedule._settle(module)
     assert module.network.bit_widths.tolist() == [3, 3]
     for layer in module.network.layers:
@@ -331,18 +334,18 @@ def test_a_width_that_is_chosen_late_starts_with_a_fresh_step():
 
 
 def test_steps_of_the_settled_widths_are_tuned_further():
-    module, tensors = searching_module()
-    schedule = BitSchedule(tensors[0], tensors[2], 4, (1.0, 0.5))
-    run(module, tensors, schedule)
+    module, rows = searching_module()
+    schedule = BitSchedule(rows.rows, rows.weights, 4, (1.0, 0.5))
+    run(module, rows, schedule)
     chosen = [module.network.candidates.index(b) for b in module.network.bit_widths.tolist()]
     for layer, index in zip(module.network.layers, chosen, strict=True):
         assert layer.steps[index] != mse_step(layer.weight, layer.candidates[index])
 
 
 def test_decay_and_rates_by_parameter():
-    module, tensors = searching_module()
+    module, rows = searching_module()
     watch = Watch()
-    run(module, tensors, watch, epochs=1, weight_decay=0.3)
+    run(module, rows, watch, epochs=1, weight_decay=0.3)
     groups = watch.seen[0][2]
     of = {
         id(parameter): (group["weight_decay"], group["initial_lr"])
@@ -358,33 +361,33 @@ def test_decay_and_rates_by_parameter():
 
 
 def test_rate_falls_along_a_cosine():
-    module, tensors = searching_module()
+    module, rows = searching_module()
     rates = []
 
     class Rates(Callback):
         def on_epoch_begin(self, net, **kwargs):
             rates.append(net.optimizer_.param_groups[-1]["lr"])
 
-    run(module, tensors, Rates(), epochs=6)
+    run(module, rows, Rates(), epochs=6)
     expected = 0.005 * (1 + np.cos(np.pi * np.arange(6) / 6))
     np.testing.assert_allclose(rates, expected, rtol=1e-6)
 
 
 def test_bits_come_down_to_the_budget():
     """From above the budget, the penalty pulls the policy's expectation towards it."""
-    module, tensors = searching_module(budget=3.0)
+    module, rows = searching_module(budget=3.0)
     with torch.no_grad():
         module.policy.logits.zero_()
     before = module.policy.expected_bits().item()
-    run(module, tensors, BitSchedule(tensors[0], tensors[2], 30, (1.0, 0.3)), epochs=40)
+    run(module, rows, BitSchedule(rows.rows, rows.weights, 30, (1.0, 0.3)), epochs=40)
     assert module.policy.expected_bits().item() < before
     assert module.network.average_bits <= 3
 
 
 def test_every_parameter_is_trained():
-    module, tensors = searching_module()
+    module, rows = searching_module()
     before = {name: p.detach().clone() for name, p in module.named_parameters()}
-    run(module, tensors, BitSchedule(tensors[0], tensors[2], 20, (1.0, 0.3)), epochs=20)
+    run(module, rows, BitSchedule(rows.rows, rows.weights, 20, (1.0, 0.3)), epochs=20)
     for name, parameter in module.named_parameters():
         assert not torch.equal(parameter, before[name]), name
 

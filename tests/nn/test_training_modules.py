@@ -6,7 +6,15 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from skcfq.nn import FaithfulModule, FullPrecisionMLP, LossWeights, QuantizedMLP, SupervisedModule
+from skcfq.nn import (
+    FaithfulModule,
+    FullPrecisionMLP,
+    LossWeights,
+    PlaceTable,
+    QuantizedMLP,
+    SupervisedModule,
+    TrainingRows,
+)
 from skcfq.quantization import GumbelBits
 
 _OPTIONS = {"teacher", "matching", "online", "blocks", "worst_group", "group_weights"}
@@ -43,6 +51,11 @@ def faithful(rng, *, learned=False, **weights):
     return FaithfulModule(network, policy, loss=loss, generator=rng, **options)
 
 
+def terms_of(module, *given):
+    """Return the terms of all rows as one batch."""
+    return module.loss_terms(PlaceTable(TrainingRows(*given), module.looks_up).whole)
+
+
 def mean(losses, weights):
     return (losses * weights).sum() / weights.sum()
 
@@ -51,7 +64,7 @@ def test_supervised_loss_is_the_weighted_cross_entropy(rng, batch):
     rows, labels, weights, *_ = batch
     torch.manual_seed(0)
     module = SupervisedModule(FullPrecisionMLP(4, (6,), 3))
-    terms = module.loss_terms(rows, labels, weights)
+    terms = terms_of(module, rows, labels, weights)
     assert set(terms) == {"loss", *module.term_names} == {"loss"}
     expected = mean(cross_entropy(module.network(rows), labels, reduction="none"), weights)
     torch.testing.assert_close(terms["loss"], expected)
@@ -60,7 +73,7 @@ def test_supervised_loss_is_the_weighted_cross_entropy(rng, batch):
 def test_terms_and_their_sum(rng, batch):
     rows, labels, weights, points, targets, acted = batch
     module = faithful(rng, validity=0.7, hinge=0.3, hinge_margin=0.5)
-    terms = module.loss_terms(*batch)
+    terms = terms_of(module, *batch)
     assert set(terms) == {"loss", *module.term_names}
     task = mean(cross_entropy(module.network(rows), labels, reduction="none"), weights)
     logits = module.network(points)
@@ -83,17 +96,17 @@ def test_terms_and_their_sum(rng, batch):
 def test_points_of_others_do_not_matter(rng, batch):
     rows, labels, weights, points, targets, acted = batch
     module = faithful(rng, validity=1.0)
-    before = module.loss_terms(*batch)["loss"]
+    before = terms_of(module, *batch)["loss"]
     elsewhere = points.clone()
     elsewhere[~acted] = torch.nan
-    after = module.loss_terms(rows, labels, weights, elsewhere, targets, acted)["loss"]
+    after = terms_of(module, rows, labels, weights, elsewhere, targets, acted)["loss"]
     torch.testing.assert_close(before, after, rtol=0, atol=0)
 
 
 def test_a_batch_in_which_nobody_acts(rng, batch):
     *given, acted = batch
     module = faithful(rng, validity=1.0, hinge=1.0, hinge_margin=0.1)
-    terms = module.loss_terms(*given, torch.zeros_like(acted))
+    terms = terms_of(module, *given, torch.zeros_like(acted))
     assert terms["validity_loss"].item() == terms["hinge_loss"].item() == 0
     terms["loss"].backward()
     assert all(torch.isfinite(p.grad).all() for p in module.parameters() if p.grad is not None)
@@ -102,8 +115,8 @@ def test_a_batch_in_which_nobody_acts(rng, batch):
 def test_without_weights_the_points_are_not_looked_at(rng, batch):
     module = faithful(rng)
     assert module.term_names == ("task_loss", "average_bits")
-    terms = module.loss_terms(*batch)
-    alone = module.loss_terms(*batch[:3])
+    terms = terms_of(module, *batch)
+    alone = terms_of(module, *batch[:3])
     assert set(terms) == set(alone) == {"loss", "task_loss", "average_bits"}
     torch.testing.assert_close(terms["loss"], alone["loss"], rtol=0, atol=0)
 
@@ -118,7 +131,7 @@ def test_the_search_samples_and_the_penalty_is_on_the_expectation(rng, batch):
     assert module.searching
     with torch.no_grad():
         module.policy.logits.zero_()
-    drawn = [module.loss_terms(*batch[:3]) for _ in range(20)]
+    drawn = [terms_of(module, *batch[:3]) for _ in range(20)]
     assert len({terms["average_bits"].item() for terms in drawn}) > 3
     excess = module.policy.expected_bits().item() - 3.0
     assert excess > 0
@@ -132,7 +145,7 @@ def test_the_search_samples_and_the_penalty_is_on_the_expectation(rng, batch):
 def test_after_the_search_the_widths_are_fixed(rng, batch):
     module = faithful(rng, learned=True, bit_penalty=2.0)
     module.searching = False
-    first, second = (module.loss_terms(*batch[:3]) for _ in range(2))
+    first, second = (terms_of(module, *batch[:3]) for _ in range(2))
     assert first["loss"].item() == second["loss"].item() == first["task_loss"].item()
     assert first["average_bits"].item() == pytest.approx((24 * 4 + 18 * 8) / 42)
     first["loss"].backward()
@@ -144,7 +157,7 @@ def test_one_pass_for_rows_and_points(rng, batch):
     module = faithful(rng, learned=True, validity=1.0)
     calls = []
     module.network.register_forward_hook(lambda net, given, out: calls.append(len(given[0])))
-    module.loss_terms(*batch)
+    terms_of(module, *batch)
     assert calls == [12 + 4]
 
 
@@ -161,7 +174,7 @@ def test_terms_that_follow_the_teacher(rng, batch):
     rows, _, weights, points, targets, acted = batch
     teacher = teacher_of(rng)
     module = faithful(rng, task=0.0, distillation=2.0, margins=3.0, teacher=teacher)
-    terms = module.loss_terms(*batch)
+    terms = terms_of(module, *batch)
     assert set(terms) == {"loss", *module.term_names}
     wanted = teacher(rows)
     gap = module.network(rows) - wanted
@@ -192,7 +205,7 @@ def test_a_student_that_is_its_teacher_has_nothing_to_learn(rng, batch):
         blocks=torch.eye(4, dtype=torch.float64),
     )
     double = [one.double() if one.is_floating_point() else one for one in batch]
-    assert module.loss_terms(*double)["loss"].item() == 0
+    assert terms_of(module, *double)["loss"].item() == 0
 
 
 def test_the_path_leads_from_the_row_to_the_point(rng, batch):
@@ -203,7 +216,7 @@ def test_the_path_leads_from_the_row_to_the_point(rng, batch):
         seen.append(places)
         return places[:, :3]
 
-    faithful(rng, path=1.0, teacher=teacher).loss_terms(*batch)
+    terms_of(faithful(rng, path=1.0, teacher=teacher), *batch)
     n, k = len(rows), int(acted.sum())
     own, moved, between = torch.cat(seen).split([n, k, k])
     torch.testing.assert_close(own, rows)
@@ -224,7 +237,7 @@ def test_mixtures_take_whole_features_by_weight(rng):
     module = faithful(rng, mixture=1.0, teacher=teacher, blocks=blocks)
     rows = torch.arange(6.0)[:, None] + torch.tensor([0.1, 0.2, 0.3, 0.4])
     weights = torch.tensor([1.0, 1.0, 0.0, 2.0, 1.0, 0.0])
-    module.loss_terms(rows, torch.zeros(6, dtype=torch.int64), weights)
+    terms_of(module, rows, torch.zeros(6, dtype=torch.int64), weights)
     people = torch.cat(seen)[6:].floor()
     assert (people[:, 0] == people[:, 1]).all()
     assert (people[:, 2] != people[:, 0]).any()
@@ -244,7 +257,7 @@ def test_a_weight_of_two_is_two_rows(rng, batch):
         module.generator = torch.Generator().manual_seed(9)
         parts = [one[chosen] for one in (rows, labels)]
         more = [one[chosen] for one in (points, targets, acted)]
-        losses.append(module.loss_terms(*parts, shares, *more)["loss"])
+        losses.append(terms_of(module, *parts, shares, *more)["loss"])
     torch.testing.assert_close(*losses)
 
 
@@ -258,28 +271,29 @@ def test_worst_and_weighted_groups(rng, batch):
             mean(losses[acted & (groups == g)], weights[acted & (groups == g)]) for g in range(2)
         ]
         expected = max(means) if "worst_group" in options else (means[0] + 3 * means[1]) / 4
-        found = module.loss_terms(*batch, groups)["loss"]
+        found = terms_of(module, *batch, groups)["loss"]
         torch.testing.assert_close(found, expected)
 
 
-def test_actions_that_come_with_the_batch(rng, batch):
-    rows, _, _, _, targets, acted = batch
-    positions = torch.arange(12) + 100
+@pytest.mark.parametrize("order", [torch.arange(12), torch.tensor([7, 6, 9, 1, 0])])
+def test_actions_that_come_with_the_batch(rng, batch, order):
+    rows, _, weights, _, targets, acted = batch
     asked = []
 
-    def online(where, wanted):
-        asked.append((where, wanted))
-        valid = torch.ones(len(where), dtype=torch.bool)
+    def online(positions, wanted):
+        asked.append((positions, wanted))
+        valid = torch.ones(len(positions), dtype=torch.bool)
         valid[0] = False
-        return rows[where - 100].double() + 1.0, valid
+        return rows[positions].double() + 1.0, valid
 
     module = faithful(rng, validity=1.0, online=online)
-    terms = module.loss_terms(*batch, torch.zeros(12, dtype=torch.int64), positions)
-    assert asked[0][0].tolist() == positions[acted].tolist()
-    assert asked[0][1].tolist() == targets[acted].tolist()
-    rest = acted.nonzero().squeeze(1)[1:]
+    terms = module.loss_terms(PlaceTable(TrainingRows(*batch), module.looks_up).take(order))
+    people = order[acted[order]]
+    assert asked[0][0].tolist() == people.tolist()
+    assert asked[0][1].tolist() == targets[people].tolist()
+    rest = people[1:]
     losses = cross_entropy(module.network(rows[rest] + 1.0), targets[rest], reduction="none")
-    torch.testing.assert_close(terms["validity_loss"], mean(losses, batch[2][rest]))
+    torch.testing.assert_close(terms["validity_loss"], mean(losses, weights[rest]))
 
 
 FOLLOWING = {"distillation": 1.0, "margins": 2.0, "path": 3.0, "mixture": 1.0, "validity": 0.5}
@@ -308,8 +322,7 @@ def test_the_teacher_is_not_asked_again_where_its_logits_are_known(rng, batch, o
             blocks=torch.eye(4),
             **FOLLOWING,
         )
-        groups, positions = torch.zeros(12, dtype=torch.int64), torch.arange(12)
-        losses.append(module.loss_terms(*batch, groups, positions, table)["loss"])
+        losses.append(terms_of(module, *batch, None, table)["loss"])
     torch.testing.assert_close(*losses)
     k = int(acted.sum())
     whole = 12 + k + k + 256
@@ -331,7 +344,7 @@ def test_gradients_are_those_of_the_terms_one_by_one(rng, n_classes):
     module = FaithfulModule(
         network, None, loss=loss, bit_penalty=0.0, generator=rng, teacher=teacher
     )
-    total = module.loss_terms(rows, labels, weights, points, targets, acted)["loss"]
+    total = terms_of(module, rows, labels, weights, points, targets, acted)["loss"]
     found = torch.autograd.grad(total, list(network.parameters()), allow_unused=True)
 
     def margin(logits):

@@ -1,0 +1,235 @@
+"""The rows that a network is trained on, and a batch of them with their recourse points below."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Some rows x and, below them, the recourse points x + δ of those who have one.
+
+    One below the other, because the network is asked about all of them in one pass, and a copy
+    costs as much as a small layer.
+
+    Attributes
+    ----------
+    n_rows : int
+    places : Tensor of shape (n_rows + k, d)
+        x of every row, then x + δ of k of them; of shape (n_rows, d) where nobody looks at these.
+    classes : Tensor of shape (n_rows + k,), int64
+        The label of every row, then the targets of the k.
+    weights : Tensor of shape (n_rows + k,)
+    positions : Tensor of shape (k,), int64, or None
+        Place of each of the k among all training rows; None where there is no recourse at all.
+    acted : Tensor of shape (k,), int64, or None
+        Which of the rows the k are; None for all of them, in their order.
+    groups : Tensor of shape (k,), int64, or None
+    known : Tensor of shape (n_rows or n_rows + k, n_classes), or None
+        The teacher's logits at the places, as far as they were computed before.
+    """
+
+    n_rows: int
+    places: Tensor
+    classes: Tensor
+    weights: Tensor
+    positions: Tensor | None = None
+    acted: Tensor | None = None
+    groups: Tensor | None = None
+    known: Tensor | None = None
+
+    def __len__(self) -> int:
+        return self.n_rows
+
+    @property
+    def rows(self) -> Tensor:
+        """The x of every row."""
+        return self.places[: self.n_rows]
+
+    @property
+    def points(self) -> Tensor:
+        """The x + δ of those k rows that have it."""
+        return self.places[self.n_rows :]
+
+    @property
+    def moved_rows(self) -> Tensor:
+        """The x of those k rows."""
+        return self.rows if self.acted is None else self.rows.index_select(0, self.acted)
+
+    @property
+    def labels(self) -> Tensor:
+        """Label of every row."""
+        return self.classes[: self.n_rows]
+
+    @property
+    def targets(self) -> Tensor:
+        """Target of the k rows that have a recourse point."""
+        return self.classes[self.n_rows :]
+
+    @property
+    def row_weights(self) -> Tensor:
+        """Weight of every row."""
+        return self.weights[: self.n_rows]
+
+    @property
+    def point_weights(self) -> Tensor:
+        """Weight of the k rows that have a recourse point."""
+        return self.weights[self.n_rows :]
+
+    def moved_by(self, online: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> Batch:
+        """Return the batch with the points that are computed now; who gets none is left out.
+
+        Parameters
+        ----------
+        online : callable
+            Positions and targets of the k to points and their validity.
+        """
+        assert self.positions is not None
+        n, targets, weights = self.n_rows, self.targets, self.point_weights
+        points, valid = online(self.positions, targets)
+        positions, acted, groups = self.positions, self.acted, self.groups
+        if not valid.all():
+            kept = valid.nonzero().squeeze(1)
+            points, targets, weights = points[kept], targets[kept], weights[kept]
+            positions, groups = positions[kept], None if groups is None else groups[kept]
+            acted = kept if acted is None else acted[kept]
+        return replace(
+            self,
+            places=torch.cat([self.rows, points.to(self.places.dtype)]),
+            classes=torch.cat([self.labels, targets]),
+            weights=torch.cat([self.row_weights, weights]),
+            positions=positions,
+            acted=acted,
+            groups=groups,
+            known=None if self.known is None else self.known[:n],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingRows:
+    """All rows of a training, and what is known of each.
+
+    Attributes
+    ----------
+    rows : Tensor of shape (n, d)
+    labels : Tensor of shape (n,), int64
+    weights : Tensor of shape (n,)
+    points : Tensor of shape (n, d), or None
+        Teacher recourse points x + δ; read where ``acted``.
+    targets : Tensor of shape (n,), int64, or None
+    acted : Tensor of shape (n,), bool, or None
+        Rows that have a teacher action.
+    groups : Tensor of shape (n,), int64, or None
+    known : Tensor of shape (n, 2, n_classes), or None
+        The teacher's logits at the rows and at the points.
+    """
+
+    rows: Tensor
+    labels: Tensor
+    weights: Tensor
+    points: Tensor | None = None
+    targets: Tensor | None = None
+    acted: Tensor | None = None
+    groups: Tensor | None = None
+    known: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def to(self, device: torch.device | str) -> TrainingRows:
+        """Return the same rows on a device."""
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        moved = {name: one.to(device) for name, one in given.items() if one is not None}
+        return TrainingRows(**moved)
+
+    def mapped(self, function: Callable[[Tensor], Tensor]) -> TrainingRows:
+        """Return the same with another x and x + δ.
+
+        Parameters
+        ----------
+        function : callable
+            Places of shape (m, d) to what stands for them.
+        """
+        points = None if self.points is None else function(self.points)
+        return replace(self, rows=function(self.rows), points=points)
+
+
+class PlaceTable(Dataset):
+    """Training rows as batches are looked up in: the points of all below the rows of all.
+
+    Parameters
+    ----------
+    given : TrainingRows
+    with_points : bool, default=True
+        Whether batches have the recourse points; without, somebody else computes them, or nobody
+        reads them.
+
+    Examples
+    --------
+    >>> rows = torch.tensor([[0.0], [1.0], [2.0]])
+    >>> labels, weights = torch.tensor([0, 1, 0]), torch.ones(3)
+    >>> acted = torch.tensor([True, False, True])
+    >>> given = TrainingRows(rows, labels, weights, rows + 5, 1 - labels, acted)
+    >>> batch = PlaceTable(given).take(torch.tensor([1, 2]))
+    >>> batch.places.squeeze(1), batch.classes, batch.acted
+    (tensor([1., 2., 7.]), tensor([1, 0, 1]), tensor([1]))
+    """
+
+    def __init__(self, given: TrainingRows, with_points: bool = True) -> None:
+        self.n_rows = len(given)
+        self.with_points = with_points and given.acted is not None
+        self.acted, self.groups = given.acted, given.groups
+        self._all_acted = given.acted is not None and bool(given.acted.all())
+        self.places = _stacked(given.rows, given.points if self.with_points else None)
+        # Who gets a point later has a target and a weight already.
+        self.classes = _stacked(given.labels, given.targets)
+        self.weights = given.weights if given.acted is None else given.weights.repeat(2)
+        self.known = None
+        if given.known is not None:
+            at_rows, at_points = given.known.unbind(1)
+            self.known = _stacked(at_rows, at_points if self.with_points else None)
+
+    def __len__(self) -> int:
+        return self.n_rows
+
+    def take(self, rows: Tensor) -> Batch:
+        """Return a batch.
+
+        Parameters
+        ----------
+        rows : Tensor of shape (m,), int64
+            Positions of its rows.
+        """
+        index, moved, acted = rows, None, None
+        if self.acted is not None:
+            moved = rows
+            if not self._all_acted:
+                acted = self.acted.index_select(0, rows).nonzero().squeeze(1)
+                moved = rows.index_select(0, acted)
+            index = torch.cat([rows, moved + self.n_rows])
+        seen = index if self.with_points else rows
+        return Batch(
+            len(rows),
+            self.places.index_select(0, seen),
+            self.classes.index_select(0, index),
+            self.weights.index_select(0, index),
+            moved,
+            acted,
+            None if self.groups is None or moved is None else self.groups.index_select(0, moved),
+            None if self.known is None else self.known.index_select(0, seen),
+        )
+
+    @cached_property
+    def whole(self) -> Batch:
+        """All rows, as one batch."""
+        return self.take(torch.arange(self.n_rows, device=self.places.device))
+
+
+def _stacked(of_rows: Tensor, of_points: Tensor | None) -> Tensor:
+    return of_rows if of_points is None else torch.cat([of_rows, of_points])
