@@ -165,7 +165,8 @@ def kinds_of_training(scene: Scene) -> dict[str, Run]:
     }
     for n_steps in (1, 2, 3):
         online = online_actions(scene.teacher, scene.table, n_steps)
-        kinds[f"CFQ, K = {n_steps}"] = (quantized(scene, paper, online=online), all_advised)
+        module = quantized(scene, paper, online=online)
+        kinds[f"CFQ, K = {n_steps}"] = prepared(module, all_advised)
     # As in the estimator: the teacher's logits at x and x + δ are those of a table.
     known = known_logits(scene.teacher, scene.rows, scene.points)
     kinds["CFQ, faithful, cached"] = (quantized(scene, faithful), replace(all_advised, known=known))

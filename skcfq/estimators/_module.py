@@ -74,20 +74,15 @@ def faithful_module(
     ).to(device, dtype)
 
 
-def first_inputs_suffice(
-    network: QuantizedNetwork, loss: LossWeights, supervision: Supervision | None
-) -> bool:
+def first_inputs_suffice(network: QuantizedNetwork, loss: LossWeights) -> bool:
     """Tell whether nobody but the network reads the places, so that they are quantized only once.
 
     Parameters
     ----------
     network : QuantizedNetwork
     loss : LossWeights
-    supervision : Supervision or None
     """
-    if not isinstance(network, QuantizedMLP) or loss.of_teacher:
-        return False
-    return supervision is None or (supervision.online is None and supervision.matching is None)
+    return isinstance(network, QuantizedMLP) and not loss.of_teacher
 
 
 def block_columns(space: FeatureSpace) -> Tensor:

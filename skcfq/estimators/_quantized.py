@@ -249,7 +249,7 @@ class QuantizedClassifier(DeployableClassifier):
             bit_penalty=getattr(policy, "penalty", 0.0),
             device=device,
         )
-        quantized = first_inputs_suffice(network, loss, supervision)
+        quantized = first_inputs_suffice(network, loss)
         module = module_of(gumbel, supervision, generator, quantized_places=quantized)
         again, trained_on = None, own
         if supervision is not None:

@@ -99,6 +99,7 @@ class Predictor:
         Returns
         -------
         gradient : Tensor of shape (n, d)
+            A tensor of its own.
         logits : Tensor of shape (n, n_classes)
         """
         network = self._network
@@ -107,7 +108,7 @@ class Predictor:
         Z = Z.detach().requires_grad_(True)
         logits = self.logits(Z)
         (gradient,) = torch.autograd.grad(cross_entropy(logits, target, reduction="sum"), Z)
-        return gradient, logits.detach()
+        return gradient.contiguous(), logits.detach()
 
     def in_precision(self, dtype: torch.dtype) -> Predictor | None:
         """Return the same logits in another precision; None where they are not of a plain network.

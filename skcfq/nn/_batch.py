@@ -22,7 +22,7 @@ class Batch:
     ----------
     n_rows : int
     places : Tensor of shape (n_rows + k, d)
-        x of every row, then x + δ of k of them; of shape (n_rows, d) where nobody looks at these.
+        x of every row, then x + δ of k of them, or room for it until :meth:`moved_by`.
     classes : Tensor of shape (n_rows + k,), int64
         The label of every row, then the targets of the k.
     weights : Tensor of shape (n_rows + k,)
@@ -32,7 +32,7 @@ class Batch:
         Which of the rows the k are; None for all of them, in their order.
     groups : Tensor of shape (k,), int64, or None
     known : Tensor of shape (n_rows or n_rows + k, n_classes), or None
-        The teacher's logits at the places, as far as they were computed before.
+        The teacher's logits at the places that were known before the batch was made.
     """
 
     n_rows: int
@@ -85,29 +85,30 @@ class Batch:
     def moved_by(self, online: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> Batch:
         """Return the batch with the points that are computed now; who gets none is left out.
 
+        The points are written below the rows of this batch, where there is room for them.
+
         Parameters
         ----------
         online : callable
-            Positions and targets of the k to points and their validity.
+            Positions and targets of the k to what stands for their points, and validity.
         """
         assert self.positions is not None
-        n, targets, weights = self.n_rows, self.targets, self.point_weights
-        points, valid = online(self.positions, targets)
-        positions, acted, groups = self.positions, self.acted, self.groups
-        if not valid.all():
-            kept = valid.nonzero().squeeze(1)
-            points, targets, weights = points[kept], targets[kept], weights[kept]
-            positions, groups = positions[kept], None if groups is None else groups[kept]
-            acted = kept if acted is None else acted[kept]
+        points, valid = online(self.positions, self.targets)
+        self.points.copy_(points)
+        return self if valid.all() else self._with_points_of(valid.nonzero().squeeze(1))
+
+    def _with_points_of(self, kept: Tensor) -> Batch:
+        """Return the batch with some of its points."""
+        index = torch.cat([torch.arange(self.n_rows, device=kept.device), self.n_rows + kept])
+        assert self.positions is not None
         return replace(
             self,
-            places=torch.cat([self.rows, points.to(self.places.dtype)]),
-            classes=torch.cat([self.labels, targets]),
-            weights=torch.cat([self.row_weights, weights]),
-            positions=positions,
-            acted=acted,
-            groups=groups,
-            known=None if self.known is None else self.known[:n],
+            places=self.places.index_select(0, index),
+            classes=self.classes.index_select(0, index),
+            weights=self.weights.index_select(0, index),
+            positions=self.positions.index_select(0, kept),
+            acted=kept if self.acted is None else self.acted.index_select(0, kept),
+            groups=None if self.groups is None else self.groups.index_select(0, kept),
         )
 
 
@@ -167,8 +168,8 @@ class PlaceTable(Dataset):
     ----------
     given : TrainingRows
     with_points : bool, default=True
-        Whether batches have the recourse points; without, somebody else computes them, or nobody
-        reads them.
+        Whether batches have the recourse points; without, there is room for those that somebody
+        else computes.
 
     Examples
     --------
@@ -214,9 +215,11 @@ class PlaceTable(Dataset):
                 moved = rows.index_select(0, acted)
             index = torch.cat([rows, moved + self.n_rows])
         seen = index if self.with_points else rows
+        places = self.places.new_empty(len(index), self.places.shape[1])
+        torch.index_select(self.places, 0, seen, out=places[: len(seen)])
         return Batch(
             len(rows),
-            self.places.index_select(0, seen),
+            places,
             self.classes.index_select(0, index),
             self.weights.index_select(0, index),
             moved,

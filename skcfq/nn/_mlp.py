@@ -89,7 +89,8 @@ class FullPrecisionMLP(ArrayState, nn.Module):
         gradient.scatter_add_(1, target[:, None], gradient.new_full((len(target), 1), -1.0))
         gradient = gradient @ last.weight
         for layer, values in zip(reversed(hidden), reversed(activations), strict=True):
-            gradient = torch.ops.aten.threshold_backward(gradient, values, 0) @ layer.weight
+            torch.ops.aten.threshold_backward(gradient, values, 0, grad_input=gradient)
+            gradient = gradient @ layer.weight
         return gradient, logits
 
 

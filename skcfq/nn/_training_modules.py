@@ -201,7 +201,7 @@ class FaithfulModule(nn.Module):
             With the recourse points if the module ``looks_up``.
         """
         if self._online is not None and batch.positions is not None:
-            batch = batch.moved_by(self._online)
+            batch = batch.moved_by(self._computed_points)
         at_points = self.loss.at_points and batch.positions is not None
         policy = self.policy if self.searching else None
         selection = None if policy is None else policy.sample(self.temperature, self.generator)
@@ -240,6 +240,14 @@ class FaithfulModule(nn.Module):
         assert total.value is not None
         terms["loss"] = total.value
         return terms
+
+    def _computed_points(self, positions: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        assert self._online is not None
+        points, valid = self._online(positions, targets)
+        if not self.quantized_places:
+            return points, valid
+        network = cast(QuantizedMLP, self.network)
+        return network.first_inputs(points.to(network.layers[0].weight)), valid
 
     def _places(self, batch: Batch, at_points: bool) -> Tensor:
         """Return where the network is asked: x, x + δ, x + tδ and mixtures, below each other."""

@@ -65,7 +65,8 @@ def projected_steps(
     points = region.origin
     for _ in range(n_steps):
         gradient, logits = predictor.loss_gradient(points, target)
-        moved = region.project(torch.sub(points, gradient, alpha=step_size))
+        # Into the gradient, which is ours: memory costs more than the arithmetic of a small batch.
+        moved = region.project(torch.sub(points, gradient, alpha=step_size, out=gradient))
         if early_stopping:
             done = validity_slack(logits, target) >= 0
             moved = torch.where(done[:, None], points, moved)

@@ -55,9 +55,10 @@ def test_batch_row_by_row(rng, given, everybody, with_points):
     ):
         assert torch.equal(of_people, torch.stack([whole[i] for i in moved]))
     assert batch.positions.tolist() == moved
-    expected = moved if with_points else []
-    assert torch.equal(batch.points, given.points[expected])
-    assert torch.equal(batch.known[11:], given.known[expected, 1])
+    assert batch.points.shape == (len(moved), 4)
+    if with_points:
+        assert torch.equal(batch.points, given.points[moved])
+    assert torch.equal(batch.known[11:], given.known[moved if with_points else [], 1])
 
 
 def test_rows_without_recourse(given):
