@@ -15,7 +15,7 @@ from skcfq.quantization import GumbelBits, check_candidates, is_full_precision, 
 from skcfq.quantization._bits import FULL_PRECISION_BITS, average_bits
 from skcfq.quantization._calibration import column_steps
 from skcfq.quantization._linear import reset_weight_steps
-from skcfq.quantization._lsq import QuantizeColumns
+from skcfq.quantization._lsq import quantize_columns
 
 # A finer step clips more: it has to lower the loss by this factor.
 _WORTHWHILE = 0.95
@@ -252,7 +252,7 @@ class QuantizedNetwork(nn.Module, ABC):
         if self.log_input_step is None:
             return x
         steps = self.log_input_step.exp() * self.input_factors
-        return QuantizeColumns.apply(x, steps, self.input_centers, self._input_grid)
+        return quantize_columns(x, steps, self.input_centers, self._input_grid)
 
     def _selected(self, selection: Tensor | None) -> tuple[list[int], Sequence[Tensor | None]]:
         """Return the index and the row of the selection of every layer."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from skcfq.quantization import quantize_input
-from skcfq.quantization._lsq import QuantizeColumns
+from skcfq.quantization._lsq import quantize_columns
 
 GRID = (-8, 7)
 STEPS = torch.tensor([0.5, 1.0, 4.0], dtype=torch.float64) * 0.37
@@ -24,7 +24,7 @@ def one_by_one(values):
 
 
 def quantized(values, centers=NO_CENTERS):
-    return QuantizeColumns.apply(values, STEPS, centers, GRID)
+    return quantize_columns(values, STEPS, centers, GRID)
 
 
 def test_it_is_the_quantizer_of_every_column():
