@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral
 from typing import Any, cast
 
@@ -128,7 +128,12 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
             "input_units": None if self.input_units is None else tuple(self.input_units.tolist()),
         }
 
-    def forward(self, x: Tensor, selection: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        selection: Tensor | None = None,
+        dither: Callable[[tuple[int, ...]], Tensor] | None = None,
+    ) -> Tensor:
         """Return the logits.
 
         Parameters
@@ -137,20 +142,30 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
             Encoded rows.
         selection : Tensor of shape (L, R), optional
             Straight-through one-hot sample of the widths; ``bit_widths`` by default.
+        dither : callable, optional
+            A shape to numbers in [0, 1), for the training: thresholds between coarse codes of
+            activations are drawn by it.
 
         Returns
         -------
         Tensor of shape (n_samples, n_classes)
         """
-        return self.from_first_inputs(self.first_inputs(x), selection)
+        return self.from_first_inputs(self.first_inputs(x), selection, dither)
 
-    def from_first_inputs(self, x: Tensor, selection: Tensor | None = None) -> Tensor:
+    def from_first_inputs(
+        self,
+        x: Tensor,
+        selection: Tensor | None = None,
+        dither: Callable[[tuple[int, ...]], Tensor] | None = None,
+    ) -> Tensor:
         """Return the logits for what :meth:`first_inputs` gave, which calibration fixes.
 
         Parameters
         ----------
         x : Tensor of shape (n_samples, n_inputs)
         selection : Tensor of shape (L, R), optional
+            As in :meth:`forward`.
+        dither : callable, optional
             As in :meth:`forward`.
 
         Returns
@@ -160,7 +175,7 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
         indices, rows = self._selected(selection)
         weights = quantize_layers(self._layers, indices, selection)
         for layer, weight, index, row in zip(self._layers, weights, indices, rows, strict=True):
-            x = layer.apply_weight(x, weight, index, row)
+            x = layer.apply_weight(x, weight, index, row, dither)
         return x
 
     @property

@@ -136,6 +136,10 @@ class FaithfulModule(nn.Module):
     -----
     The terms at recourse points are weighted means over the rows that have a teacher action, so
     that their weight does not depend on how many people the teacher refuses.
+
+    In training mode, thresholds between coarse codes of activations are drawn anew in every batch
+    where a term compares with the teacher's logits
+    (:class:`~skcfq.quantization._dither.DitheredClipped`).
     """
 
     blocks: Tensor | None
@@ -209,6 +213,8 @@ class FaithfulModule(nn.Module):
         # One pass for all places: the quantization of the weights is paid once.
         if self.quantized_places:
             logits = cast(QuantizedMLP, self.network).from_first_inputs(places, selection)
+        elif self._dithers:
+            logits = self.network(places, selection, partial(self._uniform, like=places))
         else:
             logits = self.network(places, selection)
         total = TermSum()
@@ -240,6 +246,12 @@ class FaithfulModule(nn.Module):
         assert total.value is not None
         terms["loss"] = total.value
         return terms
+
+    @property
+    def _dithers(self) -> bool:
+        """Whether thresholds move: a student that stays near its teacher must not fit its codes."""
+        is_mlp = isinstance(self.network, QuantizedMLP)
+        return is_mlp and self.network.training and self.loss.of_teacher
 
     def _computed_points(self, positions: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         assert self._online is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -24,10 +24,13 @@ from skcfq.quantization._calibration import (
     mse_step,
     mse_steps,
 )
+from skcfq.quantization._dither import DitheredClipped
 from skcfq.quantization._lsq import QuantizeSelected, step_gradient_scale
 from skcfq.quantization._pact import SelectedClipped
 
 UNCALIBRATED_CLIP = 6.0
+# Highest code of an activation that dither is worth its cost for: 4 bits.
+_COARSE = 15
 
 
 class QuantizedLinear(nn.Linear):
@@ -152,7 +155,12 @@ class QuantizedLinear(nn.Linear):
         return self.apply_weight(inputs, weight, index, selection)
 
     def apply_weight(
-        self, inputs: Tensor, weight: Tensor, index: int, selection: Tensor | None = None
+        self,
+        inputs: Tensor,
+        weight: Tensor,
+        index: int,
+        selection: Tensor | None = None,
+        dither: Callable[[tuple[int, ...]], Tensor] | None = None,
     ) -> Tensor:
         """Apply the layer with weights that are quantized already.
 
@@ -166,6 +174,9 @@ class QuantizedLinear(nn.Linear):
             Position of the width in ``candidates``.
         selection : Tensor of shape (R,), optional
             As in :meth:`forward`.
+        dither : callable, optional
+            A shape to numbers in [0, 1): where codes are coarse, the thresholds between them are
+            drawn by it.
 
         Returns
         -------
@@ -177,8 +188,11 @@ class QuantizedLinear(nn.Linear):
         if self.log_clips is None:
             return torch.relu(outputs)
         if len(self._levels) == 1:
-            return SelectedClipped.apply(outputs, self.log_clips, None, 0, self._levels)
-        return SelectedClipped.apply(outputs, self.log_clips, selection, index, self._levels)
+            selection, index = None, 0
+        chosen = (outputs, self.log_clips, selection, index, self._levels)
+        if dither is not None and self._levels[index] <= _COARSE:
+            return DitheredClipped.apply(*chosen, dither((self.out_features,)) - 0.5)
+        return SelectedClipped.apply(*chosen)
 
     def quantized_weight(self, index: int, selection: Tensor | None = None) -> Tensor:
         """Return the quantized weights.

@@ -96,7 +96,7 @@ class SelectedClipped(torch.autograd.Function):
         grad_values, grad_clip = clipped_gradients(grad, values, clip)
         grad_selection = None
         if ctx.needs_input_grad[2]:
-            grad_selection = _stacked_products(grad, values, log_clips, ctx.levels)
+            grad_selection = products_at_widths(grad, values, log_clips, ctx.levels)
         grad_log = torch.zeros_like(log_clips)
         grad_log[ctx.index] = grad_clip * clip
         return grad_values, grad_log, grad_selection, None, None
@@ -106,7 +106,7 @@ def _rounded(values: Tensor, step: Tensor, levels: int) -> Tensor:
     return (values / step).round_().clamp_(0, levels).mul_(step)
 
 
-def _stacked_products(grad: Tensor, values: Tensor, log_clips: Tensor, levels) -> Tensor:
+def products_at_widths(grad: Tensor, values: Tensor, log_clips: Tensor, levels) -> Tensor:
     r"""Return :math:`\langle g, Q_r(a)\rangle` for every candidate r, shape (R,).
 
     Of many rows, those at equal distances stand for all.

@@ -173,7 +173,7 @@ def smooth(gap):
 def test_terms_that_follow_the_teacher(rng, batch):
     rows, _, weights, points, targets, acted = batch
     teacher = teacher_of(rng)
-    module = faithful(rng, task=0.0, distillation=2.0, margins=3.0, teacher=teacher)
+    module = faithful(rng, task=0.0, distillation=2.0, margins=3.0, teacher=teacher).eval()
     terms = terms_of(module, *batch)
     assert set(terms) == {"loss", *module.term_names}
     wanted = teacher(rows)
@@ -192,6 +192,15 @@ def test_terms_that_follow_the_teacher(rng, batch):
     torch.testing.assert_close(terms["loss"], 2 * distillation + 3 * margins)
 
 
+def test_thresholds_move_in_the_training_of_a_student(rng, batch):
+    """Only where a teacher's logits are followed, and never in evaluation."""
+    given = {"teacher": teacher_of(rng), "distillation": 1.0}
+    for options, training, moves in ((given, True, True), (given, False, False), ({}, True, False)):
+        module = faithful(rng, **options).train(training)
+        losses = [terms_of(module, *batch)["loss"].item() for _ in range(2)]
+        assert (losses[0] != losses[1]) == moves
+
+
 def test_a_student_that_is_its_teacher_has_nothing_to_learn(rng, batch):
     module = faithful(rng)
     teacher = module.network.double()
@@ -203,7 +212,7 @@ def test_a_student_that_is_its_teacher_has_nothing_to_learn(rng, batch):
         generator=rng,
         teacher=teacher,
         blocks=torch.eye(4, dtype=torch.float64),
-    )
+    ).eval()
     double = [one.double() if one.is_floating_point() else one for one in batch]
     assert terms_of(module, *double)["loss"].item() == 0
 
