@@ -142,7 +142,7 @@ class TensorNet(NeuralNet):
         terms["loss"].backward()
         for name, value in terms.items():
             if name != "loss":
-                self.history.record_batch(name, value.detach().item())
+                self.history.record_batch(name, value.item())
         return {"loss": terms["loss"], "y_pred": None}
 
     def _parameters(self) -> Tensor:

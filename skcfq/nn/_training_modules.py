@@ -259,7 +259,7 @@ class FaithfulModule(nn.Module):
         if not self.quantized_places:
             return points, valid
         network = cast(QuantizedMLP, self.network)
-        return network.first_inputs(points.to(network.layers[0].weight)), valid
+        return network.first_inputs(points.to(network.input_factors)), valid
 
     def _places(self, batch: Batch, at_points: bool) -> Tensor:
         """Return where the network is asked: x, x + δ, x + tδ and mixtures, below each other."""
