@@ -311,6 +311,7 @@ class CFQClassifier(QuantizedClassifier):
                 supervision,
                 worst_group=objective.groups == "worst",
                 rounding=objective.rounding and loss.of_teacher,
+                dither=objective.dither,
                 validation=None if held is None else (table.take(held), of_held),
             )
         return self

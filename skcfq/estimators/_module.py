@@ -28,6 +28,7 @@ def faithful_module(
     bit_penalty: float,
     device: torch.device,
     quantized_places: bool = False,
+    dither: bool = False,
 ) -> FaithfulModule:
     """Return a module whose loss is that of the objective.
 
@@ -49,6 +50,8 @@ def faithful_module(
     device : torch.device
     quantized_places : bool, default=False
         Whether batches hold first inputs of the network.
+    dither : bool, default=False
+        Whether thresholds between coarse codes move in the training.
     """
     online = group_weights = matching = None
     if supervision is not None:
@@ -69,6 +72,7 @@ def faithful_module(
         online=online,
         blocks=block_columns(space),
         quantized_places=quantized_places,
+        dither=dither,
         worst_group=worst_group,
         group_weights=group_weights,
     ).to(device, dtype)

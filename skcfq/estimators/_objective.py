@@ -65,6 +65,10 @@ class CFQObjective(BaseEstimator):
         After the training, choose each integer weight, and with them steps and biases, by what
         the terms that follow the teacher's logits lose. It needs one of these terms, and a chain
         of Linear and ReLU.
+    dither : bool, default=False
+        Draw the thresholds between the codes of hidden activations anew for every batch of the
+        training, where these have at most 4 bits, so that weights are not fitted to the codes that
+        rows happen to fall on. It needs a chain of Linear and ReLU.
     groups : {"balanced", "worst"}, dict or None, default=None
         How the terms at recourse points combine the groups of
         ``fit(..., sensitive_features=...)``: every group alike, the worst one (Eq. 33), or with
@@ -92,6 +96,7 @@ class CFQObjective(BaseEstimator):
         matching: float | tuple[float, float] = 0.0,
         validity_drop: float | None = None,
         rounding: bool = False,
+        dither: bool = False,
         groups: Any = None,
     ):
         self.task = task
@@ -106,6 +111,7 @@ class CFQObjective(BaseEstimator):
         self.matching = matching
         self.validity_drop = validity_drop
         self.rounding = rounding
+        self.dither = dither
         self.groups = groups
 
     @classmethod
@@ -210,6 +216,7 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
         "mixture": 5.0,
         "validity_drop": 0.02,
         "rounding": True,
+        "dither": True,
     },
 }
 

@@ -198,6 +198,7 @@ class QuantizedClassifier(DeployableClassifier):
         *,
         worst_group: bool = False,
         rounding: bool = False,
+        dither: bool = False,
         validation: tuple[TrainingTable, Supervision | None] | None = None,
     ) -> None:
         """Train the student, on the teacher's actions too where there are any."""
@@ -250,7 +251,9 @@ class QuantizedClassifier(DeployableClassifier):
             device=device,
         )
         quantized = first_inputs_suffice(network, loss)
-        module = module_of(gumbel, supervision, generator, quantized_places=quantized)
+        module = module_of(
+            gumbel, supervision, generator, quantized_places=quantized, dither=dither
+        )
         again, trained_on = None, own
         if supervision is not None:
             known = None

@@ -127,6 +127,9 @@ class FaithfulModule(nn.Module):
     quantized_places : bool, default=False
         Batches hold what the network's ``first_inputs`` gave for the places, which is paid once
         instead of in every batch; only where nobody else reads these.
+    dither : bool, default=False
+        In training mode, thresholds between coarse codes of a
+        :class:`~skcfq.nn.QuantizedMLP` are drawn anew in every batch.
     worst_group : bool, default=False
         The terms at the recourse points are those of the worst group (Eq. 33), not of all.
     group_weights : Tensor of shape (n_groups,), optional
@@ -136,10 +139,6 @@ class FaithfulModule(nn.Module):
     -----
     The terms at recourse points are weighted means over the rows that have a teacher action, so
     that their weight does not depend on how many people the teacher refuses.
-
-    In training mode, thresholds between coarse codes of activations are drawn anew in every batch
-    where a term compares with the teacher's logits
-    (:class:`~skcfq.quantization._dither.DitheredClipped`).
     """
 
     blocks: Tensor | None
@@ -157,6 +156,7 @@ class FaithfulModule(nn.Module):
         online: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
         blocks: Tensor | None = None,
         quantized_places: bool = False,
+        dither: bool = False,
         worst_group: bool = False,
         group_weights: Tensor | None = None,
     ):
@@ -170,6 +170,7 @@ class FaithfulModule(nn.Module):
         self.generator = generator
         self.matching = matching
         self.quantized_places = quantized_places
+        self.dither = dither
         self.worst_group = worst_group
         self.group_weights = group_weights
         # Functions are no parameters: they stay out of the module's state.
@@ -211,12 +212,7 @@ class FaithfulModule(nn.Module):
         selection = None if policy is None else policy.sample(self.temperature, self.generator)
         places = self._places(batch, at_points)
         # One pass for all places: the quantization of the weights is paid once.
-        if self.quantized_places:
-            logits = cast(QuantizedMLP, self.network).from_first_inputs(places, selection)
-        elif self._dithers:
-            logits = self.network(places, selection, partial(self._uniform, like=places))
-        else:
-            logits = self.network(places, selection)
+        logits = self._logits(places, selection)
         total = TermSum()
         own = shares_of(batch.row_weights)
         shares = (own, own)
@@ -247,11 +243,15 @@ class FaithfulModule(nn.Module):
         terms["loss"] = total.value
         return terms
 
-    @property
-    def _dithers(self) -> bool:
-        """Whether thresholds move: a student that stays near its teacher must not fit its codes."""
-        is_mlp = isinstance(self.network, QuantizedMLP)
-        return is_mlp and self.network.training and self.loss.of_teacher
+    def _logits(self, places: Tensor, selection: Tensor | None) -> Tensor:
+        network = self.network
+        if not isinstance(network, QuantizedMLP):
+            return network(places, selection)
+        moves = self.dither and network.training
+        dither = partial(self._uniform, like=places) if moves else None
+        if self.quantized_places:
+            return network.from_first_inputs(places, selection, dither)
+        return network(places, selection, dither)
 
     def _computed_points(self, positions: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         assert self._online is not None

@@ -210,3 +210,18 @@ def test_held_out_people_are_not_trained_on(table, settings, monkeypatch):
     assert 0.02 < held.double().mean() < 0.5
     assert not seen["acted"][held].any()
     assert torch.equal(seen["rounded"], seen["weights"])
+
+
+@pytest.mark.parametrize(("bits", "matters"), [(4, True), (8, False)])
+def test_dither_is_for_coarse_activations(table, settings, bits, matters):
+    off, on = (
+        fitted(
+            table,
+            settings,
+            max_iter=3,
+            activation_bits=bits,
+            objective=CFQObjective.preset("faithful").set_params(dither=dither, rounding=False),
+        ).decision_function(table.data)
+        for dither in (False, True)
+    )
+    assert np.array_equal(off, on) == (not matters)

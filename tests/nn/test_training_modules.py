@@ -17,7 +17,7 @@ from skcfq.nn import (
 )
 from skcfq.quantization import GumbelBits
 
-_OPTIONS = {"teacher", "matching", "online", "blocks", "worst_group", "group_weights"}
+_OPTIONS = {"teacher", "matching", "online", "blocks", "dither", "worst_group", "group_weights"}
 
 
 @pytest.fixture
@@ -173,7 +173,7 @@ def smooth(gap):
 def test_terms_that_follow_the_teacher(rng, batch):
     rows, _, weights, points, targets, acted = batch
     teacher = teacher_of(rng)
-    module = faithful(rng, task=0.0, distillation=2.0, margins=3.0, teacher=teacher).eval()
+    module = faithful(rng, task=0.0, distillation=2.0, margins=3.0, teacher=teacher)
     terms = terms_of(module, *batch)
     assert set(terms) == {"loss", *module.term_names}
     wanted = teacher(rows)
@@ -192,13 +192,13 @@ def test_terms_that_follow_the_teacher(rng, batch):
     torch.testing.assert_close(terms["loss"], 2 * distillation + 3 * margins)
 
 
-def test_thresholds_move_in_the_training_of_a_student(rng, batch):
-    """Only where a teacher's logits are followed, and never in evaluation."""
-    given = {"teacher": teacher_of(rng), "distillation": 1.0}
-    for options, training, moves in ((given, True, True), (given, False, False), ({}, True, False)):
-        module = faithful(rng, **options).train(training)
+@pytest.mark.parametrize("follows", [False, True])
+def test_thresholds_move_in_training_where_asked(rng, batch, follows):
+    given = {"teacher": teacher_of(rng), "distillation": 1.0} if follows else {}
+    for dither, training in ((True, True), (True, False), (False, True)):
+        module = faithful(rng, dither=dither, **given).train(training)
         losses = [terms_of(module, *batch)["loss"].item() for _ in range(2)]
-        assert (losses[0] != losses[1]) == moves
+        assert (losses[0] != losses[1]) == (dither and training)
 
 
 def test_a_student_that_is_its_teacher_has_nothing_to_learn(rng, batch):
@@ -212,7 +212,7 @@ def test_a_student_that_is_its_teacher_has_nothing_to_learn(rng, batch):
         generator=rng,
         teacher=teacher,
         blocks=torch.eye(4, dtype=torch.float64),
-    ).eval()
+    )
     double = [one.double() if one.is_floating_point() else one for one in batch]
     assert terms_of(module, *double)["loss"].item() == 0
 
