@@ -194,6 +194,7 @@ def quantized(
         teacher=scene.teacher.logits_in(torch.float32) if loss.of_teacher else None,
         online=online,
         blocks=torch.eye(N_INPUTS),
+        dither=loss.of_teacher,
     )
 
 

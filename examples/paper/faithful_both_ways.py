@@ -7,7 +7,8 @@ way), all from one teacher at one budget; and every control once more with one b
 logit, chosen on training recourse points, that equals the faithful model's validity drop there.
 What training adds is the difference in |CRG| at that validity drop, paired over seeds. Results are
 saved after every model, and a run that was stopped goes on where it was. A smoother teacher
-(`--alpha`) and more passes (`--max-iter`) are for all models alike. `--copies 2` adds a faithful
+(`--alpha`) and more passes (`--max-iter`) are for all models alike; `--dither` gives the controls
+that follow the teacher what the faithful one has in training. `--copies 2` adds a faithful
 student with two units for each of its teacher's, which costs bits: it is no control, and has none.
 
     SKCFQ_DATA=../shared/data python examples/paper/faithful_both_ways.py --data compas --seeds 5
@@ -57,9 +58,10 @@ class FittedSteps(Callback):
 def models(name: str, options: argparse.Namespace) -> dict[str, tuple[type, dict[str, Any]]]:
     """Return class and parameters of every row of the table of a dataset."""
     faithful = CFQObjective.preset("faithful").set_params(validity_drop=ASKED[name])
-    distillation = CFQObjective(task=0.1, validity=0.0, distillation=1.0)
-    mixtures = CFQObjective(task=0.1, validity=0.0, distillation=1.0, mixture=5.0)
-    matching = CFQObjective(validity=0.0, margins=1.0, path=1.0)
+    given = {"validity": 0.0, "dither": options.dither}
+    distillation = CFQObjective(task=0.1, distillation=1.0, **given)
+    mixtures = CFQObjective(task=0.1, distillation=1.0, mixture=5.0, **given)
+    matching = CFQObjective(margins=1.0, path=1.0, **given)
     # At the same widths; on validation shares of Adult's training rows that was better, too.
     same = {"bit_policy": "uniform"}
     table: dict[str, tuple[type, dict[str, Any]]] = {
@@ -119,11 +121,16 @@ def read_options() -> argparse.Namespace:
         "--copies", type=int, nargs="*", default=[], help="add wider faithful students"
     )
     parser.add_argument("--unrolled", action="store_true", help="add the paper's L_match (slow)")
+    parser.add_argument(
+        "--dither", action="store_true", help="give it to the controls that follow the teacher"
+    )
     parser.add_argument("--quick", action="store_true", help="generated table, one seed, 8 bits")
     parser.add_argument("--out", type=Path, default=Path("build/faithful_both_ways.csv"))
     options = parser.parse_args()
     if options.models and "faithful" not in options.models:
         parser.error("--models: what the others are compared with is `faithful`; name it too.")
+    if options.dither:
+        options.out = options.out.with_stem(options.out.stem + "_dither")
     if options.quick:
         options.data, options.seeds, options.activation_bits = ["generated"], 1, [8]
         options.people = 100
