@@ -94,7 +94,7 @@ class Supervision:
         weights = self.weights[promised]
         with torch.no_grad():
             slack = validity_slack(network(self.points[promised].double()), self.targets[promised])
-        wanted = _ABOVE - _quantile(slack, weights, self.validity_drop)
+        wanted = _ABOVE - _quantile(slack, weights, _share_for_others(self.validity_drop, weights))
         # Where actions end deep inside, nobody loses them; that is no reason to be stricter than
         # the teacher.
         strictest = -_quantile(slack - self.depth[promised], weights, 0.5)
@@ -140,6 +140,16 @@ def known_logits(teacher: Predictor, rows: Tensor, points: Tensor) -> Tensor:
     logits = teacher.logits_in(rows.dtype)
     pairs = zip(rows.split(_ROWS), points.split(_ROWS), strict=True)
     return torch.cat([torch.stack([logits(x), logits(u)], dim=1) for x, u in pairs]).to(rows.dtype)
+
+
+def _share_for_others(share: float, weights: Tensor) -> float:
+    """Return the share of these people who may lose their advice so that ``share`` of others do.
+
+    Split conformal prediction: where the k-th lowest of n people sets the threshold, k of n + 1
+    exchangeable people are below it on average. With fewer than 1 / share people, that is more.
+    """
+    n = float(weights.sum())
+    return max(share * (n + 1) - 1, 0.0) / n
 
 
 def _quantile(values: Tensor, weights: Tensor, share: float) -> float:

@@ -15,6 +15,7 @@ from skcfq.estimators import (
     SensitivityBits,
     TeacherActions,
 )
+from skcfq.estimators._supervision import _quantile, _share_for_others
 from skcfq.exceptions import BudgetError
 from skcfq.metrics import counterfactual_recourse_gap, validity_drop
 from skcfq.models import as_predictor
@@ -126,6 +127,27 @@ def test_bias_holds_the_wanted_validity_drop(credit, shared):
         return np.mean(model.predict(credit.data) == credit.favorable)
 
     assert accepted(0.0) >= accepted(0.3) >= accepted(0.9)
+
+
+@pytest.mark.parametrize(("n", "share"), [(30, 0.064), (50, 0.064), (60, 0.3), (400, 0.02)])
+def test_as_many_others_as_wanted_lose_their_advice(n, share):
+    """Slacks are uniform, so that the threshold is the share of others who are below it."""
+    rng = torch.Generator().manual_seed(0)
+    weights, thresholds = torch.ones(n), []
+    for _ in range(4000):
+        slack = torch.rand(n, generator=rng, dtype=torch.float64)
+        thresholds.append(_quantile(slack, weights, _share_for_others(share, weights)))
+    error = 4 * np.std(thresholds) / np.sqrt(4000)
+    assert share - 1 / (n + 1) - error <= np.mean(thresholds) <= share + error
+
+
+def test_a_weight_of_two_is_two_people_for_the_bias():
+    slack, weights = torch.arange(20.0), torch.ones(20)
+    weights[[2, 7]] = 2.0
+    twice = torch.cat([slack, slack[[2, 7]]])
+    for share in (0.05, 0.1, 0.2, 0.4):
+        wanted = _quantile(twice, torch.ones(22), _share_for_others(share, torch.ones(22)))
+        assert _quantile(slack, weights, _share_for_others(share, weights)) == wanted
 
 
 def test_bias_is_set_without_any_term_at_recourse_points(credit, shared):
