@@ -25,6 +25,7 @@ from torch import Tensor
 
 from skcfq import ActionSet, TeacherClassifier
 from skcfq.estimators import CFQObjective, TeacherActions
+from skcfq.estimators._module import first_inputs_suffice
 from skcfq.estimators._supervision import known_logits
 from skcfq.estimators._teacher_actions import OnlineActions
 from skcfq.estimators._training import train
@@ -169,14 +170,14 @@ def kinds_of_training(scene: Scene) -> dict[str, Run]:
         kinds[f"CFQ, K = {n_steps}"] = prepared(module, all_advised)
     # As in the estimator: the teacher's logits at x and x + δ are those of a table.
     known = known_logits(scene.teacher, scene.rows, scene.points)
-    kinds["CFQ, faithful, cached"] = (quantized(scene, faithful), replace(all_advised, known=known))
+    told = replace(all_advised, known=known)
+    kinds["CFQ, faithful, cached"] = prepared(quantized(scene, faithful), told)
     return kinds
 
 
 def prepared(module: FaithfulModule, rows: TrainingRows) -> Run:
-    """Quantize all places once, as the estimators do where only the network reads them."""
-    module.quantized_places = True
-    return module, rows.mapped(module.network.first_inputs)
+    """Quantize all places once where only the network reads them, as the estimators do."""
+    return module, rows.mapped(module.network.first_inputs) if module.quantized_places else rows
 
 
 def quantized(
@@ -194,6 +195,7 @@ def quantized(
         teacher=scene.teacher.logits_in(torch.float32) if loss.of_teacher else None,
         online=online,
         blocks=torch.eye(N_INPUTS),
+        quantized_places=first_inputs_suffice(network, loss),
         dither=loss.of_teacher,
     )
 

@@ -147,8 +147,9 @@ def _share_for_others(share: float, weights: Tensor) -> float:
 
     Split conformal prediction: where the k-th lowest of n people sets the threshold, k of n + 1
     exchangeable people are below it on average. With fewer than 1 / share people, that is more.
+    Weights below 1 are shares of something, and no fewer people.
     """
-    n = float(weights.sum())
+    n = max(float(weights.sum()), int((weights > 0).sum()))
     return max(share * (n + 1) - 1, 0.0) / n
 
 

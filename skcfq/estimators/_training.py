@@ -357,7 +357,7 @@ def train(
         device=str(device),
     )
     net.initialize()
-    ended = net.run(PlaceTable(rows.to(device), module.looks_up))
+    ended = net.run(PlaceTable(rows.to(device), module.needs_points))
     columns = ["epoch", "train_loss", *names]
     columns += VALIDATION_COLUMNS if validation is not None else []
     history = _complete(net, [*columns, "dur"], net.finite_passes if ended == "diverged" else None)

@@ -44,7 +44,7 @@ class Validation:
 
     @cached_property
     def _whole(self) -> Batch:
-        return PlaceTable(self.rows, self.module.looks_up).whole
+        return PlaceTable(self.rows, self.module.needs_points).whole
 
     def figures(self) -> dict[str, float]:
         """Return the loss, the accuracy and, with recourse, the share whose advice fails.

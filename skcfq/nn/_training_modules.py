@@ -42,7 +42,7 @@ class SupervisedModule(nn.Module):
         super().__init__()
         self.network = network
 
-    looks_up = False
+    needs_points = False
 
     def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
         """Return ``{"loss": ...}`` of one batch.
@@ -193,7 +193,7 @@ class FaithfulModule(nn.Module):
         return (*names, "average_bits")
 
     @property
-    def looks_up(self) -> bool:
+    def needs_points(self) -> bool:
         """Whether batches need the recourse points that were computed before."""
         return self.loss.at_points and self._online is None
 
@@ -203,7 +203,7 @@ class FaithfulModule(nn.Module):
         Parameters
         ----------
         batch : Batch
-            With the recourse points if the module ``looks_up``.
+            With the recourse points if it ``needs_points``.
         """
         if self._online is not None and batch.positions is not None:
             batch = batch.moved_by(self._computed_points)

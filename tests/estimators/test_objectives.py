@@ -150,6 +150,13 @@ def test_a_weight_of_two_is_two_people_for_the_bias():
         assert _quantile(slack, weights, _share_for_others(share, weights)) == wanted
 
 
+def test_weights_that_sum_to_one_are_no_fewer_people():
+    slack, weights = torch.arange(50.0), torch.ones(50)
+    wanted = _quantile(slack, weights, _share_for_others(0.1, weights))
+    assert wanted > 0
+    assert _quantile(slack, weights / 50, _share_for_others(0.1, weights / 50)) == wanted
+
+
 def test_bias_is_set_without_any_term_at_recourse_points(credit, shared):
     def bias(drop):
         objective = CFQObjective(task=0.1, validity=0.0, distillation=1.0, validity_drop=drop)

@@ -108,7 +108,7 @@ def test_quantized_once_or_in_every_batch(given):
             quantized_places=once,
         )
         rows = given.mapped(network.first_inputs) if once else given
-        found = module.loss_terms(PlaceTable(rows, module.looks_up).whole)
+        found = module.loss_terms(PlaceTable(rows, module.needs_points).whole)
         found["loss"].backward()
         terms.append({name: value.item() for name, value in found.items()})
         gradients.append([p.grad.clone() for p in network.parameters() if p.grad is not None])
