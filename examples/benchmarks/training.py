@@ -25,7 +25,7 @@ from torch import Tensor
 
 from skcfq import ActionSet, TeacherClassifier
 from skcfq.estimators import CFQObjective, TeacherActions
-from skcfq.estimators._module import first_inputs_suffice
+from skcfq.estimators._module import first_inputs_suffice, giving_first_inputs
 from skcfq.estimators._supervision import known_logits
 from skcfq.estimators._teacher_actions import OnlineActions
 from skcfq.estimators._training import train
@@ -186,6 +186,7 @@ def quantized(
     network = QuantizedMLP(N_INPUTS, HIDDEN, 2, start="mse")
     network.calibrate(scene.rows)
     network.set_bit_widths(4)
+    once = first_inputs_suffice(network, loss)
     return FaithfulModule(
         network,
         GumbelBits(network.n_weights, budget=4) if mixed else None,
@@ -193,9 +194,9 @@ def quantized(
         bit_penalty=1.0,
         generator=torch.Generator().manual_seed(0),
         teacher=scene.teacher.logits_in(torch.float32) if loss.of_teacher else None,
-        online=online,
+        online=giving_first_inputs(online, network) if once and online is not None else online,
         blocks=torch.eye(N_INPUTS),
-        quantized_places=first_inputs_suffice(network, loss),
+        quantized_places=once,
         dither=loss.of_teacher,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 import torch
@@ -58,6 +59,8 @@ def faithful_module(
         matching = supervision.matching
         if supervision.online is not None:
             online = _travelling(supervision.online, device)
+            if quantized_places:
+                online = giving_first_inputs(online, cast(QuantizedMLP, network))
         if supervision.group_weights is not None:
             group_weights = supervision.group_weights.to(device)
     dtype = next(network.parameters()).dtype
@@ -87,6 +90,27 @@ def first_inputs_suffice(network: QuantizedNetwork, loss: LossWeights) -> bool:
     loss : LossWeights
     """
     return isinstance(network, QuantizedMLP) and not loss.of_teacher
+
+
+Online = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+def giving_first_inputs(online: Online, network: QuantizedMLP) -> Online:
+    """Let what computes recourse points return the first inputs of a calibrated network for them.
+
+    Parameters
+    ----------
+    online : callable
+        Positions and targets of people to their recourse points, and validity.
+    network : QuantizedMLP
+    """
+    dtype, to_first_inputs = network.input_factors.dtype, network.to_first_inputs()
+
+    def quantized(positions: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        points, valid = online(positions, targets)
+        return to_first_inputs(points.to(dtype)), valid
+
+    return quantized
 
 
 def block_columns(space: FeatureSpace) -> Tensor:

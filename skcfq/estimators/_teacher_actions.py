@@ -16,6 +16,7 @@ from skcfq.actions import ActionRegion, ActionSet
 from skcfq.actions._box import Box, box_of
 from skcfq.exceptions import InterruptedWarning
 from skcfq.models import Predictor, validity_slack
+from skcfq.nn import FrozenMLP
 from skcfq.solvers import RecourseSolver, projected_steps
 
 # People whose actions are computed together.
@@ -172,7 +173,7 @@ class TeacherActions(BaseEstimator):
 
     def steps(
         self,
-        teacher: Predictor,
+        teacher: Predictor | FrozenMLP,
         region: ActionRegion | Box,
         target: Tensor,
         generator: torch.Generator,
@@ -181,7 +182,7 @@ class TeacherActions(BaseEstimator):
 
         Parameters
         ----------
-        teacher : Predictor
+        teacher : Predictor or FrozenMLP
         region : ActionRegion or Box
             Rules of n people.
         target : Tensor of shape (n,), int64
@@ -205,7 +206,7 @@ class TeacherActions(BaseEstimator):
 
     def _judged(
         self,
-        teacher: Predictor,
+        teacher: Predictor | FrozenMLP,
         points: Tensor,
         region: ActionRegion | Box,
         target: Tensor,
@@ -252,7 +253,7 @@ class OnlineActions:
     Attributes
     ----------
     actions : TeacherActions
-    teacher : Predictor
+    teacher : Predictor or FrozenMLP
     region : ActionRegion or Box
         Rules of all training rows.
     generator : torch.Generator
@@ -260,7 +261,7 @@ class OnlineActions:
     """
 
     actions: TeacherActions
-    teacher: Predictor
+    teacher: Predictor | FrozenMLP
     region: ActionRegion | Box
     generator: torch.Generator
 

@@ -117,7 +117,7 @@ class EstimatorHead:
         return repr(self.estimator.network_)
 
 
-Head = LinearHead | MLPHead | EstimatorHead | DeployedNetwork | FullPrecisionMLP
+Head = LinearHead | MLPHead | EstimatorHead | DeployedNetwork
 
 
 def read_head(estimator: Any) -> Head:

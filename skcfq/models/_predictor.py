@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -33,7 +32,7 @@ from skcfq.models._heads import (
     read_head,
 )
 from skcfq.models._pipelines import Steps, check_model_is_fitted, join_steps, split_model
-from skcfq.nn import DeployedNetwork, FullPrecisionMLP
+from skcfq.nn import DeployedNetwork, FrozenMLP, FullPrecisionMLP
 from skcfq.utils import take_rows
 
 # Rows on which a model's probabilities are compared with its margins.
@@ -104,23 +103,22 @@ class Predictor:
         """
         network = self._network
         if network is not None:
-            return network.loss_gradient(Z, target)
+            return network.frozen().loss_gradient(Z, target)
         Z = Z.detach().requires_grad_(True)
         logits = self.logits(Z)
         (gradient,) = torch.autograd.grad(cross_entropy(logits, target, reduction="sum"), Z)
         return gradient.contiguous(), logits.detach()
 
-    def in_precision(self, dtype: torch.dtype) -> Predictor | None:
-        """Return the same logits in another precision; None where they are not of a plain network.
+    def in_precision(self, dtype: torch.dtype) -> FrozenMLP | None:
+        """Return the logits alone in another precision; None where they are not a plain network's.
 
         Parameters
         ----------
         dtype : torch.dtype
             Of the rows that it takes.
         """
-        if self._network is None:
-            return None
-        return replace(self, head=copy.deepcopy(self._network).to(dtype))
+        network = self._network
+        return None if network is None else network.frozen().to(dtype)
 
     def logits_in(self, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
         """Return the map from rows of a precision to logits; plain networks compute in it too.
@@ -135,9 +133,9 @@ class Predictor:
     @property
     def _network(self) -> FullPrecisionMLP | None:
         """The network whose rectified layers are all that the head is."""
-        network: Any = self.head
-        if isinstance(network, EstimatorHead):
-            network = getattr(network.estimator, "network_", None)
+        if not isinstance(self.head, EstimatorHead):
+            return None
+        network = getattr(self.head.estimator, "network_", None)
         return network if isinstance(network, FullPrecisionMLP) else None
 
     def row_logits(self, X: Any) -> Tensor:

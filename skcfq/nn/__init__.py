@@ -2,6 +2,7 @@
 
 from skcfq.nn._batch import Batch, PlaceTable, TrainingRows
 from skcfq.nn._deployed import DeployedNetwork, integers_of
+from skcfq.nn._frozen_mlp import FrozenMLP
 from skcfq.nn._losses import (
     cross_entropy,
     group_mean,
@@ -34,6 +35,7 @@ __all__ = [
     "CalibrationSet",
     "DeployedNetwork",
     "FaithfulModule",
+    "FrozenMLP",
     "FullPrecisionMLP",
     "LossWeights",
     "Matching",

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from skcfq.nn._array_state import ArrayState
+from skcfq.nn._frozen_mlp import FrozenMLP
 
 
 class FullPrecisionMLP(ArrayState, nn.Module):
@@ -61,38 +62,11 @@ class FullPrecisionMLP(ArrayState, nn.Module):
             x = torch.relu(nn.functional.linear(x, layer.weight, layer.bias))
         return nn.functional.linear(x, last.weight, last.bias)
 
-    @torch.no_grad()
-    def loss_gradient(self, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the gradient of the summed cross entropy with respect to the rows.
-
-        Parameters
-        ----------
-        x : Tensor of shape (n_samples, n_inputs)
-            Encoded rows.
-        target : Tensor of shape (n_samples,), int64
-
-        Returns
-        -------
-        gradient : Tensor of shape (n_samples, n_inputs)
-        logits : Tensor of shape (n_samples, n_classes)
-
-        Notes
-        -----
-        In closed form: a graph costs more than the arithmetic of a small network.
-        """
-        *hidden, last = cast("list[nn.Linear]", list(self.layers))
-        activations = []
-        for layer in hidden:
-            x = torch.relu_(nn.functional.linear(x, layer.weight, layer.bias))
-            activations.append(x)
-        logits = nn.functional.linear(x, last.weight, last.bias)
-        gradient = logits.softmax(dim=1)
-        gradient.scatter_(1, target[:, None], -1.0, reduce="add")
-        gradient = gradient @ last.weight
-        for layer, values in zip(reversed(hidden), reversed(activations), strict=True):
-            torch.ops.aten.threshold_backward(gradient, values, 0, grad_input=gradient)
-            gradient = gradient @ layer.weight
-        return gradient, logits
+    def frozen(self) -> FrozenMLP:
+        """Return the same function on the same weights, as plain tensors without a gradient."""
+        layers = cast("list[nn.Linear]", list(self.layers))
+        *hidden, last = ((layer.weight.detach(), layer.bias.detach()) for layer in layers)
+        return FrozenMLP(hidden, last)
 
 
 def shape_settings(layers: Iterable[nn.Module]) -> dict[str, Any]:

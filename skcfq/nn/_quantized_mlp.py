@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from numbers import Integral
 from typing import Any, cast
 
@@ -225,7 +226,14 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
 
     def first_inputs(self, x: Tensor) -> Tensor:
         """Return what the first layer multiplies: quantized inputs, in units of their columns."""
-        return self._in_units(self.quantized_inputs(x))
+        return self.to_first_inputs()(x)
+
+    def to_first_inputs(self) -> Callable[[Tensor], Tensor]:
+        """Return :meth:`first_inputs` as it is now, for many calls without a new calibration."""
+        quantizer = self.input_quantizer()
+        if quantizer is None or self.input_units is None:
+            return quantizer or self._in_units
+        return replace(quantizer, scales=quantizer.scales / self.input_units)
 
     def _in_units(self, x: Tensor) -> Tensor:
         return x if self.input_units is None else x / self.input_units

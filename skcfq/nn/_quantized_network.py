@@ -14,8 +14,8 @@ from skcfq.nn._losses import boundary_loss
 from skcfq.quantization import GumbelBits, check_candidates, is_full_precision, signed_range
 from skcfq.quantization._bits import FULL_PRECISION_BITS, average_bits
 from skcfq.quantization._calibration import column_steps
+from skcfq.quantization._columns import ColumnQuantizer
 from skcfq.quantization._linear import reset_weight_steps
-from skcfq.quantization._lsq import quantize_columns
 
 # A finer step clips more: it has to lower the loss by this factor.
 _WORTHWHILE = 0.95
@@ -249,10 +249,15 @@ class QuantizedNetwork(nn.Module, ABC):
         x : Tensor of shape (n_samples, n_inputs)
             Encoded rows.
         """
+        quantizer = self.input_quantizer()
+        return x if quantizer is None else quantizer(x)
+
+    def input_quantizer(self) -> ColumnQuantizer | None:
+        """Return what quantizes the inputs, as it is now; None where they are not quantized."""
         if self.log_input_step is None:
-            return x
+            return None
         steps = self.log_input_step.exp() * self.input_factors
-        return quantize_columns(x, steps, self.input_centers, self._input_grid)
+        return ColumnQuantizer(steps, steps, self.input_centers, self._input_grid)
 
     def _selected(self, selection: Tensor | None) -> tuple[list[int], Sequence[Tensor | None]]:
         """Return the index and the row of the selection of every layer."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -120,8 +119,8 @@ class FaithfulModule(nn.Module):
     matching : Matching, optional
         Compares the student's own actions with the teacher's.
     online : callable, optional
-        Positions and targets of people to their recourse points and whether these are valid,
-        computed for every batch; ``points`` are not read then.
+        Positions and targets of people to what stands for their recourse points, and whether
+        these are valid, computed for every batch; ``points`` are not read then.
     blocks : Tensor of shape (n_features, d), optional
         1 in the encoded columns of each raw feature, which mixtures take over together.
     quantized_places : bool, default=False
@@ -206,7 +205,7 @@ class FaithfulModule(nn.Module):
             With the recourse points if it ``needs_points``.
         """
         if self._online is not None and batch.positions is not None:
-            batch = batch.moved_by(self._computed_points)
+            batch = batch.moved_by(self._online)
         at_points = self.loss.at_points and batch.positions is not None
         policy = self.policy if self.searching else None
         selection = None if policy is None else policy.sample(self.temperature, self.generator)
@@ -252,14 +251,6 @@ class FaithfulModule(nn.Module):
         if self.quantized_places:
             return network.from_first_inputs(places, selection, dither)
         return network(places, selection, dither)
-
-    def _computed_points(self, positions: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        assert self._online is not None
-        points, valid = self._online(positions, targets)
-        if not self.quantized_places:
-            return points, valid
-        network = cast(QuantizedMLP, self.network)
-        return network.first_inputs(points.to(network.input_factors)), valid
 
     def _places(self, batch: Batch, at_points: bool) -> Tensor:
         """Return where the network is asked: x, x + δ, x + tδ and mixtures, below each other."""

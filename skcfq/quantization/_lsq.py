@@ -200,61 +200,6 @@ class QuantizeSelected(torch.autograd.Function):
         return of_selection, None, None, *of_values, *of_steps
 
 
-def quantize_columns(
-    values: Tensor, steps: Tensor, centers: Tensor, grid: tuple[int, int]
-) -> Tensor:
-    """Quantize a matrix whose columns have fixed steps, with a straight-through gradient.
-
-    Parameters
-    ----------
-    values : Tensor of shape (n, d)
-    steps : Tensor of shape (d,)
-    centers : Tensor of shape (d,)
-        Codes that the ranges of the columns lie around.
-    grid : tuple of (int, int)
-        The lowest and the highest code, without the center.
-
-    Returns
-    -------
-    Tensor of shape (n, d)
-
-    Examples
-    --------
-    >>> steps, centers = torch.tensor([0.5, 0.5]), torch.tensor([0.0, 4.0])
-    >>> quantize_columns(torch.tensor([[1.2, 1.2], [9.0, 9.0]]), steps, centers, (-2, 1))
-    tensor([[0.5000, 1.0000],
-            [0.5000, 2.5000]])
-    """
-    if values.requires_grad:
-        return _ColumnQuantizer.apply(values, steps, centers, grid)
-    # Without a node of the graph, which costs more than the arithmetic of a batch.
-    return _of_codes(_column_codes(values, steps, centers), steps, centers, grid)
-
-
-class _ColumnQuantizer(torch.autograd.Function):
-    """Value and straight-through gradient for fixed steps."""
-
-    @staticmethod
-    def forward(ctx, values, steps, centers, grid):
-        codes = _column_codes(values, steps, centers)
-        ctx.save_for_backward(codes)
-        ctx.grid = grid
-        return _of_codes(codes.clone(), steps, centers, grid)
-
-    @staticmethod
-    def backward(ctx, grad):
-        (codes,) = ctx.saved_tensors
-        return grad_in_range(grad, codes, *ctx.grid), None, None, None
-
-
-def _column_codes(values: Tensor, steps: Tensor, centers: Tensor) -> Tensor:
-    return (values / steps).round_().sub_(centers)
-
-
-def _of_codes(codes: Tensor, steps: Tensor, centers: Tensor, grid: tuple[int, int]) -> Tensor:
-    return codes.clamp_(*grid).add_(centers).mul_(steps)
-
-
 def _gradients(
     grad: Tensor, values: Tensor, log_steps: Tensor, quantized: Tensor, codes: Tensor, index, grids
 ) -> tuple[Tensor, Tensor]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from skcfq.actions import ActionRegion
     from skcfq.actions._box import Box
     from skcfq.models import Predictor
+    from skcfq.nn import FrozenMLP
 
 # Cost of one step of the relaxed search, in the units of the cost; the step grows by this factor.
 _FIRST_STEP, _GROWTH = 0.05, 1.15
@@ -24,7 +25,7 @@ _SHRINK = 0.7
 
 
 def projected_steps(
-    predictor: Predictor,
+    predictor: Predictor | FrozenMLP,
     region: ActionRegion | Box,
     target: Tensor,
     *,
@@ -41,7 +42,7 @@ def projected_steps(
 
     Parameters
     ----------
-    predictor : Predictor
+    predictor : Predictor or FrozenMLP
     region : ActionRegion or Box
         Rules of n people.
     target : Tensor of shape (n,), int64

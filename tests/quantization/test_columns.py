@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from skcfq.quantization import quantize_input
-from skcfq.quantization._lsq import quantize_columns
+from skcfq.quantization._columns import ColumnQuantizer
 
 GRID = (-8, 7)
 STEPS = torch.tensor([0.5, 1.0, 4.0], dtype=torch.float64) * 0.37
@@ -24,7 +24,7 @@ def one_by_one(values):
 
 
 def quantized(values, centers=NO_CENTERS):
-    return quantize_columns(values, STEPS, centers, GRID)
+    return ColumnQuantizer(STEPS, STEPS, centers, GRID)(values)
 
 
 def test_it_is_the_quantizer_of_every_column():
@@ -63,3 +63,18 @@ def test_centers_move_the_range_and_nothing_else():
     assert codes[:, 0].min() < 0 < codes[:, 0].max()
     of_values = [torch.autograd.grad(one.square().sum(), values)[0] for one in (found, wanted)]
     torch.testing.assert_close(*of_values)
+
+
+def test_other_units_go_out():
+    values, units = scene(), torch.tensor([0.25, 1.0, 8.0], dtype=torch.float64)
+    found = ColumnQuantizer(STEPS, STEPS / units, CENTERS, GRID)(values)
+    wanted = quantized(values, CENTERS) / units
+    assert torch.equal(found, wanted)
+    of_values = [torch.autograd.grad(one.square().sum(), values)[0] for one in (found, wanted)]
+    assert of_values[0].abs().sum() > 0
+    assert torch.equal(*of_values)
+
+
+def test_the_value_does_not_depend_on_the_gradient():
+    values = scene()
+    assert torch.equal(quantized(values, CENTERS), quantized(values.detach(), CENTERS))
