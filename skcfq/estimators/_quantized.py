@@ -40,7 +40,7 @@ from skcfq.estimators._network_classifier import (
 )
 from skcfq.estimators._networks import quantized_network
 from skcfq.estimators._objective import objective_of
-from skcfq.estimators._rounding import places_of, round_to_teacher, tuning_after
+from skcfq.estimators._rounding import places_of, round_to_teacher
 from skcfq.estimators._supervision import Supervision, known_logits
 from skcfq.estimators._teacher import NETWORK_CONSTRAINTS, TeacherClassifier
 from skcfq.estimators._torch_teacher import teacher_of_any_module
@@ -300,20 +300,25 @@ class QuantizedClassifier(DeployableClassifier):
         self._finish(network, trained.history, interrupted=trained.interrupted)
         if rounded is not None and not trained.interrupted:
             generator = torch.Generator().manual_seed(draw_seed(rng))
-            places = places_of(
-                rounded,
-                own.rows,
-                own.weights,
-                supervision,
+            draw = partial(
+                places_of,
+                rows=own.rows,
+                weights=own.weights,
+                supervision=supervision,
                 loss=loss,
                 teacher=teacher,
                 space=self.feature_space_,
                 generator=generator,
             )
-            if places is not None:
-                n_updates = len(trained.history) * math.ceil(visits / self.batch_size)
-                tuning = tuning_after(n_updates, places, generator, whole=visits <= self.batch_size)
-                round_to_teacher(rounded, places, tuning, verbose=bool(self.verbose))
+            round_to_teacher(
+                rounded,
+                draw,
+                len(trained.history) * math.ceil(visits / self.batch_size),
+                generator,
+                dither=dither,
+                whole=visits <= self.batch_size,
+                verbose=bool(self.verbose),
+            )
         if supervision is not None:
             self.target_bias_ = supervision.calibrate(network)
         self._make_integers()

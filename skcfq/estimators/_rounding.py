@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -24,14 +24,15 @@ from skcfq.nn._places import Places
 from skcfq.nn._reconstruction import reconstruct_logits
 from skcfq.nn._straight_through import Tuning
 
-# Places of each kind; for a wide network as many as so many products allow. One that gets few takes
-# four times as many products: with too few places, they are learned by heart.
+# Places of each kind that codes are fitted to; for a wide network as many as so many products
+# allow. One that gets few takes four times as many products: too few would be learned by heart.
 _MOST_PLACES, _FEW_PLACES, _LEAST_PLACES, _PRODUCTS, _FOR_FEW = 16384, 4096, 256, 1.5e10, 6e10
+# Updates cost the same on many places as on few.
+_TUNED_PLACES, _JUDGED_PLACES = 32768, 8192
 # Of few people, more mixtures say nothing new.
 _MIXTURES_OF_A_ROW = 32
-# Updates of a round: a share of those of the training, and passes over the places at most, because
-# a small table has few that are its own.
-_TUNING, _PASSES, _BATCH_SIZE = 0.3, 60, 512
+# Updates of a round, as a share of those of the training and at most, and passes over the places.
+_TUNING, _UPDATES, _PASSES, _BATCH_SIZE = 1.25, 750, 60, 512
 # What a place of each kind counts: what is promised is promised at recourse points.
 _COUNTS = {"distillation": 1.0, "margins": 2.0, "path": 1.0, "mixture": 1.0}
 
@@ -54,7 +55,14 @@ class _Kind(NamedTuple):
 
 
 def round_to_teacher(
-    network: QuantizedMLP, places: Places, tuning: Tuning, *, verbose: bool = False
+    network: QuantizedMLP,
+    draw: Callable[..., Places | None],
+    n_updates: int,
+    generator: torch.Generator,
+    *,
+    dither: bool = False,
+    whole: bool = False,
+    verbose: bool = False,
 ) -> None:
     """Choose codes, steps and biases of a trained network again.
 
@@ -62,15 +70,28 @@ def round_to_teacher(
     ----------
     network : QuantizedMLP
         float64, on the CPU; changed in place.
-    places : Places
-    tuning : Tuning
-        Of each round.
+    draw : callable
+        :func:`places_of` of the training.
+    n_updates : int
+        Of the training.
+    generator : torch.Generator
+        Of the order of the places, and of the dither.
+    dither : bool, default=False
+        Whether thresholds between coarse codes of activations move in the rounds.
+    whole : bool, default=False
+        Whether one batch of the training was the whole table, so that a weight of 2 was the same
+        as two rows; then it stays so.
     verbose : bool, default=False
         Whether to show a progress bar.
     """
+    places, tuned = draw(_places_for(network)), draw(_TUNED_PLACES)
+    if places is None or tuned is None:
+        return
+    judge = draw(_JUDGED_PLACES)
+    tuning = _tuning(tuned, n_updates, generator, dither=dither, whole=whole)
     with tqdm(desc="rounding", unit="pass", disable=not verbose) as bar:
         try:
-            for loss in reconstruct_logits(network, places, tuning):
+            for loss in reconstruct_logits(network, places, tuning, judge):
                 bar.set_postfix(loss=f"{loss:.4f}")
                 bar.update()
         except KeyboardInterrupt:
@@ -84,7 +105,7 @@ def round_to_teacher(
 
 @torch.no_grad()
 def places_of(
-    network: QuantizedMLP,
+    most: int,
     rows: Tensor,
     weights: Tensor,
     supervision: Supervision | None,
@@ -98,8 +119,8 @@ def places_of(
 
     Parameters
     ----------
-    network : QuantizedMLP
-        Fewer places are drawn for a wide one.
+    most : int
+        Places of each kind, at most.
     rows : Tensor of shape (n, n_encoded)
         Of the training.
     weights : Tensor of shape (n,)
@@ -113,9 +134,8 @@ def places_of(
     Returns
     -------
     places : Places or None
-        None where no term finds any, because nobody is refused.
+        None where no term finds any, because nobody is refused, say.
     """
-    most = _places_for(network)
     chosen = calibration_rows(len(rows), generator, most)
     own, counts = rows[chosen].double(), weights[chosen].double()
     n_rows = _n_distinct(own, counts)
@@ -143,26 +163,16 @@ def places_of(
     return Places(places, wanted, near_boundary(wanted, counted), loss.transition)
 
 
-def tuning_after(
-    n_updates: int, places: Places, generator: torch.Generator, *, whole: bool = False
+def _tuning(
+    places: Places, n_updates: int, generator: torch.Generator, *, dither: bool, whole: bool
 ) -> Tuning:
-    """Return the tuning of a round.
-
-    Parameters
-    ----------
-    n_updates : int
-        Of the training before.
-    places : Places
-    generator : torch.Generator
-    whole : bool, default=False
-        Whether one batch of the training was the whole table, so that a weight of 2 was the same
-        as two rows; then it stays so.
-    """
+    """Return the tuning of a round after so many updates of the training."""
     batch_size = len(places.rows) if whole else _BATCH_SIZE
-    most = _PASSES * math.ceil(len(places.rows) / batch_size)
+    passes = _PASSES * math.ceil(len(places.rows) / batch_size)
+    most = min(math.ceil(_TUNING * n_updates), _UPDATES, passes)
     # In single precision, the same rows in another order are another sum.
     dtype = torch.float64 if whole else torch.float32
-    return Tuning(min(math.ceil(_TUNING * n_updates), most), batch_size, generator, dtype=dtype)
+    return Tuning(places, most, batch_size, generator, dither, dtype=dtype)
 
 
 def _n_distinct(rows: Tensor, weights: Tensor) -> int:

@@ -3,8 +3,9 @@
 Straight-through training ends with many weights that swing between two codes, and rounding each to
 its nearest code is blind to what the others lose. Here the codes move between the two neighbours
 of their weight, one at a time, as long as the logits come nearer to the teacher's; then biases and
-steps are fitted to the codes, and all of it is repeated after a little training. The loss on the
-places that are given never rises.
+steps are fitted to the codes, and all of it is repeated after a little training. A change stays
+where it lowers the loss on places that nothing was fitted to: on its own, it would only be learned
+by heart.
 """
 
 from __future__ import annotations
@@ -42,7 +43,10 @@ _SMALLEST_TRANSITION = 1e-3
 
 @torch.no_grad()
 def reconstruct_logits(
-    network: QuantizedMLP, places: Places, tuning: Tuning | None = None
+    network: QuantizedMLP,
+    places: Places,
+    tuning: Tuning | None = None,
+    judge: Places | None = None,
 ) -> Iterator[float]:
     r"""Lower :math:`\sum_i \omega_i\,d(f_q(x_i), f(x_i))` over codes, steps and biases.
 
@@ -50,24 +54,28 @@ def reconstruct_logits(
     ----------
     network : QuantizedMLP
         float64, at its fixed widths. It changes whenever a loss is yielded, and is never worse
-        than before on the places.
+        than before on the places of the judge.
     places : Places
+        What the codes are fitted to.
     tuning : Tuning, optional
         Straight-through training between one descent and the next.
+    judge : Places, optional
+        Where a change must lower the loss to be kept; ``places`` by default.
 
     Yields
     ------
     loss : float
-        Mean :func:`logit_distance` on the places: before the first pass, after every pass of the
-        first descent, and after every round that follows.
+        Mean :func:`logit_distance` on the places of the judge: before the first pass, after every
+        pass of the first descent, and after every round that follows.
 
     Notes
     -----
     Coordinate descent, so a heuristic. Of one input column after the other, the code whose change
     lowers the loss most goes to its other neighbour, until no change lowers it; the loss is taken
     as quadratic in the logits, iteratively reweighted, and the logits as linear in the codes of
-    few columns. Biases and steps take damped Gauss-Newton steps. What turns out to be worse on
-    the network itself is taken back. All of it in the precision of ``tuning``; without, in double.
+    few columns. Biases and steps take damped Gauss-Newton steps. A layer whose new codes turn out
+    to be worse on the network itself gets its old ones back. All of it in the precision of
+    ``tuning``; without, in double.
 
     Where no single code is left to move, straight-through training moves many, and the next
     descent starts from there. A round that ends worse than it began is taken back.
@@ -77,16 +85,17 @@ def reconstruct_logits(
     Nagel et al., "Up or Down? Adaptive Rounding for Post-Training Quantization", ICML 2020, which
     reconstructs one layer after the other.
     """
+    judge = places if judge is None else judge
     if tuning is None:
-        yield from _descend(network, places, _PASSES)
+        yield from _descend(network, places, judge, _PASSES)
         return
     least = math.inf
-    for least in _descend(network, places, _PASSES_OF_ROUND, tuning.dtype):
+    for least in _descend(network, places, judge, _PASSES_OF_ROUND, tuning.dtype):
         yield least
     for _ in range(_ROUNDS):
         other = deepcopy(network)
-        tune(other, places, tuning)
-        *_, loss = _descend(other, places, _PASSES_OF_ROUND, tuning.dtype)
+        tune(other, tuning)
+        *_, loss = _descend(other, places, judge, _PASSES_OF_ROUND, tuning.dtype)
         if loss < least:
             network.load_state_dict(other.state_dict())
             least = loss
@@ -94,23 +103,44 @@ def reconstruct_logits(
 
 
 def _descend(
-    network: QuantizedMLP, places: Places, n_passes: int, dtype: torch.dtype = torch.float64
+    network: QuantizedMLP,
+    places: Places,
+    judge: Places,
+    n_passes: int,
+    dtype: torch.dtype = torch.float64,
 ) -> Iterator[float]:
-    student = _Student(network, places, dtype)
+    student = _Student(network, places, judge, dtype)
     changes: list[Callable[[], None]] = [
         partial(student.descend, position) for position in range(len(student.codes))
     ]
     changes.append(student.fit_scales)
-    loss = student.loss()
+    loss = student.judged()
     yield loss
     for _ in range(n_passes):
         for change in changes:
             student.keep_if_better(change)
         student.write()
-        before, loss = loss, student.loss()
+        before, loss = loss, student.judged()
         yield loss
         if loss > (1 - _WORTHWHILE) * before:
             return
+
+
+class _Compared(NamedTuple):
+    """First inputs of the network at places, the logits that are wanted there, and shares of 1."""
+
+    inputs: Tensor
+    wanted: Tensor
+    shares: Tensor
+
+    @classmethod
+    def at(cls, places: Places, network: QuantizedMLP, dtype: torch.dtype) -> _Compared:
+        shares = places.weights / places.weights.sum()
+        given = (network.first_inputs(places.rows), places.wanted, shares)
+        return cls(*(one.to(dtype) for one in given))
+
+    def loss(self, logits: Tensor, transition: float) -> float:
+        return float(self.shares @ logit_distance(logits, self.wanted, transition))
 
 
 class _Effects(NamedTuple):
@@ -148,10 +178,10 @@ class _Effects(NamedTuple):
 class _Student:
     """A network taken apart: codes, steps and biases of every layer, which change in place."""
 
-    def __init__(self, network: QuantizedMLP, places: Places, dtype: torch.dtype):
-        self.transition, self.wanted = places.transition, places.wanted.to(dtype)
-        self.shares = (places.weights / places.weights.sum()).to(dtype)
-        self.inputs = network.first_inputs(places.rows).to(dtype)
+    def __init__(self, network: QuantizedMLP, places: Places, judge: Places, dtype: torch.dtype):
+        self.transition = places.transition
+        self.places = _Compared.at(places, network, dtype)
+        self.judge = self.places if judge is places else _Compared.at(judge, network, dtype)
         self.layers, widths = network.linear_layers, network.bit_widths.tolist()
         self.indices = [network.candidates.index(bits) for bits in widths]
         self.ranges = [signed_range(bits) for bits in widths]
@@ -177,9 +207,9 @@ class _Student:
     def weight(self, position: int) -> Tensor:
         return self.codes[position] * _column(self.steps[position])
 
-    def forward(self) -> tuple[list[Tensor], list[Tensor]]:
+    def forward(self, inputs: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Return what enters every layer, and what leaves it before its rectifier."""
-        entering, leaving = [self.inputs], [self.leaving(0, self.inputs)]
+        entering, leaving = [inputs], [self.leaving(0, inputs)]
         self.go_on(entering, leaving)
         return entering, leaving
 
@@ -192,23 +222,22 @@ class _Student:
     def leaving(self, position: int, entering: Tensor) -> Tensor:
         return torch.addmm(self.biases[position], entering, self.weight(position).T)
 
-    def loss(self) -> float:
-        return self._loss_of(self.forward()[1][-1])
+    def loss(self, compared: _Compared) -> float:
+        return compared.loss(self.forward(compared.inputs)[1][-1], self.transition)
 
-    def _loss_of(self, logits: Tensor) -> float:
-        distance = logit_distance(logits, self.wanted, self.transition)
-        return float(self.shares @ distance)
+    def judged(self) -> float:
+        return self.loss(self.judge)
 
     def gap(self, logits: Tensor) -> tuple[Tensor, Tensor]:
         """Return the differences, shape (n, D), and the weight of the square of each."""
-        gap = (logits - self.wanted) @ self.contrasts
+        gap = (logits - self.places.wanted) @ self.contrasts
         transition = max(self.transition, _SMALLEST_TRANSITION)
         weights = transition / gap.abs().clamp_min(transition)
-        return gap, weights * self.shares.unsqueeze(1)
+        return gap, weights * self.places.shares.unsqueeze(1)
 
     def slopes(self, leaving: list[Tensor], position: int) -> Tensor:
         """Return the derivative of the differences by what leaves a layer, (n, D, n_out)."""
-        slopes = self.contrasts.T.expand(len(self.inputs), *self.contrasts.T.shape)
+        slopes = self.contrasts.T.expand(len(leaving[0]), *self.contrasts.T.shape)
         for k in range(len(leaving) - 2, position - 1, -1):
             clip, _ = self.clips[k]
             passes = (leaving[k] > 0) & (leaving[k] < clip)
@@ -218,16 +247,16 @@ class _Student:
         return slopes
 
     def keep_if_better(self, change: Callable[[], None]) -> None:
-        """Make a change, and take it back where it raises the loss."""
-        before = self.loss()
+        """Make a change, and take it back where it raises the loss of the judge."""
+        before = self.judged()
         state = [[one.clone() for one in part] for part in (self.codes, self.steps, self.biases)]
         change()
-        if self.loss() > before:
+        if self.judged() > before:
             self.codes, self.steps, self.biases = state
 
     def descend(self, position: int) -> None:
         """Move codes of one layer, one input column after another."""
-        entering, leaving = self.forward()
+        entering, leaving = self.forward(self.places.inputs)
         inputs, codes = entering[position], self.codes[position]
         for columns in torch.arange(codes.shape[1]).split(_COLUMNS):
             gap, weights = self.gap(leaving[-1])
@@ -272,7 +301,7 @@ class _Student:
 
     def fit_scales(self) -> None:
         """Take one damped Gauss-Newton step of all biases and of the logarithms of all steps."""
-        _, leaving = self.forward()
+        _, leaving = self.forward(self.places.inputs)
         gap, weights = self.gap(leaving[-1])
         parts = []
         for position, bias in enumerate(self.biases):
@@ -288,7 +317,7 @@ class _Student:
         # Units that nothing depends on have a diagonal of 0, and stay.
         diagonal += _DAMPING * (diagonal + diagonal.max().clamp_min(1e-12))
         wanted = torch.linalg.solve(normal, -(weighted.T @ gap.reshape(-1)))
-        biases, steps, least = self.biases, self.steps, self._loss_of(leaving[-1])
+        biases, steps, least = self.biases, self.steps, self.loss(self.places)
         for halving in range(_HALVINGS):
             changes = (wanted / 2**halving).split([part.shape[2] for part in parts])
             self.biases = [one + by for one, by in zip(biases, changes[::2], strict=True)]
@@ -296,7 +325,7 @@ class _Student:
                 one * by.exp().reshape(one.shape)
                 for one, by in zip(steps, changes[1::2], strict=True)
             ]
-            if self.loss() < least:
+            if self.loss(self.places) < least:
                 return
         self.biases, self.steps = biases, steps
 

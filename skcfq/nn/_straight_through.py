@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -14,14 +15,17 @@ from skcfq.nn._quantized_mlp import QuantizedMLP
 
 @dataclass(frozen=True, eq=False)
 class Tuning:
-    """How long, how fast and in which order a network is trained.
+    """Where, how long and how fast a network is trained.
 
     Attributes
     ----------
+    places : Places
     n_updates : int
     batch_size : int
     generator : torch.Generator
-        Of the order of the places.
+        Of the order of the places, and of the dither.
+    dither : bool
+        Whether thresholds between coarse codes of activations move.
     learning_rate : float
         It falls to 0 along a cosine.
     dtype : torch.dtype
@@ -29,37 +33,39 @@ class Tuning:
         far below those of a code.
     """
 
+    places: Places
     n_updates: int
     batch_size: int
     generator: torch.Generator
-    learning_rate: float = 1e-3
+    dither: bool = False
+    learning_rate: float = 5e-4
     dtype: torch.dtype = torch.float32
 
 
-def tune(network: QuantizedMLP, places: Places, tuning: Tuning) -> None:
+def tune(network: QuantizedMLP, tuning: Tuning) -> None:
     """Lower the distance to the wanted logits by Adam, at fixed widths.
 
     Parameters
     ----------
     network : QuantizedMLP
         float64; changed in place.
-    places : Places
     tuning : Tuning
     """
-    wanted = places.wanted.to(tuning.dtype)
-    weights = (places.weights / places.weights.mean()).to(tuning.dtype)
+    places, dtype = tuning.places, tuning.dtype
+    wanted = places.wanted.to(dtype)
+    weights = (places.weights / places.weights.mean()).to(dtype)
     trained = [parameter.requires_grad for parameter in network.parameters()]
     with torch.no_grad():
-        inputs = network.first_inputs(places.rows).to(tuning.dtype)
-    network.to(tuning.dtype).requires_grad_(True)
-    groups = network.parameter_groups()
-    adam = torch.optim.Adam(groups, lr=tuning.learning_rate, fused=True)
+        inputs = network.first_inputs(places.rows).to(dtype)
+    network.to(dtype).requires_grad_(True)
+    adam = torch.optim.Adam(network.parameter_groups(), lr=tuning.learning_rate, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, tuning.n_updates)
+    moving = partial(torch.rand, generator=tuning.generator, dtype=dtype)
+    dither = moving if tuning.dither else None
     with torch.enable_grad():
         for batch in _batches(len(inputs), tuning):
-            distance = logit_distance(
-                network.from_first_inputs(inputs[batch]), wanted[batch], places.transition
-            )
+            logits = network.from_first_inputs(inputs[batch], None, dither)
+            distance = logit_distance(logits, wanted[batch], places.transition)
             loss = (distance * weights[batch]).mean()
             adam.zero_grad()
             loss.backward()

@@ -111,8 +111,8 @@ def test_nobody_is_refused(table, settings, teacher):
 def test_ctrl_c_keeps_the_finished_passes(table, settings, monkeypatch):
     original = _rounding.reconstruct_logits
 
-    def interrupted(network, places, tuning):
-        for done, loss in enumerate(original(network, places, tuning)):
+    def interrupted(*given):
+        for done, loss in enumerate(original(*given)):
             if done == 1:
                 raise KeyboardInterrupt
             yield loss
@@ -149,8 +149,10 @@ def test_every_place_counts_alike(table, settings, monkeypatch):
     original = quantized.places_of
 
     def looking(*given, **options):
-        seen["places"] = original(*given, **options)
-        seen["supervision"] = given[3]
+        places = original(*given, **options)
+        seen.setdefault("places", places)
+        seen["supervision"] = options["supervision"]
+        return places
 
     monkeypatch.setattr(quantized, "places_of", looking)
     monkeypatch.setattr(_rounding, "near_boundary", lambda logits, weights: weights)
@@ -200,7 +202,7 @@ def test_held_out_people_are_not_trained_on(table, settings, monkeypatch):
         return original(module, rows, **options)
 
     def looking(*given, **options):
-        seen["rounded"] = given[2]
+        seen["rounded"] = options["weights"]
         return None
 
     monkeypatch.setattr(quantized, "train", spying)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import torch
 from skcfq.nn import FullPrecisionMLP, QuantizedMLP, integers_of, logit_distance
 from skcfq.nn._column_units import network_in_units, weight_units
 from skcfq.nn._reconstruction import Places, reconstruct_logits
+from skcfq.nn._straight_through import Tuning, tune
 
 
 def teacher_of(sizes, n_classes=2, spread=1.0, seed=0):
@@ -185,3 +187,37 @@ def test_clips_leave_the_tail_to_the_tail():
         values = torch.nn.functional.linear(rows, layer.weight, layer.bias)
         layer.reset_clips(values, None, "mse")
     assert error(network, teacher, near) < 0.5 * error(by_error, teacher, near)
+
+
+def test_what_is_learned_by_heart_is_taken_back():
+    """Three thousand codes fit forty places, and lose everywhere else."""
+    teacher, many, few, unseen = (
+        teacher_of((40, 40)),
+        rows_of(3000),
+        rows_of(40, 1),
+        rows_of(3000, 2),
+    )
+    trained = student_of(teacher, many, activation_bits=4)
+    order = torch.Generator().manual_seed(0)
+    tune(trained, Tuning(places_at(teacher, many), 200, 128, order, learning_rate=1e-3))
+    before = error(trained, teacher, unseen)
+    after = {}
+    for judge in (None, many[:1000]):
+        network = deepcopy(trained)
+        judged = None if judge is None else places_at(teacher, judge)
+        losses = list(reconstruct_logits(network, places_at(teacher, few), None, judged))
+        assert losses == sorted(losses, reverse=True)
+        after[judge is not None] = error(network, teacher, unseen)
+    assert after[True] <= before < 0.9 * after[False]
+
+
+@pytest.mark.parametrize(("bits", "matters"), [(4, True), (8, False)])
+def test_thresholds_move_in_the_rounds(bits, matters):
+    teacher, rows = teacher_of((12,)), rows_of(300)
+    weights = []
+    for dither in (False, True):
+        network = student_of(teacher, rows, activation_bits=bits)
+        generator = torch.Generator().manual_seed(0)
+        tune(network, Tuning(places_at(teacher, rows), 20, 50, generator, dither))
+        weights.append(network.layers[0].weight.clone())
+    assert torch.equal(*weights) == (not matters)
