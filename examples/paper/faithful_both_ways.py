@@ -81,7 +81,10 @@ def models(name: str, options: argparse.Namespace) -> dict[str, tuple[type, dict
         )
     table = {model: table[model] for model in table if model in (options.models or table)}
     for copies in options.copies:
-        wide = {"hidden_layer_sizes": tuple(copies * units for units in HIDDEN)}
+        each = [int(part) for part in copies.split("x")]
+        each = each * len(HIDDEN) if len(each) == 1 else each
+        sizes = tuple(times * units for times, units in zip(each, HIDDEN, strict=True))
+        wide = {"hidden_layer_sizes": sizes}
         table[f"faithful, {copies} copies"] = (
             CFQClassifier,
             {"objective": faithful, **same, **wide},
@@ -118,7 +121,10 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--max-iter", type=int, default=0, help="passes; 0: those of the defaults")
     parser.add_argument("--people", type=int, default=2000, help="refused test rows to solve")
     parser.add_argument(
-        "--copies", type=int, nargs="*", default=[], help="add wider faithful students"
+        "--copies",
+        nargs="*",
+        default=[],
+        help="add wider faithful students: 2, or 4x2 for copies of each layer",
     )
     parser.add_argument("--unrolled", action="store_true", help="add the paper's L_match (slow)")
     parser.add_argument(

@@ -56,7 +56,7 @@ class _Kind(NamedTuple):
 
 def round_to_teacher(
     network: QuantizedMLP,
-    draw: Callable[..., Places | None],
+    draw: Callable[[int], Places | None],
     n_updates: int,
     generator: torch.Generator,
     *,
