@@ -8,7 +8,7 @@ logit, chosen on training recourse points, that equals the faithful model's vali
 What training adds is the difference in |CRG| at that validity drop, paired over seeds. Results are
 saved after every model, and a run that was stopped goes on where it was. A smoother teacher
 (`--alpha`) and more passes (`--max-iter`) are for all models alike; `--dither` gives the controls
-that follow the teacher what the faithful one has in training. `--copies 2` adds a faithful
+that follow the teacher what the faithful one has in training. `--copies 2x2` adds a faithful
 student with two units for each of its teacher's, which costs bits: it is no control, and has none.
 
     SKCFQ_DATA=../shared/data python examples/paper/faithful_both_ways.py --data compas --seeds 5
@@ -81,11 +81,9 @@ def models(name: str, options: argparse.Namespace) -> dict[str, tuple[type, dict
         )
     table = {model: table[model] for model in table if model in (options.models or table)}
     for copies in options.copies:
-        each = [int(part) for part in copies.split("x")]
-        each = each * len(HIDDEN) if len(each) == 1 else each
-        sizes = tuple(times * units for times, units in zip(each, HIDDEN, strict=True))
+        sizes = tuple(times * units for times, units in zip(copies, HIDDEN, strict=True))
         wide = {"hidden_layer_sizes": sizes}
-        table[f"faithful, {copies} copies"] = (
+        table[f"faithful, {'x'.join(map(str, copies))} copies"] = (
             CFQClassifier,
             {"objective": faithful, **same, **wide},
         )
@@ -108,6 +106,14 @@ def main() -> None:
     report(pd.DataFrame(rows), options)
 
 
+def copies_of_layers(text: str) -> tuple[int, ...]:
+    """Read one number of copies for each hidden layer."""
+    copies = tuple(map(int, text.split("x")))
+    if len(copies) != len(HIDDEN):
+        raise argparse.ArgumentTypeError(f"{text!r}: give a number for each layer, as in 4x2.")
+    return copies
+
+
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
@@ -122,9 +128,10 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--people", type=int, default=2000, help="refused test rows to solve")
     parser.add_argument(
         "--copies",
+        type=copies_of_layers,
         nargs="*",
         default=[],
-        help="add wider faithful students: 2, or 4x2 for copies of each layer",
+        help="add wider faithful students: 2x2 copies of the units of each layer, 4x2, ...",
     )
     parser.add_argument("--unrolled", action="store_true", help="add the paper's L_match (slow)")
     parser.add_argument(

@@ -40,7 +40,8 @@ from skcfq.estimators._network_classifier import (
 )
 from skcfq.estimators._networks import quantized_network
 from skcfq.estimators._objective import objective_of
-from skcfq.estimators._rounding import places_of, round_to_teacher
+from skcfq.estimators._place_source import PlaceSource
+from skcfq.estimators._rounding import round_to_teacher
 from skcfq.estimators._supervision import Supervision, known_logits
 from skcfq.estimators._teacher import NETWORK_CONSTRAINTS, TeacherClassifier
 from skcfq.estimators._torch_teacher import teacher_of_any_module
@@ -300,21 +301,13 @@ class QuantizedClassifier(DeployableClassifier):
         self._finish(network, trained.history, interrupted=trained.interrupted)
         if rounded is not None and not trained.interrupted:
             generator = torch.Generator().manual_seed(draw_seed(rng))
-            draw = partial(
-                places_of,
-                rows=own.rows,
-                weights=own.weights,
-                supervision=supervision,
-                loss=loss,
-                teacher=teacher,
-                space=self.feature_space_,
-                generator=generator,
+            source = PlaceSource(
+                own.rows, own.weights, supervision, loss, teacher, self.feature_space_, generator
             )
             round_to_teacher(
                 rounded,
-                draw,
+                source,
                 len(trained.history) * math.ceil(visits / self.batch_size),
-                generator,
                 dither=dither,
                 whole=visits <= self.batch_size,
                 verbose=bool(self.verbose),

@@ -11,7 +11,9 @@ from torch.nn.functional import linear
 
 @dataclass(frozen=True, eq=False)
 class FrozenMLP:
-    """Plain tensors: reaching them through modules takes as long as a small product.
+    """A rectifier network of plain tensors, for a teacher that is asked often.
+
+    Reaching weights through modules takes as long as a small product.
 
     Attributes
     ----------

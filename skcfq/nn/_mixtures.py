@@ -16,6 +16,7 @@ def mixtures(
     weights: Tensor,
     blocks: Tensor | None,
     uniform: Callable[[Sequence[int]], Tensor],
+    count: int = N_MIXTURES,
 ) -> Tensor:
     """Return points some of whose features are those of another.
 
@@ -32,18 +33,19 @@ def mixtures(
         every column is a feature of its own.
     uniform : callable
         A shape to numbers in [0, 1) of the type and on the device of ``places``.
+    count : int, default=256
 
     Returns
     -------
-    Tensor of shape (256, d)
+    Tensor of shape (count, d)
     """
     order = (places * uniform(places.shape[1:])).sum(dim=1).sort(stable=True).indices
     shares = weights[order].cumsum(0)
-    drawn = torch.searchsorted(shares, uniform((2, N_MIXTURES)) * shares[-1])
+    drawn = torch.searchsorted(shares, uniform((2, count)) * shares[-1])
     drawn = order[drawn.clamp_max(len(order) - 1)]
     own, other = (places.index_select(0, rows) for rows in drawn)
     n_features = places.shape[1] if blocks is None else len(blocks)
-    mixed = uniform((N_MIXTURES, n_features)).lt_(_MIXED)
+    mixed = uniform((count, n_features)).lt_(_MIXED)
     if blocks is not None:
         mixed = (mixed @ blocks).clamp_max_(1.0)
     # At a weight of 0 or 1 exactly one of the two, and quicker than `where`.

@@ -79,6 +79,9 @@ def tune(network: QuantizedMLP, tuning: Tuning) -> None:
 
 def _batches(n: int, tuning: Tuning) -> list[Tensor]:
     """Return the places of every update."""
+    if n <= tuning.batch_size:
+        # Nothing is drawn: n is not that of a table whose rows of weight 2 stand there twice.
+        return [torch.arange(n)] * tuning.n_updates
     batches: list[Tensor] = []
     while len(batches) < tuning.n_updates:
         batches += torch.randperm(n, generator=tuning.generator).split(tuning.batch_size)

@@ -71,6 +71,7 @@ def test_a_generator_of_the_same_device_goes_on():
         CFQClassifier(objective="faithful"),
         CFQClassifier(objective=CFQObjective(matching=0.1, groups="balanced")),
         CFQClassifier(teacher_actions=TeacherActions(online=True, noise=0.1)),
+        CFQClassifier(objective="paper", teacher_actions=TeacherActions(online=True)),
     ],
     ids=lambda model: type(model).__name__,
 )

@@ -11,7 +11,7 @@ from sklearn.frozen import FrozenEstimator
 
 from skcfq import CFQClassifier, TeacherClassifier
 from skcfq.datasets import make_credit
-from skcfq.estimators import CFQObjective, _rounding
+from skcfq.estimators import CFQObjective, _place_source, _rounding
 from skcfq.estimators import _quantized as quantized
 from skcfq.exceptions import EmptyPopulationWarning, InterruptedWarning
 from skcfq.models import as_predictor
@@ -125,6 +125,17 @@ def test_ctrl_c_keeps_the_finished_passes(table, settings, monkeypatch):
     np.testing.assert_array_equal(scores, model.decision_function(table.data))
 
 
+def test_ctrl_c_before_the_first_pass(table, settings, monkeypatch):
+    def interrupted(source, most):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_rounding.PlaceSource, "draw", interrupted)
+    with pytest.warns(InterruptedWarning, match="can be used"):
+        model = fitted(table, settings, max_iter=3)
+    scores = model.deployed().decision_function(table.data)
+    np.testing.assert_array_equal(scores, model.decision_function(table.data))
+
+
 def test_a_module_without_integers_is_left_as_trained(table, settings):
     def with_tanh(n_inputs, n_classes):
         return torch.nn.Sequential(
@@ -143,26 +154,69 @@ def test_wide_networks_get_fewer_places():
     assert found[0] == 11160 and found[0] > found[1] > found[2] == 256
 
 
-def test_every_place_counts_alike(table, settings, monkeypatch):
+@pytest.fixture
+def drawn(monkeypatch):
+    """What was drawn, in its order, with its source."""
+    seen = []
+    original = _rounding.PlaceSource.draw
+
+    def looking(source, most):
+        seen.append((source, original(source, most)))
+        return seen[-1][1]
+
+    monkeypatch.setattr(_rounding.PlaceSource, "draw", looking)
+    return seen
+
+
+def test_every_place_counts_alike(table, settings, monkeypatch, drawn):
     """The few recourse points of a small table must not outweigh what is drawn beside them."""
-    seen = {}
-    original = quantized.places_of
-
-    def looking(*given, **options):
-        places = original(*given, **options)
-        seen.setdefault("places", places)
-        seen["supervision"] = options["supervision"]
-        return places
-
-    monkeypatch.setattr(quantized, "places_of", looking)
-    monkeypatch.setattr(_rounding, "near_boundary", lambda logits, weights: weights)
+    monkeypatch.setattr(_place_source, "near_boundary", lambda logits, weights: weights)
     fitted(table, settings, max_iter=1)
-    weights = seen["places"].weights
-    weights = weights[weights > 0]
-    n_points = int(seen["supervision"].promised.sum())
+    source, places = drawn[0]
+    weights = places.weights[places.weights > 0]
+    n_points = int(source.supervision.promised.sum())
     times = (weights / weights.min()).round(decimals=6)
     assert times.unique().tolist() == [1, 2]
     assert int((times == 2).sum()) == n_points < 0.1 * len(weights)
+
+
+def test_kinds_weigh_the_same_however_many_are_drawn(table, settings, monkeypatch, drawn):
+    monkeypatch.setattr(_place_source, "near_boundary", lambda logits, weights: weights)
+    monkeypatch.setattr(_rounding, "_JUDGED_PLACES", 100)
+    fitted(table, settings, max_iter=1)
+    totals = [float(places.weights.sum()) for _, places in drawn]
+    assert len({len(places.rows) for _, places in drawn}) > 1
+    np.testing.assert_allclose(totals, totals[0])
+
+
+@pytest.mark.parametrize("mixture", [0.0, 5.0])
+def test_a_judge_has_mixtures_of_its_own(table, settings, monkeypatch, mixture):
+    given = []
+    monkeypatch.setattr(_rounding, "reconstruct_logits", lambda *all_: given.append(all_) or [])
+    fitted(table, settings, max_iter=1, activation_bits=4, objective__mixture=mixture)
+    ((_, places, tuning, judge),) = given
+    assert tuning.dither
+    if mixture == 0:
+        assert judge is None
+        return
+    rows = [one.rows for one in (places, tuning.places, judge)]
+    pooled = torch.cat([one.unique(dim=0) for one in rows])
+    # All but the people of the table, who are everywhere.
+    assert len(pooled.unique(dim=0)) > 0.9 * len(pooled)
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_a_weight_of_two_is_two_rows(table, settings, bits):
+    """Where one batch is the whole table; moving thresholds and rounds included."""
+    rng = np.random.default_rng(0)
+    some = table.data.iloc[:150], np.asarray(table.target)[:150]
+    weights = rng.integers(1, 3, size=150)
+    repeated = rng.permutation(np.repeat(np.arange(150), weights))
+    options = {**settings, "batch_size": 1024, "max_iter": 5, "activation_bits": bits}
+    weighted = CFQClassifier(4, **options).fit(*some, sample_weight=weights)
+    twice = CFQClassifier(4, **options).fit(some[0].iloc[repeated], some[1][repeated])
+    scores = [model.decision_function(table.data) for model in (weighted, twice)]
+    np.testing.assert_allclose(*scores, atol=1e-5)
 
 
 def test_the_bias_at_the_end_is_told(table, settings):
@@ -192,7 +246,7 @@ def test_a_wider_student_starts_from_copies_of_its_teacher(table, settings, teac
     assert error(20, 16) > 10 * error(12, 8)
 
 
-def test_held_out_people_are_not_trained_on(table, settings, monkeypatch):
+def test_held_out_people_are_not_trained_on(table, settings, monkeypatch, drawn):
     """Those whose points set the bias weigh nothing, in any term."""
     seen = {}
     original = quantized.train
@@ -201,17 +255,12 @@ def test_held_out_people_are_not_trained_on(table, settings, monkeypatch):
         seen["weights"], seen["acted"] = rows.weights, rows.acted
         return original(module, rows, **options)
 
-    def looking(*given, **options):
-        seen["rounded"] = options["weights"]
-        return None
-
     monkeypatch.setattr(quantized, "train", spying)
-    monkeypatch.setattr(quantized, "places_of", looking)
     fitted(table, settings, max_iter=1)
     held = seen["weights"] == 0
     assert 0.02 < held.double().mean() < 0.5
     assert not seen["acted"][held].any()
-    assert torch.equal(seen["rounded"], seen["weights"])
+    assert torch.equal(drawn[0][0].weights, seen["weights"])
 
 
 @pytest.mark.parametrize(("bits", "matters"), [(4, True), (8, False)])
