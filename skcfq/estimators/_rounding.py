@@ -18,8 +18,8 @@ from skcfq.nn._straight_through import Tuning
 # Places of each kind that codes are fitted to; for a wide network as many as so many products
 # allow. One that gets few takes four times as many products: too few would be learned by heart.
 _MOST_PLACES, _FEW_PLACES, _LEAST_PLACES, _PRODUCTS, _FOR_FEW = 16384, 4096, 256, 1.5e10, 6e10
-# Updates cost the same on many places as on few.
-_TUNED_PLACES, _JUDGED_PLACES = 32768, 8192
+# Updates cost the same on many places as on few, but many take memory, in a wide table the more.
+_TUNED_PLACES, _TUNED_NUMBERS, _JUDGED_PLACES = 32768, 2**22, 8192
 # Updates of a round, as a share of those of the training and at most, and passes over the places.
 _TUNING, _UPDATES, _PASSES, _BATCH_SIZE = 1.25, 750, 60, 512
 # Where every update sees all places, fewer do.
@@ -55,7 +55,7 @@ def round_to_teacher(
     """
     with tqdm(desc="rounding", unit="pass", disable=not verbose) as bar:
         try:
-            places, tuned = source.draw(_places_for(network)), source.draw(_TUNED_PLACES)
+            places, tuned = source.draw(_places_for(network)), source.draw(_tuned_for(network))
             if places is None or tuned is None:
                 return
             tuning = _tuning(tuned, n_updates, source.generator, dither=dither, whole=whole)
@@ -92,3 +92,9 @@ def _places_for(network: QuantizedMLP) -> int:
     products = sum(n_in * n_out**2 for n_out, n_in in sizes) * sizes[-1][0]
     affordable = max(_PRODUCTS / products, min(_FEW_PLACES, _FOR_FEW / products))
     return int(min(max(affordable, _LEAST_PLACES), _MOST_PLACES))
+
+
+def _tuned_for(network: QuantizedMLP) -> int:
+    """Return on how many places of a kind a network is tuned."""
+    in_memory = _TUNED_NUMBERS // network.linear_layers[0].in_features
+    return min(max(in_memory, _JUDGED_PLACES), _TUNED_PLACES)

@@ -146,12 +146,14 @@ def test_a_module_without_integers_is_left_as_trained(table, settings):
     assert model.predict(table.data).shape == (600,)
 
 
-def test_wide_networks_get_fewer_places():
+def test_wide_networks_and_tables_get_fewer_places():
     from skcfq.nn import QuantizedMLP
 
     sizes = [(64, 64), (256, 256), (512, 512)]
     found = [_rounding._places_for(QuantizedMLP(100, size, 2)) for size in sizes]
     assert found[0] == 11160 and found[0] > found[1] > found[2] == 256
+    found = [_rounding._tuned_for(QuantizedMLP(columns, (8,), 2)) for columns in (100, 256, 5000)]
+    assert found == [32768, 16384, 8192]
 
 
 @pytest.fixture
