@@ -4,8 +4,8 @@ Straight-through training ends with many weights that swing between two codes, a
 its nearest code is blind to what the others lose. Here the codes move between the two neighbours
 of their weight, one at a time, as long as the logits come nearer to the teacher's; then biases and
 steps are fitted to the codes, and all of it is repeated after a little training. A change stays
-where it lowers the loss on places that nothing was fitted to: on its own, it would only be learned
-by heart.
+where it lowers the loss on the places of a judge. These should hold some that nothing was fitted
+to: a wide network has more codes than places, and learns them by heart.
 """
 
 from __future__ import annotations
