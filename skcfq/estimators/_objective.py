@@ -56,12 +56,12 @@ class CFQObjective(BaseEstimator):
         through the student's own K projected steps (Appendix B); one number is both. K and the
         step size are those of ``teacher_actions``.
     validity_drop : float or None, default=None
-        Set the bias of the target's logit, after the training, so that this share of people loses
-        the teacher's advice, on average: it is read off people who were held out from the terms at
-        recourse points (400 of them, at least a fifth and at most half), as in split conformal
-        prediction. It works in both directions: a model that is more lenient than that gets
-        stricter, but not stricter than its teacher. None leaves the bias as it was trained; so does
-        a target that differs between people.
+        Set the bias of the target's logit, after the training, so that no more than this share of
+        people loses the teacher's advice, on average: it is read off people who were held out from
+        the terms at recourse points (400 of them, at least a fifth and at most half), as in split
+        conformal prediction. It works in both directions: a model that is more lenient than
+        that gets stricter, but not stricter than its teacher. None leaves the bias as it was
+        trained; so does a target that differs between people.
     rounding : bool, default=False
         After the training, choose each integer weight, and with them steps and biases, by what
         the terms that follow the teacher's logits lose, as far as that holds at mixtures which

@@ -94,7 +94,7 @@ class Supervision:
         weights = self.weights[promised]
         with torch.no_grad():
             slack = validity_slack(network(self.points[promised].double()), self.targets[promised])
-        wanted = _ABOVE - _quantile(slack, weights, self.validity_drop)
+        wanted = _ABOVE - _quantile(slack, weights, _share_for_others(self.validity_drop, weights))
         # Where actions end deep inside, nobody loses them; that is no reason to be stricter than
         # the teacher.
         strictest = -_quantile(slack - self.depth[promised], weights, 0.5)
@@ -142,22 +142,23 @@ def known_logits(teacher: Predictor, rows: Tensor, points: Tensor) -> Tensor:
     return torch.cat([torch.stack([logits(x), logits(u)], dim=1) for x, u in pairs]).to(rows.dtype)
 
 
-def _quantile(values: Tensor, weights: Tensor, share: float) -> float:
-    """Return the value below which a share of others is expected, as exchangeable as these people.
+def _share_for_others(share: float, weights: Tensor) -> float:
+    """Return the share of these people who may lose their advice so that ``share`` of others do.
 
-    Split conformal prediction: of n people, the k-th lowest has k of n + 1 others below it on
-    average, and what lies between two people is between their shares. With fewer than 1 / share
-    people, the lowest is the answer. Weights below 1 are shares of something, and no fewer people.
+    Split conformal prediction: where the k-th lowest of n people sets the threshold, k of n + 1
+    exchangeable people are below it on average. With fewer than 1 / share people, that is more.
+    Weights below 1 are shares of something, and no fewer people.
     """
-    counted = weights > 0
-    values, order = values[counted].sort()
-    people = weights[counted][order]
-    n = max(float(people.sum()), len(people))
-    people = people * (n / people.sum())
-    last = people.cumsum(0)
-    first = last - people + people.clamp_max(1.0)
-    ranks = torch.stack([first, last], dim=1).flatten()
-    return float(np.interp(share * (n + 1), ranks, values.repeat_interleave(2)))
+    n = max(float(weights.sum()), int((weights > 0).sum()))
+    return max(share * (n + 1) - 1, 0.0) / n
+
+
+def _quantile(values: Tensor, weights: Tensor, share: float) -> float:
+    """Return the smallest value that more than a share of the weight does not exceed."""
+    values, order = values.sort()
+    shares = weights[order].cumsum(0)
+    below = int((shares <= share * shares[-1]).sum())
+    return values[min(below, len(values) - 1)].item()
 
 
 def supervise(
