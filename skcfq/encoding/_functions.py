@@ -242,7 +242,7 @@ def read_user_function(transformer: Any, values: np.ndarray) -> Function:
     try:
         z = forward((function,), x)
         back = inverse((function,), z)
-    except Exception as error:
+    except Exception as error:  # a user's own function, which may raise anything
         raise FeatureSpaceError(
             f"its function fails on a single column ({error}). Use an elementwise function."
         ) from error

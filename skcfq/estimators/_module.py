@@ -15,6 +15,9 @@ from skcfq.models import Predictor
 from skcfq.nn import FaithfulModule, LossWeights, QuantizedMLP, QuantizedNetwork
 from skcfq.quantization import GumbelBits
 
+# Positions and targets of people to what stands for their recourse points, and validity.
+Online = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
 
 def faithful_module(
     network: QuantizedNetwork,
@@ -90,9 +93,6 @@ def first_inputs_suffice(network: QuantizedNetwork, loss: LossWeights) -> bool:
     loss : LossWeights
     """
     return isinstance(network, QuantizedMLP) and not loss.of_teacher
-
-
-Online = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 def giving_first_inputs(online: Online, network: QuantizedMLP) -> Online:

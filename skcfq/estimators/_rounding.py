@@ -22,7 +22,8 @@ _MOST_PLACES, _FEW_PLACES, _LEAST_PLACES, _PRODUCTS, _FOR_FEW = 16384, 4096, 256
 _TUNED_PLACES, _TUNED_NUMBERS, _JUDGED_PLACES = 32768, 2**22, 8192
 # Updates of a round, as a share of those of the training and at most, and passes over the places.
 _TUNING, _UPDATES, _PASSES, _BATCH_SIZE = 1.25, 750, 60, 512
-# Where every update sees all places, fewer do.
+# The share where every update sees all places: fewer are enough, and each lets the order in which
+# they are summed show a little more.
 _TUNING_WHOLE = 0.3
 
 
