@@ -29,7 +29,6 @@ import pandas as pd
 import torch
 from _protocol import DATASETS, draw_refused, mean_and_sd, measure, paired_interval, split
 from sklearn.frozen import FrozenEstimator
-from skorch.callbacks import Callback
 
 from skcfq import CFQClassifier, QATClassifier, RecourseSolver, TeacherClassifier
 from skcfq.estimators import CFQObjective, bias_for_validity_drop, with_target_bias
@@ -46,19 +45,6 @@ UNROLLED = "paper + unrolled matching"
 TEACHER_UNITS = (64, 64)
 
 
-class FittedSteps(Callback):
-    """PACT without LSQ: steps follow the weights by least squared error, clips are learned."""
-
-    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
-        for layer in net.module_.network.layers:
-            layer.log_steps.requires_grad_(False)
-
-    def on_batch_begin(self, net: Any, training: bool = False, **kwargs: Any) -> None:
-        self.batch_ = getattr(self, "batch_", -1) + 1
-        if self.batch_ % 50 == 0:
-            net.module_.network.refit(unselected_only=False)
-
-
 def models(name: str, options: argparse.Namespace) -> dict[str, tuple[type, dict[str, Any]]]:
     """Return class and parameters of every row of the table of a dataset."""
     faithful = CFQObjective.preset("faithful").set_params(validity_drop=ASKED[name])
@@ -72,7 +58,7 @@ def models(name: str, options: argparse.Namespace) -> dict[str, tuple[type, dict
         "faithful": (CFQClassifier, {"objective": faithful, **same}),
         "paper": (CFQClassifier, {"objective": "paper"}),
         "LSQ-QAT": (QATClassifier, {}),
-        "PACT-QAT": (QATClassifier, {"callbacks": [FittedSteps()]}),
+        "PACT-QAT": (QATClassifier, {"method": "pact"}),
         "mixed precision": (QATClassifier, {"bit_policy": "learned"}),
         "distillation": (CFQClassifier, {"objective": distillation, **same}),
         "distillation, mixtures": (CFQClassifier, {"objective": mixtures, **same}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
-from skcfq.exceptions import BudgetError
+from skcfq.exceptions import BudgetError, EmptyPopulationWarning
 from skcfq.nn import (
     QuantizedNetwork,
     gradient_sensitivity,
@@ -55,8 +56,18 @@ class BitSample:
 class BitPolicy(BaseEstimator):
     """Base of all bit policies; write your own as a subclass.
 
-    A subclass has a parameter ``candidates`` and either overrides :meth:`choose`, which returns
-    one candidate a layer, or :meth:`start`, for widths that are learned in training.
+    A subclass has a parameter ``candidates`` and overrides :meth:`choose`, which returns one
+    candidate a layer. For widths that are learned in training, subclass :class:`LearnedBits`.
+
+    Examples
+    --------
+    >>> class WideEnds(BitPolicy):
+    ...     def __init__(self, candidates=(2, 3, 4, 8)):
+    ...         self.candidates = candidates
+    ...     def choose(self, network, budget, sample):
+    ...         return [8] + [2] * (len(network.n_weights) - 2) + [8]
+    >>> WideEnds().candidates
+    (2, 3, 4, 8)
     """
 
     candidates: tuple[int, ...]
@@ -84,18 +95,32 @@ class BitPolicy(BaseEstimator):
         Raises
         ------
         TypeError
-            A subclass overrides neither this nor :meth:`start`.
+            A subclass does not override it.
         """
         raise TypeError(
             f"{type(self).__name__} chooses no widths. Override `choose`, which returns one "
-            "candidate a layer, or `start`."
+            "candidate a layer."
         )
 
     def start(
         self, network: QuantizedNetwork, budget: float, sample: BitSample
     ) -> GumbelBits | None:
-        """Fix the widths of a network, or return what will learn them."""
+        """Fix the widths of a network, or return what will learn them.
+
+        Raises
+        ------
+        BudgetError
+            The chosen widths exceed the budget.
+        ValueError
+            They are not one candidate a layer.
+        """
         widths = [int(width) for width in self.choose(network, budget, sample)]
+        n_layers = len(network.n_weights)
+        if len(widths) != n_layers or not set(widths) <= set(network.candidates):
+            raise ValueError(
+                f"{self!r} chose the widths {widths}; let `choose` return one of the candidates "
+                f"{network.candidates} for each of the {n_layers} layers."
+            )
         if average_bits(widths, network.n_weights) > budget:
             raise BudgetError(
                 f"{self!r} chose the widths {widths}, which are "
@@ -199,7 +224,8 @@ class SensitivityBits(BitPolicy):
         - ``"hessian"``: mean Hessian trace of the task loss (HAWQ-V2) times the squared error of
           the weights at every width; the widths of least total are taken exactly.
     allocation : {"exact", "greedy", "closed_form"}, default="exact"
-        How gradients become widths: the integer programme of Eq. 24, its greedy rule, or Eq. 75.
+        How gradients become widths: the integer programme of Eq. 24, its greedy rule, or Eq. 75,
+        where :math:`\kappa_\ell` is the mean weight step of the layer at one and the same width.
         Not used by ``"error"`` and ``"hessian"``, which have a number for every width.
     candidates : tuple of int, default=(2, 3, 4, 8)
 
@@ -207,6 +233,9 @@ class SensitivityBits(BitPolicy):
     -----
     Equation 24 is linear in the bits, so that it tends to give the most sensitive layer all that
     there is; Eq. 75 knows that every further bit halves what is left.
+
+    Where there is no recourse point, as in :class:`~skcfq.QATClassifier`, ``"counterfactual"`` is
+    ``"factual"``, with a warning.
 
     Examples
     --------
@@ -249,14 +278,32 @@ class SensitivityBits(BitPolicy):
             )
             losses = traces.double().numpy()[:, None] * _weight_errors(network)
             return allocate_bits(-losses, sizes, network.candidates, budget)
+        found = self._gradients(network, sample).double()
+        if self.allocation == "closed_form":
+            found = found * _step_scales(network)
+        allocate = {"exact": exact_bits, "greedy": greedy_bits, "closed_form": closed_form_bits}
+        return allocate[self.allocation](found, sizes, network.candidates, budget)
+
+    def _gradients(self, network: QuantizedNetwork, sample: BitSample) -> Tensor:
+        """Return the sensitivity of every layer, at recourse points or at rows."""
         if self.kind == "counterfactual" and len(sample.points):
-            found = gradient_sensitivity(
+            return gradient_sensitivity(
                 network, sample.points, sample.targets, sample.point_weights
             )
-        else:
-            found = gradient_sensitivity(network, sample.rows, sample.labels, sample.weights)
-        allocate = {"exact": exact_bits, "greedy": greedy_bits, "closed_form": closed_form_bits}
-        return allocate[self.allocation](found.double(), sizes, network.candidates, budget)
+        if self.kind == "counterfactual":
+            warnings.warn(
+                "bit_policy.kind is 'counterfactual', but there is no recourse point: the factual "
+                "sensitivity chooses the widths.",
+                EmptyPopulationWarning,
+                stacklevel=6,
+            )
+        return gradient_sensitivity(network, sample.rows, sample.labels, sample.weights)
+
+
+def _step_scales(network: QuantizedNetwork) -> Tensor:
+    """Return the mean weight step of every layer at its narrowest width, shape (L,)."""
+    with torch.no_grad():
+        return torch.stack([layer.log_steps[0].double().exp().mean() for layer in network.layers])
 
 
 def _weight_errors(network: QuantizedNetwork) -> np.ndarray:
@@ -275,6 +322,9 @@ def _weight_errors(network: QuantizedNetwork) -> np.ndarray:
     return np.array(errors)
 
 
+COSTS = ("bits", "bops")
+
+
 class LearnedBits(BitPolicy):
     r"""Widths that are learned with the network, by straight-through Gumbel-Softmax (§4.3).
 
@@ -286,7 +336,12 @@ class LearnedBits(BitPolicy):
     ----------
     candidates : tuple of int, default=(2, 3, 4, 8)
     penalty : float, default=1.0
-        Weight :math:`\lambda` of the excess of the average bits over the budget, in loss per bit.
+        Weight :math:`\lambda` of the excess of the cost over the budget, in loss per bit.
+    cost : {"bits", "bops"}, default="bits"
+        What the penalty counts: bits of weights (BitCost), or bit operations, in which a bit of
+        a layer counts by its multiplications and by the width of what enters it. Both are averages,
+        so that a network of one width for all costs that width. Either way, what is chosen in
+        the end meets the budget of weight bits.
     temperatures : tuple of (float, float), default=(1.0, 0.3)
         Temperature :math:`\tau` at the beginning and the end of the search.
     search_fraction : float, default=0.5
@@ -308,11 +363,13 @@ class LearnedBits(BitPolicy):
         candidates: tuple[int, ...] = (2, 3, 4, 8),
         *,
         penalty: float = 1.0,
+        cost: str = "bits",
         temperatures: tuple[float, float] = (1.0, 0.3),
         search_fraction: float = 0.5,
     ):
         self.candidates = candidates
         self.penalty = penalty
+        self.cost = cost
         self.temperatures = temperatures
         self.search_fraction = search_fraction
 
@@ -327,6 +384,8 @@ class LearnedBits(BitPolicy):
         super().check(budget)
         if not self.penalty >= 0:
             raise ValueError(f"bit_policy.penalty is {self.penalty!r}; give at least 0.")
+        if self.cost not in COSTS:
+            raise ValueError(f"bit_policy.cost is {self.cost!r}; give one of {COSTS}.")
         if len(self.temperatures) != 2 or not all(value > 0 for value in self.temperatures):
             raise ValueError(
                 f"bit_policy.temperatures is {self.temperatures!r}; give the first and the last, "
@@ -341,7 +400,13 @@ class LearnedBits(BitPolicy):
         self, network: QuantizedNetwork, budget: float, sample: BitSample
     ) -> GumbelBits | None:
         """Return the policy to be learned."""
-        return GumbelBits(network.n_weights, self.candidates, budget)
+        costs = None
+        if self.cost == "bops":
+            # Activations may follow the weights before them; so wide are they at the start.
+            network.set_bit_widths(_widest(self.candidates, budget))
+            pairs = zip(network.n_macs, network.activation_widths, strict=True)
+            costs = [macs * bits for macs, bits in pairs]
+        return GumbelBits(network.n_weights, self.candidates, budget, costs=costs)
 
 
 BIT_POLICIES = {"uniform": UniformBits, "learned": LearnedBits, "sensitivity": SensitivityBits}

@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from skcfq.actions import ActionSet
+from skcfq.estimators._groups import Groups, groups_of
 from skcfq.estimators._network_classifier import TrainingTable
 from skcfq.estimators._objective import OBJECTIVES, CFQObjective, objective_of
 from skcfq.estimators._quantized import QUANTIZED_CONSTRAINTS, QuantizedClassifier
@@ -253,7 +254,7 @@ class CFQClassifier(QuantizedClassifier):
             Labels of two or more classes.
         sample_weight : array-like of shape (n_samples,), default=None
         sensitive_features : array-like of shape (n_samples,), default=None
-            Group of each row, for an ``objective`` with ``groups``.
+            Group of each row, of any hashable type, for an ``objective`` with ``groups``.
 
         Returns
         -------
@@ -276,13 +277,13 @@ class CFQClassifier(QuantizedClassifier):
         if actions is None:
             actions = objective.default_actions()
         actions.check()
+        groups = groups_of(objective, _of_rows(sensitive_features, sample_weight, X))
         rng = check_random_state(self.random_state)
         rows, held = self._hold_out(table, rng)
         teacher = self._fit_teacher(table.take(rows), rng)
         decisions = teacher.predict(table.X)
         self._check_rules()
         target = self._resolve_target(table, decisions)
-        groups = _of_rows(sensitive_features, sample_weight, X)
         loss = objective.loss_weights(self.eta)
         self.target_bias_ = 0.0
 
@@ -290,7 +291,7 @@ class CFQClassifier(QuantizedClassifier):
         if objective.needs_recourse(loss) and not self._interrupted:
 
             def taught(rows: np.ndarray, **plan: Any) -> Supervision | None:
-                own = None if groups is None else groups[rows]
+                own = None if groups is None else groups.take(rows)
                 people = table.take(rows), decisions[rows], target[rows], own
                 return self._supervision(people, teacher, rng, **plan)
 
@@ -318,7 +319,7 @@ class CFQClassifier(QuantizedClassifier):
 
     def _supervision(
         self,
-        people: tuple[TrainingTable, np.ndarray, np.ndarray, np.ndarray | None],
+        people: tuple[TrainingTable, np.ndarray, np.ndarray, Groups | None],
         teacher: Predictor,
         rng: np.random.RandomState,
         *,
@@ -340,7 +341,7 @@ class CFQClassifier(QuantizedClassifier):
                 action_set=ActionSet() if self.action_set is None else self.action_set,
                 actions=actions,
                 objective=objective,
-                sensitive_features=groups,
+                groups=groups,
                 rng=rng,
                 memory=self.memory,
                 verbose=bool(self.verbose),

@@ -64,8 +64,8 @@ def faithful_module(
             online = _travelling(supervision.online, device)
             if quantized_places:
                 online = giving_first_inputs(online, cast(QuantizedMLP, network))
-        if supervision.group_weights is not None:
-            group_weights = supervision.group_weights.to(device)
+        if supervision.groups is not None and supervision.groups.weights is not None:
+            group_weights = supervision.groups.weights.to(device)
     dtype = next(network.parameters()).dtype
     return FaithfulModule(
         network,

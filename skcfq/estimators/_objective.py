@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from sklearn.base import BaseEstimator
@@ -73,7 +74,9 @@ class CFQObjective(BaseEstimator):
     groups : {"balanced", "worst"}, dict or None, default=None
         How the terms at recourse points combine the groups of
         ``fit(..., sensitive_features=...)``: every group alike, the worst one (Eq. 33), or with
-        the weights of a dict ``{group: weight}``. None: every row alike.
+        the weights of a dict ``{group: weight}``. None: every row alike. ``rounding`` weighs
+        recourse points so too (of the worst: groups alike), and ``validity_drop`` holds for the
+        groups together, weighed, or in each of them (``"worst"``).
 
     Examples
     --------
@@ -152,7 +155,14 @@ class CFQObjective(BaseEstimator):
                 "None."
             )
         known = self.groups is None or self.groups in ("balanced", "worst")
-        if not isinstance(self.groups, dict) and not known:
+        if isinstance(self.groups, dict):
+            wrong = {name: one for name, one in self.groups.items() if not 0 <= one < math.inf}
+            if wrong or not any(self.groups.values()):
+                raise ValueError(
+                    f"objective.groups has the weights {wrong or self.groups!r}; give finite "
+                    "numbers of at least 0, one of them positive."
+                )
+        elif not known:
             raise ValueError(
                 f"objective.groups is {self.groups!r}; give 'balanced', 'worst', a dict of group "
                 "to weight, or None."

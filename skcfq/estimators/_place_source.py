@@ -87,7 +87,9 @@ class PlaceSource:
         kinds = {"distillation": _Kind(*self._distinct(chosen, self.rows), self._n_rows)}
         if self.supervision is not None:
             people = self._some(self._people, most)
-            pairs, weights = self._distinct(people, self.rows, self.supervision.points)
+            pairs, weights = self._distinct(
+                people, self.rows, self.supervision.points, weights=self._weights_of(people)
+            )
             own, points = pairs.chunk(2, dim=1)
             kinds["margins"] = _Kind(points, weights, self._n_people)
             # One place for all: a row of weight 2 is the same as two rows.
@@ -125,15 +127,23 @@ class PlaceSource:
         _, weights = self._distinct(self._some(rows, _COUNTED), self.rows)
         return int((weights > 0).sum())
 
-    def _distinct(self, rows: Tensor, *tables: Tensor) -> tuple[Tensor, Tensor]:
+    def _weights_of(self, people: Tensor) -> Tensor:
+        """Return what people with recourse points count, in the shares of their groups."""
+        weights = self.weights[people]
+        groups = None if self.supervision is None else self.supervision.groups
+        return weights if groups is None else groups.balance(people, weights)
+
+    def _distinct(
+        self, rows: Tensor, *tables: Tensor, weights: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return rows of tables side by side, each once and in a fixed order, and their weights.
 
         So a row of weight 2 is the same as two rows, wherever they stand.
         """
         given = torch.cat([table[rows].double() for table in tables], dim=1)
         distinct, of_given = given.unique(dim=0, return_inverse=True)
-        weights = self.weights.new_zeros(len(distinct), dtype=torch.float64)
-        return distinct, weights.index_add_(0, of_given, self.weights[rows].double())
+        own = (self.weights[rows] if weights is None else weights).double()
+        return distinct, own.new_zeros(len(distinct)).index_add_(0, of_given, own)
 
     def _mixtures(self, sources: list[_Kind], most: int) -> _Kind:
         def uniform(shape: Sequence[int]) -> Tensor:

@@ -9,10 +9,11 @@ from sklearn.utils import check_random_state
 from skcfq.actions import ActionSet
 from skcfq.estimators._quantized import QUANTIZED_CONSTRAINTS, QuantizedClassifier
 from skcfq.nn._subnormals import subnormals_as_zero
+from skcfq.utils._sklearn_compat import StrOptions
 
 
 class QATClassifier(QuantizedClassifier):
-    """Quantized network with learned steps (LSQ) and learned clips (PACT), for accuracy alone.
+    """Quantized network that is trained for accuracy alone: LSQ, PACT or mixed precision.
 
     Parameters
     ----------
@@ -28,7 +29,12 @@ class QATClassifier(QuantizedClassifier):
         Full-precision reference. Fitted or frozen, it is used as it is; unfitted, a clone is
         fitted; None is a :class:`~skcfq.TeacherClassifier` of the same layers. A torch module is
         taken as trained, behind the fitted ``encoder`` (None: X itself).
+    method : {"lsq", "pact"}, default="lsq"
+        Whether weight steps are learned together with the clips of the activations (LSQ), or follow
+        the weights by least squared error, so that the clips alone are learned (PACT).
     bit_policy : {"uniform", "learned", "sensitivity"} or BitPolicy, default="uniform"
+        How the width of each layer is chosen: one for all, learned in training (mixed
+        precision), or by the error that its quantization makes.
     activation_bits : int, None or tuple of these, default=None
         Width of hidden activations, one for all or one for each hidden layer (with ``module``: of
         what enters each layer); None follows the weights of the layer that produces them.
@@ -113,7 +119,10 @@ class QATClassifier(QuantizedClassifier):
     array([4, 4])
     """
 
-    _parameter_constraints: dict = dict(QUANTIZED_CONSTRAINTS)
+    _parameter_constraints: dict = {
+        **QUANTIZED_CONSTRAINTS,
+        "method": [StrOptions({"lsq", "pact"})],
+    }
 
     def __init__(
         self,
@@ -123,6 +132,7 @@ class QATClassifier(QuantizedClassifier):
         target: Any = None,
         encoder: Any = None,
         teacher: Any = None,
+        method: str = "lsq",
         bit_policy: Any = "uniform",
         activation_bits: int | tuple[int | None, ...] | None = None,
         weight_step: str = "channel",
@@ -149,6 +159,7 @@ class QATClassifier(QuantizedClassifier):
         self.target = target
         self.encoder = encoder
         self.teacher = teacher
+        self.method = method
         self.bit_policy = bit_policy
         self.activation_bits = activation_bits
         self.weight_step = weight_step
@@ -198,5 +209,13 @@ class QATClassifier(QuantizedClassifier):
         encoded = self.feature_space_.encode(kept.X)
         others = None if held is None else (table.take(held), None)
         with subnormals_as_zero():
-            self._fit_network(kept, encoded, teacher, rng, self._loss_weights(), validation=others)
+            self._fit_network(
+                kept,
+                encoded,
+                teacher,
+                rng,
+                self._loss_weights(),
+                fitted_steps=self.method == "pact",
+                validation=others,
+            )
         return self

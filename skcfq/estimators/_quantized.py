@@ -45,7 +45,7 @@ from skcfq.estimators._rounding import round_to_teacher
 from skcfq.estimators._supervision import Supervision, known_logits
 from skcfq.estimators._teacher import NETWORK_CONSTRAINTS, TeacherClassifier
 from skcfq.estimators._torch_teacher import teacher_of_any_module
-from skcfq.estimators._training import BitSchedule, train
+from skcfq.estimators._training import BitSchedule, FittedSteps, train
 from skcfq.estimators._validation import Validation
 from skcfq.estimators._warm_start import check_budget, goes_on, taken_over
 from skcfq.exceptions import InterruptedWarning, SpaceMismatchError, UnsupportedModelError
@@ -200,6 +200,7 @@ class QuantizedClassifier(DeployableClassifier):
         worst_group: bool = False,
         rounding: bool = False,
         dither: bool = False,
+        fitted_steps: bool = False,
         validation: tuple[TrainingTable, Supervision | None] | None = None,
     ) -> None:
         """Train the student, on the teacher's actions too where there are any."""
@@ -236,6 +237,11 @@ class QuantizedClassifier(DeployableClassifier):
         else:
             network.calibrate(rows, weights)
             gumbel = policy.start(network, self.budget, sample)
+            if gumbel is not None and not isinstance(policy, LearnedBits):
+                raise TypeError(
+                    f"{policy!r} learns widths but is no LearnedBits, so that nothing would settle "
+                    "them within the budget. Make it a subclass of LearnedBits."
+                )
         if self._interrupted:
             self._finish_untrained(network, gumbel)
             return
@@ -280,6 +286,8 @@ class QuantizedClassifier(DeployableClassifier):
             search = max(1, round(policy.search_fraction * epochs))
             rows, weights = rows.to(device), weights.to(device)
             callbacks.append(BitSchedule(rows, weights, search, policy.temperatures))
+        if fitted_steps:
+            callbacks.append(FittedSteps())
         with seeded_layers(self.module, rng):
             trained = train(
                 module,

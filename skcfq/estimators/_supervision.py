@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from skcfq.actions import ActionSet, compile_cost
+from skcfq.estimators._groups import Groups
 from skcfq.estimators._memory import teacher_points
 from skcfq.estimators._network_classifier import TrainingTable
 from skcfq.estimators._objective import CFQObjective
@@ -46,8 +47,7 @@ class Supervision:
         get a valid one in some pass.
     weights : Tensor of shape (n,), float64
         How many people each row stands for; class weights do not count.
-    groups : Tensor of shape (n,), int64, or None
-    group_weights : Tensor of shape (n_groups,) or None
+    groups : Groups or None
     held : Tensor of shape (n,), bool, or None
         People with an action who are kept for the calibration of the target's bias.
     depth : Tensor of shape (n,), float64, or None
@@ -63,8 +63,7 @@ class Supervision:
     acted: Tensor
     promised: Tensor
     weights: Tensor
-    groups: Tensor | None = None
-    group_weights: Tensor | None = None
+    groups: Groups | None = None
     matching: Matching | None = None
     online: OnlineActions | None = None
     held: Tensor | None = None
@@ -94,13 +93,30 @@ class Supervision:
         weights = self.weights[promised]
         with torch.no_grad():
             slack = validity_slack(network(self.points[promised].double()), self.targets[promised])
-        wanted = _ABOVE - _quantile(slack, weights, _share_for_others(self.validity_drop, weights))
+        wanted = _ABOVE - self._threshold(slack, promised.nonzero().squeeze(1))
         # Where actions end deep inside, nobody loses them; that is no reason to be stricter than
         # the teacher.
         strictest = -_quantile(slack - self.depth[promised], weights, 0.5)
         bias = max(wanted, strictest)
         network.raise_logit(int(targets[0]), bias)
         return bias
+
+    def _threshold(self, slack: Tensor, rows: Tensor) -> float:
+        """Return the slack below which people lose their advice, who may."""
+        assert self.validity_drop is not None
+        weights = self.weights[rows]
+        parts = [torch.arange(len(rows))]
+        if self.groups is not None and self.groups.weights is None:
+            # The share is promised to the worst group, so to each.
+            codes = self.groups.codes[rows]
+            parts = [(codes == code).nonzero().squeeze(1) for code in codes.unique()]
+        shares = [_share_for_others(self.validity_drop, weights[part]) for part in parts]
+        if self.groups is not None:
+            weights = self.groups.balance(rows, weights)
+        return min(
+            _quantile(slack[part], weights[part], share)
+            for part, share in zip(parts, shares, strict=True)
+        )
 
     def added_to(self, rows: TrainingRows, known: Tensor | None = None) -> TrainingRows:
         """Return the rows with what the loss reads of their recourse.
@@ -116,7 +132,7 @@ class Supervision:
             points=self.points,
             targets=self.targets,
             acted=self.acted,
-            groups=self.groups,
+            groups=None if self.groups is None else self.groups.codes,
             known=known,
         )
 
@@ -171,7 +187,7 @@ def supervise(
     action_set: ActionSet,
     actions: TeacherActions,
     objective: CFQObjective,
-    sensitive_features: Any,
+    groups: Groups | None,
     rng: np.random.RandomState,
     memory: Any = None,
     verbose: bool = False,
@@ -188,8 +204,7 @@ def supervise(
     action_set : ActionSet
     actions : TeacherActions
     objective : CFQObjective
-    sensitive_features : array-like of shape (n,) or None
-        Group of each row, of any hashable type.
+    groups : Groups or None
     rng : RandomState
     memory : None, str or object with the joblib.Memory interface
         Where the actions are remembered.
@@ -203,7 +218,7 @@ def supervise(
     """
     rows = np.flatnonzero(denied)
     if len(rows) == 0:
-        _warn_unsupervised("The teacher refuses nobody", "Check `target`.")
+        _warn_unsupervised("The teacher refuses nobody", "Check `target`")
         return None
     rows = rows[actions.draw(len(rows), rng)]
     seed = int(rng.randint(np.iinfo(np.int32).max))
@@ -216,20 +231,20 @@ def supervise(
         _warn_unsupervised(
             f"Of the {len(rows)} people whom the teacher refuses, none reaches the target by its "
             "actions",
-            "Give `teacher_actions` more or larger steps, or widen `action_set`.",
+            "Widen `action_set`, or give `teacher_actions` "
+            + ("more or larger steps" if actions.method == "steps" else "another solver"),
         )
         return None
     # Where the teacher itself refuses the point, there is no promise that could be kept.
     acted = torch.zeros(len(table), dtype=torch.bool)
     acted[rows] = valid
     held = None
-    if objective.validity_drop is not None and not actions.online:
+    if objective.validity_drop is not None:
         held = _held_out(
             torch.from_numpy(encoded), acted, torch.from_numpy(table.sample_weight), rng
         )
         acted &= ~held
     promised = acted.clone()
-    groups, group_weights = _groups(objective, sensitive_features)
     wanted = torch.from_numpy(target)
     matching = online = None
     if max(objective.matching_weights) > 0:
@@ -240,6 +255,8 @@ def supervise(
         online = OnlineActions.prepare(actions, teacher, region, noise, table.dtype)
         # Every person who was drawn may get a valid point in some pass, with other noise.
         acted[rows] = True
+        if held is not None:
+            acted &= ~held
     return Supervision(
         points.to(table.dtype),
         wanted,
@@ -247,7 +264,6 @@ def supervise(
         promised,
         torch.from_numpy(table.sample_weight).double(),
         groups,
-        None if group_weights is None else group_weights.to(table.dtype),
         matching,
         online,
         held,
@@ -274,31 +290,6 @@ def _held_out(
     direction = torch.from_numpy(rng.uniform(1.0, 2.0, size=encoded.shape[1]))
     held = acted & (((encoded * direction).sum(dim=1) * _SPREAD).frac().abs() < share)
     return held if held.any() and (acted & ~held).any() else torch.zeros_like(acted)
-
-
-def _groups(
-    objective: CFQObjective, sensitive_features: Any
-) -> tuple[Tensor | None, Tensor | None]:
-    """Return the group of each row and the weight of each group."""
-    if objective.groups is None:
-        return None, None
-    if sensitive_features is None:
-        raise ValueError(
-            f"objective.groups is {objective.groups!r}, but fit was called without "
-            "sensitive_features. Give the group of each row."
-        )
-    names, codes = np.unique(np.asarray(sensitive_features), return_inverse=True)
-    groups = torch.from_numpy(codes.astype(np.int64))
-    if objective.groups == "worst":
-        return groups, None
-    if objective.groups == "balanced":
-        return groups, torch.ones(len(names))
-    missing = [name for name in names.tolist() if name not in objective.groups]
-    if missing:
-        raise ValueError(
-            f"objective.groups has no weight for the groups {missing!r} of sensitive_features."
-        )
-    return groups, torch.tensor([float(objective.groups[name]) for name in names.tolist()])
 
 
 def _matching(
@@ -329,8 +320,8 @@ def _matching(
 
 def _warn_unsupervised(what: str, remedy: str) -> None:
     warnings.warn(
-        f"{what}, so there is no recourse to preserve: the training is plain quantization-aware "
-        f"training. {remedy}",
+        f"{what}, so there is no recourse to preserve: the training is without the terms at "
+        f"recourse points, and the bias stays as it is. {remedy}.",
         EmptyPopulationWarning,
         stacklevel=4,
     )

@@ -23,6 +23,8 @@ from skcfq.nn import Batch, FaithfulModule, PlaceTable, SupervisedModule, Traini
 
 # Times that the steps of unsampled widths are refitted while widths are searched.
 _REFITS = 8
+# Updates between fits of the steps where these are not learned.
+_UPDATES_OF_STEPS = 50
 # The bit logits move in a few hundred updates, weights in thousands.
 _POLICY_RATE = 0.02
 
@@ -270,7 +272,30 @@ class BitSchedule(Callback):
         module.network.set_bit_widths(widths)
 
 
-_NEVER_STOP = (EpochTimer, PassthroughScoring, LRScheduler, EpochBar, ValidationScores, BitSchedule)
+class FittedSteps(Callback):
+    """Weight steps of least squared error in the place of learned ones, as in PACT."""
+
+    def on_train_begin(self, net: TensorNet, **kwargs: Any) -> None:
+        self.updates = 0
+        for layer in net.module_.network.layers:
+            layer.log_steps.requires_grad_(False)
+
+    def on_batch_begin(self, net: TensorNet, training: bool = False, **kwargs: Any) -> None:
+        if training:
+            if self.updates % _UPDATES_OF_STEPS == 0:
+                net.module_.network.refit(unselected_only=False)
+            self.updates += 1
+
+
+_NEVER_STOP = (
+    EpochTimer,
+    PassthroughScoring,
+    LRScheduler,
+    EpochBar,
+    ValidationScores,
+    BitSchedule,
+    FittedSteps,
+)
 
 
 def train(

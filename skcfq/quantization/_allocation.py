@@ -38,7 +38,8 @@ def allocate_bits(
     -------
     list of int
         One width per layer. Certified: its average never exceeds the budget, and no other choice
-        within the budget has a higher score (to about 1e-9 of the range of the scores).
+        within the budget has a higher score (to about 1e-9 of the range of the scores). No layer
+        can have the next width within the budget without a lower score.
 
     Raises
     ------
@@ -66,7 +67,8 @@ def allocate_bits(
             f"budget={budget!r} cannot be met by the candidate widths {widths}; raise it to at "
             f"least {widths[0]}, or add a smaller candidate."
         )
-    chosen = _solve(values, np.outer(sizes, widths), capacity)
+    costs = np.outer(sizes, widths)
+    chosen = _widened(_solve(values, costs, capacity), values, costs, capacity)
     result = [widths[index] for index in chosen]
     if average_bits(result, sizes.tolist()) > budget:
         raise BudgetError(f"budget={budget!r} was missed by the solver; report this as a bug.")
@@ -106,3 +108,19 @@ def _solve(values: np.ndarray, costs: np.ndarray, capacity: int) -> np.ndarray:
     if solution.x is None:
         raise BudgetError(f"The bit allocation found no solution: {solution.message}")
     return solution.x.reshape(values.shape).argmax(axis=1)
+
+
+def _widened(
+    chosen: np.ndarray, values: np.ndarray, costs: np.ndarray, capacity: int
+) -> np.ndarray:
+    """Spend what is left on layers whose score it does not lower, the narrowest first."""
+    rows = np.arange(len(values))
+    while True:
+        left = capacity - costs[rows, chosen].sum()
+        wider = np.minimum(chosen + 1, values.shape[1] - 1)
+        extra = costs[rows, wider] - costs[rows, chosen]
+        fits = (extra > 0) & (extra <= left) & (values[rows, wider] >= values[rows, chosen])
+        if not fits.any():
+            return chosen
+        layer = min(np.flatnonzero(fits), key=lambda row: chosen[row])
+        chosen = np.where(rows == layer, wider, chosen)

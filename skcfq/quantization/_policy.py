@@ -25,6 +25,9 @@ class GumbelBits(nn.Module):
         Average weight bits per weight that the network may have.
     warmth : float, default=2.0
         Starting logit of the widest uniform candidate that meets the budget; the others start at 0.
+    costs : sequence of float of shape (n_layers,), optional
+        What :meth:`bit_cost` counts for a bit of each layer, up to a factor; the number of its
+        weights by default.
 
     Attributes
     ----------
@@ -46,6 +49,7 @@ class GumbelBits(nn.Module):
     """
 
     _bit_share: Tensor
+    _cost_share: Tensor
 
     def __init__(
         self,
@@ -53,6 +57,7 @@ class GumbelBits(nn.Module):
         candidates: Iterable[int] = (2, 3, 4, 8),
         budget: float = 4.0,
         warmth: float = 2.0,
+        costs: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         self.candidates = check_candidates(candidates)
@@ -67,9 +72,11 @@ class GumbelBits(nn.Module):
         logits = torch.zeros(len(self.n_weights), len(self.candidates))
         logits[:, uniform] = warmth
         self.logits = nn.Parameter(logits)
-        share = torch.tensor(self.n_weights, dtype=torch.float64) / sum(self.n_weights)
+        counted = {"_bit_share": self.n_weights, "_cost_share": costs or self.n_weights}
         bits = torch.tensor(self.candidates, dtype=torch.float64)
-        self.register_buffer("_bit_share", (share[:, None] * bits).float(), persistent=False)
+        for name, count in counted.items():
+            share = torch.tensor(count, dtype=torch.float64) / sum(count)
+            self.register_buffer(name, (share[:, None] * bits).float(), persistent=False)
 
     def probabilities(self) -> Tensor:
         r"""Return :math:`\pi`, shape (n_layers, R)."""
@@ -110,7 +117,7 @@ class GumbelBits(nn.Module):
         return (weights * self._bit_share).sum()
 
     def bit_cost(self, selection: Tensor | None = None) -> Tensor:
-        """Excess of the average bits over the budget, 0 where it is met.
+        """Excess of the average cost over the budget, 0 where it is met.
 
         Parameters
         ----------
@@ -120,9 +127,11 @@ class GumbelBits(nn.Module):
         Returns
         -------
         Tensor of shape ()
-            In bits per weight, so that its weight does not depend on the size of the network.
+            In bits per weight, or per unit of ``costs``, so that its weight does not depend on
+            the size of the network.
         """
-        return torch.relu(self.expected_bits(selection) - self.budget)
+        weights = self.probabilities() if selection is None else selection
+        return torch.relu((weights * self._cost_share).sum() - self.budget)
 
     def allocate(self) -> list[int]:
         """Return the most probable widths that meet the budget, and spend what they leave.

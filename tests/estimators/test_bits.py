@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from skcfq import CFQClassifier, QATClassifier
 from skcfq.estimators import BitPolicy, LearnedBits, UniformBits
 from skcfq.exceptions import BudgetError
+from skcfq.quantization import GumbelBits, average_bits
 
 BUDGETS = [2, 2.5, 3, 3.7, 4, 6, 8, 10]
 
@@ -48,6 +50,79 @@ def test_a_policy_that_chooses_nothing_says_so(table, tiny):
 
     with pytest.raises(TypeError, match="Empty chooses no widths. Override `choose`"):
         QATClassifier(4, bit_policy=Empty(), **tiny).fit(*table)
+
+
+class Given(BitPolicy):
+    """Widths as given."""
+
+    candidates = (2, 4, 8)
+
+    def __init__(self, widths):
+        self.widths = widths
+
+    def choose(self, network, budget, sample):
+        return self.widths
+
+
+def test_a_policy_of_ones_own_chooses_the_widths(table, tiny):
+    model = QATClassifier(4, bit_policy=Given((8, 2, 4)), **tiny).fit(*table)
+    assert model.bit_widths_.tolist() == [8, 2, 4]
+
+
+@pytest.mark.parametrize("widths", [(4, 4), (4, 4, 3), (4, 4, 4, 4)])
+def test_widths_that_are_not_one_candidate_a_layer_are_refused(widths, table, tiny):
+    with pytest.raises(ValueError, match="one of the candidates .* for each of the 3 layers"):
+        QATClassifier(4, bit_policy=Given(widths), **tiny).fit(*table)
+
+
+def test_widths_above_the_budget_are_refused(table, tiny):
+    with pytest.raises(BudgetError, match="exceed budget=4"):
+        QATClassifier(4, bit_policy=Given((8, 8, 8)), **tiny).fit(*table)
+
+
+def test_who_learns_widths_is_learned_bits(table, tiny):
+    class Unsettled(BitPolicy):
+        candidates = (2, 4, 8)
+
+        def start(self, network, budget, sample):
+            return GumbelBits(network.n_weights, self.candidates, budget)
+
+    with pytest.raises(TypeError, match="subclass of LearnedBits"):
+        QATClassifier(4, bit_policy=Unsettled(), **tiny).fit(*table)
+
+
+def test_a_subclass_of_learned_bits_meets_the_budget(table, tiny):
+    class Cold(LearnedBits):
+        def start(self, network, budget, sample):
+            return GumbelBits(network.n_weights, self.candidates, budget, warmth=0.0)
+
+    assert QATClassifier(2.5, bit_policy=Cold(), **tiny).fit(*table).average_bits_ <= 2.5
+
+
+@pytest.mark.parametrize("activation_bits", [None, 8, (2, 8)])
+def test_bit_operations_are_what_a_network_of_one_width_costs(activation_bits, table, tiny):
+    model = QATClassifier(4, activation_bits=activation_bits, **tiny).fit(*table)
+    learned = LearnedBits((2, 4, 8), cost="bops").start(model.network_, 4.5, None)
+    widths = torch.eye(3)[[1, 1, 1]]
+    assert model.bit_widths_.tolist() == [4, 4, 4]
+    assert learned.bit_cost(widths) == 0
+    wider = torch.eye(3)[[1, 2, 1]]
+    one = model.network_.bops
+    model.network_.set_bit_widths([4, 8, 4])
+    hidden = model.network_.activation_widths
+    model.network_.set_bit_widths([4, 4, 4])
+    assert hidden[:2] == model.network_.activation_widths[:2]
+    extra = 4 * 5 * 7 * model.network_.activation_widths[1]
+    assert 4 * (one + extra) / one - 4.5 == pytest.approx(learned.bit_cost(wider).item(), rel=1e-6)
+    assert learned.expected_bits(wider) == pytest.approx(average_bits([4, 8, 4], [15, 35, 14]))
+
+
+def test_a_penalty_of_bit_operations_keeps_the_budget(table, tiny):
+    policy = LearnedBits(cost="bops", penalty=10.0)
+    model = QATClassifier(3, bit_policy=policy, activation_bits=(8, 2), **tiny).fit(*table)
+    assert model.average_bits_ <= 3
+    with pytest.raises(ValueError, match="bit_policy.cost is 'macs'"):
+        QATClassifier(3, bit_policy=LearnedBits(cost="macs"), **tiny).fit(*table)
 
 
 def test_widths_are_reported_apart_from_the_network(table, tiny):

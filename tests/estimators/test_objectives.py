@@ -16,7 +16,7 @@ from skcfq.estimators import (
     TeacherActions,
 )
 from skcfq.estimators._supervision import _quantile, _share_for_others
-from skcfq.exceptions import BudgetError
+from skcfq.exceptions import BudgetError, EmptyPopulationWarning
 from skcfq.metrics import counterfactual_recourse_gap, validity_drop
 from skcfq.models import as_predictor
 
@@ -48,24 +48,6 @@ def test_faithful_keeps_the_price_where_validity_alone_is_lenient(credit, shared
         gaps[name] = counterfactual_recourse_gap(advice, own)
         assert validity_drop(model.teacher_, model, advice) < 0.35
     assert gaps["faithful"] < 0.7 * gaps["paper"]
-
-
-@pytest.mark.parametrize("groups", ["worst", "balanced", "weights"])
-def test_groups(groups, credit, shared):
-    sensitive = np.where(np.arange(len(credit.data)) % 3 == 0, "a", "b")
-    rule = {"a": 5.0, "b": 1.0} if groups == "weights" else groups
-    objective = CFQObjective(groups=rule)
-    model = CFQClassifier(**shared, objective=objective)
-    model.fit(credit.data, credit.target, sensitive_features=sensitive)
-    plain = fit(credit, shared, objective="paper")
-    assert not np.array_equal(
-        model.decision_function(credit.data), plain.decision_function(credit.data)
-    )
-    with pytest.raises(ValueError, match="sensitive_features"):
-        model.fit(credit.data, credit.target)
-    if groups == "weights":
-        with pytest.raises(ValueError, match="no weight for the groups"):
-            model.fit(credit.data, credit.target, sensitive_features=np.full(len(sensitive), "c"))
 
 
 def test_matching_is_part_of_the_loss(credit, shared):
@@ -206,6 +188,15 @@ def test_policies(credit, shared):
 @pytest.mark.parametrize("allocation", ["exact", "greedy", "closed_form"])
 def test_sensitivities_meet_the_budget(kind, allocation, credit, shared):
     policy = SensitivityBits(kind, allocation=allocation)
-    for classifier in (CFQClassifier, QATClassifier):
-        model = classifier(3.4, bit_policy=policy, **{**shared, "max_iter": 1})
-        assert model.fit(credit.data, credit.target).average_bits_ <= 3.4
+    model = CFQClassifier(3.4, bit_policy=policy, **{**shared, "max_iter": 1})
+    assert model.fit(credit.data, credit.target).average_bits_ <= 3.4
+
+
+def test_without_recourse_points_the_factual_gradient_chooses_and_says_so(credit, shared):
+    def widths(kind):
+        model = QATClassifier(3.4, bit_policy=SensitivityBits(kind), **{**shared, "max_iter": 1})
+        return model.fit(credit.data, credit.target).bit_widths_.tolist()
+
+    with pytest.warns(EmptyPopulationWarning, match="there is no recourse point"):
+        found = widths("counterfactual")
+    assert found == widths("factual")

@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from skcfq import ActionSet, TeacherClassifier
-from skcfq.estimators import TeacherActions
+from skcfq.estimators import CFQObjective, TeacherActions
+from skcfq.estimators._network_classifier import TrainingTable
+from skcfq.estimators._supervision import supervise
 from skcfq.estimators._teacher_actions import OnlineActions
 from skcfq.models import as_predictor
 
@@ -54,3 +56,26 @@ def test_other_rules_take_the_general_steps(scene):
     assert valid.any()
     wanted, _ = actions.steps(teacher, region, target, torch.Generator())
     torch.testing.assert_close(points, wanted)
+
+
+@pytest.mark.parametrize("online", [False, True])
+def test_who_is_held_out_for_the_bias_is_not_trained_on(online, scene):
+    X, teacher = scene
+    ones, target = np.ones(len(X)), np.zeros(len(X), dtype=np.int64)
+    told = supervise(
+        TrainingTable(X, target, ones, ones, torch.float64),
+        X,
+        teacher,
+        teacher.predict(X) != teacher.classes[0],
+        target,
+        action_set=ActionSet(),
+        actions=TeacherActions(step_size=5.0, online=online),
+        objective=CFQObjective(validity_drop=0.1),
+        groups=None,
+        rng=np.random.RandomState(0),
+    )
+    assert told is not None
+    assert told.held.sum() >= 3
+    assert not (told.held & told.acted).any()
+    # With others in the next pass, whoever has no valid point in this one may have one.
+    assert (told.held | told.acted).all() == online

@@ -185,7 +185,7 @@ class NeverYes(AlwaysYes):
     ("teacher", "message"),
     [
         (AlwaysYes, "refuses nobody.*Check `target`"),
-        (NeverYes, "Of the 120 people .* none reaches .*more or larger steps"),
+        (NeverYes, "Of the 120 people .* none reaches .*another solver"),
     ],
 )
 def test_nobody_to_teach_about(teacher, message, people, settings):
@@ -195,6 +195,23 @@ def test_nobody_to_teach_about(teacher, message, people, settings):
         model.fit(X, np.where(score > 0, "yes", "no"))
     assert "validity_loss" not in model.history_
     assert model.predict(X).shape == (120,)
+
+
+@pytest.mark.parametrize(
+    ("objective", "remedy", "left"),
+    [
+        ("faithful", "another solver", {"task_loss", "distillation_loss", "mixture_loss"}),
+        ("paper", "more or larger steps", {"task_loss"}),
+    ],
+)
+def test_what_is_left_without_recourse_is_said(objective, remedy, left, people, settings):
+    X, score = people
+    model = CFQClassifier(target="yes", teacher=NeverYes((8,), max_iter=5), **settings)
+    model.set_params(objective=objective)
+    with pytest.warns(EmptyPopulationWarning, match=f"without the terms at recourse.*{remedy}"):
+        model.fit(X, np.where(score > 0, "yes", "no"))
+    assert {name for name in model.history_ if name.endswith("_loss")} == {"train_loss", *left}
+    assert model.target_bias_ == 0
 
 
 def test_people_out_of_reach_are_left_alone(people, teacher, settings, monkeypatch):

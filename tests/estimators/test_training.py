@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -412,3 +414,31 @@ def test_refits_honor_weights(table, tiny):
         X.repeat(weights, axis=0), y.repeat(weights)
     )
     np.testing.assert_allclose(first.decision_function(X), second.decision_function(X), rtol=1e-6)
+
+
+class Steps(Callback):
+    """Weight steps of the first layer at the beginning and after every batch."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.seen = []
+
+    def on_batch_end(self, net, **kwargs):
+        self.seen.append(net.module_.network.layers[0].log_steps.detach().clone())
+
+
+def test_steps_of_pact_follow_the_weights_and_those_of_lsq_are_learned(table, tiny):
+    seen = {}
+    for method in ("lsq", "pact"):
+        watch = Steps()
+        model = QATClassifier(method=method, callbacks=[watch], random_state=0, **tiny)
+        model.set_params(max_iter=30).fit(*table)
+        seen[method] = watch.seen
+    moved = {
+        name: [update for update, (a, b) in enumerate(pairwise(steps), start=1) if not a.equal(b)]
+        for name, steps in seen.items()
+    }
+    updates = range(1, len(seen["pact"]))
+    assert moved["lsq"] == list(updates)
+    assert moved["pact"] == [update for update in updates if update % 50 == 0]
+    with pytest.raises(ValueError, match="'method' parameter of QATClassifier"):
+        QATClassifier(method="dorefa", **tiny).fit(*table)

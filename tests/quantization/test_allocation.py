@@ -71,6 +71,12 @@ def test_equal_scores_are_fine():
     assert average_bits(widths, [5, 5, 5]) <= 3
 
 
+def test_what_equal_scores_leave_is_spent_on_the_narrowest():
+    assert allocate_bits(np.zeros((3, 4)), [10, 10, 10], budget=4) == [4, 4, 4]
+    assert allocate_bits([[0, 0], [0, 0]], [100, 100], (2, 8), budget=8) == [8, 8]
+    assert allocate_bits([[0, -1], [0, 0]], [100, 100], (2, 8), budget=8) == [2, 8]
+
+
 def test_a_budget_below_every_candidate_is_an_error():
     with pytest.raises(BudgetError, match=r"budget=1\.5 .* at least 2"):
         allocate_bits([[0, 1]], [10], [2, 4], budget=1.5)

@@ -1,0 +1,110 @@
+"""Groups of people that the terms at recourse points weigh against each other (Eq. 33)."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from skcfq.estimators._objective import CFQObjective
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """The group of every row, and what each group counts.
+
+    Attributes
+    ----------
+    codes : Tensor of shape (n,), int64
+    weights : Tensor of shape (n_groups,), float64, or None
+        None: what counts is the worst group.
+    """
+
+    codes: Tensor
+    weights: Tensor | None
+
+    def take(self, rows: np.ndarray) -> Groups:
+        """Return the groups of some rows; codes and weights mean the same."""
+        return Groups(self.codes[torch.from_numpy(rows)], self.weights)
+
+    def balance(self, rows: Tensor, sample_weight: Tensor) -> Tensor:
+        """Return weights of rows whose groups have the shares that they are to have.
+
+        Parameters
+        ----------
+        rows : Tensor of shape (k,), int64
+        sample_weight : Tensor of shape (k,)
+            Within groups.
+
+        Returns
+        -------
+        Tensor of shape (k,), float64
+            With the sum of the given weights. Where the worst group counts, all groups have the
+            same share: which one is the worst changes.
+        """
+        codes, given = self.codes[rows], sample_weight.double()
+        n_groups = int(self.codes.max()) + 1
+        shares = given.new_ones(n_groups) if self.weights is None else self.weights[:n_groups]
+        totals = given.new_zeros(n_groups).index_add_(0, codes, given)
+        balanced = given * (shares / totals.clamp_min(torch.finfo(torch.float64).tiny))[codes]
+        total = balanced.sum()
+        return balanced * given.sum() / total if total > 0 else given
+
+
+def groups_of(objective: CFQObjective, sensitive_features: np.ndarray | None) -> Groups | None:
+    """Read the groups that an objective asks for.
+
+    Parameters
+    ----------
+    objective : CFQObjective
+    sensitive_features : ndarray of shape (n,) or None
+        Group of each row, of any hashable type.
+
+    Returns
+    -------
+    groups : Groups or None
+        None where the objective weighs no groups; with a warning where some were given.
+
+    Raises
+    ------
+    ValueError
+        Groups are missing: all, those of some rows, or their weights.
+    """
+    rule = objective.groups
+    if rule is None:
+        if sensitive_features is not None:
+            warnings.warn(
+                "sensitive_features is not used, because objective.groups is None. Give for "
+                "example CFQObjective.preset('faithful').set_params(groups='worst').",
+                UserWarning,
+                stacklevel=3,
+            )
+        return None
+    if sensitive_features is None:
+        raise ValueError(
+            f"objective.groups is {rule!r}, but fit was called without sensitive_features. Give "
+            "the group of each row."
+        )
+    codes, names = pd.factorize(sensitive_features, sort=True)
+    if (codes < 0).any():
+        raise ValueError(
+            f"sensitive_features has {int((codes < 0).sum())} missing values. Give these rows a "
+            "group of their own, such as 'unknown', or leave them out."
+        )
+    labels = names.tolist()
+    missing = [name for name in labels if name not in rule] if isinstance(rule, dict) else []
+    if missing:
+        raise ValueError(
+            f"objective.groups has no weight for the groups {missing!r} of sensitive_features."
+        )
+    if rule == "worst":
+        weights = None
+    elif rule == "balanced":
+        weights = torch.ones(len(labels), dtype=torch.float64)
+    else:
+        weights = torch.tensor([float(rule[name]) for name in labels], dtype=torch.float64)
+    return Groups(torch.from_numpy(codes.astype(np.int64)), weights)
