@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from skcfq.actions import ActionSet, compile_cost
-from skcfq.encoding import TableEncoder
+from skcfq.encoding import FeatureSpace, TableEncoder
 from skcfq.nn import FullPrecisionMLP, Matching, QuantizedMLP, unrolled_steps
 
 STEPS = {"n_steps": 2, "step_size": 0.4}
@@ -47,6 +47,27 @@ def matching_of(region, compiled, direction=0.5, cost=0.7):
             torch.nn.init.normal_(parameter)
     points = unrolled_steps(teacher, region, target, **STEPS).detach()
     return Matching(direction, cost, region, points, compile_cost(compiled), **STEPS), target
+
+
+def one_step(table, rules, slopes):
+    """Return where one step takes the first person, and its Jacobian by the slopes of the score.
+
+    A step of size 2 from a score of zero goes as far as the slopes: without any rule the Jacobian
+    is the identity.
+    """
+    X = pd.DataFrame(table)
+    region = ActionSet(**rules).compile(FeatureSpace.from_frame(X)).at(X[:1])
+
+    def move(slopes):
+        def logits(points):
+            score = (points - region.origin) @ slopes
+            return torch.stack([torch.zeros_like(score), score], dim=1)
+
+        reached = unrolled_steps(logits, region, torch.tensor([1]), n_steps=1, step_size=2.0)
+        return (reached - region.origin)[0]
+
+    given = torch.tensor(slopes, dtype=torch.float64)
+    return move(given).tolist(), torch.autograd.functional.jacobian(move, given)
 
 
 def quantized():
@@ -119,7 +140,88 @@ def test_with_stop_gradient_nothing_is_learned(people):
     assert loss.sum() > 0
 
 
-def test_immutable_columns_pass_no_gradient(people):
+@pytest.mark.parametrize(
+    ("rules", "slopes", "reached", "passed"),
+    [
+        ({}, [1.0, -2.0], [1.0, -2.0], [1.0, 1.0]),
+        ({}, [0.0, -2.0], [0.0, -2.0], [1.0, 1.0]),
+        ({"max_change": {"a": 0.5}}, [1.0, -2.0], [0.5, -2.0], [1.0, 1.0]),
+        ({"steps": {"a": 0.75}}, [1.0, -2.0], [0.75, -2.0], [1.0, 1.0]),
+        ({"steps": {"a": 5.0}}, [1.0, -2.0], [0.0, -2.0], [0.0, 1.0]),
+        ({"relative_bounds": {"a": (-9, 0)}}, [1.0, -2.0], [0.0, -2.0], [0.0, 1.0]),
+        ({"relative_bounds": {"a": (-9, 0)}}, [-1.0, -2.0], [-1.0, -2.0], [1.0, 1.0]),
+        ({"max_changes": 1}, [1.0, -2.0], [0.0, -2.0], [0.0, 1.0]),
+        ({"immutable": ["a"]}, [1.0, -2.0], [0.0, -2.0], [0.0, 1.0]),
+    ],
+    ids=[
+        "free",
+        "not moved",
+        "clipped but changed",
+        "on the grid",
+        "back from the grid",
+        "back at its bound",
+        "away from its bound",
+        "sparsity",
+        "immutable",
+    ],
+)
+def test_gradient_passes_what_is_changed_or_left_alone(rules, slopes, reached, passed):
+    wide = {"a": (-9, 9), "b": (-9, 9)}
+    found, jacobian = one_step({"a": [0.0], "b": [0.0]}, {"bounds": wide, **rules}, slopes)
+    assert found == reached
+    torch.testing.assert_close(jacobian, torch.tensor(passed, dtype=torch.float64).diag())
+
+
+@pytest.mark.parametrize(
+    ("slopes", "reached", "passed"),
+    [
+        # To "clerk": the column of "pilot" is put back to the 0 that it was.
+        ([-0.5, 0.75, 0.25], [-1.0, 1.0, 0.0], [1.0, 1.0, 0.0]),
+        ([-0.25, 0.0, 0.5], [0.0, 0.0, 0.0], [0.0, 1.0, 0.0]),
+    ],
+    ids=["to another level", "back to the own one"],
+)
+def test_gradient_passes_the_columns_that_a_vertex_changes(slopes, reached, passed):
+    table = {"cook": [1.0, 0.0, 0.0], "clerk": [0.0, 1.0, 0.0], "pilot": [0.0, 0.0, 1.0]}
+    found, jacobian = one_step(table, {"one_hot": {"job": list(table)}}, slopes)
+    assert found == reached
+    torch.testing.assert_close(jacobian, torch.tensor(passed, dtype=torch.float64).diag())
+
+
+def test_gradient_through_several_steps_is_that_of_the_rules_written_out(people):
+    """Column a is clipped straight through, c may not rise, d stays; plain torch differentiates."""
+    compiled = people[1]
+    X, near = people[0].X, {"a": (-0.1, 0.1)}
+    rules = ActionSet(
+        immutable=["d"],
+        decreasing=["c"],
+        relative_bounds=near,
+        bounds=dict.fromkeys("abc", (-100, 100)),
+    )
+    region = rules.compile(compiled.space).at(X)
+    logits, parameters = smooth_network()
+    target = torch.ones(30, dtype=torch.int64)
+    low, high = region.lower[:, 0], region.upper[:, 0]
+    points = region.origin.clone().requires_grad_()
+    for _ in range(3):
+        loss = cross_entropy(logits(points), target, reduction="sum")
+        (slope,) = torch.autograd.grad(loss, points, create_graph=True)
+        a, b, c, _ = (points - 0.4 * slope).unbind(dim=1)
+        clipped = a + (a.clamp(low, high) - a).detach()
+        own = region.origin.unbind(dim=1)
+        points = torch.stack([clipped, b, torch.where(c < own[2], c, own[2]), own[3]], dim=1)
+    reached = unrolled_steps(logits, region, target, n_steps=3, step_size=0.4)
+    torch.testing.assert_close(reached, points)
+    at_limit = ((reached[:, 0] - low).abs() < 1e-9) | ((reached[:, 0] - high).abs() < 1e-9)
+    assert 0 < at_limit.sum() < 30
+    assert 0 < (reached[:, 2] == region.origin[:, 2]).sum() < 30
+    weights = torch.linspace(-1, 2, 120, dtype=torch.float64).reshape(30, 4)
+    found = torch.autograd.grad((reached * weights).sum(), parameters)
+    wanted = torch.autograd.grad((points * weights).sum(), parameters)
+    torch.testing.assert_close(found, wanted)
+
+
+def test_immutable_columns_stay(people):
     region, _ = people
     logits, _ = smooth_network()
     target = torch.ones(30, dtype=torch.int64)
