@@ -93,9 +93,11 @@ def hessian_trace(
             torch.randint(0, 2, w.shape, generator=generator).to(w.dtype).mul_(2).sub_(1)
             for w in weights
         ]
-        inner = torch.stack([(g * s).sum() for g, s in zip(slopes, signs, strict=True)]).sum()
-        products = torch.autograd.grad(inner, weights, retain_graph=True)
-        found = [(p * s).sum() for p, s in zip(products, signs, strict=True)]
+        # One layer at a time: what crosses layers is 0 on average, and much of the noise.
+        found = [
+            (torch.autograd.grad((g * s).sum(), w, retain_graph=True)[0] * s).sum()
+            for g, s, w in zip(slopes, signs, weights, strict=True)
+        ]
         traces += torch.stack(found).detach() / n_probes
     sizes = torch.tensor([float(w.numel()) for w in weights], dtype=x.dtype)
     return traces.clamp_min(0.0) / sizes

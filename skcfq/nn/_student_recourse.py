@@ -44,8 +44,9 @@ def unrolled_steps(
     Notes
     -----
     The projection is exact forwards. Backwards it passes the gradient of the features that are
-    changed in the result, or that it left where they were, and stops it elsewhere: at immutable
-    columns, at clipped bounds that put a feature back, and where sparsity took a change away.
+    changed in the result, or that may move and were left where they were, and stops it elsewhere:
+    at immutable columns, at clipped bounds that put a feature back, and where sparsity took a
+    change away.
     """
     points = region.origin.detach().requires_grad_()
     for _ in range(n_steps):
@@ -61,7 +62,9 @@ class _StraightThroughProjection(torch.autograd.Function):
     @staticmethod
     def forward(ctx, points, region):
         projected = region.project(points)
-        ctx.save_for_backward((projected != region.origin) | (projected == points))
+        ctx.save_for_backward(
+            (projected != region.origin) | ((projected == points) & region.mutable)
+        )
         return projected
 
     @staticmethod

@@ -57,6 +57,22 @@ def test_trace(setting):
         assert found[position].item() == pytest.approx(exact, rel=0.15, abs=1e-4)
 
 
+def test_traces_have_no_noise_of_other_layers(setting):
+    """Of a layer with one weight, a probe is exact: its sign squared is 1."""
+    network = QuantizedMLP(1, (1, 1), 3).double()
+    x, labels = setting[1][:, :1].abs(), setting[2]
+    with torch.no_grad():
+        for layer in network.layers:
+            layer.weight.abs_()
+            layer.bias.fill_(0.5)
+    one, many = (
+        hessian_trace(network, x, labels, n_probes=n, generator=torch.Generator().manual_seed(0))
+        for n in (1, 50)
+    )
+    torch.testing.assert_close(one[:2], many[:2])
+    assert (one[:2] > 0).all()
+
+
 def test_errors_of_one_layer_at_a_time(setting):
     network, x, _, weights = setting
     errors = quantization_errors(network, x, weights)

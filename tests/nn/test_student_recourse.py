@@ -152,6 +152,7 @@ def test_with_stop_gradient_nothing_is_learned(people):
         ({"relative_bounds": {"a": (-9, 0)}}, [-1.0, -2.0], [-1.0, -2.0], [1.0, 1.0]),
         ({"max_changes": 1}, [1.0, -2.0], [0.0, -2.0], [0.0, 1.0]),
         ({"immutable": ["a"]}, [1.0, -2.0], [0.0, -2.0], [0.0, 1.0]),
+        ({"immutable": ["a"]}, [0.0, -2.0], [0.0, -2.0], [0.0, 1.0]),
     ],
     ids=[
         "free",
@@ -163,6 +164,7 @@ def test_with_stop_gradient_nothing_is_learned(people):
         "away from its bound",
         "sparsity",
         "immutable",
+        "immutable and not moved",
     ],
 )
 def test_gradient_passes_what_is_changed_or_left_alone(rules, slopes, reached, passed):
