@@ -147,7 +147,7 @@ def run(
         "max_iter": options.max_iter,
         "people": options.people,
     }
-    done = {row["model"] for row in rows if all(row[k] == v for k, v in key.items())}
+    done = {row["model"] for row in rows if all(row.get(k) == v for k, v in key.items())}
     wanted = models(name, options)
     missing = [model for model in wanted if not done.issuperset(rows_of(model))]
     if not missing:

@@ -22,7 +22,6 @@ from skcfq.nn import (
 from skcfq.quantization import (
     GumbelBits,
     allocate_bits,
-    average_bits,
     check_candidates,
     closed_form_bits,
     exact_bits,
@@ -109,10 +108,8 @@ class BitPolicy(BaseEstimator):
 
         Raises
         ------
-        BudgetError
-            The chosen widths exceed the budget.
         ValueError
-            They are not one candidate a layer.
+            What was chosen is not one candidate a layer.
         """
         widths = [int(width) for width in self.choose(network, budget, sample)]
         n_layers = len(network.n_weights)
@@ -121,14 +118,38 @@ class BitPolicy(BaseEstimator):
                 f"{self!r} chose the widths {widths}; let `choose` return one of the candidates "
                 f"{network.candidates} for each of the {n_layers} layers."
             )
-        if average_bits(widths, network.n_weights) > budget:
-            raise BudgetError(
-                f"{self!r} chose the widths {widths}, which are "
-                f"{average_bits(widths, network.n_weights):.3f} bits per weight on average and "
-                f"exceed budget={budget!r}."
-            )
         network.set_bit_widths(widths)
         return None
+
+
+def start_policy(
+    policy: BitPolicy, network: QuantizedNetwork, budget: float, sample: BitSample
+) -> GumbelBits | None:
+    """Call a policy's ``start``, and see that its budget will be met, whoever wrote it.
+
+    Raises
+    ------
+    BudgetError
+        The widths exceed the budget, or may in the end.
+    TypeError
+        Nothing would settle the widths that are learned.
+    """
+    gumbel = policy.start(network, budget, sample)
+    if gumbel is not None and not isinstance(policy, LearnedBits):
+        raise TypeError(
+            f"{policy!r} learns widths but is no LearnedBits, so that nothing would settle them "
+            "within the budget. Make it a subclass of LearnedBits."
+        )
+    if gumbel is not None and gumbel.budget > budget:
+        raise BudgetError(
+            f"{policy!r} learns widths for {gumbel.budget:g} bits; budget={budget!r}."
+        )
+    if gumbel is None and network.average_bits > budget:
+        raise BudgetError(
+            f"{policy!r} chose the widths {network.bit_widths.tolist()}, which are "
+            f"{network.average_bits:.3f} bits per weight on average and exceed budget={budget!r}."
+        )
+    return gumbel
 
 
 def _widest(candidates: tuple[int, ...], budget: float) -> int:
@@ -339,7 +360,8 @@ class LearnedBits(BitPolicy):
         Weight :math:`\lambda` of the excess of the cost over the budget, in loss per bit.
     cost : {"bits", "bops"}, default="bits"
         What the penalty counts: bits of weights (BitCost), or bit operations, in which a bit of
-        a layer counts by its multiplications and by the width of what enters it. Both are averages,
+        a layer counts by its multiplications and by the width of what enters it (where that
+        follows the weights before it: the width that training starts from). Both are averages,
         so that a network of one width for all costs that width. Either way, what is chosen in
         the end meets the budget of weight bits.
     temperatures : tuple of (float, float), default=(1.0, 0.3)
@@ -402,7 +424,6 @@ class LearnedBits(BitPolicy):
         """Return the policy to be learned."""
         costs = None
         if self.cost == "bops":
-            # Activations may follow the weights before them; so wide are they at the start.
             network.set_bit_widths(_widest(self.candidates, budget))
             pairs = zip(network.n_macs, network.activation_widths, strict=True)
             costs = [macs * bits for macs, bits in pairs]

@@ -378,7 +378,12 @@ def _of_rows(sensitive_features: Any, sample_weight: Any, X: Any) -> np.ndarray 
     """Return the group of every row of positive weight."""
     if sensitive_features is None:
         return None
-    groups = column_or_1d(np.asarray(sensitive_features))
+    if getattr(sensitive_features, "ndim", 1) > 1:
+        sensitive_features = column_or_1d(sensitive_features)
+    # Tuples are labels, and missing values stay missing.
+    given = list(sensitive_features)
+    groups = np.empty(len(given), dtype=object)
+    groups[:] = given
     check_consistent_length(X, groups)
     if sample_weight is None:
         return groups

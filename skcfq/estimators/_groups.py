@@ -55,6 +55,15 @@ class Groups:
         return balanced * given.sum() / total if total > 0 else given
 
 
+def _codes_of(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the position of every label among the different ones, -1 where it is missing."""
+    try:
+        return pd.factorize(labels, sort=True)
+    except TypeError:
+        # Labels that have no order are as good.
+        return pd.factorize(labels)
+
+
 def groups_of(objective: CFQObjective, sensitive_features: np.ndarray | None) -> Groups | None:
     """Read the groups that an objective asks for.
 
@@ -89,7 +98,7 @@ def groups_of(objective: CFQObjective, sensitive_features: np.ndarray | None) ->
             f"objective.groups is {rule!r}, but fit was called without sensitive_features. Give "
             "the group of each row."
         )
-    codes, names = pd.factorize(sensitive_features, sort=True)
+    codes, names = _codes_of(sensitive_features)
     if (codes < 0).any():
         raise ValueError(
             f"sensitive_features has {int((codes < 0).sum())} missing values. Give these rows a "

@@ -31,7 +31,8 @@ class QATClassifier(QuantizedClassifier):
         taken as trained, behind the fitted ``encoder`` (None: X itself).
     method : {"lsq", "pact"}, default="lsq"
         Whether weight steps are learned together with the clips of the activations (LSQ), or follow
-        the weights by least squared error, so that the clips alone are learned (PACT).
+        the weights by least squared error every 50 updates, so that the clips alone are learned
+        (PACT).
     bit_policy : {"uniform", "learned", "sensitivity"} or BitPolicy, default="uniform"
         How the width of each layer is chosen: one for all, learned in training (mixed
         precision), or by the error that its quantization makes.

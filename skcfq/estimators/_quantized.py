@@ -26,6 +26,7 @@ from skcfq.estimators._bit_policies import (
     BitSample,
     LearnedBits,
     bit_policy_of,
+    start_policy,
 )
 from skcfq.estimators._deployable import DeployableClassifier
 from skcfq.estimators._device import generator_on, training_device
@@ -236,12 +237,7 @@ class QuantizedClassifier(DeployableClassifier):
             check_budget(network, self.budget)
         else:
             network.calibrate(rows, weights)
-            gumbel = policy.start(network, self.budget, sample)
-            if gumbel is not None and not isinstance(policy, LearnedBits):
-                raise TypeError(
-                    f"{policy!r} learns widths but is no LearnedBits, so that nothing would settle "
-                    "them within the budget. Make it a subclass of LearnedBits."
-                )
+            gumbel = start_policy(policy, network, self.budget, sample)
         if self._interrupted:
             self._finish_untrained(network, gumbel)
             return

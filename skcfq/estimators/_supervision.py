@@ -105,17 +105,19 @@ class Supervision:
         """Return the slack below which people lose their advice, who may."""
         assert self.validity_drop is not None
         weights = self.weights[rows]
-        parts = [torch.arange(len(rows))]
-        if self.groups is not None and self.groups.weights is None:
-            # The share is promised to the worst group, so to each.
-            codes = self.groups.codes[rows]
-            parts = [(codes == code).nonzero().squeeze(1) for code in codes.unique()]
-        shares = [_share_for_others(self.validity_drop, weights[part]) for part in parts]
-        if self.groups is not None:
-            weights = self.groups.balance(rows, weights)
+        if self.groups is None:
+            return _quantile(slack, weights, _share_for_others(self.validity_drop, weights))
+        codes = self.groups.codes[rows]
+        if self.groups.weights is not None:
+            shares = self.groups.balance(rows, weights)
+            return _weighed_quantile(slack, weights, shares, codes, self.validity_drop)
+        # The share is promised to the worst group, so to each.
+        parts = [(codes == code).nonzero().squeeze(1) for code in codes.unique()]
         return min(
-            _quantile(slack[part], weights[part], share)
-            for part, share in zip(parts, shares, strict=True)
+            _quantile(
+                slack[part], weights[part], _share_for_others(self.validity_drop, weights[part])
+            )
+            for part in parts
         )
 
     def added_to(self, rows: TrainingRows, known: Tensor | None = None) -> TrainingRows:
@@ -165,8 +167,12 @@ def _share_for_others(share: float, weights: Tensor) -> float:
     exchangeable people are below it on average. With fewer than 1 / share people, that is more.
     Weights below 1 are shares of something, and no fewer people.
     """
-    n = max(float(weights.sum()), int((weights > 0).sum()))
+    n = _n_people(weights)
     return max(share * (n + 1) - 1, 0.0) / n
+
+
+def _n_people(weights: Tensor) -> float:
+    return max(float(weights.sum()), int((weights > 0).sum()))
 
 
 def _quantile(values: Tensor, weights: Tensor, share: float) -> float:
@@ -175,6 +181,25 @@ def _quantile(values: Tensor, weights: Tensor, share: float) -> float:
     shares = weights[order].cumsum(0)
     below = int((shares <= share * shares[-1]).sum())
     return values[min(below, len(values) - 1)].item()
+
+
+def _weighed_quantile(
+    values: Tensor, weights: Tensor, shares: Tensor, codes: Tensor, share: float
+) -> float:
+    """Return the highest value below which a share of others will be, who are weighed by group.
+
+    Of the n people of a group, k below a value say that (k + 1) / (n + 1) of others are.
+    """
+    values, order = values.sort()
+    weights, shares, codes = weights[order], shares[order] / shares.sum(), codes[order]
+    expected = torch.zeros(len(values), dtype=torch.float64)
+    for code in codes.unique():
+        own = codes == code
+        n = _n_people(weights[own])
+        below = (weights * own).cumsum(0) - weights * own
+        share_below = below / weights[own].sum().clamp_min(torch.finfo(torch.float64).tiny)
+        expected += shares[own].sum() * (share_below * n + 1) / (n + 1)
+    return values[max(int((expected <= share).sum()) - 1, 0)].item()
 
 
 def supervise(
@@ -240,8 +265,13 @@ def supervise(
     acted[rows] = valid
     held = None
     if objective.validity_drop is not None:
+        promised_to = None if groups is None or groups.weights is not None else groups.codes
         held = _held_out(
-            torch.from_numpy(encoded), acted, torch.from_numpy(table.sample_weight), rng
+            torch.from_numpy(encoded),
+            acted,
+            torch.from_numpy(table.sample_weight),
+            rng,
+            codes=promised_to,
         )
         acted &= ~held
     promised = acted.clone()
@@ -279,14 +309,22 @@ def _slack(teacher: Predictor, points: Tensor, target: Tensor) -> Tensor:
 
 
 def _held_out(
-    encoded: Tensor, acted: Tensor, weights: Tensor, rng: np.random.RandomState
+    encoded: Tensor,
+    acted: Tensor,
+    weights: Tensor,
+    rng: np.random.RandomState,
+    *,
+    codes: Tensor | None = None,
 ) -> Tensor:
     """Draw the people who are kept from the terms at recourse points.
 
     Points that are trained on lose less than others do. Who is held depends on the row's own
-    values: equal rows are held together, wherever they are.
+    values: equal rows are held together, wherever they are. With groups that are promised the same
+    each, as many are held of each.
     """
-    share = min(max(_HELD / float(weights[acted].sum()), _LEAST_HELD), _MOST_HELD)
+    codes = torch.zeros(len(acted), dtype=torch.int64) if codes is None else codes
+    totals = weights.new_zeros(int(codes.max()) + 1).index_add_(0, codes, weights * acted)
+    share = (_HELD / totals).clamp(_LEAST_HELD, _MOST_HELD)[codes]
     direction = torch.from_numpy(rng.uniform(1.0, 2.0, size=encoded.shape[1]))
     held = acted & (((encoded * direction).sum(dim=1) * _SPREAD).frac().abs() < share)
     return held if held.any() and (acted & ~held).any() else torch.zeros_like(acted)
@@ -323,5 +361,5 @@ def _warn_unsupervised(what: str, remedy: str) -> None:
         f"{what}, so there is no recourse to preserve: the training is without the terms at "
         f"recourse points, and the bias stays as it is. {remedy}.",
         EmptyPopulationWarning,
-        stacklevel=4,
+        stacklevel=6,
     )

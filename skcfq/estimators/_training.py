@@ -408,7 +408,7 @@ def _warn(ended: str, name: str, n_passes: int, max_epochs: int, learning_rate: 
             f"Training of {name}: interrupted {where}. The network is as it was then and can be "
             "used; fit with warm_start=True to go on from it.",
             InterruptedWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
     if ended == "diverged":
         kept = f"that after pass {n_passes}" if n_passes else "the one it started from"
@@ -416,5 +416,5 @@ def _warn(ended: str, name: str, n_passes: int, max_epochs: int, learning_rate: 
             f"Training of {name}: the loss or a weight is no longer finite {where}. The network "
             f"is {kept}. Lower learning_rate_init, which is {learning_rate:g}.",
             DivergenceWarning,
-            stacklevel=4,
+            stacklevel=5,
         )

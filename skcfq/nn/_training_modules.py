@@ -110,7 +110,7 @@ class FaithfulModule(nn.Module):
         Learns the widths; None keeps those of ``network``.
     loss : LossWeights
     bit_penalty : float
-        Weight :math:`\lambda` of the excess of the average bits over the budget.
+        Weight :math:`\lambda` of the policy's ``bit_cost``.
     generator : torch.Generator
         Source of the Gumbel noise and of the places on the paths.
     teacher : callable, optional

@@ -72,7 +72,13 @@ class GumbelBits(nn.Module):
         logits = torch.zeros(len(self.n_weights), len(self.candidates))
         logits[:, uniform] = warmth
         self.logits = nn.Parameter(logits)
-        counted = {"_bit_share": self.n_weights, "_cost_share": costs or self.n_weights}
+        costs = self.n_weights if costs is None else [float(cost) for cost in costs]
+        if len(costs) != len(self.n_weights) or not min(costs) >= 0 or not sum(costs) > 0:
+            raise ValueError(
+                f"costs={costs!r}; give a number of at least 0 for each of the "
+                f"{len(self.n_weights)} layers, one of them positive."
+            )
+        counted = {"_bit_share": self.n_weights, "_cost_share": costs}
         bits = torch.tensor(self.candidates, dtype=torch.float64)
         for name, count in counted.items():
             share = torch.tensor(count, dtype=torch.float64) / sum(count)

@@ -91,6 +91,17 @@ def test_who_learns_widths_is_learned_bits(table, tiny):
         QATClassifier(4, bit_policy=Unsettled(), **tiny).fit(*table)
 
 
+@pytest.mark.parametrize("learned", [False, True])
+def test_whatever_a_policy_starts_the_budget_holds(learned, table, tiny):
+    class Greedy(LearnedBits):
+        def start(self, network, budget, sample):
+            network.set_bit_widths(8)
+            return GumbelBits(network.n_weights, self.candidates, 8) if learned else None
+
+    with pytest.raises(BudgetError, match="budget=4"):
+        QATClassifier(4, bit_policy=Greedy(), **tiny).fit(*table)
+
+
 def test_a_subclass_of_learned_bits_meets_the_budget(table, tiny):
     class Cold(LearnedBits):
         def start(self, network, budget, sample):

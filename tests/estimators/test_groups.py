@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.frozen import FrozenEstimator
 
 from skcfq import CFQClassifier, TeacherClassifier
 from skcfq.estimators import CFQObjective, TeacherActions
+from skcfq.estimators._cfq import _of_rows
 from skcfq.estimators._groups import Groups, groups_of
-from skcfq.estimators._supervision import Supervision
+from skcfq.estimators._place_source import PlaceSource
+from skcfq.estimators._supervision import (
+    Supervision,
+    _held_out,
+    _quantile,
+    _share_for_others,
+    _weighed_quantile,
+)
 from skcfq.models import as_predictor, validity_slack
-from skcfq.nn import QuantizedMLP
+from skcfq.nn import LossWeights, QuantizedMLP
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +143,64 @@ def test_the_promise_weighs_groups():
     weights = torch.tensor([1.0, 9.0], dtype=torch.float64)
     weighed = failing(lambda codes: Groups(codes, weights))
     share = (weighed[0] + 9 * weighed[1]) / 10
-    assert 0.09 <= share <= 0.1
+    assert 0.08 <= share <= 0.1
+
+
+@pytest.mark.parametrize("few", [200, 40, 10, 3])
+@pytest.mark.parametrize("share", [0.02, 0.1])
+def test_weighed_groups_of_others_lose_no_more_than_the_share(few, share):
+    """Of uniform slacks, a threshold is the share of others below it, in each group."""
+    rng = np.random.default_rng(0)
+    codes = torch.tensor([0] * few + [1] * (400 - few))
+    weights = torch.ones(400, dtype=torch.float64)
+    shares = Groups(codes, torch.ones(2)).balance(torch.arange(400), weights)
+    found = [
+        _weighed_quantile(torch.from_numpy(rng.uniform(size=400)), weights, shares, codes, share)
+        for _ in range(1000)
+    ]
+    # With too few people for the share, the lowest slack of all is what is left.
+    enough = (1 / (few + 1) + 1 / (401 - few)) / 2 <= share
+    assert np.mean(found) <= (share if enough else 0.01)
+
+
+def test_one_group_is_weighed_as_everybody():
+    slack = torch.from_numpy(np.random.default_rng(1).normal(size=57))
+    ones, codes = torch.ones(57, dtype=torch.float64), torch.zeros(57, dtype=torch.int64)
+    for share in (0.01, 0.05, 0.2, 0.5):
+        wanted = _quantile(slack, ones, _share_for_others(share, ones))
+        assert _weighed_quantile(slack, ones, ones, codes, share) == wanted
+
+
+def test_as_many_of_each_group_are_held_out_where_each_is_promised_the_same():
+    codes = torch.tensor([0] * 3000 + [1] * 600)
+    rows = torch.from_numpy(np.random.default_rng(0).normal(size=(3600, 2)))
+    everybody, ones = torch.ones(3600, dtype=torch.bool), torch.ones(3600, dtype=torch.float64)
+    held = _held_out(rows, everybody, ones, np.random.RandomState(0), codes=codes)
+    counts = torch.bincount(codes[held])
+    assert counts[0] == pytest.approx(0.2 * 3000, rel=0.1)
+    assert counts[1] == pytest.approx(300, rel=0.15)
+
+
+def test_points_count_by_group_in_the_rounding():
+    """A group of one has half of what the points weigh; its twin in the other group adds to it."""
+    rows = torch.tensor([[0.0], [1.0], [2.0], [0.0]], dtype=torch.float64)
+    everybody = torch.ones(4, dtype=torch.bool)
+    told = Supervision(
+        rows + 1,
+        torch.ones(4, dtype=torch.int64),
+        everybody,
+        everybody,
+        torch.ones(4, dtype=torch.float64),
+        groups([0, 1, 1, 1], [1.0, 1.0]),
+    )
+    source = PlaceSource(
+        rows, torch.ones(4), told, LossWeights(margins=1.0), None, None, torch.Generator()
+    )
+    found = source._weights_of(torch.arange(4))
+    assert found.tolist() == pytest.approx([2.0, 2 / 3, 2 / 3, 2 / 3])
+    points, weights = source._distinct(torch.arange(4), rows, told.points, weights=found)
+    assert points[:, 1].tolist() == [1.0, 2.0, 3.0]
+    assert weights.tolist() == pytest.approx([8 / 3, 2 / 3, 2 / 3])
 
 
 @pytest.mark.parametrize(
@@ -142,7 +208,9 @@ def test_the_promise_weighs_groups():
     [
         ("worst", None, "without sensitive_features"),
         ({"a": 1.0}, np.array(["a", "c"]), r"no weight for the groups \['c'\]"),
-        ("worst", np.array(["a", None], dtype=object), "has 1 missing values"),
+        ("worst", _of_rows(["a", None], None, [0, 1]), "has 1 missing values"),
+        ("worst", _of_rows(["a", np.nan], None, [0, 1]), "has 1 missing values"),
+        ("worst", _of_rows(pd.Series([1.0, np.nan]), None, [0, 1]), "has 1 missing values"),
     ],
 )
 def test_missing_groups_are_named(rule, given, message):
@@ -156,9 +224,21 @@ def test_weights_of_groups_are_checked(weights):
         CFQObjective(groups=weights).check()
 
 
-def test_groups_of_different_types_are_groups():
-    found = groups_of(CFQObjective(groups={1: 2.0, "x": 3.0}), np.array([1, "x", 1], dtype=object))
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(1, "x"), (("f", 1), ("m", 1)), (np.float64, np.int64), (True, False), (1.5, 2.5)],
+)
+def test_groups_of_any_type_are_groups(first, second):
+    given = _of_rows([first, second, first], None, [0, 1, 2])
+    found = groups_of(CFQObjective(groups={first: 2.0, second: 3.0}), given)
     assert found.weights[found.codes].tolist() == [2.0, 3.0, 2.0]
+
+
+def test_a_column_of_groups_is_read_and_two_are_refused():
+    table = pd.DataFrame({"a": [1, 2], "b": [3, 4]})
+    assert _of_rows(table[["a"]], None, table).tolist() == [1, 2]
+    with pytest.raises(ValueError, match="1d array"):
+        _of_rows(table, None, table)
 
 
 def test_groups_that_are_not_asked_for_are_told(credit, shared):

@@ -73,6 +73,19 @@ def test_bit_cost_is_the_excess_of_the_average():
     torch.testing.assert_close(policy.expected_bits(), expected)
 
 
+def test_costs_weigh_the_excess_but_not_the_average():
+    policy = GumbelBits([100, 100], budget=4, costs=(3.0, 1.0))
+    wide_first = torch.eye(4)[[3, 1]]
+    assert policy.expected_bits(wide_first) == 5.5
+    assert policy.bit_cost(wide_first) == 0.75 * 8 + 0.25 * 3 - 4
+
+
+@pytest.mark.parametrize("costs", [(1.0,), (1.0, 1.0, 1.0), (-1.0, 2.0), (0.0, 0.0)])
+def test_costs_are_checked(costs):
+    with pytest.raises(ValueError, match="for each of the 2 layers"):
+        GumbelBits([100, 100], costs=costs)
+
+
 def test_the_excess_pushes_the_policy_back_to_its_budget():
     policy = GumbelBits(SIZES, budget=3)
     with torch.no_grad():
