@@ -316,7 +316,7 @@ class SensitivityBits(BitPolicy):
                 "bit_policy.kind is 'counterfactual', but there is no recourse point: the factual "
                 "sensitivity chooses the widths.",
                 EmptyPopulationWarning,
-                stacklevel=6,
+                stacklevel=7,
             )
         return gradient_sensitivity(network, sample.rows, sample.labels, sample.weights)
 

@@ -25,6 +25,8 @@ from skcfq.nn import Batch, FaithfulModule, PlaceTable, SupervisedModule, Traini
 _REFITS = 8
 # Updates between fits of the steps where these are not learned.
 _UPDATES_OF_STEPS = 50
+# Products of larger steps and clips would not be finite.
+_LARGEST_LOG = 69.0
 # The bit logits move in a few hundred updates, weights in thousands.
 _POLICY_RATE = 0.02
 
@@ -97,7 +99,7 @@ class TensorNet(NeuralNet):
                 ended = "interrupted"
             except _Diverged:
                 ended = "diverged"
-            if ended == "diverged" or not self._parameters().isfinite().all():
+            if ended == "diverged" or not self._usable():
                 ended = "diverged"
                 self._restore_parameters()
         finally:
@@ -124,7 +126,7 @@ class TensorNet(NeuralNet):
 
     def on_epoch_begin(self, net: TensorNet, **kwargs: Any) -> None:
         # Before the callbacks: those that refit steps cannot do so from weights that are NaN.
-        if not self._parameters().isfinite().all():
+        if not self._usable():
             raise _Diverged
         super().on_epoch_begin(net, **kwargs)
 
@@ -149,6 +151,12 @@ class TensorNet(NeuralNet):
 
     def _parameters(self) -> Tensor:
         return torch.cat([one.detach().flatten() for one in self.module_.parameters()])
+
+    def _usable(self) -> bool:
+        """Tell whether all numbers are finite, steps and clips, kept as logarithms, among them."""
+        logs = [one.detach() for name, one in self.module_.named_parameters() if "log_" in name]
+        in_range = all(bool(((one < _LARGEST_LOG) & (one.exp() > 0)).all()) for one in logs)
+        return in_range and bool(self._parameters().isfinite().all())
 
     def _keep_parameters(self) -> None:
         self.finite_passes = max(len(self.history) - 1, 0)

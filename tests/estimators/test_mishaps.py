@@ -246,6 +246,16 @@ class Poison(States):
             self._poison(net)
 
 
+@pytest.mark.parametrize("classifier", STUDENTS)
+@pytest.mark.parametrize("rate", [100.0, 1e4, 1e30])
+def test_a_rate_that_is_far_too_high_leaves_a_network(classifier, rate, table, teacher, tiny):
+    """Steps are kept as logarithms: they are infinite long before these are."""
+    model = made(classifier, teacher, {**tiny, "max_iter": 3}, learning_rate_init=rate)
+    with pytest.warns(DivergenceWarning, match="Lower learning_rate_init"):
+        model.fit(*table)
+    assert np.isfinite(model.predict_proba(table[0])).all()
+
+
 @pytest.mark.parametrize("classifier", CLASSIFIERS)
 @pytest.mark.parametrize(
     ("poison", "broken"),
