@@ -76,9 +76,9 @@ class CFQObjective(BaseEstimator):
         ``fit(..., sensitive_features=...)``: every group alike, the worst one (Eq. 33), or with
         the weights of a dict ``{group: weight}``. None: every row alike. ``rounding`` weighs
         recourse points so too (of the worst: groups alike), and ``validity_drop`` holds for the
-        groups together, weighed, or in each of them (``"worst"``). Of a group
-        with fewer than 1 / ``validity_drop`` held-out people more may lose it, and a group without
-        any has no promise.
+        groups together, weighed, or in each of them (``"worst"``, with as many held out of each).
+        Of a group with fewer than 1 / ``validity_drop`` held-out people more may lose it, and a
+        group without any has no promise.
 
     Examples
     --------
