@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from skcfq.actions import ActionSet
-from skcfq.estimators._groups import Groups, groups_of
+from skcfq.estimators._groups import Groups, groups_of, labels_of_rows
 from skcfq.estimators._network_classifier import TrainingTable
 from skcfq.estimators._objective import OBJECTIVES, CFQObjective, objective_of
 from skcfq.estimators._quantized import QUANTIZED_CONSTRAINTS, QuantizedClassifier
@@ -21,7 +20,7 @@ from skcfq.estimators._teacher_actions import TeacherActions
 from skcfq.exceptions import EmptyPopulationWarning, TargetError
 from skcfq.models import Predictor, default_target, resolve_target
 from skcfq.nn._subnormals import subnormals_as_zero
-from skcfq.utils._sklearn_compat import Interval, StrOptions, check_sample_weight
+from skcfq.utils._sklearn_compat import Interval, StrOptions
 
 
 class CFQClassifier(QuantizedClassifier):
@@ -277,7 +276,7 @@ class CFQClassifier(QuantizedClassifier):
         if actions is None:
             actions = objective.default_actions()
         actions.check()
-        groups = groups_of(objective, _of_rows(sensitive_features, sample_weight, X))
+        groups = groups_of(objective, labels_of_rows(sensitive_features, sample_weight, X))
         rng = check_random_state(self.random_state)
         rows, held = self._hold_out(table, rng)
         teacher = self._fit_teacher(table.take(rows), rng)
@@ -372,20 +371,3 @@ def _for_validation(objective: CFQObjective, actions: TeacherActions) -> dict[st
         # Nobody who is refused among a few held-out rows is no news.
         "quiet": True,
     }
-
-
-def _of_rows(sensitive_features: Any, sample_weight: Any, X: Any) -> np.ndarray | None:
-    """Return the group of every row of positive weight."""
-    if sensitive_features is None:
-        return None
-    if getattr(sensitive_features, "ndim", 1) > 1:
-        sensitive_features = column_or_1d(sensitive_features)
-    # Tuples are labels, and missing values stay missing.
-    given = list(sensitive_features)
-    groups = np.empty(len(given), dtype=object)
-    groups[:] = given
-    check_consistent_length(X, groups)
-    if sample_weight is None:
-        return groups
-    weights = check_sample_weight(sample_weight, X, ensure_non_negative=True)
-    return groups[weights > 0]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.utils.validation import check_consistent_length, column_or_1d
 from torch import Tensor
 
 from skcfq.estimators._objective import CFQObjective
+from skcfq.utils._sklearn_compat import check_sample_weight
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +56,23 @@ class Groups:
         balanced = given * (shares / totals.clamp_min(torch.finfo(torch.float64).tiny))[codes]
         total = balanced.sum()
         return balanced * given.sum() / total if total > 0 else given
+
+
+def labels_of_rows(sensitive_features: Any, sample_weight: Any, X: Any) -> np.ndarray | None:
+    """Return the group of every row of positive weight."""
+    if sensitive_features is None:
+        return None
+    if getattr(sensitive_features, "ndim", 1) > 1:
+        sensitive_features = column_or_1d(sensitive_features)
+    # Tuples are labels, and missing values stay missing.
+    given = list(sensitive_features)
+    groups = np.empty(len(given), dtype=object)
+    groups[:] = given
+    check_consistent_length(X, groups)
+    if sample_weight is None:
+        return groups
+    weights = check_sample_weight(sample_weight, X, ensure_non_negative=True)
+    return groups[weights > 0]
 
 
 def _codes_of(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

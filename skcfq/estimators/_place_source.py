@@ -129,8 +129,8 @@ class PlaceSource:
 
     def _weights_of(self, people: Tensor) -> Tensor:
         """Return what people with recourse points count, in the shares of their groups."""
-        weights = self.weights[people]
-        groups = None if self.supervision is None else self.supervision.groups
+        assert self.supervision is not None
+        weights, groups = self.weights[people], self.supervision.groups
         return weights if groups is None else groups.balance(people, weights)
 
     def _distinct(

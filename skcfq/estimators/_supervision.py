@@ -104,19 +104,16 @@ class Supervision:
     def _threshold(self, slack: Tensor, rows: Tensor) -> float:
         """Return the slack below which people lose their advice, who may."""
         assert self.validity_drop is not None
-        weights = self.weights[rows]
-        if self.groups is None:
-            return _quantile(slack, weights, _share_for_others(self.validity_drop, weights))
-        codes = self.groups.codes[rows]
-        if self.groups.weights is not None:
+        share, weights, codes = self.validity_drop, self.weights[rows], torch.zeros_like(rows)
+        if self.groups is not None:
+            codes = self.groups.codes[rows]
+        if self.groups is not None and self.groups.weights is not None:
             shares = self.groups.balance(rows, weights)
-            return _weighed_quantile(slack, weights, shares, codes, self.validity_drop)
-        # The share is promised to the worst group, so to each.
-        parts = [(codes == code).nonzero().squeeze(1) for code in codes.unique()]
+            return _weighed_quantile(slack, weights, shares, codes, share)
+        # Promised to all, or to the worst group, so to each.
+        parts = [codes == code for code in codes.unique()]
         return min(
-            _quantile(
-                slack[part], weights[part], _share_for_others(self.validity_drop, weights[part])
-            )
+            _quantile(slack[part], weights[part], _share_for_others(share, weights[part]))
             for part in parts
         )
 

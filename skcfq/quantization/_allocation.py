@@ -20,6 +20,8 @@ def allocate_bits(
     n_weights: Sequence[int],
     candidates: Iterable[int] = (2, 3, 4, 8),
     budget: float = 4.0,
+    *,
+    spend: bool = False,
 ) -> list[int]:
     r"""Choose widths of the highest total score whose average meets a budget.
 
@@ -33,6 +35,9 @@ def allocate_bits(
         Increasing widths, R of them.
     budget : float, default=4.0
         Bound on :math:`\sum_\ell n_\ell b_\ell / \sum_\ell n_\ell`.
+    spend : bool, default=False
+        Then widen layers by what the best choice leaves of the budget, the step of the highest
+        score first, even where that lowers the score.
 
     Returns
     -------
@@ -68,7 +73,8 @@ def allocate_bits(
             f"least {widths[0]}, or add a smaller candidate."
         )
     costs = np.outer(sizes, widths)
-    chosen = _widened(_solve(values, costs, capacity), values, costs, capacity)
+    least_gain = -math.inf if spend else 0.0
+    chosen = _widened(_solve(values, costs, capacity), values, costs, capacity, least_gain)
     result = [widths[index] for index in chosen]
     if average_bits(result, sizes.tolist()) > budget:
         raise BudgetError(f"budget={budget!r} was missed by the solver; report this as a bug.")
@@ -111,16 +117,17 @@ def _solve(values: np.ndarray, costs: np.ndarray, capacity: int) -> np.ndarray:
 
 
 def _widened(
-    chosen: np.ndarray, values: np.ndarray, costs: np.ndarray, capacity: int
+    chosen: np.ndarray, values: np.ndarray, costs: np.ndarray, capacity: int, least_gain: float
 ) -> np.ndarray:
-    """Spend what is left on layers whose score it does not lower, the narrowest first."""
+    """Spend what is left on steps of some gain: the highest first, of equal ones the narrowest."""
     rows = np.arange(len(values))
     while True:
         left = capacity - costs[rows, chosen].sum()
         wider = np.minimum(chosen + 1, values.shape[1] - 1)
         extra = costs[rows, wider] - costs[rows, chosen]
-        fits = (extra > 0) & (extra <= left) & (values[rows, wider] >= values[rows, chosen])
-        if not fits.any():
+        gains = values[rows, wider] - values[rows, chosen]
+        fitting = np.flatnonzero((extra > 0) & (extra <= left) & (gains >= least_gain))
+        if len(fitting) == 0:
             return chosen
-        layer = min(np.flatnonzero(fits), key=lambda row: chosen[row])
+        layer = max(fitting, key=lambda row: (gains[row], -chosen[row], row))
         chosen = np.where(rows == layer, wider, chosen)

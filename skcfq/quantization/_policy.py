@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from skcfq.exceptions import BudgetError
 from skcfq.quantization._allocation import allocate_bits
-from skcfq.quantization._bits import average_bits, check_candidates
+from skcfq.quantization._bits import check_candidates
 
 
 class GumbelBits(nn.Module):
@@ -146,22 +146,7 @@ class GumbelBits(nn.Module):
         most probable step first, as long as one fits.
         """
         scores = self.logits.detach().double().log_softmax(1).cpu().numpy()
-        widths = allocate_bits(scores, self.n_weights, self.candidates, self.budget)
-        chosen = [self.candidates.index(width) for width in widths]
-        while True:
-            steps = [
-                (scores[layer, index + 1] - scores[layer, index], layer)
-                for layer, index in enumerate(chosen)
-                if index + 1 < len(self.candidates) and self._fits(chosen, layer)
-            ]
-            if not steps:
-                return [self.candidates[index] for index in chosen]
-            chosen[max(steps)[1]] += 1
-
-    def _fits(self, chosen: list[int], layer: int) -> bool:
-        """Whether the budget is met with one layer a candidate wider."""
-        widths = [self.candidates[index + (row == layer)] for row, index in enumerate(chosen)]
-        return average_bits(widths, self.n_weights) <= self.budget
+        return allocate_bits(scores, self.n_weights, self.candidates, self.budget, spend=True)
 
 
 class _StraightThroughSample(torch.autograd.Function):

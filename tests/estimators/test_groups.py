@@ -10,8 +10,7 @@ from sklearn.frozen import FrozenEstimator
 
 from skcfq import CFQClassifier, TeacherClassifier
 from skcfq.estimators import CFQObjective, TeacherActions
-from skcfq.estimators._cfq import _of_rows
-from skcfq.estimators._groups import Groups, groups_of
+from skcfq.estimators._groups import Groups, groups_of, labels_of_rows
 from skcfq.estimators._place_source import PlaceSource
 from skcfq.estimators._supervision import (
     Supervision,
@@ -208,9 +207,9 @@ def test_points_count_by_group_in_the_rounding():
     [
         ("worst", None, "without sensitive_features"),
         ({"a": 1.0}, np.array(["a", "c"]), r"no weight for the groups \['c'\]"),
-        ("worst", _of_rows(["a", None], None, [0, 1]), "has 1 missing values"),
-        ("worst", _of_rows(["a", np.nan], None, [0, 1]), "has 1 missing values"),
-        ("worst", _of_rows(pd.Series([1.0, np.nan]), None, [0, 1]), "has 1 missing values"),
+        ("worst", labels_of_rows(["a", None], None, [0, 1]), "has 1 missing values"),
+        ("worst", labels_of_rows(["a", np.nan], None, [0, 1]), "has 1 missing values"),
+        ("worst", labels_of_rows(pd.Series([1.0, np.nan]), None, [0, 1]), "has 1 missing values"),
     ],
 )
 def test_missing_groups_are_named(rule, given, message):
@@ -229,16 +228,16 @@ def test_weights_of_groups_are_checked(weights):
     [(1, "x"), (("f", 1), ("m", 1)), (np.float64, np.int64), (True, False), (1.5, 2.5)],
 )
 def test_groups_of_any_type_are_groups(first, second):
-    given = _of_rows([first, second, first], None, [0, 1, 2])
+    given = labels_of_rows([first, second, first], None, [0, 1, 2])
     found = groups_of(CFQObjective(groups={first: 2.0, second: 3.0}), given)
     assert found.weights[found.codes].tolist() == [2.0, 3.0, 2.0]
 
 
 def test_a_column_of_groups_is_read_and_two_are_refused():
     table = pd.DataFrame({"a": [1, 2], "b": [3, 4]})
-    assert _of_rows(table[["a"]], None, table).tolist() == [1, 2]
+    assert labels_of_rows(table[["a"]], None, table).tolist() == [1, 2]
     with pytest.raises(ValueError, match="1d array"):
-        _of_rows(table, None, table)
+        labels_of_rows(table, None, table)
 
 
 def test_groups_that_are_not_asked_for_are_told(credit, shared):
