@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.frozen import FrozenEstimator
 
+from skcfq import TeacherClassifier
 from skcfq.datasets import make_credit
 
 
@@ -25,6 +27,19 @@ def small():
 def quick():
     """Parameters for tests that need a teacher with recourse, but not a good one."""
     return {"hidden_layer_sizes": (8,), "max_iter": 10, "batch_size": 16, "random_state": 0}
+
+
+@pytest.fixture(scope="session")
+def taught(credit):
+    """Parameters of students of one teacher of the lending table, who need no good one."""
+    teacher = TeacherClassifier((8,), max_iter=20, batch_size=16, random_state=0)
+    return {
+        "teacher": FrozenEstimator(teacher.fit(credit.data, credit.target)),
+        "action_set": credit.action_set,
+        "target": credit.favorable,
+        "hidden_layer_sizes": (8,),
+        "random_state": 0,
+    }
 
 
 @pytest.fixture(scope="session")

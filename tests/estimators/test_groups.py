@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from sklearn.frozen import FrozenEstimator
 
-from skcfq import CFQClassifier, TeacherClassifier
+from skcfq import CFQClassifier
 from skcfq.estimators import CFQObjective, TeacherActions
 from skcfq.estimators._groups import Groups, groups_of, labels_of_rows
 from skcfq.estimators._place_source import PlaceSource
@@ -24,18 +23,9 @@ from skcfq.nn import LossWeights, QuantizedMLP
 
 
 @pytest.fixture(scope="module")
-def shared(credit):
-    teacher = TeacherClassifier((8,), max_iter=20, batch_size=16, random_state=0)
-    return {
-        "teacher": FrozenEstimator(teacher.fit(credit.data, credit.target)),
-        "action_set": credit.action_set,
-        "target": credit.favorable,
-        "hidden_layer_sizes": (8,),
-        # Which group is the worst is to be seen in every batch.
-        "max_iter": 60,
-        "batch_size": 240,
-        "random_state": 0,
-    }
+def shared(taught):
+    # Which group is the worst is to be seen in every batch.
+    return {**taught, "max_iter": 60, "batch_size": 240}
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from sklearn.frozen import FrozenEstimator
 
-from skcfq import CFQClassifier, QATClassifier, RecourseSolver, TeacherClassifier
+from skcfq import CFQClassifier, QATClassifier, RecourseSolver
 from skcfq.estimators import (
     BitPolicy,
     CFQObjective,
@@ -22,17 +21,8 @@ from skcfq.models import as_predictor
 
 
 @pytest.fixture(scope="module")
-def shared(credit):
-    teacher = TeacherClassifier((8,), max_iter=20, batch_size=16, random_state=0)
-    return {
-        "teacher": FrozenEstimator(teacher.fit(credit.data, credit.target)),
-        "action_set": credit.action_set,
-        "target": credit.favorable,
-        "hidden_layer_sizes": (8,),
-        "max_iter": 10,
-        "batch_size": 32,
-        "random_state": 0,
-    }
+def shared(taught):
+    return {**taught, "max_iter": 10, "batch_size": 32}
 
 
 def fit(credit, shared, **parameters):
