@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from skcfq.estimators._bit_policies import (
-    BitPolicy,
-    BitSample,
-    FixedBits,
-    LearnedBits,
-    SensitivityBits,
-    UniformBits,
-)
+from skcfq.estimators._bit_policies import FixedBits, LearnedBits, UniformBits
+from skcfq.estimators._bit_policy import BitPolicy, BitSample
 from skcfq.estimators._cfq import CFQClassifier
 from skcfq.estimators._controls import bias_for_validity_drop, with_target_bias
 from skcfq.estimators._objective import CFQObjective
 from skcfq.estimators._ptq import PTQClassifier
 from skcfq.estimators._qat import QATClassifier
 from skcfq.estimators._recourse_transformer import RecourseTransformer
+from skcfq.estimators._sensitivity_bits import SensitivityBits
 from skcfq.estimators._teacher import TeacherClassifier
 from skcfq.estimators._teacher_actions import TeacherActions
 

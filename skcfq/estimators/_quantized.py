@@ -22,12 +22,11 @@ from skcfq.actions import ActionSet
 from skcfq.estimators._batches import calibration_rows, epochs_for, visits_again
 from skcfq.estimators._bit_policies import (
     BIT_POLICIES,
-    BitPolicy,
-    BitSample,
     LearnedBits,
     bit_policy_of,
     start_policy,
 )
+from skcfq.estimators._bit_policy import BitPolicy, BitSample
 from skcfq.estimators._deployable import DeployableClassifier
 from skcfq.estimators._device import generator_on, training_device
 from skcfq.estimators._inner_models import fitted_or_clone

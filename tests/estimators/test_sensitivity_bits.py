@@ -9,8 +9,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from skcfq.estimators import SensitivityBits
-from skcfq.estimators._bit_policies import BitSample
+from skcfq.estimators import BitSample, SensitivityBits
 from skcfq.nn import QuantizedMLP, logit_distance
 from skcfq.quantization import average_bits, closed_form_bits, greedy_bits
 

@@ -1,0 +1,124 @@
+"""What a bit policy is: it chooses the width of each layer, and what it may look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sklearn.base import BaseEstimator
+from torch import Tensor
+
+from skcfq.exceptions import BudgetError
+from skcfq.nn import QuantizedNetwork
+from skcfq.quantization import GumbelBits, check_candidates
+
+
+@dataclass(frozen=True, eq=False)
+class BitSample:
+    """What a policy may look at: training rows, and recourse points where there are any.
+
+    Attributes
+    ----------
+    rows : Tensor of shape (n, d)
+    labels : Tensor of shape (n,), int64
+    weights : Tensor of shape (n,)
+    points : Tensor of shape (k, d)
+        Teacher recourse points; none where there is no supervision.
+    targets : Tensor of shape (k,), int64
+    point_weights : Tensor of shape (k,)
+    """
+
+    rows: Tensor
+    labels: Tensor
+    weights: Tensor
+    points: Tensor
+    targets: Tensor
+    point_weights: Tensor
+
+
+class BitPolicy(BaseEstimator):
+    """Base of all bit policies; write your own as a subclass.
+
+    A subclass has a parameter ``candidates`` and overrides :meth:`choose`, which returns one
+    candidate a layer. For widths that are learned in training, subclass :class:`LearnedBits`.
+
+    Examples
+    --------
+    >>> class WideEnds(BitPolicy):
+    ...     def __init__(self, candidates=(2, 3, 4, 8)):
+    ...         self.candidates = candidates
+    ...     def choose(self, network, budget, sample):
+    ...         return [8] + [2] * (len(network.n_weights) - 2) + [8]
+    >>> WideEnds().candidates
+    (2, 3, 4, 8)
+    """
+
+    candidates: tuple[int, ...]
+
+    def check(self, budget: float) -> None:
+        """Raise where the parameters or the budget cannot be met.
+
+        Raises
+        ------
+        BudgetError
+            Every candidate is above the budget.
+        """
+        widest(self.candidates, budget)
+
+    def choose(self, network: QuantizedNetwork, budget: float, sample: BitSample) -> Sequence[int]:
+        """Return one candidate width a layer.
+
+        Parameters
+        ----------
+        network : QuantizedNetwork
+            Calibrated, with the weights that training starts from.
+        budget : float
+        sample : BitSample
+
+        Raises
+        ------
+        TypeError
+            A subclass does not override it.
+        """
+        raise TypeError(
+            f"{type(self).__name__} chooses no widths. Override `choose`, which returns one "
+            "candidate a layer."
+        )
+
+    def start(
+        self, network: QuantizedNetwork, budget: float, sample: BitSample
+    ) -> GumbelBits | None:
+        """Fix the widths of a network, or return what will learn them.
+
+        Raises
+        ------
+        ValueError
+            What was chosen is not one candidate a layer.
+        """
+        widths = [int(width) for width in self.choose(network, budget, sample)]
+        n_layers = len(network.n_weights)
+        if len(widths) != n_layers or not set(widths) <= set(network.candidates):
+            raise ValueError(
+                f"{self!r} chose the widths {widths}; let `choose` return one of the candidates "
+                f"{network.candidates} for each of the {n_layers} layers."
+            )
+        network.set_bit_widths(widths)
+        return None
+
+
+def widest(candidates: tuple[int, ...], budget: float) -> int:
+    """Return the widest candidate that meets the budget.
+
+    Raises
+    ------
+    BudgetError
+        There is none.
+    """
+    candidates = check_candidates(candidates)
+    affordable = [bits for bits in candidates if bits <= budget]
+    if not affordable:
+        raise BudgetError(
+            f"budget={budget!r} is below the smallest candidate width of "
+            f"{candidates}. Raise it to at least {candidates[0]}, or give a smaller candidate."
+        )
+    return max(affordable)
