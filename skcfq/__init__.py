@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from skcfq._version import __version__
+
 if TYPE_CHECKING:
     from skcfq.actions import ActionSet
     from skcfq.deploy import load
@@ -21,9 +23,8 @@ if TYPE_CHECKING:
         RecourseTransformer,
         TeacherClassifier,
     )
-    from skcfq.solvers import RecourseResult, RecourseSolver
-
-__version__ = "0.1.0.dev0"
+    from skcfq.results import RecourseResult
+    from skcfq.solvers import RecourseSolver
 
 __all__ = [
     "ActionSet",
@@ -48,7 +49,7 @@ _HOME_OF = {
     "FeatureSpace": "encoding",
     "PTQClassifier": "estimators",
     "QATClassifier": "estimators",
-    "RecourseResult": "solvers",
+    "RecourseResult": "results",
     "RecourseSolver": "solvers",
     "RecourseTransformer": "estimators",
     "TableEncoder": "encoding",

@@ -109,11 +109,11 @@ def agreement(
         numbers = [feature.name for feature in rules.compile(model.feature_space_).numeric]
         free.set_params(steps=dict.fromkeys(numbers, 0))
         solve = partial(solved, model, refused, data)
-        points, advice = solve(rules, stand_off=0.0), solve(rules)
+        points, advice = solve(rules, perturbation_radius=0.0), solve(rules)
         told = {
             "no stand-off": points,
             "advice": advice,
-            "no stand-off, no whole numbers": solve(free, stand_off=0.0),
+            "no stand-off, no whole numbers": solve(free, perturbation_radius=0.0),
             "advice, no whole numbers": solve(free),
         }
         loaded = skcfq.load(folder / f"{bits}.skcfq")

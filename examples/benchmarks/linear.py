@@ -124,7 +124,7 @@ def solve_generated(n_people: int, norm: str) -> list[str]:
     np.clip(X, -REACH, REACH, out=X)
     # The mirror image of a favored row is refused, because the intercept is negative.
     X[model.predict(X)] *= -1
-    solver = RecourseSolver(method="direct", cost=norm, target=True)
+    solver = RecourseSolver(method="exact", cost=norm, target=True)
     wall, cpu = time.perf_counter(), time.process_time()
     result = solver.solve(model, X, background=background)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
@@ -155,7 +155,7 @@ def adult(one: Case, n_refused: int, n_programmes: int) -> str:
     for norm in ("l1", "l2"):
         for most in (one.table.action_set.max_changes, 2, None):
             rules = clone(one.table.action_set).set_params(max_changes=most)
-            direct, seconds = one.solve(n_refused, method="direct", cost=norm, action_set=rules)
+            direct, seconds = one.solve(n_refused, method="exact", cost=norm, action_set=rules)
             exact, exact_seconds = one.solve(
                 n_programmes, method="milp", cost=norm, action_set=rules
             )
@@ -177,9 +177,9 @@ def share_optimal(result: RecourseResult) -> float:
 
 def gaps(one: Case, n_people: int) -> str:
     """Tell how much dearer heuristics are than the optimum, and whom they miss."""
-    best, seconds = one.solve(n_people, method="direct", cost=one.table.cost)
-    rows = [gap_row("direct", best, best, seconds)]
-    for method in ("pgd", "search"):
+    best, seconds = one.solve(n_people, method="exact", cost=one.table.cost)
+    rows = [gap_row("exact", best, best, seconds)]
+    for method in ("gradient", "black_box"):
         for restarts in (0, 1, 4):
             settings = {"method": method, "n_restarts": restarts, "cost": one.table.cost}
             found, seconds = one.solve(n_people, **settings)

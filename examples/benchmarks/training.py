@@ -25,10 +25,6 @@ from torch import Tensor
 
 from skcfq import ActionSet, TeacherClassifier
 from skcfq.estimators import CFQObjective, TeacherActions
-from skcfq.estimators._module import first_inputs_suffice, giving_first_inputs
-from skcfq.estimators._supervision import known_logits
-from skcfq.estimators._teacher_actions import OnlineActions
-from skcfq.estimators._training import train
 from skcfq.models import Predictor, as_predictor
 from skcfq.nn import (
     FaithfulModule,
@@ -39,6 +35,10 @@ from skcfq.nn import (
     TrainingRows,
 )
 from skcfq.quantization import GumbelBits
+from skcfq.training._loop import train
+from skcfq.training._module import first_inputs_suffice, giving_first_inputs
+from skcfq.training._supervision import known_logits
+from skcfq.training._teacher_actions import OnlineActions
 
 N_INPUTS, HIDDEN, BATCHES, UPDATES = 104, (64, 64), (64, 256, 1024), 20
 # Long steps: every row gets into the target region, so that none drops out of the loss.

@@ -21,7 +21,7 @@ from sklearn.frozen import FrozenEstimator
 
 from skcfq import CFQClassifier, QATClassifier, RecourseSolver, TeacherClassifier
 from skcfq.datasets import fetch_adult
-from skcfq.estimators import bias_for_validity_drop, with_target_bias
+from skcfq.estimators import bias_for_validity_drop, with_logit_bias
 from skcfq.metrics import (
     counterfactual_recourse_gap,
     validity_drop,
@@ -86,7 +86,7 @@ def run_seed(adult: Any, seed: int, options: argparse.Namespace) -> pd.DataFrame
     bias = bias_for_validity_drop(
         models["LSQ-QAT"], advice, validity_drop(teacher, models["CFQ"], advice)
     )
-    models["LSQ-QAT + bias"] = with_target_bias(models["LSQ-QAT"], adult.favorable, bias)
+    models["LSQ-QAT + bias"] = with_logit_bias(models["LSQ-QAT"], adult.favorable, bias)
     people = draw_refused(teacher, adult.favorable, X_test, seed, options.people)
     rows = {"teacher": measure(teacher, teacher, people, X_test, y_test, solver)}
     rows["teacher"]["noise"] = solver_noise(teacher, people, solver)

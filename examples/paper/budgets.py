@@ -16,7 +16,7 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
 from skcfq import CFQClassifier, RecourseSolver, TeacherClassifier
-from skcfq.estimators import with_target_bias
+from skcfq.estimators import with_logit_bias
 from skcfq.metrics import validity_drop
 
 BUDGETS = [2, 2.5, 3, 4, 6, 8]
@@ -59,8 +59,8 @@ def main() -> None:
                 ).fit(X, y)
                 assert model.average_bits_ <= budget
                 figures = measure(teacher, model, people, X_test, y_test, solver)
-                figures["bias"] = model.target_bias_
-                unbiased = with_target_bias(model, data.favorable, -model.target_bias_)
+                figures["bias"] = model.logit_bias_
+                unbiased = with_logit_bias(model, data.favorable, -model.logit_bias_)
                 figures[UNBIASED] = validity_drop(teacher, unbiased, safer)
                 widths = " ".join(map(str, model.bit_widths_))
                 rows.append(

@@ -31,7 +31,7 @@ from _protocol import DATASETS, draw_refused, mean_and_sd, measure, paired_inter
 from sklearn.frozen import FrozenEstimator
 
 from skcfq import CFQClassifier, QATClassifier, RecourseSolver, TeacherClassifier
-from skcfq.estimators import CFQObjective, bias_for_validity_drop, with_target_bias
+from skcfq.estimators import CFQObjective, bias_for_validity_drop, with_logit_bias
 from skcfq.metrics import validity_drop
 
 COLUMNS = ["accuracy", "accuracy - teacher", "VD", "|CRG|", "CRG", "DirSim", "accepted", "kilobits"]
@@ -208,7 +208,7 @@ def run(
                 continue
             drop = validity_drop(teacher, faithful, given)
             bias = bias_for_validity_drop(fitted, given, drop)
-            record(model + ending, with_target_bias(fitted, data.favorable, bias))
+            record(model + ending, with_logit_bias(fitted, data.favorable, bias))
 
 
 def is_control(model: str) -> bool:

@@ -6,17 +6,24 @@ datasets build action sets and must stay light.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from skcfq.actions._action_set import ActionSet
-from skcfq.actions._choice import ChoiceFeature
+from skcfq.actions._categorical import CategoricalFeature
 from skcfq.actions._compiled import CompiledActions
 from skcfq.actions._numeric import NumericFeature
+from skcfq.actions._plain_numbers import PlainNumbers
+from skcfq.utils import lazy_attributes
 
 if TYPE_CHECKING:
+    from skcfq.actions._box import Box, box_of
     from skcfq.actions._costs import RecourseCost, compile_cost
-    from skcfq.actions._couplings import ChangeAtom, Couplings, LevelAtom, LinearAtom
+    from skcfq.actions._linking import (
+        ChangeLiteral,
+        LevelLiteral,
+        LinearLiteral,
+        LinkingConstraints,
+    )
     from skcfq.actions._projections import (
         project,
         project_box,
@@ -31,14 +38,17 @@ if TYPE_CHECKING:
 __all__ = [
     "ActionRegion",
     "ActionSet",
-    "ChangeAtom",
-    "ChoiceFeature",
+    "Box",
+    "ChangeLiteral",
+    "CategoricalFeature",
     "CompiledActions",
-    "Couplings",
-    "LevelAtom",
-    "LinearAtom",
+    "LinkingConstraints",
+    "LevelLiteral",
+    "LinearLiteral",
     "NumericFeature",
+    "PlainNumbers",
     "RecourseCost",
+    "box_of",
     "compile_cost",
     "project",
     "project_box",
@@ -49,28 +59,27 @@ __all__ = [
     "project_sparse",
 ]
 
-_NEEDS_TORCH = {
-    "ActionRegion": "_region",
-    "ChangeAtom": "_couplings",
-    "Couplings": "_couplings",
-    "LevelAtom": "_couplings",
-    "LinearAtom": "_couplings",
-    "RecourseCost": "_costs",
-    "compile_cost": "_costs",
-    "project": "_projections",
-    "project_box": "_projections",
-    "project_grid": "_projections",
-    "project_immutable": "_projections",
-    "project_min_change": "_projections",
-    "project_one_hot": "_projections",
-    "project_sparse": "_projections",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _NEEDS_TORCH:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_NEEDS_TORCH[name]}"), name)
+__getattr__ = lazy_attributes(
+    __name__,
+    {
+        "ActionRegion": "_region",
+        "Box": "_box",
+        "ChangeLiteral": "_linking",
+        "LinkingConstraints": "_linking",
+        "LevelLiteral": "_linking",
+        "LinearLiteral": "_linking",
+        "RecourseCost": "_costs",
+        "box_of": "_box",
+        "compile_cost": "_costs",
+        "project": "_projections",
+        "project_box": "_projections",
+        "project_grid": "_projections",
+        "project_immutable": "_projections",
+        "project_min_change": "_projections",
+        "project_one_hot": "_projections",
+        "project_sparse": "_projections",
+    },
+)
 
 
 def __dir__() -> list[str]:

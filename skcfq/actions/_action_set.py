@@ -9,9 +9,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from skcfq.actions._compiled import CompiledActions, compile_actions
-from skcfq.actions._files import from_data, read_action_file, to_data, write_action_file
 from skcfq.actions._rules import check_max_changes, read_constraints, read_rules
-from skcfq.utils._sklearn_compat import KnownParameters
+from skcfq.actions.files import from_data, read_action_file, to_data, write_action_file
+from skcfq.utils import KnownParameters
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skcfq.actions._choice import ChoiceFeature, build_choice
+from skcfq.actions._categorical import CategoricalFeature, build_categorical
 from skcfq.actions._constraint_language import Linear, Rule, parse_rule
-from skcfq.actions._implied import Implied, build_implied
+from skcfq.actions._downstream_rules import Implied, build_implied
 from skcfq.actions._numeric import NumericFeature, build_numeric
 from skcfq.actions._overrides import read_overrides
 from skcfq.actions._plain_numbers import PlainNumbers
@@ -37,7 +37,7 @@ class CompiledActions:
     space : FeatureSpace
     numeric : tuple of NumericFeature
         The m numeric features.
-    choice : tuple of ChoiceFeature
+    choice : tuple of CategoricalFeature
         The c categorical features.
     max_changes : int or None
     rules : tuple of Rule
@@ -58,13 +58,13 @@ class CompiledActions:
 
     space: FeatureSpace
     numeric: tuple[NumericFeature, ...]
-    choice: tuple[ChoiceFeature, ...]
+    choice: tuple[CategoricalFeature, ...]
     max_changes: int | None = None
     rules: tuple[Rule, ...] = ()
     implied: tuple[Implied, ...] = ()
 
     @property
-    def has_couplings(self) -> bool:
+    def has_linking(self) -> bool:
         """Whether rules tie features to each other."""
         return bool(self.rules)
 
@@ -153,7 +153,7 @@ def compile_actions(
 ) -> CompiledActions:
     """Build one feature per bundle of rules and drop those that cannot change."""
     numeric: list[NumericFeature] = []
-    choice: list[ChoiceFeature] = []
+    choice: list[CategoricalFeature] = []
     for feature in rules:
         if feature.is_only_held:
             continue
@@ -162,7 +162,7 @@ def compile_actions(
             # The model does not see the column (or all of the group): no action through it.
             continue
         if feature.is_group or blocks[0].kind == "table":
-            option = build_choice(feature, blocks)
+            option = build_categorical(feature, blocks)
             if not feature.immutable:
                 choice.append(option)
         else:

@@ -15,7 +15,7 @@ from torch import Tensor
 from skcfq.exceptions import ActionSetError, BackgroundRequiredError, CostFallbackWarning
 
 if TYPE_CHECKING:
-    from skcfq.actions._choice import ChoiceFeature
+    from skcfq.actions._categorical import CategoricalFeature
     from skcfq.actions._compiled import CompiledActions
     from skcfq.actions._region import ActionRegion
 
@@ -237,7 +237,7 @@ def _usable(spread: float) -> bool:
     return math.isfinite(spread) and spread > 1e-12
 
 
-def _choice_spread(choice: ChoiceFeature) -> float:
+def _choice_spread(choice: CategoricalFeature) -> float:
     shares = np.asarray(choice.frequencies, dtype=np.float64)
     if choice.ranks is None:
         return math.sqrt(max(0.0, (1.0 - float(np.sum(shares**2))) / 2))

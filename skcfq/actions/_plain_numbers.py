@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from skcfq.actions._numeric import SAME_VALUE, NumericFeature
-from skcfq.encoding._columns import snap_integers
+from skcfq.utils import snap_integers
 
 __all__ = ["PlainNumbers", "within_limits"]
 

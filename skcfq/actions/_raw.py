@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from skcfq.encoding._columns import as_numbers, replace_columns, rewrite
+from skcfq.utils import as_numbers, replace_columns, rewrite
 
 if TYPE_CHECKING:
     from skcfq.encoding import FeatureSpace

@@ -11,15 +11,14 @@ import torch
 from torch import Tensor
 
 from skcfq.actions import _projections
-from skcfq.actions._couplings import Couplings
-from skcfq.actions._implied_changes import ImpliedChanges
+from skcfq.actions._downstream import DownstreamEffects
+from skcfq.actions._linking import LinkingConstraints
 from skcfq.actions._plain_numbers import within_limits
 from skcfq.actions._raw import filled_numbers, read_columns, write_columns
-from skcfq.encoding._columns import snap_integers
-from skcfq.utils import take_rows
+from skcfq.utils import snap_integers, take_rows
 
 if TYPE_CHECKING:
-    from skcfq.actions._choice import ChoiceFeature
+    from skcfq.actions._categorical import CategoricalFeature
     from skcfq.actions._compiled import CompiledActions
     from skcfq.actions._numeric import NumericFeature
 
@@ -57,9 +56,9 @@ class ActionRegion:
         None, or raw values in the order of `grids`.
     min_change : Tensor of shape (n, m) or None
         Smallest change in encoded units.
-    implied : ImpliedChanges or None
+    implied : DownstreamEffects or None
         Columns that follow the features.
-    couplings : Couplings or None
+    couplings : LinkingConstraints or None
         Rules across features.
 
     Examples
@@ -90,10 +89,10 @@ class ActionRegion:
     codes: list[Tensor]
     mutable: Tensor
     numeric_columns: Tensor
-    choice_columns: list[Tensor]
+    categorical_columns: list[Tensor]
     min_change: Tensor | None = None
-    implied: ImpliedChanges | None = None
-    couplings: Couplings | None = None
+    implied: DownstreamEffects | None = None
+    couplings: LinkingConstraints | None = None
 
     @property
     def n_people(self) -> int:
@@ -126,7 +125,7 @@ class ActionRegion:
         """
         u = self.origin.clone()
         u[:, self.numeric_columns] = values
-        for i, columns in enumerate(self.choice_columns):
+        for i, columns in enumerate(self.categorical_columns):
             level = levels[:, i]
             stays = (level < 0) | (level == self.levels[:, i])
             code = self.codes[i][level.clamp(min=0)]
@@ -152,7 +151,7 @@ class ActionRegion:
             Value at each level less the value at the person's own.
         """
         levels = []
-        for i, columns in enumerate(self.choice_columns):
+        for i, columns in enumerate(self.categorical_columns):
             part = rows[:, columns]
             own = torch.nan_to_num(self.origin[:, columns]) @ part.T
             levels.append((part @ self.codes[i].T)[None, :, :] - own[:, :, None])
@@ -375,7 +374,7 @@ class ActionRegion:
 
     def _levels(self, u: Tensor, *, restrict: bool) -> Tensor:
         levels = self.levels.clone()
-        for i, columns in enumerate(self.choice_columns):
+        for i, columns in enumerate(self.categorical_columns):
             allowed = self.allowed[i] if restrict else torch.ones_like(self.allowed[i])
             nearest = _projections.nearest_level(
                 u[:, columns], self.codes[i], allowed, self.origin[:, columns]
@@ -397,7 +396,9 @@ class ActionRegion:
     def _moves(self, u: Tensor, slack: Tensor) -> Tensor:
         moved = (u.detach() - self.origin).abs() > slack
         features = [moved[:, self.numeric_columns]]
-        features += [moved[:, columns].any(dim=1, keepdim=True) for columns in self.choice_columns]
+        features += [
+            moved[:, columns].any(dim=1, keepdim=True) for columns in self.categorical_columns
+        ]
         return torch.cat(features, dim=1)
 
     def _raw_values(
@@ -416,7 +417,7 @@ class ActionRegion:
 
 
 def _raw_levels(
-    choice: ChoiceFeature, levels: np.ndarray, mask: np.ndarray
+    choice: CategoricalFeature, levels: np.ndarray, mask: np.ndarray
 ) -> dict[int, tuple[np.ndarray, np.ndarray]]:
     if choice.is_group:
         return {

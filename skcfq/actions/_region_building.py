@@ -11,12 +11,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from skcfq.actions._couplings import build_couplings
-from skcfq.actions._implied_changes import implied_changes
+from skcfq.actions._downstream import implied_changes
+from skcfq.actions._linking import build_linking_constraints
 from skcfq.actions._plain_numbers import PlainNumbers
 from skcfq.actions._raw import read_columns
 from skcfq.actions._region import ActionRegion
-from skcfq.encoding._columns import as_numbers
+from skcfq.utils import as_numbers
 
 if TYPE_CHECKING:
     from skcfq.actions._compiled import CompiledActions
@@ -41,7 +41,7 @@ def build_region(
         levels[:, i] = choice.own_levels(columns)
     own_levels = torch.from_numpy(levels)
     implied = implied_changes(compiled)
-    couplings = build_couplings(
+    couplings = build_linking_constraints(
         compiled, columns, torch.from_numpy(own_values), own_levels, implied
     )
     region = ActionRegion(
@@ -62,7 +62,7 @@ def build_region(
         codes=[torch.tensor(choice.codes, dtype=torch.float64) for choice in compiled.choice],
         mutable=torch.from_numpy(compiled.mutable_columns),
         numeric_columns=torch.from_numpy(compiled.numeric_columns),
-        choice_columns=[
+        categorical_columns=[
             torch.from_numpy(choice.encoded_columns.astype(np.int64)) for choice in compiled.choice
         ],
         min_change=_smallest_changes(compiled, n),

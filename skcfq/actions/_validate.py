@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from skcfq.actions._choice import build_choice
+from skcfq.actions._categorical import build_categorical
 from skcfq.actions._constraint_language import Changes, Condition, IsIn, Rule, parse_rule
 from skcfq.actions._numeric import build_numeric
 from skcfq.actions._raw import is_missing, read_columns
 from skcfq.actions._rules import OBSERVED, FeatureRules, read_constraints, read_rules
 from skcfq.encoding import FeatureSpace, TableEncoder
-from skcfq.encoding._columns import as_array, as_numbers, missing_mask
-from skcfq.encoding._scalars import plain
 from skcfq.exceptions import ActionSetError, FeatureSpaceError
+from skcfq.utils import as_array, as_numbers, missing_mask, plain
 
 if TYPE_CHECKING:
     from skcfq.actions._action_set import ActionSet
@@ -127,7 +126,7 @@ def _number(feature: FeatureRules, block: Any, column: Any) -> Iterator[_Breach]
 
 
 def _category(feature: FeatureRules, blocks: list, column: Any) -> Iterator[_Breach]:
-    choice = build_choice(feature, blocks)
+    choice = build_categorical(feature, blocks)
     levels = choice.own_levels({feature.columns[0]: column})  # type: ignore[arg-type]  # a column
     gap = missing_mask(column)
     unknown = (levels < 0) & ~gap
@@ -149,7 +148,7 @@ def _category(feature: FeatureRules, blocks: list, column: Any) -> Iterator[_Bre
 
 
 def _group(feature: FeatureRules, blocks: list, columns: list) -> _Breach:
-    levels = build_choice(_alone(feature), blocks).own_levels(columns)
+    levels = build_categorical(_alone(feature), blocks).own_levels(columns)
     gap = np.any([missing_mask(columns[j]) for j in feature.columns], axis=0)
 
     def message(*values: str) -> str:

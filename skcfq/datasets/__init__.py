@@ -22,8 +22,6 @@ The real files are downloaded from their public source on first use and checked 
 ``data_home=`` or the environment variable ``SKCFQ_DATA`` they are read from a folder instead.
 """
 
-from __future__ import annotations
-
 from skcfq.datasets._adult import fetch_adult
 from skcfq.datasets._bank_marketing import fetch_bank_marketing
 from skcfq.datasets._compas import fetch_compas

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from skcfq import __version__
+from skcfq._version import __version__
 from skcfq.deploy._arithmetic import IntegerLayer, IntegerNetwork
 from skcfq.deploy._classifier import DeployedClassifier, deployed_form
 from skcfq.deploy._container import SCHEMA, read_container, write_container
 from skcfq.deploy._packing import pack_codes, packed_size, unpack_codes
 from skcfq.encoding import FeatureSpace
-from skcfq.encoding._scalars import from_json, to_json
 from skcfq.exceptions import ArtefactDamagedError
+from skcfq.utils import from_json, to_json
 
 FORMAT = "skcfq/quantized-classifier"
 

@@ -97,7 +97,7 @@ def onnx_inputs(model: Any, X: Any) -> dict[str, np.ndarray]:
     FeatureSpaceError
         Columns are missing, or hold what the estimator would refuse.
     """
-    from skcfq.encoding._columns import as_objects, missing_mask
+    from skcfq.utils import as_objects, missing_mask
 
     inputs = {}
     model = deployed_form(model)
@@ -116,7 +116,7 @@ def onnx_inputs(model: Any, X: Any) -> dict[str, np.ndarray]:
 
 def _numbers(name: Any, column: Any) -> np.ndarray:
     """Return a column as numbers; the graph itself cannot refuse what the estimator refuses."""
-    from skcfq.encoding._columns import as_numbers
+    from skcfq.utils import as_numbers
 
     try:
         values = as_numbers(column)

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from skcfq.encoding._blocks import AffineBlock, Block, MonotoneBlock, TableBlock
 from skcfq.encoding._space import FeatureSpace
 from skcfq.encoding._statistics import ColumnStatistics
+from skcfq.utils import lazy_attributes
 
 if TYPE_CHECKING:
     from skcfq.encoding._table_encoder import TableEncoder
@@ -24,13 +25,12 @@ __all__ = [
     "TableEncoder",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name != "TableEncoder":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from skcfq.encoding._table_encoder import TableEncoder
-
-    return TableEncoder
+__getattr__ = lazy_attributes(
+    __name__,
+    {
+        "TableEncoder": "_table_encoder",
+    },
+)
 
 
 def __dir__() -> list[str]:

@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from skcfq.encoding._columns import as_numbers, as_objects, missing_mask, snap_integers, values_of
 from skcfq.encoding._functions import Function, forward, inverse
 from skcfq.encoding._statistics import NO_STATISTICS, ColumnStatistics
 from skcfq.exceptions import FeatureSpaceError
+from skcfq.utils import as_numbers, as_objects, missing_mask, snap_integers, values_of
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -10,7 +10,7 @@ from scipy.sparse import issparse
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 
 from skcfq.encoding._expressions import Expression, look_up
-from skcfq.encoding._scalars import plain
+from skcfq.utils import plain
 
 
 def read_one_hot(step: OneHotEncoder, columns: list[Expression], context: Any) -> list[Expression]:

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from skcfq.encoding._blocks import AffineBlock, Block, MonotoneBlock, TableBlock
-from skcfq.encoding._columns import as_numbers, is_integer_like
 from skcfq.encoding._functions import Affine, Function, append, forward, increasing, inverse
-from skcfq.encoding._scalars import plain
 from skcfq.exceptions import UnreadableStepError
+from skcfq.utils import as_numbers, is_integer_like, plain
 
 
 @dataclass(frozen=True, eq=False)

@@ -34,7 +34,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from skcfq.encoding._blocks import AffineBlock
 from skcfq.encoding._category_readers import read_one_hot, read_ordinal
-from skcfq.encoding._columns import as_numbers, raw_table
 from skcfq.encoding._expressions import (
     Expression,
     Value,
@@ -46,10 +45,9 @@ from skcfq.encoding._expressions import (
     to_block,
 )
 from skcfq.encoding._functions import Power, Quantile, read_user_function
-from skcfq.encoding._scalars import plain
 from skcfq.encoding._space import FeatureSpace, build_space
 from skcfq.exceptions import FeatureSpaceError, UnreadableStepError
-from skcfq.utils._sklearn_compat import power_transformer_scaler
+from skcfq.utils import as_numbers, plain, power_transformer_scaler, raw_table
 
 RELATIVE_TOLERANCE = 1e-9
 

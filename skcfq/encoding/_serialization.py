@@ -8,9 +8,9 @@ import numpy as np
 
 from skcfq.encoding._blocks import AffineBlock, Block, MonotoneBlock, TableBlock
 from skcfq.encoding._functions import UserFunction, function_from_dict
-from skcfq.encoding._scalars import from_json, to_json
 from skcfq.encoding._statistics import ColumnStatistics
 from skcfq.exceptions import FeatureSpaceError
+from skcfq.utils import from_json, to_json
 
 
 def block_to_dict(block: Block, *, describe_user_functions: bool = False) -> dict[str, Any]:

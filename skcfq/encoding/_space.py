@@ -15,21 +15,21 @@ import pandas as pd
 
 from skcfq.encoding._affine_table import AffineTable
 from skcfq.encoding._blocks import AffineBlock, Block, MonotoneBlock, TableBlock
-from skcfq.encoding._columns import (
+from skcfq.encoding._serialization import block_from_dict, block_to_dict
+from skcfq.encoding._statistics import numeric_statistics, plain_statistics, table_statistics
+from skcfq.exceptions import FeatureSpaceError
+from skcfq.utils import (
     as_array,
     as_numbers,
     check_unique_columns,
     is_integer_like,
     missing_mask,
+    plain,
     raw_table,
     replace_columns,
     rewrite,
     values_of,
 )
-from skcfq.encoding._scalars import plain
-from skcfq.encoding._serialization import block_from_dict, block_to_dict
-from skcfq.encoding._statistics import numeric_statistics, plain_statistics, table_statistics
-from skcfq.exceptions import FeatureSpaceError
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

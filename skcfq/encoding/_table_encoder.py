@@ -10,19 +10,20 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skcfq.encoding._blocks import AffineBlock, Block, TableBlock
-from skcfq.encoding._columns import (
-    as_numbers,
-    as_objects,
-    is_integer_like,
-    missing_mask,
-    raw_table,
-    values_of,
-)
-from skcfq.encoding._scalars import plain
 from skcfq.encoding._space import build_space
 from skcfq.encoding._statistics import weighted_mean_std, weighted_median
-from skcfq.utils._sklearn_compat import check_feature_names_in, check_sample_weight
-from skcfq.utils._validation import validate_table
+from skcfq.utils import (
+    as_numbers,
+    as_objects,
+    check_feature_names_in,
+    check_sample_weight,
+    is_integer_like,
+    missing_mask,
+    plain,
+    raw_table,
+    validate_table,
+    values_of,
+)
 
 
 class TableEncoder(TransformerMixin, BaseEstimator):

@@ -11,16 +11,23 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from skcfq.actions import ActionSet
-from skcfq.estimators._groups import Groups, groups_of, labels_of_rows
-from skcfq.estimators._network_classifier import TrainingTable
-from skcfq.estimators._objective import OBJECTIVES, CFQObjective, objective_of
 from skcfq.estimators._quantized import QUANTIZED_CONSTRAINTS, QuantizedClassifier
-from skcfq.estimators._supervision import Supervision, supervise
-from skcfq.estimators._teacher_actions import TeacherActions
 from skcfq.exceptions import EmptyPopulationWarning, TargetError
 from skcfq.models import Predictor, default_target, resolve_target
-from skcfq.nn._subnormals import subnormals_as_zero
-from skcfq.utils._sklearn_compat import Interval, StrOptions
+from skcfq.nn import subnormals_as_zero
+from skcfq.training import (
+    OBJECTIVES,
+    CFQObjective,
+    Groups,
+    Supervision,
+    TeacherActions,
+    TrainingTable,
+    groups_of,
+    labels_of_rows,
+    objective_of,
+    supervise,
+)
+from skcfq.utils import Interval, StrOptions
 
 
 class CFQClassifier(QuantizedClassifier):
@@ -120,7 +127,7 @@ class CFQClassifier(QuantizedClassifier):
     classes_ : ndarray of shape (n_classes,)
     target_ : label, "opposite" or None
         None where the target is a rule.
-    target_bias_ : float
+    logit_bias_ : float
         By which the target's logit was raised at the end (``validity_drop`` of the objective), in
         logit units: the leniency that the promise cost. 0 without that step.
     teacher_ : estimator
@@ -284,7 +291,7 @@ class CFQClassifier(QuantizedClassifier):
         self._check_rules()
         target = self._resolve_target(table, decisions)
         loss = objective.loss_weights(self.eta)
-        self.target_bias_ = 0.0
+        self.logit_bias_ = 0.0
 
         supervision = of_held = None
         if objective.needs_recourse(loss) and not self._interrupted:

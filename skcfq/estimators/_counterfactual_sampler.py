@@ -19,8 +19,7 @@ from skcfq.actions import ActionSet
 from skcfq.estimators._recourse_parameters import RECOURSE_CONSTRAINTS, RecourseParametersMixin
 from skcfq.exceptions import EmptyPopulationWarning
 from skcfq.solvers import RecourseSolver
-from skcfq.utils import take_rows, validate_table
-from skcfq.utils._sklearn_compat import Interval
+from skcfq.utils import Interval, take_rows, validate_table
 
 
 class CounterfactualSampler(RecourseParametersMixin, BaseSampler):

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,65 +16,12 @@ from torch import Tensor, nn
 from skcfq.deploy import softmax
 from skcfq.encoding import FeatureSpace
 from skcfq.estimators._parameters import NestedParametersMixin
-from skcfq.estimators._validation import held_out
-from skcfq.estimators._warm_start import check_same_classes, goes_on, joined
-from skcfq.nn import TrainingRows
-from skcfq.utils import take_rows, validate_table
-from skcfq.utils._sklearn_compat import check_sample_weight
+from skcfq.training import TrainingTable, check_same_classes, draw_seed, goes_on, held_out, joined
+from skcfq.utils import check_sample_weight, take_rows, validate_table
 
 # Rows that one forward pass takes.
 _ROWS = 8192
 _SEEDS = np.iinfo(np.int32).max
-
-
-@dataclass(frozen=True, eq=False)
-class TrainingTable:
-    """Validated training rows of positive weight.
-
-    Attributes
-    ----------
-    X : DataFrame or ndarray of shape (n, n_raw_columns)
-    labels : ndarray of shape (n,), int64
-        Positions in ``classes_``.
-    weights : ndarray of shape (n,)
-        Sample weights times class weights.
-    sample_weight : ndarray of shape (n,)
-        Sample weights alone: statistics of the population follow these.
-    dtype : torch.dtype
-        Precision of the training.
-    """
-
-    X: Any
-    labels: np.ndarray
-    weights: np.ndarray
-    sample_weight: np.ndarray
-    dtype: torch.dtype
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def take(self, rows: np.ndarray) -> TrainingTable:
-        """Return some of the rows.
-
-        Parameters
-        ----------
-        rows : ndarray of shape (k,), int64
-        """
-        return TrainingTable(
-            X=take_rows(self.X, rows),
-            labels=self.labels[rows],
-            weights=self.weights[rows],
-            sample_weight=self.sample_weight[rows],
-            dtype=self.dtype,
-        )
-
-    def rows(self, encoded: np.ndarray) -> TrainingRows:
-        """Return encoded rows, labels and weights as the training loop takes them."""
-        return TrainingRows(
-            torch.from_numpy(encoded).to(self.dtype),
-            torch.from_numpy(self.labels),
-            torch.from_numpy(self.weights).to(self.dtype),
-        )
 
 
 class NetworkClassifier(NestedParametersMixin, ClassifierMixin, BaseEstimator):
@@ -252,21 +196,3 @@ def _class_weights(
         totals = np.bincount(labels, weights=sample_weight)
         return (totals.mean() / totals)[labels]
     return compute_sample_weight(class_weight, y)
-
-
-def draw_seed(rng: np.random.RandomState) -> int:
-    """Draw a seed for a generator of torch."""
-    return int(rng.randint(_SEEDS))
-
-
-@contextmanager
-def seeded_initialization(seed: int) -> Iterator[None]:
-    """Seed the initialization of modules, and give torch its global generator back as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(seed)
-        yield
-
-
-def seeded_layers(module: Any, rng: np.random.RandomState) -> AbstractContextManager:
-    """Seed what a user's layers draw in training (dropout); the library's own draw nothing."""
-    return nullcontext() if module is None else seeded_initialization(draw_seed(rng))

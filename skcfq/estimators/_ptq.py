@@ -14,11 +14,8 @@ from sklearn.utils import check_random_state
 from torch import Tensor, nn
 
 from skcfq.actions import ActionSet
-from skcfq.estimators._bit_policies import UniformBits
-from skcfq.estimators._network_classifier import TrainingTable, draw_seed
 from skcfq.estimators._quantized import QuantizedClassifier
 from skcfq.estimators._teacher import NETWORK_CONSTRAINTS, TeacherClassifier
-from skcfq.estimators._teacher_actions import TeacherActions
 from skcfq.estimators._torch_teacher import rectifier_network, teacher_of_module
 from skcfq.exceptions import EmptyPopulationWarning
 from skcfq.models import Predictor, default_target, resolve_target
@@ -27,14 +24,15 @@ from skcfq.nn import (
     FullPrecisionMLP,
     QuantizedMLP,
     calibrate_layers,
+    column_units,
     margin_losses,
+    network_in_units,
     sensitivities,
 )
-from skcfq.nn._column_units import column_units, network_in_units
 from skcfq.quantization import allocate_bits, check_candidates, exact_bits, greedy_bits
 from skcfq.solvers import RecourseSolver
-from skcfq.utils import take_rows
-from skcfq.utils._sklearn_compat import HasMethods, Interval, StrOptions
+from skcfq.training import TeacherActions, TrainingTable, UniformBits, draw_seed
+from skcfq.utils import HasMethods, Interval, StrOptions, take_rows
 
 _OF_RECOURSE = ("counterfactual", "margin")
 

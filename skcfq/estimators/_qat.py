@@ -8,8 +8,8 @@ from sklearn.utils import check_random_state
 
 from skcfq.actions import ActionSet
 from skcfq.estimators._quantized import QUANTIZED_CONSTRAINTS, QuantizedClassifier
-from skcfq.nn._subnormals import subnormals_as_zero
-from skcfq.utils._sklearn_compat import StrOptions
+from skcfq.nn import subnormals_as_zero
+from skcfq.utils import StrOptions
 
 
 class QATClassifier(QuantizedClassifier):

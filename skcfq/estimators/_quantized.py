@@ -19,35 +19,9 @@ from sklearn.preprocessing import FunctionTransformer
 from torch import nn
 
 from skcfq.actions import ActionSet
-from skcfq.estimators._batches import calibration_rows, epochs_for, visits_again
-from skcfq.estimators._bit_policies import (
-    BIT_POLICIES,
-    LearnedBits,
-    bit_policy_of,
-    start_policy,
-)
-from skcfq.estimators._bit_policy import BitPolicy, BitSample
 from skcfq.estimators._deployable import DeployableClassifier
-from skcfq.estimators._device import generator_on, training_device
-from skcfq.estimators._inner_models import fitted_or_clone
-from skcfq.estimators._memory import fitted_model, was_interrupted
-from skcfq.estimators._module import faithful_module, first_inputs_suffice
-from skcfq.estimators._network_classifier import (
-    TrainingTable,
-    draw_seed,
-    seeded_initialization,
-    seeded_layers,
-)
-from skcfq.estimators._networks import quantized_network
-from skcfq.estimators._objective import objective_of
-from skcfq.estimators._place_source import PlaceSource
-from skcfq.estimators._rounding import round_to_teacher
-from skcfq.estimators._supervision import Supervision, known_logits
 from skcfq.estimators._teacher import NETWORK_CONSTRAINTS, TeacherClassifier
 from skcfq.estimators._torch_teacher import teacher_of_any_module
-from skcfq.estimators._training import BitSchedule, FittedSteps, train
-from skcfq.estimators._validation import Validation
-from skcfq.estimators._warm_start import check_budget, goes_on, taken_over
 from skcfq.exceptions import InterruptedWarning, SpaceMismatchError, UnsupportedModelError
 from skcfq.models import Predictor, RowHead, as_predictor, join_steps, resolve_target, split_model
 from skcfq.nn import (
@@ -59,7 +33,42 @@ from skcfq.nn import (
     check_quantizable,
 )
 from skcfq.quantization import GumbelBits
-from skcfq.utils._sklearn_compat import HasMethods, Interval, StrOptions
+from skcfq.training import (
+    BIT_POLICIES,
+    BitPolicy,
+    BitSample,
+    BitSchedule,
+    DistillationSet,
+    FittedSteps,
+    LearnedBits,
+    Supervision,
+    TrainingTable,
+    Validation,
+    bit_policy_of,
+    calibration_rows,
+    check_budget,
+    draw_seed,
+    epochs_for,
+    faithful_module,
+    first_inputs_suffice,
+    fitted_model,
+    fitted_or_clone,
+    generator_on,
+    goes_on,
+    known_logits,
+    objective_of,
+    quantized_network,
+    round_to_teacher,
+    seeded_initialization,
+    seeded_layers,
+    start_policy,
+    taken_over,
+    train,
+    training_device,
+    visits_again,
+    was_interrupted,
+)
+from skcfq.utils import HasMethods, Interval, StrOptions
 
 # Of Adam, for labels and for a teacher's logits, which a student is near from the start.
 _RATE, _FOLLOWING_RATE = 0.004, 0.002
@@ -85,7 +94,7 @@ class QuantizedClassifier(DeployableClassifier):
     """Base of the classifiers that train a quantized network under a bit budget."""
 
     teacher_: Any
-    target_bias_: float
+    logit_bias_: float
 
     def _default_object(self, name: str) -> BaseEstimator | None:
         makers: dict[str, Callable[[], BaseEstimator]] = {
@@ -304,7 +313,7 @@ class QuantizedClassifier(DeployableClassifier):
         self._finish(network, trained.history, interrupted=trained.interrupted)
         if rounded is not None and not trained.interrupted:
             generator = torch.Generator().manual_seed(draw_seed(rng))
-            source = PlaceSource(
+            source = DistillationSet(
                 own.rows, own.weights, supervision, loss, teacher, self.feature_space_, generator
             )
             round_to_teacher(
@@ -316,7 +325,7 @@ class QuantizedClassifier(DeployableClassifier):
                 verbose=bool(self.verbose),
             )
         if supervision is not None:
-            self.target_bias_ = supervision.calibrate(network)
+            self.logit_bias_ = supervision.calibrate(network)
         self._make_integers()
 
     def _validation(

@@ -13,14 +13,12 @@ from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from skcfq.actions import ActionSet
-from skcfq.estimators._inner_models import fit_model, fitted_or_clone
-from skcfq.estimators._network_classifier import draw_seed
 from skcfq.estimators._parameters import NestedParametersMixin
 from skcfq.exceptions import ActionSetError, TargetError
 from skcfq.models import Predictor, as_predictor, default_target, resolve_target, split_model
 from skcfq.solvers import RecourseSolver
-from skcfq.utils import take_rows
-from skcfq.utils._sklearn_compat import HasMethods
+from skcfq.training import draw_seed, fit_model, fitted_or_clone
+from skcfq.utils import HasMethods, take_rows
 
 RECOURSE_CONSTRAINTS: dict = {
     "estimator": [HasMethods(["fit", "predict"])],

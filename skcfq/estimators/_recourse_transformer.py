@@ -12,9 +12,9 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skcfq.actions import ActionSet
 from skcfq.estimators._recourse_parameters import RECOURSE_CONSTRAINTS, RecourseParametersMixin
-from skcfq.solvers import RecourseResult, RecourseSolver
-from skcfq.utils import validate_table
-from skcfq.utils._sklearn_compat import check_feature_names_in, check_sample_weight
+from skcfq.results import RecourseResult
+from skcfq.solvers import RecourseSolver
+from skcfq.utils import check_feature_names_in, check_sample_weight, validate_table
 
 STATUS_COLUMN = "recourse_status"
 

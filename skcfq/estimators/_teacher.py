@@ -10,22 +10,23 @@ from sklearn.utils import check_random_state
 from torch import nn
 
 from skcfq.encoding import TableEncoder
-from skcfq.estimators._batches import epochs_for
-from skcfq.estimators._device import generator_on, training_device
-from skcfq.estimators._inner_models import fit_encoder
-from skcfq.estimators._network_classifier import (
-    NetworkClassifier,
+from skcfq.estimators._network_classifier import NetworkClassifier
+from skcfq.nn import SupervisedModule, subnormals_as_zero
+from skcfq.training import (
+    Validation,
     draw_seed,
+    epochs_for,
+    fit_encoder,
+    full_precision_network,
+    generator_on,
+    goes_on,
     seeded_initialization,
     seeded_layers,
+    taken_over,
+    train,
+    training_device,
 )
-from skcfq.estimators._networks import full_precision_network
-from skcfq.estimators._training import train
-from skcfq.estimators._validation import Validation
-from skcfq.estimators._warm_start import goes_on, taken_over
-from skcfq.nn import SupervisedModule
-from skcfq.nn._subnormals import subnormals_as_zero
-from skcfq.utils._sklearn_compat import HasMethods, Interval, StrOptions
+from skcfq.utils import HasMethods, Interval, StrOptions
 
 NETWORK_CONSTRAINTS: dict = {
     "hidden_layer_sizes": ["array-like"],

@@ -11,13 +11,11 @@ import torch
 from sklearn.preprocessing import FunctionTransformer
 from torch import Tensor, nn
 
-from skcfq.estimators._inner_models import fit_encoder
-from skcfq.estimators._networks import leaves_of
 from skcfq.estimators._teacher import TeacherClassifier
-from skcfq.estimators._torch_reading import LAST, PASSED_OVER, Layers, layers_of
 from skcfq.exceptions import UnsupportedModelError
 from skcfq.models import LinearHead, MLPHead, Predictor
 from skcfq.nn import FullPrecisionMLP, QuantizedNetwork, check_logits
+from skcfq.training import LAST, PASSED_OVER, Layers, fit_encoder, layers_of, leaves_of
 
 
 def rectifier_network(teacher: Predictor) -> FullPrecisionMLP:
@@ -72,7 +70,7 @@ def teacher_of_module(
     ----------
     module : Module
         Linear and ReLU layers in turn, from encoded rows to one score or to one logit per class;
-        what else it may have is said in :func:`~skcfq.estimators._torch_reading.layers_of`.
+        what else it may have is said in :func:`~skcfq.training._torch_reading.layers_of`.
     encoder : transformer or None
         What the module was trained behind, fitted; None takes the rows as they are.
     X : DataFrame or ndarray of shape (n, n_raw_columns)

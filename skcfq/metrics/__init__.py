@@ -8,12 +8,7 @@ from skcfq.metrics._faithfulness import (
     validity_drop,
 )
 from skcfq.metrics._robustness import DeploymentSuccess, deployment_success
-from skcfq.metrics._scorers import (
-    RecourseScorer,
-    crg_scorer,
-    faithfulness_scorer,
-    vd_scorer,
-)
+from skcfq.metrics._scorers import RecourseScorer, crg_scorer, faithfulness_scorer, vd_scorer
 from skcfq.metrics._selection import select_faithful
 
 __all__ = [

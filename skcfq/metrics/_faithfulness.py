@@ -21,7 +21,7 @@ from skcfq.metrics._population import (
 from skcfq.utils import take_rows
 
 if TYPE_CHECKING:
-    from skcfq.solvers import RecourseResult
+    from skcfq.results import RecourseResult
 
 EPSILON = 1e-9
 BOTH = "rows reachable under the reference for which the deployed model gives the target too"

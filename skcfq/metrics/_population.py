@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_array, check_consistent_length
 from skcfq.exceptions import EmptyPopulationWarning, SpaceMismatchError, TargetError
 
 if TYPE_CHECKING:
-    from skcfq.solvers import RecourseResult
+    from skcfq.results import RecourseResult
 
 
 def row_weights(sample_weight: Any, result: RecourseResult) -> np.ndarray:
@@ -115,12 +115,12 @@ def check_comparable(result_reference: RecourseResult, result_deployed: Recourse
 def _check_same_distance(result_reference: RecourseResult, result_deployed: RecourseResult) -> None:
     """Refuse costs of actions that had to go to different distances behind the boundary."""
     first, second = result_reference.provenance or {}, result_deployed.provenance or {}
-    for name in ("margin", "stand_off"):
+    for name in ("margin", "perturbation_radius"):
         asked = first.get(f"required_{name}"), second.get(f"required_{name}")
         if None not in asked and asked[0] != asked[1]:
             raise ValueError(
                 f"`result_reference` was solved with {name}={asked[0]:g} and `result_deployed` "
                 f"with {name}={asked[1]:g}, so part of the difference is the solver's. Use "
                 f"RecourseSolver.compare, or solve both with the same {name} (quantized models "
-                "have a stand_off of their own where it is 'auto')."
+                "have a perturbation_radius of their own where it is 'auto')."
             )

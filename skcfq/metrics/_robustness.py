@@ -12,7 +12,7 @@ from skcfq.metrics._population import row_weights, weighted_mean
 from skcfq.utils import take_rows
 
 if TYPE_CHECKING:
-    from skcfq.solvers import RecourseResult
+    from skcfq.results import RecourseResult
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -31,7 +31,8 @@ from skcfq.models import (
     split_model,
     transform_rows,
 )
-from skcfq.solvers import RecourseResult, RecourseSolver
+from skcfq.results import RecourseResult
+from skcfq.solvers import RecourseSolver
 from skcfq.utils import take_rows
 
 
@@ -245,9 +246,9 @@ class RecourseScorer(BaseEstimator):
             solver.set_params(target=_target_of(final))
         if self.action_set is not None:
             solver.set_params(action_set=clone(self.action_set))
-        if solver.stand_off == "auto":
+        if solver.perturbation_radius == "auto":
             # As in `compare`, also where the reference alone is solved.
-            solver.set_params(stand_off=0.0)
+            solver.set_params(perturbation_radius=0.0)
         if solver.random_state is None:
             solver.set_params(random_state=rng.randint(np.iinfo(np.int32).max))
         return solver

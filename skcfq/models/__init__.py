@@ -2,22 +2,17 @@
 
 from skcfq.models._functions import RowHead
 from skcfq.models._heads import LinearHead, MLPHead
-from skcfq.models._margins import RELATIVE_MARGIN, target_margin, validity_slack
-from skcfq.models._pipelines import (
-    check_model_is_fitted,
-    join_steps,
-    split_model,
-    transform_rows,
-)
+from skcfq.models._margins import RELATIVE_MARGIN, validity_slack
+from skcfq.models._pipelines import check_model_is_fitted, join_steps, split_model, transform_rows
 from skcfq.models._predictor import Predictor, as_predictor
 from skcfq.models._targets import default_target, resolve_target
 from skcfq.models._variants import deployment_variants
 
 __all__ = [
-    "RELATIVE_MARGIN",
     "LinearHead",
     "MLPHead",
     "Predictor",
+    "RELATIVE_MARGIN",
     "RowHead",
     "as_predictor",
     "check_model_is_fitted",
@@ -26,7 +21,6 @@ __all__ = [
     "join_steps",
     "resolve_target",
     "split_model",
-    "target_margin",
     "transform_rows",
     "validity_slack",
 ]

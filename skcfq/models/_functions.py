@@ -1,7 +1,7 @@
 """Models that are only a function of raw rows: trees, forests, a web service.
 
 Nothing is known of them but what they answer, so they have no gradients and no weights, and exact
-methods cannot reason about them. ``method="search"`` asks them about whole batches of raw rows.
+methods cannot reason about them. ``method="black_box"`` asks them about whole batches of raw rows.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ class Predictor:
         if isinstance(self.head, RowHead):
             raise UnsupportedModelError(
                 f"{self.name} is only a function of raw rows: it has no logits on encoded rows and "
-                "no gradients. Use row_logits, or a solver with method='search'."
+                "no gradients. Use row_logits, or a solver with method='black_box'."
             )
         return self.head(Z)
 
@@ -217,7 +217,7 @@ class Predictor:
         return np.ascontiguousarray(coef.numpy().T), intercept.numpy()
 
     @property
-    def is_staircase(self) -> bool:
+    def is_piecewise_constant(self) -> bool:
         """Whether inputs are quantized: the cheapest point then lies on a rounding threshold."""
         quantized = isinstance(self.head, EstimatorHead) and hasattr(
             self.head.estimator, "bit_widths_"

@@ -1,7 +1,9 @@
 """Networks and losses on tensors: torch only, no scikit-learn and no solver."""
 
-from skcfq.nn._batch import Batch, PlaceTable, TrainingRows
+from skcfq.nn._batch import Batch, SampleTable, TrainingRows
+from skcfq.nn._column_units import column_units, network_in_units, weight_units
 from skcfq.nn._deployed import DeployedNetwork, integers_of
+from skcfq.nn._feature_mixup import mixtures
 from skcfq.nn._frozen_mlp import FrozenMLP
 from skcfq.nn._losses import (
     cross_entropy,
@@ -9,26 +11,23 @@ from skcfq.nn._losses import (
     logit_distance,
     margin_distance,
     margin_hinge,
+    near_boundary,
     target_margin,
     weighted_mean,
 )
 from skcfq.nn._mlp import FullPrecisionMLP
-from skcfq.nn._post_training import (
-    CalibrationSet,
-    calibrate_layers,
-    margin_losses,
-    sensitivities,
-)
+from skcfq.nn._post_training import CalibrationSet, calibrate_layers, margin_losses, sensitivities
 from skcfq.nn._quantized_mlp import QuantizedMLP
 from skcfq.nn._quantized_module import QuantizedModule, check_logits, check_quantizable
-from skcfq.nn._quantized_network import QuantizedNetwork, activation_widths_of
-from skcfq.nn._sensitivity import (
-    gradient_sensitivity,
-    hessian_trace,
-    quantization_errors,
-)
+from skcfq.nn._quantized_network import QuantizedNetwork, activation_widths_of, width_of
+from skcfq.nn._reconstruction import reconstruct_logits
+from skcfq.nn._samples import Places
+from skcfq.nn._sensitivity import gradient_sensitivity, hessian_trace, quantization_errors
+from skcfq.nn._straight_through import Tuning
 from skcfq.nn._student_recourse import Matching, unrolled_steps
+from skcfq.nn._subnormals import subnormals_as_zero
 from skcfq.nn._training_modules import FaithfulModule, LossWeights, SupervisedModule
+from skcfq.nn._widening import can_be_widened, widened
 
 __all__ = [
     "Batch",
@@ -39,16 +38,20 @@ __all__ = [
     "FullPrecisionMLP",
     "LossWeights",
     "Matching",
-    "PlaceTable",
+    "SampleTable",
+    "Places",
     "QuantizedMLP",
     "QuantizedModule",
     "QuantizedNetwork",
     "SupervisedModule",
     "TrainingRows",
+    "Tuning",
     "activation_widths_of",
     "calibrate_layers",
+    "can_be_widened",
     "check_logits",
     "check_quantizable",
+    "column_units",
     "cross_entropy",
     "gradient_sensitivity",
     "group_mean",
@@ -58,9 +61,17 @@ __all__ = [
     "margin_distance",
     "margin_hinge",
     "margin_losses",
+    "mixtures",
+    "near_boundary",
+    "network_in_units",
     "quantization_errors",
+    "reconstruct_logits",
     "sensitivities",
+    "subnormals_as_zero",
     "target_margin",
     "unrolled_steps",
+    "weight_units",
     "weighted_mean",
+    "widened",
+    "width_of",
 ]

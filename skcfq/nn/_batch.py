@@ -161,7 +161,7 @@ class TrainingRows:
         return replace(self, rows=function(self.rows), points=points)
 
 
-class PlaceTable(Dataset):
+class SampleTable(Dataset):
     """Training rows as batches are looked up in: the points of all below the rows of all.
 
     Parameters
@@ -177,7 +177,7 @@ class PlaceTable(Dataset):
     >>> labels, weights = torch.tensor([0, 1, 0]), torch.ones(3)
     >>> acted = torch.tensor([True, False, True])
     >>> given = TrainingRows(rows, labels, weights, rows + 5, 1 - labels, acted)
-    >>> batch = PlaceTable(given).take(torch.tensor([1, 2]))
+    >>> batch = SampleTable(given).take(torch.tensor([1, 2]))
     >>> batch.places.squeeze(1), batch.classes, batch.acted
     (tensor([1., 2., 7.]), tensor([1, 0, 1]), tensor([1]))
     """

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from skcfq.nn._mlp import FullPrecisionMLP
-from skcfq.quantization._calibration import mse_steps
+from skcfq.quantization import mse_steps
 
 # Columns whose sizes differ by more cannot share one 8-bit step and one weight step.
 _LARGEST_RATIO = 32.0

@@ -13,15 +13,13 @@ from skcfq.nn._mlp import FullPrecisionMLP
 from skcfq.nn._quantized_mlp import QuantizedMLP
 from skcfq.quantization import (
     QuantizedLinear,
+    bias_shift,
+    layer_sensitivities,
     mse_clip,
     mse_step,
     quantize_activation,
     quantize_input,
     quantize_weight,
-)
-from skcfq.quantization._post_training import (
-    bias_shift,
-    layer_sensitivities,
     range_clip,
     range_step,
     reconstruction_clip,

@@ -14,9 +14,12 @@ from skcfq.nn._array_state import ArrayState
 from skcfq.nn._losses import boundary_loss
 from skcfq.nn._mlp import FullPrecisionMLP, layer_shapes, shape_settings
 from skcfq.nn._quantized_network import QuantizedNetwork, activation_widths_of, width_of
-from skcfq.quantization import QuantizedLinear, quantize_activation
-from skcfq.quantization._bits import FULL_PRECISION_BITS
-from skcfq.quantization._linear import quantize_layers
+from skcfq.quantization import (
+    FULL_PRECISION_BITS,
+    QuantizedLinear,
+    quantize_activation,
+    quantize_layers,
+)
 
 # Clips that are tried, as shares of that of least squared error.
 _CLIP_SHARES = [2.0 ** (-exponent / 4) for exponent in range(21)]

@@ -11,10 +11,14 @@ from torch import Tensor, nn
 
 from skcfq.exceptions import UnsupportedModelError
 from skcfq.nn._quantized_network import QuantizedNetwork, activation_widths_of, width_of
-from skcfq.quantization import QuantizedLayer
-from skcfq.quantization._bits import FULL_PRECISION_BITS
-from skcfq.quantization._layer import QUANTIZABLE, LayerUse, using
-from skcfq.quantization._linear import quantize_layers
+from skcfq.quantization import (
+    FULL_PRECISION_BITS,
+    QUANTIZABLE,
+    LayerUse,
+    QuantizedLayer,
+    quantize_layers,
+    using,
+)
 
 
 class QuantizedModule(QuantizedNetwork):

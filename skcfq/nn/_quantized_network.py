@@ -11,11 +11,17 @@ import torch
 from torch import Tensor, nn
 
 from skcfq.nn._losses import boundary_loss
-from skcfq.quantization import GumbelBits, check_candidates, is_full_precision, signed_range
-from skcfq.quantization._bits import FULL_PRECISION_BITS, average_bits
-from skcfq.quantization._calibration import column_steps
-from skcfq.quantization._columns import ColumnQuantizer
-from skcfq.quantization._linear import reset_weight_steps
+from skcfq.quantization import (
+    FULL_PRECISION_BITS,
+    ColumnQuantizer,
+    GumbelBits,
+    average_bits,
+    check_candidates,
+    column_steps,
+    is_full_precision,
+    reset_weight_steps,
+    signed_range,
+)
 
 # A finer step clips more: it has to lower the loss by this factor.
 _WORTHWHILE = 0.95

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from skcfq.nn._losses import logit_distance
-from skcfq.nn._places import Places
 from skcfq.nn._quantized_mlp import QuantizedMLP
+from skcfq.nn._samples import Places
 from skcfq.nn._straight_through import Tuning, tune
 from skcfq.quantization import quantize_activation, signed_range
 

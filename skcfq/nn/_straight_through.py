@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from skcfq.nn._losses import logit_distance
-from skcfq.nn._places import Places
 from skcfq.nn._quantized_mlp import QuantizedMLP
+from skcfq.nn._samples import Places
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from skcfq.nn._batch import Batch
+from skcfq.nn._feature_mixup import N_MIXTURES, mixtures
 from skcfq.nn._losses import (
     cross_entropy,
     group_mean,
@@ -18,7 +19,6 @@ from skcfq.nn._losses import (
     target_margin,
     weighted_mean,
 )
-from skcfq.nn._mixtures import N_MIXTURES, mixtures
 from skcfq.nn._quantized_mlp import QuantizedMLP
 from skcfq.nn._quantized_network import QuantizedNetwork
 from skcfq.nn._student_recourse import Matching

@@ -2,18 +2,36 @@
 
 from skcfq.quantization._allocation import allocate_bits
 from skcfq.quantization._bits import (
+    FULL_PRECISION_BITS,
     average_bits,
     check_candidates,
     is_full_precision,
     signed_range,
     unsigned_levels,
 )
-from skcfq.quantization._calibration import lsq_step, max_clip, mse_clip, mse_step
-from skcfq.quantization._layer import QuantizedLayer
-from skcfq.quantization._linear import QuantizedLinear
+from skcfq.quantization._calibration import (
+    column_steps,
+    lsq_step,
+    max_clip,
+    mse_clip,
+    mse_step,
+    mse_steps,
+)
+from skcfq.quantization._columns import ColumnQuantizer
+from skcfq.quantization._layer import QUANTIZABLE, LayerUse, QuantizedLayer, using
+from skcfq.quantization._linear import QuantizedLinear, quantize_layers, reset_weight_steps
 from skcfq.quantization._lsq import quantize_input, quantize_weight
 from skcfq.quantization._pact import quantize_activation
 from skcfq.quantization._policy import GumbelBits
+from skcfq.quantization._post_training import (
+    bias_shift,
+    layer_sensitivities,
+    range_clip,
+    range_step,
+    reconstruction_clip,
+    reconstruction_step,
+    round_adaptively,
+)
 from skcfq.quantization._surrogates import (
     closed_form_bits,
     closed_form_widths,
@@ -22,24 +40,40 @@ from skcfq.quantization._surrogates import (
 )
 
 __all__ = [
+    "ColumnQuantizer",
+    "FULL_PRECISION_BITS",
     "GumbelBits",
+    "LayerUse",
+    "QUANTIZABLE",
     "QuantizedLayer",
     "QuantizedLinear",
     "allocate_bits",
     "average_bits",
+    "bias_shift",
     "check_candidates",
     "closed_form_bits",
     "closed_form_widths",
+    "column_steps",
     "exact_bits",
     "greedy_bits",
     "is_full_precision",
+    "layer_sensitivities",
     "lsq_step",
     "max_clip",
     "mse_clip",
     "mse_step",
+    "mse_steps",
     "quantize_activation",
     "quantize_input",
+    "quantize_layers",
     "quantize_weight",
+    "range_clip",
+    "range_step",
+    "reconstruction_clip",
+    "reconstruction_step",
+    "reset_weight_steps",
+    "round_adaptively",
     "signed_range",
     "unsigned_levels",
+    "using",
 ]

@@ -10,8 +10,8 @@ import pandas as pd
 from skcfq.utils import as_slice
 
 if TYPE_CHECKING:
+    from skcfq.results import RecourseResult
     from skcfq.solvers._outcome import Outcome
-    from skcfq.solvers._result import RecourseResult
     from skcfq.solvers._task import Task
 
 

@@ -11,22 +11,23 @@ import torch
 from torch import Tensor
 
 from skcfq.solvers._alternatives import enumerate_actions
-from skcfq.solvers._linear_problem import ExactAnswer, LinearProblem, all_of, linear_problem
 from skcfq.solvers._methods import METHODS
 from skcfq.solvers._outcome import Outcome, nothing_found, verify
-from skcfq.solvers._pgd import projected_steps
-from skcfq.solvers._plain import is_plain, solve_plain
-from skcfq.solvers._problem import States
-from skcfq.solvers._search import gradient_free_search
-from skcfq.solvers._stand_off import stand_off
-from skcfq.solvers._strong import strong_search
+from skcfq.solvers.exact import is_plain, solve_plain
+from skcfq.solvers.problems import ExactAnswer, LinearProblem, States, all_of, linear_problem
+from skcfq.solvers.search import (
+    black_box_search,
+    multistart_search,
+    projected_steps,
+    stabilize,
+)
 from skcfq.utils import take_rows
 
 if TYPE_CHECKING:
     from skcfq.actions import ActionRegion
-    from skcfq.solvers._problem import RecourseProblem
     from skcfq.solvers._solver import RecourseSolver
     from skcfq.solvers._task import Task
+    from skcfq.solvers.problems import RecourseProblem
 
 # A point that its own raw row does not confirm is looked for once more with this much more margin;
 # where answers must survive jitter, that is then asked of every point on the way.
@@ -55,7 +56,7 @@ def solve_chunk(
     outcomes : list of n_alternatives Outcome
         Cheapest first.
     """
-    if method == "direct" and is_plain(settings, task):
+    if method == "exact" and is_plain(settings, task):
         return [_solve_plain(settings, task, seed)]
     encoded = [torch.from_numpy(task.predictor.space.encode(start)) for start in starts]
     region = task.region()
@@ -76,7 +77,7 @@ def _solve_plain(settings: RecourseSolver, task: Task, seed: int) -> Outcome:
     if len(left) == 0:
         return outcome
     part = task.take(left)
-    answer = solve_people(settings, "direct", part, seed, [], part.region())
+    answer = solve_people(settings, "exact", part, seed, [], part.region())
     for field in fields(Outcome):
         getattr(outcome, field.name)[left] = getattr(answer, field.name)
     return outcome
@@ -116,9 +117,9 @@ def solve_people(
     points = [task.X]
     source = np.arange(len(task))
     offset, rows = len(task), np.arange(len(task))
-    for extra in _SAFER_MARGINS if method != "steps" else (0.0,):
-        steady = extra > 0 and task.stand_off > 0
-        part = _Part(task, region, rows, extra, gradients=method != "search", steady=steady)
+    for extra in _SAFER_MARGINS if method != "pgd" else (0.0,):
+        steady = extra > 0 and task.perturbation_radius > 0
+        part = _Part(task, region, rows, extra, gradients=method != "black_box", steady=steady)
         states, status, bound = _ask(settings, method, part, seed, starts)
         if extra == 0.0:
             outcome.status[:] = status
@@ -126,9 +127,9 @@ def solve_people(
         if len(states) == 0:
             break
         stands = torch.ones(len(states), dtype=torch.bool)
-        if task.stand_off:
+        if task.perturbation_radius:
             before = states.values
-            states, stands = stand_off(part.problem, states)
+            states, stands = stabilize(part.problem, states)
             moved = (states.values != before).any(dim=1)
             status[states.person[moved].numpy()] = "feasible"
         verified = verify(task.take(rows), part.problem, states)
@@ -190,7 +191,7 @@ def _ask(
     if METHODS[method].exact:
         return _ask_exact(settings, method, part)
     problem = part.problem
-    if method == "steps":
+    if method == "pgd":
         points = projected_steps(
             problem.predictor,
             problem.region,
@@ -204,11 +205,11 @@ def _ask(
         generator = torch.Generator().manual_seed(seed)
         given = [start[part.rows] for start in starts]
         effort = {"n_restarts": settings.n_restarts, "beam_width": settings.beam_width}
-        if method == "search":
+        if method == "black_box":
             examples = _examples(part)
-            states = gradient_free_search(problem, given, examples, generator, **effort)
+            states = black_box_search(problem, given, examples, generator, **effort)
         else:
-            states = strong_search(problem, given, generator, **effort)
+            states = multistart_search(problem, given, generator, **effort)
     status = np.full(len(part.rows), "not_found", dtype="<U17")
     status[states.person.numpy()] = "feasible"
     return states, status, np.zeros(len(part.rows))
@@ -254,13 +255,13 @@ def _ask_exact(
 
 
 def _solve_linear(problem: LinearProblem, method: str, time_limit: float | None) -> ExactAnswer:
-    if method == "direct":
-        from skcfq.solvers._direct import solve_direct
+    if method == "exact":
+        from skcfq.solvers.exact import solve_direct
 
         limit = None if time_limit is None else time_limit * problem.n_people
         return solve_direct(problem, time_limit=limit)
     # cvxpy takes a second to import, and most people never need it.
-    from skcfq.solvers._convex import solve_convex
+    from skcfq.solvers.exact import solve_convex
 
     return solve_convex(problem, method=method, time_limit=time_limit)
 

@@ -10,12 +10,12 @@ import torch
 from skcfq.exceptions import SpaceMismatchError
 from skcfq.solvers._answer import Answer
 from skcfq.solvers._outcome import Outcome, verify
-from skcfq.solvers._stand_off import stand_off
+from skcfq.solvers.search import stabilize
 from skcfq.utils import take_rows
 
 if TYPE_CHECKING:
     from skcfq.models import Predictor
-    from skcfq.solvers._result import RecourseResult
+    from skcfq.results import RecourseResult
     from skcfq.solvers._task import Task
 
 
@@ -44,8 +44,8 @@ def with_cheaper_actions(task: Task, mine: RecourseResult, theirs: RecourseResul
     points = part.predictor.space.encode(take_rows(theirs.points, rows))
     states = problem.states_at(torch.from_numpy(points))
     states = states.take(states.valid)
-    if task.stand_off:
-        states, stands = stand_off(problem, states)
+    if task.perturbation_radius:
+        states, stands = stabilize(problem, states)
         states = states.take(stands)
     states = states.take(~(torch.from_numpy(mine.cost[rows])[states.person] <= states.cost))
     if len(states) == 0:

@@ -19,24 +19,24 @@ class Method(NamedTuple):
 
 
 METHODS = {
-    "direct": Method(exact=True, batch_size=4096),
+    "exact": Method(exact=True, batch_size=4096),
     "lp": Method(exact=True, batch_size=256),
     "qp": Method(exact=True, batch_size=256),
     "milp": Method(exact=True, batch_size=64),
+    "gradient": Method(exact=False, batch_size=1024),
+    "black_box": Method(exact=False, batch_size=1024),
     "pgd": Method(exact=False, batch_size=1024),
-    "search": Method(exact=False, batch_size=1024),
-    "steps": Method(exact=False, batch_size=1024),
 }
 
 
 def choose_method(task: Task) -> str:
     """Return the fastest method that proves its answers, or the best search where none does."""
     if not all(model.differentiable for model in (task.predictor, *task.variants)):
-        return "search"
-    for name in ("direct", "lp", "qp", "milp"):
+        return "black_box"
+    for name in ("exact", "lp", "qp", "milp"):
         if why_not(name, task) is None:
             return name
-    return "pgd"
+    return "gradient"
 
 
 def check_method(name: str, task: Task) -> None:
@@ -61,16 +61,16 @@ def check_method(name: str, task: Task) -> None:
 
 def why_not(name: str, task: Task) -> str | None:
     """Return why a method does not apply, or None."""
-    if name == "search":
+    if name == "black_box":
         return None
     for model in (task.predictor, *task.variants):
         if isinstance(model.head, RowHead):
-            return f"{model.name} is closed ({model.head.reason}). Use method='search'."
+            return f"{model.name} is closed ({model.head.reason}). Use method='black_box'."
     if not METHODS[name].exact:
         return None
     for model in (task.predictor, *task.variants):
         if model.linear is None:
-            return f"{model.name} is not linear. Use method='pgd'."
+            return f"{model.name} is not linear. Use method='gradient'."
     return _why_not_exact(name, task)
 
 
@@ -78,14 +78,14 @@ def _why_not_exact(name: str, task: Task) -> str | None:
     norm = task.cost.norm
     if task.weight_radius and task.actions.implied:
         return "weight_radius does not cover implied changes. Leave one of the two out."
-    if name == "direct":
+    if name == "exact":
         if len(task.predictor.classes) > 2:
             return "it is for two classes. Use method='milp', 'lp' or 'qp'."
         if task.variants:
             return "it is for one model. Use method='milp', 'lp' or 'qp' with variants."
         if norm == "mixed":
             return "the mixed cost is not a sum over features. Use method='qp' or 'milp'."
-        if task.actions.has_couplings:
+        if task.actions.has_linking:
             return "constraints tie features together. Use method='milp', or 'lp' or 'qp'."
         return None
     if name == "lp" and norm != "l1":

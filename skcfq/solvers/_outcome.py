@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from skcfq.models import target_margin, validity_slack
+from skcfq.models import validity_slack
+from skcfq.nn import target_margin
 from skcfq.utils import take_rows
 
 if TYPE_CHECKING:
-    from skcfq.solvers._problem import RecourseProblem, States
     from skcfq.solvers._task import Task
+    from skcfq.solvers.problems import RecourseProblem, States
 
 
 @dataclass(frozen=True, eq=False)

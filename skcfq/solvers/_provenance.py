@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import platform
 import sys
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
-from skcfq.actions._files import unchecked_data
-from skcfq.encoding._scalars import plain
+from skcfq.actions.files import unchecked_data
 from skcfq.models import RowHead
+from skcfq.utils import strict_json
 
 if TYPE_CHECKING:
     from skcfq.models import Predictor
@@ -46,7 +43,7 @@ def provenance_of(solver: RecourseSolver, task: Task, method: str) -> dict[str, 
         "method": method,
         "action_set": None if action_set is None else _rules(action_set),
         "required_margin": task.margin,
-        "required_stand_off": task.stand_off,
+        "required_perturbation_radius": task.perturbation_radius,
         "seed": _seed(seed) if isinstance(seed, (int, np.integer)) else None,
         "model": _model_record(task.predictor, task),
         "variants": [_model_record(variant) for variant in task.variants],
@@ -83,7 +80,9 @@ def protocol_of(solver: RecourseSolver, task: Task, method: str, status: np.ndar
     )
     n_denied = int((status != "already_favorable").sum())
     more = f", target_proba={solver.target_proba:g}" if solver.target_proba is not None else ""
-    more += f", stand_off={task.stand_off:g}" if task.stand_off else ""
+    more += (
+        f", perturbation_radius={task.perturbation_radius:g}" if task.perturbation_radius else ""
+    )
     more += f", weight_radius={solver.weight_radius:g}" if solver.weight_radius else ""
     more += f", variants={len(task.variants)}" if task.variants else ""
     return (
@@ -127,31 +126,3 @@ def _versions() -> dict[str, str]:
     loaded = {name: sys.modules[name] for name in _PACKAGES if name in sys.modules}
     versions = {name: str(getattr(module, "__version__", "")) for name, module in loaded.items()}
     return {"python": platform.python_version(), **versions}
-
-
-def strict_json(value: Any) -> Any:
-    """Return a value as what JSON knows: no number is NaN or infinite, every key is text.
-
-    Examples
-    --------
-    >>> strict_json({"a": (1, float("inf")), 2: None})
-    {'a': [1, None], '2': None}
-    """
-    kind = type(value)
-    if kind is str or kind is int or (kind is float and math.isfinite(value)):
-        return value
-    if isinstance(value, Mapping):
-        keys = [str(plain(key)) for key in value]
-        if len(set(keys)) < len(keys):
-            return [[strict_json(key), strict_json(item)] for key, item in value.items()]
-        return {key: strict_json(item) for key, item in zip(keys, value.values(), strict=True)}
-    if isinstance(value, (np.ndarray, pd.Series, pd.Index)):
-        value = value.tolist()
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [strict_json(item) for item in value]
-    value = plain(value)
-    if value is None or value is pd.NA or value is pd.NaT:
-        return None
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if isinstance(value, (str, bool, int)) else str(value)

@@ -19,22 +19,21 @@ from tqdm.auto import tqdm
 from skcfq.actions import ActionSet, compile_cost
 from skcfq.exceptions import InterruptedWarning, UnsupportedModelError
 from skcfq.models import Predictor, as_predictor, resolve_target
+from skcfq.results import RecourseResult
 from skcfq.solvers._answer import Answer
 from skcfq.solvers._chunk import solve_chunk
 from skcfq.solvers._comparison import check_same_space, with_cheaper_actions
 from skcfq.solvers._methods import METHODS, check_method, choose_method
 from skcfq.solvers._outcome import Outcome, margin_of, own_logits
-from skcfq.solvers._plain import PLAIN_BATCH, is_plain
 from skcfq.solvers._provenance import protocol_of, provenance_of
-from skcfq.solvers._result import RecourseResult
 from skcfq.solvers._task import Task, overrides_by_position, required_margin
-from skcfq.utils import take_rows
-from skcfq.utils._sklearn_compat import Interval, KnownParameters, StrOptions
+from skcfq.solvers.exact import PLAIN_BATCH, is_plain
+from skcfq.utils import Interval, KnownParameters, StrOptions, take_rows
 
 # Rows of the background from which a search without gradients may copy.
 _EXAMPLES = 2000
 # The stand-off of advice on a model with quantized inputs.
-_STAND_OFF = 1e-4
+_PERTURBATION_RADIUS = 1e-4
 
 
 class RecourseSolver(KnownParameters):
@@ -45,15 +44,15 @@ class RecourseSolver(KnownParameters):
     action_set : ActionSet, default=None
         What people may change, on the columns of the X given to :meth:`solve`. None lets every
         column move inside its observed range.
-    method : {"auto", "direct", "lp", "qp", "milp", "pgd", "search", "steps"}, default="auto"
-        Exact, for linear models: ``"direct"`` solves all people at once (two classes, a cost that
+    method : {"auto", "exact", "lp", "qp", "milp", "gradient", "black_box", "pgd"}, default="auto"
+        Exact, for linear models: ``"exact"`` solves all people at once (two classes, a cost that
         is a sum over features, no rules across features); ``"lp"`` (l1) and ``"qp"`` (l2, mixed)
         are convex programmes for continuous features; ``"milp"`` takes everything else.
-        Heuristic, for any model with gradients: ``"pgd"``, relaxed projected gradient and a beam
+        Heuristic, for any model with gradients: ``"gradient"``, relaxed descent and a beam
         search over exactly evaluated moves, whose points are then made cheaper. Heuristic, for
-        any function: ``"search"``. ``"steps"`` is the literal K-step recursion of Eq. 6, whose
+        any function: ``"black_box"``. ``"pgd"`` is the literal K-step recursion of Eq. 6, whose
         actions are neither cheap nor always valid. ``"auto"`` takes the fastest exact method that
-        applies, else ``"pgd"``, else ``"search"``; ``result.method`` says which.
+        applies, else ``"gradient"``, else ``"black_box"``; ``result.method`` says which.
     cost : {"l1", "l2", "mixed"}, default="l1"
         Norm of the weighted action (Eq. 4).
     cost_weights : {"std", "mad", "uniform"}, dict or array-like, default="std"
@@ -65,12 +64,12 @@ class RecourseSolver(KnownParameters):
     target_proba : float, default=None
         Probability of the target that a valid point must have, in (0, 1), confirmed by the
         model's ``predict_proba``. With more than two classes, a margin that suffices for it.
-    stand_off : float or "auto", default="auto"
+    perturbation_radius : float or "auto", default="auto"
         Distance from where the decision changes, in units of each numeric feature's spread: the
         target must survive jitter of this size of all of them, whole numbers and immutable ones
         included, and changed features go further until it does. ``"auto"`` is 1e-4 where the
         model has quantized inputs, because its cheapest point lies on a rounding threshold. It is
-        0 for all other models, for the literal ``"steps"``, and in :meth:`compare`, which
+        0 for all other models, for the literal ``"pgd"``, and in :meth:`compare`, which
         measures models and advises nobody. ``result.protocol`` says what was used.
     weight_radius : float, default=0.0
         Exact methods only: the action holds for every linear model whose weights and intercept
@@ -79,15 +78,15 @@ class RecourseSolver(KnownParameters):
         Actions for each person. Of two of them, neither changes all the features that the cheaper
         one changes.
     n_restarts : int, default=1
-        Random starts of ``"pgd"``, beside the person's own row.
+        Random starts of ``"gradient"``, beside the person's own row.
     beam_width : int, default=6
         Points that the beam search keeps for each person.
     n_steps : int, default=3
-        K of Eq. 6, for ``"steps"``.
+        K of Eq. 6, for ``"pgd"``.
     step_size : float, default=1.0
-        α of Eq. 6, in encoded units, for ``"steps"``.
+        α of Eq. 6, in encoded units, for ``"pgd"``.
     time_limit : float, default=None
-        Seconds for one person, for exact methods; for ``"direct"`` the mean over a batch.
+        Seconds for one person, for exact methods; for ``"exact"`` the mean over a batch.
     batch_size : int, default=None
         People that are solved together; bounds the memory. None takes what suits the method.
     n_jobs : int, default=None
@@ -133,7 +132,7 @@ class RecourseSolver(KnownParameters):
         "target": "no_validation",
         "margin": [Interval(Real, 0, None, closed="left")],
         "target_proba": [Interval(Real, 0, 1, closed="neither"), None],
-        "stand_off": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
+        "perturbation_radius": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
         "weight_radius": [Interval(Real, 0, None, closed="left")],
         "n_alternatives": [Interval(Integral, 1, None, closed="left")],
         "n_restarts": [Interval(Integral, 0, None, closed="left")],
@@ -157,7 +156,7 @@ class RecourseSolver(KnownParameters):
         target: Any = None,
         margin: float = 0.0,
         target_proba: float | None = None,
-        stand_off: float | str = "auto",
+        perturbation_radius: float | str = "auto",
         weight_radius: float = 0.0,
         n_alternatives: int = 1,
         n_restarts: int = 1,
@@ -177,7 +176,7 @@ class RecourseSolver(KnownParameters):
         self.target = target
         self.margin = margin
         self.target_proba = target_proba
-        self.stand_off = stand_off
+        self.perturbation_radius = perturbation_radius
         self.weight_radius = weight_radius
         self.n_alternatives = n_alternatives
         self.n_restarts = n_restarts
@@ -217,7 +216,7 @@ class RecourseSolver(KnownParameters):
             the place of the action set's; immutable features are added to its own.
         start : DataFrame or ndarray of shape (n, n_raw_columns), optional
             Raw points to start from too, for example another model's ``result.points``. Where
-            such a point is valid, the answer of ``"pgd"`` and ``"search"`` never costs more.
+            such a point is valid, the answer of a method that searches never costs more.
         variants : sequence of fitted estimators or Predictors, default=()
             Further models on the same feature space, for example from
             :func:`skcfq.models.deployment_variants`, that must give the target too (robust
@@ -308,9 +307,9 @@ class RecourseSolver(KnownParameters):
             The two models do not share one feature space.
         """
         first = self._task(reference, X, background, overrides)
-        if self.stand_off == "auto":
+        if self.perturbation_radius == "auto":
             # One that the deployed model alone has would be a recourse gap of its own.
-            first = replace(first, stand_off=0.0)
+            first = replace(first, perturbation_radius=0.0)
         second = self._second_task(first, deployed, background)
         result_reference = self._solve(first, [])
         result_deployed = self._solve(second, [result_reference.points])
@@ -367,10 +366,10 @@ class RecourseSolver(KnownParameters):
 
     def _distance(self, *models: Predictor) -> float:
         """Return the stand-off of advice on some models."""
-        if self.stand_off != "auto":
-            return float(self.stand_off)
-        staircase = any(model.is_staircase for model in models)
-        return _STAND_OFF if staircase and self.method != "steps" else 0.0
+        if self.perturbation_radius != "auto":
+            return float(self.perturbation_radius)
+        staircase = any(model.is_piecewise_constant for model in models)
+        return _PERTURBATION_RADIUS if staircase and self.method != "pgd" else 0.0
 
     def _second_task(self, first: Task, deployed: Any, background: Any) -> Task:
         predictor = as_predictor(deployed, background=background)
@@ -388,7 +387,7 @@ class RecourseSolver(KnownParameters):
         margin = margin_of(logits, task.target)
         ranks = [Answer(task, denied, margin.copy()) for _ in range(self.n_alternatives)]
         size = self.batch_size or METHODS[method].batch_size
-        if method == "direct" and self.batch_size is None and is_plain(self, task):
+        if method == "exact" and self.batch_size is None and is_plain(self, task):
             size = PLAIN_BATCH
         chunks = [denied[first : first + size] for first in range(0, len(denied), size)]
         jobs = (

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from skcfq.exceptions import ActionSetError
-from skcfq.solvers._problem import RecourseProblem
+from skcfq.solvers.problems import RecourseProblem
 from skcfq.utils import as_slice, take_rows
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Task:
         Error of each weight of a linear model that the answer must survive.
     examples : DataFrame, ndarray or None
         Raw rows of the population, from which a search without gradients may copy.
-    stand_off : float
+    perturbation_radius : float
         Jitter that an answer must survive, in units of each numeric feature's spread.
     decisions : ndarray of shape (n,) or None
         What the model says about X, where that is known.
@@ -68,7 +68,7 @@ class Task:
     proba: float | None = None
     weight_radius: float = 0.0
     examples: Any = None
-    stand_off: float = 0.0
+    perturbation_radius: float = 0.0
     decisions: np.ndarray | None = None
     logits: np.ndarray | None = None
 
@@ -96,7 +96,7 @@ class Task:
             self.proba,
             self.weight_radius,
             self.examples,
-            self.stand_off,
+            self.perturbation_radius,
             logits=None if self.logits is None else self.logits[rows],
         )
 
@@ -150,7 +150,7 @@ class Task:
             self.margin + extra_margin,
             self.variants,
             gradients,
-            self.stand_off,
+            self.perturbation_radius,
             steady,
         )
 

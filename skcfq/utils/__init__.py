@@ -1,6 +1,81 @@
 """Validation, and the guard around private names of scikit-learn."""
 
-from skcfq.utils._rows import as_slice, take_rows
-from skcfq.utils._validation import validate_table
+from __future__ import annotations
 
-__all__ = ["as_slice", "take_rows", "validate_table"]
+from typing import TYPE_CHECKING
+
+from skcfq.utils._columns import (
+    as_array,
+    as_numbers,
+    as_objects,
+    check_unique_columns,
+    is_integer_like,
+    missing_mask,
+    raw_table,
+    replace_columns,
+    rewrite,
+    snap_integers,
+    values_of,
+)
+from skcfq.utils._lazy import lazy_attributes
+from skcfq.utils._rows import as_slice, take_rows
+from skcfq.utils._scalars import from_json, plain, strict_json, to_json
+
+if TYPE_CHECKING:
+    from skcfq.utils._sklearn_compat import (
+        HasMethods,
+        Interval,
+        KnownParameters,
+        StrOptions,
+        check_feature_names_in,
+        check_sample_weight,
+        power_transformer_scaler,
+    )
+    from skcfq.utils._validation import validate_table
+
+__all__ = [
+    "HasMethods",
+    "Interval",
+    "KnownParameters",
+    "StrOptions",
+    "as_array",
+    "as_numbers",
+    "as_objects",
+    "as_slice",
+    "check_feature_names_in",
+    "check_sample_weight",
+    "check_unique_columns",
+    "from_json",
+    "is_integer_like",
+    "lazy_attributes",
+    "missing_mask",
+    "plain",
+    "power_transformer_scaler",
+    "raw_table",
+    "replace_columns",
+    "rewrite",
+    "snap_integers",
+    "strict_json",
+    "take_rows",
+    "to_json",
+    "validate_table",
+    "values_of",
+]
+
+__getattr__ = lazy_attributes(
+    __name__,
+    {
+        "HasMethods": "_sklearn_compat",
+        "Interval": "_sklearn_compat",
+        "KnownParameters": "_sklearn_compat",
+        "StrOptions": "_sklearn_compat",
+        "check_feature_names_in": "_sklearn_compat",
+        "check_sample_weight": "_sklearn_compat",
+        "power_transformer_scaler": "_sklearn_compat",
+        "validate_table": "_validation",
+    },
+)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skcfq.actions import ActionSet
-from skcfq.actions._labels import read_label, write_key, write_label
-from skcfq.actions._places import line_and_column, read_json, read_toml, text_places
+from skcfq.actions.files._labels import read_label, write_key, write_label
+from skcfq.actions.files._source_positions import line_and_column, read_json, read_toml, text_places
 from skcfq.datasets import make_credit
 from skcfq.encoding import TableEncoder
 from skcfq.exceptions import ActionSetError, ActionSetFileError

@@ -196,7 +196,7 @@ class TestPipelines:
             pipeline.predict_proba(credit.data), alone.predict_proba(credit.data)
         )
         # Scorers see the raw rows, and not the sampler.
-        solver = RecourseSolver(method="steps", n_steps=20, random_state=0)
+        solver = RecourseSolver(method="pgd", n_steps=20, random_state=0)
         scorer = RecourseScorer("validity_drop", solver=solver)
         assert scorer(pipeline, credit.data) == scorer(alone, credit.data)
 

@@ -8,7 +8,7 @@ import torch
 
 from skcfq import CFQClassifier, QATClassifier, TeacherClassifier
 from skcfq.estimators import CFQObjective, TeacherActions
-from skcfq.estimators._device import generator_on, training_device
+from skcfq.training._device import generator_on, training_device
 
 CLASSIFIERS = [TeacherClassifier, QATClassifier, CFQClassifier]
 ABSENT = f"cuda:{torch.cuda.device_count()}"
@@ -34,7 +34,7 @@ def table():
     ],
 )
 def test_a_device_that_is_not_there(classifier, device, message, table, monkeypatch):
-    import skcfq.estimators._training as training
+    import skcfq.training._loop as training
 
     monkeypatch.setattr(training, "train", lambda *_: pytest.fail("trained in vain"))
     with pytest.raises(ValueError, match=message):

@@ -9,11 +9,11 @@ from skorch.callbacks import Callback
 
 from skcfq import CFQClassifier, QATClassifier, TeacherClassifier
 from skcfq.estimators import CFQObjective, LearnedBits, TeacherActions
-from skcfq.estimators._validation import held_out
 from skcfq.exceptions import EmptyPopulationWarning
 from skcfq.metrics import validity_drop
 from skcfq.models import as_predictor
 from skcfq.solvers import RecourseSolver
+from skcfq.training._validation import held_out
 
 CLASSIFIERS = [TeacherClassifier, QATClassifier, CFQClassifier]
 VALIDATION = ["valid_loss", "valid_accuracy"]
@@ -111,7 +111,7 @@ def test_validation_figures_are_those_of_the_held_out_rows(classifier, table, ti
 
 def drop_of_steps(model, X):
     """The validity drop of the points that the paper's objective trains on."""
-    result = RecourseSolver(target=1, method="steps", n_steps=3, step_size=0.5).solve(
+    result = RecourseSolver(target=1, method="pgd", n_steps=3, step_size=0.5).solve(
         model.teacher_, X
     )
     return validity_drop(model.teacher_, model, result)

@@ -9,17 +9,17 @@ import torch
 
 from skcfq import CFQClassifier
 from skcfq.estimators import CFQObjective, TeacherActions
-from skcfq.estimators._groups import Groups, groups_of, labels_of_rows
-from skcfq.estimators._place_source import PlaceSource
-from skcfq.estimators._supervision import (
+from skcfq.models import as_predictor, validity_slack
+from skcfq.nn import LossWeights, QuantizedMLP
+from skcfq.training._distillation_set import DistillationSet
+from skcfq.training._groups import Groups, groups_of, labels_of_rows
+from skcfq.training._supervision import (
     Supervision,
     _held_out,
     _quantile,
     _share_for_others,
     _weighed_quantile,
 )
-from skcfq.models import as_predictor, validity_slack
-from skcfq.nn import LossWeights, QuantizedMLP
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +182,7 @@ def test_points_count_by_group_in_the_rounding():
         torch.ones(4, dtype=torch.float64),
         groups([0, 1, 1, 1], [1.0, 1.0]),
     )
-    source = PlaceSource(
+    source = DistillationSet(
         rows, torch.ones(4), told, LossWeights(margins=1.0), None, None, torch.Generator()
     )
     found = source._weights_of(torch.arange(4))

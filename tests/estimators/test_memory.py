@@ -132,7 +132,7 @@ def test_weights_are_told_apart(credit, quick, counted, tmp_path):
 
 def test_what_was_interrupted_is_not_remembered(cfq, credit, counted, tmp_path, monkeypatch):
     X, y = credit.data, credit.target
-    solver = RecourseSolver(method="pgd", random_state=0)
+    solver = RecourseSolver(method="gradient", random_state=0)
     options = {
         "memory": str(tmp_path),
         "teacher_actions": TeacherActions(method="solver", solver=solver, max_people=20),
@@ -142,7 +142,7 @@ def test_what_was_interrupted_is_not_remembered(cfq, credit, counted, tmp_path, 
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("skcfq.estimators._training.TensorNet.fit_loop", press)
+        patched.setattr("skcfq.training._loop.TensorNet.fit_loop", press)
         with pytest.warns(InterruptedWarning) as caught:
             cfq(**options).fit(X, y)
         assert "Training of teacher" in str(caught[0].message)

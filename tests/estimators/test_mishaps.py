@@ -122,7 +122,7 @@ def test_widths_are_chosen_where_the_search_is_interrupted(classifier, table, te
 
 
 def test_ctrl_c_in_a_validation_pass_is_no_early_stop(table, teacher, tiny, monkeypatch):
-    from skcfq.estimators._validation import Validation
+    from skcfq.training._validation import Validation
 
     original = Validation.figures
     calls = []
@@ -175,12 +175,12 @@ def interrupt_projections(monkeypatch, after):
     return calls
 
 
-@pytest.mark.parametrize("method", ["steps", "solver"])
+@pytest.mark.parametrize("method", ["pgd", "solver"])
 @pytest.mark.parametrize("bit_policy", ["learned", "uniform"])
 def test_ctrl_c_while_recourse_is_computed(method, bit_policy, table, teacher, tiny, monkeypatch):
     X, y = table
     calls = interrupt_projections(monkeypatch, after=1)
-    solver = RecourseSolver(method="pgd", random_state=0) if method == "solver" else None
+    solver = RecourseSolver(method="gradient", random_state=0) if method == "solver" else None
     actions = TeacherActions(method=method, solver=solver)
     model = CFQClassifier(bit_policy=bit_policy, teacher=teacher, teacher_actions=actions, **tiny)
     message = "before the training of CFQClassifier.*quantized to 4 bits"

@@ -14,10 +14,10 @@ from skcfq.estimators import (
     SensitivityBits,
     TeacherActions,
 )
-from skcfq.estimators._supervision import _quantile, _share_for_others
 from skcfq.exceptions import BudgetError, EmptyPopulationWarning
 from skcfq.metrics import counterfactual_recourse_gap, validity_drop
 from skcfq.models import as_predictor
+from skcfq.training._supervision import _quantile, _share_for_others
 
 
 @pytest.fixture(scope="module")

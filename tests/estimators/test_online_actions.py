@@ -8,10 +8,10 @@ import torch
 
 from skcfq import ActionSet, TeacherClassifier
 from skcfq.estimators import CFQObjective, TeacherActions
-from skcfq.estimators._network_classifier import TrainingTable
-from skcfq.estimators._supervision import supervise
-from skcfq.estimators._teacher_actions import OnlineActions
 from skcfq.models import as_predictor
+from skcfq.training._supervision import supervise
+from skcfq.training._table import TrainingTable
+from skcfq.training._teacher_actions import OnlineActions
 
 
 @pytest.fixture(scope="module")

@@ -204,7 +204,7 @@ class TestModel:
         points = advice.fit(X).transform(rows)
         assert len(advice.background_) == len(X)
         result = advice.solve(rows)
-        assert result.method == "search" and result.valid.any()
+        assert result.method == "black_box" and result.valid.any()
         assert (forest.predict(points[result.valid]) == "granted").all()
 
 
@@ -216,10 +216,10 @@ class TestRulesAndTarget:
         assert advice.background_ is None
 
     def test_nearest_wins(self, credit, network):
-        solver = RecourseSolver(ActionSet(max_changes=2), target="granted", method="steps")
+        solver = RecourseSolver(ActionSet(max_changes=2), target="granted", method="pgd")
         advice = RecourseTransformer(network, solver=solver).fit(credit.data)
         assert advice.solver_.action_set.max_changes == 2
-        assert advice.solver_.method == "steps"
+        assert advice.solver_.method == "pgd"
         assert solver.random_state is None
         advice.set_params(action_set=ActionSet(max_changes=1), target="denied").fit(credit.data)
         assert advice.solver_.action_set.max_changes == 1

@@ -11,10 +11,11 @@ from sklearn.frozen import FrozenEstimator
 
 from skcfq import CFQClassifier, TeacherClassifier
 from skcfq.datasets import make_credit
-from skcfq.estimators import CFQObjective, _place_source, _rounding
+from skcfq.estimators import CFQObjective
 from skcfq.estimators import _quantized as quantized
 from skcfq.exceptions import EmptyPopulationWarning, InterruptedWarning
 from skcfq.models import as_predictor
+from skcfq.training import _distillation_set, _rounding
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +130,7 @@ def test_ctrl_c_before_the_first_pass(table, settings, monkeypatch):
     def interrupted(source, most):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_rounding.PlaceSource, "draw", interrupted)
+    monkeypatch.setattr(_rounding.DistillationSet, "draw", interrupted)
     with pytest.warns(InterruptedWarning, match="can be used"):
         model = fitted(table, settings, max_iter=3)
     scores = model.deployed().decision_function(table.data)
@@ -160,19 +161,19 @@ def test_wide_networks_and_tables_get_fewer_places():
 def drawn(monkeypatch):
     """What was drawn, in its order, with its source."""
     seen = []
-    original = _rounding.PlaceSource.draw
+    original = _rounding.DistillationSet.draw
 
     def looking(source, most):
         seen.append((source, original(source, most)))
         return seen[-1][1]
 
-    monkeypatch.setattr(_rounding.PlaceSource, "draw", looking)
+    monkeypatch.setattr(_rounding.DistillationSet, "draw", looking)
     return seen
 
 
 def test_every_place_counts_alike(table, settings, monkeypatch, drawn):
     """The few recourse points of a small table must not outweigh what is drawn beside them."""
-    monkeypatch.setattr(_place_source, "near_boundary", lambda logits, weights: weights)
+    monkeypatch.setattr(_distillation_set, "near_boundary", lambda logits, weights: weights)
     fitted(table, settings, max_iter=1)
     source, places = drawn[0]
     weights = places.weights[places.weights > 0]
@@ -183,7 +184,7 @@ def test_every_place_counts_alike(table, settings, monkeypatch, drawn):
 
 
 def test_kinds_weigh_the_same_however_many_are_drawn(table, settings, monkeypatch, drawn):
-    monkeypatch.setattr(_place_source, "near_boundary", lambda logits, weights: weights)
+    monkeypatch.setattr(_distillation_set, "near_boundary", lambda logits, weights: weights)
     monkeypatch.setattr(_rounding, "_JUDGED_PLACES", 100)
     fitted(table, settings, max_iter=1)
     totals = [float(places.weights.sum()) for _, places in drawn]
@@ -225,11 +226,11 @@ def test_the_bias_at_the_end_is_told(table, settings):
     strict, lenient = (
         fitted(table, settings, max_iter=2, objective__validity_drop=drop) for drop in (0.3, 0.0)
     )
-    assert strict.target_bias_ < lenient.target_bias_
+    assert strict.logit_bias_ < lenient.logit_bias_
     position = int(np.flatnonzero(strict.classes_ == table.favorable)[0])
     change = lenient.network_.layers[-1].bias[position] - strict.network_.layers[-1].bias[position]
-    assert float(change) == pytest.approx(lenient.target_bias_ - strict.target_bias_)
-    assert fitted(table, settings, max_iter=2, objective="paper").target_bias_ == 0
+    assert float(change) == pytest.approx(lenient.logit_bias_ - strict.logit_bias_)
+    assert fitted(table, settings, max_iter=2, objective="paper").logit_bias_ == 0
 
 
 def test_a_wider_student_starts_from_copies_of_its_teacher(table, settings, teacher):

@@ -28,7 +28,7 @@ from skcfq import (
 from skcfq.estimators import CFQObjective, LearnedBits, TeacherActions, UniformBits
 from skcfq.metrics import RecourseScorer, faithfulness_scorer, vd_scorer
 
-STEPS = RecourseSolver(method="steps", n_steps=10, step_size=0.3, random_state=0)
+STEPS = RecourseSolver(method="pgd", n_steps=10, step_size=0.3, random_state=0)
 RAISE = {"cv": 2, "error_score": "raise"}
 NESTED = [
     ("action_set__max_changes", 2, ActionSet),

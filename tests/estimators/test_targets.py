@@ -82,7 +82,7 @@ def test_a_label_wins_over_the_word(people, settings):
     y = np.where(score > 0, "opposite", "other")
     model = CFQClassifier(target="opposite", objective="paper", **settings).fit(X, y)
     assert "validity_loss" in model.history_
-    solver = RecourseSolver(target=model.target_, method="steps")
+    solver = RecourseSolver(target=model.target_, method="pgd")
     result = solver.solve(model.teacher_, X.iloc[:10])
     assert result.target.tolist() == ["opposite"] * 10
 
@@ -160,7 +160,7 @@ def test_the_default_is_announced_for_strings_only(people, settings):
         CFQClassifier(**settings).fit(X, (score > 0).astype(int))
         CFQClassifier(**settings).fit(X, score > 0)
         QATClassifier(**settings).fit(X, np.where(score > 0, "yes", "no"))
-        RecourseScorer("validity_drop", solver=RecourseSolver(method="steps"))(model, X)
+        RecourseScorer("validity_drop", solver=RecourseSolver(method="pgd"))(model, X)
 
 
 class AlwaysYes(TeacherClassifier):
@@ -211,7 +211,7 @@ def test_what_is_left_without_recourse_is_said(objective, remedy, left, people, 
     with pytest.warns(EmptyPopulationWarning, match=f"without the terms at recourse.*{remedy}"):
         model.fit(X, np.where(score > 0, "yes", "no"))
     assert {name for name in model.history_ if name.endswith("_loss")} == {"train_loss", *left}
-    assert model.target_bias_ == 0
+    assert model.logit_bias_ == 0
 
 
 def test_people_out_of_reach_are_left_alone(people, teacher, settings, monkeypatch):

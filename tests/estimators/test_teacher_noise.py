@@ -10,8 +10,8 @@ from scipy.stats import kstest, norm
 from skcfq import ActionSet, TeacherClassifier
 from skcfq.actions._box import Box
 from skcfq.estimators import TeacherActions
-from skcfq.estimators._teacher_actions import OnlineActions
 from skcfq.models import as_predictor
+from skcfq.training._teacher_actions import OnlineActions
 
 N = 2000
 

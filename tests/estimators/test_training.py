@@ -13,15 +13,10 @@ from torch import nn
 
 from skcfq import CFQClassifier, QATClassifier, RecourseSolver, TeacherClassifier
 from skcfq.estimators import CFQObjective, LearnedBits, TeacherActions
-from skcfq.estimators._batches import (
-    ShuffledBatches,
-    calibration_rows,
-    epochs_for,
-    visits_again,
-)
-from skcfq.estimators._training import BitSchedule, train
-from skcfq.nn import FaithfulModule, LossWeights, PlaceTable, QuantizedMLP, TrainingRows
+from skcfq.nn import FaithfulModule, LossWeights, QuantizedMLP, SampleTable, TrainingRows
 from skcfq.quantization import GumbelBits, mse_step
+from skcfq.training._batches import ShuffledBatches, calibration_rows, epochs_for, visits_again
+from skcfq.training._loop import BitSchedule, train
 
 CLASSIFIERS = [TeacherClassifier, QATClassifier, CFQClassifier]
 
@@ -213,7 +208,7 @@ def test_progress_bar(classifier, table, tiny, capsys):
 
 @pytest.mark.parametrize("verbose", [0, 1])
 def test_progress_bar_of_the_solver(verbose, table, tiny, capsys):
-    solver = RecourseSolver(method="steps", random_state=0)
+    solver = RecourseSolver(method="pgd", random_state=0)
     actions = TeacherActions(method="solver", solver=solver)
     CFQClassifier(teacher_actions=actions, verbose=verbose, random_state=0, **tiny).fit(*table)
     assert capsys.readouterr().err.count("recourse: 100%") == verbose
@@ -223,7 +218,7 @@ def test_progress_bar_of_the_solver(verbose, table, tiny, capsys):
 def table_of(n):
     """Rows whose only column is their position, and labels that are twice it."""
     rows = torch.arange(n)
-    return PlaceTable(TrainingRows(rows[:, None], 2 * rows, torch.ones(n)))
+    return SampleTable(TrainingRows(rows[:, None], 2 * rows, torch.ones(n)))
 
 
 def test_batches_cover_the_rows_once():

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from skcfq import RecourseResult
 from skcfq.exceptions import EmptyPopulationWarning, SpaceMismatchError, TargetError
 from skcfq.metrics import (
     action_overlap,
@@ -21,7 +22,6 @@ from skcfq.metrics import (
     feasible_recourse_rate,
     validity_drop,
 )
-from skcfq.solvers import RecourseResult
 
 
 class AtLeast:
@@ -207,7 +207,7 @@ class TestResultsThatCannotBeCompared:
         with pytest.raises(TargetError, match="different targets"):
             metric(pair[0], other)
 
-    @pytest.mark.parametrize("name", ["margin", "stand_off"])
+    @pytest.mark.parametrize("name", ["margin", "perturbation_radius"])
     def test_other_distance_from_the_boundary(self, metric, pair, name):
         near, far = (
             replace(one, provenance={f"required_{name}": distance})

@@ -57,7 +57,7 @@ ALL_METRICS = [
     "faithfulness",
 ]
 # The literal recursion of Eq. 6 with small steps: a real solver, and the quickest of them.
-QUICK = RecourseSolver(method="steps", n_steps=10, step_size=0.1, random_state=3)
+QUICK = RecourseSolver(method="pgd", n_steps=10, step_size=0.1, random_state=3)
 
 
 class LogitsOnTable(ClassifierMixin, BaseEstimator):

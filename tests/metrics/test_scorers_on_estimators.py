@@ -21,7 +21,7 @@ from skcfq.metrics import RecourseScorer, faithfulness_scorer, validity_drop, vd
 from skcfq.models import as_predictor
 
 SMALL = {"hidden_layer_sizes": (6,), "max_iter": 30, "batch_size": 16, "random_state": 0}
-QUICK = RecourseSolver(method="steps", n_steps=20, step_size=1.0, random_state=0)
+QUICK = RecourseSolver(method="pgd", n_steps=20, step_size=1.0, random_state=0)
 NAMES = ["validity_drop", "recourse_gap", "direction_similarity"]
 
 

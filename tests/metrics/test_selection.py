@@ -47,7 +47,7 @@ def test_messages():
 
 def test_as_refit_of_a_search_over_eta_and_lambda():
     credit = make_credit(240, random_state=0)
-    solver = RecourseSolver(method="steps", n_steps=10, step_size=0.3, random_state=0)
+    solver = RecourseSolver(method="pgd", n_steps=10, step_size=0.3, random_state=0)
     scorer = RecourseScorer(["validity_drop", "recourse_gap"], solver=solver)
 
     def scores(model, X, y):

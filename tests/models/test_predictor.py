@@ -181,8 +181,8 @@ def test_mixing_step_closes_the_model_and_is_named(people):
     model = make_pipeline(columns_encoder(), PCA(2), LogisticRegression()).fit(X, y)
     predictor = as_predictor(model, background=X)
     assert not predictor.differentiable
-    with pytest.raises(UnsupportedModelError, match="(?i)direct.*pca.*search"):
-        RecourseSolver(method="direct", target="grant").solve(model, X, background=X)
+    with pytest.raises(UnsupportedModelError, match="(?i)exact.*pca.*black_box"):
+        RecourseSolver(method="exact", target="grant").solve(model, X, background=X)
 
 
 def test_predictor_is_returned_as_it_is_and_is_frozen(people):

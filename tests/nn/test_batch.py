@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from skcfq.nn import FaithfulModule, LossWeights, PlaceTable, QuantizedMLP, TrainingRows
+from skcfq.nn import FaithfulModule, LossWeights, QuantizedMLP, SampleTable, TrainingRows
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_batch_row_by_row(rng, given, everybody, with_points):
     if everybody:
         given = replace(given, acted=torch.ones(30, dtype=torch.bool))
     order = torch.randperm(30, generator=rng)[:11]
-    batch = PlaceTable(given, with_points).take(order)
+    batch = SampleTable(given, with_points).take(order)
     moved = [i for i in order.tolist() if given.acted[i]]
     assert 0 < len(moved) == len(batch.positions)
     assert len(batch) == 11
@@ -62,7 +62,7 @@ def test_batch_row_by_row(rng, given, everybody, with_points):
 
 
 def test_rows_without_recourse(given):
-    batch = PlaceTable(TrainingRows(given.rows, given.labels, given.weights)).whole
+    batch = SampleTable(TrainingRows(given.rows, given.labels, given.weights)).whole
     assert torch.equal(batch.places, given.rows)
     assert torch.equal(batch.classes, given.labels)
     assert batch.positions is batch.acted is batch.groups is batch.known is None
@@ -72,7 +72,7 @@ def test_rows_without_recourse(given):
 def test_points_that_are_computed_now(given, everybody):
     if everybody:
         given = replace(given, acted=torch.ones(30, dtype=torch.bool))
-    batch = PlaceTable(given, with_points=False).whole
+    batch = SampleTable(given, with_points=False).whole
     people = given.acted.nonzero().squeeze(1)
 
     def online(positions, targets):
@@ -108,7 +108,7 @@ def test_quantized_once_or_in_every_batch(given):
             quantized_places=once,
         )
         rows = given.mapped(network.first_inputs) if once else given
-        found = module.loss_terms(PlaceTable(rows, module.needs_points).whole)
+        found = module.loss_terms(SampleTable(rows, module.needs_points).whole)
         found["loss"].backward()
         terms.append({name: value.item() for name, value in found.items()})
         gradients.append([p.grad.clone() for p in network.parameters() if p.grad is not None])

@@ -11,7 +11,8 @@ import torch
 
 from skcfq.nn import FullPrecisionMLP, QuantizedMLP, integers_of, logit_distance
 from skcfq.nn._column_units import network_in_units, weight_units
-from skcfq.nn._reconstruction import Places, reconstruct_logits
+from skcfq.nn._reconstruction import reconstruct_logits
+from skcfq.nn._samples import Places
 from skcfq.nn._straight_through import Tuning, tune
 
 

@@ -10,8 +10,8 @@ from skcfq.nn import (
     FaithfulModule,
     FullPrecisionMLP,
     LossWeights,
-    PlaceTable,
     QuantizedMLP,
+    SampleTable,
     SupervisedModule,
     TrainingRows,
 )
@@ -53,7 +53,7 @@ def faithful(rng, *, learned=False, **weights):
 
 def terms_of(module, *given):
     """Return the terms of all rows as one batch."""
-    return module.loss_terms(PlaceTable(TrainingRows(*given), module.needs_points).whole)
+    return module.loss_terms(SampleTable(TrainingRows(*given), module.needs_points).whole)
 
 
 def mean(losses, weights):
@@ -296,7 +296,7 @@ def test_actions_that_come_with_the_batch(rng, batch, order):
         return rows[positions].double() + 1.0, valid
 
     module = faithful(rng, validity=1.0, online=online)
-    terms = module.loss_terms(PlaceTable(TrainingRows(*batch), module.needs_points).take(order))
+    terms = module.loss_terms(SampleTable(TrainingRows(*batch), module.needs_points).take(order))
     people = order[acted[order]]
     assert asked[0][0].tolist() == people.tolist()
     assert asked[0][1].tolist() == targets[people].tolist()

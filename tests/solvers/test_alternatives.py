@@ -51,13 +51,13 @@ def by_brute_force(model, person, rules, weights, norm) -> list[tuple[float, tup
 
 @pytest.mark.parametrize(
     ("method", "norm", "across"),
-    [("direct", "l1", False), ("direct", "l2", False), ("milp", "l1", True)],
+    [("exact", "l1", False), ("exact", "l2", False), ("milp", "l1", True)],
 )
 def test_the_cheapest_of_all_other_actions(method, norm, across):
     people, ranks, ends = 0, np.zeros(COUNT, dtype=int), 0
-    for seed in range(5 if method == "direct" else 1):
+    for seed in range(5 if method == "exact" else 1):
         model, X, rules, weights = draw_problem(seed, across=across)
-        X = X.head(24 if method == "direct" else 6)
+        X = X.head(24 if method == "exact" else 6)
         result = solve(model, X, rules, weights, method=method, cost=norm, n_alternatives=COUNT)
         actions = [result, *result.alternatives]
         assert len(actions) == COUNT
@@ -74,7 +74,7 @@ def test_the_cheapest_of_all_other_actions(method, norm, across):
                 assert tuple(named[name] for name in FEATURES) == expected[rank][1]
                 ranks[rank] += 1
             people += 1
-    assert people > (70 if method == "direct" else 3)
+    assert people > (70 if method == "exact" else 3)
     assert ranks[1] > 0 and ((ranks[-1] > 0 and ends > 0) or method == "milp")
 
 

@@ -102,7 +102,7 @@ def test_only_feasible_or_not_found_and_every_rule_kept(name):
     solver = RecourseSolver(ActionSet(**RULES), target="grant", random_state=0)
     result = solver.solve(model, people, background=X)
     decide = model.predict
-    assert result.method == "search" and "method=search" in result.protocol
+    assert result.method == "black_box" and "method=black_box" in result.protocol
     np.testing.assert_array_equal(result.denied, decide(people) != "grant")
     assert set(result.status[result.denied]) <= {"feasible", "not_found"}
     assert result.reachable.sum() > 5
@@ -151,12 +151,12 @@ def test_no_heuristic_beats_all_rows_and_it_finds_most_of_what_is_there():
     assert np.median(found) < 1.1
 
 
-@pytest.mark.parametrize("method", ["direct", "lp", "milp", "pgd", "steps"])
+@pytest.mark.parametrize("method", ["exact", "lp", "milp", "gradient", "pgd"])
 @pytest.mark.parametrize("name", ["forest", "behind a PCA", "function"])
 def test_other_methods_say_why_they_cannot(method, name):
     solver = RecourseSolver(target="grant", method=method)
     reason = {"forest": "RandomForest", "behind a PCA": "PCA", "function": "only a function"}[name]
-    with pytest.raises(UnsupportedModelError, match=f"method={method!r}.*{reason}.*'search'"):
+    with pytest.raises(UnsupportedModelError, match=f"method={method!r}.*{reason}.*'black_box'"):
         solver.solve(MODELS[name], X.head(5), background=X)
     with pytest.raises(UnsupportedModelError, match="weight_radius=0.1.*linear"):
         RecourseSolver(target="grant", weight_radius=0.1).solve(
@@ -167,11 +167,11 @@ def test_other_methods_say_why_they_cannot(method, name):
 def test_a_network_refuses_exact_methods_and_search_takes_it_too():
     head = MLPClassifier((5,), solver="lbfgs", max_iter=3000, random_state=0)
     network = make_pipeline(TableEncoder(), head).fit(X, Y)
-    for method in ("direct", "lp", "qp", "milp"):
-        with pytest.raises(UnsupportedModelError, match="MLPClassifier is not linear.*'pgd'"):
+    for method in ("exact", "lp", "qp", "milp"):
+        with pytest.raises(UnsupportedModelError, match="MLPClassifier is not linear.*'gradient'"):
             RecourseSolver(target="grant", method=method).solve(network, X.head(5))
     rules = ActionSet(**RULES)
-    result = RecourseSolver(rules, target="grant", method="search", random_state=0).solve(
+    result = RecourseSolver(rules, target="grant", method="black_box", random_state=0).solve(
         network, X.head(20)
     )
     assert set(result.status[result.denied]) <= {"feasible", "not_found"}

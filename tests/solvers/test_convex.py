@@ -193,12 +193,10 @@ def test_qp_points_cannot_be_made_cheaper(norm):
     assert np.mean(np.array(several) >= 2) > 0.5
 
 
-@pytest.mark.parametrize(
-    ("method", "n_classes"), [("direct", 2), ("lp", 2), ("milp", 2), ("lp", 3)]
-)
+@pytest.mark.parametrize(("method", "n_classes"), [("exact", 2), ("lp", 2), ("milp", 2), ("lp", 3)])
 def test_the_worst_weights_of_a_box_are_survived_at_least_cost(method, n_classes):
     people, infeasible, dearer = 0, 0, 0
-    for seed in range(3 if method != "direct" else 8):
+    for seed in range(3 if method != "exact" else 8):
         model, X, rules, (low, high), weights, rows = draw(
             20 + seed, n_classes=n_classes, across=method == "lp"
         )
@@ -250,7 +248,7 @@ def test_robust_actions_of_categories_are_enumerated():
     size = np.abs(model[0].transform(rows)).sum(axis=1) + 1
     rows = rows[model.decision_function(rows) - radius * size >= MARGIN]
     scale = {name: abs(model[0].feature_space_.block(name).scale) for name in "ab"}
-    for method in ("direct", "milp"):
+    for method in ("exact", "milp"):
         result = solve(model, X, rules, weights, method=method, weight_radius=radius)
         refused = np.flatnonzero(result.denied)
         expected = []
@@ -329,8 +327,8 @@ def test_a_time_limit_proves_no_more_than_was_proved(norm):
 @pytest.mark.parametrize(
     ("parameters", "rules", "reason"),
     [
-        ({"method": "direct"}, {"constraints": ["a <= b"]}, "(?i)tie features together.*'milp'"),
-        ({"method": "direct", "cost": "mixed"}, {}, "mixed cost.*'qp'"),
+        ({"method": "exact"}, {"constraints": ["a <= b"]}, "(?i)tie features together.*'milp'"),
+        ({"method": "exact", "cost": "mixed"}, {}, "mixed cost.*'qp'"),
         ({"method": "lp", "cost": "l2"}, {}, "cost='l1'.*'qp'"),
         ({"method": "qp"}, {}, "'l2' and 'mixed'.*'lp'"),
         ({"method": "lp"}, {"steps": {"a": 1}}, "grid of 'a'.*'milp'"),
@@ -349,7 +347,7 @@ def test_auto_takes_the_fastest_exact_method_that_applies():
     binary, X, rules, _, weights, _ = draw(0, n_classes=2, n=10)
     several, X3, rules3, _, weights3, _ = draw(0, n_classes=3, n=10)
     tied = rules | {"constraints": ["a + b <= 5"]}
-    assert solve(binary, X, rules, weights).method == "direct"
+    assert solve(binary, X, rules, weights).method == "exact"
     assert solve(binary, X, rules, weights, cost="mixed").method == "qp"
     assert solve(binary, X, tied, weights).method == "lp"
     assert solve(binary, X, tied | {"max_changes": 2}, weights).method == "milp"

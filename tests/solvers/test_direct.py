@@ -53,7 +53,7 @@ def continuous_problem(seed: int, n: int, m: int):
 
 
 def solve(model, X, rules, weights, norm, **parameters):
-    given = {"method": "direct", "target": 1, "margin": MARGIN} | parameters
+    given = {"method": "exact", "target": 1, "margin": MARGIN} | parameters
     solver = RecourseSolver(ActionSet(**rules), cost=norm, cost_weights=weights, **given)
     return solver.solve(model, X, background=X)
 

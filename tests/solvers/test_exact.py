@@ -79,7 +79,7 @@ def test_direct_is_optimal_or_proves_that_nothing_is(norm):
     for seed in (0, 1, 5, 6, 8, 9, 11):
         model, X, rules, weights = draw_problem(seed, across=False)
         people = X.head(40)
-        result = solve(model, people, rules, weights, norm, "direct")
+        result = solve(model, people, rules, weights, norm, "exact")
         count, wrong = compare(result, people, model, rules, weights, norm)
         assert wrong == []
         refused += count
@@ -113,7 +113,7 @@ def test_mixed_integer_programmes_agree_with_brute_force(n_classes, norm):
 
 def test_a_wrong_rule_is_noticed():
     model, X, rules, weights = draw_problem(3, across=False)
-    result = solve(model, X.head(40), rules, weights, "l1", "direct")
+    result = solve(model, X.head(40), rules, weights, "l1", "exact")
     wider = rules | {"max_changes": 1 if rules["max_changes"] != 1 else 2}
     assert compare(result, X.head(40), model, wider, weights, "l1")[1]
     looser = rules | {"bounds": rules["bounds"] | {"a": (0, 12)}, "max_change": {}}
@@ -122,23 +122,23 @@ def test_a_wrong_rule_is_noticed():
 
 def test_methods_agree_and_auto_says_which_it_took():
     model, X, rules, weights = draw_problem(7, across=False)
-    direct = solve(model, X.head(40), rules, weights, "l1", "direct")
+    direct = solve(model, X.head(40), rules, weights, "l1", "exact")
     milp = solve(model, X.head(40), rules, weights, "l1", "milp")
     assert direct.status.tolist() == milp.status.tolist()
     np.testing.assert_allclose(direct.cost, milp.cost, rtol=1e-6)
     auto = solve(model, X.head(40), rules, weights, "l1", "auto")
-    assert auto.method == "direct" and "method=direct" in auto.protocol
+    assert auto.method == "exact" and "method=exact" in auto.protocol
     coupled = rules | {"constraints": ["a + b <= 12"]}
     assert solve(model, X.head(5), coupled, weights, "l1", "auto").method == "milp"
 
 
 def test_proved_bounds_never_exceed_the_cost():
     model, X, rules, weights = draw_problem(5, across=False)
-    for method in ("direct", "milp", "pgd"):
+    for method in ("exact", "milp", "gradient"):
         result = solve(model, X.head(30), rules, weights, "l1", method)
         found = result.reachable
         assert (result.lower_bound[found] <= result.cost[found] * (1 + 1e-9)).all()
-        if method == "pgd":
+        if method == "gradient":
             assert not result.lower_bound[found].any()
         else:
             assert (result.lower_bound[found] >= result.cost[found] * (1 - 1e-6)).all()

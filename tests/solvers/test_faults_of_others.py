@@ -17,7 +17,12 @@ from sklearn.pipeline import make_pipeline
 from skcfq import ActionSet, RecourseSolver, TableEncoder
 
 COLORS = ["blue", "green", "red"]
-METHODS = [("linear", "direct"), ("linear", "milp"), ("network", "pgd"), ("forest", "search")]
+METHODS = [
+    ("linear", "exact"),
+    ("linear", "milp"),
+    ("network", "gradient"),
+    ("forest", "black_box"),
+]
 
 
 def draw_cars(n: int = 160, *, one_hot: bool = False) -> pd.DataFrame:
@@ -165,7 +170,7 @@ rng = np.random.RandomState(0)
 X = rng.rand(20, 3)
 model = LogisticRegression().fit(X, X.sum(axis=1) > 1.7)
 whole = {"steps": {0: 0.1}}
-for method, cost, rules in [("direct", "l1", whole), ("direct", "l2", whole), ("lp", "l1", {}),
+for method, cost, rules in [("exact", "l1", whole), ("exact", "l2", whole), ("lp", "l1", {}),
                             ("qp", "l2", {}), ("qp", "mixed", {}), ("milp", "l1", whole),
                             ("milp", "l2", whole), ("milp", "mixed", whole)]:
     rules = ActionSet(bounds=dict.fromkeys(range(3), (0, 2)), **rules)

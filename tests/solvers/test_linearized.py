@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from skcfq.solvers._linearized import cheapest_l1, cheapest_l2
+from skcfq.solvers.problems._knapsack_torch import cheapest_l1, cheapest_l2
 
 
 def draw_problem(seed: int, m: int) -> tuple[torch.Tensor, ...]:

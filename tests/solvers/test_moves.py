@@ -11,12 +11,12 @@ from sklearn.neural_network import MLPClassifier
 from skcfq import ActionSet
 from skcfq.actions import compile_cost
 from skcfq.models import as_predictor
-from skcfq.solvers import _segment
-from skcfq.solvers._descent import revert, shrink
-from skcfq.solvers._moves import cross, push
-from skcfq.solvers._polish import distinct, polish
-from skcfq.solvers._problem import RecourseProblem, States
-from skcfq.solvers._segment import bisect
+from skcfq.solvers.problems._problem import RecourseProblem, States
+from skcfq.solvers.search import _line_search
+from skcfq.solvers.search._descent import revert, shrink
+from skcfq.solvers.search._line_search import bisect
+from skcfq.solvers.search._neighborhood import cross, push
+from skcfq.solvers.search._polish import distinct, polish
 
 
 def make_problem(kind: str, norm: str = "l1", seed: int = 0, **rules) -> RecourseProblem:
@@ -187,4 +187,4 @@ def test_hardly_any_places_are_asked_where_nothing_is_left_to_gain(monkeypatch):
     )
     goal = states.values + 1e-12
     bisect(problem, states, goal)
-    assert len(asked) <= 1 < _segment._CUTS
+    assert len(asked) <= 1 < _line_search._CUTS

@@ -48,7 +48,7 @@ def test_an_array_gets_the_answers_of_a_frame(encoder, norm):
     answers = []
     for container in (np.asarray, pd.DataFrame):
         model = make_pipeline(*ENCODERS[encoder], LogisticRegression()).fit(container(X), y)
-        solver = RecourseSolver(ActionSet(**rules), method="direct", cost=norm, target=1)
+        solver = RecourseSolver(ActionSet(**rules), method="exact", cost=norm, target=1)
         answers.append(solver.solve(model, container(people), background=container(X)))
     array, frame = answers
     assert array.status.tolist() == frame.status.tolist()
@@ -69,7 +69,7 @@ def test_few_people_get_the_answers_of_many(norm):
     model = LogisticRegression(max_iter=1000).fit(X, y)
     many, few = (
         RecourseSolver(
-            ActionSet(**rules), method="direct", cost=norm, target=1, batch_size=size
+            ActionSet(**rules), method="exact", cost=norm, target=1, batch_size=size
         ).solve(model, X, background=X)
         for size in (None, 50)
     )
@@ -104,7 +104,7 @@ def test_what_the_models_own_predict_denies_is_no_answer(norm):
     X, y, rules = draw(3)
     model = LogisticRegression(max_iter=1000).fit(X, y)
     predictor = as_predictor(model, background=X)
-    solver = RecourseSolver(ActionSet(**rules), method="direct", cost=norm, target=1)
+    solver = RecourseSolver(ActionSet(**rules), method="exact", cost=norm, target=1)
     # From now on the model decides as if its intercept were a little lower than its logits say.
     model.predict = lambda rows: (model.decision_function(rows) >= 1e-5).astype(int)
     result = solver.solve(predictor, X)
@@ -127,7 +127,7 @@ def test_plain_tables_take_the_short_way_and_others_do_not(monkeypatch):
     monkeypatch.setattr(_chunk, "solve_plain", lambda task: seen.append(len(task)) or short(task))
     for more in ({}, {"max_changes": 2}, {"steps": {5: 1.0}}, {"min_change": {5: 0.1}}):
         seen.clear()
-        solver = RecourseSolver(ActionSet(**rules | more), method="direct", target=1)
+        solver = RecourseSolver(ActionSet(**rules | more), method="exact", target=1)
         result = solver.solve(model, X, background=X)
         assert sum(seen) == (0 if more else result.denied.sum())
 

@@ -93,7 +93,7 @@ def test_mean_excess_over_the_optimum_is_small(norm, max_changes):
             people = X[model.predict(X) == 0].head(15)
             rows = favorable_rows(model, X)
             # The search is judged on the linear model too, where "auto" would be exact.
-            solver = RecourseSolver(rules, method="pgd", target=1, cost=norm, random_state=0)
+            solver = RecourseSolver(rules, method="gradient", target=1, cost=norm, random_state=0)
             result = solver.solve(model, people)
             for i in range(len(people)):
                 best = optimal_cost(

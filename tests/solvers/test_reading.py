@@ -20,9 +20,9 @@ from sklearn.svm import LinearSVC
 from skcfq import ActionSet, RecourseSolver, TableEncoder
 from skcfq.exceptions import UnsupportedModelError
 from skcfq.models import as_predictor
-from skcfq.solvers import STATUSES, _export, _percentiles
-from skcfq.solvers._percentiles import number_percentiles
-from skcfq.solvers._reading import number_text
+from skcfq.results import STATUSES, _export, _percentiles
+from skcfq.results._percentiles import number_percentiles
+from skcfq.results._report import number_text
 
 SCHOOL = ["primary", "secondary", "master"]
 RULES = {
@@ -104,7 +104,7 @@ def with_status(result, row, status, **values):
 
 @pytest.mark.parametrize("norm", ["l1", "l2", "mixed"])
 def test_contributions_make_up_the_cost(model, people, norm):
-    answer = solve(model, people, cost=norm, method="pgd")
+    answer = solve(model, people, cost=norm, method="gradient")
     parts = answer.contributions
     assert parts.shape == (len(people), len(answer.feature_names))
     # Asked for again and again, and kept nowhere.
@@ -128,7 +128,7 @@ def test_contributions_of_nobody_found_are_missing(model, people):
 def test_blocks_do_not_matter(result, monkeypatch):
     parts, frame = result.contributions, result.to_frame(details=True)
     shifts = result.percentile_shifts()
-    monkeypatch.setattr("skcfq.solvers._result.BLOCK", 7)
+    monkeypatch.setattr("skcfq.results._result.BLOCK", 7)
     monkeypatch.setattr(_export, "BLOCK", 7)
     monkeypatch.setattr(_percentiles, "BLOCK", 7)
     np.testing.assert_array_equal(result.contributions, parts)
@@ -463,7 +463,7 @@ def test_repr_and_summary_count_the_same(result):
     assert numbers["feasible_rate"] == result.reachable.sum() / result.denied.sum()
     assert numbers["median_cost"] == np.median(result.cost[result.reachable])
     text = repr(result)
-    for part in ("optimal", "target='grant'", "method=direct", "cost=l1", "margin=0.1"):
+    for part in ("optimal", "target='grant'", "method=exact", "cost=l1", "margin=0.1"):
         assert part in text
     assert f"already_favorable {numbers['already_favorable']}" in text
     assert "infeasible" not in text.split(";")[0] or numbers["infeasible"]
@@ -564,7 +564,7 @@ def test_provenance_names_versions_and_models(model, people, result):
     other = make_pipeline(TableEncoder(), LogisticRegression(C=0.1))
     other.fit(people, model.predict(people))
     prints = {
-        solve(m, people.head(5), method="pgd").provenance["model"]["fingerprint"]
+        solve(m, people.head(5), method="gradient").provenance["model"]["fingerprint"]
         for m in (model, pickle.loads(pickle.dumps(model)), other)
     }
     assert len(prints) == 2

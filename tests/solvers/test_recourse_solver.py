@@ -25,8 +25,8 @@ from skcfq.exceptions import (
 )
 from skcfq.metrics import validity_drop
 from skcfq.models import as_predictor, resolve_target
-from skcfq.solvers import projected_steps
-from skcfq.solvers._problem import best_per_person
+from skcfq.solvers.problems._problem import best_per_person
+from skcfq.solvers.search import projected_steps
 
 SMALL = {"hidden_layer_sizes": (16,), "max_iter": 25, "random_state": 0}
 
@@ -238,7 +238,7 @@ def test_literal_steps_equal_a_transcription_of_equation_6(credit, teacher):
             (gradient,) = torch.autograd.grad(loss, u)
             u = region.project(u.detach() - 0.7 * gradient)
         torch.testing.assert_close(batch[i], u[0])
-    steps = solver_for(credit, method="steps", n_steps=3, step_size=0.7).solve(teacher, X)
+    steps = solver_for(credit, method="pgd", n_steps=3, step_size=0.7).solve(teacher, X)
     strong = solver_for(credit).solve(teacher, X, start=steps.points)
     both = steps.reachable
     assert (strong.cost[both] <= steps.cost[both] * (1 + 1e-9)).all()

@@ -32,7 +32,7 @@ def test_optimal_and_valid_under_every_variant(credit, model, variants):
     people = credit.data.head(60)
     solver = RecourseSolver(credit.action_set, target=credit.favorable)
     robust = solver.solve(model, people, variants=variants)
-    searched = solver.set_params(method="pgd").solve(model, people, variants=variants)
+    searched = solver.set_params(method="gradient").solve(model, people, variants=variants)
     nominal = solver.set_params(method="auto").solve(model, people)
     assert robust.method == "milp"
     assert set(robust.status) <= {"already_favorable", "optimal", "infeasible"}
@@ -48,7 +48,7 @@ def test_optimal_and_valid_under_every_variant(credit, model, variants):
 
 
 def test_direct_method_is_for_one_model(credit, model, variants):
-    solver = RecourseSolver(credit.action_set, method="direct", target=credit.favorable)
+    solver = RecourseSolver(credit.action_set, method="exact", target=credit.favorable)
     with pytest.raises(UnsupportedModelError, match="one model.*milp"):
         solver.solve(model, credit.data, variants=variants)
 

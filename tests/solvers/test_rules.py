@@ -71,7 +71,7 @@ def moves(result) -> pd.DataFrame:
     return (result.points != result.X)[result.reachable]
 
 
-METHODS = [("linear", "auto"), ("network", "pgd"), ("network", "search")]
+METHODS = [("linear", "auto"), ("network", "gradient"), ("network", "black_box")]
 
 
 @pytest.mark.parametrize(("kind", "method"), METHODS)

@@ -23,7 +23,7 @@ LINEAR = make_pipeline(TableEncoder(), LogisticRegression(max_iter=1000))
 LINEAR.fit(CREDIT.data, CREDIT.target)
 FOREST = make_pipeline(TableEncoder(), RandomForestClassifier(5, random_state=0))
 FOREST.fit(CREDIT.data, CREDIT.target)
-MODELS = {"direct": LINEAR, "milp": LINEAR, "pgd": LINEAR, "search": FOREST}
+MODELS = {"exact": LINEAR, "milp": LINEAR, "gradient": LINEAR, "black_box": FOREST}
 
 
 def solver_for(**parameters) -> RecourseSolver:
@@ -43,9 +43,9 @@ def people():
     return CREDIT.data.head(80)
 
 
-@pytest.mark.parametrize("method", ["direct", "search"])
+@pytest.mark.parametrize("method", ["exact", "black_box"])
 def test_two_processes_give_what_one_gives(people, method):
-    X = people.head(16) if method == "search" else people.head(40)
+    X = people.head(16) if method == "black_box" else people.head(40)
     alone = solver_for(method=method, n_alternatives=2).solve(MODELS[method], X)
     two = solver_for(method=method, n_alternatives=2, n_jobs=2).solve(MODELS[method], X)
     assert_same(two, alone)
@@ -58,12 +58,12 @@ def test_two_processes_give_what_one_gives(people, method):
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_real_local_cluster_of_dask(people):
     distributed = pytest.importorskip("distributed")
-    alone = solver_for(method="direct").solve(LINEAR, people)
+    alone = solver_for(method="exact").solve(LINEAR, people)
     cluster = distributed.LocalCluster(
         n_workers=1, threads_per_worker=2, processes=True, dashboard_address=None
     )
     with cluster, distributed.Client(cluster) as client, parallel_config(backend="dask"):
-        result = solver_for(method="direct", n_jobs=2).solve(LINEAR, people)
+        result = solver_for(method="exact", n_jobs=2).solve(LINEAR, people)
         # The control that the cluster did the work.
         steps = client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.transition_log))
     assert_same(result, alone)
@@ -71,9 +71,9 @@ def test_a_real_local_cluster_of_dask(people):
 
 
 def test_chunks_are_what_the_table_is(people):
-    whole = solver_for(method="direct", batch_size=64).solve(LINEAR, people)
+    whole = solver_for(method="exact", batch_size=64).solve(LINEAR, people)
     chunks = [people.iloc[start : start + 30] for start in range(0, 80, 30)]
-    parts = list(solver_for(method="direct", batch_size=64).solve_chunks(LINEAR, iter(chunks)))
+    parts = list(solver_for(method="exact", batch_size=64).solve_chunks(LINEAR, iter(chunks)))
     assert [len(part) for part in parts] == [30, 30, 20]
     np.testing.assert_array_equal(np.concatenate([part.status for part in parts]), whole.status)
     np.testing.assert_allclose(np.concatenate([part.cost for part in parts]), whole.cost)
@@ -89,7 +89,7 @@ def test_a_stream_is_read_as_it_is_used_and_forgotten_afterwards():
             read += 1
             yield CREDIT.data.iloc[start : start + 40]
 
-    stream = solver_for(method="direct", batch_size=64).solve_chunks(LINEAR, source())
+    stream = solver_for(method="exact", batch_size=64).solve_chunks(LINEAR, source())
     assert read == 0
     for seen, result in enumerate(stream, start=1):
         assert read == seen and len(result) == 40
@@ -120,7 +120,7 @@ def test_an_interruption_keeps_what_is_done(people):
     service, X = Service(), people.head(30)
     model = as_predictor(service, classes=["denied", "granted"], background=CREDIT.data)
     rules = clone(CREDIT.action_set).set_params(max_changes=1)
-    solver = solver_for(method="search", batch_size=4, beam_width=1, n_restarts=0)
+    solver = solver_for(method="black_box", batch_size=4, beam_width=1, n_restarts=0)
     solver.set_params(action_set=rules)
     service.asked = 0
     full = solver.solve(model, X)
@@ -161,15 +161,15 @@ def odd_rows(X: pd.DataFrame, names: list, *, extreme: bool) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("method", "extreme"),
     [
-        ("direct", False),
+        ("exact", False),
         ("milp", False),
-        ("pgd", False),
-        ("search", False),
-        ("direct", True),
+        ("gradient", False),
+        ("black_box", False),
+        ("exact", True),
     ],
 )
 def test_one_odd_row_never_fails_a_batch(people, method, extreme):
-    X = people.head(24 if method == "direct" else 16)
+    X = people.head(24 if method == "exact" else 16)
     model = MODELS[method]
     plain = solver_for(method=method).solve(model, X)
     rows = np.flatnonzero(plain.denied)[:4]
@@ -177,7 +177,7 @@ def test_one_odd_row_never_fails_a_batch(people, method, extreme):
     result = solver_for(method=method).solve(model, odd_rows(X, names, extreme=extreme))
     others = np.setdiff1d(np.arange(len(X)), rows)
     np.testing.assert_array_equal(result.status[others], plain.status[others])
-    if method in ("direct", "milp"):
+    if method in ("exact", "milp"):
         np.testing.assert_allclose(result.cost[others], plain.cost[others], rtol=1e-6)
     assert (model.predict(result.points)[result.valid] == CREDIT.favorable).all()
     held = result.points.loc[names[0]]

@@ -24,7 +24,7 @@ def prepare(problem: Problem, variant: str):
     def solve(rows: np.ndarray) -> np.ndarray:
         result = solver.solve(model, rows)
         # What an exact method did not prove must not pass for the optimum.
-        kept = result.reachable if variant == "pgd" else result.status == "optimal"
+        kept = result.reachable if variant == "gradient" else result.status == "optimal"
         result.points[~kept] = np.nan
         return result.points
 

@@ -1,0 +1,17 @@
+"""Action sets as files that people review, with the place of every value."""
+
+from skcfq.actions.files._files import (
+    from_data,
+    read_action_file,
+    to_data,
+    unchecked_data,
+    write_action_file,
+)
+
+__all__ = [
+    "from_data",
+    "read_action_file",
+    "to_data",
+    "unchecked_data",
+    "write_action_file",
+]

@@ -1,0 +1,85 @@
+"""Controls: what one number can do to a quantized model without any counterfactual training."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
+
+from skcfq.models import as_predictor, validity_slack
+from skcfq.results import RecourseResult
+
+
+def with_logit_bias(model: Any, target: Any, bias: float) -> Any:
+    """Return a copy of a quantized classifier whose target logit is raised by a constant.
+
+    Parameters
+    ----------
+    model : fitted QATClassifier or CFQClassifier
+    target : label
+    bias : float
+        In logit units; positive is lenient.
+
+    Returns
+    -------
+    model : estimator of the same class
+    """
+    check_is_fitted(model, "network_")
+    biased = deepcopy(model)
+    position = int(np.flatnonzero(model.classes_ == target)[0])
+    biased.network_.raise_logit(position, bias)
+    return biased
+
+
+def bias_for_validity_drop(model: Any, result: RecourseResult, validity_drop: float) -> float:
+    """Return the target bias at which a model has a wanted validity drop on given actions.
+
+    A validity drop can be bought with leniency: one scalar on the target logit. A comparison at
+    equal validity drop shows what training adds. Choose the bias on *training* recourse points.
+
+    Parameters
+    ----------
+    model : fitted classifier
+        The deployed model.
+    result : RecourseResult
+        Actions of the reference.
+    validity_drop : float
+        In [0, 1].
+
+    Returns
+    -------
+    bias : float
+        In logit units: the smallest whose validity drop is at most the wanted one. It is less
+        where several people have the same margin, as under activations of few bits.
+
+    Examples
+    --------
+    >>> from skcfq import QATClassifier, RecourseSolver
+    >>> from skcfq.datasets import make_credit
+    >>> from skcfq.estimators import bias_for_validity_drop, with_logit_bias
+    >>> from skcfq.metrics import validity_drop
+    >>> credit = make_credit(300, random_state=0)
+    >>> model = QATClassifier(2, hidden_layer_sizes=(8,), max_iter=20, batch_size=32,
+    ...                       random_state=0)
+    >>> model = model.fit(credit.data, credit.target)
+    >>> solver = RecourseSolver(credit.action_set, target=credit.favorable, random_state=0)
+    >>> advice = solver.solve(model.teacher_, credit.data)
+    >>> bias = bias_for_validity_drop(model, advice, 0.1)
+    >>> lenient = with_logit_bias(model, credit.favorable, bias)
+    >>> validity_drop(model.teacher_, lenient, advice) <= 0.1
+    True
+    """
+    rows = result.reachable
+    if not rows.any():
+        raise ValueError("`result` has no reachable row, so no bias can be chosen on it.")
+    predictor = as_predictor(model)
+    encoded = torch.from_numpy(predictor.space.encode(result.points))[torch.from_numpy(rows)]
+    target = np.searchsorted(predictor.classes, result.target[rows])
+    with torch.no_grad():
+        logits = predictor.logits(encoded)
+    slack = np.sort(validity_slack(logits, torch.from_numpy(target)).numpy())
+    n_failing = int(np.floor(validity_drop * len(slack)))
+    return float(-slack[min(n_failing, len(slack) - 1)]) + 1e-6

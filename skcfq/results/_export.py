@@ -1,0 +1,311 @@
+"""What a result holds, as tables and as JSON, and what is needed to repeat it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from skcfq.results._percentiles import BLOCK, feature_percentiles, number_percentiles, raw_columns
+from skcfq.utils import as_numbers, as_objects, strict_json
+
+if TYPE_CHECKING:
+    from skcfq.actions import CompiledActions, RecourseCost
+    from skcfq.results._result import RecourseResult
+
+
+def cost_shares(cost: RecourseCost, contributions: np.ndarray) -> np.ndarray:
+    """Return each feature's share of the cost of its person's action.
+
+    Parameters
+    ----------
+    cost : RecourseCost
+    contributions : ndarray of shape (n, F)
+        What each feature adds, before the norm.
+
+    Returns
+    -------
+    shares : ndarray of shape (n, F)
+        Rows sum to 1, or are 0 without a cost. A norm is homogeneous, so it is the sum of its
+        contributions times their derivatives (Euler): squares for l2.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        linear = contributions / contributions.sum(axis=1, keepdims=True)
+        length = np.linalg.norm(contributions, axis=1, keepdims=True)
+        squares = (contributions / length) ** 2
+        if cost.norm == "l1":
+            shares = linear
+        elif cost.norm == "l2":
+            shares = squares
+        else:
+            ones = cost.mix * contributions + (1 - cost.mix) * squares * length
+            shares = ones / ones.sum(axis=1, keepdims=True)
+    return np.nan_to_num(shares)
+
+
+def changes_of(
+    result: RecourseResult, rows: np.ndarray, *, details: bool = True
+) -> dict[str, np.ndarray]:
+    """List the changed features of some people.
+
+    Parameters
+    ----------
+    result : RecourseResult
+    rows : int ndarray of shape (n,)
+    details : bool, default=True
+        Whether implied changes are listed, and shares and percentiles worked out.
+
+    Returns
+    -------
+    changes : dict of arrays of shape (k,)
+        ``row``, ``feature``, ``from``, ``to``; with details ``kind`` (``"change"`` or
+        ``"implied"``), ``change``, ``cost_share``, ``percentile_from``, ``percentile_to`` and
+        ``is_number`` too. By person, features in the order of ``feature_names``, implied ones
+        last. Who changes nothing has one entry, whose ``feature`` is None.
+    """
+    starts = range(0, max(len(rows), 1), BLOCK)
+    parts = [_block(result, rows[start : start + BLOCK], details) for start in starts]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _block(result: RecourseResult, rows: np.ndarray, details: bool) -> dict[str, np.ndarray]:
+    active = result.changed[rows].any(axis=1)
+    people, actions = rows[active], result.actions
+    before = raw_columns(actions, result.X, people)
+    after = raw_columns(actions, result.points, people)
+    shares = None
+    if details and len(people):
+        shares = cost_shares(result.cost_function, result.contributions_of(people))
+    parts = [_nothing(rows[~active], details)]
+    for feature in range(len(actions.feature_names)):
+        here = np.flatnonzero(result.changed[people, feature])
+        if len(here) == 0:
+            continue
+        old, new = ([_take(column, here) for column in table] for table in (before, after))
+        part = {
+            "row": people[here],
+            "order": np.full(len(here), feature),
+            "feature": _filled(actions.feature_names[feature], len(here)),
+            "from": _feature_values(actions, feature, old),
+            "to": _feature_values(actions, feature, new),
+        }
+        if shares is not None:
+            part |= _feature_details(actions, feature, old, new)
+            part["cost_share"] = shares[here, feature]
+        parts.append(part)
+    if details:
+        parts += _implied_parts(actions, people, before, after)
+    table = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    order = np.lexsort((table.pop("order"), table["row"]))
+    return {name: values[order] for name, values in table.items()}
+
+
+def _take(column: Any, rows: np.ndarray) -> Any:
+    return None if column is None else column[rows]
+
+
+def _filled(value: Any, n: int) -> np.ndarray:
+    # A name may be a tuple, which numpy would spread.
+    out = np.empty(n, dtype=object)
+    for i in range(n):
+        out[i] = value
+    return out
+
+
+def _nothing(rows: np.ndarray, details: bool) -> dict[str, np.ndarray]:
+    n = len(rows)
+    part = {"row": rows, "order": np.zeros(n, dtype=np.int64)}
+    part |= {name: np.full(n, None, dtype=object) for name in ("feature", "from", "to")}
+    if details:
+        part["kind"] = np.full(n, None, dtype=object)
+        part["is_number"] = np.zeros(n, dtype=bool)
+        for name in ("change", "cost_share", "percentile_from", "percentile_to"):
+            part[name] = np.full(n, np.nan)
+    return part
+
+
+def _feature_values(actions: CompiledActions, feature: int, columns: list[Any]) -> np.ndarray:
+    """Return the raw values of one feature; of a declared one-hot group, the hot column's name."""
+    if feature < len(actions.numeric):
+        return as_objects(columns[actions.numeric[feature].column])
+    choice = actions.choice[feature - len(actions.numeric)]
+    if not choice.is_group:
+        return as_objects(columns[choice.columns[0]])
+    labels: np.ndarray = np.empty(choice.n_levels + 1, dtype=object)
+    labels[:-1] = choice.levels
+    return labels[choice.own_levels(columns)]
+
+
+def _feature_details(
+    actions: CompiledActions, feature: int, old: list[Any], new: list[Any]
+) -> dict[str, np.ndarray]:
+    is_number = feature < len(actions.numeric)
+    if is_number:
+        numeric = actions.numeric[feature]
+        change = numeric.own_values(new) - numeric.own_values(old)
+    else:
+        choice = actions.choice[feature - len(actions.numeric)]
+        ranks = np.full(choice.n_levels, np.nan) if choice.ranks is None else choice.ranks
+        ranks = np.append(ranks, np.nan)
+        change = ranks[choice.own_levels(new)] - ranks[choice.own_levels(old)]
+    return {
+        "kind": np.full(len(change), "change", dtype=object),
+        "is_number": np.full(len(change), is_number),
+        "change": change,
+        "percentile_from": feature_percentiles(actions, feature, old),
+        "percentile_to": feature_percentiles(actions, feature, new),
+    }
+
+
+def _implied_parts(
+    actions: CompiledActions, people: np.ndarray, before: list[Any], after: list[Any]
+) -> list[dict[str, np.ndarray]]:
+    """List the columns that moved because others did."""
+    parts = []
+    for position, rule in enumerate(actions.implied):
+        if before[rule.column] is None:
+            continue
+        old, new = as_numbers(before[rule.column]), as_numbers(after[rule.column])
+        here = np.flatnonzero((old != new) & ~(np.isnan(old) & np.isnan(new)))
+        quantiles = rule.block.statistics.quantiles
+        parts.append(
+            {
+                "row": people[here],
+                "order": np.full(len(here), actions.n_features + position),
+                "feature": _filled(rule.name, len(here)),
+                "from": as_objects(before[rule.column][here]),
+                "to": as_objects(after[rule.column][here]),
+                "kind": np.full(len(here), "implied", dtype=object),
+                "is_number": np.ones(len(here), dtype=bool),
+                "change": (new - old)[here],
+                "cost_share": np.zeros(len(here)),
+                "percentile_from": number_percentiles(old[here], quantiles),
+                "percentile_to": number_percentiles(new[here], quantiles),
+            }
+        )
+    return parts
+
+
+def to_frame(result: RecourseResult, details: bool, units: Mapping) -> pd.DataFrame:
+    """Return the table of :meth:`RecourseResult.to_frame`."""
+    changes = changes_of(result, np.arange(len(result)), details=details)
+    rows = changes["row"]
+    index = result.X.index if isinstance(result.X, pd.DataFrame) else np.arange(len(result))
+    table: dict[str, Any] = {"person": np.asarray(index)[rows]}
+    if details:
+        table["row"] = rows
+    table["feature"] = changes["feature"]
+    if details:
+        table["kind"] = changes["kind"]
+    table |= {"from": changes["from"], "to": changes["to"]}
+    if details:
+        table["unit"] = units_of(changes, units)
+        for name in ("change", "cost_share", "percentile_from", "percentile_to"):
+            table[name] = changes[name]
+    for name in ("cost", "margin", "status"):
+        table[name] = getattr(result, name)[rows]
+    return pd.DataFrame(table)
+
+
+def units_of(changes: Mapping[str, np.ndarray], units: Mapping) -> np.ndarray:
+    """Return the unit of each change; None for categories, which are counted in nothing."""
+    return np.array(
+        [
+            units.get(name) if is_number else None
+            for name, is_number in zip(changes["feature"], changes["is_number"], strict=True)
+        ],
+        dtype=object,
+    )
+
+
+def to_dict(result: RecourseResult) -> dict[str, Any]:
+    """Return the document of :meth:`RecourseResult.to_dict`."""
+    document = {
+        "format": "skcfq.RecourseResult",
+        "format_version": 1,
+        "protocol": result.protocol,
+        "method": result.method,
+        "summary": result.summary().to_dict(),
+        "feature_space": result.space_fingerprint,
+        "cost": _cost_record(result),
+        "units": dict(result.units or {}),
+        "provenance": result.provenance,
+        "people": _people(result),
+    }
+    return strict_json(document)
+
+
+def _cost_record(result: RecourseResult) -> dict[str, Any]:
+    """Return the definition of the cost; distances of categories follow from their ranks."""
+    cost, actions = result.cost_function, result.actions
+    weights = cost.feature_weights.tolist()
+    features: list[dict[str, Any]] = []
+    for numeric, weight in zip(actions.numeric, weights, strict=False):
+        # An affine column has a price per raw unit; others cost by their encoded change.
+        scale = getattr(numeric.block, "scale", None)
+        per_unit = None if scale is None else weight * abs(scale)
+        features.append({"name": numeric.name, "weight": weight, "cost_per_raw_unit": per_unit})
+    for choice, weight in zip(actions.choice, weights[len(actions.numeric) :], strict=True):
+        ranks = None if choice.ranks is None else choice.ranks.tolist()
+        levels = list(choice.levels)
+        features.append({"name": choice.name, "weight": weight, "levels": levels, "ranks": ranks})
+    return {"norm": cost.norm, "mix": cost.mix, "features": features}
+
+
+def _people(result: RecourseResult) -> list[dict[str, Any]]:
+    n = len(result)
+    is_frame = isinstance(result.X, pd.DataFrame)
+    labels = result.X.index.tolist() if is_frame else list(range(n))
+    names = list(result.X.columns) if is_frame else None
+    columns = [as_objects(result.X.iloc[:, j]).tolist() for j in range(len(names or ()))]
+    inputs = list(zip(*columns, strict=True)) if names else np.asarray(result.X).tolist()
+    answers = _answers(result)
+    others = [_answers(other) for other in result.alternatives]
+    denied = result.denied.tolist()
+    people = []
+    for i in range(n):
+        person = {"person": labels[i], "row": i, "target": result.target[i]}
+        person["input"] = dict(zip(names, inputs[i], strict=True)) if names else inputs[i]
+        person |= answers[i]
+        if denied[i]:
+            person["alternatives"] = [other[i] for other in others if other[i]["valid"]]
+        people.append(person)
+    return people
+
+
+def _answers(result: RecourseResult) -> list[dict[str, Any]]:
+    names = ("status", "valid", "cost", "lower_bound", "margin")
+    columns = [getattr(result, name).tolist() for name in names]
+    answers: list[dict[str, Any]] = [
+        {**dict(zip(names, values, strict=True)), "changes": []}
+        for values in zip(*columns, strict=True)
+    ]
+    changes = changes_of(result, np.arange(len(result)))
+    kept = [name for name in changes if name not in ("row", "is_number")]
+    for position, row in enumerate(changes["row"].tolist()):
+        if changes["feature"][position] is not None:
+            change = {name: changes[name][position] for name in kept}
+            answers[row]["changes"].append(change)
+    return answers
+
+
+def to_json(result: RecourseResult, path: Any = None) -> str | None:
+    """Write the document of :func:`to_dict` as strict JSON, one line for each person."""
+    document = to_dict(result)
+    # An indented person would take a screen, and Python's fast encoder knows no indentation.
+    lines = [_dumps(person) for person in document.pop("people")]
+    head = _dumps(document, indent=2)[: -len("\n}")]
+    people = "[\n    " + ",\n    ".join(lines) + "\n  ]" if lines else "[]"
+    text = f'{head},\n  "people": {people}\n}}'
+    if path is None:
+        return text
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text + "\n")
+    return None
+
+
+def _dumps(value: Any, indent: int | None = None) -> str:
+    return json.dumps(value, allow_nan=False, ensure_ascii=False, indent=indent)

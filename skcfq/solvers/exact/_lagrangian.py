@@ -1,0 +1,260 @@
+r"""Lower bounds for separable recourse problems by Lagrangian duality, many nodes at once.
+
+A node restricts every feature to an interval of amounts and may force it to change or to stay.
+For a multiplier λ of the one constraint,
+
+.. math:: L(\lambda) = \lambda\,\text{need} + \sum_j \min_a (f_j(a) - \lambda g_j(a)),
+
+never exceeds the optimum of the node. ``max_changes`` is kept inside the minimum, which stays
+easy: the forced changes, then the most negative ones of the others. L is concave, so the lines of
+two solutions, one that meets the need and one that does not, bracket its top.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from skcfq.solvers.exact._separable import Separable
+
+FREE, IN, OUT = 0, 1, 2
+_ITERATIONS = 60
+# A dual gap that rounding alone explains.
+_CLOSED = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Nodes:
+    """N sub-problems.
+
+    Attributes
+    ----------
+    person : Tensor of shape (N,), int64
+    low, high : Tensor of shape (N, F)
+        Amounts of a change.
+    state : Tensor of shape (N, F), int8
+        ``FREE``, ``IN`` (must change) or ``OUT`` (must stay).
+    bound : Tensor of shape (N,)
+        Lower bound of the objective that is known already.
+    """
+
+    person: Tensor
+    low: Tensor
+    high: Tensor
+    state: Tensor
+    bound: Tensor
+
+    def __len__(self) -> int:
+        return len(self.person)
+
+    def take(self, index: Tensor) -> Nodes:
+        """Select nodes by mask or position."""
+        return Nodes(*(getattr(self, field.name)[index] for field in fields(self)))
+
+    @staticmethod
+    def concatenate(parts: list[Nodes]) -> Nodes:
+        """Join several sets of nodes."""
+        names = [field.name for field in fields(Nodes)]
+        return Nodes(*(torch.cat([getattr(p, name) for p in parts]) for name in names))
+
+
+@dataclass(frozen=True, eq=False)
+class Solutions:
+    """One choice of amounts for each of N nodes, with its objective and gain."""
+
+    amounts: Tensor
+    cost: Tensor
+    gain: Tensor
+
+    def take(self, index: Tensor) -> Solutions:
+        """Select solutions by mask or position."""
+        return Solutions(self.amounts[index], self.cost[index], self.gain[index])
+
+    def replace(self, index: Tensor, other: Solutions) -> None:
+        """Overwrite the solutions at a mask or positions."""
+        self.amounts[index], self.cost[index] = other.amounts, other.cost
+        self.gain[index] = other.gain
+
+
+@dataclass(frozen=True, eq=False)
+class Dual:
+    """What the dual says about N nodes.
+
+    Attributes
+    ----------
+    bound : Tensor of shape (N,)
+        Lower bound of the objective, infinite where the node has no solution.
+    under, over : Solutions
+        The two solutions at the best multiplier: one may miss the need, the other meets it.
+    """
+
+    bound: Tensor
+    under: Solutions
+    over: Solutions
+
+
+def dual_bound(separable: Separable, nodes: Nodes) -> Dual:
+    """Maximise the Lagrangian bound of every node.
+
+    Parameters
+    ----------
+    separable : Separable
+    nodes : Nodes
+
+    Returns
+    -------
+    dual : Dual
+    """
+    need = separable.need[nodes.person]
+    over = _strongest(separable, nodes)
+    under = _select(
+        separable, nodes, _amounts_at_rest(nodes), *_priced(separable, nodes, nodes.low)
+    )
+    met = under.gain >= need
+    over.replace(met, under.take(met))
+    bound = torch.where(met, under.cost, nodes.bound)
+    bound = torch.where(over.gain < need, torch.inf, bound)
+    active = ((over.gain >= need) & ~met).nonzero().squeeze(1)
+    steepest = torch.full_like(need, torch.inf)
+    flattest = torch.zeros_like(need)
+    for iteration in range(_ITERATIONS):
+        if len(active) == 0:
+            break
+        left, right = under.take(active), over.take(active)
+        goal = need[active]
+        crossing = ((right.cost - left.cost) / (right.gain - left.gain)).clamp_min(0)
+        top = left.cost + crossing * (goal - left.gain)
+        if separable.squared and iteration % 2 and bool(torch.isfinite(steepest[active]).all()):
+            # A curved dual: the crossing of two tangents alone converges from one side only.
+            multiplier = (flattest[active] + steepest[active]) / 2
+        else:
+            multiplier = crossing
+        found = _minimise(separable, nodes.take(active), multiplier)
+        value = found.cost + multiplier * (goal - found.gain)
+        bound[active] = torch.maximum(bound[active], value)
+        meets = found.gain >= goal
+        over.replace(active[meets], found.take(meets))
+        under.replace(active[~meets], found.take(~meets))
+        steepest[active[meets]] = multiplier[meets]
+        flattest[active[~meets]] = multiplier[~meets]
+        open_ = bound[active] < top - _CLOSED * top.abs() if multiplier is crossing else None
+        if open_ is not None:
+            active = active[open_]
+    return Dual(bound, under, over)
+
+
+def _amounts_at_rest(nodes: Nodes) -> Tensor:
+    return nodes.low
+
+
+def _priced(separable: Separable, nodes: Nodes, amounts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return cost, gain and a score by which nothing that is free is worth changing."""
+    cost, gain = separable.evaluate(amounts, nodes.person)
+    return cost, gain, torch.zeros_like(cost)
+
+
+def _strongest(separable: Separable, nodes: Nodes) -> Solutions:
+    """Return the solution with the largest gain."""
+    cost, gain = separable.evaluate(nodes.high, nodes.person)
+    return _select(separable, nodes, nodes.high, cost, gain, -gain)
+
+
+def _minimise(separable: Separable, nodes: Nodes, multiplier: Tensor) -> Solutions:
+    """Return the minimiser of the Lagrangian."""
+    best = None
+    for amounts in _candidates(separable, nodes, multiplier):
+        cost, gain = separable.evaluate(amounts, nodes.person)
+        score = cost - multiplier.unsqueeze(1) * gain
+        if best is None:
+            best = [amounts, cost, gain, score]
+            continue
+        better = score < best[3]
+        new = (amounts, cost, gain, score)
+        best = [torch.where(better, a, b) for a, b in zip(new, best, strict=True)]
+    assert best is not None
+    best = _with_options(separable, nodes, multiplier, best)
+    return _select(separable, nodes, *best)
+
+
+def _candidates(separable: Separable, nodes: Nodes, multiplier: Tensor) -> list[Tensor]:
+    """Return amounts among which each number's term has its minimum."""
+    candidates = [nodes.low, nodes.high]
+    kinked = bool(torch.isfinite(separable.continuous.kink).any())
+    kinked |= bool(torch.isfinite(separable.gridded.kink).any())
+    if separable.squared:
+        candidates += _at(separable, nodes, lambda moves: _stationary(moves, nodes, multiplier))
+    elif kinked:
+        candidates += _at(separable, nodes, lambda moves: moves.kink[nodes.person])
+    return candidates
+
+
+def _stationary(moves, nodes: Nodes, multiplier: Tensor) -> Tensor:
+    """Return the distance where price and gain balance, at the kink where it lies between."""
+    person = nodes.person
+    unit = multiplier.unsqueeze(1) / (2 * moves.weight**2)
+    near, far = unit * moves.alpha1[person], unit * moves.alpha2[person]
+    kink = moves.kink[person]
+    return torch.where(near < kink, near, torch.maximum(far, kink))
+
+
+def _at(separable: Separable, nodes: Nodes, distance) -> list[Tensor]:
+    """Return the admissible amounts on both sides of a distance of each number."""
+    far = distance(separable.continuous)
+    a, b = separable.n_continuous, separable.n_continuous + separable.n_gridded
+    floor = nodes.low.clone()
+    floor[:, :a] = far
+    results = [floor]
+    if b > a:
+        steps = distance(separable.gridded)
+        steps = separable.grid_steps(torch.nan_to_num(steps, posinf=1e300), nodes.person)
+        floor[:, a:b] = steps
+        above = floor.clone()
+        above[:, a:b] = steps + 1
+        results.append(above)
+    return [torch.minimum(torch.maximum(r, nodes.low), nodes.high) for r in results]
+
+
+def _with_options(
+    separable: Separable, nodes: Nodes, multiplier: Tensor, best: list[Tensor]
+) -> list[Tensor]:
+    """Put the best option of every category in place."""
+    start = separable.n_continuous + separable.n_gridded
+    width = separable.option_cost.shape[2]
+    if separable.option_cost.shape[1] == 0 or width < 3:
+        return best
+    index = torch.arange(width)
+    cost, gain = separable.option_cost[nodes.person], separable.option_gain[nodes.person]
+    score = cost - multiplier[:, None, None] * gain
+    inside = (index >= nodes.low[:, start:, None]) & (index <= nodes.high[:, start:, None])
+    score = torch.where(inside, score, torch.inf)
+    value, option = score.min(dim=2)
+    picked = option.unsqueeze(2)
+    parts = [option.to(torch.float64), cost.gather(2, picked), gain.gather(2, picked), value]
+    for field, part in zip(best, parts, strict=True):
+        field[:, start:] = part.squeeze(2) if part.dim() == 3 else part
+    return best
+
+
+def _select(
+    separable: Separable, nodes: Nodes, amounts: Tensor, cost: Tensor, gain: Tensor, score: Tensor
+) -> Solutions:
+    """Change what must change, and of the rest what scores below zero, within ``max_changes``."""
+    forced = nodes.state == IN
+    eligible = (nodes.state == FREE) & (score < 0) & (nodes.high > 0)
+    n_features = amounts.shape[1]
+    if separable.max_changes < n_features:
+        room = separable.max_changes - forced.sum(dim=1, keepdim=True)
+        order = torch.argsort(torch.where(eligible, score, torch.inf), dim=1, stable=True)
+        rank = torch.empty_like(order).scatter_(
+            1, order, torch.arange(n_features).expand_as(order).contiguous()
+        )
+        eligible &= rank < room
+    chosen = forced | eligible
+    nothing = torch.zeros_like(cost)
+    return Solutions(
+        torch.where(chosen, amounts, nothing),
+        torch.where(chosen, cost, nothing).sum(dim=1),
+        torch.where(chosen, gain, nothing).sum(dim=1),
+    )

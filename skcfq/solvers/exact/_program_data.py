@@ -1,0 +1,317 @@
+"""The numbers of the convex and mixed-integer programmes: what people share, and each one's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from skcfq.actions import ChangeLiteral, LevelLiteral, LinearLiteral
+from skcfq.solvers.problems import LinearProblem
+
+# An open side is closed at this cost of a single feature, far beyond any sensible action; a
+# programme without solution proves nothing for people whom this concerns.
+_FARTHEST = 1e4
+# A move below this share of a unit is the solver's noise.
+_NOISE = 1e-10
+# A linear premise that does not hold misses its limit by at least this share of it.
+_STRICT = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """A number on a grid: equal steps, or any list of points."""
+
+    feature: int
+    points: np.ndarray
+    step: float | None
+
+    @property
+    def size(self) -> int:
+        return len(self.points)
+
+
+@dataclass(frozen=True, eq=False)
+class ProgrammeShape:
+    """What the programmes of all people of a problem have in common."""
+
+    n_numeric: int
+    n_choice: int
+    n_levels: int
+    n_rivals: int
+    weights: np.ndarray
+    norm: str
+    mix: float
+    numeric_gain: np.ndarray
+    weight_radius: float
+    option_of_choice: np.ndarray
+    max_changes: int | None
+    counted: bool
+    has_min_change: bool
+    grids: tuple[Grid, ...]
+    n_couplings: int
+    coupling_numeric: np.ndarray
+    implications: list[tuple[list, list]]
+    named_features: list[np.ndarray]
+    atom_numeric: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def n_implications(self) -> int:
+        return len(self.implications)
+
+
+@dataclass(frozen=True, eq=False)
+class PersonData:
+    """One person's parameters, and the way back from a solution to a state."""
+
+    parameters: dict[str, np.ndarray]
+    capped: bool
+    own: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    grids: tuple[Grid, ...]
+    own_levels: np.ndarray
+    level_counts: list[int]
+
+    def state(self, solution: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Return clean values (m,) and levels (c,): on the grid, in the box, without noise."""
+        move, option = solution
+        values = self.own + np.where(
+            np.abs(move) > _NOISE * np.maximum(1, np.abs(self.own)), move, 0
+        )
+        values = np.where(np.isnan(self.own), self.own, np.clip(values, self.lower, self.upper))
+        for grid in self.grids:
+            j = grid.feature
+            if values[j] != self.own[j] and grid.size:
+                values[j] = grid.points[np.abs(grid.points - values[j]).argmin()]
+        levels, start = self.own_levels.copy(), 0
+        for c, size in enumerate(self.level_counts):
+            part = option[start : start + size]
+            if part.any():
+                levels[c] = int(part.argmax())
+            start += size
+        return values, levels
+
+
+def programme_shape(problem: LinearProblem, *, integer: bool) -> ProgrammeShape:
+    """Read what the programmes of all people share."""
+    region, cost = problem.region, problem.cost
+    _, m = region.values.shape
+    sizes = [allowed.shape[1] for allowed in region.allowed]
+    option_of_choice = np.zeros((len(sizes), sum(sizes)))
+    start = 0
+    for c, size in enumerate(sizes):
+        option_of_choice[c, start : start + size] = 1.0
+        start += size
+    limit = problem.max_changes
+    if limit is not None and limit >= region.n_features:
+        limit = None
+    grids = tuple(_grid(j, grid.numpy()) for j, grid in enumerate(region.grids) if grid is not None)
+    couplings = region.couplings
+    implications, named, atom_numeric = [], [], {}
+    if couplings is not None:
+        for r, rule in enumerate(couplings.implications):
+            kinds = []
+            for side, atoms in (("premise", rule.premises), ("conclusion", rule.conclusions)):
+                kinds.append([_kind(atom) for atom in atoms])
+                for place, atom in enumerate(atoms):
+                    if isinstance(atom, LinearLiteral):
+                        atom_numeric[f"{side}_{r}_{place}"] = atom.numeric.numpy()
+            implications.append((kinds[0], kinds[1]))
+            named.append(rule.features.numpy())
+    has_min_change = region.min_change is not None
+    return ProgrammeShape(
+        n_numeric=m,
+        n_choice=len(sizes),
+        n_levels=sum(sizes),
+        n_rivals=int(problem.need.shape[1]),
+        weights=cost.feature_weights.numpy(),
+        norm=cost.norm,
+        mix=cost.mix,
+        numeric_gain=problem.numeric_gain.numpy(),
+        weight_radius=problem.weight_radius,
+        option_of_choice=option_of_choice,
+        max_changes=limit if integer else None,
+        counted=integer
+        and (limit is not None or has_min_change or bool(grids) or bool(implications)),
+        has_min_change=has_min_change,
+        grids=grids if integer else (),
+        n_couplings=0 if couplings is None else int(couplings.linear_numeric.shape[0]),
+        coupling_numeric=np.zeros((0, m))
+        if couplings is None
+        else couplings.linear_numeric.numpy(),
+        implications=implications if integer else [],
+        named_features=named,
+        atom_numeric=atom_numeric,
+    )
+
+
+def _grid(feature: int, points: np.ndarray) -> Grid:
+    gaps = np.diff(points)
+    even = len(gaps) > 0 and np.ptp(gaps) <= 1e-9 * gaps.mean()
+    return Grid(feature, points, float((points[-1] - points[0]) / len(gaps)) if even else None)
+
+
+def _kind(atom: Any) -> Any:
+    if isinstance(atom, LinearLiteral):
+        return "linear"
+    if isinstance(atom, LevelLiteral):
+        return "level"
+    assert isinstance(atom, ChangeLiteral)
+    return (atom.feature, atom.changes)
+
+
+def person_data(problem: LinearProblem, shape: ProgrammeShape, i: int) -> PersonData:
+    """Collect the parameters of one person."""
+    region = problem.region
+    own = region.values[i].numpy()
+    lower, upper = region.lower[i].numpy(), region.upper[i].numpy()
+    up, down = np.nan_to_num(upper - own, posinf=np.inf), np.nan_to_num(own - lower, posinf=np.inf)
+    far = _FARTHEST / shape.weights[: shape.n_numeric]
+    capped = bool((up > far).any() or (down > far).any())
+    up, down = np.minimum(up, far), np.minimum(down, far)
+    parameters = {
+        "most_up": up,
+        "most_down": down,
+        "need": problem.need[i].numpy(),
+        "own": np.nan_to_num(own),
+        "own_size": np.abs(np.nan_to_num(own)),
+        "rises_low": np.zeros_like(own),
+        "rises_high": (up > 0).astype(float),
+        "falls_low": np.zeros_like(own),
+        "falls_high": (down > 0).astype(float),
+    }
+    if region.min_change is not None:
+        # The way through raw units rounds: a step that just fits must not be lost.
+        least = region.min_change[i].numpy() * (1 - 1e-9)
+        parameters["min_change"] = np.minimum(least, np.maximum(up, down))
+        parameters["rises_high"] *= up >= least
+        parameters["falls_high"] *= down >= least
+    _add_options(parameters, problem, shape, i)
+    for grid in shape.grids:
+        _add_grid(parameters, grid, own, lower, upper)
+    if region.couplings is not None:
+        _add_couplings(parameters, problem, shape, i)
+    return PersonData(
+        parameters,
+        capped,
+        own,
+        lower,
+        upper,
+        shape.grids,
+        region.levels[i].numpy(),
+        [allowed.shape[1] for allowed in region.allowed],
+    )
+
+
+def _add_options(parameters: dict, problem: LinearProblem, shape: ProgrammeShape, i: int) -> None:
+    region = problem.region
+    prices, gains, allowed = [], [], []
+    for c, allows in enumerate(region.allowed):
+        own = int(region.levels[i, c])
+        weight = shape.weights[shape.n_numeric + c]
+        prices.append(weight * problem.cost.distances[c][own].numpy())
+        gains.append(problem.level_gain[c][i].numpy())
+        open_ = allows[i].numpy().astype(float)
+        if own >= 0:
+            open_[own] = 0.0
+        allowed.append(open_)
+    if not allowed:
+        return
+    parameters["option_price"] = np.concatenate(prices)
+    parameters["option_gain"] = np.concatenate(gains, axis=1)
+    parameters["option_high"] = np.concatenate(allowed)
+    parameters["option_low"] = np.zeros_like(parameters["option_high"])
+
+
+def _add_grid(
+    parameters: dict, grid: Grid, own: np.ndarray, lower: np.ndarray, upper: np.ndarray
+) -> None:
+    j, name = grid.feature, f"grid_{grid.feature}"
+    slack = 1e-9 * max(1.0, abs(own[j]))
+    inside = (grid.points >= lower[j] - slack) & (grid.points <= upper[j] + slack)
+    if grid.step is None:
+        inside &= np.abs(grid.points - own[j]) > slack
+        parameters[f"{name}_distance"] = np.where(inside, grid.points - own[j], 0.0)
+        parameters[f"{name}_low"] = np.zeros(grid.size)
+        parameters[f"{name}_high"] = inside.astype(float)
+        return
+    counts = np.flatnonzero(inside)
+    first, last = (counts[0], counts[-1]) if len(counts) else (1, 0)
+    parameters[f"{name}_shift"] = np.array([np.nan_to_num(grid.points[0] - own[j])])
+    parameters[f"{name}_first"], parameters[f"{name}_last"] = np.array([first]), np.array([last])
+    parameters[f"{name}_low"] = np.array([0.0])
+    parameters[f"{name}_high"] = np.array([float(max(last, 0))])
+
+
+def _relative(levels: list[torch.Tensor], own: np.ndarray) -> np.ndarray:
+    """Return the values of all levels less those of the own ones, one row after the other."""
+    parts = []
+    for c, table in enumerate(levels):
+        values = table.numpy()
+        base = values[..., own[c]] if own[c] >= 0 else np.zeros(values.shape[:-1])
+        parts.append(values - base[..., None])
+    return np.concatenate(parts, axis=-1) if parts else np.zeros(0)
+
+
+def _add_couplings(parameters: dict, problem: LinearProblem, shape: ProgrammeShape, i: int) -> None:
+    region = problem.region
+    couplings = region.couplings
+    assert couplings is not None
+    own_values = np.nan_to_num(region.values[i].numpy())
+    own_levels = region.levels[i].numpy()
+    at_own = couplings.linear_at_own()[i].numpy()
+    parameters["coupling_limit"] = couplings.limit[i].numpy() - at_own
+    parameters["coupling_option"] = _relative([t[i] for t in couplings.linear_levels], own_levels)
+    reach = np.maximum(parameters["most_up"], parameters["most_down"])
+    for r, rule in enumerate(couplings.implications):
+        waived = f"waived_{r}"
+        parameters[f"{waived}_low"] = np.zeros(1)
+        parameters[f"{waived}_high"] = np.array([float(rule.broken[i])])
+        for side, atoms in (("premise", rule.premises), ("conclusion", rule.conclusions)):
+            for place, atom in enumerate(atoms):
+                name = f"{side}_{r}_{place}"
+                if isinstance(atom, LinearLiteral):
+                    _add_linear_atom(parameters, name, atom, i, own_values, own_levels, reach)
+                elif isinstance(atom, LevelLiteral):
+                    _add_level_atom(parameters, name, atom, i, own_levels, region)
+
+
+def _add_linear_atom(
+    parameters: dict,
+    name: str,
+    atom: LinearLiteral,
+    i: int,
+    own_values: np.ndarray,
+    own_levels: np.ndarray,
+    reach: np.ndarray,
+) -> None:
+    numeric = atom.numeric.numpy()
+    option = _relative([table[i] for table in atom.levels], own_levels)
+    at_own = float(numeric @ own_values)
+    at_own += sum(
+        float(table[i][level])
+        for table, level in zip(atom.levels, own_levels, strict=True)
+        if level >= 0
+    )
+    limit = float(atom.limit[i]) - at_own
+    room = float(np.abs(numeric) @ reach + np.abs(option).sum()) + abs(limit) + 1.0
+    parameters[f"{name}_option"] = option
+    parameters[f"{name}_limit"] = np.array([limit])
+    parameters[f"{name}_beyond"] = np.array([limit + _STRICT * max(1.0, abs(limit))])
+    parameters[f"{name}_room"] = np.array([room])
+    parameters[f"{name}_low"], parameters[f"{name}_high"] = np.zeros(1), np.ones(1)
+
+
+def _add_level_atom(
+    parameters: dict, name: str, atom: LevelLiteral, i: int, own_levels: np.ndarray, region: Any
+) -> None:
+    own = int(own_levels[atom.choice])
+    mask = atom.mask.numpy().astype(float)
+    own_in = float(mask[own]) if own >= 0 else float(atom.unknown)
+    option = [np.zeros(allowed.shape[1]) for allowed in region.allowed]
+    option[atom.choice] = mask - own_in
+    parameters[f"{name}_own"] = np.array([own_in])
+    parameters[f"{name}_option"] = np.concatenate(option)

@@ -1,0 +1,322 @@
+"""One batch of people, their rules, one model and one cost, as tensors that a search can query."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from skcfq.actions import project_grid, project_min_change
+from skcfq.models import validity_slack
+from skcfq.nn import target_margin
+from skcfq.solvers.problems._perturbations import jitter_radii, jittered_columns, jittered_points
+
+if TYPE_CHECKING:
+    from skcfq.actions import ActionRegion, RecourseCost
+    from skcfq.models import Predictor
+
+# Rows that one forward pass takes: the activations of small networks then stay in the cache.
+ROWS_PER_PASS = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class States:
+    """Candidate points of some people: N points, several of which may belong to one person.
+
+    Attributes
+    ----------
+    person : Tensor of shape (N,), int64
+        Position in the batch of the person whom each point belongs to.
+    values : Tensor of shape (N, m)
+        Numeric features, in encoded units.
+    levels : Tensor of shape (N, c), int64
+        Levels of the choice features; -1 keeps an unrecognised category.
+    cost, slack : Tensor of shape (N,)
+        Cost of the action, and the slack of its validity (not negative: valid).
+    """
+
+    person: Tensor
+    values: Tensor
+    levels: Tensor
+    cost: Tensor
+    slack: Tensor
+
+    def __len__(self) -> int:
+        return len(self.person)
+
+    @property
+    def valid(self) -> Tensor:
+        return self.slack >= 0
+
+    def take(self, index: Tensor) -> States:
+        """Select points by mask or position."""
+        return States(
+            self.person[index],
+            self.values[index],
+            self.levels[index],
+            self.cost[index],
+            self.slack[index],
+        )
+
+    def of(self, people: Tensor) -> States:
+        """Renumber the people: person i becomes ``people[i]``."""
+        return replace(self, person=people[self.person])
+
+    def replace(self, index: Tensor, other: States) -> States:
+        """Put the points ``other`` at the positions ``index``."""
+        fields = []
+        for mine, theirs in zip(self._fields(), other._fields(), strict=True):
+            merged = mine.clone()
+            merged[index] = theirs
+            fields.append(merged)
+        return States(*fields)
+
+    def _fields(self) -> tuple[Tensor, ...]:
+        return self.person, self.values, self.levels, self.cost, self.slack
+
+    @staticmethod
+    def concatenate(parts: list[States]) -> States:
+        """Join several sets of points into one."""
+        return States(
+            *(torch.cat(fields) for fields in zip(*(p._fields() for p in parts), strict=True))
+        )
+
+
+class RecourseProblem:
+    """Find the cheapest valid point of each of n people.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        The model that is asked, on encoded points.
+    region : ActionRegion
+        What each of the n people may change.
+    cost : RecourseCost
+    target : Tensor of shape (n,), int64
+        Position of each person's target among the classes.
+    margin : float
+        Margin in logit units that a valid point must have.
+    variants : sequence of Predictor, default=()
+        Further models on the same feature space that must say the target too.
+    gradients : bool, default=True
+        Whether gradients may be asked for, where every model has them.
+    perturbation_radius : float, default=0.0
+        Jitter of numeric features, in units of their spread.
+    steady : bool, default=False
+        Whether only points that survive this jitter are valid.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        region: ActionRegion,
+        cost: RecourseCost,
+        target: Tensor,
+        margin: float,
+        variants: Sequence[Predictor] = (),
+        gradients: bool = True,
+        perturbation_radius: float = 0.0,
+        steady: bool = False,
+    ):
+        self.predictor = predictor
+        self.variants = tuple(variants)
+        self.gradients = gradients and all(p.differentiable for p in (predictor, *variants))
+        self.region = region
+        self.target = target
+        self.margin = margin
+        self.cost_function = cost
+        self.origin = region.origin
+        self.values, self.levels = region.values, region.levels
+        self.numeric_columns = region.numeric_columns
+        self._numeric_slice = _place(region.numeric_columns)
+        self.perturbation_radius, self.steady = perturbation_radius, steady
+        self.categorical_columns = region.categorical_columns
+        self._categorical_slices = [_place(columns) for columns in region.categorical_columns]
+        self.codes = region.codes
+        n_numeric = len(region.compiled.numeric)
+        self.numeric_weights = cost.feature_weights[:n_numeric]
+        self.categorical_weights = cost.feature_weights[n_numeric:]
+        self.max_changes = region.compiled.max_changes or region.n_features
+
+    @property
+    def n_people(self) -> int:
+        return self.region.n_people
+
+    @property
+    def has_grids(self) -> bool:
+        """Whether some numbers have only some admissible values inside their bounds."""
+        region = self.region
+        return region.min_change is not None or any(grid is not None for grid in region.grids)
+
+    @property
+    def is_smooth(self) -> bool:
+        """Whether along each number validity depends on a margin alone that does not jump."""
+        jumps = any(model.is_piecewise_constant for model in (self.predictor, *self.variants))
+        free = self.region.couplings is None and not self.has_grids
+        return self.gradients and free and not jumps
+
+    @cached_property
+    def radii(self) -> Tensor:
+        """Stand-off of each numeric feature in encoded units, shape (m,)."""
+        return jitter_radii(self.predictor.space, self.numeric_columns, self.perturbation_radius)
+
+    @cached_property
+    def jitter(self) -> tuple[Tensor, Tensor]:
+        """Encoded columns that jitter, and by how much."""
+        columns = jittered_columns(self)
+        return columns, jitter_radii(self.predictor.space, columns, self.perturbation_radius)
+
+    def take(self, rows: Tensor) -> RecourseProblem:
+        """Return the problem of some of the people."""
+        return RecourseProblem(
+            self.predictor,
+            self.region.take(rows),
+            self.cost_function,
+            self.target[rows],
+            self.margin,
+            self.variants,
+            self.gradients,
+            self.perturbation_radius,
+            self.steady,
+        )
+
+    def assemble(self, person: Tensor, values: Tensor, levels: Tensor) -> Tensor:
+        """Return the encoded points, shape (N, n_encoded)."""
+        points = self.origin.index_select(0, person)
+        points[:, self._numeric_slice] = values
+        for c, (columns, codes) in enumerate(
+            zip(self._categorical_slices, self.codes, strict=True)
+        ):
+            level = levels[:, c]
+            code = codes.index_select(0, level.clamp_min(0))
+            unknown = level < 0
+            if bool(unknown.any()):
+                code[unknown] = self.origin[person[unknown]][:, columns]
+            points[:, columns] = code
+        if self.region.implied is None:
+            return points
+        own = self.values[person], self.levels[person]
+        return self.region.implied.write(points, self.region.implied.amounts(values, levels, *own))
+
+    def contributions(self, person: Tensor, values: Tensor, levels: Tensor) -> Tensor:
+        """Return what each feature adds to the cost, shape (N, n_features)."""
+        parts = [self.numeric_weights * (values - self.values[person]).abs()]
+        for c, distance in enumerate(self.cost_function.distances):
+            own = self.levels[person, c]
+            step = distance[own, levels[:, c].clamp_min(0)]
+            step = torch.where(own == levels[:, c], torch.zeros_like(step), step)
+            parts.append((self.categorical_weights[c] * step).unsqueeze(1))
+        return torch.cat(parts, dim=1)
+
+    def cost(self, person: Tensor, values: Tensor, levels: Tensor) -> Tensor:
+        """Return the cost of each point, shape (N,)."""
+        return self.cost_function.combine(self.contributions(person, values, levels))
+
+    def changed(self, person: Tensor, values: Tensor, levels: Tensor) -> Tensor:
+        """Return which features differ from the person's own, shape (N, n_features)."""
+        return torch.cat(
+            [values != self.values[person], levels != self.levels[person]],
+            dim=1,
+        )
+
+    def snap(self, person: Tensor, values: Tensor) -> Tensor:
+        """Move numeric features to the nearest admissible values of each person."""
+        region = self.region
+        lower, upper = region.lower.index_select(0, person), region.upper.index_select(0, person)
+        own = self.values.index_select(0, person)
+        snapped = torch.minimum(torch.maximum(values, lower), upper)
+        least = None
+        if region.min_change is not None:
+            least = region.min_change.index_select(0, person)
+            snapped = project_min_change(snapped, lower, upper, own, least)
+        for j, grid in enumerate(region.grids):
+            if grid is not None:
+                nearest = None if least is None else least[:, j]
+                sides = lower[:, j], upper[:, j]
+                snapped[:, j] = project_grid(values[:, j], grid, *sides, own[:, j], nearest)
+        return snapped
+
+    def states(self, person: Tensor, values: Tensor, levels: Tensor) -> States:
+        """Ask the model about points, and price them."""
+        slack = torch.empty(len(person), dtype=torch.float64)
+        with torch.no_grad():
+            for start in range(0, len(person), ROWS_PER_PASS):
+                part = slice(start, start + ROWS_PER_PASS)
+                points = self.assemble(person[part], values[part], levels[part])
+                ask = self.worst_slack if self.steady else self._slack
+                slack[part] = ask(points, person[part])
+        if self.region.couplings is not None:
+            # A point that breaks a rule across features is as invalid as one that is refused.
+            broken = self.region.couplings.violation(values, levels, person)
+            slack = torch.where(broken > 0, torch.minimum(slack, -broken), slack)
+        return States(person, values, levels, self.cost(person, values, levels), slack)
+
+    def _slack(self, points: Tensor, person: Tensor) -> Tensor:
+        """Return the smallest slack that any of the models leaves, shape (N,)."""
+        target = self.target[person]
+        slack = validity_slack(self._logits(self.predictor, points, person), target, self.margin)
+        for variant in self.variants:
+            logits = self._logits(variant, points, person)
+            slack = torch.minimum(slack, validity_slack(logits, target, self.margin))
+        return slack
+
+    def worst_slack(self, points: Tensor, person: Tensor) -> Tensor:
+        """Return the smallest slack of encoded points under jitter, shape (N,).
+
+        A jittered point need not be admissible.
+        """
+        slack = self._slack(points, person)
+        for jittered in jittered_points(self, points, person):
+            slack = torch.minimum(slack, self._slack(jittered, person))
+        return slack
+
+    def _logits(self, predictor: Predictor, points: Tensor, person: Tensor) -> Tensor:
+        if predictor.differentiable:
+            return predictor.logits(points)
+        # A model that is only a function of raw rows is asked about raw rows.
+        return predictor.row_logits(self.region.take(person).to_raw(points))
+
+    def own_states(self) -> States:
+        """Return every person's own point."""
+        return self.states(torch.arange(self.n_people), self.values, self.levels)
+
+    def states_at(self, points: Tensor) -> States:
+        """Return the nearest admissible states to one encoded point for each person."""
+        values, levels = self.region.split(self.region.project(points))
+        return self.states(torch.arange(self.n_people), values, levels)
+
+    def margin_gradient(self, points: Tensor, person: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the target margin at encoded points and its gradient, shapes (N,) and (N, d)."""
+        points = points.detach().requires_grad_(True)
+        target = self.target[person]
+        margin = target_margin(self.predictor.logits(points), target)
+        for variant in self.variants:
+            margin = torch.minimum(margin, target_margin(variant.logits(points), target))
+        (gradient,) = torch.autograd.grad(margin.sum(), points)
+        return margin.detach(), gradient
+
+
+def _place(columns: Tensor) -> Tensor | slice:
+    """Return neighboring columns as a slice, which is ten times as fast to write to."""
+    if len(columns) and bool((columns.diff() == 1).all()):
+        return slice(int(columns[0]), int(columns[-1]) + 1)
+    return columns
+
+
+def best_per_person(person: Tensor, score: Tensor, count: int) -> Tensor:
+    """Return the positions of each person's ``count`` lowest scores, best first.
+
+    Ties go to the earlier position, so that the choice is the same on every machine.
+    """
+    order = torch.argsort(score, stable=True)
+    order = order[torch.argsort(person[order], stable=True)]
+    sorted_person = person[order]
+    index = torch.arange(len(order))
+    starts = torch.ones(len(order), dtype=torch.bool)
+    starts[1:] = sorted_person[1:] != sorted_person[:-1]
+    first = torch.cummax(torch.where(starts, index, torch.zeros_like(index)), dim=0).values
+    return order[index - first < count]

@@ -1,0 +1,79 @@
+"""Gradient-free search over raw moves, for models that are only a function.
+
+Nothing is asked of the model but its answer to batches of rows: no gradient, no weight, no
+monotonicity. What it finds is verified and feasible; what it does not find proves nothing.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from skcfq.solvers.problems import RecourseProblem, States, best_per_person
+from skcfq.solvers.search._beam import beam_search
+from skcfq.solvers.search._pgd import random_points
+from skcfq.solvers.search._polish import polish
+
+# Favorable people whose values each person tries on.
+_NEIGHBORS = 6
+_DEPTH = 4
+# Random points are drawn ever nearer, as shares of the way from the person to them.
+_SHRINK = (1.0, 0.5, 0.25)
+
+
+def black_box_search(
+    problem: RecourseProblem,
+    starts: list[Tensor],
+    examples: Tensor | None,
+    generator: torch.Generator,
+    *,
+    n_restarts: int,
+    beam_width: int,
+) -> States:
+    """Look for cheap valid points by asking the model about raw rows.
+
+    Parameters
+    ----------
+    problem : RecourseProblem
+        n people.
+    starts : list of Tensor of shape (n, d)
+        Encoded points to start from.
+    examples : Tensor of shape (k, d) or None
+        Encoded people of the population who have the target: the nearest ones show what to copy.
+    generator : torch.Generator
+    n_restarts : int
+        Rounds of random points.
+    beam_width : int
+        Points that the beam search keeps for each person.
+
+    Returns
+    -------
+    states : States
+        The cheapest valid point of each person for whom one was found.
+    """
+    own = problem.own_states()
+    found = [own.take(own.valid)]
+    points = [*starts, *_nearest_examples(problem, examples)]
+    for _ in range(n_restarts + 1):
+        drawn = random_points(problem, generator)
+        points += [problem.origin + share * (drawn - problem.origin) for share in _SHRINK]
+    for point in points:
+        states = problem.states_at(point)
+        found.append(states.take(states.valid))
+    depth = min(problem.max_changes, _DEPTH)
+    found.append(beam_search(problem, own, width=beam_width, depth=depth, count=beam_width))
+    candidates = States.concatenate(found)
+    candidates = candidates.take(best_per_person(candidates.person, candidates.cost, 6))
+    candidates = polish(problem, candidates, thorough=False)
+    kept = best_per_person(candidates.person, candidates.cost, 3)
+    candidates = polish(problem, candidates.take(kept))
+    return candidates.take(best_per_person(candidates.person, candidates.cost, 1))
+
+
+def _nearest_examples(problem: RecourseProblem, examples: Tensor | None) -> list[Tensor]:
+    """Return the favorable people that are nearest to each person, nearest first."""
+    if examples is None or len(examples) == 0:
+        return []
+    distance = torch.cdist(torch.nan_to_num(problem.origin), torch.nan_to_num(examples), p=1)
+    nearest = distance.topk(min(_NEIGHBORS, len(examples)), dim=1, largest=False).indices
+    return [examples[nearest[:, k]] for k in range(nearest.shape[1])]

@@ -1,0 +1,354 @@
+"""Single-feature moves with their exact effect.
+
+The gradient says little about a category (a jump) or about a quantized model (a staircase), so
+here every move is put to the model itself. A move sets one feature: a choice feature to one of
+its levels, a numeric feature to one of a few places on its admissible interval.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from skcfq.solvers.problems import RecourseProblem, States
+
+# Numeric features whose gradient promises most are moved; the others hardly ever pay.
+MAX_NUMERIC = 6
+# Of an exchange, only these few are moved, and only where the tangent promises no more than this
+# many times the cost: the margin bends.
+NEAREST, _LENIENCE = 5, 1.5
+# Places on the interval between the person's value and the end that the gradient points to.
+FRACTIONS = (0.25, 1.0)
+# The same without a gradient, on both sides; and how far an open side is searched, in cost.
+BLIND_FRACTIONS = (0.05, 0.2, 0.5, 1.0)
+_OPEN = 6.0
+# The gradient's own guess at the crossing is tried once more this much farther: a grid rounds it.
+_BEYOND, _INSIDE = 1.3, 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Children:
+    """The points that one move reaches, with the position of the point each came from.
+
+    ``estimate`` is the cost where the validity along the move is expected to begin, for a move
+    from an invalid to a valid point; elsewhere it is the cost itself.
+    """
+
+    states: States
+    parent: Tensor
+    estimate: Tensor
+
+    @staticmethod
+    def concatenate(parts: list[Children]) -> Children:
+        """Join several sets of children into one."""
+        return Children(
+            States.concatenate([part.states for part in parts]),
+            torch.cat([part.parent for part in parts]),
+            torch.cat([part.estimate for part in parts]),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Moves:
+    """Moves that nobody has asked the model about: from where, to where, of which feature."""
+
+    parent: Tensor
+    values: Tensor
+    levels: Tensor
+    feature: Tensor
+
+    def take(self, index: Tensor) -> _Moves:
+        return _Moves(
+            self.parent[index], self.values[index], self.levels[index], self.feature[index]
+        )
+
+    @staticmethod
+    def concatenate(parts: list[_Moves]) -> _Moves:
+        fields = ((p.parent, p.values, p.levels, p.feature) for p in parts)
+        return _Moves(*(torch.cat(field) for field in zip(*fields, strict=True)))
+
+
+def expand(problem: RecourseProblem, states: States) -> Children:
+    """Make every move from every point.
+
+    Parameters
+    ----------
+    problem : RecourseProblem
+    states : States
+        N points.
+
+    Returns
+    -------
+    children : Children
+    """
+    parts = [_numeric_moves(problem, states), _choice_moves(problem, states)]
+    moves = _Moves.concatenate(parts)
+    return _ask(problem, states, moves.take(_allowed(problem, states, moves)))
+
+
+def cross(problem: RecourseProblem, states: States, *, keep: Tensor, limit: Tensor) -> Children:
+    """Make every move that may make a point valid below a cost.
+
+    Parameters
+    ----------
+    problem : RecourseProblem
+    states : States
+        N points; those that are valid already are children of themselves.
+    keep : Tensor of shape (N,), int64
+        A feature that must not be moved, for each point; -1 for none.
+    limit : Tensor of shape (N,)
+        Cost that the crossing should stay below, for each point. Only the few numbers are moved
+        that reach validity most cheaply where the margin is replaced by its tangent.
+
+    Returns
+    -------
+    children : Children
+    """
+    valid = states.valid.nonzero().squeeze(1)
+    itself = states.take(valid)
+    parts = [Children(itself, valid, itself.cost)]
+    moves = _cheaper(problem, states, _choice_moves(problem, states), limit)
+    if problem.gradients and min(states.values.shape) > 0:
+        ways = _Ways.of(problem, states)
+        rows, columns = _within_reach(problem, states, ways.needed, keep, limit)
+        if problem.is_smooth:
+            parts += _rays(problem, states, ways, rows, columns, limit)
+        else:
+            places = _all_places(problem, states, ways, rows, columns)
+            moves = _Moves.concatenate([places, moves])
+    else:
+        moves = _Moves.concatenate([_numeric_moves(problem, states), moves])
+    free = _allowed(problem, states, moves) & (moves.feature != keep[moves.parent])
+    parts.append(_ask(problem, states, moves.take(free)))
+    return Children.concatenate(parts)
+
+
+def push(problem: RecourseProblem, states: States, limit: Tensor) -> Children:
+    """Make every move of valid points that costs less than a limit and may gain margin.
+
+    Parameters
+    ----------
+    problem : RecourseProblem
+    states : States
+        N valid points.
+    limit : Tensor of shape (N,)
+        Cost that a child must stay below, for each point.
+
+    Returns
+    -------
+    children : Children
+    """
+    parts = [_numeric_moves(problem, states, onward=problem.is_smooth)]
+    parts.append(_choice_moves(problem, states))
+    moves = _cheaper(problem, states, _Moves.concatenate(parts), limit)
+    return _ask(problem, states, moves.take(_allowed(problem, states, moves)))
+
+
+def _cheaper(problem: RecourseProblem, states: States, moves: _Moves, limit: Tensor) -> _Moves:
+    cost = problem.cost(states.person[moves.parent], moves.values, moves.levels)
+    return moves.take(cost < limit[moves.parent])
+
+
+def _allowed(problem: RecourseProblem, states: States, moves: _Moves) -> Tensor:
+    """Return which moves do not change too many features."""
+    if problem.max_changes >= problem.region.n_features:
+        return torch.ones(len(moves.parent), dtype=torch.bool)
+    person = states.person[moves.parent]
+    changes = problem.changed(person, moves.values, moves.levels).sum(dim=1)
+    return changes <= problem.max_changes
+
+
+def _ask(problem: RecourseProblem, states: States, moves: _Moves) -> Children:
+    """Ask the model about moves that are allowed."""
+    reached = problem.states(states.person[moves.parent], moves.values, moves.levels)
+    is_numeric = moves.feature < problem.values.shape[1]
+    estimate = _estimate(states, reached, moves.parent, is_numeric)
+    return Children(reached, moves.parent, estimate)
+
+
+def _estimate(states: States, reached: States, parent: Tensor, is_numeric: Tensor) -> Tensor:
+    """Interpolate the cost at which a numeric move becomes valid."""
+    before = states.slack[parent]
+    crossing = is_numeric & (before < 0) & (reached.slack > 0)
+    share = torch.where(crossing, -before / (reached.slack - before), torch.ones_like(before))
+    start = states.cost[parent]
+    return start + share * (reached.cost - start)
+
+
+def _numeric_moves(problem: RecourseProblem, states: States, onward: bool = False) -> _Moves:
+    """Move the numbers that promise most to a few places, or only to those that gain margin."""
+    n, m = states.values.shape
+    if m == 0 or n == 0:
+        return _no_moves(states)
+    if not problem.gradients:
+        return _blind_moves(problem, states)
+    ways = _Ways.of(problem, states)
+    promise = (ways.gradient * (ways.forward - states.values)).abs()
+    chosen = torch.argsort(promise, dim=1, descending=True, stable=True)[:, :MAX_NUMERIC]
+    rows = torch.arange(n).unsqueeze(1).expand_as(chosen).reshape(-1)
+    return _all_places(problem, states, ways, rows, chosen.reshape(-1), onward)
+
+
+def _all_places(
+    problem: RecourseProblem,
+    states: States,
+    ways: _Ways,
+    rows: Tensor,
+    columns: Tensor,
+    onward: bool = False,
+) -> _Moves:
+    """Move one number of each point to every place that may be worth it."""
+    start, end = states.values[rows, columns], ways.forward[rows, columns]
+    needed = ways.needed[rows, columns]
+    places = [start + needed, start + _BEYOND * needed, ways.backward[rows, columns]]
+    farther = [start + f * (end - start) for f in FRACTIONS]
+    places = farther if onward else places + farther
+    tried: list[Tensor] = [start]
+    parts = []
+    for place in places:
+        moved = _with(problem, states, rows, columns, place)
+        reached = moved[torch.arange(len(rows)), columns]
+        # Places beyond the end, or on the same place of a grid, are one.
+        new = torch.stack([reached != other for other in tried]).all(dim=0)
+        tried.append(reached)
+        parts.append(_Moves(rows[new], moved[new], states.levels[rows[new]], columns[new]))
+    return _Moves.concatenate(parts)
+
+
+def _rays(
+    problem: RecourseProblem,
+    states: States,
+    ways: _Ways,
+    rows: Tensor,
+    columns: Tensor,
+    limit: Tensor,
+) -> list[Children]:
+    """Move one number of each invalid point on until it is valid, or as dear as the limit.
+
+    Where margin and values are continuous, a farther place leads to no other crossing than a
+    nearer one that is valid.
+    """
+    last, needed = states.values[rows, columns], ways.needed[rows, columns]
+    length = ways.forward[rows, columns] - last
+    places = last + torch.stack([_BEYOND * needed, *(f * length for f in FRACTIONS)])
+    parts = []
+    for step in range(len(places)):
+        moved = _with(problem, states, rows, columns, places[step])
+        moves = _Moves(rows, moved, states.levels[rows], columns)
+        reached = moved[torch.arange(len(rows)), columns]
+        farther = (reached - last) * needed > 0
+        asked = (farther & _allowed(problem, states, moves)).nonzero().squeeze(1)
+        children = _ask(problem, states, moves.take(asked))
+        parts.append(children)
+        last[asked] = reached[asked]
+        goes_on = torch.ones(len(rows), dtype=torch.bool)
+        goes_on[asked] = ~children.states.valid & (children.states.cost < limit[rows[asked]])
+        rows, columns, last, needed = (part[goes_on] for part in (rows, columns, last, needed))
+        places = places[:, goes_on]
+    return parts
+
+
+@dataclass(frozen=True, eq=False)
+class _Ways:
+    """What the gradient of the margin says about moving each number of N points, shapes (N, m).
+
+    The ends of the number's interval that gain and lose margin, and how far it has to go until
+    the tangent of the slack crosses zero.
+    """
+
+    gradient: Tensor
+    forward: Tensor
+    backward: Tensor
+    needed: Tensor
+
+    @classmethod
+    def of(cls, problem: RecourseProblem, states: States) -> _Ways:
+        points = problem.assemble(states.person, states.values, states.levels)
+        margin, gradient = problem.margin_gradient(points, states.person)
+        gradient = gradient[:, problem.numeric_columns]
+        # A broken rule across features does not say how much margin is missing.
+        free = problem.region.couplings is None
+        missing = -states.slack if free else problem.margin - margin
+        lower, upper = problem.region.lower[states.person], problem.region.upper[states.person]
+        rising = gradient >= 0
+        # Slightly beyond: a point on the very boundary may be refused when it is rounded again.
+        missing = (1 + _INSIDE) * missing.unsqueeze(1)
+        needed = torch.where(gradient != 0, missing / gradient, 0.0)
+        return cls(
+            gradient, torch.where(rising, upper, lower), torch.where(rising, lower, upper), needed
+        )
+
+
+def _with(
+    problem: RecourseProblem, states: States, rows: Tensor, columns: Tensor, place: Tensor
+) -> Tensor:
+    """Return the values of points where one number of each goes to a place that is admissible."""
+    moved = states.values[rows]
+    moved[torch.arange(len(rows)), columns] = place
+    return problem.snap(states.person[rows], moved)
+
+
+def _within_reach(
+    problem: RecourseProblem, states: States, needed: Tensor, keep: Tensor, limit: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the points and numbers whose move to where the tangent crosses costs little."""
+    own = problem.values[states.person]
+    distance = (states.values + needed - own).abs()
+    # Beyond the end of the interval the cost goes on: such a move is not forbidden, only late.
+    outlook = problem.cost_function.with_moves(
+        problem.contributions(states.person, states.values, states.levels),
+        problem.numeric_weights * distance,
+    )
+    held = torch.arange(needed.shape[1]) == keep.unsqueeze(1)
+    closed = (needed == 0) | held | states.valid.unsqueeze(1)
+    outlook = outlook.masked_fill(closed, torch.inf)
+    best = outlook.topk(min(NEAREST, outlook.shape[1]), dim=1, largest=False)
+    worth = best.values < _LENIENCE * limit.unsqueeze(1)
+    rows, position = worth.nonzero(as_tuple=True)
+    return rows, best.indices[rows, position]
+
+
+def _blind_moves(problem: RecourseProblem, states: States) -> _Moves:
+    """Move every number to a few places on both sides, where nothing says which way is better."""
+    _, m = states.values.shape
+    person = states.person
+    own = problem.values[person]
+    parents, values, features = [], [], []
+    for end in (problem.region.lower[person], problem.region.upper[person]):
+        # An open side is searched as far as a few units of cost.
+        reach = torch.where(torch.isfinite(end), end - own, _OPEN / problem.numeric_weights)
+        for fraction in BLIND_FRACTIONS:
+            goal = own + fraction * reach
+            for j in range(m):
+                moved = states.values.clone()
+                moved[:, j] = goal[:, j]
+                moved = problem.snap(person, moved)
+                moves = (moved[:, j] != states.values[:, j]).nonzero().squeeze(1)
+                parents.append(moves)
+                values.append(moved[moves])
+                features.append(torch.full_like(moves, j))
+    parent = torch.cat(parents)
+    return _Moves(parent, torch.cat(values), states.levels[parent], torch.cat(features))
+
+
+def _choice_moves(problem: RecourseProblem, states: States) -> _Moves:
+    parts = []
+    n_numeric = states.values.shape[1]
+    for c, allowed in enumerate(problem.region.allowed):
+        possible = allowed[states.person].clone()
+        level = states.levels[:, c : c + 1]
+        here = level.clamp_min(0)
+        possible.scatter_(1, here, possible.gather(1, here) & (level < 0))
+        parent, target = possible.nonzero(as_tuple=True)
+        levels = states.levels[parent]
+        levels[:, c] = target
+        feature = torch.full_like(parent, n_numeric + c)
+        parts.append(_Moves(parent, states.values[parent], levels, feature))
+    return _Moves.concatenate(parts) if parts else _no_moves(states)
+
+
+def _no_moves(states: States) -> _Moves:
+    nothing = torch.empty(0, dtype=torch.int64)
+    return _Moves(nothing, states.values[nothing], states.levels[nothing], nothing)

@@ -1,0 +1,202 @@
+"""The bit policies that have a name, and how one is started."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from skcfq.exceptions import BudgetError
+from skcfq.nn import QuantizedNetwork
+from skcfq.quantization import GumbelBits
+from skcfq.training._bit_policy import BitPolicy, BitSample, widest
+from skcfq.training._sensitivity_bits import SensitivityBits
+
+
+class UniformBits(BitPolicy):
+    """One width for all layers: the widest candidate that meets the budget.
+
+    Parameters
+    ----------
+    candidates : tuple of int, default=(2, 3, 4, 8)
+
+    Examples
+    --------
+    >>> UniformBits().width(5)
+    4
+    """
+
+    def __init__(self, candidates: tuple[int, ...] = (2, 3, 4, 8)):
+        self.candidates = candidates
+
+    def width(self, budget: float) -> int:
+        """Return the width.
+
+        Raises
+        ------
+        BudgetError
+            Every candidate is above the budget.
+        """
+        return widest(self.candidates, budget)
+
+    def choose(self, network: QuantizedNetwork, budget: float, sample: BitSample) -> list[int]:
+        """Return the same width for every layer."""
+        return [self.width(budget)] * len(network.n_weights)
+
+
+class FixedBits(BitPolicy):
+    """Widths that are given, one a layer.
+
+    Parameters
+    ----------
+    bit_widths : sequence of int
+        From the first layer to the last.
+
+    Examples
+    --------
+    >>> FixedBits((8, 4, 8)).candidates
+    (4, 8)
+    """
+
+    def __init__(self, bit_widths: Sequence[int] = (4, 4, 4)):
+        self.bit_widths = bit_widths
+
+    @property
+    def candidates(self) -> tuple[int, ...]:  # type: ignore[override]  # derived
+        """The different widths, rising."""
+        return tuple(sorted({int(width) for width in self.bit_widths}))
+
+    def choose(self, network: QuantizedNetwork, budget: float, sample: BitSample) -> Sequence[int]:
+        """Return the given widths."""
+        if len(self.bit_widths) != len(network.n_weights):
+            raise ValueError(
+                f"bit_policy has {len(self.bit_widths)} bit_widths {tuple(self.bit_widths)}, but "
+                f"the network has {len(network.n_weights)} layers. Give one width for each."
+            )
+        return self.bit_widths
+
+
+COSTS = ("bits", "bops")
+
+
+class LearnedBits(BitPolicy):
+    r"""Widths that are learned with the network, by straight-through Gumbel-Softmax (§4.3).
+
+    During the first part of the training the widths are sampled at a falling temperature; then
+    the most probable widths that meet the budget are found exactly (a small integer programme)
+    and the network is tuned at them.
+
+    Parameters
+    ----------
+    candidates : tuple of int, default=(2, 3, 4, 8)
+    penalty : float, default=1.0
+        Weight :math:`\lambda` of the excess of the cost over the budget, in loss per bit.
+    cost : {"bits", "bops"}, default="bits"
+        What the penalty counts: bits of weights (BitCost), or bit operations, in which a bit of
+        a layer counts by its multiplications and by the width of what enters it (where that
+        follows the weights before it: the width that training starts from). Both are averages,
+        so that a network of one width for all costs that width. Either way, what is chosen in
+        the end meets the budget of weight bits.
+    temperatures : tuple of (float, float), default=(1.0, 0.3)
+        Temperature :math:`\tau` at the beginning and the end of the search.
+    search_fraction : float, default=0.5
+        Share of the passes over the data that search; the others tune the chosen widths.
+
+    Notes
+    -----
+    The paper's BitCost counts bits, not bits per weight, so that the meaning of λ changes with the
+    size of the network; here it is normalized, and only what exceeds the budget is penalized.
+
+    Examples
+    --------
+    >>> LearnedBits(candidates=(2, 4)).candidates
+    (2, 4)
+    """
+
+    def __init__(
+        self,
+        candidates: tuple[int, ...] = (2, 3, 4, 8),
+        *,
+        penalty: float = 1.0,
+        cost: str = "bits",
+        temperatures: tuple[float, float] = (1.0, 0.3),
+        search_fraction: float = 0.5,
+    ):
+        self.candidates = candidates
+        self.penalty = penalty
+        self.cost = cost
+        self.temperatures = temperatures
+        self.search_fraction = search_fraction
+
+    def check(self, budget: float) -> None:
+        """Raise where the parameters or the budget cannot be met.
+
+        Raises
+        ------
+        BudgetError
+            Every candidate is above the budget.
+        """
+        super().check(budget)
+        if not self.penalty >= 0:
+            raise ValueError(f"bit_policy.penalty is {self.penalty!r}; give at least 0.")
+        if self.cost not in COSTS:
+            raise ValueError(f"bit_policy.cost is {self.cost!r}; give one of {COSTS}.")
+        if len(self.temperatures) != 2 or not all(value > 0 for value in self.temperatures):
+            raise ValueError(
+                f"bit_policy.temperatures is {self.temperatures!r}; give the first and the last, "
+                "both positive."
+            )
+        if not 0 < self.search_fraction <= 1:
+            raise ValueError(
+                f"bit_policy.search_fraction is {self.search_fraction!r}; give a share in (0, 1]."
+            )
+
+    def start(
+        self, network: QuantizedNetwork, budget: float, sample: BitSample
+    ) -> GumbelBits | None:
+        """Return the policy to be learned."""
+        costs = None
+        if self.cost == "bops":
+            network.set_bit_widths(widest(self.candidates, budget))
+            pairs = zip(network.n_macs, network.activation_widths, strict=True)
+            costs = [macs * bits for macs, bits in pairs]
+        return GumbelBits(network.n_weights, self.candidates, budget, costs=costs)
+
+
+BIT_POLICIES = {"uniform": UniformBits, "learned": LearnedBits, "sensitivity": SensitivityBits}
+
+
+def bit_policy_of(value: Any) -> BitPolicy:
+    """Return the policy that a parameter names, or the one that it is."""
+    if isinstance(value, str):
+        return BIT_POLICIES[value]()
+    return value
+
+
+def start_policy(
+    policy: BitPolicy, network: QuantizedNetwork, budget: float, sample: BitSample
+) -> GumbelBits | None:
+    """Call a policy's ``start``, and see that its budget will be met, whoever wrote it.
+
+    Raises
+    ------
+    BudgetError
+        The widths exceed the budget, or may in the end.
+    TypeError
+        Nothing would settle the widths that are learned.
+    """
+    gumbel = policy.start(network, budget, sample)
+    if gumbel is not None and not isinstance(policy, LearnedBits):
+        raise TypeError(
+            f"{policy!r} learns widths but is no LearnedBits, so that nothing would settle them "
+            "within the budget. Make it a subclass of LearnedBits."
+        )
+    if gumbel is not None and gumbel.budget > budget:
+        raise BudgetError(
+            f"{policy!r} learns widths for {gumbel.budget:g} bits; budget={budget!r}."
+        )
+    if gumbel is None and network.average_bits > budget:
+        raise BudgetError(
+            f"{policy!r} chose the widths {network.bit_widths.tolist()}, which are "
+            f"{network.average_bits:.3f} bits per weight on average and exceed budget={budget!r}."
+        )
+    return gumbel

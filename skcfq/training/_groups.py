@@ -1,0 +1,139 @@
+"""Groups of people that the terms at recourse points weigh against each other (Eq. 33)."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.utils.validation import check_consistent_length, column_or_1d
+from torch import Tensor
+
+from skcfq.training._objective import CFQObjective
+from skcfq.utils import check_sample_weight
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """The group of every row, and what each group counts.
+
+    Attributes
+    ----------
+    codes : Tensor of shape (n,), int64
+    weights : Tensor of shape (n_groups,), float64, or None
+        None: what counts is the worst group.
+    """
+
+    codes: Tensor
+    weights: Tensor | None
+
+    def take(self, rows: np.ndarray) -> Groups:
+        """Return the groups of some rows; codes and weights mean the same."""
+        return Groups(self.codes[torch.from_numpy(rows)], self.weights)
+
+    def balance(self, rows: Tensor, sample_weight: Tensor) -> Tensor:
+        """Return weights of rows whose groups have the shares that they are to have.
+
+        Parameters
+        ----------
+        rows : Tensor of shape (k,), int64
+        sample_weight : Tensor of shape (k,)
+            Within groups.
+
+        Returns
+        -------
+        Tensor of shape (k,), float64
+            With the sum of the given weights. Where the worst group counts, all groups have the
+            same share: which one is the worst changes.
+        """
+        codes, given = self.codes[rows], sample_weight.double()
+        n_groups = int(self.codes.max()) + 1
+        shares = given.new_ones(n_groups) if self.weights is None else self.weights[:n_groups]
+        totals = given.new_zeros(n_groups).index_add_(0, codes, given)
+        balanced = given * (shares / totals.clamp_min(torch.finfo(torch.float64).tiny))[codes]
+        total = balanced.sum()
+        return balanced * given.sum() / total if total > 0 else given
+
+
+def labels_of_rows(sensitive_features: Any, sample_weight: Any, X: Any) -> np.ndarray | None:
+    """Return the group of every row of positive weight."""
+    if sensitive_features is None:
+        return None
+    if getattr(sensitive_features, "ndim", 1) > 1:
+        sensitive_features = column_or_1d(sensitive_features)
+    # Tuples are labels, and missing values stay missing.
+    given = list(sensitive_features)
+    groups = np.empty(len(given), dtype=object)
+    groups[:] = given
+    check_consistent_length(X, groups)
+    if sample_weight is None:
+        return groups
+    weights = check_sample_weight(sample_weight, X, ensure_non_negative=True)
+    return groups[weights > 0]
+
+
+def _codes_of(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the position of every label among the different ones, -1 where it is missing."""
+    try:
+        return pd.factorize(labels, sort=True)
+    except TypeError:
+        # Labels that have no order are as good.
+        return pd.factorize(labels)
+
+
+def groups_of(objective: CFQObjective, sensitive_features: np.ndarray | None) -> Groups | None:
+    """Read the groups that an objective asks for.
+
+    Parameters
+    ----------
+    objective : CFQObjective
+    sensitive_features : ndarray of shape (n,) or None
+        Group of each row, of any hashable type.
+
+    Returns
+    -------
+    groups : Groups or None
+        None where the objective weighs no groups; with a warning where some were given.
+
+    Raises
+    ------
+    ValueError
+        Groups are missing: all, those of some rows, or their weights.
+    """
+    rule = objective.groups
+    if rule is None:
+        if sensitive_features is not None:
+            warnings.warn(
+                "sensitive_features is not used, because objective.groups is None. Give for "
+                "example CFQObjective.preset('faithful').set_params(groups='worst').",
+                UserWarning,
+                stacklevel=3,
+            )
+        return None
+    if sensitive_features is None:
+        raise ValueError(
+            f"objective.groups is {rule!r}, but fit was called without sensitive_features. Give "
+            "the group of each row."
+        )
+    codes, names = _codes_of(sensitive_features)
+    if (codes < 0).any():
+        raise ValueError(
+            f"sensitive_features has {int((codes < 0).sum())} missing values. Give these rows a "
+            "group of their own, such as 'unknown', or leave them out."
+        )
+    labels = names.tolist()
+    missing = [name for name in labels if name not in rule] if isinstance(rule, dict) else []
+    if missing:
+        raise ValueError(
+            f"objective.groups has no weight for the groups {missing!r} of sensitive_features."
+        )
+    if rule == "worst":
+        weights = None
+    elif rule == "balanced":
+        weights = torch.ones(len(labels), dtype=torch.float64)
+    else:
+        weights = torch.tensor([float(rule[name]) for name in labels], dtype=torch.float64)
+    return Groups(torch.from_numpy(codes.astype(np.int64)), weights)

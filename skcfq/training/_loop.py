@@ -1,0 +1,428 @@
+"""The training loop: skorch over batches of rows. The one place that imports skorch."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EarlyStopping, EpochTimer, LRScheduler, PassthroughScoring
+from skorch.utils import noop
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from skcfq.exceptions import DivergenceWarning, InterruptedWarning
+from skcfq.nn import Batch, FaithfulModule, SampleTable, SupervisedModule, TrainingRows
+from skcfq.training._batches import ShuffledBatches
+from skcfq.training._validation import VALIDATION_COLUMNS, Validation
+
+# Times that the steps of unsampled widths are refitted while widths are searched.
+_REFITS = 8
+# Updates between fits of the steps where these are not learned.
+_UPDATES_OF_STEPS = 50
+# Products of larger steps and clips would not be finite.
+_LARGEST_LOG = 69.0
+# The bit logits move in a few hundred updates, weights in thousands.
+_POLICY_RATE = 0.02
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training has left, beside the module that it changed.
+
+    Attributes
+    ----------
+    history : DataFrame of shape (n_passes, n_terms + 2)
+        Mean of each loss term, validation figures and seconds of every complete pass.
+    interrupted : bool
+        Somebody has pressed Ctrl-C.
+    """
+
+    history: pd.DataFrame
+    interrupted: bool = False
+
+
+class _StopTraining(Exception):  # noqa: N818  (a signal, not an error)
+    """A callback has ended the training."""
+
+
+class _Diverged(Exception):  # noqa: N818  (a signal, not an error)
+    """The loss, or a parameter, is no longer finite."""
+
+
+class TensorNet(NeuralNet):
+    """A skorch net whose module computes its own loss terms from a batch.
+
+    The module's ``loss_terms(batch)`` returns a dict whose ``"loss"`` is minimized; every term is
+    written to the history.
+    """
+
+    def __init__(
+        self,
+        module: Any,
+        *,
+        generator: torch.Generator,
+        again: Tensor | None = None,
+        **kwargs,
+    ):
+        super().__init__(module, criterion=nn.Identity, **kwargs)
+        self.generator = generator
+        self.again = again
+
+    @property
+    def _default_callbacks(self) -> list:
+        loss = PassthroughScoring(name="train_loss", on_train=True)
+        return [("epoch_timer", EpochTimer()), ("train_loss", loss)]
+
+    def run(self, dataset: SampleTable) -> str:
+        """Train until the last epoch, a callback's stop, Ctrl-C, or numbers that are not finite.
+
+        Returns
+        -------
+        ended : {"done", "interrupted", "diverged"}
+            After ``"diverged"`` the parameters are those after ``finite_passes`` passes.
+        """
+        ended = "done"
+        self._keep_parameters()
+        try:
+            try:
+                self.notify("on_train_begin", X=dataset, y=None)
+                self.fit_loop(dataset)
+            except _StopTraining:
+                pass
+            except KeyboardInterrupt:
+                ended = "interrupted"
+            except _Diverged:
+                ended = "diverged"
+            if ended == "diverged" or not self._usable():
+                ended = "diverged"
+                self._restore_parameters()
+        finally:
+            self._end()
+        return ended
+
+    def _end(self) -> None:
+        with contextlib.suppress(_StopTraining):
+            self.notify("on_train_end", X=None, y=None)
+
+    def notify(self, method_name: str, **kwargs: Any) -> None:
+        """Call the callbacks; a user's one may stop the training as skorch's early stopping does.
+
+        That raises what Ctrl-C raises. In our own callbacks it can only be Ctrl-C.
+        """
+        getattr(self, method_name)(self, **kwargs)
+        for _, callback in self.callbacks_:
+            try:
+                getattr(callback, method_name)(self, **kwargs)
+            except KeyboardInterrupt as stop:
+                if isinstance(callback, _NEVER_STOP):
+                    raise
+                raise _StopTraining from stop
+
+    def on_epoch_begin(self, net: TensorNet, **kwargs: Any) -> None:
+        # Before the callbacks: those that refit steps cannot do so from weights that are NaN.
+        if not self._usable():
+            raise _Diverged
+        super().on_epoch_begin(net, **kwargs)
+
+    def run_single_epoch(self, iterator: Any, training: bool, *args: Any, **kwargs: Any) -> None:
+        if training:
+            self._keep_parameters()
+        super().run_single_epoch(iterator, training, *args, **kwargs)
+
+    def get_iterator(self, dataset: SampleTable, training: bool = False) -> ShuffledBatches:
+        return ShuffledBatches(dataset, self.batch_size, self.generator, self.again)
+
+    def train_step_single(self, batch: Batch, **fit_params: Any) -> dict:
+        self._set_training(True)
+        terms = self.module_.loss_terms(batch)
+        if not math.isfinite(terms["loss"].item()):
+            raise _Diverged
+        terms["loss"].backward()
+        for name, value in terms.items():
+            if name != "loss":
+                self.history.record_batch(name, value.item())
+        return {"loss": terms["loss"], "y_pred": None}
+
+    def _parameters(self) -> Tensor:
+        return torch.cat([one.detach().flatten() for one in self.module_.parameters()])
+
+    def _usable(self) -> bool:
+        """Tell whether all numbers are finite, steps and clips, kept as logarithms, among them."""
+        logs = [one.detach() for name, one in self.module_.named_parameters() if "log_" in name]
+        in_range = all(bool(((one < _LARGEST_LOG) & (one.exp() > 0)).all()) for one in logs)
+        return in_range and bool(self._parameters().isfinite().all())
+
+    def _keep_parameters(self) -> None:
+        self.finite_passes = max(len(self.history) - 1, 0)
+        self._kept = self._parameters()
+        # Statistics of a user's normalization layers go wrong with the weights.
+        self._kept_buffers = [one.clone() for one in self.module_.buffers()]
+
+    @torch.no_grad()
+    def _restore_parameters(self) -> None:
+        parameters = list(self.module_.parameters())
+        parts = self._kept.split([one.numel() for one in parameters])
+        for parameter, part in zip(parameters, parts, strict=True):
+            parameter.copy_(part.view_as(parameter))
+        for buffer, kept in zip(self.module_.buffers(), self._kept_buffers, strict=True):
+            buffer.copy_(kept)
+
+
+class EpochBar(Callback):
+    """Show the passes over the data as a progress bar."""
+
+    def __init__(self, description: str):
+        self.description = description
+
+    def on_train_begin(self, net: TensorNet, **kwargs: Any) -> None:
+        self.bar_ = tqdm(total=net.max_epochs, desc=self.description, unit="epoch")
+
+    def on_epoch_end(self, net: TensorNet, **kwargs: Any) -> None:
+        self.bar_.set_postfix(loss=f"{net.history[-1, 'train_loss']:.4f}")
+        self.bar_.update(1)
+
+    def on_train_end(self, net: TensorNet, **kwargs: Any) -> None:
+        self.bar_.close()
+
+
+class ValidationScores(Callback):
+    """Write what the network does on held-out rows into the history."""
+
+    def __init__(self, validation: Validation):
+        self.validation = validation
+
+    def on_epoch_end(self, net: TensorNet, **kwargs: Any) -> None:
+        for name, value in self.validation.figures().items():
+            net.history.record(name, value)
+
+
+class SettledStopping(EarlyStopping):
+    """Early stopping that begins to count once the widths are chosen, and restores the best pass.
+
+    A network whose widths still change has no best state: each pass is that of another network.
+    """
+
+    best_model_weights_: dict[str, Tensor] | None
+
+    def on_epoch_end(self, net: TensorNet, **kwargs: Any) -> None:
+        if not getattr(net.module_, "searching", False):
+            super().on_epoch_end(net, **kwargs)
+
+    def on_train_end(self, net: TensorNet, **kwargs: Any) -> None:
+        # Also where the last pass was the best: it may have been interrupted since.
+        if self.best_model_weights_ is not None:
+            net.module_.load_state_dict(self.best_model_weights_)
+            self.best_model_weights_ = None
+
+
+class BitSchedule(Callback):
+    """Cool the policy, keep the steps of unsampled widths fresh, and make the choice discrete.
+
+    During the search widths are sampled at a falling temperature; afterwards the most probable
+    widths that meet the budget exactly are fixed, and the network is tuned at them.
+
+    Parameters
+    ----------
+    rows : Tensor of shape (n, n_encoded)
+        Rows that clips are refitted on.
+    weights : Tensor of shape (n,)
+    search_epochs : int
+    temperatures : tuple of (float, float)
+    """
+
+    def __init__(
+        self,
+        rows: Tensor,
+        weights: Tensor,
+        search_epochs: int,
+        temperatures: tuple[float, float],
+    ):
+        self.rows = rows
+        self.weights = weights
+        self.search_epochs = search_epochs
+        self.temperatures = temperatures
+
+    def on_epoch_begin(self, net: TensorNet, **kwargs: Any) -> None:
+        module = net.module_
+        if not module.searching:
+            return
+        epoch = len(net.history) - 1
+        if epoch >= self.search_epochs:
+            self._settle(module)
+            return
+        widths = module.policy.allocate()
+        changed = widths != module.network.bit_widths.tolist()
+        if changed or epoch % max(self.search_epochs // _REFITS, 1) == 0:
+            self._refresh(module, widths)
+        first, last = self.temperatures
+        share = epoch / max(self.search_epochs - 1, 1)
+        module.temperature = first * (last / first) ** share
+
+    def on_train_end(self, net: TensorNet, **kwargs: Any) -> None:
+        # Also where the search took the whole training, or was stopped early.
+        if net.module_.searching:
+            self._settle(net.module_)
+
+    def _settle(self, module: FaithfulModule) -> None:
+        assert module.policy is not None
+        self._refresh(module, module.policy.allocate())
+        module.searching = False
+
+    def _refresh(self, module: FaithfulModule, widths: list[int]) -> None:
+        # First refit, then choose: a width that is chosen now has stale steps too.
+        module.network.refit(unselected_only=True, x=self.rows, sample_weight=self.weights)
+        module.network.set_bit_widths(widths)
+
+
+class FittedSteps(Callback):
+    """Weight steps of least squared error in the place of learned ones, as in PACT."""
+
+    def on_train_begin(self, net: TensorNet, **kwargs: Any) -> None:
+        self.updates = 0
+        for layer in net.module_.network.layers:
+            layer.log_steps.requires_grad_(False)
+
+    def on_batch_begin(self, net: TensorNet, training: bool = False, **kwargs: Any) -> None:
+        if training:
+            if self.updates % _UPDATES_OF_STEPS == 0:
+                net.module_.network.refit(unselected_only=False)
+            self.updates += 1
+
+
+_NEVER_STOP = (
+    EpochTimer,
+    PassthroughScoring,
+    LRScheduler,
+    EpochBar,
+    ValidationScores,
+    BitSchedule,
+    FittedSteps,
+)
+
+
+def train(
+    module: SupervisedModule | FaithfulModule,
+    rows: TrainingRows,
+    *,
+    name: str,
+    max_epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    weight_decay: float,
+    generator: torch.Generator,
+    callbacks: list,
+    verbose: bool = False,
+    again: Tensor | None = None,
+    validation: Validation | None = None,
+    patience: int | None = None,
+    device: torch.device | str = "cpu",
+) -> Trained:
+    """Minimize the module's loss with Adam and a cosine rate.
+
+    Parameters
+    ----------
+    module : Module
+        With ``loss_terms(batch)``; trained in place.
+    rows : TrainingRows
+    name : str
+        Of what is trained, in warnings and on the progress bar.
+    max_epochs, batch_size : int
+    learning_rate, weight_decay : float
+        Steps, clips and bit logits are never decayed.
+    generator : torch.Generator
+        Shuffles the rows; on ``device``.
+    callbacks : list
+        Skorch callbacks.
+    verbose : bool, default=False
+        Whether to show a progress bar.
+    again : Tensor of shape (k,), int64, optional
+        Positions of rows that every pass visits once more, for each time they are listed.
+    validation : Validation, optional
+        Held-out rows that every pass is judged on; on ``device``.
+    patience : int, optional
+        Passes without a lower validation loss after which the training stops, at the best one.
+    device : torch.device or str, default="cpu"
+
+    Returns
+    -------
+    trained : Trained
+
+    Warns
+    -----
+    InterruptedWarning
+        Ctrl-C was pressed; the module is as it was then, with its widths chosen.
+    DivergenceWarning
+        A number was not finite; the module is as it was before that pass.
+    """
+    names = module.term_names
+    own: list = [(one, PassthroughScoring(name=one, on_train=True)) for one in names]
+    if validation is not None:
+        own.append(ValidationScores(validation))
+    own.append(LRScheduler("CosineAnnealingLR", T_max=max_epochs, step_every="epoch"))
+    if verbose:
+        own.append(EpochBar(name))
+    last = []
+    if validation is not None and patience is not None:
+        last.append(SettledStopping("valid_loss", patience=patience, load_best=True, sink=noop))
+    net = TensorNet(
+        module,
+        generator=generator,
+        again=again,
+        max_epochs=max_epochs,
+        batch_size=batch_size,
+        optimizer=torch.optim.Adam,
+        optimizer__fused=True,
+        lr=learning_rate,
+        optimizer__weight_decay=weight_decay,
+        optimizer__param_groups=[
+            ("*log_*", {"weight_decay": 0.0}),
+            ("*policy.*", {"weight_decay": 0.0, "lr": _POLICY_RATE}),
+        ],
+        train_split=None,
+        verbose=0,
+        callbacks=[*own, *callbacks, *last],
+        device=str(device),
+    )
+    net.initialize()
+    ended = net.run(SampleTable(rows.to(device), module.needs_points))
+    columns = ["epoch", "train_loss", *names]
+    columns += VALIDATION_COLUMNS if validation is not None else []
+    history = _complete(net, [*columns, "dur"], net.finite_passes if ended == "diverged" else None)
+    _warn(ended, name, len(history), max_epochs, learning_rate)
+    return Trained(history.rename(columns={"dur": "seconds"}), interrupted=ended == "interrupted")
+
+
+def _complete(net: TensorNet, columns: list[str], n_passes: int | None) -> pd.DataFrame:
+    """Return the history of the passes that were finished, and kept."""
+    rows = [{key: row[key] for key in columns if key in row} for row in net.history]
+    # A term that nobody is there for is in no row; of an interrupted pass the last row lacks some.
+    known = {"epoch", "train_loss", "dur", *(key for row in rows for key in row)}
+    found = [one for one in columns if one in known or one == "valid_loss"]
+    if rows and not set(found) <= set(rows[-1]):
+        rows.pop()
+    return pd.DataFrame(rows[:n_passes], columns=found)
+
+
+def _warn(ended: str, name: str, n_passes: int, max_epochs: int, learning_rate: float) -> None:
+    where = f"in pass {n_passes + 1} of {max_epochs}"
+    if ended == "interrupted":
+        warnings.warn(
+            f"Training of {name}: interrupted {where}. The network is as it was then and can be "
+            "used; fit with warm_start=True to go on from it.",
+            InterruptedWarning,
+            stacklevel=5,
+        )
+    if ended == "diverged":
+        kept = f"that after pass {n_passes}" if n_passes else "the one it started from"
+        warnings.warn(
+            f"Training of {name}: the loss or a weight is no longer finite {where}. The network "
+            f"is {kept}. Lower learning_rate_init, which is {learning_rate:g}.",
+            DivergenceWarning,
+            stacklevel=5,
+        )

@@ -1,0 +1,239 @@
+"""What is added to the task loss, and with what weight (§4.2)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from sklearn.base import BaseEstimator
+
+from skcfq.nn import LossWeights
+from skcfq.training._teacher_actions import TeacherActions
+
+_WEIGHTS = (
+    "task",
+    "validity",
+    "distillation",
+    "hinge",
+    "hinge_margin",
+    "margins",
+    "path",
+    "transition",
+)
+
+
+class CFQObjective(BaseEstimator):
+    r"""Terms of the CFQ objective beside the validity loss, and their weights.
+
+    The defaults are the paper's objective, ``"paper"``. ``"faithful"`` keeps the teacher's target
+    margins too, so that advice keeps working *and* keeps its price; see :meth:`preset`.
+
+    Parameters
+    ----------
+    task : float, default=1.0
+        Weight of the task loss, the cross-entropy of the labels.
+    validity : float, default=1.0
+        Weight :math:`\eta` of the validity loss, the cross-entropy of the target at the teacher
+        recourse points; ``eta`` of the classifier takes its place where it is given.
+    distillation : float, default=0.0
+        Weight of the distance to the teacher's logits at x.
+    hinge : float, default=0.0
+        Weight :math:`\beta` of the margin hinge at the teacher recourse points.
+    hinge_margin : float, default=0.1
+        Margin :math:`\gamma` that the hinge asks for, in logit units.
+    margins : float, default=0.0
+        Weight of the distance between the target margins of student and teacher at x + δ. Where
+        the teacher's margin is 0, the student's is asked to be: two-sided.
+    path : float, default=0.0
+        Weight of the same distance at x + tδ, t uniform in (0, 1): nobody is accepted on the way.
+    mixture : float, default=0.0
+        Weight of the distance to the teacher's logits at mixtures: rows and recourse points that
+        take three of ten features from somebody else. The teacher labels as many as are wanted,
+        so that the student follows it also where no row of a small table is.
+    transition : float, default=0.5
+        Logit distance at which these distances turn from squared to absolute.
+    matching : float or (float, float), default=0.0
+        Weights :math:`\alpha_1, \alpha_2` of direction and cost in the matching regularizer,
+        through the student's own K projected steps (Appendix B); one number is both. K and the
+        step size are those of ``teacher_actions``.
+    validity_drop : float or None, default=None
+        Set the bias of the target's logit, after the training, so that no more than this share of
+        people loses the teacher's advice, on average: it is read off people who were held out from
+        the terms at recourse points (400 of them, at least a fifth and at most half), as in split
+        conformal prediction. It works in both directions: a model that is more lenient than
+        that gets stricter, but not stricter than its teacher. None leaves the bias as it was
+        trained; so does a target that differs between people.
+    rounding : bool, default=False
+        After the training, choose each integer weight, and with them steps and biases, by what
+        the terms that follow the teacher's logits lose, as far as that holds at mixtures which
+        they were not fitted to. It needs one of these terms, and a chain of Linear and ReLU.
+    dither : bool, default=False
+        Draw the thresholds between the codes of hidden activations anew for every batch of the
+        training, where these have at most 4 bits, so that weights are not fitted to the codes that
+        rows happen to fall on. It needs a chain of Linear and ReLU.
+    groups : {"balanced", "worst"}, dict or None, default=None
+        How the terms at recourse points combine the groups of
+        ``fit(..., sensitive_features=...)``: every group alike, the worst one (Eq. 33), or with
+        the weights of a dict ``{group: weight}``. None: every row alike. ``rounding`` weighs
+        recourse points so too (of the worst: groups alike), and ``validity_drop`` holds for the
+        groups together, weighed, or in each of them (``"worst"``, with as many held out of each).
+        Of a group with fewer than 1 / ``validity_drop`` held-out people more may lose it, and a
+        group without any has no promise.
+
+    Examples
+    --------
+    >>> from skcfq.estimators import CFQClassifier, CFQObjective
+    >>> CFQClassifier(objective=CFQObjective(hinge=0.5)).objective.hinge
+    0.5
+    """
+
+    def __init__(
+        self,
+        *,
+        task: float = 1.0,
+        validity: float = 1.0,
+        distillation: float = 0.0,
+        hinge: float = 0.0,
+        hinge_margin: float = 0.1,
+        margins: float = 0.0,
+        path: float = 0.0,
+        mixture: float = 0.0,
+        transition: float = 0.5,
+        matching: float | tuple[float, float] = 0.0,
+        validity_drop: float | None = None,
+        rounding: bool = False,
+        dither: bool = False,
+        groups: Any = None,
+    ):
+        self.task = task
+        self.validity = validity
+        self.distillation = distillation
+        self.hinge = hinge
+        self.hinge_margin = hinge_margin
+        self.margins = margins
+        self.path = path
+        self.mixture = mixture
+        self.transition = transition
+        self.matching = matching
+        self.validity_drop = validity_drop
+        self.rounding = rounding
+        self.dither = dither
+        self.groups = groups
+
+    @classmethod
+    def preset(cls, name: str) -> CFQObjective:
+        """Return a named objective.
+
+        Parameters
+        ----------
+        name : {"paper", "faithful"}
+
+        Returns
+        -------
+        objective : CFQObjective
+
+        Examples
+        --------
+        >>> CFQObjective.preset("faithful").path
+        1.0
+        """
+        if name not in OBJECTIVES:
+            raise ValueError(f"objective={name!r} is unknown; give one of {sorted(OBJECTIVES)}.")
+        return cls(**OBJECTIVES[name])
+
+    def check(self) -> None:
+        """Raise ValueError where a weight is negative or a rule unknown."""
+        for name in _WEIGHTS:
+            value = getattr(self, name)
+            if not value >= 0:
+                raise ValueError(f"objective.{name} is {value!r}; give a number of at least 0.")
+        if not min(self.matching_weights) >= 0:
+            raise ValueError(
+                f"objective.matching is {self.matching!r}; give one or two numbers of at least 0."
+            )
+        if self.validity_drop is not None and not 0 <= self.validity_drop < 1:
+            raise ValueError(
+                f"objective.validity_drop is {self.validity_drop!r}; give a share in [0, 1), or "
+                "None."
+            )
+        known = self.groups is None or self.groups in ("balanced", "worst")
+        if isinstance(self.groups, dict):
+            wrong = {name: one for name, one in self.groups.items() if not 0 <= one < math.inf}
+            if wrong or not any(self.groups.values()):
+                raise ValueError(
+                    f"objective.groups has the weights {wrong or self.groups!r}; give finite "
+                    "numbers of at least 0, one of them positive."
+                )
+        elif not known:
+            raise ValueError(
+                f"objective.groups is {self.groups!r}; give 'balanced', 'worst', a dict of group "
+                "to weight, or None."
+            )
+
+    @property
+    def matching_weights(self) -> tuple[float, float]:
+        r"""Weights :math:`\alpha_1, \alpha_2` of the matching regularizer."""
+        if isinstance(self.matching, tuple | list):
+            direction, cost = self.matching
+            return float(direction), float(cost)
+        return float(self.matching), float(self.matching)
+
+    def loss_weights(self, eta: float | None) -> LossWeights:
+        """Return the weight of every term.
+
+        Parameters
+        ----------
+        eta : float or None
+            Takes the place of ``validity``.
+        """
+        return LossWeights(
+            task=self.task,
+            validity=float(self.validity if eta is None else eta),
+            distillation=self.distillation,
+            hinge=self.hinge,
+            hinge_margin=self.hinge_margin,
+            margins=self.margins,
+            path=self.path,
+            mixture=self.mixture,
+            transition=self.transition,
+        )
+
+    def needs_recourse(self, loss: LossWeights) -> bool:
+        """Tell whether anything is asked of the teacher's recourse.
+
+        Parameters
+        ----------
+        loss : LossWeights
+            What :meth:`loss_weights` returned.
+        """
+        calibrates = self.validity_drop is not None
+        return loss.at_points or calibrates or max(self.matching_weights) > 0
+
+    def default_actions(self) -> TeacherActions:
+        """Return the teacher actions that suit the objective.
+
+        Two-sided terms need actions that end on the boundary; the one-sided loss needs some depth.
+        """
+        two_sided = max(self.margins, self.path) > 0
+        return TeacherActions(method="solver" if two_sided else "pgd")
+
+
+OBJECTIVES: dict[str, dict[str, Any]] = {
+    "paper": {},
+    "faithful": {
+        "task": 0.1,
+        "validity": 0.0,
+        "distillation": 1.0,
+        "margins": 1.0,
+        "path": 1.0,
+        "mixture": 5.0,
+        "validity_drop": 0.02,
+        "rounding": True,
+        "dither": True,
+    },
+}
+
+
+def objective_of(value: Any) -> CFQObjective:
+    """Return the objective that a parameter names, or the one that it is."""
+    return CFQObjective.preset(value) if isinstance(value, str) else value

@@ -1,0 +1,294 @@
+"""The teacher recourse points that supervise the quantized network (§4.1, Appendices G and H)."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, clone
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from skcfq.actions import ActionRegion, ActionSet, Box, box_of
+from skcfq.exceptions import InterruptedWarning
+from skcfq.models import Predictor, validity_slack
+from skcfq.nn import FrozenMLP
+from skcfq.solvers import RecourseSolver
+from skcfq.solvers.search import projected_steps
+
+# People whose actions are computed together.
+_ROWS = 4096
+METHODS = ("pgd", "solver")
+
+
+class TeacherActions(BaseEstimator):
+    r"""How the teacher's recourse is computed in training.
+
+    Parameters
+    ----------
+    n_steps : int, default=3
+        K of the paper.
+    step_size : float, default=0.5
+        α of the paper, in encoded units per unit of the gradient of the cross-entropy.
+    method : {"pgd", "solver"}, default="pgd"
+        ``"pgd"``: K projected gradient steps from each refused person's own row (Eq. 6).
+        ``"solver"``: the cheapest actions that ``solver`` finds, which end on the boundary.
+    solver : RecourseSolver, default=None
+        For ``"solver"``; its action set and target are those of the classifier. None is the
+        default solver with a narrow beam and no restarts.
+    share : float, default=1.0
+        Share of the refused people, drawn at random, whose actions are computed, in (0, 1].
+    max_people : int or None, default=8000
+        At most so many of them.
+    noise : float, default=0.0
+        :math:`\sigma` of Gaussian noise, in encoded units, that is added to each action before it
+        is projected again (Eq. 28).
+    early_stopping : bool, default=False
+        Take no further step once the teacher gives the target (Appendix H.2).
+    online : bool, default=False
+        Compute K steps anew for every batch, with new noise, instead of once before training.
+
+    Notes
+    -----
+    The teacher does not change while the student is trained, so the actions are computed once.
+    The paper gives no step size. This one was chosen on validation shares of the training
+    rows of Adult and of a generated table: larger steps end deep inside the target region, where
+    every quantized network agrees with the teacher and nothing is learned; smaller ones make the
+    student lenient.
+
+    Examples
+    --------
+    >>> TeacherActions(n_steps=1).n_steps
+    1
+    """
+
+    def __init__(
+        self,
+        n_steps: int = 3,
+        *,
+        step_size: float = 0.5,
+        method: str = "pgd",
+        solver: RecourseSolver | None = None,
+        share: float = 1.0,
+        max_people: int | None = 8000,
+        noise: float = 0.0,
+        early_stopping: bool = False,
+        online: bool = False,
+    ):
+        self.n_steps = n_steps
+        self.step_size = step_size
+        self.method = method
+        self.solver = solver
+        self.share = share
+        self.max_people = max_people
+        self.noise = noise
+        self.early_stopping = early_stopping
+        self.online = online
+
+    def check(self) -> None:
+        """Raise ValueError where there is no action to compute."""
+        if not (self.n_steps >= 1 and self.step_size > 0):
+            raise ValueError(
+                f"teacher_actions has n_steps={self.n_steps!r} and step_size={self.step_size!r}; "
+                "give at least one step, of positive size."
+            )
+        if self.method not in METHODS:
+            raise ValueError(f"teacher_actions.method is {self.method!r}; give one of {METHODS}.")
+        if not 0 < self.share <= 1:
+            raise ValueError(f"teacher_actions.share is {self.share!r}; give a share in (0, 1].")
+        if self.max_people is not None and not self.max_people >= 1:
+            raise ValueError(
+                f"teacher_actions.max_people is {self.max_people!r}; give at least 1, or None."
+            )
+        if not self.noise >= 0:
+            raise ValueError(f"teacher_actions.noise is {self.noise!r}; give at least 0.")
+        if self.online and self.method != "pgd":
+            raise ValueError(
+                "teacher_actions has online=True and method='solver'; only the K steps of "
+                "method='pgd' are computed batch by batch."
+            )
+
+    def draw(self, n_people: int, rng: np.random.RandomState) -> np.ndarray:
+        """Return the positions of the people whose actions are computed, rising."""
+        count = max(1, round(self.share * n_people))
+        if self.max_people is not None:
+            count = min(count, self.max_people)
+        if count >= n_people:
+            return np.arange(n_people)
+        return np.sort(rng.permutation(n_people)[:count])
+
+    def points(
+        self,
+        teacher: Predictor,
+        action_set: ActionSet,
+        X: Any,
+        target: np.ndarray,
+        seed: int = 0,
+        *,
+        verbose: bool = False,
+    ) -> tuple[Tensor, Tensor]:
+        """Return the encoded points x + δ of people whom the teacher refuses.
+
+        Parameters
+        ----------
+        teacher : Predictor
+        action_set : ActionSet
+        X : DataFrame or ndarray of shape (n, n_raw_columns)
+        target : ndarray of shape (n,), int64
+        seed : int, default=0
+            Of the solver and of the noise.
+        verbose : bool, default=False
+            Whether to show a progress bar.
+
+        Returns
+        -------
+        points : Tensor of shape (n, n_encoded), float64
+        valid : Tensor of shape (n,), bool
+            Whether the teacher gives the target there; K steps do not always suffice.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            By the solver too, which elsewhere returns what is done.
+        """
+        region = action_set.compile(teacher.space).at(X)
+        generator = torch.Generator().manual_seed(seed)
+        wanted = torch.from_numpy(target)
+        if self.method == "solver":
+            points = self._solved(teacher, action_set, X, target, seed, verbose)
+            return self._judged(teacher, points, region, wanted, generator)
+        points, valid = torch.empty_like(region.origin), torch.zeros(len(target), dtype=torch.bool)
+        with tqdm(
+            total=len(target), disable=not verbose, desc="recourse", unit="person"
+        ) as progress:
+            for rows in torch.arange(len(target)).split(_ROWS):
+                points[rows], valid[rows] = self.steps(
+                    teacher, region.take(rows), wanted[rows], generator
+                )
+                progress.update(len(rows))
+        return points, valid
+
+    def steps(
+        self,
+        teacher: Predictor | FrozenMLP,
+        region: ActionRegion | Box,
+        target: Tensor,
+        generator: torch.Generator,
+    ) -> tuple[Tensor, Tensor]:
+        """Take the K steps, and add the noise.
+
+        Parameters
+        ----------
+        teacher : Predictor or FrozenMLP
+        region : ActionRegion or Box
+            Rules of n people.
+        target : Tensor of shape (n,), int64
+        generator : torch.Generator
+
+        Returns
+        -------
+        points : Tensor of shape (n, n_encoded)
+            In the precision of the region.
+        valid : Tensor of shape (n,), bool
+        """
+        points = projected_steps(
+            teacher,
+            region,
+            target,
+            n_steps=self.n_steps,
+            step_size=self.step_size,
+            early_stopping=self.early_stopping,
+        )
+        return self._judged(teacher, points, region, target, generator)
+
+    def _judged(
+        self,
+        teacher: Predictor | FrozenMLP,
+        points: Tensor,
+        region: ActionRegion | Box,
+        target: Tensor,
+        generator: torch.Generator,
+    ) -> tuple[Tensor, Tensor]:
+        if self.noise > 0:
+            drawn = torch.randn(points.shape, generator=generator, dtype=points.dtype)
+            points = region.project(points + self.noise * drawn)
+        with torch.no_grad():
+            return points, validity_slack(teacher.logits(points), target) >= 0
+
+    def _solved(
+        self,
+        teacher: Predictor,
+        action_set: ActionSet,
+        X: Any,
+        target: np.ndarray,
+        seed: int,
+        verbose: bool,
+    ) -> Tensor:
+        if self.solver is None:
+            solver = RecourseSolver(n_restarts=0, beam_width=3)
+        else:
+            solver = clone(self.solver)
+        solver.set_params(action_set=action_set, target=teacher.classes[target])
+        if solver.random_state is None:
+            solver.set_params(random_state=seed)
+        if verbose:
+            solver.set_params(verbose=1)
+        with warnings.catch_warnings():
+            # Training on the people who happened to come first would be another training.
+            warnings.simplefilter("error", InterruptedWarning)
+            try:
+                result = solver.solve(teacher, X)
+            except InterruptedWarning as stop:
+                raise KeyboardInterrupt from stop
+        return torch.from_numpy(teacher.space.encode(result.points))
+
+
+@dataclass(frozen=True, eq=False)
+class OnlineActions:
+    """The K steps of a batch, computed when the batch comes.
+
+    Attributes
+    ----------
+    actions : TeacherActions
+    teacher : Predictor or FrozenMLP
+    region : ActionRegion or Box
+        Rules of all training rows.
+    generator : torch.Generator
+        Of the noise.
+    """
+
+    actions: TeacherActions
+    teacher: Predictor | FrozenMLP
+    region: ActionRegion | Box
+    generator: torch.Generator
+
+    @classmethod
+    def prepare(
+        cls,
+        actions: TeacherActions,
+        teacher: Predictor,
+        region: ActionRegion,
+        generator: torch.Generator,
+        dtype: torch.dtype,
+    ) -> OnlineActions:
+        """Choose the quickest form: a plain network and plain bounds in the student's precision.
+
+        Parameters
+        ----------
+        actions, teacher, region, generator
+            As the attributes.
+        dtype : torch.dtype
+            Precision of the training.
+        """
+        box, network = box_of(region, dtype), teacher.in_precision(dtype)
+        if box is not None and network is not None:
+            return cls(actions, network, box, generator)
+        return cls(actions, teacher, region.without_raw(), generator)
+
+    def __call__(self, positions: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Return points and validity of the rows at some positions."""
+        region = self.region.take(positions)
+        return self.actions.steps(self.teacher, region, target, self.generator)
