@@ -26,6 +26,7 @@ import os
 import pickle
 import pkgutil
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -327,6 +328,7 @@ def closed(name: str, kind: str) -> Any:
         return public("as_predictor")(
             partial(_rule_book, numeric_columns(data.X), _rates(data)),
             classes=_labels(data),
+            output="probabilities",
             background=data.X,
         )
     tree = DecisionTreeClassifier(max_depth=6, random_state=0)
@@ -568,6 +570,8 @@ def run_fit(fit: Fit, case: str, out: Path) -> Arrays:
     model.fit(X, y, **more)
     if fit.again:
         model.fit(X, y, **more)
+    if "memory" in old:
+        shutil.rmtree(old["memory"])
     path = out / "files" / f"{case.replace('/', '-')}.skcfq"
     return {**learned(model, rows), **taught(model, rows), **shipped(model, rows, path)}
 
@@ -704,7 +708,9 @@ def cfq_fits() -> dict[str, Fit]:
         "three-faithful": Fit("CFQClassifier", "german", {"max_iter": 5}, labels="three"),
         "opposite": Fit("CFQClassifier", "compas", {**paper, "target": "opposite"}),
         "warm": Fit("CFQClassifier", "credit", {**paper, "warm_start": True}, again=True),
-        "memory": Fit("CFQClassifier", "credit", {**paper, "memory": Deferred(cached, "cfq")}),
+        "memory": Fit(
+            "CFQClassifier", "credit", {**paper, "memory": Deferred(cached, "cfq")}, again=True
+        ),
         "module": Fit("CFQClassifier", "credit", {**paper, "module": chain}),
         "module-smooth": Fit("CFQClassifier", "credit", {**promised, "module": smooth}),
         "module-convolution": Fit(
@@ -780,7 +786,7 @@ def qat_fits() -> dict[str, Fit]:
         "logistic": Fit("QATClassifier", "default", {"hidden_layer_sizes": ()}),
         "eight": Fit("QATClassifier", "credit", {"budget": 8}, weights=True),
         "module": Fit("QATClassifier", "credit", {"module": smooth, "max_iter": 20}),
-        "memory": Fit("QATClassifier", "credit", {"memory": Deferred(cached, "qat")}),
+        "memory": Fit("QATClassifier", "credit", {"memory": Deferred(cached, "qat")}, again=True),
         "double": Fit("QATClassifier", "default", {}, form="float64"),
     }
     return {f"qat-{name}": fit for name, fit in fits.items()}
@@ -881,7 +887,7 @@ def run_question(question: Question, out: Path) -> Arrays:
 
 def people_for(name: str, method: str, cost: str) -> int:
     """Return how many refused people are asked about: quadratic programmes take seconds each."""
-    quadratic = cost == "mixed" and method == "auto" or cost != "l1" and method == "milp"
+    quadratic = (cost == "mixed" and method == "auto") or (cost != "l1" and method == "milp")
     if quadratic:
         return {"default": 1, "compas": 10, "bank": 10}.get(name, 3)
     return 20 if method in ("milp", "search") else 40
@@ -1005,7 +1011,8 @@ def option_questions() -> dict[str, Question]:
             cases[f"proba/{end}"] = q("german", kind, {**old, "target_proba": 0.7}, 15)
     for kind in ("linear", "teacher", "quantized", "tree"):
         cases[f"constraints/{kind}"] = q("credit", kind, {}, 15, rules=constrained)
-        cases[f"constraints/{kind}-l2"] = q("credit", kind, {"cost": "l2"}, 15, rules=constrained)
+        n = 2 if kind == "linear" else 15
+        cases[f"constraints/{kind}-l2"] = q("credit", kind, {"cost": "l2"}, n, rules=constrained)
         cases[f"implied/{kind}"] = q("credit", kind, {}, 15, rules=implied)
         cases[f"limits/{kind}"] = q("credit", kind, {"cost": "l2"}, 20, rules=limited)
         cases[f"start/{kind}"] = q("german", kind, {"method": "search"}, 15, more=_start)
@@ -1031,9 +1038,9 @@ def robust_questions() -> dict[str, Question]:
     for cost in ("l1", "l2", "mixed"):
         box = {"weight_radius": 0.02, "cost": cost}
         cases[f"variants/milp-{cost}"] = q(
-            "german", "linear", {"cost": cost}, 8, more=_linear_variants
+            "german", "linear", {"cost": cost}, 8 if cost == "l1" else 2, more=_linear_variants
         )
-        cases[f"radius/auto-{cost}"] = q("german", "linear", box, 12)
+        cases[f"radius/auto-{cost}"] = q("german", "linear", box, 3 if cost == "mixed" else 12)
         convex = {**box, "method": "lp" if cost == "l1" else "qp"}
         cases[f"radius/convex-{cost}"] = q("credit", "linear", convex, 12, rules=free_rules)
     cases["radius/milp"] = q("credit", "linear", {"weight_radius": 0.02, "method": "milp"}, 10)

@@ -1,7 +1,7 @@
 """Exact recourse on linear models: speed of the direct method, and how far searches stay from it.
 
 Three tables, on one thread: a million refused people with 60 continuous features; Adult under its
-own action set beside an integer programme a person; and the cost of the heuristics over the proved
+own action set beside an integer program a person; and the cost of the heuristics over the proved
 optimum, for the K-step recursion as a function of K (Appendix A.6). Real tables are read where
 `SKCFQ_DATA` is set. `--write` puts the tables into docs/benchmarks/linear.md.
 
@@ -79,7 +79,7 @@ def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--people", type=int, default=1_000_000, help="generated refused people")
     parser.add_argument("--refused", type=int, default=10_000, help="refused rows of Adult")
-    parser.add_argument("--programmes", type=int, default=20, help="people solved by method='milp'")
+    parser.add_argument("--programs", type=int, default=20, help="people solved by method='milp'")
     parser.add_argument("--compared", type=int, default=500, help="rows a table for the gaps")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks/linear.md")
     return parser.parse_args()
@@ -91,7 +91,7 @@ def tables(options: argparse.Namespace):
     cases = {"generated": case(make_credit(10_000, random_state=0))}
     if "SKCFQ_DATA" in os.environ:
         cases |= {"German": case(fetch_german_credit()), "Adult": case(fetch_adult())}
-        mixed = adult(cases["Adult"], options.refused, options.programmes)
+        mixed = adult(cases["Adult"], options.refused, options.programs)
         yield "Adult under its own action set", _ADULT, mixed
     explanation = _GAPS
     for name, one in cases.items():
@@ -148,17 +148,15 @@ def case(table: Any) -> Case:
     return Case(table, model, table.data[model.predict(table.data) != table.favorable])
 
 
-def adult(one: Case, n_refused: int, n_programmes: int) -> str:
-    """Compare the direct method with an integer programme a person on the same people."""
+def adult(one: Case, n_refused: int, n_programs: int) -> str:
+    """Compare the direct method with an integer program a person on the same people."""
     rows = []
     one.solve(1, method="milp")  # imports cvxpy, off the clock
     for norm in ("l1", "l2"):
         for most in (one.table.action_set.max_changes, 2, None):
             rules = clone(one.table.action_set).set_params(max_changes=most)
             direct, seconds = one.solve(n_refused, method="exact", cost=norm, action_set=rules)
-            exact, exact_seconds = one.solve(
-                n_programmes, method="milp", cost=norm, action_set=rules
-            )
+            exact, exact_seconds = one.solve(n_programs, method="milp", cost=norm, action_set=rules)
             fast, slow = len(direct) / seconds, len(exact) / exact_seconds
             same = np.fmax(np.abs(direct.cost[: len(exact)] / exact.cost - 1), 0)
             rows.append([
@@ -255,7 +253,7 @@ torch and the rows themselves included; *changes* is the mean number of features
 _ADULT = """The action set that `fetch_adult` brings: one-hot categories, an ordered one, three \
 grids and at most
 5 changes; the other lines alter `max_changes` alone. Both columns *proved* are the share of people
-whose answer is `optimal` or `infeasible`; the integer programme is asked about the first people
+whose answer is `optimal` or `infeasible`; the integer program is asked about the first people
 of the same rows, in the same process (for l2, where HiGHS takes no integers, by branch and bound
 over Clarabel's relaxations). *Ratio* is that of people per second, by processor time."""
 

@@ -176,8 +176,8 @@ def kinds_of_training(scene: Scene) -> dict[str, Run]:
 
 
 def prepared(module: FaithfulModule, rows: TrainingRows) -> Run:
-    """Quantize all places once where only the network reads them, as the estimators do."""
-    return module, rows.mapped(module.network.first_inputs) if module.quantized_places else rows
+    """Quantize all samples once where only the network reads them, as the estimators do."""
+    return module, rows.mapped(module.network.first_inputs) if module.quantized_samples else rows
 
 
 def quantized(
@@ -196,7 +196,7 @@ def quantized(
         teacher=scene.teacher.logits_in(torch.float32) if loss.of_teacher else None,
         online=giving_first_inputs(online, network) if once and online is not None else online,
         blocks=torch.eye(N_INPUTS),
-        quantized_places=once,
+        quantized_samples=once,
         dither=loss.of_teacher,
     )
 

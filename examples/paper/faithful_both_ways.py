@@ -50,7 +50,7 @@ def models(name: str, options: argparse.Namespace) -> dict[str, tuple[type, dict
     faithful = CFQObjective.preset("faithful").set_params(validity_drop=ASKED[name])
     given = {"validity": 0.0, "dither": options.dither}
     distillation = CFQObjective(task=0.1, distillation=1.0, **given)
-    mixtures = CFQObjective(task=0.1, distillation=1.0, mixture=5.0, **given)
+    mixtures = CFQObjective(task=0.1, distillation=1.0, mixup=5.0, **given)
     matching = CFQObjective(margins=1.0, path=1.0, **given)
     # At the same widths; on validation shares of Adult's training rows that was better, too.
     same = {"bit_policy": "uniform"}

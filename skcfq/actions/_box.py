@@ -50,7 +50,7 @@ def box_of(region: ActionRegion, dtype: torch.dtype) -> Box | None:
     dtype : torch.dtype
         Of the box. In single precision the projection is off by that rounding.
     """
-    rules = (region.min_change, region.implied, region.couplings, region.compiled.max_changes)
+    rules = (region.min_change, region.downstream, region.linking, region.compiled.max_changes)
     gridded = any(grid is not None for grid in region.grids)
     if region.allowed or gridded or region.has_gaps or any(rule is not None for rule in rules):
         return None

@@ -37,12 +37,12 @@ class CompiledActions:
     space : FeatureSpace
     numeric : tuple of NumericFeature
         The m numeric features.
-    choice : tuple of CategoricalFeature
+    categorical : tuple of CategoricalFeature
         The c categorical features.
     max_changes : int or None
     rules : tuple of Rule
         Rules across features.
-    implied : tuple of Implied
+    downstream : tuple of Implied
         Columns that follow the changes of others.
 
     Examples
@@ -58,10 +58,10 @@ class CompiledActions:
 
     space: FeatureSpace
     numeric: tuple[NumericFeature, ...]
-    choice: tuple[CategoricalFeature, ...]
+    categorical: tuple[CategoricalFeature, ...]
     max_changes: int | None = None
     rules: tuple[Rule, ...] = ()
-    implied: tuple[Implied, ...] = ()
+    downstream: tuple[Implied, ...] = ()
 
     @property
     def has_linking(self) -> bool:
@@ -89,12 +89,12 @@ class CompiledActions:
     @property
     def feature_names(self) -> tuple[Hashable, ...]:
         """Names of the F features that can change, numeric first."""
-        return (*(f.name for f in self.numeric), *(f.name for f in self.choice))
+        return (*(f.name for f in self.numeric), *(f.name for f in self.categorical))
 
     @property
     def n_features(self) -> int:
         """Number F of features that can change."""
-        return len(self.numeric) + len(self.choice)
+        return len(self.numeric) + len(self.categorical)
 
     @property
     def numeric_columns(self) -> np.ndarray:
@@ -106,7 +106,7 @@ class CompiledActions:
         """Encoded columns of each of the F features."""
         return (
             *(np.array([feature.encoded_column]) for feature in self.numeric),
-            *(feature.encoded_columns for feature in self.choice),
+            *(feature.encoded_columns for feature in self.categorical),
         )
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from skcfq.exceptions import ActionSetError, BackgroundRequiredError, CostFallbackWarning
+from skcfq.utils import warn_user
 
 if TYPE_CHECKING:
     from skcfq.actions._categorical import CategoricalFeature
@@ -194,7 +194,7 @@ def compile_cost(
         torch.tensor(values, dtype=torch.float64),
         norm,
         float(mix),
-        tuple(torch.tensor(choice.distance) for choice in compiled.choice),
+        tuple(torch.tensor(choice.distance) for choice in compiled.categorical),
     )
 
 
@@ -221,7 +221,7 @@ def _preset_weights(
             spread = float(statistics.encoded_std)
             to_std.append(feature.name)
         spreads.append(spread)
-    spreads += [_choice_spread(choice) for choice in compiled.choice]
+    spreads += [_choice_spread(choice) for choice in compiled.categorical]
     for i, name in enumerate(compiled.feature_names):
         if not _usable(spreads[i]):
             spreads[i] = 1.0
@@ -257,10 +257,9 @@ def _warn_fallback(to_std: list[Hashable], to_one: list[Hashable]) -> None:
     if to_one:
         notes.append(f"the spread of {to_one!r} is 0, so their weight is 1")
     if notes:
-        warnings.warn(
+        warn_user(
             f"Cost weights: {'; '.join(notes)}. Give weights as a dict to set them yourself.",
             CostFallbackWarning,
-            stacklevel=4,
         )
 
 

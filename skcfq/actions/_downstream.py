@@ -30,11 +30,11 @@ class DownstreamEffects:
     """
 
     def __init__(self, compiled: CompiledActions):
-        self.position = {rule.column: t for t, rule in enumerate(compiled.implied)}
+        self.position = {rule.column: t for t, rule in enumerate(compiled.downstream)}
         scales = torch.tensor(
             [getattr(f.block, "scale", 1.0) for f in compiled.numeric], dtype=torch.float64
         )
-        numeric = torch.stack([torch.tensor(rule.numeric) for rule in compiled.implied])
+        numeric = torch.stack([torch.tensor(rule.numeric) for rule in compiled.downstream])
         # A feature without a cause may be encoded by a function: its zero must stay a zero.
         self.per_value = torch.where(numeric != 0, numeric / scales, 0.0)
         self.tables = [
@@ -43,12 +43,12 @@ class DownstreamEffects:
                     torch.tensor(rule.tables[i])
                     if i in rule.tables
                     else torch.zeros((choice.n_levels + 1, choice.n_levels), dtype=torch.float64)
-                    for rule in compiled.implied
+                    for rule in compiled.downstream
                 ]
             )
-            for i, choice in enumerate(compiled.choice)
+            for i, choice in enumerate(compiled.categorical)
         ]
-        blocks = [rule.block for rule in compiled.implied]
+        blocks = [rule.block for rule in compiled.downstream]
         self.encoded = torch.tensor([int(b.columns[0]) if b.columns.size else -1 for b in blocks])
         self.scale = torch.tensor([getattr(b, "scale", 1.0) for b in blocks], dtype=torch.float64)
 
@@ -91,4 +91,4 @@ class DownstreamEffects:
 
 def implied_changes(compiled: CompiledActions) -> DownstreamEffects | None:
     """Return the implied changes of an action set, None where it has none."""
-    return DownstreamEffects(compiled) if compiled.implied else None
+    return DownstreamEffects(compiled) if compiled.downstream else None

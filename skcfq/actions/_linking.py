@@ -79,14 +79,14 @@ class LevelLiteral:
 
     Parameters
     ----------
-    choice : int
-        Position among the choices.
+    categorical : int
+        Position among the categoricals.
     mask : bool Tensor of shape (L,)
     unknown : bool
         Whether an unrecognized category counts as inside.
     """
 
-    choice: int
+    categorical: int
     mask: Tensor
     unknown: bool
 
@@ -238,7 +238,7 @@ class LinkingConstraints:
         if isinstance(atom, LinearLiteral):
             return atom.excess(values, levels, person) == 0
         if isinstance(atom, LevelLiteral):
-            level = levels[:, atom.choice]
+            level = levels[:, atom.categorical]
             known = atom.mask[level.clamp_min(0)]
             return torch.where(level < 0, torch.full_like(known, atom.unknown), known)
         return changed[:, atom.feature] == atom.changes
@@ -291,17 +291,17 @@ class _Builder:
         self.columns = columns
         self.values = values
         self.levels = levels
-        self.implied = implied
+        self.downstream = implied
         self.numeric = {f.name: j for j, f in enumerate(compiled.numeric)}
-        self.choice = {f.name: i for i, f in enumerate(compiled.choice)}
+        self.categorical = {f.name: i for i, f in enumerate(compiled.categorical)}
         names = list(compiled.space.raw_columns)
         self.position = {name: j for j, name in enumerate(names)}
         for column, name in enumerate(names):
             # A position names a feature as well as its name does.
             if name in self.numeric:
                 self.numeric.setdefault(column, self.numeric[name])
-            if name in self.choice:
-                self.choice.setdefault(column, self.choice[name])
+            if name in self.categorical:
+                self.categorical.setdefault(column, self.categorical[name])
             self.position.setdefault(column, column)
 
     def relaxed(self, condition: Linear, rule: Rule) -> LinearLiteral:
@@ -317,10 +317,10 @@ class _Builder:
         for name in rule.names:
             if name in self.numeric:
                 features[self.numeric[name]] = True
-            elif name in self.choice:
-                features[len(self.compiled.numeric) + self.choice[name]] = True
-            elif self.implied is not None:
-                features |= self.implied.causes_of(self._column(name, rule))
+            elif name in self.categorical:
+                features[len(self.compiled.numeric) + self.categorical[name]] = True
+            elif self.downstream is not None:
+                features |= self.downstream.causes_of(self._column(name, rule))
         return Implication(
             rule.text,
             tuple(self.atom(condition, rule) for condition in rule.premises),
@@ -353,7 +353,7 @@ class _Builder:
     def linear(self, condition: Linear, rule: Rule) -> LinearLiteral:
         n, m = self.values.shape
         numeric = self.values.new_zeros(m)
-        tables = [self.values.new_zeros(n, f.n_levels) for f in self.compiled.choice]
+        tables = [self.values.new_zeros(n, f.n_levels) for f in self.compiled.categorical]
         constant = self.values.new_zeros(n)
         own = torch.nan_to_num(self.values)
         terms = [(name, factor, False) for name, factor in condition.values.items()]
@@ -371,11 +371,11 @@ class _Builder:
             column = self._column(name, rule)
             if not is_change:
                 constant = constant + factor * self._raw_numbers(name, column, rule)
-            if self.implied is not None and column in self.implied.position:
-                t = self.implied.position[column]
-                numeric += factor * self.implied.per_value[t]
-                constant = constant - factor * (own @ self.implied.per_value[t])
-                for c, table in enumerate(self.implied.tables):
+            if self.downstream is not None and column in self.downstream.position:
+                t = self.downstream.position[column]
+                numeric += factor * self.downstream.per_value[t]
+                constant = constant - factor * (own @ self.downstream.per_value[t])
+                for c, table in enumerate(self.downstream.tables):
                     tables[c] += factor * table[t][self.levels[:, c]]
         return LinearLiteral(numeric, tables, condition.limit - constant)
 
@@ -388,7 +388,7 @@ class _Builder:
     def _column(self, name: Hashable, rule: Rule) -> int:
         if name in self.position:
             return self.position[name]
-        known = [*self.compiled.space.raw_columns, *self.choice]
+        known = [*self.compiled.space.raw_columns, *self.categorical]
         raise ActionSetError(
             f"constraints holds the rule {rule.text!r}: {name!r} is no column. Use one of "
             f"{list(dict.fromkeys(known))!r}, in backquotes if it is no plain word."
@@ -398,7 +398,7 @@ class _Builder:
         """Return an immutable column as numbers; gaps as what the encoder fills in, else NaN."""
         block = self.compiled.space.blocks[column]
         try:
-            if name in self.choice or block.kind == "table":
+            if name in self.categorical or block.kind == "table":
                 raise ValueError("it holds categories")
             numbers = as_numbers(self.columns[column])
         except ValueError as error:
@@ -411,9 +411,9 @@ class _Builder:
     def _is_in(self, condition: IsIn, rule: Rule) -> Atom:
         if condition.name in self.numeric:
             self._refuse(rule, condition.name, "it is a number", "Compare it with <=, >= or ==")
-        if condition.name in self.choice:
-            i = self.choice[condition.name]
-            levels = self.compiled.choice[i].levels
+        if condition.name in self.categorical:
+            i = self.categorical[condition.name]
+            levels = self.compiled.categorical[i].levels
             inside = [any(_same(level, label) for label in condition.levels) for level in levels]
             for label in condition.levels:
                 if not any(_same(level, label) for level in levels):
@@ -429,8 +429,8 @@ class _Builder:
     def _changes(self, condition: Changes, rule: Rule) -> Atom:
         if condition.name in self.numeric:
             return ChangeLiteral(self.numeric[condition.name], condition.changes)
-        if condition.name in self.choice:
-            i = len(self.compiled.numeric) + self.choice[condition.name]
+        if condition.name in self.categorical:
+            i = len(self.compiled.numeric) + self.categorical[condition.name]
             return ChangeLiteral(i, condition.changes)
         self._column(condition.name, rule)
         return self._constant(np.full(len(self.values), not condition.changes))
@@ -438,7 +438,7 @@ class _Builder:
     def _constant(self, holds: np.ndarray) -> LinearLiteral:
         """Return an atom that no action changes, as 0 <= 1 or 0 <= -1."""
         n, m = self.values.shape
-        tables = [self.values.new_zeros(n, f.n_levels) for f in self.compiled.choice]
+        tables = [self.values.new_zeros(n, f.n_levels) for f in self.compiled.categorical]
         limit = torch.from_numpy(np.where(holds, 1.0, -1.0))
         return LinearLiteral(self.values.new_zeros(m), tables, limit)
 

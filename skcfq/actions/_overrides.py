@@ -96,7 +96,7 @@ def _feature(rule: str, name: Hashable, compiled: CompiledActions) -> int | None
     for position, feature in enumerate(compiled.numeric):
         if name in (feature.name, feature.column):
             return position
-    for position, choice in enumerate(compiled.choice):
+    for position, choice in enumerate(compiled.categorical):
         if name == choice.name or choice.columns == (name,):
             return len(compiled.numeric) + position
     if name in compiled.space.raw_columns or name in range(compiled.space.n_raw):

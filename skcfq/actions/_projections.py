@@ -344,7 +344,7 @@ def project(u: Tensor, region: ActionRegion) -> Tensor:
     values = region.snap(u[:, region.numeric_columns])
     u = region.assemble(values, region.nearest_levels(u))
     u = project_sparse(u, origin, compiled.feature_columns, compiled.max_changes)
-    if region.implied is None and region.couplings is None:
+    if region.downstream is None and region.linking is None:
         return u
     return _completed(u, region)
 
@@ -352,13 +352,13 @@ def project(u: Tensor, region: ActionRegion) -> Tensor:
 def _completed(u: Tensor, region: ActionRegion) -> Tensor:
     """Add implied changes, and go back toward the person until no rule across features breaks."""
     values, levels = region.split(u)
-    if region.couplings is None:
+    if region.linking is None:
         return region.assemble(values, levels)
     own, everybody = region.values, torch.arange(region.n_people)
     for share, keeps_levels in _RETREAT:
         tried = region.snap(own + share * (values - own)) if share < 1 else values
         chosen = levels if keeps_levels else region.levels
-        broken = region.couplings.violation(tried.detach(), chosen, everybody) > 0
+        broken = region.linking.violation(tried.detach(), chosen, everybody) > 0
         if share == 1 and keeps_levels:
             best_values, best_levels, open_ = tried, chosen, broken
             continue

@@ -56,9 +56,9 @@ class ActionRegion:
         None, or raw values in the order of `grids`.
     min_change : Tensor of shape (n, m) or None
         Smallest change in encoded units.
-    implied : DownstreamEffects or None
+    downstream : DownstreamEffects or None
         Columns that follow the features.
-    couplings : LinkingConstraints or None
+    linking : LinkingConstraints or None
         Rules across features.
 
     Examples
@@ -91,8 +91,8 @@ class ActionRegion:
     numeric_columns: Tensor
     categorical_columns: list[Tensor]
     min_change: Tensor | None = None
-    implied: DownstreamEffects | None = None
-    couplings: LinkingConstraints | None = None
+    downstream: DownstreamEffects | None = None
+    linking: LinkingConstraints | None = None
 
     @property
     def n_people(self) -> int:
@@ -130,10 +130,10 @@ class ActionRegion:
             stays = (level < 0) | (level == self.levels[:, i])
             code = self.codes[i][level.clamp(min=0)]
             u[:, columns] = torch.where(stays[:, None], self.origin[:, columns], code)
-        if self.implied is None:
+        if self.downstream is None:
             return u
-        amounts = self.implied.amounts(values, levels, self.values, self.levels)
-        return self.implied.write(u, amounts)
+        amounts = self.downstream.amounts(values, levels, self.values, self.levels)
+        return self.downstream.write(u, amounts)
 
     def effects(self, rows: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return how linear functions of the encoded point answer to each feature.
@@ -156,8 +156,8 @@ class ActionRegion:
             own = torch.nan_to_num(self.origin[:, columns]) @ part.T
             levels.append((part @ self.codes[i].T)[None, :, :] - own[:, :, None])
         numeric = rows[:, self.numeric_columns]
-        if self.implied is not None:
-            more, more_levels = self.implied.effects(rows, self.levels)
+        if self.downstream is not None:
+            more, more_levels = self.downstream.effects(rows, self.levels)
             numeric = numeric + more
             levels = [a + b for a, b in zip(levels, more_levels, strict=True)]
         return numeric, levels
@@ -236,9 +236,9 @@ class ActionRegion:
         if self.has_gaps:
             near |= torch.isnan(self.origin) & torch.isnan(u)
         inside = near.all(dim=1)
-        if self.couplings is not None:
+        if self.linking is not None:
             everybody = torch.arange(self.n_people)
-            inside = inside & (self.couplings.violation(values, levels, everybody) == 0)
+            inside = inside & (self.linking.violation(values, levels, everybody) == 0)
         if self.compiled.max_changes is None:
             return inside
         return inside & (self._moves(u, slack).sum(dim=1) <= self.compiled.max_changes)
@@ -271,11 +271,11 @@ class ActionRegion:
             if mask.any():
                 raw = self._raw_values(j, numeric, values[:, j].numpy()[mask], mask)
                 updates[numeric.column] = (mask, raw)
-        for i, choice in enumerate(self.compiled.choice):
+        for i, choice in enumerate(self.compiled.categorical):
             mask = (levels[:, i] != self.levels[:, i]).numpy()
             if mask.any():
                 updates.update(_raw_levels(choice, levels[:, i].numpy()[mask], mask))
-        if self.implied is not None:
+        if self.downstream is not None:
             updates.update(self._implied_updates(values, levels))
         return write_columns(self.compiled.space, self.X, updates)
 
@@ -285,7 +285,7 @@ class ActionRegion:
         compiled = self.compiled
         is_float = isinstance(self.X, np.ndarray) and self.X.dtype == np.float64
         plain = len(compiled.plain_numbers.index) == compiled.n_features
-        return is_float and plain and self.implied is None
+        return is_float and plain and self.downstream is None
 
     def _plain_rows(self, u: Tensor) -> np.ndarray:
         """Do what :meth:`to_raw` does for all columns in one pass."""
@@ -312,11 +312,11 @@ class ActionRegion:
         self, values: Tensor, levels: Tensor
     ) -> dict[int, tuple[np.ndarray, np.ndarray]]:
         """Return the new raw values of the implied columns."""
-        assert self.implied is not None
-        amounts = self.implied.amounts(values, levels, self.values, self.levels).numpy()
+        assert self.downstream is not None
+        amounts = self.downstream.amounts(values, levels, self.values, self.levels).numpy()
         columns = read_columns(self.compiled.space, self.X)
         updates = {}
-        for t, rule in enumerate(self.compiled.implied):
+        for t, rule in enumerate(self.compiled.downstream):
             mask = amounts[:, t] != 0
             if mask.any():
                 own = filled_numbers(rule.block, columns[rule.column])
@@ -364,7 +364,7 @@ class ActionRegion:
             raw_lower=self.raw_lower[rows.numpy()],
             raw_upper=self.raw_upper[rows.numpy()],
             min_change=None if self.min_change is None else self.min_change[rows],
-            couplings=None if self.couplings is None else self.couplings.take(rows),
+            linking=None if self.linking is None else self.linking.take(rows),
         )
 
     def without_raw(self) -> ActionRegion:

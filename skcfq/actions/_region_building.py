@@ -33,15 +33,15 @@ def build_region(
     X = X if isinstance(X, pd.DataFrame) else np.asarray(X)
     origin = compiled.space.encode(X)
     columns = read_columns(compiled.space, X)
-    n, c = len(origin), len(compiled.choice)
+    n, c = len(origin), len(compiled.categorical)
     own_values = origin[:, compiled.numeric_columns]
     numbers = _limits_of_numbers(compiled, X, columns, own_values, overrides)
     levels = np.full((n, c), -1, dtype=np.int64)
-    for i, choice in enumerate(compiled.choice):
+    for i, choice in enumerate(compiled.categorical):
         levels[:, i] = choice.own_levels(columns)
     own_levels = torch.from_numpy(levels)
     implied = implied_changes(compiled)
-    couplings = build_linking_constraints(
+    linking = build_linking_constraints(
         compiled, columns, torch.from_numpy(own_values), own_levels, implied
     )
     region = ActionRegion(
@@ -54,20 +54,21 @@ def build_region(
         levels=own_levels,
         allowed=[
             torch.from_numpy(choice.allowed[levels[:, i]])
-            for i, choice in enumerate(compiled.choice)
+            for i, choice in enumerate(compiled.categorical)
         ],
         raw_lower=numbers.raw_lower,
         raw_upper=numbers.raw_upper,
         raw_grids=numbers.raw_grids,
-        codes=[torch.tensor(choice.codes, dtype=torch.float64) for choice in compiled.choice],
+        codes=[torch.tensor(choice.codes, dtype=torch.float64) for choice in compiled.categorical],
         mutable=torch.from_numpy(compiled.mutable_columns),
         numeric_columns=torch.from_numpy(compiled.numeric_columns),
         categorical_columns=[
-            torch.from_numpy(choice.encoded_columns.astype(np.int64)) for choice in compiled.choice
+            torch.from_numpy(choice.encoded_columns.astype(np.int64))
+            for choice in compiled.categorical
         ],
         min_change=_smallest_changes(compiled, n),
-        implied=implied,
-        couplings=couplings,
+        downstream=implied,
+        linking=linking,
     )
     held = np.zeros((n, compiled.n_features), dtype=bool)
     for override in overrides:

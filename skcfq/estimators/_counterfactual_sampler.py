@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Real
 from typing import Any
 
@@ -19,7 +18,7 @@ from skcfq.actions import ActionSet
 from skcfq.estimators._recourse_parameters import RECOURSE_CONSTRAINTS, RecourseParametersMixin
 from skcfq.exceptions import EmptyPopulationWarning
 from skcfq.solvers import RecourseSolver
-from skcfq.utils import Interval, take_rows, validate_table
+from skcfq.utils import Interval, take_rows, validate_table, warn_user
 
 
 class CounterfactualSampler(RecourseParametersMixin, BaseSampler):
@@ -207,9 +206,7 @@ class CounterfactualSampler(RecourseParametersMixin, BaseSampler):
             else f"None of the {n_drawn} drawn people whom `estimator` ({name}) refuses has "
             "recourse. Widen `action_set`, or give a `solver` that searches more."
         )
-        warnings.warn(
-            f"CounterfactualSampler adds no row: {what}", EmptyPopulationWarning, stacklevel=4
-        )
+        warn_user(f"CounterfactualSampler adds no row: {what}", EmptyPopulationWarning)
 
     def _fit_resample(self, X: Any, y: Any, **params: Any) -> tuple[Any, Any]:
         # Abstract in imbalanced-learn, whose own fit_resample would cast columns back to their

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Integral, Real
 from typing import Any
 
@@ -32,7 +31,7 @@ from skcfq.nn import (
 from skcfq.quantization import allocate_bits, check_candidates, exact_bits, greedy_bits
 from skcfq.solvers import RecourseSolver
 from skcfq.training import TeacherActions, TrainingTable, UniformBits, draw_seed
-from skcfq.utils import HasMethods, Interval, StrOptions, take_rows
+from skcfq.utils import HasMethods, Interval, StrOptions, take_rows, warn_user
 
 _OF_RECOURSE = ("counterfactual", "margin")
 
@@ -396,8 +395,7 @@ def _union(factual: CalibrationSet, points: CalibrationSet, share: float) -> Cal
 
 
 def _warn_factual(what: str, remedy: str) -> None:
-    warnings.warn(
+    warn_user(
         f"{what}, so there is no recourse to preserve: the calibration is factual. {remedy}",
         EmptyPopulationWarning,
-        stacklevel=4,
     )

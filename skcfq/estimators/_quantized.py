@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -68,7 +67,7 @@ from skcfq.training import (
     visits_again,
     was_interrupted,
 )
-from skcfq.utils import HasMethods, Interval, StrOptions
+from skcfq.utils import HasMethods, Interval, StrOptions, warn_user
 
 # Of Adam, for labels and for a teacher's logits, which a student is near from the start.
 _RATE, _FOLLOWING_RATE = 0.004, 0.002
@@ -263,7 +262,7 @@ class QuantizedClassifier(DeployableClassifier):
         )
         quantized = first_inputs_suffice(network, loss)
         module = module_of(
-            gumbel, supervision, generator, quantized_places=quantized, dither=dither
+            gumbel, supervision, generator, quantized_samples=quantized, dither=dither
         )
         again, trained_on = None, own
         if supervision is not None:
@@ -347,12 +346,11 @@ class QuantizedClassifier(DeployableClassifier):
             network.set_bit_widths(gumbel.allocate())
         bits = f"{network.average_bits:.3g} bits on average"
         kept = f"its teacher's, quantized to {bits} and not trained"
-        warnings.warn(
+        warn_user(
             f"Interrupted before the training of {type(self).__name__}. The network can be used: "
             f"it is {'that of the previous fit' if goes_on(self) else kept}. Fit again; with "
             "`memory`, what was finished is not computed again.",
             InterruptedWarning,
-            stacklevel=4,
         )
         self._finish(network, pd.DataFrame(columns=["epoch", "train_loss"]), interrupted=True)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from skcfq.exceptions import EmptyPopulationWarning, SpaceMismatchError, TargetError
+from skcfq.utils import warn_user
 
 if TYPE_CHECKING:
     from skcfq.results import RecourseResult
@@ -63,11 +63,10 @@ def weighted_median(
 
 def warn_empty(metric: str, population: str) -> None:
     """Warn that a metric is NaN because nobody belongs to its population."""
-    warnings.warn(
+    warn_user(
         f"{metric} is NaN: it is defined over {population}, and there are none. Loosen the action "
         "set, give more rows, or strengthen the solver.",
         EmptyPopulationWarning,
-        stacklevel=4,
     )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 
 from skcfq.exceptions import DefaultTargetWarning, TargetError
+from skcfq.utils import warn_user
 
 OPPOSITE = "opposite"
 
@@ -72,11 +72,10 @@ def resolve_target(target: Any, classes: np.ndarray, decisions: np.ndarray) -> n
 def default_target(classes: np.ndarray) -> int:
     """Return the position of the last class, and say so where labels are strings."""
     if classes.dtype.kind in "OUST":
-        warnings.warn(
+        warn_user(
             f"No `target` was given: {classes.tolist()[-1]!r}, the last of the classes "
             f"{classes.tolist()}, is taken as the outcome that people want. Give `target=`.",
             DefaultTargetWarning,
-            stacklevel=3,
         )
     return len(classes) - 1
 

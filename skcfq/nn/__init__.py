@@ -3,7 +3,7 @@
 from skcfq.nn._batch import Batch, SampleTable, TrainingRows
 from skcfq.nn._column_units import column_units, network_in_units, weight_units
 from skcfq.nn._deployed import DeployedNetwork, integers_of
-from skcfq.nn._feature_mixup import mixtures
+from skcfq.nn._feature_mixup import feature_mixup
 from skcfq.nn._frozen_mlp import FrozenMLP
 from skcfq.nn._losses import (
     cross_entropy,
@@ -21,7 +21,7 @@ from skcfq.nn._quantized_mlp import QuantizedMLP
 from skcfq.nn._quantized_module import QuantizedModule, check_logits, check_quantizable
 from skcfq.nn._quantized_network import QuantizedNetwork, activation_widths_of, width_of
 from skcfq.nn._reconstruction import reconstruct_logits
-from skcfq.nn._samples import Places
+from skcfq.nn._samples import Samples
 from skcfq.nn._sensitivity import gradient_sensitivity, hessian_trace, quantization_errors
 from skcfq.nn._straight_through import Tuning
 from skcfq.nn._student_recourse import Matching, unrolled_steps
@@ -39,7 +39,7 @@ __all__ = [
     "LossWeights",
     "Matching",
     "SampleTable",
-    "Places",
+    "Samples",
     "QuantizedMLP",
     "QuantizedModule",
     "QuantizedNetwork",
@@ -61,7 +61,7 @@ __all__ = [
     "margin_distance",
     "margin_hinge",
     "margin_losses",
-    "mixtures",
+    "feature_mixup",
     "near_boundary",
     "network_in_units",
     "quantization_errors",

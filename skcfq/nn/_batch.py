@@ -21,7 +21,7 @@ class Batch:
     Attributes
     ----------
     n_rows : int
-    places : Tensor of shape (n_rows + k, d)
+    samples : Tensor of shape (n_rows + k, d)
         x of every row, then x + δ of k of them, or room for it until :meth:`moved_by`.
     classes : Tensor of shape (n_rows + k,), int64
         The label of every row, then the targets of the k.
@@ -32,11 +32,11 @@ class Batch:
         Which of the rows the k are; None for all of them, in their order.
     groups : Tensor of shape (k,), int64, or None
     known : Tensor of shape (n_rows or n_rows + k, n_classes), or None
-        The teacher's logits at the places that were known before the batch was made.
+        The teacher's logits at the samples that were known before the batch was made.
     """
 
     n_rows: int
-    places: Tensor
+    samples: Tensor
     classes: Tensor
     weights: Tensor
     positions: Tensor | None = None
@@ -50,12 +50,12 @@ class Batch:
     @property
     def rows(self) -> Tensor:
         """The x of every row."""
-        return self.places[: self.n_rows]
+        return self.samples[: self.n_rows]
 
     @property
     def points(self) -> Tensor:
         """The x + δ of those k rows that have it."""
-        return self.places[self.n_rows :]
+        return self.samples[self.n_rows :]
 
     @property
     def moved_rows(self) -> Tensor:
@@ -103,7 +103,7 @@ class Batch:
         assert self.positions is not None
         return replace(
             self,
-            places=self.places.index_select(0, index),
+            samples=self.samples.index_select(0, index),
             classes=self.classes.index_select(0, index),
             weights=self.weights.index_select(0, index),
             positions=self.positions.index_select(0, kept),
@@ -155,7 +155,7 @@ class TrainingRows:
         Parameters
         ----------
         function : callable
-            Places of shape (m, d) to what stands for them.
+            Samples of shape (m, d) to what stands for them.
         """
         points = None if self.points is None else function(self.points)
         return replace(self, rows=function(self.rows), points=points)
@@ -178,7 +178,7 @@ class SampleTable(Dataset):
     >>> acted = torch.tensor([True, False, True])
     >>> given = TrainingRows(rows, labels, weights, rows + 5, 1 - labels, acted)
     >>> batch = SampleTable(given).take(torch.tensor([1, 2]))
-    >>> batch.places.squeeze(1), batch.classes, batch.acted
+    >>> batch.samples.squeeze(1), batch.classes, batch.acted
     (tensor([1., 2., 7.]), tensor([1, 0, 1]), tensor([1]))
     """
 
@@ -187,7 +187,7 @@ class SampleTable(Dataset):
         self.with_points = with_points and given.acted is not None
         self.acted, self.groups = given.acted, given.groups
         self._all_acted = given.acted is not None and bool(given.acted.all())
-        self.places = _stacked(given.rows, given.points if self.with_points else None)
+        self.samples = _stacked(given.rows, given.points if self.with_points else None)
         # Who gets a point later has a target and a weight already.
         self.classes = _stacked(given.labels, given.targets)
         self.weights = given.weights if given.acted is None else given.weights.repeat(2)
@@ -215,11 +215,11 @@ class SampleTable(Dataset):
                 moved = rows.index_select(0, acted)
             index = torch.cat([rows, moved + self.n_rows])
         seen = index if self.with_points else rows
-        places = self.places.new_empty(len(index), self.places.shape[1])
-        torch.index_select(self.places, 0, seen, out=places[: len(seen)])
+        samples = self.samples.new_empty(len(index), self.samples.shape[1])
+        torch.index_select(self.samples, 0, seen, out=samples[: len(seen)])
         return Batch(
             len(rows),
-            places,
+            samples,
             self.classes.index_select(0, index),
             self.weights.index_select(0, index),
             moved,
@@ -231,7 +231,7 @@ class SampleTable(Dataset):
     @cached_property
     def whole(self) -> Batch:
         """All rows, as one batch."""
-        return self.take(torch.arange(self.n_rows, device=self.places.device))
+        return self.take(torch.arange(self.n_rows, device=self.samples.device))
 
 
 def _stacked(of_rows: Tensor, of_points: Tensor | None) -> Tensor:

@@ -8,15 +8,15 @@ import torch
 from torch import Tensor
 
 # Mixtures of a batch, and the share of their features that are those of somebody else.
-N_MIXTURES, _MIXED = 256, 0.3
+N_MIXUP, _MIXED = 256, 0.3
 
 
-def mixtures(
-    places: Tensor,
+def feature_mixup(
+    samples: Tensor,
     weights: Tensor,
     blocks: Tensor | None,
     uniform: Callable[[Sequence[int]], Tensor],
-    count: int = N_MIXTURES,
+    count: int = N_MIXUP,
 ) -> Tensor:
     """Return points some of whose features are those of another.
 
@@ -25,26 +25,26 @@ def mixtures(
 
     Parameters
     ----------
-    places : Tensor of shape (n, d)
+    samples : Tensor of shape (n, d)
         Rows that are mixed.
     weights : Tensor of shape (n,)
     blocks : Tensor of shape (n_features, d) or None
         1 in the encoded columns of each raw feature, which are taken over together; None where
         every column is a feature of its own.
     uniform : callable
-        A shape to numbers in [0, 1) of the type and on the device of ``places``.
+        A shape to numbers in [0, 1) of the type and on the device of ``samples``.
     count : int, default=256
 
     Returns
     -------
     Tensor of shape (count, d)
     """
-    order = (places * uniform(places.shape[1:])).sum(dim=1).sort(stable=True).indices
+    order = (samples * uniform(samples.shape[1:])).sum(dim=1).sort(stable=True).indices
     shares = weights[order].cumsum(0)
     drawn = torch.searchsorted(shares, uniform((2, count)) * shares[-1])
     drawn = order[drawn.clamp_max(len(order) - 1)]
-    own, other = (places.index_select(0, rows) for rows in drawn)
-    n_features = places.shape[1] if blocks is None else len(blocks)
+    own, other = (samples.index_select(0, rows) for rows in drawn)
+    n_features = samples.shape[1] if blocks is None else len(blocks)
     mixed = uniform((count, n_features)).lt_(_MIXED)
     if blocks is not None:
         mixed = (mixed @ blocks).clamp_max_(1.0)

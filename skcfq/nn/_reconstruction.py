@@ -4,8 +4,8 @@ Straight-through training ends with many weights that swing between two codes, a
 its nearest code is blind to what the others lose. Here the codes move between the two neighbours
 of their weight, one at a time, as long as the logits come nearer to the teacher's; then biases and
 steps are fitted to the codes, and all of it is repeated after a little training. A change stays
-where it lowers the loss on the places of a judge. These should hold some that nothing was fitted
-to: a wide network has more codes than places, and learns them by heart.
+where it lowers the loss on the samples of a judge. These should hold some that nothing was fitted
+to: a wide network has more codes than samples, and learns them by heart.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from skcfq.nn._losses import logit_distance
 from skcfq.nn._quantized_mlp import QuantizedMLP
-from skcfq.nn._samples import Places
+from skcfq.nn._samples import Samples
 from skcfq.nn._straight_through import Tuning, tune
 from skcfq.quantization import quantize_activation, signed_range
 
@@ -44,9 +44,9 @@ _SMALLEST_TRANSITION = 1e-3
 @torch.no_grad()
 def reconstruct_logits(
     network: QuantizedMLP,
-    places: Places,
+    samples: Samples,
     tuning: Tuning | None = None,
-    judge: Places | None = None,
+    judge: Samples | None = None,
 ) -> Iterator[float]:
     r"""Lower :math:`\sum_i \omega_i\,d(f_q(x_i), f(x_i))` over codes, steps and biases.
 
@@ -54,18 +54,18 @@ def reconstruct_logits(
     ----------
     network : QuantizedMLP
         float64, at its fixed widths. It changes whenever a loss is yielded, and is never worse
-        than before on the places of the judge.
-    places : Places
+        than before on the samples of the judge.
+    samples : Samples
         What the codes are fitted to.
     tuning : Tuning, optional
         Straight-through training between one descent and the next.
-    judge : Places, optional
-        Where a change must lower the loss to be kept; ``places`` by default.
+    judge : Samples, optional
+        Where a change must lower the loss to be kept; ``samples`` by default.
 
     Yields
     ------
     loss : float
-        Mean :func:`logit_distance` on the places of the judge: before the first pass, after every
+        Mean :func:`logit_distance` on the samples of the judge: before the first pass, after every
         pass of the first descent, and after every round that follows.
 
     Notes
@@ -85,17 +85,17 @@ def reconstruct_logits(
     Nagel et al., "Up or Down? Adaptive Rounding for Post-Training Quantization", ICML 2020, which
     reconstructs one layer after the other.
     """
-    judge = places if judge is None else judge
+    judge = samples if judge is None else judge
     if tuning is None:
-        yield from _descend(network, places, judge, _PASSES)
+        yield from _descend(network, samples, judge, _PASSES)
         return
     least = math.inf
-    for least in _descend(network, places, judge, _PASSES_OF_ROUND, tuning.dtype):
+    for least in _descend(network, samples, judge, _PASSES_OF_ROUND, tuning.dtype):
         yield least
     for _ in range(_ROUNDS):
         other = deepcopy(network)
         tune(other, tuning)
-        *_, loss = _descend(other, places, judge, _PASSES_OF_ROUND, tuning.dtype)
+        *_, loss = _descend(other, samples, judge, _PASSES_OF_ROUND, tuning.dtype)
         if loss < least:
             network.load_state_dict(other.state_dict())
             least = loss
@@ -104,12 +104,12 @@ def reconstruct_logits(
 
 def _descend(
     network: QuantizedMLP,
-    places: Places,
-    judge: Places,
+    samples: Samples,
+    judge: Samples,
     n_passes: int,
     dtype: torch.dtype = torch.float64,
 ) -> Iterator[float]:
-    student = _Student(network, places, judge, dtype)
+    student = _Student(network, samples, judge, dtype)
     changes: list[Callable[[], None]] = [
         partial(student.descend, position) for position in range(len(student.codes))
     ]
@@ -127,16 +127,16 @@ def _descend(
 
 
 class _Compared(NamedTuple):
-    """First inputs of the network at places, the logits that are wanted there, and shares of 1."""
+    """First inputs of the network at samples, the logits that are wanted there, and shares of 1."""
 
     inputs: Tensor
     wanted: Tensor
     shares: Tensor
 
     @classmethod
-    def at(cls, places: Places, network: QuantizedMLP, dtype: torch.dtype) -> _Compared:
-        shares = places.weights / places.weights.sum()
-        given = (network.first_inputs(places.rows), places.wanted, shares)
+    def at(cls, samples: Samples, network: QuantizedMLP, dtype: torch.dtype) -> _Compared:
+        shares = samples.weights / samples.weights.sum()
+        given = (network.first_inputs(samples.rows), samples.wanted, shares)
         return cls(*(one.to(dtype) for one in given))
 
     def loss(self, logits: Tensor, transition: float) -> float:
@@ -178,10 +178,10 @@ class _Effects(NamedTuple):
 class _Student:
     """A network taken apart: codes, steps and biases of every layer, which change in place."""
 
-    def __init__(self, network: QuantizedMLP, places: Places, judge: Places, dtype: torch.dtype):
-        self.transition = places.transition
-        self.places = _Compared.at(places, network, dtype)
-        self.judge = self.places if judge is places else _Compared.at(judge, network, dtype)
+    def __init__(self, network: QuantizedMLP, samples: Samples, judge: Samples, dtype: torch.dtype):
+        self.transition = samples.transition
+        self.samples = _Compared.at(samples, network, dtype)
+        self.judge = self.samples if judge is samples else _Compared.at(judge, network, dtype)
         self.layers, widths = network.linear_layers, network.bit_widths.tolist()
         self.indices = [network.candidates.index(bits) for bits in widths]
         self.ranges = [signed_range(bits) for bits in widths]
@@ -197,7 +197,7 @@ class _Student:
         self.codes = [
             exact.round().clamp(*ends) for exact, ends in zip(self.exact, self.ranges, strict=True)
         ]
-        n_classes = places.wanted.shape[1]
+        n_classes = samples.wanted.shape[1]
         # What `logit_distance` compares: the margin of two classes, or centered logits.
         centered = torch.eye(n_classes, dtype=dtype) - 1.0 / n_classes
         self.contrasts = (
@@ -230,10 +230,10 @@ class _Student:
 
     def gap(self, logits: Tensor) -> tuple[Tensor, Tensor]:
         """Return the differences, shape (n, D), and the weight of the square of each."""
-        gap = (logits - self.places.wanted) @ self.contrasts
+        gap = (logits - self.samples.wanted) @ self.contrasts
         transition = max(self.transition, _SMALLEST_TRANSITION)
         weights = transition / gap.abs().clamp_min(transition)
-        return gap, weights * self.places.shares.unsqueeze(1)
+        return gap, weights * self.samples.shares.unsqueeze(1)
 
     def slopes(self, leaving: list[Tensor], position: int) -> Tensor:
         """Return the derivative of the differences by what leaves a layer, (n, D, n_out)."""
@@ -256,7 +256,7 @@ class _Student:
 
     def descend(self, position: int) -> None:
         """Move codes of one layer, one input column after another."""
-        entering, leaving = self.forward(self.places.inputs)
+        entering, leaving = self.forward(self.samples.inputs)
         inputs, codes = entering[position], self.codes[position]
         for columns in torch.arange(codes.shape[1]).split(_COLUMNS):
             gap, weights = self.gap(leaving[-1])
@@ -301,7 +301,7 @@ class _Student:
 
     def fit_scales(self) -> None:
         """Take one damped Gauss-Newton step of all biases and of the logarithms of all steps."""
-        _, leaving = self.forward(self.places.inputs)
+        _, leaving = self.forward(self.samples.inputs)
         gap, weights = self.gap(leaving[-1])
         parts = []
         for position, bias in enumerate(self.biases):
@@ -317,7 +317,7 @@ class _Student:
         # Units that nothing depends on have a diagonal of 0, and stay.
         diagonal += _DAMPING * (diagonal + diagonal.max().clamp_min(1e-12))
         wanted = torch.linalg.solve(normal, -(weighted.T @ gap.reshape(-1)))
-        biases, steps, least = self.biases, self.steps, self.loss(self.places)
+        biases, steps, least = self.biases, self.steps, self.loss(self.samples)
         for halving in range(_HALVINGS):
             changes = (wanted / 2**halving).split([part.shape[2] for part in parts])
             self.biases = [one + by for one, by in zip(biases, changes[::2], strict=True)]
@@ -325,7 +325,7 @@ class _Student:
                 one * by.exp().reshape(one.shape)
                 for one, by in zip(steps, changes[1::2], strict=True)
             ]
-            if self.loss(self.places) < least:
+            if self.loss(self.samples) < least:
                 return
         self.biases, self.steps = biases, steps
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)
-class Places:
+class Samples:
     """Encoded rows with the logits that are wanted there.
 
     Attributes

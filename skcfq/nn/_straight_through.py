@@ -1,4 +1,4 @@
-"""Straight-through training on places: many codes move at once, which no single one would."""
+"""Straight-through training on samples: many codes move at once, which no single one would."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from skcfq.nn._losses import logit_distance
 from skcfq.nn._quantized_mlp import QuantizedMLP
-from skcfq.nn._samples import Places
+from skcfq.nn._samples import Samples
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,11 +19,11 @@ class Tuning:
 
     Attributes
     ----------
-    places : Places
+    samples : Samples
     n_updates : int
     batch_size : int
     generator : torch.Generator
-        Of the order of the places, and of the dither.
+        Of the order of the samples, and of the dither.
     dither : bool
         Whether thresholds between coarse codes of activations move.
     learning_rate : float
@@ -33,7 +33,7 @@ class Tuning:
         far below those of a code.
     """
 
-    places: Places
+    samples: Samples
     n_updates: int
     batch_size: int
     generator: torch.Generator
@@ -51,12 +51,12 @@ def tune(network: QuantizedMLP, tuning: Tuning) -> None:
         float64; changed in place.
     tuning : Tuning
     """
-    places, dtype = tuning.places, tuning.dtype
-    wanted = places.wanted.to(dtype)
-    weights = (places.weights / places.weights.mean()).to(dtype)
+    samples, dtype = tuning.samples, tuning.dtype
+    wanted = samples.wanted.to(dtype)
+    weights = (samples.weights / samples.weights.mean()).to(dtype)
     trained = [parameter.requires_grad for parameter in network.parameters()]
     with torch.no_grad():
-        inputs = network.first_inputs(places.rows).to(dtype)
+        inputs = network.first_inputs(samples.rows).to(dtype)
     network.to(dtype).requires_grad_(True)
     adam = torch.optim.Adam(network.parameter_groups(), lr=tuning.learning_rate, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, tuning.n_updates)
@@ -65,7 +65,7 @@ def tune(network: QuantizedMLP, tuning: Tuning) -> None:
     with torch.enable_grad():
         for batch in _batches(len(inputs), tuning):
             logits = network.from_first_inputs(inputs[batch], None, dither)
-            distance = logit_distance(logits, wanted[batch], places.transition)
+            distance = logit_distance(logits, wanted[batch], samples.transition)
             loss = (distance * weights[batch]).mean()
             adam.zero_grad()
             loss.backward()
@@ -78,7 +78,7 @@ def tune(network: QuantizedMLP, tuning: Tuning) -> None:
 
 
 def _batches(n: int, tuning: Tuning) -> list[Tensor]:
-    """Return the places of every update."""
+    """Return the samples of every update."""
     if n <= tuning.batch_size:
         # Nothing is drawn: n is not that of a table whose rows of weight 2 stand there twice.
         return [torch.arange(n)] * tuning.n_updates

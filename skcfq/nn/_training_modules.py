@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from skcfq.nn._batch import Batch
-from skcfq.nn._feature_mixup import N_MIXTURES, mixtures
+from skcfq.nn._feature_mixup import N_MIXUP, feature_mixup
 from skcfq.nn._losses import (
     cross_entropy,
     group_mean,
@@ -73,7 +73,7 @@ class LossWeights:
         Distance to the teacher's target margin at x + δ.
     path : float
         Distance to the teacher's target margin at x + tδ, t uniform in (0, 1).
-    mixture : float
+    mixup : float
         Distance to the teacher's logits at mixtures of people, which nobody in the data is.
     transition : float
         Logit distance at which the two distances turn from squared to absolute.
@@ -86,7 +86,7 @@ class LossWeights:
     hinge_margin: float = 0.1
     margins: float = 0.0
     path: float = 0.0
-    mixture: float = 0.0
+    mixup: float = 0.0
     transition: float = 0.5
 
     @property
@@ -97,7 +97,7 @@ class LossWeights:
     @property
     def of_teacher(self) -> bool:
         """Whether any term compares with the teacher's logits."""
-        return max(self.distillation, self.margins, self.path, self.mixture) > 0
+        return max(self.distillation, self.margins, self.path, self.mixup) > 0
 
 
 class FaithfulModule(nn.Module):
@@ -112,7 +112,7 @@ class FaithfulModule(nn.Module):
     bit_penalty : float
         Weight :math:`\lambda` of the policy's ``bit_cost``.
     generator : torch.Generator
-        Source of the Gumbel noise and of the places on the paths.
+        Source of the Gumbel noise and of the samples on the paths.
     teacher : callable, optional
         Encoded rows (n, d), in the precision of the network, to logits; for the terms that compare
         with them.
@@ -123,8 +123,8 @@ class FaithfulModule(nn.Module):
         these are valid, computed for every batch; ``points`` are not read then.
     blocks : Tensor of shape (n_features, d), optional
         1 in the encoded columns of each raw feature, which mixtures take over together.
-    quantized_places : bool, default=False
-        Batches hold what the network's ``first_inputs`` gave for the places, which is paid once
+    quantized_samples : bool, default=False
+        Batches hold what the network's ``first_inputs`` gave for the samples, which is paid once
         instead of in every batch; only where nobody else reads these.
     dither : bool, default=False
         In training mode, thresholds between coarse codes of a
@@ -154,7 +154,7 @@ class FaithfulModule(nn.Module):
         matching: Matching | None = None,
         online: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
         blocks: Tensor | None = None,
-        quantized_places: bool = False,
+        quantized_samples: bool = False,
         dither: bool = False,
         worst_group: bool = False,
         group_weights: Tensor | None = None,
@@ -168,7 +168,7 @@ class FaithfulModule(nn.Module):
         self.bit_penalty = bit_penalty
         self.generator = generator
         self.matching = matching
-        self.quantized_places = quantized_places
+        self.quantized_samples = quantized_samples
         self.dither = dither
         self.worst_group = worst_group
         self.group_weights = group_weights
@@ -185,7 +185,7 @@ class FaithfulModule(nn.Module):
         loss = self.loss
         names = ["task_loss"]
         names += ["distillation_loss"] * (loss.distillation > 0)
-        names += ["mixture_loss"] * (loss.mixture > 0)
+        names += ["mixup_loss"] * (loss.mixup > 0)
         names += ["validity_loss"] * loss.at_points
         names += [f"{name}_loss" for name in ("hinge", "margins", "path") if getattr(loss, name)]
         names += ["matching_loss"] * (self.matching is not None)
@@ -209,9 +209,9 @@ class FaithfulModule(nn.Module):
         at_points = self.loss.at_points and batch.positions is not None
         policy = self.policy if self.searching else None
         selection = None if policy is None else policy.sample(self.temperature, self.generator)
-        places = self._places(batch, at_points)
-        # One pass for all places: the quantization of the weights is paid once.
-        logits = self._logits(places, selection)
+        samples = self._samples(batch, at_points)
+        # One pass for all samples: the quantization of the weights is paid once.
+        logits = self._logits(samples, selection)
         total = TermSum()
         own = shares_of(batch.row_weights)
         shares = (own, own)
@@ -222,7 +222,7 @@ class FaithfulModule(nn.Module):
             known = batch.known
             if known is not None and not at_points:
                 known = known[: len(batch)]
-            wanted = self._teacher_logits(places, known)
+            wanted = self._teacher_logits(samples, known)
             self._add_distances(total, logits, wanted, batch, shares, at_points)
         if total.apart is not None:
             assert batch.groups is not None
@@ -242,43 +242,43 @@ class FaithfulModule(nn.Module):
         terms["loss"] = total.value
         return terms
 
-    def _logits(self, places: Tensor, selection: Tensor | None) -> Tensor:
+    def _logits(self, samples: Tensor, selection: Tensor | None) -> Tensor:
         network = self.network
         if not isinstance(network, QuantizedMLP):
-            return network(places, selection)
+            return network(samples, selection)
         moves = self.dither and network.training
-        dither = partial(self._uniform, like=places) if moves else None
-        if self.quantized_places:
-            return network.from_first_inputs(places, selection, dither)
-        return network(places, selection, dither)
+        dither = partial(self._uniform, like=samples) if moves else None
+        if self.quantized_samples:
+            return network.from_first_inputs(samples, selection, dither)
+        return network(samples, selection, dither)
 
-    def _places(self, batch: Batch, at_points: bool) -> Tensor:
+    def _samples(self, batch: Batch, at_points: bool) -> Tensor:
         """Return where the network is asked: x, x + δ, x + tδ and mixtures, below each other."""
         known, weights = batch.rows, batch.row_weights
         if at_points:
-            known, weights = batch.places, batch.weights
-        places = [known]
+            known, weights = batch.samples, batch.weights
+        samples = [known]
         if at_points and self.loss.path > 0:
             # One place for all: what is drawn must not depend on how many rows share a weight.
             share = self._uniform((), known)
-            places.append(torch.lerp(batch.moved_rows, batch.points, share))
-        if self.loss.mixture > 0:
+            samples.append(torch.lerp(batch.moved_rows, batch.points, share))
+        if self.loss.mixup > 0:
             uniform = partial(self._uniform, like=known)
-            places.append(mixtures(known, weights, self.blocks, uniform))
-        return torch.cat(places) if len(places) > 1 else known
+            samples.append(feature_mixup(known, weights, self.blocks, uniform))
+        return torch.cat(samples) if len(samples) > 1 else known
 
     def _uniform(self, shape: Sequence[int], like: Tensor) -> Tensor:
         return torch.rand(shape, generator=self.generator, dtype=like.dtype, device=like.device)
 
     @torch.no_grad()
-    def _teacher_logits(self, places: Tensor, known: Tensor | None) -> Tensor:
+    def _teacher_logits(self, samples: Tensor, known: Tensor | None) -> Tensor:
         """Return the teacher's logits; it is asked only where they are not known."""
         assert self._teacher is not None
         if known is None:
-            return self._teacher(places).to(places.dtype)
-        if len(known) == len(places):
+            return self._teacher(samples).to(samples.dtype)
+        if len(known) == len(samples):
             return known
-        return torch.cat([known, self._teacher(places[len(known) :]).to(places.dtype)])
+        return torch.cat([known, self._teacher(samples[len(known) :]).to(samples.dtype)])
 
     def _add_entropies(
         self,
@@ -324,9 +324,9 @@ class FaithfulModule(nn.Module):
         by_margin = at_points and logits.shape[1] > 2
         parts = [Part("distillation_loss" * (loss.distillation > 0), loss.distillation, shares[0])]
         parts += [Part("", 0.0, part.shares) for part in of_points] if by_margin else of_points
-        if loss.mixture > 0:
-            share = torch.full_like(logits[:N_MIXTURES, 0], 1.0 / N_MIXTURES)
-            parts.append(Part("mixture_loss", loss.mixture, share.detach()))
+        if loss.mixup > 0:
+            share = torch.full_like(logits[:N_MIXUP, 0], 1.0 / N_MIXUP)
+            parts.append(Part("mixup_loss", loss.mixup, share.detach()))
         total.add(logit_distance(logits, wanted, loss.transition), *parts)
         if by_margin:
             targets = batch.targets.repeat(len(of_points))

@@ -1,4 +1,4 @@
-"""The exact choice of one bit width per layer under a budget, an integer programme."""
+"""The exact choice of one bit width per layer under a budget, an integer program."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def exact_bits(
     Returns
     -------
     list of int
-        Certified optimum of the integer programme.
+        Certified optimum of the integer program.
 
     Examples
     --------

@@ -131,7 +131,7 @@ def _feature_values(actions: CompiledActions, feature: int, columns: list[Any]) 
     """Return the raw values of one feature; of a declared one-hot group, the hot column's name."""
     if feature < len(actions.numeric):
         return as_objects(columns[actions.numeric[feature].column])
-    choice = actions.choice[feature - len(actions.numeric)]
+    choice = actions.categorical[feature - len(actions.numeric)]
     if not choice.is_group:
         return as_objects(columns[choice.columns[0]])
     labels: np.ndarray = np.empty(choice.n_levels + 1, dtype=object)
@@ -147,7 +147,7 @@ def _feature_details(
         numeric = actions.numeric[feature]
         change = numeric.own_values(new) - numeric.own_values(old)
     else:
-        choice = actions.choice[feature - len(actions.numeric)]
+        choice = actions.categorical[feature - len(actions.numeric)]
         ranks = np.full(choice.n_levels, np.nan) if choice.ranks is None else choice.ranks
         ranks = np.append(ranks, np.nan)
         change = ranks[choice.own_levels(new)] - ranks[choice.own_levels(old)]
@@ -165,7 +165,7 @@ def _implied_parts(
 ) -> list[dict[str, np.ndarray]]:
     """List the columns that moved because others did."""
     parts = []
-    for position, rule in enumerate(actions.implied):
+    for position, rule in enumerate(actions.downstream):
         if before[rule.column] is None:
             continue
         old, new = as_numbers(before[rule.column]), as_numbers(after[rule.column])
@@ -248,7 +248,7 @@ def _cost_record(result: RecourseResult) -> dict[str, Any]:
         scale = getattr(numeric.block, "scale", None)
         per_unit = None if scale is None else weight * abs(scale)
         features.append({"name": numeric.name, "weight": weight, "cost_per_raw_unit": per_unit})
-    for choice, weight in zip(actions.choice, weights[len(actions.numeric) :], strict=True):
+    for choice, weight in zip(actions.categorical, weights[len(actions.numeric) :], strict=True):
         ranks = None if choice.ranks is None else choice.ranks.tolist()
         levels = list(choice.levels)
         features.append({"name": choice.name, "weight": weight, "levels": levels, "ranks": ranks})

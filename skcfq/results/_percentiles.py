@@ -99,7 +99,7 @@ def feature_percentiles(actions: CompiledActions, feature: int, columns: list[An
         numeric = actions.numeric[feature]
         values = numeric.own_values(columns)
         return number_percentiles(values, numeric.block.statistics.quantiles)
-    choice = actions.choice[feature - len(actions.numeric)]
+    choice = actions.categorical[feature - len(actions.numeric)]
     table = level_percentiles(choice.ranks, np.asarray(choice.frequencies, dtype=np.float64))
     return table[choice.own_levels(columns)]
 

@@ -76,7 +76,7 @@ def why_not(name: str, task: Task) -> str | None:
 
 def _why_not_exact(name: str, task: Task) -> str | None:
     norm = task.cost.norm
-    if task.weight_radius and task.actions.implied:
+    if task.weight_radius and task.actions.downstream:
         return "weight_radius does not cover implied changes. Leave one of the two out."
     if name == "exact":
         if len(task.predictor.classes) > 2:
@@ -102,8 +102,8 @@ def _why_not_exact(name: str, task: Task) -> str | None:
 def _discrete_rule(task: Task) -> str | None:
     """Return the first rule that a convex problem cannot express."""
     actions = task.actions
-    if actions.choice:
-        return f"the category {actions.choice[0].name!r}"
+    if actions.categorical:
+        return f"the category {actions.categorical[0].name!r}"
     for feature in actions.numeric:
         if feature.step is not None or feature.values is not None:
             return f"the grid of {feature.name!r}"

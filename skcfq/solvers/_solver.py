@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -28,7 +27,7 @@ from skcfq.solvers._outcome import Outcome, margin_of, own_logits
 from skcfq.solvers._provenance import protocol_of, provenance_of
 from skcfq.solvers._task import Task, overrides_by_position, required_margin
 from skcfq.solvers.exact import PLAIN_BATCH, is_plain
-from skcfq.utils import Interval, KnownParameters, StrOptions, take_rows
+from skcfq.utils import Interval, KnownParameters, StrOptions, take_rows, warn_user
 
 # Rows of the background from which a search without gradients may copy.
 _EXAMPLES = 2000
@@ -47,7 +46,7 @@ class RecourseSolver(KnownParameters):
     method : {"auto", "exact", "lp", "qp", "milp", "gradient", "black_box", "pgd"}, default="auto"
         Exact, for linear models: ``"exact"`` solves all people at once (two classes, a cost that
         is a sum over features, no rules across features); ``"lp"`` (l1) and ``"qp"`` (l2, mixed)
-        are convex programmes for continuous features; ``"milp"`` takes everything else.
+        are convex programs for continuous features; ``"milp"`` takes everything else.
         Heuristic, for any model with gradients: ``"gradient"``, relaxed descent and a beam
         search over exactly evaluated moves, whose points are then made cheaper. Heuristic, for
         any function: ``"black_box"``. ``"pgd"`` is the literal K-step recursion of Eq. 6, whose
@@ -407,7 +406,7 @@ class RecourseSolver(KnownParameters):
                         bar.update(len(rows))
             except KeyboardInterrupt:
                 left = int((ranks[0].status == "time_limit").sum())
-                warnings.warn(
+                warn_user(
                     f"Interrupted: {left} of {len(denied)} people were not looked at; they have "
                     "the status 'time_limit'.",
                     InterruptedWarning,

@@ -82,7 +82,7 @@ class LearnedBits(BitPolicy):
     r"""Widths that are learned with the network, by straight-through Gumbel-Softmax (§4.3).
 
     During the first part of the training the widths are sampled at a falling temperature; then
-    the most probable widths that meet the budget are found exactly (a small integer programme)
+    the most probable widths that meet the budget are found exactly (a small integer program)
     and the network is tuned at them.
 
     Parameters

@@ -12,29 +12,29 @@ from torch import Tensor
 
 from skcfq.encoding import FeatureSpace
 from skcfq.models import Predictor
-from skcfq.nn import LossWeights, Places, mixtures, near_boundary
+from skcfq.nn import LossWeights, Samples, feature_mixup, near_boundary
 from skcfq.training._batches import calibration_rows
 from skcfq.training._module import block_columns
 from skcfq.training._supervision import Supervision
 
 # What a place of each kind counts: what is promised is promised at recourse points.
-_COUNTS = {"distillation": 1.0, "margins": 2.0, "path": 1.0, "mixture": 1.0}
-# A kind weighs as many places as it has, up to so many, however many of them are drawn.
+_COUNTS = {"distillation": 1.0, "margins": 2.0, "path": 1.0, "mixup": 1.0}
+# A kind weighs as many samples as it has, up to so many, however many of them are drawn.
 _COUNTED = 16384
 # Of few people, more mixtures say nothing new.
-_MIXTURES_OF_A_ROW = 32
+_MIXUP_OF_A_ROW = 32
 
 
 class _Kind(NamedTuple):
-    """Places of one kind, their weights, and how many of them the kind weighs."""
+    """Samples of one kind, their weights, and how many of them the kind weighs."""
 
-    places: Tensor
+    samples: Tensor
     weights: Tensor
     counted: int
 
     @property
     def shares(self) -> Tensor:
-        """What every place counts, so that places of all kinds count alike.
+        """What every place counts, so that samples of all kinds count alike.
 
         Were all kinds alike instead, the few recourse points of a small table would be learned by
         heart.
@@ -44,7 +44,7 @@ class _Kind(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class DistillationSet:
-    """Rows of a training, recourse points, places half way to them, and mixtures.
+    """Rows of a training, recourse points, samples half way to them, and mixtures.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class DistillationSet:
     weights : Tensor of shape (n,)
     supervision : Supervision or None
     loss : LossWeights
-        Kinds of places that its terms look at.
+        Kinds of samples that its terms look at.
     teacher : Predictor
     space : FeatureSpace
     generator : torch.Generator
@@ -67,17 +67,17 @@ class DistillationSet:
     generator: torch.Generator
 
     @torch.no_grad()
-    def draw(self, most: int) -> Places | None:
-        """Return places with the logits that the teacher has there.
+    def draw(self, most: int) -> Samples | None:
+        """Return samples with the logits that the teacher has there.
 
         Parameters
         ----------
         most : int
-            Places of each kind, at most.
+            Samples of each kind, at most.
 
         Returns
         -------
-        places : Places or None
+        samples : Samples or None
             None where no term finds any, because nobody is refused, say.
         """
         chosen = self._some(torch.arange(len(self.rows)), most)
@@ -90,18 +90,18 @@ class DistillationSet:
             own, points = pairs.chunk(2, dim=1)
             kinds["margins"] = _Kind(points, weights, self._n_people)
             # One place for all: a row of weight 2 is the same as two rows.
-            kinds["path"] = kinds["margins"]._replace(places=(own + points) / 2)
+            kinds["path"] = kinds["margins"]._replace(samples=(own + points) / 2)
         kinds = {name: kind for name, kind in kinds.items() if kind.weights.sum() > 0}
-        if self.loss.mixture > 0:
+        if self.loss.mixup > 0:
             sources = [kinds[name] for name in ("distillation", "margins") if name in kinds]
-            kinds["mixture"] = self._mixtures(sources, most)
+            kinds["mixup"] = self._mixed(sources, most)
         asked = [(_COUNTS[name], kinds[name]) for name in kinds if getattr(self.loss, name) > 0]
         if not asked:
             return None
-        places = torch.cat([kind.places for _, kind in asked])
-        wanted = self.teacher.logits(places)
+        samples = torch.cat([kind.samples for _, kind in asked])
+        wanted = self.teacher.logits(samples)
         counted = torch.cat([count * kind.shares for count, kind in asked])
-        return Places(places, wanted, near_boundary(wanted, counted), self.loss.transition)
+        return Samples(samples, wanted, near_boundary(wanted, counted), self.loss.transition)
 
     def _some(self, rows: Tensor, most: int) -> Tensor:
         return rows[calibration_rows(len(rows), self.generator, most)]
@@ -142,13 +142,13 @@ class DistillationSet:
         own = (self.weights[rows] if weights is None else weights).double()
         return distinct, own.new_zeros(len(distinct)).index_add_(0, of_given, own)
 
-    def _mixtures(self, sources: list[_Kind], most: int) -> _Kind:
+    def _mixed(self, sources: list[_Kind], most: int) -> _Kind:
         def uniform(shape: Sequence[int]) -> Tensor:
             return torch.rand(tuple(shape), generator=self.generator, dtype=torch.float64)
 
-        available = _MIXTURES_OF_A_ROW * self._n_rows
-        places = torch.cat([kind.places for kind in sources])
+        available = _MIXUP_OF_A_ROW * self._n_rows
+        samples = torch.cat([kind.samples for kind in sources])
         weights = torch.cat([kind.weights for kind in sources])
         blocks = block_columns(self.space).double()
-        mixed = mixtures(places, weights, blocks, uniform, min(most, available))
+        mixed = feature_mixup(samples, weights, blocks, uniform, min(most, available))
         return _Kind(mixed, mixed.new_ones(len(mixed)), min(_COUNTED, available))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +12,7 @@ from sklearn.utils.validation import check_consistent_length, column_or_1d
 from torch import Tensor
 
 from skcfq.training._objective import CFQObjective
-from skcfq.utils import check_sample_weight
+from skcfq.utils import check_sample_weight, warn_user
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,11 +105,10 @@ def groups_of(objective: CFQObjective, sensitive_features: np.ndarray | None) ->
     rule = objective.groups
     if rule is None:
         if sensitive_features is not None:
-            warnings.warn(
+            warn_user(
                 "sensitive_features is not used, because objective.groups is None. Give for "
                 "example CFQObjective.preset('faithful').set_params(groups='worst').",
                 UserWarning,
-                stacklevel=3,
             )
         return None
     if sensitive_features is None:

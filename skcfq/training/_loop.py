@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +19,7 @@ from skcfq.exceptions import DivergenceWarning, InterruptedWarning
 from skcfq.nn import Batch, FaithfulModule, SampleTable, SupervisedModule, TrainingRows
 from skcfq.training._batches import ShuffledBatches
 from skcfq.training._validation import VALIDATION_COLUMNS, Validation
+from skcfq.utils import warn_user
 
 # Times that the steps of unsampled widths are refitted while widths are searched.
 _REFITS = 8
@@ -412,17 +412,15 @@ def _complete(net: TensorNet, columns: list[str], n_passes: int | None) -> pd.Da
 def _warn(ended: str, name: str, n_passes: int, max_epochs: int, learning_rate: float) -> None:
     where = f"in pass {n_passes + 1} of {max_epochs}"
     if ended == "interrupted":
-        warnings.warn(
+        warn_user(
             f"Training of {name}: interrupted {where}. The network is as it was then and can be "
             "used; fit with warm_start=True to go on from it.",
             InterruptedWarning,
-            stacklevel=5,
         )
     if ended == "diverged":
         kept = f"that after pass {n_passes}" if n_passes else "the one it started from"
-        warnings.warn(
+        warn_user(
             f"Training of {name}: the loss or a weight is no longer finite {where}. The network "
             f"is {kept}. Lower learning_rate_init, which is {learning_rate:g}.",
             DivergenceWarning,
-            stacklevel=5,
         )

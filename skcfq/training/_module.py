@@ -31,7 +31,7 @@ def faithful_module(
     worst_group: bool,
     bit_penalty: float,
     device: torch.device,
-    quantized_places: bool = False,
+    quantized_samples: bool = False,
     dither: bool = False,
 ) -> FaithfulModule:
     """Return a module whose loss is that of the objective.
@@ -52,7 +52,7 @@ def faithful_module(
     worst_group : bool
     bit_penalty : float
     device : torch.device
-    quantized_places : bool, default=False
+    quantized_samples : bool, default=False
         Whether batches hold first inputs of the network.
     dither : bool, default=False
         Whether thresholds between coarse codes move in the training.
@@ -62,7 +62,7 @@ def faithful_module(
         matching = supervision.matching
         if supervision.online is not None:
             online = _travelling(supervision.online, device)
-            if quantized_places:
+            if quantized_samples:
                 online = giving_first_inputs(online, cast(QuantizedMLP, network))
         if supervision.groups is not None and supervision.groups.weights is not None:
             group_weights = supervision.groups.weights.to(device)
@@ -77,7 +77,7 @@ def faithful_module(
         matching=matching,
         online=online,
         blocks=block_columns(space),
-        quantized_places=quantized_places,
+        quantized_samples=quantized_samples,
         dither=dither,
         worst_group=worst_group,
         group_weights=group_weights,
@@ -85,7 +85,7 @@ def faithful_module(
 
 
 def first_inputs_suffice(network: QuantizedNetwork, loss: LossWeights) -> bool:
-    """Tell whether nobody but the network reads the places, so that they are quantized only once.
+    """Tell whether nobody but the network reads the samples, so that they are quantized only once.
 
     Parameters
     ----------

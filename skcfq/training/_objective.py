@@ -46,7 +46,7 @@ class CFQObjective(BaseEstimator):
         the teacher's margin is 0, the student's is asked to be: two-sided.
     path : float, default=0.0
         Weight of the same distance at x + tδ, t uniform in (0, 1): nobody is accepted on the way.
-    mixture : float, default=0.0
+    mixup : float, default=0.0
         Weight of the distance to the teacher's logits at mixtures: rows and recourse points that
         take three of ten features from somebody else. The teacher labels as many as are wanted,
         so that the student follows it also where no row of a small table is.
@@ -97,7 +97,7 @@ class CFQObjective(BaseEstimator):
         hinge_margin: float = 0.1,
         margins: float = 0.0,
         path: float = 0.0,
-        mixture: float = 0.0,
+        mixup: float = 0.0,
         transition: float = 0.5,
         matching: float | tuple[float, float] = 0.0,
         validity_drop: float | None = None,
@@ -112,7 +112,7 @@ class CFQObjective(BaseEstimator):
         self.hinge_margin = hinge_margin
         self.margins = margins
         self.path = path
-        self.mixture = mixture
+        self.mixup = mixup
         self.transition = transition
         self.matching = matching
         self.validity_drop = validity_drop
@@ -194,7 +194,7 @@ class CFQObjective(BaseEstimator):
             hinge_margin=self.hinge_margin,
             margins=self.margins,
             path=self.path,
-            mixture=self.mixture,
+            mixup=self.mixup,
             transition=self.transition,
         )
 
@@ -226,7 +226,7 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
         "distillation": 1.0,
         "margins": 1.0,
         "path": 1.0,
-        "mixture": 5.0,
+        "mixup": 5.0,
         "validity_drop": 0.02,
         "rounding": True,
         "dither": True,

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import math
-import warnings
 
 import torch
 from tqdm.auto import tqdm
 
 from skcfq.exceptions import InterruptedWarning
-from skcfq.nn import Places, QuantizedMLP, Tuning, reconstruct_logits
+from skcfq.nn import QuantizedMLP, Samples, Tuning, reconstruct_logits
 from skcfq.training._distillation_set import DistillationSet
+from skcfq.utils import warn_user
 
-# Places of each kind that codes are fitted to; for a wide network as many as so many products
+# Samples of each kind that codes are fitted to; for a wide network as many as so many products
 # allow. One that gets few takes four times as many products: too few would be learned by heart.
-_MOST_PLACES, _FEW_PLACES, _LEAST_PLACES, _PRODUCTS, _FOR_FEW = 16384, 4096, 256, 1.5e10, 6e10
-# Updates cost the same on many places as on few, but many take memory, in a wide table the more.
-_TUNED_PLACES, _TUNED_NUMBERS, _JUDGED_PLACES = 32768, 2**22, 8192
-# Updates of a round, as a share of those of the training and at most, and passes over the places.
+_MOST_SAMPLES, _FEW_SAMPLES, _LEAST_SAMPLES, _PRODUCTS, _FOR_FEW = 16384, 4096, 256, 1.5e10, 6e10
+# Updates cost the same on many samples as on few, but many take memory, in a wide table the more.
+_TUNED_SAMPLES, _TUNED_NUMBERS, _JUDGED_SAMPLES = 32768, 2**22, 8192
+# Updates of a round, as a share of those of the training and at most, and passes over the samples.
 _TUNING, _UPDATES, _PASSES, _BATCH_SIZE = 1.25, 750, 60, 512
-# The share where every update sees all places: fewer are enough, and each lets the order in which
+# The share where every update sees all samples: fewer are enough, and each lets the order in which
 # they are summed show a little more.
 _TUNING_WHOLE = 0.3
 
@@ -53,46 +53,45 @@ def round_to_teacher(
     """
     with tqdm(desc="rounding", unit="pass", disable=not verbose) as bar:
         try:
-            places, tuned = source.draw(_places_for(network)), source.draw(_tuned_for(network))
-            if places is None or tuned is None:
+            samples, tuned = source.draw(_samples_for(network)), source.draw(_tuned_for(network))
+            if samples is None or tuned is None:
                 return
             tuning = _tuning(tuned, n_updates, source.generator, dither=dither, whole=whole)
             # Without mixtures there is nothing that codes are not fitted to.
-            judge = source.draw(_JUDGED_PLACES) if source.loss.mixture > 0 else None
-            for loss in reconstruct_logits(network, places, tuning, judge):
+            judge = source.draw(_JUDGED_SAMPLES) if source.loss.mixup > 0 else None
+            for loss in reconstruct_logits(network, samples, tuning, judge):
                 bar.set_postfix(loss=f"{loss:.4f}")
                 bar.update()
         except KeyboardInterrupt:
-            warnings.warn(
+            warn_user(
                 "Interrupted while integer weights were chosen: the network is that of the last "
                 "finished pass, and can be used.",
                 InterruptedWarning,
-                stacklevel=4,
             )
 
 
 def _tuning(
-    places: Places, n_updates: int, generator: torch.Generator, *, dither: bool, whole: bool
+    samples: Samples, n_updates: int, generator: torch.Generator, *, dither: bool, whole: bool
 ) -> Tuning:
     """Return the tuning of a round after so many updates of the training."""
-    batch_size = len(places.rows) if whole else _BATCH_SIZE
+    batch_size = len(samples.rows) if whole else _BATCH_SIZE
     wanted = math.ceil((_TUNING_WHOLE if whole else _TUNING) * n_updates)
-    passes = _PASSES * math.ceil(len(places.rows) / batch_size)
+    passes = _PASSES * math.ceil(len(samples.rows) / batch_size)
     most = min(wanted, _UPDATES, passes)
     # In single precision, the same rows in another order are another sum.
     dtype = torch.float64 if whole else torch.float32
-    return Tuning(places, most, batch_size, generator, dither, dtype=dtype)
+    return Tuning(samples, most, batch_size, generator, dither, dtype=dtype)
 
 
-def _places_for(network: QuantizedMLP) -> int:
-    """Return how many places of a kind a network's rounding can afford."""
+def _samples_for(network: QuantizedMLP) -> int:
+    """Return how many samples of a kind a network's rounding can afford."""
     sizes = [layer.weight.shape for layer in network.linear_layers]
     products = sum(n_in * n_out**2 for n_out, n_in in sizes) * sizes[-1][0]
-    affordable = max(_PRODUCTS / products, min(_FEW_PLACES, _FOR_FEW / products))
-    return int(min(max(affordable, _LEAST_PLACES), _MOST_PLACES))
+    affordable = max(_PRODUCTS / products, min(_FEW_SAMPLES, _FOR_FEW / products))
+    return int(min(max(affordable, _LEAST_SAMPLES), _MOST_SAMPLES))
 
 
 def _tuned_for(network: QuantizedMLP) -> int:
-    """Return on how many places of a kind a network is tuned."""
+    """Return on how many samples of a kind a network is tuned."""
     in_memory = _TUNED_NUMBERS // network.linear_layers[0].in_features
-    return min(max(in_memory, _JUDGED_PLACES), _TUNED_PLACES)
+    return min(max(in_memory, _JUDGED_SAMPLES), _TUNED_SAMPLES)

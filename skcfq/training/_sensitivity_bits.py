@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -12,6 +10,7 @@ from skcfq.exceptions import EmptyPopulationWarning
 from skcfq.nn import QuantizedNetwork, gradient_sensitivity, hessian_trace, quantization_errors
 from skcfq.quantization import allocate_bits, closed_form_bits, exact_bits, greedy_bits
 from skcfq.training._bit_policy import BitPolicy, BitSample
+from skcfq.utils import warn_user
 
 SENSITIVITIES = ("error", "counterfactual", "factual", "hessian")
 ALLOCATIONS = ("exact", "greedy", "closed_form")
@@ -32,7 +31,7 @@ class SensitivityBits(BitPolicy):
         - ``"hessian"``: mean Hessian trace of the task loss (HAWQ-V2) times the squared error of
           the weights at every width; the widths of least total are taken exactly.
     allocation : {"exact", "greedy", "closed_form"}, default="exact"
-        How gradients become widths: the integer programme of Eq. 24, its greedy rule, or Eq. 75,
+        How gradients become widths: the integer program of Eq. 24, its greedy rule, or Eq. 75,
         where :math:`\kappa_\ell` is the mean weight step of the layer at one and the same width.
         Not used by ``"error"`` and ``"hessian"``, which have a number for every width.
     candidates : tuple of int, default=(2, 3, 4, 8)
@@ -99,11 +98,10 @@ class SensitivityBits(BitPolicy):
                 network, sample.points, sample.targets, sample.point_weights
             )
         if self.kind == "counterfactual":
-            warnings.warn(
+            warn_user(
                 "bit_policy.kind is 'counterfactual', but there is no recourse point: the factual "
                 "sensitivity chooses the widths.",
                 EmptyPopulationWarning,
-                stacklevel=7,
             )
         return gradient_sensitivity(network, sample.rows, sample.labels, sample.weights)
 

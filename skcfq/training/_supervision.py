@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +19,7 @@ from skcfq.training._memory import teacher_points
 from skcfq.training._objective import CFQObjective
 from skcfq.training._table import TrainingTable
 from skcfq.training._teacher_actions import OnlineActions, TeacherActions
-from skcfq.utils import take_rows
+from skcfq.utils import take_rows, warn_user
 
 # Slack of the person at the quantile after the bias is set: they keep the advice.
 _ABOVE = 1e-6
@@ -354,9 +353,8 @@ def _matching(
 
 
 def _warn_unsupervised(what: str, remedy: str) -> None:
-    warnings.warn(
+    warn_user(
         f"{what}, so there is no recourse to preserve: the training is without the terms at "
         f"recourse points, and the bias stays as it is. {remedy}.",
         EmptyPopulationWarning,
-        stacklevel=6,
     )

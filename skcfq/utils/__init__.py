@@ -20,6 +20,7 @@ from skcfq.utils._columns import (
 from skcfq.utils._lazy import lazy_attributes
 from skcfq.utils._rows import as_slice, take_rows
 from skcfq.utils._scalars import from_json, plain, strict_json, to_json
+from skcfq.utils._warnings import warn_user
 
 if TYPE_CHECKING:
     from skcfq.utils._sklearn_compat import (
@@ -60,6 +61,7 @@ __all__ = [
     "to_json",
     "validate_table",
     "values_of",
+    "warn_user",
 ]
 
 __getattr__ = lazy_attributes(

@@ -190,7 +190,7 @@ def test_max_changes_takes_numpy_integers(space):
 
 def test_a_level_that_a_small_sample_lacks_is_passed_over(space):
     order = ["none", "low", "mid", "high", "top"]
-    choice = ActionSet(ordinal={"grade": order}, increasing=["grade"]).compile(space).choice
+    choice = ActionSet(ordinal={"grade": order}, increasing=["grade"]).compile(space).categorical
     grade = next(feature for feature in choice if feature.name == "grade")
     assert grade.levels == ("high", "low", "mid")
     np.testing.assert_array_equal(grade.ranks, [3, 1, 2])
@@ -200,10 +200,10 @@ def test_a_level_that_a_small_sample_lacks_is_passed_over(space):
 def test_nobody_moves_into_the_missing_category_unless_a_transition_says_so():
     X = pd.DataFrame({"job": ["clerk", "cook", None]})
     space = TableEncoder().fit(X).feature_space_
-    (free,) = ActionSet().compile(space).choice
+    (free,) = ActionSet().compile(space).categorical
     np.testing.assert_array_equal(free.allowed, [[1, 1, 0], [1, 1, 0], [1, 1, 1], [1, 1, 0]])
     moves = {"clerk": [None], None: ["cook"]}
-    (ruled,) = ActionSet(transitions={"job": moves}).compile(space).choice
+    (ruled,) = ActionSet(transitions={"job": moves}).compile(space).categorical
     np.testing.assert_array_equal(ruled.allowed, [[1, 0, 1], [0, 1, 0], [0, 1, 1], [0, 0, 0]])
 
 

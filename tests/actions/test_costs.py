@@ -84,7 +84,7 @@ def test_a_category_pays_once_and_an_ordered_one_by_rank():
     cost = compile_cost(actions, weights=[10.0, 1.0])
     levels = region.levels.clone()
     levels[:, 0] = (levels[:, 0] + 1) % 3
-    names = actions.choice[1].levels
+    names = actions.categorical[1].levels
     levels[:, 1] = names.index("high")
     paid = cost.contributions(region.values, levels, region)
     assert paid.tolist() == [[10, 2], [10, 2], [10, 1], [10, 1], [10, 0], [10, 0]]

@@ -97,7 +97,9 @@ def _described(compiled):
         (f.name, f.low, f.high, f.relative, f.direction, f.step, f.min_change)
         for f in compiled.numeric
     ]
-    choice = [(f.name, f.levels, f.allowed.tolist(), f.distance.tolist()) for f in compiled.choice]
+    choice = [
+        (f.name, f.levels, f.allowed.tolist(), f.distance.tolist()) for f in compiled.categorical
+    ]
     return numeric, choice, compiled.max_changes, compiled.rules
 
 

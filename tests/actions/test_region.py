@@ -212,7 +212,7 @@ def test_one_hot_groups_behind_a_preprocessing_step():
         one_hot={"job": [3, 1, 2]}, immutable=[0], transitions={"job": {1: [2], 2: [1]}}
     )
     compiled = rules.compile(space)
-    (job,) = compiled.choice
+    (job,) = compiled.categorical
     assert job.levels == (1, 2, 3)
     region = compiled.at(X)
     np.testing.assert_array_equal(region.levels[:, 0], codes.argmax(axis=1))

@@ -234,10 +234,10 @@ def test_broken_rules_are_those_that_the_solvers_waive(seed):
             index=False
         )
     }
-    couplings = action_set.compile(space).at(X).couplings
+    linking = action_set.compile(space).at(X).linking
     expected = {
         (i, f"{rule.text!r} is broken")
-        for rule in couplings.implications
+        for rule in linking.implications
         for i in torch.nonzero(rule.broken).ravel().tolist()
     }
     hours, rooms = X["hours"], X["rooms"]

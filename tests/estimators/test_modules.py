@@ -257,7 +257,7 @@ def test_every_term_of_the_loss(credit):
     """Matching takes second derivatives, the others margins of the teacher, at any module."""
     from skcfq.estimators import CFQObjective, TeacherActions
 
-    objective = CFQObjective(matching=1.0, margins=1.0, path=1.0, mixture=0.5, distillation=1.0)
+    objective = CFQObjective(matching=1.0, margins=1.0, path=1.0, mixup=0.5, distillation=1.0)
     model = CFQClassifier(
         4,
         module=Residual,

@@ -151,7 +151,7 @@ def test_wide_networks_and_tables_get_fewer_places():
     from skcfq.nn import QuantizedMLP
 
     sizes = [(64, 64), (256, 256), (512, 512)]
-    found = [_rounding._places_for(QuantizedMLP(100, size, 2)) for size in sizes]
+    found = [_rounding._samples_for(QuantizedMLP(100, size, 2)) for size in sizes]
     assert found[0] == 11160 and found[0] > found[1] > found[2] == 256
     found = [_rounding._tuned_for(QuantizedMLP(columns, (8,), 2)) for columns in (100, 256, 5000)]
     assert found == [32768, 16384, 8192]
@@ -175,8 +175,8 @@ def test_every_place_counts_alike(table, settings, monkeypatch, drawn):
     """The few recourse points of a small table must not outweigh what is drawn beside them."""
     monkeypatch.setattr(_distillation_set, "near_boundary", lambda logits, weights: weights)
     fitted(table, settings, max_iter=1)
-    source, places = drawn[0]
-    weights = places.weights[places.weights > 0]
+    source, samples = drawn[0]
+    weights = samples.weights[samples.weights > 0]
     n_points = int(source.supervision.promised.sum())
     times = (weights / weights.min()).round(decimals=6)
     assert times.unique().tolist() == [1, 2]
@@ -185,24 +185,24 @@ def test_every_place_counts_alike(table, settings, monkeypatch, drawn):
 
 def test_kinds_weigh_the_same_however_many_are_drawn(table, settings, monkeypatch, drawn):
     monkeypatch.setattr(_distillation_set, "near_boundary", lambda logits, weights: weights)
-    monkeypatch.setattr(_rounding, "_JUDGED_PLACES", 100)
+    monkeypatch.setattr(_rounding, "_JUDGED_SAMPLES", 100)
     fitted(table, settings, max_iter=1)
-    totals = [float(places.weights.sum()) for _, places in drawn]
-    assert len({len(places.rows) for _, places in drawn}) > 1
+    totals = [float(samples.weights.sum()) for _, samples in drawn]
+    assert len({len(samples.rows) for _, samples in drawn}) > 1
     np.testing.assert_allclose(totals, totals[0])
 
 
-@pytest.mark.parametrize("mixture", [0.0, 5.0])
-def test_a_judge_has_mixtures_of_its_own(table, settings, monkeypatch, mixture):
+@pytest.mark.parametrize("mixup", [0.0, 5.0])
+def test_a_judge_has_mixtures_of_its_own(table, settings, monkeypatch, mixup):
     given = []
     monkeypatch.setattr(_rounding, "reconstruct_logits", lambda *all_: given.append(all_) or [])
-    fitted(table, settings, max_iter=1, activation_bits=4, objective__mixture=mixture)
-    ((_, places, tuning, judge),) = given
+    fitted(table, settings, max_iter=1, activation_bits=4, objective__mixup=mixup)
+    ((_, samples, tuning, judge),) = given
     assert tuning.dither
-    if mixture == 0:
+    if mixup == 0:
         assert judge is None
         return
-    rows = [one.rows for one in (places, tuning.places, judge)]
+    rows = [one.rows for one in (samples, tuning.samples, judge)]
     pooled = torch.cat([one.unique(dim=0) for one in rows])
     # All but the people of the table, who are everywhere.
     assert len(pooled.unique(dim=0)) > 0.9 * len(pooled)

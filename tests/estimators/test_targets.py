@@ -200,7 +200,7 @@ def test_nobody_to_teach_about(teacher, message, people, settings):
 @pytest.mark.parametrize(
     ("objective", "remedy", "left"),
     [
-        ("faithful", "another solver", {"task_loss", "distillation_loss", "mixture_loss"}),
+        ("faithful", "another solver", {"task_loss", "distillation_loss", "mixup_loss"}),
         ("paper", "more or larger steps", {"task_loss"}),
     ],
 )

@@ -115,7 +115,7 @@ def test_the_given_data_are_left_alone(classifier, table, tiny):
         (
             CFQClassifier(objective="faithful"),
             [
-                *("task_loss", "distillation_loss", "mixture_loss", "validity_loss"),
+                *("task_loss", "distillation_loss", "mixup_loss", "validity_loss"),
                 *("margins_loss", "path_loss", "average_bits"),
             ],
         ),

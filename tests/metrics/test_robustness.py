@@ -175,7 +175,7 @@ def numbers():
     return X, LogisticRegression().fit(X, X @ [1.0, -2.0, 0.5, 1.0] > 0.5)
 
 
-def test_linear_variants_cost_what_a_linear_programme_says(numbers):
+def test_linear_variants_cost_what_a_linear_program_says(numbers):
     X, model = numbers
     variants = deployment_variants(
         model, 6, kinds=["rounding", "steps"], bits=3, background=X, random_state=0
@@ -189,14 +189,14 @@ def test_linear_variants_cost_what_a_linear_programme_says(numbers):
     rows = [(m.coef_[0], m.intercept_[0]) for m in (model, *(v.model for v in variants))]
     for i in np.flatnonzero(result.denied):
         # x' = x + up - down, every score at least 0.
-        programme = linprog(
+        program = linprog(
             np.concatenate([scale, scale]),
             A_ub=np.array([np.concatenate([-w, w]) for w, _ in rows]),
             b_ub=np.array([w @ X[i] + b - 1e-9 for w, b in rows]),
             bounds=[(0, max(4.0 - x, 0)) for x in X[i]] + [(0, max(4.0 + x, 0)) for x in X[i]],
         )
-        if programme.status == 0:
-            optimal[i] = programme.fun
+        if program.status == 0:
+            optimal[i] = program.fun
     found = result.reachable
     assert (found[result.denied] == ~np.isnan(optimal[result.denied])).all()
     assert found.sum() > 20

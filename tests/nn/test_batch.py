@@ -63,7 +63,7 @@ def test_batch_row_by_row(rng, given, everybody, with_points):
 
 def test_rows_without_recourse(given):
     batch = SampleTable(TrainingRows(given.rows, given.labels, given.weights)).whole
-    assert torch.equal(batch.places, given.rows)
+    assert torch.equal(batch.samples, given.rows)
     assert torch.equal(batch.classes, given.labels)
     assert batch.positions is batch.acted is batch.groups is batch.known is None
 
@@ -89,7 +89,7 @@ def test_points_that_are_computed_now(given, everybody):
     assert torch.equal(moved.groups, given.groups[kept])
     assert torch.equal(moved.known, given.known[:, 0])
     assert torch.equal(moved.rows, given.rows)
-    assert moved.places.dtype == torch.float32
+    assert moved.samples.dtype == torch.float32
 
 
 def test_quantized_once_or_in_every_batch(given):
@@ -105,7 +105,7 @@ def test_quantized_once_or_in_every_batch(given):
             loss=LossWeights(validity=1.0, hinge=0.5),
             bit_penalty=0.0,
             generator=torch.Generator().manual_seed(0),
-            quantized_places=once,
+            quantized_samples=once,
         )
         rows = given.mapped(network.first_inputs) if once else given
         found = module.loss_terms(SampleTable(rows, module.needs_points).whole)

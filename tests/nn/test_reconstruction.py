@@ -12,7 +12,7 @@ import torch
 from skcfq.nn import FullPrecisionMLP, QuantizedMLP, integers_of, logit_distance
 from skcfq.nn._column_units import network_in_units, weight_units
 from skcfq.nn._reconstruction import reconstruct_logits
-from skcfq.nn._samples import Places
+from skcfq.nn._samples import Samples
 from skcfq.nn._straight_through import Tuning, tune
 
 
@@ -48,7 +48,7 @@ def error(network, teacher, rows):
 def places_at(teacher, rows, **options):
     with torch.no_grad():
         weights = torch.ones(len(rows), dtype=torch.float64)
-        return Places(rows, teacher(rows), weights, **options)
+        return Samples(rows, teacher(rows), weights, **options)
 
 
 @pytest.mark.parametrize("n_classes", [2, 4])
@@ -113,8 +113,8 @@ def test_weights_of_rows_count():
     for kept in (first, ~first):
         network = student_of(teacher, rows, bits=2)
         with torch.no_grad():
-            places = Places(rows, teacher(rows), kept.double() + 1e-9)
-        list(reconstruct_logits(network, places))
+            samples = Samples(rows, teacher(rows), kept.double() + 1e-9)
+        list(reconstruct_logits(network, samples))
         errors.append([error(network, teacher, rows[half]) for half in (first, ~first)])
     assert errors[0][0] < errors[1][0] and errors[1][1] < errors[0][1]
 
@@ -191,7 +191,7 @@ def test_clips_leave_the_tail_to_the_tail():
 
 
 def test_what_is_learned_by_heart_is_taken_back():
-    """Three thousand codes fit forty places, and lose everywhere else."""
+    """Three thousand codes fit forty samples, and lose everywhere else."""
     teacher, many, few, unseen = (
         teacher_of((40, 40)),
         rows_of(3000),

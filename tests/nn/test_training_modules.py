@@ -163,7 +163,7 @@ def test_one_pass_for_rows_and_points(rng, batch):
 
 def teacher_of(rng):
     weight = torch.randn(3, 4, generator=rng)
-    return lambda places: places @ weight.T
+    return lambda samples: samples @ weight.T
 
 
 def smooth(gap):
@@ -207,7 +207,7 @@ def test_a_student_that_is_its_teacher_has_nothing_to_learn(rng, batch):
     module = FaithfulModule(
         teacher,
         None,
-        loss=LossWeights(task=0.0, distillation=1.0, margins=1.0, path=1.0, mixture=1.0),
+        loss=LossWeights(task=0.0, distillation=1.0, margins=1.0, path=1.0, mixup=1.0),
         bit_penalty=0.0,
         generator=rng,
         teacher=teacher,
@@ -221,9 +221,9 @@ def test_the_path_leads_from_the_row_to_the_point(rng, batch):
     rows, _, _, points, _, acted = batch
     seen = []
 
-    def teacher(places):
-        seen.append(places)
-        return places[:, :3]
+    def teacher(samples):
+        seen.append(samples)
+        return samples[:, :3]
 
     terms_of(faithful(rng, path=1.0, teacher=teacher), *batch)
     n, k = len(rows), int(acted.sum())
@@ -239,11 +239,11 @@ def test_mixtures_take_whole_features_by_weight(rng):
     seen = []
     blocks = torch.tensor([[1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]])
 
-    def teacher(places):
-        seen.append(places)
-        return places[:, :3]
+    def teacher(samples):
+        seen.append(samples)
+        return samples[:, :3]
 
-    module = faithful(rng, mixture=1.0, teacher=teacher, blocks=blocks)
+    module = faithful(rng, mixup=1.0, teacher=teacher, blocks=blocks)
     rows = torch.arange(6.0)[:, None] + torch.tensor([0.1, 0.2, 0.3, 0.4])
     weights = torch.tensor([1.0, 1.0, 0.0, 2.0, 1.0, 0.0])
     terms_of(module, rows, torch.zeros(6, dtype=torch.int64), weights)
@@ -255,7 +255,7 @@ def test_mixtures_take_whole_features_by_weight(rng):
 
 def test_a_weight_of_two_is_two_rows(rng, batch):
     rows, labels, _, points, targets, acted = batch
-    options = {"distillation": 1.0, "margins": 1.0, "path": 1.0, "mixture": 1.0, "validity": 1.0}
+    options = {"distillation": 1.0, "margins": 1.0, "path": 1.0, "mixup": 1.0, "validity": 1.0}
     losses = []
     twice = torch.tensor([0, 0, *range(1, 12), 6])
     weights = torch.ones(12)
@@ -305,7 +305,7 @@ def test_actions_that_come_with_the_batch(rng, batch, order):
     torch.testing.assert_close(terms["validity_loss"], mean(losses, weights[rest]))
 
 
-FOLLOWING = {"distillation": 1.0, "margins": 2.0, "path": 3.0, "mixture": 1.0, "validity": 0.5}
+FOLLOWING = {"distillation": 1.0, "margins": 2.0, "path": 3.0, "mixup": 1.0, "validity": 0.5}
 
 
 @pytest.mark.parametrize("online", [False, True])
@@ -314,9 +314,9 @@ def test_the_teacher_is_not_asked_again_where_its_logits_are_known(rng, batch, o
     teacher = teacher_of(rng)
     asked = []
 
-    def counting(places):
-        asked.append(len(places))
-        return teacher(places)
+    def counting(samples):
+        asked.append(len(samples))
+        return teacher(samples)
 
     def moved(positions, targets):
         return points[positions] + 1.0, torch.ones(len(positions), dtype=torch.bool)

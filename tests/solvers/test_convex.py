@@ -1,4 +1,4 @@
-"""LP, QP and mixed-integer programmes against scipy's programmes and brute force."""
+"""LP, QP and mixed-integer programs against scipy's programs and brute force."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from programme_oracle import (
+from program_oracle import (
     disagreements,
-    integer_programme,
+    integer_program,
     linear_model,
-    linear_programme,
+    linear_program,
     rivals_of,
     sign_vectors,
 )
@@ -77,7 +77,7 @@ def polyhedron(model, X, i, rows, radius: float = 0.0) -> tuple[np.ndarray, np.n
 
 @pytest.mark.parametrize("n_classes", [2, 3, 4])
 @pytest.mark.parametrize("across", [False, True], ids=["boxes", "rules across"])
-def test_lp_is_the_linear_programme(n_classes, across):
+def test_lp_is_the_linear_program(n_classes, across):
     people, several, infeasible = 0, [], 0
     for seed in range(6):
         model, X, rules, (low, high), weights, rows = draw(seed, n_classes=n_classes, across=across)
@@ -85,7 +85,7 @@ def test_lp_is_the_linear_programme(n_classes, across):
         refused = np.flatnonzero(result.denied)
         expected = np.array(
             [
-                linear_programme(
+                linear_program(
                     X.to_numpy()[i],
                     low[i],
                     high[i],
@@ -112,7 +112,7 @@ def test_forgotten_rules_are_noticed(kept):
         w = np.array(list(weights.values()))
         for i in np.flatnonzero(result.denied):
             A, b = polyhedron(model, X, i, rows[kept])
-            cost = linear_programme(X.to_numpy()[i], low[i], high[i], w, A, b)
+            cost = linear_program(X.to_numpy()[i], low[i], high[i], w, A, b)
             differ += len(disagreements(result.status[[i]], result.cost[[i]], np.array([cost])))
     assert differ > 0
 
@@ -169,7 +169,7 @@ def test_qp_points_cannot_be_made_cheaper(norm):
         for i in np.flatnonzero(result.denied):
             A, b = polyhedron(model, X, i, rows)
             if result.status[i] == "infeasible":
-                assert linear_programme(own[i], low[i], high[i], w, A, b) == math.inf
+                assert linear_program(own[i], low[i], high[i], w, A, b) == math.inf
                 infeasible += 1
                 continue
             if result.status[i] == "feasible" and norm == "mixed":
@@ -207,7 +207,7 @@ def test_the_worst_weights_of_a_box_are_survived_at_least_cost(method, n_classes
         w = np.array(list(weights.values()))
         expected = np.array(
             [
-                linear_programme(
+                linear_program(
                     X.to_numpy()[i], low[i], high[i], w, *polyhedron(model, X, i, rows, radius)
                 )
                 for i in refused
@@ -263,7 +263,7 @@ def test_robust_actions_of_categories_are_enumerated():
         assert len(refused) > 40 and np.isfinite(expected).mean() > 0.3
 
 
-def test_milp_with_rivals_and_rules_is_scipys_programme():
+def test_milp_with_rivals_and_rules_is_scipys_program():
     people, several, infeasible = 0, [], 0
     for seed in range(5):
         n_classes = 2 + seed % 2
@@ -294,7 +294,7 @@ def test_milp_with_rivals_and_rules_is_scipys_programme():
             need = MARGIN - intercept - coef @ own[i]
             tied = [(a, limit[i]) for a, limit in rows]
             expected.append(
-                integer_programme(numbers, [], need, limit=rules["max_changes"], rows=tied)
+                integer_program(numbers, [], need, limit=rules["max_changes"], rows=tied)
             )
         expected = np.array(expected)
         assert disagreements(result.status[refused], result.cost[refused], expected).size == 0

@@ -1,17 +1,17 @@
-"""The direct method against scipy's programmes, a bisection and brute force, people at once."""
+"""The direct method against scipy's programs, a bisection and brute force, people at once."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 import pytest
-from programme_oracle import (
+from program_oracle import (
     disagreements,
     enumerate_options,
-    integer_programme,
+    integer_program,
     least_squares_costs,
     linear_model,
-    linear_programme,
+    linear_program,
 )
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -65,10 +65,10 @@ def free_weights(rules, weights) -> dict:
 def linear_costs(model, X, box, weights, rows) -> np.ndarray:
     coef, need = model.coef_[0], MARGIN - model.intercept_[0]
     low, high = box
-    return np.array([linear_programme(X[i], low[i], high[i], weights, coef, need) for i in rows])
+    return np.array([linear_program(X[i], low[i], high[i], weights, coef, need) for i in rows])
 
 
-def test_continuous_l1_is_the_linear_programme():
+def test_continuous_l1_is_the_linear_program():
     people, several, infeasible = 0, [], 0
     for seed in range(8):
         m = 3 + 2 * (seed % 5)
@@ -269,7 +269,7 @@ def test_a_wrong_rule_is_noticed(wrong):
     assert differ > 0
 
 
-def test_continuous_numbers_beside_grids_are_the_integer_programme():
+def test_continuous_numbers_beside_grids_are_the_integer_program():
     people, several, infeasible = 0, [], 0
     for seed in range(200, 210):
         model, X, rules, weights = table_problem(seed, 60, fine=True)
@@ -279,7 +279,7 @@ def test_continuous_numbers_beside_grids_are_the_integer_programme():
         need = MARGIN - model.decision_function(X)
         expected = np.array(
             [
-                integer_programme(
+                integer_program(
                     numbers_of(X.iloc[i], rules, weights, effects),
                     categories_of(X.iloc[i], rules, weights, effects),
                     need[[i]],

@@ -93,7 +93,7 @@ def test_direct_is_optimal_or_proves_that_nothing_is(norm):
 
 
 @pytest.mark.parametrize(("n_classes", "norm"), [(2, "l1"), (3, "l1"), (2, "l2"), (3, "l2")])
-def test_mixed_integer_programmes_agree_with_brute_force(n_classes, norm):
+def test_mixed_integer_programs_agree_with_brute_force(n_classes, norm):
     refused, kinds, constraints = 0, set(), set()
     for seed in (101, 102, 108) if norm == "l1" else (100, 103):
         model, X, rules, weights = draw_problem(seed, across=True, n_classes=n_classes)

@@ -48,7 +48,7 @@ than ours* counts found points that cost less than ours by more than 1e-6 of it 
 ours found none: on linear models, where the first line is an exact method, it must be 0.
 
 **How the others are used.** ceml has no bounds: once it is used as it is, once with bounds added
-to its programme and a more precise solver (ECOS, slack 1e-6). jax-relax: `VanillaCF` with its
+to its program and a more precise solver (ECOS, slack 1e-6). jax-relax: `VanillaCF` with its
 defaults and the rules as its constraint function, once through its own entry point, which compiles
 at every call, and once under one more `jax.jit`, compiled off the clock. actionable-recourse: its
 grid of 1 % of a feature's range, its own costs replaced by the common one. DiCE: `random` on linear

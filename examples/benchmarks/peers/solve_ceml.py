@@ -1,4 +1,4 @@
-"""ceml: one convex programme a person, as it comes ("plain") or with the box added ("box")."""
+"""ceml: one convex program a person, as it comes ("plain") or with the box added ("box")."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 
 class InBox(SoftmaxCounterfactual):
-    """ceml's own programme, with the bounds that it offers no parameter for."""
+    """ceml's own program, with the bounds that it offers no parameter for."""
 
     def __init__(self, model: LogisticRegression, low: np.ndarray, high: np.ndarray):
         super().__init__(model)
@@ -22,7 +22,7 @@ class InBox(SoftmaxCounterfactual):
 
 
 class NothingFoundError(Exception):
-    """ceml's programme had no solution, or its solution was on the wrong side."""
+    """ceml's program had no solution, or its solution was on the wrong side."""
 
 
 def prepare(problem: Problem, variant: str):

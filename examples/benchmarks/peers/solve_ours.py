@@ -1,4 +1,4 @@
-"""skcfq: the direct method, the linear programme, and projected gradient with beam search."""
+"""skcfq: the direct method, the linear program, and projected gradient with beam search."""
 
 from __future__ import annotations
 

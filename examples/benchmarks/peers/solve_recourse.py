@@ -1,4 +1,4 @@
-"""actionable-recourse: one mixed-integer programme a person, on a grid of 100 steps a feature."""
+"""actionable-recourse: one mixed-integer program a person, on a grid of 100 steps a feature."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Exact recourse for linear models as LP, QP and mixed-integer programmes, through cvxpy (A.6).
+"""Exact recourse for linear models as LP, QP and mixed-integer programs, through cvxpy (A.6).
 
-One programme is built for all people; what differs between them is a parameter, so it is compiled
+One program is built for all people; what differs between them is a parameter, so it is compiled
 once. HiGHS solves what is linear, Clarabel what is quadratic or conic; both come with cvxpy. The
 formulations are written out in docs/user_guide/exact_methods.md.
 """
@@ -19,9 +19,9 @@ import torch
 
 from skcfq.solvers.exact._program_data import (
     PersonData,
-    ProgrammeShape,
+    ProgramShape,
     person_data,
-    programme_shape,
+    program_shape,
 )
 from skcfq.solvers.problems import ExactAnswer, LinearProblem
 
@@ -45,7 +45,7 @@ _CLARABEL_COARSE = {"tol_gap_abs": 1e-8, "tol_gap_rel": 1e-8, "tol_feas": 1e-9}
 _STILL = 1e-6
 # What a solver calls inaccurate can be used, but proves nothing.
 _USABLE = (cp.OPTIMAL, cp.OPTIMAL_INACCURATE)
-# With its integers fixed, a programme may cost this much more and still be called optimal.
+# With its integers fixed, a program may cost this much more and still be called optimal.
 _TOLERATED = 1e-6
 
 
@@ -66,17 +66,17 @@ def solve_convex(
     Returns
     -------
     answer : ExactAnswer
-        A person whose programme fails numerically is ``"not_found"``.
+        A person whose program fails numerically is ``"not_found"``.
     """
-    shape = programme_shape(problem, integer=method == "milp")
-    programme = _Programme(shape)
+    shape = program_shape(problem, integer=method == "milp")
+    program = _Program(shape)
     values, levels = problem.region.values.clone(), problem.region.levels.clone()
     status = np.full(problem.n_people, "not_found", dtype="<U17")
     bound = torch.zeros(problem.n_people, dtype=torch.float64)
     for i in range(problem.n_people):
         data = person_data(problem, shape, i)
         try:
-            status[i], bound[i], state = programme.solve(data, time_limit)
+            status[i], bound[i], state = program.solve(data, time_limit)
         except (cp.SolverError, ValueError, ArithmeticError):
             # One person's numerical trouble is no reason to lose the others.
             continue
@@ -85,10 +85,10 @@ def solve_convex(
     return ExactAnswer(values, levels, status, bound)
 
 
-class _Programme:
-    """One parametrized programme for people of the same shape."""
+class _Program:
+    """One parametrized program for people of the same shape."""
 
-    def __init__(self, shape: ProgrammeShape):
+    def __init__(self, shape: ProgramShape):
         self.shape = shape
         m, n_levels, rivals = shape.n_numeric, shape.n_levels, shape.n_rivals
         self.parameters: dict[str, cp.Parameter] = {}
@@ -120,7 +120,7 @@ class _Programme:
         self.constraints.append(gain >= self._parameter("need", rivals, sign=None))
         self._add_counts()
         self._add_grids(move)
-        self._add_couplings(move)
+        self._add_linking(move)
         parts = cp.hstack(contributions)
         self.cost = self._norm(parts)
         objective = cp.sum_squares(parts) if shape.norm == "l2" else self.cost
@@ -143,7 +143,7 @@ class _Programme:
     def _integer(self, name: str, size: int) -> cp.Variable:
         """Add integers between two bounds, which a branch or the final clean-up can narrow.
 
-        The relaxation of a quadratic programme branches by these bounds itself.
+        The relaxation of a quadratic program branches by these bounds itself.
         """
         variable = cp.Variable(size, name=name, integer=self.shape.norm == "l1")
         low = self._parameter(f"{name}_low", size, sign=None)
@@ -202,14 +202,14 @@ class _Programme:
                     cp.sum(picked) == self.rises[j] + self.falls[j],
                 ]
 
-    def _add_couplings(self, move: Any) -> None:
+    def _add_linking(self, move: Any) -> None:
         shape = self.shape
-        if shape.n_couplings:
-            total = shape.coupling_numeric @ move if shape.n_numeric else 0
+        if shape.n_linking:
+            total = shape.linking_numeric @ move if shape.n_numeric else 0
             if self.option is not None:
-                size = (shape.n_couplings, shape.n_levels)
-                total = total + self._parameter("coupling_option", size, sign=None) @ self.option
-            limit = self._parameter("coupling_limit", shape.n_couplings, sign=None)
+                size = (shape.n_linking, shape.n_levels)
+                total = total + self._parameter("linking_option", size, sign=None) @ self.option
+            limit = self._parameter("linking_limit", shape.n_linking, sign=None)
             self.constraints.append(total <= limit)
         for rule in range(shape.n_implications):
             self._add_implication(rule, move)

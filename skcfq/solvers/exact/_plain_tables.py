@@ -49,7 +49,7 @@ def is_plain(settings: RecourseSolver, task: Task) -> bool:
         or task.weight_radius
         or task.proba is not None
         or task.overrides
-        or actions.implied
+        or actions.downstream
         or actions.has_linking
         or actions.has_min_change
     )

@@ -1,4 +1,4 @@
-"""The numbers of the convex and mixed-integer programmes: what people share, and each one's own."""
+"""The numbers of the convex and mixed-integer programs: what people share, and each one's own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from skcfq.actions import ChangeLiteral, LevelLiteral, LinearLiteral
 from skcfq.solvers.problems import LinearProblem
 
 # An open side is closed at this cost of a single feature, far beyond any sensible action; a
-# programme without solution proves nothing for people whom this concerns.
+# program without solution proves nothing for people whom this concerns.
 _FARTHEST = 1e4
 # A move below this share of a unit is the solver's noise.
 _NOISE = 1e-10
@@ -34,8 +34,8 @@ class Grid:
 
 
 @dataclass(frozen=True, eq=False)
-class ProgrammeShape:
-    """What the programmes of all people of a problem have in common."""
+class ProgramShape:
+    """What the programs of all people of a problem have in common."""
 
     n_numeric: int
     n_choice: int
@@ -51,8 +51,8 @@ class ProgrammeShape:
     counted: bool
     has_min_change: bool
     grids: tuple[Grid, ...]
-    n_couplings: int
-    coupling_numeric: np.ndarray
+    n_linking: int
+    linking_numeric: np.ndarray
     implications: list[tuple[list, list]]
     named_features: list[np.ndarray]
     atom_numeric: dict[str, np.ndarray] = field(default_factory=dict)
@@ -95,8 +95,8 @@ class PersonData:
         return values, levels
 
 
-def programme_shape(problem: LinearProblem, *, integer: bool) -> ProgrammeShape:
-    """Read what the programmes of all people share."""
+def program_shape(problem: LinearProblem, *, integer: bool) -> ProgramShape:
+    """Read what the programs of all people share."""
     region, cost = problem.region, problem.cost
     _, m = region.values.shape
     sizes = [allowed.shape[1] for allowed in region.allowed]
@@ -109,10 +109,10 @@ def programme_shape(problem: LinearProblem, *, integer: bool) -> ProgrammeShape:
     if limit is not None and limit >= region.n_features:
         limit = None
     grids = tuple(_grid(j, grid.numpy()) for j, grid in enumerate(region.grids) if grid is not None)
-    couplings = region.couplings
+    linking = region.linking
     implications, named, atom_numeric = [], [], {}
-    if couplings is not None:
-        for r, rule in enumerate(couplings.implications):
+    if linking is not None:
+        for r, rule in enumerate(linking.implications):
             kinds = []
             for side, atoms in (("premise", rule.premises), ("conclusion", rule.conclusions)):
                 kinds.append([_kind(atom) for atom in atoms])
@@ -122,7 +122,7 @@ def programme_shape(problem: LinearProblem, *, integer: bool) -> ProgrammeShape:
             implications.append((kinds[0], kinds[1]))
             named.append(rule.features.numpy())
     has_min_change = region.min_change is not None
-    return ProgrammeShape(
+    return ProgramShape(
         n_numeric=m,
         n_choice=len(sizes),
         n_levels=sum(sizes),
@@ -138,10 +138,8 @@ def programme_shape(problem: LinearProblem, *, integer: bool) -> ProgrammeShape:
         and (limit is not None or has_min_change or bool(grids) or bool(implications)),
         has_min_change=has_min_change,
         grids=grids if integer else (),
-        n_couplings=0 if couplings is None else int(couplings.linear_numeric.shape[0]),
-        coupling_numeric=np.zeros((0, m))
-        if couplings is None
-        else couplings.linear_numeric.numpy(),
+        n_linking=0 if linking is None else int(linking.linear_numeric.shape[0]),
+        linking_numeric=np.zeros((0, m)) if linking is None else linking.linear_numeric.numpy(),
         implications=implications if integer else [],
         named_features=named,
         atom_numeric=atom_numeric,
@@ -163,7 +161,7 @@ def _kind(atom: Any) -> Any:
     return (atom.feature, atom.changes)
 
 
-def person_data(problem: LinearProblem, shape: ProgrammeShape, i: int) -> PersonData:
+def person_data(problem: LinearProblem, shape: ProgramShape, i: int) -> PersonData:
     """Collect the parameters of one person."""
     region = problem.region
     own = region.values[i].numpy()
@@ -192,8 +190,8 @@ def person_data(problem: LinearProblem, shape: ProgrammeShape, i: int) -> Person
     _add_options(parameters, problem, shape, i)
     for grid in shape.grids:
         _add_grid(parameters, grid, own, lower, upper)
-    if region.couplings is not None:
-        _add_couplings(parameters, problem, shape, i)
+    if region.linking is not None:
+        _add_linking(parameters, problem, shape, i)
     return PersonData(
         parameters,
         capped,
@@ -206,7 +204,7 @@ def person_data(problem: LinearProblem, shape: ProgrammeShape, i: int) -> Person
     )
 
 
-def _add_options(parameters: dict, problem: LinearProblem, shape: ProgrammeShape, i: int) -> None:
+def _add_options(parameters: dict, problem: LinearProblem, shape: ProgramShape, i: int) -> None:
     region = problem.region
     prices, gains, allowed = [], [], []
     for c, allows in enumerate(region.allowed):
@@ -256,17 +254,17 @@ def _relative(levels: list[torch.Tensor], own: np.ndarray) -> np.ndarray:
     return np.concatenate(parts, axis=-1) if parts else np.zeros(0)
 
 
-def _add_couplings(parameters: dict, problem: LinearProblem, shape: ProgrammeShape, i: int) -> None:
+def _add_linking(parameters: dict, problem: LinearProblem, shape: ProgramShape, i: int) -> None:
     region = problem.region
-    couplings = region.couplings
-    assert couplings is not None
+    linking = region.linking
+    assert linking is not None
     own_values = np.nan_to_num(region.values[i].numpy())
     own_levels = region.levels[i].numpy()
-    at_own = couplings.linear_at_own()[i].numpy()
-    parameters["coupling_limit"] = couplings.limit[i].numpy() - at_own
-    parameters["coupling_option"] = _relative([t[i] for t in couplings.linear_levels], own_levels)
+    at_own = linking.linear_at_own()[i].numpy()
+    parameters["linking_limit"] = linking.limit[i].numpy() - at_own
+    parameters["linking_option"] = _relative([t[i] for t in linking.linear_levels], own_levels)
     reach = np.maximum(parameters["most_up"], parameters["most_down"])
-    for r, rule in enumerate(couplings.implications):
+    for r, rule in enumerate(linking.implications):
         waived = f"waived_{r}"
         parameters[f"{waived}_low"] = np.zeros(1)
         parameters[f"{waived}_high"] = np.array([float(rule.broken[i])])
@@ -308,10 +306,10 @@ def _add_linear_atom(
 def _add_level_atom(
     parameters: dict, name: str, atom: LevelLiteral, i: int, own_levels: np.ndarray, region: Any
 ) -> None:
-    own = int(own_levels[atom.choice])
+    own = int(own_levels[atom.categorical])
     mask = atom.mask.numpy().astype(float)
     own_in = float(mask[own]) if own >= 0 else float(atom.unknown)
     option = [np.zeros(allowed.shape[1]) for allowed in region.allowed]
-    option[atom.choice] = mask - own_in
+    option[atom.categorical] = mask - own_in
     parameters[f"{name}_own"] = np.array([own_in])
     parameters[f"{name}_option"] = np.concatenate(option)

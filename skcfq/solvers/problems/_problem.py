@@ -156,7 +156,7 @@ class RecourseProblem:
     def is_smooth(self) -> bool:
         """Whether along each number validity depends on a margin alone that does not jump."""
         jumps = any(model.is_piecewise_constant for model in (self.predictor, *self.variants))
-        free = self.region.couplings is None and not self.has_grids
+        free = self.region.linking is None and not self.has_grids
         return self.gradients and free and not jumps
 
     @cached_property
@@ -197,10 +197,12 @@ class RecourseProblem:
             if bool(unknown.any()):
                 code[unknown] = self.origin[person[unknown]][:, columns]
             points[:, columns] = code
-        if self.region.implied is None:
+        if self.region.downstream is None:
             return points
         own = self.values[person], self.levels[person]
-        return self.region.implied.write(points, self.region.implied.amounts(values, levels, *own))
+        return self.region.downstream.write(
+            points, self.region.downstream.amounts(values, levels, *own)
+        )
 
     def contributions(self, person: Tensor, values: Tensor, levels: Tensor) -> Tensor:
         """Return what each feature adds to the cost, shape (N, n_features)."""
@@ -249,9 +251,9 @@ class RecourseProblem:
                 points = self.assemble(person[part], values[part], levels[part])
                 ask = self.worst_slack if self.steady else self._slack
                 slack[part] = ask(points, person[part])
-        if self.region.couplings is not None:
+        if self.region.linking is not None:
             # A point that breaks a rule across features is as invalid as one that is refused.
-            broken = self.region.couplings.violation(values, levels, person)
+            broken = self.region.linking.violation(values, levels, person)
             slack = torch.where(broken > 0, torch.minimum(slack, -broken), slack)
         return States(person, values, levels, self.cost(person, values, levels), slack)
 

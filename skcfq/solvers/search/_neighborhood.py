@@ -269,7 +269,7 @@ class _Ways:
         margin, gradient = problem.margin_gradient(points, states.person)
         gradient = gradient[:, problem.numeric_columns]
         # A broken rule across features does not say how much margin is missing.
-        free = problem.region.couplings is None
+        free = problem.region.linking is None
         missing = -states.slack if free else problem.margin - margin
         lower, upper = problem.region.lower[states.person], problem.region.upper[states.person]
         rising = gradient >= 0

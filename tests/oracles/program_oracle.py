@@ -33,7 +33,7 @@ def rivals_of(model: LogisticRegression, target: int) -> tuple[np.ndarray, np.nd
     return coef[target] - coef[others], intercept[target] - intercept[others]
 
 
-def linear_programme(
+def linear_program(
     own: np.ndarray, low: np.ndarray, high: np.ndarray, weights: np.ndarray, A: np.ndarray, b
 ) -> float:
     """Minimise Σ w|v - own| in a box under A v >= b; infinite where there is no solution."""
@@ -113,7 +113,7 @@ def enumerate_options(
     return math.sqrt(best) if norm == "l2" else best
 
 
-def integer_programme(
+def integer_program(
     numbers: list[dict],
     categories: list[list[tuple[float, np.ndarray]]],
     need: np.ndarray,
