@@ -1,11 +1,13 @@
-"""Imports go down only, and heavy packages stay in the rooms that need them."""
+"""Imports go down only, through doors, and heavy packages stay in the rooms that need them."""
 
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,46 +16,60 @@ import pytest
 import skcfq
 
 ROOT = Path(skcfq.__file__).parent
+MAP = ROOT.parent / "docs" / "design.md"
 
+# A room may import from rooms of a lower level only.
 LEVEL = {
-    "exceptions": 0,
     "_version": 0,
-    "utils": 0,
-    "encoding": 1,
-    "quantization": 2,
-    "actions": 2,
-    "deploy": 2,
-    "nn": 3,
-    "models": 4,
-    "results": 4,
-    "solvers": 5,
-    "theory": 5,
-    "metrics": 6,
-    "training": 6,
-    "estimators": 7,
-    "plotting": 8,
-    "audit": 9,
-    "__main__": 10,
+    "exceptions": 0,
+    "utils": 1,
+    "encoding": 2,
+    "quantization": 3,
+    "actions.files": 3,
+    "actions": 4,
+    "deploy": 4,
+    "datasets": 5,
+    "nn": 5,
+    "models": 6,
+    "results": 6,
+    "solvers.problems": 7,
+    "solvers.exact": 8,
+    "solvers.search": 8,
+    "solvers": 9,
+    "metrics": 10,
+    "training": 10,
+    "estimators": 11,
 }
+# A folder inside a room that shares what lies beside it (the rule language, for instance).
+DRAWERS = {"actions.files"}
 
 # Packages that need not be installed, or are slow, where a model is only described or served.
 HEAVY = ["torch", "cvxpy", "skorch", "matplotlib", "imblearn", "pandas", "sklearn"]
 
+MOST_LINES, MOST_LINES_OF_A_FUNCTION, LARGEST_SHARE = 450, 80, 0.20
+
 
 class Import(NamedTuple):
-    """One import statement: where it stands and what it names."""
+    """One imported name: where it stands, and the module or package that it is taken from."""
 
     file: Path
     line: int
     module: str
+    name: str | None
     lazy: bool
 
     def __str__(self) -> str:
-        return f"{self.file.relative_to(ROOT.parent)}:{self.line} imports {self.module}"
+        what = self.module if self.name is None else f"{self.name} from {self.module}"
+        return f"{self.file.relative_to(ROOT.parent)}:{self.line} imports {what}"
+
+
+@cache
+def _tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
 
 
 def _imports_of(file: Path) -> Iterator[Import]:
-    tree = ast.parse(file.read_text(encoding="utf-8"))
+    tree = _tree(file)
     package = ["skcfq", *file.relative_to(ROOT).parts[:-1]]
     lazy = {
         id(node)
@@ -63,16 +79,15 @@ def _imports_of(file: Path) -> Iterator[Import]:
     }
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            modules = [alias.name for alias in node.names]
+            found = [(alias.name, None) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else []
             stem = ".".join([*base, *([node.module] if node.module else [])])
-            # `from skcfq import encoding` names a package, as `from skcfq.encoding import ...`.
-            modules = [f"skcfq.{alias.name}" for alias in node.names] if stem == "skcfq" else [stem]
+            found = [(stem, alias.name) for alias in node.names]
         else:
             continue
-        for module in modules:
-            yield Import(file, node.lineno, module, id(node) in lazy)
+        for module, name in found:
+            yield Import(file, node.lineno, module, name, id(node) in lazy)
 
 
 def _is_type_checking(node: ast.AST) -> bool:
@@ -83,74 +98,202 @@ def _is_type_checking(node: ast.AST) -> bool:
     )
 
 
-def _room(file: Path) -> str:
-    parts = file.relative_to(ROOT).parts
-    return parts[0] if len(parts) > 1 else Path(parts[0]).stem
+def _module_of(file: Path) -> str:
+    parts = file.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-IMPORTS = [entry for file in sorted(ROOT.rglob("*.py")) for entry in _imports_of(file)]
+FILES = {_module_of(file): file for file in sorted(ROOT.rglob("*.py"))}
+IMPORTS = [entry for file in FILES.values() for entry in _imports_of(file)]
+
+
+def _room_of(module: str) -> str:
+    """Return the room of a module of the library: its folder, or the module at the root."""
+    parts = module.split(".")[1:]
+    for depth in range(len(parts), 0, -1):
+        if ".".join(parts[:depth]) in LEVEL:
+            return ".".join(parts[:depth])
+    return parts[0] if parts else "__init__"
+
+
+def _target_of(entry: Import) -> str:
+    """Return the module that an import is about: `from skcfq import encoding` names a package."""
+    named = f"{entry.module}.{entry.name}"
+    return named if named in FILES else entry.module
 
 
 def _uses(package: str) -> list[Import]:
     return [entry for entry in IMPORTS if entry.module.split(".")[0] == package]
 
 
+OURS = [entry for entry in _uses("skcfq") if _module_of(entry.file) != "skcfq"]
+
+
 def test_scan_sees_the_package():
-    assert {_room(entry.file) for entry in IMPORTS} >= {"actions", "datasets", "encoding"}
-    assert len(IMPORTS) > 50
+    assert {_room_of(_module_of(entry.file)) for entry in OURS} >= {"actions", "solvers.exact"}
+    assert len(OURS) > 500
 
 
-def test_every_room_has_a_level():
-    rooms = {_room(file) for file in ROOT.rglob("*.py")}
-    assert rooms <= {*LEVEL, "datasets", "__init__"}
+def test_every_room_has_a_level_and_every_level_a_room():
+    rooms = {_room_of(module) for module in FILES} - {"__init__"}
+    folders = {_module_of(file)[6:] for file in ROOT.rglob("__init__.py")} - {""}
+    assert folders <= rooms
+    assert rooms == {*LEVEL}
+
+
+@pytest.mark.skipif(not MAP.exists(), reason="the documentation is not installed")
+def test_the_map_shows_exactly_the_rooms():
+    tables = re.findall(r"^\| `([a-z_.]+)` \|", MAP.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    shown = [name for name in tables if name in LEVEL or (ROOT / name).exists()]
+    assert sorted(shown) == sorted(name for name in LEVEL if not name.startswith("_"))
+    for name in re.findall(r"`skcfq/([a-z_/]+)/`", MAP.read_text(encoding="utf-8")):
+        assert (ROOT / name).is_dir(), f"docs/design.md names {name}, which does not exist"
 
 
 def test_imports_go_down_only():
     upward = []
-    for entry in _uses("skcfq"):
-        room = _room(entry.file)
-        parts = entry.module.split(".")
-        target = parts[1] if len(parts) > 1 else ""
-        if target in ("__version__", room) or room == "__init__":
+    for entry in OURS:
+        room, target = _room_of(_module_of(entry.file)), _room_of(_target_of(entry))
+        if target == room or (room in DRAWERS and target == room.rsplit(".", 1)[0]):
             continue
-        if room == "datasets":
-            allowed = target in ("actions", "utils", "exceptions")
-        elif room == "utils":
-            allowed = target == "exceptions"
-        else:
-            allowed = target in LEVEL and LEVEL[target] < LEVEL[room]
-        if not allowed:
+        if target not in LEVEL or LEVEL[target] >= LEVEL[room]:
             upward.append(str(entry))
     assert upward == []
 
 
-@pytest.mark.parametrize("room", ["__init__", "exceptions", "encoding", "datasets"])
-def test_rooms_without_torch(room):
-    used = [str(entry) for entry in _uses("torch") if _room(entry.file) == room]
-    if room == "__init__":
-        used += [
-            str(entry)
-            for entry in _uses("skcfq")
-            if _room(entry.file) == room and not entry.lazy and entry.module != "skcfq._version"
+def test_private_modules_are_imported_inside_their_folder_only():
+    private = []
+    for entry in OURS:
+        target = _target_of(entry)
+        if not target.rsplit(".", 1)[-1].startswith("_") or target == "skcfq._version":
+            continue
+        folder = target.rsplit(".", 1)[0]
+        if not entry.file.is_relative_to(FILES[folder].parent):
+            private.append(str(entry))
+    assert private == []
+
+
+def test_between_rooms_only_what_is_at_the_door():
+    hidden = []
+    for entry in OURS:
+        package = FILES.get(entry.module)
+        if package is None or package.name != "__init__.py" or entry.name is None:
+            continue
+        if f"{entry.module}.{entry.name}" not in FILES and entry.name not in _door(package):
+            hidden.append(str(entry))
+    assert hidden == []
+
+
+@cache
+def _door(package: Path) -> frozenset[str]:
+    """Return the names of a package's `__all__`."""
+    for node in _tree(package).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__":
+            return frozenset(ast.literal_eval(node.value))
+    return frozenset()
+
+
+def _homes() -> dict[tuple[str, str], str]:
+    """Return where the names at each door come from."""
+    return {
+        (_module_of(entry.file), entry.name): entry.module
+        for entry in _uses("skcfq")
+        if entry.file.name == "__init__.py" and entry.name is not None
+    }
+
+
+def _file_graph() -> dict[str, set[str]]:
+    """Return which file takes something from which, doors looked through."""
+    homes, graph = _homes(), {module: set[str]() for module in FILES}
+    for entry in OURS:
+        source = _module_of(entry.file)
+        if entry.file.name == "__init__.py":
+            continue
+        target, name = entry.module, entry.name
+        while name is not None and (target, name) in homes:
+            target = homes[target, name]
+        target = f"{target}.{name}" if f"{target}.{name}" in FILES else target
+        if target != source:
+            graph[source].add(target)
+    return graph
+
+
+def test_no_two_files_need_each_other():
+    """Type checking and lazy imports count; a result alone knows the reports that it offers."""
+    graph = _file_graph()
+    allowed = {module for module in FILES if module.startswith("skcfq.results._")}
+    for reports in allowed - {"skcfq.results._result"}:
+        graph[reports] -= {"skcfq.results._result"}
+    circles = sorted(module for module in graph if module in _reached(graph, module))
+    assert circles == []
+
+
+def _reached(graph: dict[str, set[str]], start: str) -> set[str]:
+    seen: set[str] = set()
+    waiting = list(graph[start])
+    while waiting:
+        module = waiting.pop()
+        if module not in seen:
+            seen.add(module)
+            waiting += graph.get(module, ())
+    return seen
+
+
+def test_no_file_and_no_function_is_too_long():
+    long = []
+    for module, file in FILES.items():
+        text = file.read_text(encoding="utf-8")
+        if len(text.splitlines()) > MOST_LINES:
+            long.append(f"{module}: {len(text.splitlines())} lines")
+        long += [
+            f"{module}.{node.name}: {node.end_lineno - node.lineno + 1} lines"
+            for node in ast.walk(_tree(file))
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            and node.end_lineno - node.lineno >= MOST_LINES_OF_A_FUNCTION
         ]
+    assert long == []
+
+
+def test_no_room_is_the_house():
+    lines: dict[str, int] = {}
+    for module, file in FILES.items():
+        room = _room_of(module).split(".")[0]
+        lines[room] = lines.get(room, 0) + len(file.read_text(encoding="utf-8").splitlines())
+    whole = sum(lines.values())
+    assert {room for room, n in lines.items() if n > LARGEST_SHARE * whole} == set()
+
+
+@pytest.mark.parametrize(
+    "room", ["__init__", "exceptions", "encoding", "deploy", "datasets", "results"]
+)
+def test_rooms_without_torch(room):
+    used = [str(entry) for entry in _uses("torch") if _room_of(_module_of(entry.file)) == room]
     assert used == []
+
+
+def test_the_front_door_loads_nothing():
+    eager = [
+        str(entry)
+        for entry in _uses("skcfq")
+        if _module_of(entry.file) == "skcfq" and not entry.lazy
+    ]
+    assert [entry for entry in eager if "skcfq._version" not in entry] == []
 
 
 @pytest.mark.parametrize("room", ["nn", "quantization"])
 def test_networks_never_know_scikit_learn(room):
-    assert [str(entry) for entry in _uses("sklearn") if _room(entry.file) == room] == []
+    assert [str(e) for e in _uses("sklearn") if _room_of(_module_of(e.file)) == room] == []
 
 
-@pytest.mark.parametrize(("package", "room"), [("cvxpy", "solvers"), ("skorch", "training")])
+@pytest.mark.parametrize(("package", "room"), [("cvxpy", "solvers.exact"), ("skorch", "training")])
 def test_package_lives_in_one_file(package, room):
-    used = _uses(package)
-    assert {_room(entry.file) for entry in used} <= {room}
-    assert len({entry.file for entry in used}) <= 1
+    files = {entry.file for entry in _uses(package)}
+    assert [_room_of(_module_of(file)) for file in files] == [room]
 
 
-def test_matplotlib_is_imported_lazily():
+def test_nothing_draws():
+    """Pictures are not there yet; when they are, matplotlib is imported where one is drawn."""
     assert [str(entry) for entry in _uses("matplotlib") if not entry.lazy] == []
-    assert {_room(entry.file) for entry in _uses("matplotlib")} <= {"plotting", "audit"}
 
 
 def test_no_private_scikit_learn_outside_the_guard():
@@ -161,6 +304,20 @@ def test_no_private_scikit_learn_outside_the_guard():
         and entry.file.name != "_sklearn_compat.py"
     ]
     assert private == []
+
+
+def test_only_one_file_counts_stack_levels():
+    """Warnings point at the user's line through `warn_user`."""
+    calls = [
+        f"{module}:{node.lineno}"
+        for module, file in FILES.items()
+        for node in ast.walk(_tree(file))
+        if isinstance(node, ast.Attribute)
+        and node.attr == "warn"
+        and getattr(node.value, "id", "") == "warnings"
+        and module != "skcfq.utils._warnings"
+    ]
+    assert calls == []
 
 
 def _loaded_after(statement: str) -> set[str]:
@@ -182,6 +339,7 @@ def test_bare_import_is_light():
         "from skcfq import FeatureSpace, TableEncoder",
         "from skcfq.datasets import make_credit; make_credit(50, random_state=0)",
         "import skcfq.utils",
+        "from skcfq import load",
     ],
 )
 def test_tables_and_rules_need_no_torch(statement):

@@ -44,12 +44,14 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.base import clone
+from sklearn.compose import make_column_transformer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 from threadpoolctl import threadpool_limits
 from torch import nn
@@ -205,6 +207,7 @@ TABLES = ("credit", "german", "adult", "compas", "bank", "default")
 _LOADERS = {
     "german": "fetch_german_credit",
     "adult": "fetch_adult",
+    "large": "fetch_adult",
     "compas": "fetch_compas",
     "bank": "fetch_bank_marketing",
     "default": "fetch_default_credit",
@@ -213,7 +216,7 @@ _N_ROWS, _N_TRAIN = 800, 600
 
 
 class Table(NamedTuple):
-    """Some rows of a data set: 600 to fit on, and 200 others."""
+    """Some rows of a data set: 600 to fit on (6,000 of the large one), and 200 others."""
 
     name: str
     X: pd.DataFrame
@@ -227,23 +230,33 @@ class Table(NamedTuple):
 @lru_cache
 def table(name: str) -> Table:
     """Return a data set, cut to rows that are the same each time."""
+    n_train = 6000 if name == "large" else _N_TRAIN
     if name == "credit":
-        bunch = public("make_credit")(_N_ROWS, random_state=0)
+        bunch = public("make_credit")(2 * _N_ROWS, random_state=0)
     else:
         bunch = public(_LOADERS[name])()
-    drawn = np.random.RandomState(0).permutation(len(bunch.data))[:_N_ROWS]
+    drawn = balanced_rows(bunch.target, n_train + 200)
     data, target, groups = (
         one.iloc[drawn].reset_index(drop=True) for one in (bunch.data, bunch.target, bunch.groups)
     )
     return Table(
         name,
-        data[:_N_TRAIN],
-        target[:_N_TRAIN],
-        data[_N_TRAIN:],
+        data[:n_train],
+        target[:n_train],
+        data[n_train:],
         bunch.action_set,
         bunch.favorable,
-        groups[:_N_TRAIN],
+        groups[:n_train],
     )
+
+
+def balanced_rows(target: pd.Series, n: int) -> np.ndarray:
+    """Draw as many rows of both labels, as far as there are so many."""
+    rng = np.random.RandomState(0)
+    order = rng.permutation(len(target))
+    rare = (target == target.value_counts().index[-1]).to_numpy()[order]
+    few = order[rare][: n // 2]
+    return rng.permutation(np.concatenate([few, order[~rare][: n - len(few)]]))
 
 
 def numeric_columns(X: pd.DataFrame) -> list[str]:
@@ -337,6 +350,21 @@ def closed(name: str, kind: str) -> Any:
     return make_pipeline(make("TableEncoder"), chosen).fit(data.X, data.y)
 
 
+@lru_cache
+def of_sklearn(name: str, kind: str) -> Any:
+    """Return a model of scikit-learn behind encoders of scikit-learn."""
+    data = table(name)
+    numbers = numeric_columns(data.X)
+    others = [one for one in data.X.columns if one not in numbers]
+    columns = make_column_transformer(
+        (make_pipeline(SimpleImputer(), StandardScaler()), numbers),
+        (OneHotEncoder(handle_unknown="ignore", sparse_output=False), others),
+    )
+    network = MLPClassifier((10,), max_iter=30, random_state=0)
+    final = network if kind == "mlp" else LogisticRegression(max_iter=2000)
+    return make_pipeline(columns, final).fit(data.X, data.y)
+
+
 def _labels(data: Table) -> list[Any]:
     other = [one for one in np.unique(data.y) if one != data.target]
     return [*other, data.target]
@@ -357,6 +385,8 @@ def _rule_book(names: list[str], medians: np.ndarray, people: pd.DataFrame) -> n
 def model_of(name: str, kind: str) -> Any:
     """Return the model of a table by a word."""
     makers = {"linear": linear, "teacher": teacher, "quantized": quantized}
+    if kind in ("columns", "mlp"):
+        return of_sklearn(name, kind)
     return makers[kind](name) if kind in makers else closed(name, kind)
 
 
@@ -739,6 +769,20 @@ def cfq_fits() -> dict[str, Fit]:
         "weights": Fit(
             "CFQClassifier", "credit", {**paper, "class_weight": "balanced"}, weights=True
         ),
+        "rule": Fit("CFQClassifier", "german", {**paper, "target": other_label}),
+        "weighed-groups": Fit(
+            "CFQClassifier",
+            "german",
+            {"objective": objective(groups={"male": 2.0, "female": 1.0})},
+            groups="sex",
+        ),
+        "unfitted-teacher": Fit(
+            "CFQClassifier", "bank", {**paper, "teacher": Deferred(unfitted_network)}
+        ),
+        "large": Fit("CFQClassifier", "large", {"batch_size": 256, "max_iter": 2}, rows=6000),
+        "large-paper": Fit(
+            "CFQClassifier", "large", {**paper, "batch_size": 256, "max_iter": 3}, rows=6000
+        ),
         "double": Fit("CFQClassifier", "default", paper, form="float64"),
         "single": Fit("CFQClassifier", "default", {**paper, "max_iter": 5}, form="float32"),
     }
@@ -825,6 +869,18 @@ def ptq_fits() -> dict[str, Fit]:
     }
     fits["ptq-torch"] = Fit("PTQClassifier", "credit", torch_module)
     return fits
+
+
+def other_label(X: Any, y: np.ndarray) -> np.ndarray:
+    """Return the targets of a rule: another label than the own one."""
+    first, last = np.unique(y)[[0, -1]]
+    return np.where(y == first, last, first)
+
+
+def unfitted_network() -> Any:
+    """Return an unfitted network of scikit-learn behind an encoder."""
+    network = MLPClassifier((8,), max_iter=20, random_state=0)
+    return make_pipeline(make("TableEncoder"), network)
 
 
 def unscaled() -> Any:
@@ -925,6 +981,8 @@ def network_questions() -> dict[str, Question]:
             for method, cost in wanted:
                 old = {"method": method, "cost": cost}
                 cases[f"{name}/{kind}/{method}-{cost}"] = Question(name, kind, old, 20)
+        for kind in ("columns", "mlp"):
+            cases[f"{name}/{kind}/auto"] = Question(name, kind, {"cost": "l2"}, 15)
         for kind, cost in (("tree", "l1"), ("forest", "l2"), ("function", "l1")):
             cases[f"{name}/{kind}/auto-{cost}"] = Question(name, kind, {"cost": cost}, 20)
     return cases
@@ -1028,6 +1086,10 @@ def option_questions() -> dict[str, Question]:
         "adult", "teacher", {"method": "steps", "n_steps": 7, "step_size": 0.3}
     )
     cases["beam/teacher"] = q("adult", "teacher", {"beam_width": 2, "n_restarts": 3}, 15)
+    cases["large/direct-l1"] = q("large", "linear", {}, 5000)
+    cases["large/direct-l2"] = q("large", "linear", {"cost": "l2"}, 5000)
+    cases["large/free-l1"] = q("large", "linear", {}, 5000, rules=free_rules)
+    cases["large/pgd"] = q("large", "quantized", {"n_restarts": 0, "beam_width": 2}, 1200)
     cases["batches/direct"] = q("bank", "linear", {"batch_size": 7}, 30)
     return {**cases, **robust_questions()}
 
