@@ -11,6 +11,7 @@ import numpy as np
 
 from skcfq.actions._raw import filled_numbers, is_missing
 from skcfq.actions._rules import OBSERVED, FeatureRules, fail
+from skcfq.encoding import statistic_of
 from skcfq.exceptions import ActionSetError
 
 __all__ = ["CategoricalFeature", "build_categorical"]
@@ -113,7 +114,9 @@ def build_categorical(rules: FeatureRules, blocks: Sequence[Any]) -> Categorical
 
 
 def _table(block: Any) -> tuple[tuple, np.ndarray, np.ndarray]:
-    frequencies = np.asarray(block.statistics.frequencies, dtype=float)
+    frequencies = np.asarray(
+        statistic_of(block, "frequencies", "The cost of a category"), dtype=float
+    )
     return tuple(block.categories), np.asarray(block.codes, dtype=float), frequencies
 
 
@@ -148,9 +151,9 @@ def _group_table(
 def _zero_one(block: Any) -> np.ndarray | None:
     """Return the raw values that mean 0 and 1 in a member of a group."""
     if block.kind != "table":
-        statistics = block.statistics
-        inside = statistics.minimum >= 0 and statistics.maximum <= 1
-        return np.array([0.0, 1.0]) if inside or not np.isfinite(statistics.minimum) else None
+        low = statistic_of(block, "minimum", "A one-hot group of number columns")
+        inside = low >= 0 and block.statistics.maximum <= 1
+        return np.array([0.0, 1.0]) if inside or not np.isfinite(low) else None
     found = [next((c for c in block.categories if c == value), None) for value in (0, 1)]
     return None if None in found else np.array(found, dtype=object)
 
@@ -158,7 +161,8 @@ def _zero_one(block: Any) -> np.ndarray | None:
 def _share_of_ones(block: Any) -> float:
     if block.kind != "table":
         return float(block.statistics.mean)
-    shares = zip(block.categories, block.statistics.frequencies, strict=True)
+    frequencies = statistic_of(block, "frequencies", "A one-hot group of category columns")
+    shares = zip(block.categories, frequencies, strict=True)
     return float(sum(share for category, share in shares if category == 1))
 
 

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skcfq.exceptions import ActionSetError, BackgroundRequiredError, CostFallbackWarning
+from skcfq.encoding import statistic_of
+from skcfq.exceptions import ActionSetError, CostFallbackWarning
 from skcfq.utils import warn_user
 
 if TYPE_CHECKING:
@@ -210,15 +211,10 @@ def _preset_weights(
         return np.ones(compiled.n_features)
     spreads, to_std, to_one = [], [], []
     for feature in compiled.numeric:
-        statistics = feature.block.statistics
-        if statistics.encoded_std is None:
-            raise BackgroundRequiredError(
-                f"weights={weights!r} needs a background population, and {feature.name!r} has no "
-                "statistics. Pass a background, or use weights='uniform'."
-            )
-        spread = float(statistics.encoded_mad if weights == "mad" else statistics.encoded_std)
+        known = "encoded_mad" if weights == "mad" else "encoded_std"
+        spread = float(statistic_of(feature.block, known, f"The cost weight {weights!r}"))
         if weights == "mad" and not _usable(spread):
-            spread = float(statistics.encoded_std)
+            spread = float(feature.block.statistics.encoded_std)
             to_std.append(feature.name)
         spreads.append(spread)
     spreads += [_choice_spread(choice) for choice in compiled.categorical]

@@ -12,7 +12,8 @@ import numpy as np
 
 from skcfq.actions._raw import filled_numbers
 from skcfq.actions._rules import OBSERVED, FeatureRules, fail, number, number_pair
-from skcfq.exceptions import ActionSetError, BackgroundRequiredError
+from skcfq.encoding import statistic_of
+from skcfq.exceptions import ActionSetError
 
 __all__ = ["SAME_VALUE", "NumericFeature", "build_numeric", "multiples"]
 
@@ -142,7 +143,7 @@ def build_numeric(rules: FeatureRules, block: Any) -> NumericFeature:
             "Give the admissible values by one of the two",
         )
     step = rules.step or None
-    low, high = _absolute_limits(rules, _statistics(block), has_levels=values is not None)
+    low, high = _absolute_limits(rules, block, has_levels=values is not None)
     relative = rules.relative_bounds or (-math.inf, math.inf)
     if rules.max_change is not None:
         relative = (max(relative[0], -rules.max_change), min(relative[1], rules.max_change))
@@ -159,9 +160,9 @@ def build_numeric(rules: FeatureRules, block: Any) -> NumericFeature:
     if step is not None:
         # A grid needs ends; the population's are the honest ones where the rules leave a side open.
         if low == -math.inf and relative[0] == -math.inf and rules.direction <= 0:
-            low = float(block.statistics.minimum)
+            low = _observed_end(block, "minimum")
         if high == math.inf and relative[1] == math.inf and rules.direction >= 0:
-            high = float(block.statistics.maximum)
+            high = _observed_end(block, "maximum")
         if math.isfinite(low) and math.isfinite(high):
             multiples(step, low, max(low, high), rules.name)
     return NumericFeature(
@@ -227,9 +228,7 @@ def _numeric_levels(rules: FeatureRules) -> np.ndarray:
     return np.array(values)
 
 
-def _absolute_limits(
-    rules: FeatureRules, statistics: Any, *, has_levels: bool
-) -> tuple[float, float]:
+def _absolute_limits(rules: FeatureRules, block: Any, *, has_levels: bool) -> tuple[float, float]:
     ranges = []
     bounds = rules.bounds
     no_rule = all(
@@ -237,11 +236,12 @@ def _absolute_limits(
         for rule in (bounds, rules.relative_bounds, rules.quantile_bounds, rules.max_change)
     )
     if bounds == OBSERVED or (no_rule and not has_levels):
-        ranges.append(_observed(statistics))
+        ranges.append(_observed(block))
     elif bounds is not None:
         ranges.append(number_pair("bounds", rules.name, bounds))
     if rules.quantile_bounds is not None:
-        quantiles = np.asarray(statistics.quantiles, dtype=float)
+        purpose = f"quantile_bounds for {rules.name!r}"
+        quantiles = np.asarray(statistic_of(block, "quantiles", purpose), dtype=float)
         shares = np.linspace(0, 1, len(quantiles))
         low, high = (float(np.interp(q, shares, quantiles)) for q in rules.quantile_bounds)
         ranges.append((low, high) if low <= high else (math.inf, -math.inf))
@@ -259,16 +259,11 @@ def _absolute_limits(
     return low, high
 
 
-def _statistics(block: Any) -> Any:
-    if block.statistics.minimum is None:
-        raise BackgroundRequiredError(
-            f"The limits of {block.name!r} need a background population, and its block has no "
-            "statistics. Build the space with FeatureSpace.from_encoder(encoder, X) or from_frame."
-        )
-    return block.statistics
+def _observed_end(block: Any, name: str) -> float:
+    return float(statistic_of(block, name, f"A limit of {block.name!r}"))
 
 
-def _observed(statistics: Any) -> tuple[float, float]:
-    low, high = float(statistics.minimum), float(statistics.maximum)
+def _observed(block: Any) -> tuple[float, float]:
+    low, high = _observed_end(block, "minimum"), _observed_end(block, "maximum")
     # A column that is empty in the background offers nothing to move to.
     return (low, high) if low <= high else (math.inf, -math.inf)

@@ -3,31 +3,83 @@
 from __future__ import annotations
 
 import os
-from itertools import pairwise
+import re
 from typing import Any
 
 import numpy as np
 
 from skcfq._version import __version__
-from skcfq.deploy._arithmetic import IntegerLayer, IntegerNetwork
+from skcfq.deploy._allowance import Allowance
+from skcfq.deploy._arrays import ArrayReader, ArrayWriter, is_reference
 from skcfq.deploy._classifier import DeployedClassifier, deployed_form
-from skcfq.deploy._container import SCHEMA, read_container, write_container
-from skcfq.deploy._packing import pack_codes, packed_size, unpack_codes
-from skcfq.encoding import FeatureSpace
-from skcfq.exceptions import ArtefactDamagedError
-from skcfq.utils import from_json, to_json
+from skcfq.deploy._container import Container, pack_container, read_container, unpack_container
+from skcfq.deploy._header import (
+    INPUT,
+    LAYERS,
+    describe_network,
+    pack_biases,
+    pack_weights,
+    read_network,
+)
+from skcfq.deploy._schema import (
+    Check,
+    fields,
+    free,
+    listed,
+    mapping,
+    number,
+    one_of,
+    optional,
+    scalar,
+    text,
+)
+from skcfq.deploy._space_reading import TABLES, space_from_tables
+from skcfq.deploy._space_writing import space_to_tables
+from skcfq.deploy._text_spaces import SPACE, space_from_text
+from skcfq.exceptions import ArtefactDamagedError, UnsupportedModelError
+from skcfq.utils import atomic_write, from_json, to_json
 
 FORMAT = "skcfq/quantized-classifier"
+_DEEPEST = 40
 
 
-def save(path: str | os.PathLike, model: Any) -> dict[str, int]:
+def _dict(value: Any, place: str) -> dict[str, Any]:
+    return mapping(free, 10**6)(value, place)
+
+
+_ABOUT: dict[str, Check] = {
+    "format": one_of(FORMAT),
+    "versions": mapping(text(100), 20),
+    "model": text(1000),
+    "classes": listed(scalar, at_least=1),
+    "classes_dtype": text(20),
+    "columns": optional(listed(text(10**6))),
+    "target": scalar,
+    "action_set": optional(_dict),
+    "input": INPUT,
+    "logit_scale": number(0.0),
+    "layers": LAYERS,
+}
+HEADER = fields(_ABOUT | {"feature_space": TABLES})
+TEXT_HEADER = fields(_ABOUT | {"feature_space": SPACE})
+
+
+def save(path: str | os.PathLike, model: Any, statistics: str = "bounds") -> dict[str, int]:
     """Write a deployed classifier to a file.
 
     Parameters
     ----------
     path : str or path
-        A file that is there is replaced.
+        A file that is there is replaced when the new one is complete.
     model : DeployedClassifier or quantized estimator of this library
+    statistics : {"bounds", "none", "full"}, default="bounds"
+        What the file tells of the training rows, beside what predictions need:
+
+        - ``"bounds"``: the range and the encoded spread of every number, the share of every
+          category. Enough for solvers with default costs and observed bounds.
+        - ``"none"``: nothing. Solvers need ``background=``.
+        - ``"full"``: mean, deviations and 101 quantiles too, which quantile bounds, the cost
+          weights ``"mad"`` and percentiles need; of a small table, these are many of its values.
 
     Returns
     -------
@@ -38,55 +90,41 @@ def save(path: str | os.PathLike, model: Any) -> dict[str, int]:
     ------
     FeatureSpaceError
         A column goes through functions of the user, which cannot be written.
+    UnsupportedModelError
+        The file could not be read back, for example because of thousands of categories.
     """
     model = deployed_form(model)
-    network = model.integer_network_
-    weights = [pack_codes(layer.weight, layer.bits) for layer in network.layers]
-    biases = [_bias_bytes(layer.bias) for layer in network.layers]
-    header = {
-        "format": FORMAT,
-        "versions": {"skcfq": __version__, "numpy": np.__version__},
-        "model": model.model,
-        "classes": to_json(model.classes_.tolist()),
-        "classes_dtype": _dtype_name(model.classes_),
-        "columns": to_json(model.columns),
-        "target": to_json(model.target_),
-        "action_set": to_json(model.action_set),
-        "input": {
-            "step": network.input_step,
-            "bits": network.input_bits,
-            "shifts": network.input_shifts.tolist(),
-            **({} if network.input_units is None else {"units": network.input_units.tolist()}),
-            **(
-                {} if network.input_centers is None else {"centers": network.input_centers.tolist()}
-            ),
-        },
-        "logit_scale": network.logit_scale,
-        "layers": [
-            {
-                "n_out": layer.weight.shape[0],
-                "n_in": layer.weight.shape[1],
-                "bits": layer.bits,
-                "step": _plain(layer.step),
-                "bias_bytes": len(bias),
-                "fraction_bits": _plain(layer.fraction_bits),
-                "multiplier": _plain(layer.multiplier),
-                "shift": _plain(layer.shift),
-                "levels": layer.levels,
-            }
-            for layer, bias in zip(network.layers, biases, strict=True)
-        ],
-        "feature_space": model.feature_space_.to_dict(),
-    }
-    # What older versions can read is written as they know it.
-    write_container(path, header, b"".join(weights + biases), schema=_schema_for(network))
-    n_weights, n_biases = (sum(map(len, parts)) for parts in (weights, biases))
-    total = os.path.getsize(path)
+    network, space = model.integer_network_, model.feature_space_.with_statistics(statistics)
+    weights, biases = pack_weights(network), pack_biases(network)
+    arrays = ArrayWriter()
+    header = to_json(
+        {
+            "format": FORMAT,
+            "versions": {"skcfq": __version__, "numpy": np.__version__},
+            "model": model.model,
+            "classes": model.classes_.tolist(),
+            "classes_dtype": _dtype_name(model.classes_),
+            "columns": model.columns,
+            "target": model.target_,
+            "action_set": model.action_set,
+            **describe_network(network, arrays),
+            "feature_space": space_to_tables(space, arrays),
+        }
+    )
+    data = pack_container(header, weights + biases, arrays.tobytes())
+    try:
+        _model_of(unpack_container(data, os.fspath(path)))
+    except ArtefactDamagedError as error:
+        raise UnsupportedModelError(
+            f"This {model.model} cannot be written so that it can be read back ({error}). Merge "
+            "rare categories, or rescale columns of extreme size."
+        ) from error
+    atomic_write(path, data)
     return {
-        "weights": n_weights,
-        "biases": n_biases,
-        "header": total - n_weights - n_biases,
-        "total": total,
+        "weights": len(weights),
+        "biases": len(biases),
+        "header": len(data) - len(weights) - len(biases),
+        "total": len(data),
     }
 
 
@@ -94,7 +132,8 @@ def load(path: str | os.PathLike) -> DeployedClassifier:
     """Read a model file that ``export`` of a quantized classifier wrote.
 
     Needs numpy and pandas alone (and SciPy, where a column goes through a power or quantile
-    transform). Nothing in the file is executed.
+    transform). Nothing in the file is executed, every value is checked, and no file makes it
+    allocate more than 20 times its size and 50 MB.
 
     Parameters
     ----------
@@ -112,16 +151,7 @@ def load(path: str | os.PathLike) -> DeployedClassifier:
     ArtefactVersionError
         A newer version of the library wrote it.
     """
-    header, payload = read_container(path)
-    name = os.fspath(path)
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise ArtefactDamagedError(f"{name} does not hold a quantized classifier.")
-    try:
-        return _read(header, payload)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
-        raise ArtefactDamagedError(
-            f"{name} has a header that contradicts itself ({type(error).__name__}: {error})."
-        ) from error
+    return _model_of(read_container(path))
 
 
 def read_header(path: str | os.PathLike) -> dict[str, Any]:
@@ -135,99 +165,101 @@ def read_header(path: str | os.PathLike) -> dict[str, Any]:
     -------
     header : dict
     """
-    return read_container(path)[0]
+    container = read_container(path)
+    try:
+        return _as_lists(_resolved(container))
+    except (ValueError, TypeError, KeyError) as error:
+        raise _contradiction(container, error) from error
 
 
-def _read(header: dict[str, Any], payload: bytes) -> DeployedClassifier:
-    layers = _read_layers(header["layers"], payload)
-    step, bits = float(header["input"]["step"]), int(header["input"]["bits"])
-    shifts = np.asarray(header["input"]["shifts"], dtype=np.int64)
-    if shifts.shape != (layers[0].weight.shape[1],) or (shifts < 0).any() or (shifts > 30).any():
-        raise ValueError("the shifts do not fit the inputs")
-    units = header["input"].get("units")
-    if units is not None:
-        units = np.asarray(units, dtype=np.int64)
-        if units.shape != shifts.shape or (np.abs(units) > 1000).any():
-            raise ValueError("the units do not fit the inputs")
-    centers = header["input"].get("centers")
-    if centers is not None:
-        centers = np.asarray(centers, dtype=np.int64)
-        if centers.shape != shifts.shape or (np.abs(centers) > 2 ** (bits - 1)).any():
-            raise ValueError("the centers do not fit the inputs")
-    network = IntegerNetwork(
-        step, bits, layers, float(header["logit_scale"]), shifts, units, centers
+def _model_of(container: Container) -> DeployedClassifier:
+    header = container.header
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise ArtefactDamagedError(f"{container.allowance.name} does not hold a classifier.")
+    try:
+        return _checked_model(container)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
+        if isinstance(error, ArtefactDamagedError):
+            raise
+        raise _contradiction(container, error) from error
+
+
+def _contradiction(container: Container, error: Exception) -> ArtefactDamagedError:
+    return ArtefactDamagedError(
+        f"{container.allowance.name} has a header that contradicts itself "
+        f"({type(error).__name__}: {error})."
     )
-    space = FeatureSpace.from_dict(header["feature_space"])
-    classes = np.asarray(from_json(header["classes"]), dtype=header["classes_dtype"])
-    if not 2 <= bits <= 16 or not step > 0:
-        raise ValueError("inputs have no such codes")
-    if network.n_inputs != space.n_encoded or network.n_classes != len(classes):
-        raise ValueError("the layers do not fit the columns or the classes")
+
+
+def _checked_model(container: Container) -> DeployedClassifier:
+    allowance = container.allowance
+    header = (HEADER if container.schema >= 4 else TEXT_HEADER)(_resolved(container), "")
+    network = read_network(header, container.payload, allowance)
+    read_space = space_from_tables if container.schema >= 4 else space_from_text
+    space = read_space(header["feature_space"], network.n_inputs, allowance)
+    classes = _classes(header["classes"], header["classes_dtype"], allowance)
+    if network.n_classes != len(classes):
+        raise ValueError("the layers do not fit the classes")
+    if header["columns"] is not None and len(header["columns"]) != space.n_raw:
+        raise ValueError("columns are not as many as the feature space has")
     return DeployedClassifier(
         network,
         space,
         classes,
-        columns=from_json(header["columns"]),
-        target=from_json(header["target"]),
-        action_set=from_json(header["action_set"]),
+        columns=header["columns"],
+        target=header["target"],
+        action_set=header["action_set"],
         model=header["model"],
     )
 
 
-def _read_layers(described: list[dict[str, Any]], payload: bytes) -> tuple[IntegerLayer, ...]:
-    shapes = [(int(one["n_out"]), int(one["n_in"])) for one in described]
-    sizes = [packed_size(a * b, one["bits"]) for (a, b), one in zip(shapes, described, strict=True)]
-    sizes += [int(one["bias_bytes"]) for one in described]
-    if sum(sizes) != len(payload) or min(sizes) < 0:
-        raise ValueError("the payload has another size than the layers say")
-    if any(after[1] != before[0] for before, after in pairwise(shapes)):
-        raise ValueError("the layers do not follow each other")
-    ends = np.cumsum([0, *sizes]).tolist()
-    pieces = [payload[a:b] for a, b in pairwise(ends)]
-    layers = []
-    for position, (one, shape) in enumerate(zip(described, shapes, strict=True)):
-        bits, bias = int(one["bits"]), pieces[len(described) + position]
-        codes = unpack_codes(pieces[position], shape[0] * shape[1], bits).reshape(shape)
-        kind = "<i4" if len(bias) == 4 * shape[0] else "<i8"
-        layers.append(
-            IntegerLayer(
-                weight=codes.astype(np.int8 if bits <= 8 else np.int16),
-                bits=bits,
-                step=_numbers(one["step"], shape[0], float),
-                bias=np.frombuffer(bias, kind).astype(np.int64).reshape(shape[0]),
-                fraction_bits=_numbers(one["fraction_bits"], shape[0], int),
-                multiplier=_numbers(one["multiplier"], shape[0], int),
-                shift=_numbers(one["shift"], shape[0], int),
-                levels=int(one["levels"]),
-            )
-        )
-    return tuple(layers)
+def _resolved(container: Container) -> Any:
+    """Return the header with arrays and marked values in their places."""
+    return _resolve(container.header, ArrayReader(container.arrays, container.allowance), 0)
 
 
-def _schema_for(network: IntegerNetwork) -> int:
-    """Return the lowest schema that says all: what older versions can read is for them too."""
-    if network.input_centers is not None:
-        return SCHEMA
-    has_units = network.input_units is not None
-    return 2 if has_units or any(one.is_per_channel for one in network.layers) else 1
+def _resolve(value: Any, arrays: ArrayReader, depth: int) -> Any:
+    if depth > _DEEPEST:
+        raise ValueError(f"it is nested more than {_DEEPEST} times")
+    # In place: a copy of a large header would take as much again.
+    if isinstance(value, list):
+        for i, one in enumerate(value):
+            value[i] = _resolve(one, arrays, depth + 1)
+    elif is_reference(value):
+        return arrays.read(value)
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            value[key] = _resolve(one, arrays, depth + 1)
+        if "$" in value or "$tuple" in value:
+            return from_json(value)
+    return value
 
 
-def _plain(value: Any) -> Any:
-    return value.tolist() if isinstance(value, np.ndarray) else value
+def _as_lists(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return to_json(value.tolist())
+    if isinstance(value, dict):
+        return {key: _as_lists(one) for key, one in value.items()}
+    return [_as_lists(one) for one in value] if isinstance(value, list) else to_json(value)
 
 
-def _numbers(value: Any, n_out: int, kind: type) -> Any:
-    """Return a number, or one for each unit."""
-    if not isinstance(value, list):
-        return kind(value)
-    if len(value) != n_out:
-        raise ValueError("a layer has scales for another number of units")
-    return np.array([kind(one) for one in value], dtype=np.float64 if kind is float else np.int64)
-
-
-def _bias_bytes(bias: np.ndarray) -> bytes:
-    narrow = bool((np.abs(bias) < 2**31).all())
-    return bias.astype("<i4" if narrow else "<i8").tobytes()
+def _classes(labels: list[Any], dtype: str, allowance: Allowance) -> np.ndarray:
+    """Return the labels as they were: all of one type, or objects."""
+    kinds: dict[str, tuple[type, ...]] = {"b": (bool,), "f": (int, float), "U": (str,)}
+    if dtype == "object":
+        classes = np.empty(len(labels), dtype=object)
+        for i, label in enumerate(labels):
+            classes[i] = label
+        return classes
+    if not re.fullmatch(r"[|<>=]?([biuf][1248]|U[1-9][0-9]{0,8})", dtype):
+        raise ValueError(f"classes_dtype is {dtype!r}, expected a type of labels")
+    kind = np.dtype(dtype)
+    if not {type(label) for label in labels} <= {*kinds.get(kind.kind, (int,))}:
+        raise ValueError(f"classes are no labels of the type {dtype!r}")
+    allowance.take(kind.itemsize * len(labels), "its labels")
+    if kind.kind == "U" and max(map(len, labels)) > kind.itemsize // 4:
+        raise ValueError(f"classes are longer than the type {dtype!r}")
+    return np.array(labels, dtype=kind)
 
 
 def _dtype_name(classes: np.ndarray) -> str:

@@ -7,13 +7,15 @@ offset bytes content
 8      2     schema version
 10     2     reserved, 0
 12     4     length of the compressed header
-16     4     length of the header, UTF-8 JSON
+16     4     length of the header
 20     8     length of the payload
 28     32    SHA-256 of bytes 8 to 28, the compressed header and the payload
 60           header, compressed by zlib; then the payload
 ====== ===== ==============================================================
 
-All numbers are little-endian. Nothing in the file is ever executed.
+The header is UTF-8 JSON; since schema 4, a zero byte and arrays of numbers follow, which the JSON
+points to (:mod:`skcfq.deploy._arrays`). All numbers are little-endian. Nothing in the file is ever
+executed, and what it may allocate is bounded by its own size.
 """
 
 from __future__ import annotations
@@ -21,108 +23,153 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 import struct
-import tempfile
 import zlib
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, BinaryIO
 
+from skcfq.deploy._allowance import Allowance
 from skcfq.exceptions import ArtefactDamagedError, ArtefactVersionError
 
 MAGIC = b"\x93SKCFQ\r\n"
-# 1 has one weight step a layer; 2 may have one a unit, and columns in units of their own; 3 may
-# have columns whose codes lie around another than 0.
-SCHEMA = 3
+# Up to 3, numbers are text: 1 has one weight step a layer; 2 may have one a unit, and columns in
+# units of their own; 3 may have columns whose codes lie around another than 0. 4 has arrays, the
+# feature space column by column, and says which statistics it tells.
+SCHEMA = 4
 _FIELDS = struct.Struct("<HHIIQ")
 PRELUDE_SIZE = len(MAGIC) + _FIELDS.size + 32
-# A header that claims to be longer was not written by this library.
-_LONGEST_HEADER = 1 << 28
+_AGAIN = "Copy or export the file again."
 
 
-def write_container(
-    path: str | os.PathLike, header: dict[str, Any], payload: bytes, schema: int = SCHEMA
-) -> None:
-    """Write a file; one that is there is replaced at once, or not at all.
+@dataclass(frozen=True, eq=False)
+class Container:
+    """What is in a file whose checksum is right.
 
-    Parameters
+    Attributes
     ----------
-    path : str or path
-    header : dict of JSON values
-    payload : bytes
-    schema : int, default=SCHEMA
-        The lowest that has what the header holds.
+    schema : int
+    header : JSON value
+    arrays, payload : memoryview
+    allowance : Allowance
+        What the content may still take.
     """
+
+    schema: int
+    header: Any
+    arrays: memoryview
+    payload: memoryview
+    allowance: Allowance
+
+
+def pack_container(
+    header: dict[str, Any], payload: bytes, arrays: bytes = b"", schema: int = SCHEMA
+) -> bytes:
+    """Return the bytes of a file; under schemas before 4 there are no arrays."""
     text = json.dumps(header, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    raw = text.encode()
+    raw = text.encode() + (b"\0" + arrays if schema >= 4 else b"")
     packed = zlib.compress(raw, 9)
-    prelude = _FIELDS.pack(schema, 0, len(packed), len(raw), len(payload))
-    digest = hashlib.sha256(prelude + packed + payload).digest()
-    target = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(MAGIC + prelude + digest + packed + payload)
-        # mkstemp makes files that nobody else may read.
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    fields = _FIELDS.pack(schema, 0, len(packed), len(raw), len(payload))
+    digest = hashlib.sha256(fields + packed + payload).digest()
+    return MAGIC + fields + digest + packed + payload
 
 
-def read_container(path: str | os.PathLike) -> tuple[dict[str, Any], bytes]:
-    """Read a file and check all of it.
-
-    Returns
-    -------
-    header : dict
-    payload : bytes
+def read_container(path: str | os.PathLike) -> Container:
+    """Read a file and check all of it but the meaning of its header.
 
     Raises
     ------
     ArtefactDamagedError
-        It is no such file, or some of it is missing or changed.
+        It is no such file, some of it is missing or changed, or it unpacks to far more than its
+        size.
     ArtefactVersionError
         A newer version of the library wrote it.
     """
-    name = os.fspath(path)
-    data = Path(path).read_bytes()
-    if data[: len(MAGIC)] != MAGIC:
+    with open(path, "rb") as file:
+        return _read(file, os.fspath(path))
+
+
+def unpack_container(data: bytes, name: str) -> Container:
+    """Read what :func:`pack_container` returned, with the same checks."""
+    fields = _check_prelude(data[:PRELUDE_SIZE], name)
+    _check_size(len(data), fields, name)
+    body = memoryview(data)[PRELUDE_SIZE:]
+    return _content(data[:PRELUDE_SIZE], body, fields, name)
+
+
+def _read(file: BinaryIO, name: str) -> Container:
+    prelude = file.read(PRELUDE_SIZE)
+    fields = _check_prelude(prelude, name)
+    status = os.fstat(file.fileno())
+    if stat.S_ISREG(status.st_mode):
+        # What the prelude says may be anything; no more is read than there is.
+        _check_size(status.st_size, fields, name)
+    body = file.read()
+    _check_size(PRELUDE_SIZE + len(body), fields, name)
+    return _content(prelude, memoryview(body), fields, name)
+
+
+def _check_prelude(prelude: bytes, name: str) -> tuple[int, ...]:
+    if prelude[: len(MAGIC)] != MAGIC:
         raise ArtefactDamagedError(
             f"{name} is no model file of skcfq: it does not begin with {MAGIC!r}. Give a file that "
             "`export(path)` wrote, and move such files in binary mode."
         )
-    if len(data) < PRELUDE_SIZE:
+    if len(prelude) < PRELUDE_SIZE:
         raise ArtefactDamagedError(f"{name} ends inside its prelude. {_AGAIN}")
-    fields = data[len(MAGIC) : len(MAGIC) + _FIELDS.size]
-    schema, _, n_packed, n_raw, n_payload = _FIELDS.unpack(fields)
-    if schema > SCHEMA:
+    fields = _FIELDS.unpack(prelude[len(MAGIC) : len(MAGIC) + _FIELDS.size])
+    if fields[0] > SCHEMA:
         raise ArtefactVersionError(
-            f"{name} has schema {schema}, and this version of skcfq reads up to {SCHEMA}. Install "
-            "a newer skcfq, or export the model with this one."
+            f"{name} has schema {fields[0]}, and this version of skcfq reads up to {SCHEMA}. "
+            "Install a newer skcfq, or export the model with this one."
         )
+    return fields
+
+
+def _check_size(size: int, fields: tuple[int, ...], name: str) -> None:
+    _, _, n_packed, _, n_payload = fields
     expected = PRELUDE_SIZE + n_packed + n_payload
-    if len(data) != expected:
+    if size != expected:
         raise ArtefactDamagedError(
-            f"{name} has {len(data)} bytes and should have {expected}: it is truncated, or "
+            f"{name} has {size} bytes and should have {expected}: it is truncated, or "
             f"something was appended. {_AGAIN}"
         )
-    body = data[PRELUDE_SIZE:]
-    if hashlib.sha256(fields + body).digest() != data[PRELUDE_SIZE - 32 : PRELUDE_SIZE]:
+
+
+def _content(prelude: bytes, body: memoryview, fields: tuple[int, ...], name: str) -> Container:
+    schema, _, n_packed, n_raw, _ = fields
+    digest = hashlib.sha256(prelude[len(MAGIC) : len(MAGIC) + _FIELDS.size])
+    digest.update(body)
+    if digest.digest() != prelude[PRELUDE_SIZE - 32 :]:
         raise ArtefactDamagedError(f"{name} is damaged: its checksum does not match. {_AGAIN}")
+    allowance = Allowance(name, PRELUDE_SIZE + len(body))
+    allowance.take(n_raw, "its header")
     try:
-        if n_raw > _LONGEST_HEADER:
-            raise ValueError(f"a header of {n_raw} bytes")
-        unpacker = zlib.decompressobj()
-        raw = unpacker.decompress(body[:n_packed], n_raw + 1)
+        raw = zlib.decompressobj().decompress(body[:n_packed], n_raw + 1)
         if len(raw) != n_raw:
-            raise ValueError("the length of the header is wrong")
-        header = json.loads(raw)
-    except (ValueError, zlib.error) as error:
+            raise ValueError("its length is wrong")
+        end = raw.find(b"\0") if schema >= 4 else len(raw)
+        if end < 0:
+            raise ValueError("its arrays are missing")
+        text = raw[:end]
+        allowance.take(_memory_of(text), "its header")
+        header = json.loads(text.decode(), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError, zlib.error) as error:
         raise ArtefactDamagedError(f"{name} has an unreadable header ({error}).") from error
-    return header, body[n_packed:]
+    return Container(schema, header, memoryview(raw)[end + 1 :], body[n_packed:], allowance)
 
 
-_AGAIN = "Copy or export the file again."
+def _memory_of(text: bytes) -> int:
+    """Return an upper bound of what JSON takes as text and as Python objects."""
+    characters = 2 * len(text) if text.isascii() else 8 * len(text)
+    return (
+        characters
+        + 112 * text.count(b"[")
+        + 248 * text.count(b"{")
+        + 34 * text.count(b",")
+        + 34 * text.count(b'"')
+    )
+
+
+def _refuse_constant(constant: str) -> Any:
+    raise ValueError(f"{constant} is no JSON value")

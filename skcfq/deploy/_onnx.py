@@ -18,6 +18,7 @@ from skcfq.deploy._arithmetic import IntegerLayer, IntegerNetwork
 from skcfq.deploy._classifier import deployed_form
 from skcfq.deploy._packing import pack_codes
 from skcfq.exceptions import FeatureSpaceError, OptionalDependencyError, UnsupportedModelError
+from skcfq.utils import atomic_write
 
 if TYPE_CHECKING:
     from skcfq.deploy._classifier import DeployedClassifier
@@ -42,6 +43,7 @@ def write_onnx(
     ----------
     model : DeployedClassifier or quantized estimator of this library
     path : str or path
+        A file that is there is replaced when the new one is complete.
     preprocessing : bool, default=True
         Whether the graph reads raw columns, one input each; False makes it read the encoded
         matrix, as the input ``encoded``.
@@ -74,8 +76,7 @@ def write_onnx(
     proto = graph.model(model)
     onnx.checker.check_model(proto)
     data = proto.SerializeToString()
-    with open(path, "wb") as file:
-        file.write(data)
+    atomic_write(path, data)
     return {"weights": graph.weight_bytes, "total": len(data)}
 
 

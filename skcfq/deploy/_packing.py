@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+# Codes that are unpacked together: whole bytes at every width.
+_PIECE = 1 << 16
+
 
 def packed_size(count: int, bits: int) -> int:
     """Return the number of bytes that so many codes take.
@@ -40,16 +43,24 @@ def pack_codes(codes: np.ndarray, bits: int) -> bytes:
     return np.packbits(planes.reshape(-1), bitorder="little").tobytes()
 
 
-def unpack_codes(data: bytes, count: int, bits: int) -> np.ndarray:
-    """Return packed codes as int16, shape (count,).
+def unpack_codes(data: bytes | memoryview, count: int, bits: int) -> np.ndarray:
+    """Return packed codes as int8, or int16 above 8 bits, shape (count,).
 
     Examples
     --------
     >>> unpack_codes(bytes.fromhex("8d"), 4, 2).tolist()
     [1, -1, 0, -2]
     """
-    flat = np.unpackbits(np.frombuffer(data, np.uint8), count=count * bits, bitorder="little")
-    planes = flat.reshape(count, bits)
-    full = np.repeat(planes[:, -1:], 16, axis=1)
-    full[:, :bits] = planes
-    return np.packbits(full, axis=1, bitorder="little").view("<i2").astype(np.int16).reshape(-1)
+    codes = np.empty(count, dtype=np.int8 if bits <= 8 else np.int16)
+    packed = np.frombuffer(data, np.uint8)
+    # A bit takes a byte on the way: piece by piece, the way stays small beside the codes.
+    for start in range(0, count, _PIECE):
+        n = min(_PIECE, count - start)
+        piece = packed[start * bits // 8 : packed_size(start + n, bits)]
+        flat = np.unpackbits(piece, count=n * bits, bitorder="little")
+        planes = flat.reshape(n, bits)
+        full = np.repeat(planes[:, -1:], 8 * codes.itemsize, axis=1)
+        full[:, :bits] = planes
+        words = np.packbits(full, axis=1, bitorder="little")
+        codes[start : start + n] = words.view(f"<i{codes.itemsize}").reshape(-1)
+    return codes

@@ -8,8 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from skcfq.encoding._blocks import AffineBlock, Block, MonotoneBlock, TableBlock
+from skcfq.encoding._serialization import functions_from_json, functions_to_json
 from skcfq.encoding._space import FeatureSpace
-from skcfq.encoding._statistics import ColumnStatistics
+from skcfq.encoding._statistics import (
+    N_QUANTILES,
+    STATISTICS_LEVELS,
+    ColumnStatistics,
+    statistic_of,
+)
 from skcfq.utils import lazy_attributes
 
 if TYPE_CHECKING:
@@ -21,8 +27,13 @@ __all__ = [
     "ColumnStatistics",
     "FeatureSpace",
     "MonotoneBlock",
+    "N_QUANTILES",
+    "STATISTICS_LEVELS",
     "TableBlock",
     "TableEncoder",
+    "functions_from_json",
+    "functions_to_json",
+    "statistic_of",
 ]
 
 __getattr__ = lazy_attributes(

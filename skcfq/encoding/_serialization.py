@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from skcfq.encoding._blocks import AffineBlock, Block, MonotoneBlock, TableBlock
-from skcfq.encoding._functions import UserFunction, function_from_dict
+from skcfq.encoding._functions import Function, UserFunction, function_from_dict
 from skcfq.encoding._statistics import ColumnStatistics
 from skcfq.exceptions import FeatureSpaceError
 from skcfq.utils import from_json, to_json
@@ -31,17 +31,11 @@ def block_to_dict(block: Block, *, describe_user_functions: bool = False) -> dic
     elif isinstance(block, MonotoneBlock):
         out |= {"fill": block.fill, "increasing": block.increasing}
         out["is_integer"] = block.is_integer
-        if not any(isinstance(f, UserFunction) for f in block.functions):
-            out["functions"] = [f.to_dict() for f in block.functions if hasattr(f, "to_dict")]
-        elif describe_user_functions:
+        if describe_user_functions and _has_user_function(block):
             points = block.statistics.quantiles
             out["functions"] = [] if points is None else block.function(points).tolist()
         else:
-            raise FeatureSpaceError(
-                f"Column {block.name!r} goes through functions of the user, which cannot be "
-                "written to a file. Use numpy's log1p, log, sqrt or another known function in "
-                "the FunctionTransformer, or a PowerTransformer or QuantileTransformer."
-            )
+            out["functions"] = functions_to_json(block)
     elif isinstance(block, TableBlock):
         out |= {"categories": list(block.categories), "codes": block.codes.tolist()}
         unknown = block.unknown_code
@@ -58,7 +52,7 @@ def block_from_dict(data: dict[str, Any]) -> Block:
     if kind == "affine":
         return AffineBlock(**data)
     if kind == "monotone":
-        data["functions"] = tuple(function_from_dict(f) for f in data["functions"])
+        data["functions"] = functions_from_json(data["functions"])
         return MonotoneBlock(**data)
     if kind == "table":
         width = len(data["columns"])
@@ -70,3 +64,29 @@ def block_from_dict(data: dict[str, Any]) -> Block:
     if kind == "unused":
         return Block(**data)
     raise FeatureSpaceError(f"kind={kind!r} is no kind of block.")
+
+
+def functions_to_json(block: MonotoneBlock) -> list[dict[str, Any]]:
+    """Return the functions of a block as dicts of text, numbers and lists of numbers.
+
+    Raises
+    ------
+    FeatureSpaceError
+        One of them is the user's own, which cannot be written.
+    """
+    if _has_user_function(block):
+        raise FeatureSpaceError(
+            f"Column {block.name!r} goes through functions of the user, which cannot be "
+            "written to a file. Use numpy's log1p, log, sqrt or another known function in "
+            "the FunctionTransformer, or a PowerTransformer or QuantileTransformer."
+        )
+    return [f.to_dict() for f in block.functions if not isinstance(f, UserFunction)]
+
+
+def functions_from_json(data: list[dict[str, Any]]) -> tuple[Function, ...]:
+    """Rebuild the functions of a block from :func:`functions_to_json`."""
+    return tuple(function_from_dict(function) for function in data)
+
+
+def _has_user_function(block: MonotoneBlock) -> bool:
+    return any(isinstance(function, UserFunction) for function in block.functions)

@@ -14,16 +14,16 @@ import numpy as np
 import pandas as pd
 
 from skcfq.encoding._affine_table import AffineTable
-from skcfq.encoding._blocks import AffineBlock, Block, MonotoneBlock, TableBlock
+from skcfq.encoding._blocks import AffineBlock, Block, TableBlock
+from skcfq.encoding._population import describe_blocks
 from skcfq.encoding._serialization import block_from_dict, block_to_dict
-from skcfq.encoding._statistics import numeric_statistics, plain_statistics, table_statistics
+from skcfq.encoding._statistics import STATISTICS_LEVELS
 from skcfq.exceptions import FeatureSpaceError
 from skcfq.utils import (
     as_array,
     as_numbers,
     check_unique_columns,
     is_integer_like,
-    missing_mask,
     plain,
     raw_table,
     replace_columns,
@@ -49,6 +49,10 @@ class FeatureSpace:
         Names of the columns of a DataFrame, or 0, …, p - 1 for an array.
     is_frame : bool
         Whether the space was read from a DataFrame; if so, frames are read by column name.
+    statistics : {"full", "bounds", "none"}
+        What is told of the population: all, or what :meth:`with_statistics` has kept.
+    full_fingerprint : str or None
+        Where statistics were left out, the fingerprint with all of them.
 
     Notes
     -----
@@ -71,6 +75,8 @@ class FeatureSpace:
     blocks: tuple[Block, ...]
     raw_columns: tuple
     is_frame: bool
+    statistics: str = "full"
+    full_fingerprint: str | None = None
 
     @property
     def n_raw(self) -> int:
@@ -272,6 +278,63 @@ class FeatureSpace:
         more = ", …" if self.n_raw > 20 else ""
         raise FeatureSpaceError(f"There is no column {name!r}. {hint}Columns: {known}{more}.")
 
+    def with_statistics(self, level: str) -> FeatureSpace:
+        """Return the same map with fewer statistics, known by the same fingerprint.
+
+        Parameters
+        ----------
+        level : {"none", "bounds", "full"}
+            See :meth:`ColumnStatistics.kept`.
+
+        Raises
+        ------
+        ValueError
+            There is no such level, or this space tells less than that.
+        """
+        if level not in STATISTICS_LEVELS:
+            raise ValueError(f"statistics={level!r} is no level; give one of {STATISTICS_LEVELS}.")
+        if STATISTICS_LEVELS.index(level) > STATISTICS_LEVELS.index(self.statistics):
+            raise ValueError(
+                f"statistics={level!r} cannot be written: the model was loaded from a file with "
+                f"statistics={self.statistics!r}. Give that, or export the model anew."
+            )
+        if level == self.statistics:
+            return self
+        kept = (
+            dataclasses.replace(block, statistics=block.statistics.kept(level))
+            for block in self.blocks
+        )
+        return FeatureSpace(
+            tuple(kept), self.raw_columns, self.is_frame, level, full_fingerprint=self.fingerprint
+        )
+
+    def described_by(self, X: Any, sample_weight: Any = None) -> FeatureSpace:
+        """Return the same map with the statistics of other rows.
+
+        Parameters
+        ----------
+        X : DataFrame or ndarray of shape (n, p)
+            Raw rows: the background population.
+        sample_weight : array-like of shape (n,), default=None
+        """
+        found, n = self.columns_of(X)
+        columns = [np.full(n, np.nan) if column is None else column for _, column in found]
+        return build_space(self.blocks, columns, self.is_frame, sample_weight)
+
+    def same_map(self, other: FeatureSpace) -> bool:
+        """Tell whether two spaces encode alike, whatever they tell of the population."""
+        return self._map_digest == other._map_digest
+
+    @cached_property
+    def _map_digest(self) -> str:
+        blocks = []
+        for block in self.blocks:
+            described = block_to_dict(block, describe_user_functions=True)
+            del described["statistics"]
+            blocks.append(described)
+        text = json.dumps([self.is_frame, blocks], sort_keys=True, allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
     def to_dict(self) -> dict[str, Any]:
         """Return the space as a dict of JSON values.
 
@@ -280,11 +343,14 @@ class FeatureSpace:
         FeatureSpaceError
             A column goes through functions of the user, which cannot be written.
         """
-        return {
+        out = {
             "version": 1,
             "is_frame": self.is_frame,
             "blocks": [block_to_dict(block) for block in self.blocks],
         }
+        if self.full_fingerprint is not None:
+            out |= {"statistics": self.statistics, "full_fingerprint": self.full_fingerprint}
+        return out
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> FeatureSpace:
@@ -294,11 +360,15 @@ class FeatureSpace:
                 f"version={data.get('version')!r} of a stored space is not readable; expected 1."
             )
         blocks = tuple(block_from_dict(block) for block in data["blocks"])
-        return cls(blocks, tuple(block.name for block in blocks), bool(data["is_frame"]))
+        names = tuple(block.name for block in blocks)
+        level, known_as = data.get("statistics", "full"), data.get("full_fingerprint")
+        return cls(blocks, names, bool(data["is_frame"]), level, known_as)
 
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of the whole map, statistics included; equal spaces share it."""
+        if self.full_fingerprint is not None:
+            return self.full_fingerprint
         blocks = [block_to_dict(block, describe_user_functions=True) for block in self.blocks]
         text = json.dumps([self.is_frame, blocks], sort_keys=True, allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -355,33 +425,8 @@ def build_space(
     blocks: Sequence[Block], columns: list[Any], is_frame: bool, sample_weight: Any
 ) -> FeatureSpace:
     """Attach statistics of the background columns to blocks, and make a space of them."""
-    n = len(columns[0]) if columns else 0
-    weights = np.ones(n) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
-    if weights.shape != (n,) or not np.all(np.isfinite(weights)) or np.any(weights < 0):
-        raise ValueError(
-            f"sample_weight must hold {n} finite weights, none negative, got an array of shape "
-            f"{weights.shape}."
-        )
-    if n and not np.any(weights > 0):
-        raise ValueError("sample_weight is zero for all rows; give some row a positive weight.")
-    counted = weights > 0
-    described = tuple(
-        _describe(block, column[counted], weights[counted])
-        for block, column in zip(blocks, columns, strict=True)
-    )
+    described = describe_blocks(blocks, columns, sample_weight)
     return FeatureSpace(described, tuple(block.name for block in described), is_frame)
-
-
-def _describe(block: Block, column: Any, weights: np.ndarray) -> Block:
-    if isinstance(block, TableBlock):
-        levels = block.level_of(column)
-        statistics = table_statistics(levels, block.n_levels, missing_mask(column), weights)
-    elif isinstance(block, (AffineBlock, MonotoneBlock)):
-        encoded = block.encode(column)[:, 0]
-        statistics = numeric_statistics(as_numbers(column), encoded, weights)
-    else:
-        statistics = plain_statistics(missing_mask(column), weights)
-    return dataclasses.replace(block, statistics=statistics)
 
 
 def _encoded_names(raw_name: Hashable, block: Block) -> list[str]:

@@ -7,7 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from skcfq.exceptions import BackgroundRequiredError
+
 N_QUANTILES = 101
+# What may be kept of the statistics, from the least to the most.
+STATISTICS_LEVELS = ("none", "bounds", "full")
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +60,39 @@ class ColumnStatistics:
                 out[name] = float(value)
         return out
 
+    def kept(self, level: str) -> ColumnStatistics:
+        """Return what a level tells.
+
+        Parameters
+        ----------
+        level : {"none", "bounds", "full"}
+            ``"bounds"`` tells what default costs, observed bounds and categories need: the range
+            of a number and the spread of its encoded column, shares of levels (for a column that
+            lies in [0, 1], its mean, the share of ones), number of rows and share of gaps.
+
+        Examples
+        --------
+        >>> told = ColumnStatistics(9.0, 0.0, mean=4.0, minimum=1.0, maximum=7.0).kept("bounds")
+        >>> told.mean, told.minimum, told.maximum
+        (None, 1.0, 7.0)
+        """
+        if level == "full":
+            return self
+        if level == "none":
+            return NO_STATISTICS
+        is_number = self.minimum is not None and self.maximum is not None
+        # Of an empty column, whose range is NaN, nothing is given away.
+        is_share = is_number and not (self.minimum < 0 or self.maximum > 1)  # type: ignore[operator]
+        return ColumnStatistics(
+            self.n,
+            self.missing,
+            mean=self.mean if is_share else None,
+            minimum=self.minimum,
+            maximum=self.maximum,
+            encoded_std=self.encoded_std,
+            frequencies=self.frequencies,
+        )
+
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> ColumnStatistics:
         """Rebuild what :meth:`to_dict` returned."""
@@ -66,6 +103,43 @@ class ColumnStatistics:
 
 
 NO_STATISTICS = ColumnStatistics(n=0.0, missing=float("nan"))
+
+
+def statistic_of(block: Any, name: str, purpose: str) -> Any:
+    """Return one statistic of a block, or say where it can come from.
+
+    Parameters
+    ----------
+    block : Block
+    name : str
+        Attribute of :class:`ColumnStatistics`.
+    purpose : str
+        What needs it, as the subject of a sentence.
+
+    Raises
+    ------
+    BackgroundRequiredError
+        It is not known.
+    """
+    value = getattr(block.statistics, name)
+    if value is None:
+        level = "full" if name in ("quantiles", "mad", "encoded_mad", "std", "mean") else "bounds"
+        raise BackgroundRequiredError(
+            f"{purpose} needs a background population, and there is no {_WORDS.get(name, name)} "
+            f"of the column {block.name!r}. Give `background=`, the rows that it is to be taken "
+            f"from; a model file carries it after export(path, statistics={level!r})."
+        )
+    return value
+
+
+_WORDS = {
+    "minimum": "observed range",
+    "maximum": "observed range",
+    "quantiles": "quantiles",
+    "encoded_std": "spread",
+    "encoded_mad": "median absolute deviation",
+    "frequencies": "share of each level",
+}
 
 
 def weighted_quantiles(values: np.ndarray, weights: np.ndarray, levels: np.ndarray) -> np.ndarray:

@@ -131,13 +131,24 @@ class DeployableClassifier(NetworkClassifier):
             model=type(self).__name__,
         )
 
-    def export(self, path: str | os.PathLike) -> dict[str, int]:
+    def export(self, path: str | os.PathLike, *, statistics: str = "bounds") -> dict[str, int]:
         """Write the model to one file, which :func:`skcfq.load` reads without torch.
 
         Parameters
         ----------
         path : str or path
-            A file that is there is replaced.
+            A file that is there is replaced when the new one is complete.
+        statistics : {"bounds", "none", "full"}, default="bounds"
+            What the file tells of the training rows, beside what predictions need:
+
+            - ``"bounds"``: the range and the encoded spread of every number, the share of every
+              category. Enough for solvers with default costs and observed bounds.
+            - ``"none"``: nothing. Solvers need ``background=``.
+            - ``"full"``: mean, deviations and 101 quantiles too, which quantile bounds, the cost
+              weights ``"mad"`` and percentiles need; of a small table, these are many of its
+              values.
+
+            Predictions are the same.
 
         Returns
         -------
@@ -149,9 +160,9 @@ class DeployableClassifier(NetworkClassifier):
         FeatureSpaceError
             A column goes through functions of the user, which cannot be written.
         UnsupportedModelError
-            The network has no integer form.
+            The network has no integer form, or a column has thousands of one-hot categories.
         """
-        return save(path, self.deployed())
+        return save(path, self.deployed(), statistics)
 
     def to_onnx(
         self,
@@ -165,6 +176,7 @@ class DeployableClassifier(NetworkClassifier):
         Parameters
         ----------
         path : str or path
+            A file that is there is replaced when the new one is complete.
         preprocessing : bool, default=True
             Whether the graph reads raw columns, one input each (see
             :func:`skcfq.deploy.onnx_inputs`); False makes it read the encoded matrix.

@@ -278,12 +278,14 @@ def as_predictor(
     background : DataFrame or ndarray of shape (n, n_raw_columns), optional
         The population that spreads, quantiles and observed bounds are taken from. Needed only
         where the model does not carry them: estimators of this library do, and so does a pipeline
-        whose one preprocessing step is a ``TableEncoder``.
+        whose one preprocessing step is a ``TableEncoder``. A model file carries what it was
+        exported with; unless that is everything, ``background`` takes its place.
     sample_weight : array-like of shape (n,), optional
         Weights of the rows of ``background``.
     space : FeatureSpace, optional
         The model's feature space, where it is known already: a student keeps its teacher's
-        as ``feature_space_``, with the statistics of the training rows. Nothing is read then.
+        as ``feature_space_``, with the statistics of the training rows. Nothing is read then. A
+        model file takes it where it is its own, told in full.
     classes : array-like of shape (n_classes,), optional
         Labels of a plain function, in the order of its scores.
     output : {"auto", "labels", "probabilities", "logits"}, default="auto"
@@ -322,8 +324,7 @@ def as_predictor(
     if callable(model) and not isinstance(model, type) and not hasattr(model, "fit"):
         return _function_predictor(model, background, sample_weight, space, classes, output)
     if isinstance(model, DeployedClassifier):
-        network = DeployedNetwork(model.integer_network_)
-        return Predictor(model, model.feature_space_, model.classes_, network)
+        return _loaded_predictor(model, background, sample_weight, space)
     check_model_is_fitted(model)
     steps, final = split_model(model)
     try:
@@ -342,6 +343,18 @@ def as_predictor(
             "`background`."
         )
     return Predictor(model=model, space=space, classes=np.asarray(final.classes_), head=head)
+
+
+def _loaded_predictor(
+    model: DeployedClassifier, background: Any, sample_weight: Any, space: FeatureSpace | None
+) -> Predictor:
+    """Read a model file; what it does not tell of the population comes from a background."""
+    told = model.feature_space_
+    if space is not None and space.fingerprint == told.fingerprint and space.same_map(told):
+        told = space
+    elif background is not None and told.statistics != "full":
+        told = told.described_by(background, sample_weight)
+    return Predictor(model, told, model.classes_, DeployedNetwork(model.integer_network_))
 
 
 def _function_predictor(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from skcfq.encoding import statistic_of
 from skcfq.utils import take_rows
 
 if TYPE_CHECKING:
@@ -135,6 +136,8 @@ def _shifts(result: RecourseResult, rows: np.ndarray) -> np.ndarray:
     for feature in range(actions.n_features):
         changed = result.changed[rows, feature]
         if changed.any():
+            if feature < len(actions.numeric):
+                statistic_of(actions.numeric[feature].block, "quantiles", "A shift in percentiles")
             moved = feature_percentiles(actions, feature, after)
             moved = np.abs(moved - feature_percentiles(actions, feature, before))
             shifts[changed, feature] = moved[changed]

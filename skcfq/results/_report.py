@@ -276,6 +276,8 @@ def flipset(result: RecourseResult, row: int, units: Mapping) -> pd.DataFrame:
         named = units_of(changes, units)
         own = changes["kind"] == "change"
         shifts = np.abs(changes["percentile_to"] - changes["percentile_from"])[own]
+        # A category without an order has no percentile; of a number, it may be untold.
+        shifts = np.where(changes["is_number"][own], shifts, np.nan_to_num(shifts))
         phrases = [
             _from_to(changes, i, named[i]) + (" (implied)" if kind == "implied" else "")
             for i, kind in enumerate(changes["kind"])
@@ -285,7 +287,7 @@ def flipset(result: RecourseResult, row: int, units: Mapping) -> pd.DataFrame:
                 "features": tuple(changes["feature"][own]),
                 "changes": "; ".join(phrases),
                 "cost": float(answer.cost[row]),
-                "max_percentile_shift": float(np.nan_to_num(shifts).max(initial=0.0)),
+                "max_percentile_shift": float(shifts.max(initial=0.0)),
                 "margin": float(answer.margin[row]),
                 "status": str(answer.status[row]),
             }

@@ -301,6 +301,11 @@ class RecourseResult:
             number of changed categories that have no order and so no percentile; they are left
             out of both. 0 for people who already have the target, NaN where no action was found.
 
+        Raises
+        ------
+        BackgroundRequiredError
+            A number changed, and the model file does not tell its quantiles.
+
         Notes
         -----
         The percentile of a value is the share of the population at or below it, read off the 101

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from skcfq.deploy import DeployedClassifier
 from skcfq.exceptions import SpaceMismatchError
+from skcfq.models import as_predictor
 from skcfq.solvers._answer import Answer
 from skcfq.solvers._outcome import Outcome, verify
 from skcfq.solvers.search import stabilize
@@ -69,9 +71,25 @@ def with_cheaper_actions(task: Task, mine: RecourseResult, theirs: RecourseResul
     return answer
 
 
+def second_predictor(first: Predictor, deployed: Any, background: Any) -> Predictor:
+    """Read the model that another is compared with.
+
+    A model file that tells less of its population than the first model, which has the same, takes
+    the statistics of that.
+    """
+    space = first.space if isinstance(deployed, DeployedClassifier) else None
+    predictor = as_predictor(deployed, background=background, space=space)
+    check_same_space(first, predictor)
+    return predictor
+
+
 def check_same_space(first: Predictor, second: Predictor) -> None:
     """Raise unless two models read raw rows through one feature space."""
-    if first.space.fingerprint != second.space.fingerprint:
+    # A file that leaves statistics out only claims its fingerprint; its map can be compared.
+    claimed = first.space.full_fingerprint or second.space.full_fingerprint
+    if first.space.fingerprint != second.space.fingerprint or (
+        claimed and not first.space.same_map(second.space)
+    ):
         raise SpaceMismatchError(
             f"{first.name} and {second.name} do not share one feature space, "
             "so their actions have no common unit. Fit the deployed model with "

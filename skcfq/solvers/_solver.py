@@ -21,7 +21,11 @@ from skcfq.models import Predictor, as_predictor, resolve_target
 from skcfq.results import RecourseResult
 from skcfq.solvers._answer import Answer
 from skcfq.solvers._chunk import solve_chunk
-from skcfq.solvers._comparison import check_same_space, with_cheaper_actions
+from skcfq.solvers._comparison import (
+    check_same_space,
+    second_predictor,
+    with_cheaper_actions,
+)
 from skcfq.solvers._methods import METHODS, check_method, choose_method
 from skcfq.solvers._outcome import Outcome, margin_of, own_logits
 from skcfq.solvers._provenance import protocol_of, provenance_of
@@ -371,8 +375,7 @@ class RecourseSolver(KnownParameters):
         return _PERTURBATION_RADIUS if staircase and self.method != "pgd" else 0.0
 
     def _second_task(self, first: Task, deployed: Any, background: Any) -> Task:
-        predictor = as_predictor(deployed, background=background)
-        check_same_space(first.predictor, predictor)
+        predictor = second_predictor(first.predictor, deployed, background)
         return replace(first, predictor=predictor, decisions=predictor.predict(first.X))
 
     def _solve(self, task: Task, starts: list[Any]) -> RecourseResult:

@@ -17,6 +17,7 @@ from skcfq.utils._columns import (
     snap_integers,
     values_of,
 )
+from skcfq.utils._files import atomic_write
 from skcfq.utils._lazy import lazy_attributes
 from skcfq.utils._rows import as_slice, take_rows
 from skcfq.utils._scalars import from_json, plain, strict_json, to_json
@@ -43,6 +44,7 @@ __all__ = [
     "as_numbers",
     "as_objects",
     "as_slice",
+    "atomic_write",
     "check_feature_names_in",
     "check_sample_weight",
     "check_unique_columns",

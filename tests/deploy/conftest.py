@@ -7,6 +7,7 @@ import pytest
 
 from skcfq import QATClassifier, TeacherClassifier
 from skcfq.datasets import make_credit
+from skcfq.deploy._container import pack_container, read_container
 
 WIDTHS = (2, 3, 4, 8)
 
@@ -41,3 +42,18 @@ def many_rows(credit):
     frame[text] = frame[text].astype(object)
     frame.loc[frame.index[::50], text] = "never seen"
     return frame
+
+
+@pytest.fixture
+def forge(tmp_path):
+    """Return a function that writes a file with another header, and a right checksum."""
+
+    def write(path, schema=None, **changes):
+        found = read_container(path)
+        header = {**found.header, **changes}
+        schema = found.schema if schema is None else schema
+        data = pack_container(header, bytes(found.payload), bytes(found.arrays), schema)
+        (tmp_path / "forged").write_bytes(data)
+        return tmp_path / "forged"
+
+    return write

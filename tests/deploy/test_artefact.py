@@ -140,37 +140,35 @@ def test_truncated_file(length, files, tmp_path):
 
 def test_newer_schema(files, tmp_path):
     data = bytearray(files[2].read_bytes())
-    data[8:10] = struct.pack("<H", 4)
+    data[8:10] = struct.pack("<H", 5)
     (tmp_path / "new").write_bytes(data)
-    with pytest.raises(ArtefactVersionError, match="schema 4.*Install a newer skcfq"):
+    with pytest.raises(ArtefactVersionError, match="schema 5.*Install a newer skcfq"):
         skcfq.load(tmp_path / "new")
 
 
-def test_forged_headers(files, tmp_path):
-    from skcfq.deploy._container import read_container, write_container
-
-    header, payload = read_container(files[2])
-
-    def forged(**changes):
-        write_container(tmp_path / "forged", {**header, **changes}, payload)
-        return tmp_path / "forged"
-
+def test_forged_headers(files, forge, tmp_path):
+    header = read_header(files[2])
     layers = [dict(layer) for layer in header["layers"]]
     layers[1]["n_in"] = 3
-    for changes in (
-        {"layers": layers},
-        {"layers": []},
-        {"layers": None},
-        {"classes": ["a"]},
-        {"input": {"step": 0.0, "bits": 8}},
-        {"input": {**header["input"], "centers": [0]}},
-        {"input": {**header["input"], "centers": [500] * len(header["input"]["shifts"])}},
-        {"feature_space": {"version": 9}},
+    centers = {**header["input"], "centers": [0]}
+    far = {**header["input"], "centers": [500] * len(header["input"]["shifts"])}
+    for changes, says in (
+        ({"layers": layers}, "follow each other"),
+        ({"layers": []}, "list of 1 to 1000"),
+        ({"layers": None}, "list of 1 to 1000"),
+        ({"classes": ["a"]}, "do not fit the classes"),
+        ({"classes_dtype": "<U150000000"}, "more memory"),
+        ({"input": {"step": 0.0, "bits": 8}}, "input.shifts is missing"),
+        ({"input": {**header["input"], "bits": 2**62}}, "input.bits is 4611686018427387904"),
+        ({"input": centers}, "centers do not fit"),
+        ({"input": far}, "centers do not fit"),
+        ({"feature_space": {"version": 9}}, "feature_space.is_frame is missing"),
+        ({"new": 1}, "'new' is unknown"),
     ):
-        with pytest.raises(ArtefactDamagedError, match="contradicts itself"):
-            skcfq.load(forged(**changes))
+        with pytest.raises(ArtefactDamagedError, match=says):
+            skcfq.load(forge(files[2], **changes))
     with pytest.raises(ArtefactDamagedError, match="does not hold"):
-        skcfq.load(forged(format="else"))
+        skcfq.load(forge(files[2], format="else"))
     with pytest.raises(FileNotFoundError):
         skcfq.load(tmp_path / "nowhere")
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from skcfq.encoding import statistic_of
+
 if TYPE_CHECKING:
     from skcfq.encoding import FeatureSpace
     from skcfq.solvers.problems._problem import RecourseProblem
@@ -84,12 +86,11 @@ def jitter_radii(space: FeatureSpace, columns: Tensor, size: float) -> Tensor:
     size : float
         In units of the spread; of 1 where there is none.
     """
-    spreads = {
-        int(block.columns[0]): block.statistics.encoded_std
-        for block in space.blocks
-        if block.width == 1
-    }
-    found = [spreads.get(column) or 1.0 for column in columns.tolist()]
+    blocks = {int(block.columns[0]): block for block in space.blocks if block.width == 1}
+    found = [
+        statistic_of(blocks[column], "encoded_std", "Advice that stands under jitter") or 1.0
+        for column in columns.tolist()
+    ]
     return size * torch.tensor(found, dtype=torch.float64)
 
 

@@ -1,0 +1,249 @@
+"""The feature space of a model file: its tables checked and read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from skcfq.deploy._allowance import Allowance
+from skcfq.deploy._schema import (
+    Check,
+    boolean,
+    fields,
+    integer,
+    listed,
+    number,
+    numbers,
+    one_of,
+    optional,
+    refuse,
+    scalar,
+    text,
+    unique,
+)
+from skcfq.deploy._space_writing import ARRAY_STATISTICS, KINDS, SCALAR_STATISTICS, one_hot
+from skcfq.encoding import (
+    N_QUANTILES,
+    STATISTICS_LEVELS,
+    AffineBlock,
+    Block,
+    ColumnStatistics,
+    FeatureSpace,
+    MonotoneBlock,
+    TableBlock,
+    functions_from_json,
+)
+
+# What a block and its statistics take as Python objects.
+BLOCK_BYTES = 1000
+
+
+def nonzero(value: Any, place: str) -> float:
+    """Accept numbers other than 0."""
+    value = number()(value, place)
+    return value if value else refuse(place, value, "another number than 0")
+
+
+def _function(value: Any, place: str) -> dict[str, Any]:
+    name = value.get("name") if isinstance(value, dict) else None
+    known = {
+        "affine": {"scale": nonzero, "offset": number()},
+        "power": {"method": one_of("yeo-johnson", "box-cox"), "lambda": number()},
+        "quantile": {"quantiles": numbers(), "references": numbers(0, 1), "normal": boolean},
+    }
+    value = fields({"name": text(20), **known.get(str(name), {})})(value, place)
+    if name == "quantile":
+        tables = value["quantiles"], value["references"]
+        if not len(tables[0]) or len(tables[0]) != len(tables[1]):
+            refuse(place, value, "as many quantiles as references")
+        if any((np.diff(table) < 0).any() for table in tables):
+            refuse(place, value, "quantiles and references that rise")
+    return value
+
+
+FUNCTIONS: Check = listed(_function, at_most=100)
+_TABLE: Check = fields(
+    {"categories": listed(scalar), "fill": optional(integer(0, 2**31))},
+    {
+        "hot": numbers(-1, 2**31, whole=True),
+        "codes": numbers(nan=True),
+        "unknown": numbers(nan=True),
+    },
+)
+_SOME: Check = fields({"values": numbers(nan=True)}, {"of": numbers(0, 2**31, whole=True)})
+TABLES: Check = fields(
+    {
+        "is_frame": boolean,
+        "names": unique(scalar),
+        "kinds": numbers(0, len(KINDS) - 1, whole=True),
+        "scale": numbers(),
+        "offset": numbers(),
+        "fill": numbers(nan=True),
+        "is_integer": numbers(0, 1, whole=True),
+        "increasing": numbers(0, 1, whole=True),
+        "functions": listed(FUNCTIONS),
+        "tables": listed(_TABLE),
+        "statistics": one_of(*STATISTICS_LEVELS),
+    },
+    {
+        "widths": numbers(0, 2**31, whole=True),
+        "positions": numbers(0, 2**31, whole=True),
+        "full_fingerprint": text(64),
+        "n": numbers(0, nan=True),
+        "missing": numbers(0, 1, nan=True),
+        **dict.fromkeys((*SCALAR_STATISTICS, *ARRAY_STATISTICS), _SOME),
+    },
+)
+
+
+def space_from_tables(data: dict[str, Any], n_encoded: int, allowance: Allowance) -> FeatureSpace:
+    """Return the space of checked tables.
+
+    Parameters
+    ----------
+    data : dict
+        What :data:`TABLES` accepted.
+    n_encoded : int
+        Number of encoded columns that there have to be.
+    allowance : Allowance
+    """
+    kinds, names = data["kinds"], data["names"]
+    allowance.take(BLOCK_BYTES * len(kinds), "its columns")
+    counts = np.bincount(kinds, minlength=len(KINDS)).tolist()
+    _, n_affine, n_monotone, n_tables = counts
+    sizes = {
+        "names": (names, len(kinds)),
+        "scale": (data["scale"], n_affine),
+        "offset": (data["offset"], n_affine),
+        "fill": (data["fill"], n_affine + n_monotone),
+        "is_integer": (data["is_integer"], n_affine + n_monotone),
+        "increasing": (data["increasing"], n_monotone),
+        "functions": (data["functions"], n_monotone),
+        "tables": (data["tables"], n_tables),
+        "widths": (data.get("widths", ()), n_tables),
+    }
+    for name, (values, expected) in sizes.items():
+        if len(values) != expected:
+            raise ValueError(f"feature_space.{name} has another length than its columns")
+    if not np.all(data["scale"]):
+        raise ValueError("feature_space.scale is 0 for a column")
+    widths = np.where((kinds == 1) | (kinds == 2), 1, 0)
+    if n_tables:
+        widths[kinds == 3] = data["widths"]
+    columns = _positions(data, widths, n_encoded)
+    statistics = _read_statistics(data, kinds)
+    parts = _parts(data, kinds, allowance)
+    blocks = [
+        part[0](name=name, columns=own, statistics=told, **part[1])
+        for name, own, told, part in zip(names, columns, statistics, parts, strict=True)
+    ]
+    return FeatureSpace(
+        tuple(blocks),
+        tuple(names),
+        data["is_frame"],
+        data["statistics"],
+        data.get("full_fingerprint"),
+    )
+
+
+def _positions(data: dict[str, Any], widths: np.ndarray, n_encoded: int) -> list[np.ndarray]:
+    """Return the encoded columns of each block: together all of them, each once."""
+    positions = data.get("positions", np.arange(n_encoded, dtype=np.int64))
+    if widths.sum() != n_encoded or len(positions) != n_encoded:
+        raise ValueError("the columns do not fit the layers")
+    if not np.array_equal(np.sort(positions), np.arange(n_encoded)):
+        raise ValueError("feature_space.positions are not all columns, each once")
+    ends = np.concatenate([[0], np.cumsum(widths)]).tolist()
+    positions = positions.astype(np.intp)
+    return [positions[a:b] for a, b in pairwise(ends)]
+
+
+def _parts(
+    data: dict[str, Any], kinds: np.ndarray, allowance: Allowance
+) -> Iterator[tuple[type[Block], dict[str, Any]]]:
+    """Yield the class of each block, and what it has beside name, columns and statistics."""
+    affine = zip(data["scale"].tolist(), data["offset"].tolist(), strict=True)
+    numeric = zip(data["fill"].tolist(), data["is_integer"].tolist(), strict=True)
+    monotone = zip(data["increasing"].tolist(), data["functions"], strict=True)
+    tables = zip(data["tables"], data.get("widths", ()), strict=True)
+    for kind in kinds.tolist():
+        if kind == 0:
+            yield Block, {}
+        elif kind == 3:
+            table, width = next(tables)
+            yield TableBlock, _read_table(table, int(width), allowance)
+        else:
+            fill, is_integer = next(numeric)
+            both = {"fill": None if fill != fill else fill, "is_integer": bool(is_integer)}
+            if kind == 1:
+                scale, offset = next(affine)
+                yield AffineBlock, {"scale": scale, "offset": offset, **both}
+            else:
+                rises, functions = next(monotone)
+                chain = functions_from_json(functions)
+                yield MonotoneBlock, {"functions": chain, "increasing": bool(rises), **both}
+
+
+def _read_table(table: dict[str, Any], width: int, allowance: Allowance) -> dict[str, Any]:
+    n_levels = len(table["categories"])
+    allowance.take(8 * n_levels * width, "the codes of its categories")
+    if ("hot" in table) == ("codes" in table):
+        raise ValueError("a table of categories has either hot columns or codes")
+    if "hot" in table:
+        hot = table["hot"]
+        if len(hot) != n_levels or (hot >= width).any():
+            raise ValueError("a table of categories has other hot columns than its own")
+        codes = one_hot(hot, width)
+    else:
+        codes = table["codes"]
+        if len(codes) != n_levels * width:
+            raise ValueError("a table of categories has codes of another number")
+        codes = codes.reshape(n_levels, width)
+    unknown, fill = table.get("unknown"), table["fill"]
+    if unknown is not None and len(unknown) != width:
+        raise ValueError("a table of categories has a code of unknown ones of another length")
+    if width == 0 or (fill is not None and fill >= n_levels):
+        raise ValueError("a table of categories has no codes, or a fill that is no category")
+    categories = tuple(table["categories"])
+    return {"categories": categories, "codes": codes, "unknown_code": unknown, "fill": fill}
+
+
+def _read_statistics(data: dict[str, Any], kinds: np.ndarray) -> list[ColumnStatistics]:
+    n = len(kinds)
+    if data["statistics"] == "none":
+        nothing = ColumnStatistics(0.0, float("nan"))
+        return [nothing] * n
+    for name in ("n", "missing"):
+        if len(data.get(name, ())) != n:
+            raise ValueError(f"feature_space.{name} has another length than its columns")
+    told: list[dict[str, Any]] = [{} for _ in range(n)]
+    levels = iter([len(table["categories"]) for table in data["tables"]])
+    lengths = [next(levels) if kind == 3 else 0 for kind in kinds.tolist()]
+    for name in (*SCALAR_STATISTICS, *ARRAY_STATISTICS):
+        if name not in data:
+            continue
+        usual = np.flatnonzero(kinds == 3 if name == "frequencies" else (kinds == 1) | (kinds == 2))
+        known = data[name].get("of", usual).tolist()
+        if not set(known) <= {*usual.tolist()} or len(set(known)) < len(known):
+            raise ValueError(f"feature_space.{name} is of columns that have none")
+        sizes = [lengths[i] if name == "frequencies" else N_QUANTILES for i in known]
+        sizes = sizes if name in ARRAY_STATISTICS else [1] * len(known)
+        values = data[name]["values"]
+        if sum(sizes) != len(values):
+            raise ValueError(f"feature_space.{name} has another length than its columns")
+        if name not in ARRAY_STATISTICS:
+            for i, value in zip(known, values.tolist(), strict=True):
+                told[i][name] = value
+            continue
+        ends = np.cumsum([0, *sizes]).tolist()
+        for i, (a, b) in zip(known, pairwise(ends), strict=True):
+            told[i][name] = values[a:b]
+    return [
+        ColumnStatistics(count, missing, **more)
+        for count, missing, more in zip(
+            data["n"].tolist(), data["missing"].tolist(), told, strict=True
+        )
+    ]
