@@ -154,6 +154,8 @@ def _content(prelude: bytes, body: memoryview, fields: tuple[int, ...], name: st
         text = raw[:end]
         allowance.take(_memory_of(text), "its header")
         header = json.loads(text.decode(), parse_constant=_refuse_constant)
+    except ArtefactDamagedError:
+        raise
     except (ValueError, RecursionError, zlib.error) as error:
         raise ArtefactDamagedError(f"{name} has an unreadable header ({error}).") from error
     return Container(schema, header, memoryview(raw)[end + 1 :], body[n_packed:], allowance)
