@@ -299,3 +299,44 @@ def test_joblib_and_skops_round_trips(models, credit, tmp_path):
     copy = skops.load(tmp_path / "m.skops", trusted=unknown)
     np.testing.assert_array_equal(copy.decision_function(credit.data), expected)
     assert all(name.split(".")[0] in ("skcfq", "torch", "numpy", "pandas") for name in unknown)
+
+
+FULL_DISK = """
+import resource, signal, sys
+import skcfq
+from skcfq.deploy import save, write_onnx
+model = skcfq.load(sys.argv[1])
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))
+for write in (lambda: save(sys.argv[2], model), lambda: write_onnx(model, sys.argv[3])):
+    try:
+        write()
+    except OSError as error:
+        print(error.errno)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits and links of POSIX")
+def test_a_full_disk_keeps_the_previous_model(models, files, tmp_path):
+    pytest.importorskip("onnx")
+    models[4].to_onnx(tmp_path / "real.onnx")
+    (tmp_path / "m.onnx").symlink_to("real.onnx")
+    models[4].export(tmp_path / "m")
+    (tmp_path / "m").chmod(0o640)
+    before = {name: (tmp_path / name).read_bytes() for name in ("m", "real.onnx")}
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, files[8], tmp_path / "m", tmp_path / "m.onnx"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(skcfq.__file__).parents[1],
+    )
+    assert len(done.stdout.split()) == 2, done.stderr
+    assert {name: (tmp_path / name).read_bytes() for name in before} == before
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["m", "m.onnx", "real.onnx"]
+    models[8].export(tmp_path / "m")
+    models[8].to_onnx(tmp_path / "m.onnx")
+    assert (tmp_path / "m").read_bytes() == files[8].read_bytes()
+    assert (tmp_path / "m").stat().st_mode & 0o777 == 0o640
+    assert (tmp_path / "m.onnx").is_symlink()
+    assert (tmp_path / "real.onnx").read_bytes() != before["real.onnx"]
