@@ -21,7 +21,7 @@ from sklearn.frozen import FrozenEstimator
 
 from skcfq import CFQClassifier, QATClassifier, RecourseSolver, TeacherClassifier
 from skcfq.datasets import fetch_adult
-from skcfq.estimators import bias_for_validity_drop, with_logit_bias
+from skcfq.estimators import Quantizer, bias_for_validity_drop, with_logit_bias
 from skcfq.metrics import (
     counterfactual_recourse_gap,
     validity_drop,
@@ -71,7 +71,7 @@ def run_seed(adult: Any, seed: int, options: argparse.Namespace) -> pd.DataFrame
         "teacher": FrozenEstimator(teacher),
         "action_set": adult.action_set,
         "target": adult.favorable,
-        "activation_bits": options.activation_bits,
+        "quantizer": Quantizer(activation_bits=options.activation_bits),
         "random_state": seed,
     }
     models: dict[str, Any] = {

@@ -31,7 +31,7 @@ from _protocol import DATASETS, draw_refused, mean_and_sd, measure, paired_inter
 from sklearn.frozen import FrozenEstimator
 
 from skcfq import CFQClassifier, QATClassifier, RecourseSolver, TeacherClassifier
-from skcfq.estimators import CFQObjective, bias_for_validity_drop, with_logit_bias
+from skcfq.estimators import CFQObjective, Quantizer, bias_for_validity_drop, with_logit_bias
 from skcfq.metrics import validity_drop
 
 COLUMNS = ["accuracy", "accuracy - teacher", "VD", "|CRG|", "CRG", "DirSim", "accepted", "kilobits"]
@@ -171,7 +171,7 @@ def run(
             hidden_layer_sizes=units,
             action_set=data.action_set,
             target=data.favorable,
-            activation_bits=width,
+            quantizer=Quantizer(activation_bits=width),
             random_state=seed,
             **parameters,
         ).fit(X, y)

@@ -19,6 +19,7 @@ from skcfq.training import (
     OBJECTIVES,
     CFQObjective,
     Groups,
+    Quantizer,
     Supervision,
     TeacherActions,
     TrainingTable,
@@ -77,13 +78,9 @@ class CFQClassifier(QuantizedClassifier):
     teacher_actions : TeacherActions, default=None
         How the teacher's recourse is computed in training. None takes what suits the objective:
         cheapest actions of the solver for ``"faithful"``, K steps for ``"paper"``.
-    activation_bits : int, None or tuple of these, default=None
-        Width of hidden activations, one for all or one for each hidden layer (with ``module``: of
-        what enters each layer); None follows the weights of the layer that produces them.
-    weight_step : {"channel", "tensor"}, default="channel"
-        One weight step a layer or one a unit.
-    quantizer_start : {"mse", "lsq"}, default="mse"
-        Steps and clips that training starts from: of least squared error, or LSQ's rule.
+    quantizer : Quantizer, default=None
+        Width of hidden activations, granularity of the weight steps, and where steps and clips
+        start; None is ``Quantizer()``: activations follow the weights, one step a unit.
     hidden_layer_sizes : tuple of int, default=(64, 64)
         Empty for logistic regression. Whole multiples of the layers of a ``teacher`` that is given
         start from copies of its units, which lose less to activations of few bits.
@@ -198,9 +195,7 @@ class CFQClassifier(QuantizedClassifier):
         objective: Any = "faithful",
         bit_policy: Any = "learned",
         teacher_actions: TeacherActions | None = None,
-        activation_bits: int | tuple[int | None, ...] | None = None,
-        weight_step: str = "channel",
-        quantizer_start: str = "mse",
+        quantizer: Quantizer | None = None,
         hidden_layer_sizes: tuple[int, ...] = (64, 64),
         module: Any = None,
         max_iter: int | None = None,
@@ -227,9 +222,7 @@ class CFQClassifier(QuantizedClassifier):
         self.objective = objective
         self.bit_policy = bit_policy
         self.teacher_actions = teacher_actions
-        self.activation_bits = activation_bits
-        self.weight_step = weight_step
-        self.quantizer_start = quantizer_start
+        self.quantizer = quantizer
         self.hidden_layer_sizes = hidden_layer_sizes
         self.module = module
         self.max_iter = max_iter

@@ -15,9 +15,8 @@ from torch import Tensor, nn
 
 from skcfq.deploy import softmax
 from skcfq.encoding import FeatureSpace
-from skcfq.estimators._parameters import NestedParametersMixin
 from skcfq.training import TrainingTable, check_same_classes, draw_seed, goes_on, held_out, joined
-from skcfq.utils import check_sample_weight, take_rows, validate_table
+from skcfq.utils import NestedParametersMixin, check_sample_weight, take_rows, validate_table
 
 # Rows that one forward pass takes.
 _ROWS = 8192

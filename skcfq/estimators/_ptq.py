@@ -30,7 +30,7 @@ from skcfq.nn import (
 )
 from skcfq.quantization import allocate_bits, check_candidates, exact_bits, greedy_bits
 from skcfq.solvers import RecourseSolver
-from skcfq.training import TeacherActions, TrainingTable, UniformBits, draw_seed
+from skcfq.training import Quantizer, TeacherActions, TrainingTable, UniformBits, draw_seed
 from skcfq.utils import HasMethods, Interval, StrOptions, take_rows, warn_user
 
 _OF_RECOURSE = ("counterfactual", "margin")
@@ -86,8 +86,10 @@ class PTQClassifier(QuantizedClassifier):
         As in :class:`~skcfq.CFQClassifier`; with a torch module, what it was trained behind.
     candidates : tuple of int, default=(2, 3, 4, 8)
         Widths from 2 to 16.
-    activation_bits : int or None, default=None
-        Width of hidden activations; None follows the weights of the layer that produces them.
+    quantizer : Quantizer, default=None
+        Its ``activation_bits`` apply, one width for all layers; None follows the weights of the
+        layer that produces the activations. Not its ``granularity`` and ``initialization``: every
+        layer has one weight step, which ``calibrator`` sets.
     calibration_size : int or None, default=2048
         Rows of X that are drawn as :math:`X_{cal}`; None takes all.
     random_state : int, RandomState instance or None, default=None
@@ -158,7 +160,7 @@ class PTQClassifier(QuantizedClassifier):
         "target": "no_validation",
         "encoder": NETWORK_CONSTRAINTS["encoder"],
         "candidates": ["array-like"],
-        "activation_bits": [Interval(Integral, 1, 32, closed="both"), None],
+        "quantizer": [Quantizer, None],
         "calibration_size": [Interval(Integral, 1, None, closed="left"), None],
         "random_state": ["random_state"],
     }
@@ -181,7 +183,7 @@ class PTQClassifier(QuantizedClassifier):
         target: Any = None,
         encoder: Any = None,
         candidates: tuple[int, ...] = (2, 3, 4, 8),
-        activation_bits: int | None = None,
+        quantizer: Quantizer | None = None,
         calibration_size: int | None = 2048,
         random_state: Any = None,
     ):
@@ -200,7 +202,7 @@ class PTQClassifier(QuantizedClassifier):
         self.target = target
         self.encoder = encoder
         self.candidates = candidates
-        self.activation_bits = activation_bits
+        self.quantizer = quantizer
         self.calibration_size = calibration_size
         self.random_state = random_state
 
@@ -279,8 +281,18 @@ class PTQClassifier(QuantizedClassifier):
                 "for its calibration: nothing is trained batch by batch. Give online=False."
             )
         UniformBits(tuple(self.candidates)).width(self.budget)
+        self._quantizer.check()
+        bits = self._quantizer.activation_bits
+        if bits is not None and not isinstance(bits, Integral):
+            raise ValueError(
+                f"quantizer.activation_bits is {bits!r}, but PTQClassifier has one width for all "
+                "layers. Give a whole number, or None."
+            )
         if self.target is not None:
             resolve_target(self.target, self.classes_, self.classes_[:1])
+
+    def _default_quantizer(self) -> Quantizer:
+        return Quantizer(granularity="per_tensor", initialization="lsq")
 
     def _default_teacher(self) -> TeacherClassifier:
         return TeacherClassifier()
@@ -304,7 +316,7 @@ class PTQClassifier(QuantizedClassifier):
             [layer.out_features for layer in layers[:-1]],
             layers[-1].out_features,
             candidates=check_candidates(self.candidates),
-            activation_bits=self.activation_bits,
+            activation_bits=self._quantizer.activation_bits,
             start="lsq",
             input_units=None if units is None else units.tolist(),
         ).double()
@@ -374,7 +386,8 @@ class PTQClassifier(QuantizedClassifier):
             return [UniformBits(candidates).width(self.budget)] * len(sizes)
         at_points = self.allocation in _OF_RECOURSE and len(points.rows) > 0
         if self.allocation == "margin" and at_points:
-            losses = margin_losses(source, points, wanted, candidates, self.activation_bits)
+            bits: Any = self._quantizer.activation_bits
+            losses = margin_losses(source, points, wanted, candidates, bits)
             self.sensitivities_ = np.array(losses)
             return allocate_bits(-self.sensitivities_, sizes, candidates, self.budget)
         found = (

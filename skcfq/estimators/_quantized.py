@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, cast
 
 import numpy as np
@@ -40,6 +40,7 @@ from skcfq.training import (
     DistillationSet,
     FittedSteps,
     LearnedBits,
+    Quantizer,
     Supervision,
     TrainingTable,
     Validation,
@@ -83,9 +84,7 @@ QUANTIZED_CONSTRAINTS: dict = {
     "teacher": [HasMethods(["fit", "predict"]), nn.Module, None],
     "memory": [str, HasMethods(["cache"]), None],
     "bit_policy": [StrOptions(set(BIT_POLICIES)), BitPolicy],
-    "activation_bits": [Interval(Integral, 1, 32, closed="both"), "array-like", None],
-    "weight_step": [StrOptions({"tensor", "channel"})],
-    "quantizer_start": [StrOptions({"lsq", "mse"})],
+    "quantizer": [Quantizer, None],
 }
 
 
@@ -94,11 +93,13 @@ class QuantizedClassifier(DeployableClassifier):
 
     teacher_: Any
     logit_bias_: float
+    quantizer: Quantizer | None
 
     def _default_object(self, name: str) -> BaseEstimator | None:
         makers: dict[str, Callable[[], BaseEstimator]] = {
             "action_set": ActionSet,
             "bit_policy": lambda: bit_policy_of(self.bit_policy),
+            "quantizer": self._default_quantizer,
             "objective": lambda: objective_of(getattr(self, "objective", "faithful")),
             "teacher": self._default_teacher,
             "teacher_actions": lambda: objective_of(
@@ -107,14 +108,23 @@ class QuantizedClassifier(DeployableClassifier):
         }
         return makers[name]() if name in makers else None
 
+    def _default_quantizer(self) -> Quantizer:
+        """Return what ``quantizer=None`` stands for."""
+        return Quantizer()
+
+    @property
+    def _quantizer(self) -> Quantizer:
+        return self._default_quantizer() if self.quantizer is None else self.quantizer
+
     def _check_plan(self) -> None:
         """Refuse what cannot be trained before anything is."""
         training_device(self.device)
         bit_policy_of(self.bit_policy).check(self.budget)
+        self._quantizer.check()
         if isinstance(self.module, nn.Module):
             check_quantizable(self.module)
         elif self.module is None:
-            activation_widths_of(self.activation_bits, len(self.hidden_layer_sizes))
+            activation_widths_of(self._quantizer.activation_bits, len(self.hidden_layer_sizes))
         if self.target is not None and not callable(self.target):
             resolve_target(self.target, self.classes_, self.classes_[:1])
 
@@ -228,9 +238,7 @@ class QuantizedClassifier(DeployableClassifier):
                 rows=own.rows[:_SOME_ROWS],
                 follows=loss.of_teacher,
                 candidates=policy.candidates,
-                activation_bits=self.activation_bits,
-                start=self.quantizer_start,
-                per_channel=self.weight_step == "channel",
+                **self._quantizer.network_options(),
             )
         generator = torch.Generator().manual_seed(draw_seed(rng))
         sample = _bit_sample(own, supervision, generator)

@@ -19,6 +19,7 @@ from skcfq.training._memory import fitted_model, was_interrupted
 from skcfq.training._module import faithful_module, first_inputs_suffice
 from skcfq.training._networks import full_precision_network, leaves_of, quantized_network
 from skcfq.training._objective import OBJECTIVES, CFQObjective, objective_of
+from skcfq.training._quantizer import Quantizer
 from skcfq.training._rounding import round_to_teacher
 from skcfq.training._seeds import draw_seed, seeded_initialization, seeded_layers
 from skcfq.training._sensitivity_bits import SensitivityBits
@@ -44,6 +45,7 @@ __all__ = [
     "OBJECTIVES",
     "PASSED_OVER",
     "DistillationSet",
+    "Quantizer",
     "SensitivityBits",
     "Supervision",
     "TeacherActions",

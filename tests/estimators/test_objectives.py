@@ -11,6 +11,7 @@ from skcfq.estimators import (
     BitPolicy,
     CFQObjective,
     FixedBits,
+    Quantizer,
     SensitivityBits,
     TeacherActions,
 )
@@ -33,7 +34,7 @@ def test_faithful_keeps_the_price_where_validity_alone_is_lenient(credit, shared
     solver = RecourseSolver(credit.action_set, target=credit.favorable, random_state=0)
     gaps = {}
     for name in ("faithful", "paper"):
-        model = fit(credit, shared, objective=name, max_iter=40, activation_bits=8)
+        model = fit(credit, shared, objective=name, max_iter=40, quantizer=Quantizer(8))
         advice, own = solver.compare(model.teacher_, model, credit.data)
         gaps[name] = counterfactual_recourse_gap(advice, own)
         assert validity_drop(model.teacher_, model, advice) < 0.35

@@ -11,7 +11,7 @@ from sklearn.frozen import FrozenEstimator
 
 from skcfq import CFQClassifier, TeacherClassifier
 from skcfq.datasets import make_credit
-from skcfq.estimators import CFQObjective
+from skcfq.estimators import CFQObjective, Quantizer
 from skcfq.estimators import _quantized as quantized
 from skcfq.exceptions import EmptyPopulationWarning, InterruptedWarning
 from skcfq.models import as_predictor
@@ -36,7 +36,7 @@ def settings(table, teacher):
         "max_iter": 25,
         "batch_size": 64,
         "bit_policy": "uniform",
-        "activation_bits": 8,
+        "quantizer": Quantizer(activation_bits=8),
         "teacher": FrozenEstimator(teacher),
         "action_set": table.action_set,
         "target": table.favorable,
@@ -196,7 +196,7 @@ def test_kinds_weigh_the_same_however_many_are_drawn(table, settings, monkeypatc
 def test_a_judge_has_mixtures_of_its_own(table, settings, monkeypatch, mixup):
     given = []
     monkeypatch.setattr(_rounding, "reconstruct_logits", lambda *all_: given.append(all_) or [])
-    fitted(table, settings, max_iter=1, activation_bits=4, objective__mixup=mixup)
+    fitted(table, settings, max_iter=1, quantizer__activation_bits=4, objective__mixup=mixup)
     ((_, samples, tuning, judge),) = given
     assert tuning.dither
     if mixup == 0:
@@ -215,7 +215,7 @@ def test_a_weight_of_two_is_two_rows(table, settings, bits):
     some = table.data.iloc[:150], np.asarray(table.target)[:150]
     weights = rng.integers(1, 3, size=150)
     repeated = rng.permutation(np.repeat(np.arange(150), weights))
-    options = {**settings, "batch_size": 1024, "max_iter": 5, "activation_bits": bits}
+    options = {**settings, "batch_size": 1024, "max_iter": 5, "quantizer": Quantizer(bits)}
     weighted = CFQClassifier(4, **options).fit(*some, sample_weight=weights)
     twice = CFQClassifier(4, **options).fit(some[0].iloc[repeated], some[1][repeated])
     scores = [model.decision_function(table.data) for model in (weighted, twice)]
@@ -235,7 +235,7 @@ def test_the_bias_at_the_end_is_told(table, settings):
 
 def test_a_wider_student_starts_from_copies_of_its_teacher(table, settings, teacher):
     quick = {"max_iter": 1, "learning_rate_init": 1e-12, "objective__rounding": False}
-    quick |= {"objective__validity_drop": None, "budget": 8, "activation_bits": 16}
+    quick |= {"objective__validity_drop": None, "budget": 8, "quantizer__activation_bits": 16}
     Z = torch.from_numpy(teacher.feature_space_.encode(table.data))
 
     def error(*sizes):
@@ -273,7 +273,7 @@ def test_dither_is_for_coarse_activations(table, settings, bits, matters):
             table,
             settings,
             max_iter=3,
-            activation_bits=bits,
+            quantizer__activation_bits=bits,
             objective=CFQObjective.preset("faithful").set_params(dither=dither, rounding=False),
         ).decision_function(table.data)
         for dither in (False, True)
