@@ -153,8 +153,8 @@ def kinds_of_training(scene: Scene) -> dict[str, Run]:
     everybody, quarter = torch.ones(n_rows, dtype=torch.bool), torch.arange(n_rows) % 4 == 0
     advice = {"points": scene.points, "targets": torch.ones_like(scene.labels)}
     all_advised = replace(rows, **advice, acted=everybody)
-    paper = CFQObjective().loss_weights(None)
-    faithful = CFQObjective.preset("faithful").loss_weights(None)
+    paper = CFQObjective().loss_weights()
+    faithful = CFQObjective.preset("faithful").loss_weights()
     kinds = {
         "full precision": (SupervisedModule(FullPrecisionMLP(N_INPUTS, HIDDEN, 2)), rows),
         "uniform QAT": prepared(quantized(scene, LossWeights(), mixed=False), rows),

@@ -47,8 +47,8 @@ TEACHER_UNITS = (64, 64)
 
 def models(name: str, options: argparse.Namespace) -> dict[str, tuple[type, dict[str, Any]]]:
     """Return class and parameters of every row of the table of a dataset."""
-    faithful = CFQObjective.preset("faithful").set_params(validity_drop=ASKED[name])
-    given = {"validity": 0.0, "dither": options.dither}
+    faithful = CFQObjective.preset("faithful").set_params(finish__validity_drop=ASKED[name])
+    given = {"eta": 0.0, "dither": options.dither}
     distillation = CFQObjective(task=0.1, distillation=1.0, **given)
     mixtures = CFQObjective(task=0.1, distillation=1.0, mixup=5.0, **given)
     matching = CFQObjective(margins=1.0, path=1.0, **given)

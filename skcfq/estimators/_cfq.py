@@ -49,9 +49,6 @@ class CFQClassifier(QuantizedClassifier):
     ----------
     budget : float, default=4
         Average weight bits per weight, at most. Biases, steps and activations are not counted.
-    eta : float or None, default=None
-        Weight :math:`\eta` of the validity loss; None takes that of the objective, which is 1 in
-        the paper's and 0 in the faithful one.
     action_set : ActionSet, default=None
         What people may change, on the columns of X. None lets every column move inside its
         observed range.
@@ -68,9 +65,10 @@ class CFQClassifier(QuantizedClassifier):
         fitted one in :class:`sklearn.frozen.FrozenEstimator`, because clones forget a fit. A torch
         module is taken as trained, behind the fitted ``encoder`` (None: X itself).
     objective : {"paper", "faithful"} or CFQObjective, default="faithful"
-        Terms of the loss. ``"paper"`` is the one above; ``"faithful"`` has the teacher's target
-        margins at x, at x + δ, on the way there and at mixtures of people in the place of the
-        validity loss, and then sets one bias. It takes several times as long.
+        Terms of the loss, and what follows the training. ``"paper"`` is the one above, with
+        :math:`\eta = 1`; ``"faithful"`` has the teacher's target margins at x, at x + δ, on the way
+        there and at points of feature mixup in the place of the validity loss, and then rounds
+        again and sets one bias. It takes several times as long.
     bit_policy : {"learned", "sensitivity", "uniform"} or BitPolicy, default="learned"
         How the width of each layer is chosen: by the error that its quantization makes, learned
         in training (the paper's way, which spends half of the training on the search), or one
@@ -112,9 +110,9 @@ class CFQClassifier(QuantizedClassifier):
         ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"auto"``: where the network is trained. It is
         used on the CPU.
     memory : None, str or object with the joblib.Memory interface, default=None
-        Where the fitted teacher, and its recourse, are remembered, so that a search over ``eta``
-        computes them once for each share of the rows. It needs a ``random_state`` that is an
-        integer.
+        Where the fitted teacher, and its recourse, are remembered, so that a search over
+        ``objective__eta`` computes them once for each share of the rows. It needs a
+        ``random_state`` that is an integer.
     random_state : int, RandomState instance or None, default=None
     verbose : int, default=0
         1 shows a progress bar.
@@ -125,8 +123,8 @@ class CFQClassifier(QuantizedClassifier):
     target_ : label, "opposite" or None
         None where the target is a rule.
     logit_bias_ : float
-        By which the target's logit was raised at the end (``validity_drop`` of the objective), in
-        logit units: the leniency that the promise cost. 0 without that step.
+        By which the target's logit was raised at the end (``validity_drop`` of the objective's
+        ``finish``), in logit units: the leniency that the promise cost. 0 without that step.
     teacher_ : estimator
         The reference that recourse is measured against.
     bit_widths_ : ndarray of shape (n_layers,)
@@ -177,7 +175,6 @@ class CFQClassifier(QuantizedClassifier):
 
     _parameter_constraints: dict = {
         **QUANTIZED_CONSTRAINTS,
-        "eta": [Interval(Real, 0, None, closed="left"), None],
         "objective": [StrOptions(set(OBJECTIVES)), CFQObjective],
         "teacher_actions": [TeacherActions, None],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither"), None],
@@ -187,7 +184,6 @@ class CFQClassifier(QuantizedClassifier):
         self,
         budget: float = 4,
         *,
-        eta: float | None = None,
         action_set: ActionSet | None = None,
         target: Any = None,
         encoder: Any = None,
@@ -214,7 +210,6 @@ class CFQClassifier(QuantizedClassifier):
         verbose: int = 0,
     ):
         self.budget = budget
-        self.eta = eta
         self.action_set = action_set
         self.target = target
         self.encoder = encoder
@@ -283,11 +278,11 @@ class CFQClassifier(QuantizedClassifier):
         decisions = teacher.predict(table.X)
         self._check_rules()
         target = self._resolve_target(table, decisions)
-        loss = objective.loss_weights(self.eta)
+        loss = objective.loss_weights()
         self.logit_bias_ = 0.0
 
         supervision = of_held = None
-        if objective.needs_recourse(loss) and not self._interrupted:
+        if objective.needs_recourse and not self._interrupted:
 
             def taught(rows: np.ndarray, **plan: Any) -> Supervision | None:
                 own = None if groups is None else groups.take(rows)
@@ -310,7 +305,7 @@ class CFQClassifier(QuantizedClassifier):
                 loss,
                 supervision,
                 worst_group=objective.groups == "worst",
-                rounding=objective.rounding and loss.of_teacher,
+                rounding=objective.after_training.rounding and loss.of_teacher,
                 dither=objective.dither,
                 validation=None if held is None else (table.take(held), of_held),
             )
@@ -366,7 +361,7 @@ class CFQClassifier(QuantizedClassifier):
 def _for_validation(objective: CFQObjective, actions: TeacherActions) -> dict[str, Any]:
     """Return how held-out people are looked at: all of them, at points that do not change."""
     return {
-        "objective": clone(objective).set_params(validity_drop=None),
+        "objective": clone(objective).set_params(finish=None),
         "actions": clone(actions).set_params(online=False),
         # Nobody who is refused among a few held-out rows is no news.
         "quiet": True,

@@ -12,6 +12,7 @@ from skcfq.training._bit_policies import (
 from skcfq.training._bit_policy import BitPolicy, BitSample
 from skcfq.training._device import generator_on, training_device
 from skcfq.training._distillation_set import DistillationSet
+from skcfq.training._finish import Finish
 from skcfq.training._groups import Groups, groups_of, labels_of_rows
 from skcfq.training._inner_models import fit_encoder, fit_model, fitted_or_clone
 from skcfq.training._loop import BitSchedule, FittedSteps, train
@@ -36,6 +37,7 @@ __all__ = [
     "BitSample",
     "BitSchedule",
     "CFQObjective",
+    "Finish",
     "FittedSteps",
     "FixedBits",
     "Groups",

@@ -49,7 +49,7 @@ class Quantizer(BaseEstimator):
 
     def check(self) -> None:
         """Raise ValueError where a width is out of range or a rule unknown."""
-        given = self.activation_bits
+        given: Any = self.activation_bits
         widths = list(given) if _is_sequence(given) else [given]
         if not all(bits is None or _is_width(bits) for bits in widths):
             raise ValueError(

@@ -259,8 +259,8 @@ def supervise(
     # Where the teacher itself refuses the point, there is no promise that could be kept.
     acted = torch.zeros(len(table), dtype=torch.bool)
     acted[rows] = valid
-    held = None
-    if objective.validity_drop is not None:
+    held, validity_drop = None, objective.after_training.validity_drop
+    if validity_drop is not None:
         promised_to = None if groups is None or groups.weights is not None else groups.codes
         held = _held_out(
             torch.from_numpy(encoded),
@@ -293,8 +293,8 @@ def supervise(
         matching,
         online,
         held,
-        None if objective.validity_drop is None else _slack(teacher, points, wanted),
-        objective.validity_drop,
+        None if validity_drop is None else _slack(teacher, points, wanted),
+        validity_drop,
     )
 
 

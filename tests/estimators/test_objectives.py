@@ -10,6 +10,7 @@ from skcfq import CFQClassifier, QATClassifier, RecourseSolver
 from skcfq.estimators import (
     BitPolicy,
     CFQObjective,
+    Finish,
     FixedBits,
     Quantizer,
     SensitivityBits,
@@ -95,7 +96,7 @@ def test_actions_obey_the_rules_and_stop_early(credit, shared):
 
 def test_bias_holds_the_wanted_validity_drop(credit, shared):
     def accepted(drop):
-        objective = CFQObjective.preset("faithful").set_params(validity_drop=drop)
+        objective = CFQObjective.preset("faithful").set_params(finish__validity_drop=drop)
         model = fit(credit, shared, objective=objective)
         return np.mean(model.predict(credit.data) == credit.favorable)
 
@@ -132,7 +133,9 @@ def test_weights_that_sum_to_one_are_no_fewer_people():
 
 def test_bias_is_set_without_any_term_at_recourse_points(credit, shared):
     def bias(drop):
-        objective = CFQObjective(task=0.1, validity=0.0, distillation=1.0, validity_drop=drop)
+        objective = CFQObjective(
+            task=0.1, eta=0.0, distillation=1.0, finish=Finish(validity_drop=drop)
+        )
         actions = TeacherActions(method="solver")
         model = fit(credit, shared, objective=objective, teacher_actions=actions, max_iter=5)
         last = model.network_.layers[-1].bias

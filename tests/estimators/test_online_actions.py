@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from skcfq import ActionSet, TeacherClassifier
-from skcfq.estimators import CFQObjective, TeacherActions
+from skcfq.estimators import CFQObjective, Finish, TeacherActions
 from skcfq.models import as_predictor
 from skcfq.training._supervision import supervise
 from skcfq.training._table import TrainingTable
@@ -70,7 +70,7 @@ def test_who_is_held_out_for_the_bias_is_not_trained_on(online, scene):
         target,
         action_set=ActionSet(),
         actions=TeacherActions(step_size=5.0, online=online),
-        objective=CFQObjective(validity_drop=0.1),
+        objective=CFQObjective(finish=Finish(validity_drop=0.1)),
         groups=None,
         rng=np.random.RandomState(0),
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from skcfq import CFQClassifier, PTQClassifier, QATClassifier
-from skcfq.estimators import Quantizer
+from skcfq.estimators import CFQObjective, Quantizer
 
 QUANTIZED = [CFQClassifier, QATClassifier, PTQClassifier]
 
@@ -28,7 +28,7 @@ def test_a_key_of_the_quantizer_keeps_the_defaults_beside_it(classifier):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"activation_bits": 0}, "quantizer.activation_bits is 0; give a whole number from 1 to 32"),
+        ({"activation_bits": 0}, "quantizer.activation_bits is 0; give a whole number from 1"),
         ({"activation_bits": 33}, "quantizer.activation_bits is 33"),
         ({"activation_bits": 2.5}, "quantizer.activation_bits is 2.5"),
         ({"activation_bits": True}, "quantizer.activation_bits is True"),
@@ -59,3 +59,19 @@ def test_ptq_has_one_width_for_all_activations():
     model = PTQClassifier(quantizer=Quantizer((8, 4)))
     with pytest.raises(ValueError, match=r"activation_bits is \(8, 4\), but PTQClassifier has one"):
         model.fit(X, y)
+
+
+def test_presets_share_nothing():
+    first, second = CFQObjective.preset("faithful"), CFQObjective.preset("faithful")
+    first.set_params(finish__validity_drop=0.5)
+    assert second.finish.validity_drop == CFQObjective.preset("faithful").finish.validity_drop
+    assert CFQObjective.preset("paper").finish is None
+
+
+def test_a_key_of_what_follows_the_training_keeps_the_rest_of_a_preset():
+    model = CFQClassifier().set_params(objective__finish__validity_drop=0.1)
+    assert model.objective.finish.get_params() == {"rounding": True, "validity_drop": 0.1}
+    assert model.objective.path == CFQObjective.preset("faithful").path
+    bare = CFQClassifier(objective="paper").set_params(objective__finish__rounding=True)
+    assert bare.objective.finish.get_params() == {"rounding": True, "validity_drop": None}
+    assert CFQObjective().set_params(finish__rounding=True).finish.rounding

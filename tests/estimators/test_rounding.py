@@ -11,7 +11,7 @@ from sklearn.frozen import FrozenEstimator
 
 from skcfq import CFQClassifier, TeacherClassifier
 from skcfq.datasets import make_credit
-from skcfq.estimators import CFQObjective, Quantizer
+from skcfq.estimators import CFQObjective, Finish, Quantizer
 from skcfq.estimators import _quantized as quantized
 from skcfq.exceptions import EmptyPopulationWarning, InterruptedWarning
 from skcfq.models import as_predictor
@@ -65,7 +65,7 @@ def gap_to_teacher(model):
 @pytest.mark.parametrize("max_iter", [3, 25])
 def test_rounding_brings_unseen_people_nearer_to_the_teacher(table, settings, max_iter):
     plain, rounded = (
-        fitted(table, settings, max_iter=max_iter, objective__rounding=rounding)
+        fitted(table, settings, max_iter=max_iter, objective__finish__rounding=rounding)
         for rounding in (False, True)
     )
     assert gap_to_teacher(rounded) < 0.95 * gap_to_teacher(plain)
@@ -84,7 +84,9 @@ def test_same_seed_same_network(table, settings):
 
 def test_it_needs_a_term_that_follows_the_teacher(table, settings, monkeypatch):
     monkeypatch.setattr(quantized, "round_to_teacher", None)  # not called
-    model = fitted(table, settings, objective=CFQObjective(rounding=True), max_iter=2)
+    model = fitted(
+        table, settings, objective=CFQObjective(finish=Finish(rounding=True)), max_iter=2
+    )
     assert model.n_iter_ == 2
 
 
@@ -102,7 +104,7 @@ def test_warm_start_goes_on_under_another_objective(table, settings):
 def test_nobody_is_refused(table, settings, teacher):
     lenient = deepcopy(teacher)
     lenient.network_.layers[-1].bias[int(lenient.classes_.tolist().index(table.favorable))] += 1e3
-    objective = CFQObjective(margins=1.0, path=1.0, validity=0.0, rounding=True)
+    objective = CFQObjective(margins=1.0, path=1.0, eta=0.0, finish=Finish(rounding=True))
     changes = {"objective": objective, "teacher": FrozenEstimator(lenient), "max_iter": 2}
     with pytest.warns(EmptyPopulationWarning, match="refuses nobody"):
         model = fitted(table, settings, **changes)
@@ -224,7 +226,8 @@ def test_a_weight_of_two_is_two_rows(table, settings, bits):
 
 def test_the_bias_at_the_end_is_told(table, settings):
     strict, lenient = (
-        fitted(table, settings, max_iter=2, objective__validity_drop=drop) for drop in (0.3, 0.0)
+        fitted(table, settings, max_iter=2, objective__finish__validity_drop=drop)
+        for drop in (0.3, 0.0)
     )
     assert strict.logit_bias_ < lenient.logit_bias_
     position = int(np.flatnonzero(strict.classes_ == table.favorable)[0])
@@ -234,8 +237,12 @@ def test_the_bias_at_the_end_is_told(table, settings):
 
 
 def test_a_wider_student_starts_from_copies_of_its_teacher(table, settings, teacher):
-    quick = {"max_iter": 1, "learning_rate_init": 1e-12, "objective__rounding": False}
-    quick |= {"objective__validity_drop": None, "budget": 8, "quantizer__activation_bits": 16}
+    quick = {"max_iter": 1, "learning_rate_init": 1e-12, "objective__finish__rounding": False}
+    quick |= {
+        "objective__finish__validity_drop": None,
+        "budget": 8,
+        "quantizer__activation_bits": 16,
+    }
     Z = torch.from_numpy(teacher.feature_space_.encode(table.data))
 
     def error(*sizes):
@@ -274,7 +281,9 @@ def test_dither_is_for_coarse_activations(table, settings, bits, matters):
             settings,
             max_iter=3,
             quantizer__activation_bits=bits,
-            objective=CFQObjective.preset("faithful").set_params(dither=dither, rounding=False),
+            objective=CFQObjective.preset("faithful").set_params(
+                dither=dither, finish__rounding=False
+            ),
         ).decision_function(table.data)
         for dither in (False, True)
     )

@@ -111,7 +111,7 @@ def test_the_given_data_are_left_alone(classifier, table, tiny):
             CFQClassifier(objective="paper").set_params(objective__hinge=0.5),
             ["task_loss", "validity_loss", "hinge_loss", "average_bits"],
         ),
-        (CFQClassifier(objective="paper", eta=0), ["task_loss", "average_bits"]),
+        (CFQClassifier(objective=CFQObjective(eta=0)), ["task_loss", "average_bits"]),
         (
             CFQClassifier(objective="faithful"),
             [
@@ -142,16 +142,16 @@ def test_without_validity_loss_the_rest_is_mixed_precision_training(table, tiny)
     """η = 0 is learned bits alone: the same network, whatever the rules and the target."""
     plain = QATClassifier(bit_policy="learned", random_state=0, **tiny).fit(*table)
     zero = CFQClassifier(
-        objective="paper", bit_policy="learned", eta=0, random_state=0, **tiny
+        objective=CFQObjective(eta=0), bit_policy="learned", random_state=0, **tiny
     ).fit(*table)
     np.testing.assert_array_equal(
         zero.decision_function(table[0]), plain.decision_function(table[0])
     )
     np.testing.assert_array_equal(zero.bit_widths_, plain.bit_widths_)
-    one = CFQClassifier(objective="paper", eta=1, random_state=0, **tiny).fit(*table)
+    one = CFQClassifier(objective="paper", random_state=0, **tiny).fit(*table)
     assert not np.array_equal(one.decision_function(table[0]), plain.decision_function(table[0]))
     # The hinge alone is not nothing.
-    hinge = CFQClassifier(objective="paper", eta=0, random_state=0, **tiny).set_params(
+    hinge = CFQClassifier(objective=CFQObjective(eta=0), random_state=0, **tiny).set_params(
         objective__hinge=1.0
     )
     assert "hinge_loss" in hinge.fit(*table).history_
