@@ -2,36 +2,44 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from numbers import Real
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
+import torch
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 
 from skcfq.actions import ActionSet
-from skcfq.estimators._quantized import QUANTIZED_CONSTRAINTS, QuantizedClassifier
+from skcfq.estimators._student import STUDENT_CONSTRAINTS, StudentClassifier
 from skcfq.exceptions import EmptyPopulationWarning, TargetError
 from skcfq.models import Predictor, default_target, resolve_target
-from skcfq.nn import subnormals_as_zero
+from skcfq.nn import QuantizedMLP, subnormals_as_zero
 from skcfq.training import (
     OBJECTIVES,
     CFQObjective,
-    Groups,
+    DistillationSet,
+    Finish,
+    People,
     Quantizer,
     Supervision,
     TeacherActions,
+    Trained,
+    TrainingPlan,
     TrainingTable,
+    draw_seed,
     groups_of,
     labels_of_rows,
     objective_of,
+    round_to_teacher,
     supervise,
 )
 from skcfq.utils import Interval, StrOptions
 
 
-class CFQClassifier(QuantizedClassifier):
+class CFQClassifier(StudentClassifier):
     r"""Quantized network that is trained to keep its teacher's recourse valid under a bit budget.
 
     With teacher f, quantized network :math:`f_q` and teacher recourse :math:`\delta_{fp}`, the
@@ -174,7 +182,7 @@ class CFQClassifier(QuantizedClassifier):
     """
 
     _parameter_constraints: dict = {
-        **QUANTIZED_CONSTRAINTS,
+        **STUDENT_CONSTRAINTS,
         "objective": [StrOptions(set(OBJECTIVES)), CFQObjective],
         "teacher_actions": [TeacherActions, None],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither"), None],
@@ -266,11 +274,6 @@ class CFQClassifier(QuantizedClassifier):
         table = self._training_table(X, y, sample_weight)
         self._check_plan()
         objective = objective_of(self.objective)
-        objective.check()
-        actions = self.teacher_actions
-        if actions is None:
-            actions = objective.default_actions()
-        actions.check()
         groups = groups_of(objective, labels_of_rows(sensitive_features, sample_weight, X))
         rng = check_random_state(self.random_state)
         rows, held = self._hold_out(table, rng)
@@ -278,68 +281,118 @@ class CFQClassifier(QuantizedClassifier):
         decisions = teacher.predict(table.X)
         self._check_rules()
         target = self._resolve_target(table, decisions)
-        loss = objective.loss_weights()
         self.logit_bias_ = 0.0
+        denied = decisions != self.classes_[target]
 
-        supervision = of_held = None
-        if objective.needs_recourse and not self._interrupted:
+        def people_of(some: np.ndarray) -> People:
+            part = table.take(some)
+            encoded = self.feature_space_.encode(part.X)
+            own = None if groups is None else groups.take(some)
+            return People(part, encoded, denied[some], target[some], own)
 
-            def taught(rows: np.ndarray, **plan: Any) -> Supervision | None:
-                own = None if groups is None else groups.take(rows)
-                people = table.take(rows), decisions[rows], target[rows], own
-                return self._supervision(people, teacher, rng, **plan)
-
-            try:
-                supervision = taught(rows, objective=objective, actions=actions)
-                if supervision is not None and held is not None:
-                    of_held = taught(held, **_for_validation(objective, actions))
-            except KeyboardInterrupt:
-                self._interrupted = True
-        kept = table.take(rows)
+        people = people_of(rows)
+        others = None if held is None else people_of(held)
+        told, told_of_others = self._supervise(people, others, teacher, rng)
+        plan = TrainingPlan(
+            people.rows(),
+            teacher,
+            self.feature_space_,
+            objective.loss_weights(),
+            told,
+            worst_group=objective.groups == "worst",
+            dither=objective.dither,
+            held_out=None if others is None else (others.rows(), told_of_others),
+        ).without_calibration_people()
         with subnormals_as_zero():
-            self._fit_network(
-                kept,
-                self.feature_space_.encode(kept.X),
-                teacher,
-                rng,
-                loss,
-                supervision,
-                worst_group=objective.groups == "worst",
-                rounding=objective.after_training.rounding and loss.of_teacher,
-                dither=objective.dither,
-                validation=None if held is None else (table.take(held), of_held),
-            )
+            trained = self._fit_network(plan, rng)
+            if trained is not None:
+                self._follow_training(plan, objective.after_training, trained, rng)
         return self
 
-    def _supervision(
+    def _default_object(self, name: str) -> BaseEstimator | None:
+        if name == "objective":
+            return objective_of(self.objective)
+        if name == "teacher_actions":
+            return objective_of(self.objective).default_actions()
+        return super()._default_object(name)
+
+    @property
+    def _actions(self) -> TeacherActions:
+        if self.teacher_actions is None:
+            return objective_of(self.objective).default_actions()
+        return self.teacher_actions
+
+    def _check_plan(self) -> None:
+        super()._check_plan()
+        objective_of(self.objective).check()
+        self._actions.check()
+
+    def _supervise(
         self,
-        people: tuple[TrainingTable, np.ndarray, np.ndarray, Groups | None],
+        people: People,
+        others: People | None,
         teacher: Predictor,
         rng: np.random.RandomState,
-        *,
+    ) -> tuple[Supervision | None, Supervision | None]:
+        """Compute the teacher's recourse for those who are trained on, and for those held out."""
+        objective, told = objective_of(self.objective), None
+        if not objective.needs_recourse or self._interrupted:
+            return None, None
+        try:
+            told = self._recourse_of(people, teacher, objective, self._actions, rng)
+            if told is None or others is None:
+                return told, None
+            # They are all looked at, at points that do not change.
+            unheld = clone(objective).set_params(finish=None)
+            fixed = clone(self._actions).set_params(online=False)
+            with warnings.catch_warnings():
+                # Nobody who is refused among a few held-out rows is no news.
+                warnings.simplefilter("ignore", EmptyPopulationWarning)
+                return told, self._recourse_of(others, teacher, unheld, fixed, rng)
+        except KeyboardInterrupt:
+            self._interrupted = True
+            return told, None
+
+    def _recourse_of(
+        self,
+        people: People,
+        teacher: Predictor,
         objective: CFQObjective,
         actions: TeacherActions,
-        quiet: bool = False,
+        rng: np.random.RandomState,
     ) -> Supervision | None:
-        """Compute the teacher's recourse for some rows, their decisions, targets and groups."""
-        table, decisions, target, groups = people
-        with warnings.catch_warnings():
-            if quiet:
-                warnings.simplefilter("ignore", EmptyPopulationWarning)
-            return supervise(
-                table,
-                self.feature_space_.encode(table.X),
-                teacher,
-                decisions != self.classes_[target],
-                target,
-                action_set=ActionSet() if self.action_set is None else self.action_set,
-                actions=actions,
-                objective=objective,
-                groups=groups,
-                rng=rng,
-                memory=self.memory,
+        return supervise(
+            people,
+            teacher,
+            action_set=ActionSet() if self.action_set is None else self.action_set,
+            actions=actions,
+            objective=objective,
+            rng=rng,
+            memory=self.memory,
+            verbose=bool(self.verbose),
+        )
+
+    def _follow_training(
+        self, plan: TrainingPlan, finish: Finish, trained: Trained, rng: np.random.RandomState
+    ) -> None:
+        """Round the integer weights again, and set the bias of the target's logit."""
+        network = self.network_
+        follows = finish.rounding and plan.loss.of_teacher
+        # Modules of one's own are not rounded.
+        if follows and isinstance(network, QuantizedMLP) and not trained.interrupted:
+            generator = torch.Generator().manual_seed(draw_seed(rng))
+            n_batches = math.ceil(plan.n_visits / self.batch_size)
+            round_to_teacher(
+                network,
+                DistillationSet.of(plan, generator),
+                len(trained.history) * n_batches,
+                dither=plan.dither,
+                whole=n_batches == 1,
                 verbose=bool(self.verbose),
             )
+        if plan.supervision is not None:
+            self.logit_bias_ = plan.supervision.calibrate(network)
+        self._make_integers()
 
     def _resolve_target(self, table: TrainingTable, decisions: np.ndarray) -> np.ndarray:
         """Return each row's target, and remember the label if there is one for all."""
@@ -356,13 +409,3 @@ class CFQClassifier(QuantizedClassifier):
         else:
             self.target_ = wanted
         return resolve_target(wanted, self.classes_, decisions)
-
-
-def _for_validation(objective: CFQObjective, actions: TeacherActions) -> dict[str, Any]:
-    """Return how held-out people are looked at: all of them, at points that do not change."""
-    return {
-        "objective": clone(objective).set_params(finish=None),
-        "actions": clone(actions).set_params(online=False),
-        # Nobody who is refused among a few held-out rows is no news.
-        "quiet": True,
-    }

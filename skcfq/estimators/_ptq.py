@@ -6,16 +6,14 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 from torch import Tensor, nn
 
 from skcfq.actions import ActionSet
 from skcfq.estimators._quantized import QuantizedClassifier
-from skcfq.estimators._teacher import NETWORK_CONSTRAINTS, TeacherClassifier
-from skcfq.estimators._torch_teacher import rectifier_network, teacher_of_module
+from skcfq.estimators._teacher import NETWORK_CONSTRAINTS
 from skcfq.exceptions import EmptyPopulationWarning
 from skcfq.models import Predictor, default_target, resolve_target
 from skcfq.nn import (
@@ -30,7 +28,15 @@ from skcfq.nn import (
 )
 from skcfq.quantization import allocate_bits, check_candidates, exact_bits, greedy_bits
 from skcfq.solvers import RecourseSolver
-from skcfq.training import Quantizer, TeacherActions, TrainingTable, UniformBits, draw_seed
+from skcfq.training import (
+    Quantizer,
+    TeacherActions,
+    TrainingTable,
+    UniformBits,
+    draw_seed,
+    network_of_chain,
+    rectifier_network,
+)
 from skcfq.utils import HasMethods, Interval, StrOptions, take_rows, warn_user
 
 _OF_RECOURSE = ("counterfactual", "margin")
@@ -141,9 +147,6 @@ class PTQClassifier(QuantizedClassifier):
     (array([4]), True)
     """
 
-    # Weights of rows come with the rows; a trained model has no use for more.
-    class_weight = None
-
     _parameter_constraints: dict = {
         "budget": [Interval(Real, 0, None, closed="neither")],
         "teacher": [HasMethods(["fit", "predict"]), nn.Module, None],
@@ -228,10 +231,10 @@ class PTQClassifier(QuantizedClassifier):
         UnsupportedModelError
             The layers of the teacher cannot be read.
         """
-        table = self._training_table(X, y, sample_weight)
+        table = self._read_table(X, y, sample_weight)
         self._check_plan()
         rng = check_random_state(self.random_state)
-        teacher = self._teacher(table, rng)
+        teacher = self._fit_teacher(table, rng)
         source = rectifier_network(teacher)
         self._check_rules()
         rows = self._calibration_rows(table, rng)
@@ -260,8 +263,7 @@ class PTQClassifier(QuantizedClassifier):
             bias_correction=self.bias_correction,
         )
         self.n_recourse_points_ = len(points.rows)
-        self._finish(network, pd.DataFrame())
-        del self.history_, self.n_iter_
+        self._keep(network)
         return self
 
     @property
@@ -291,17 +293,14 @@ class PTQClassifier(QuantizedClassifier):
         if self.target is not None:
             resolve_target(self.target, self.classes_, self.classes_[:1])
 
+    def _default_object(self, name: str) -> BaseEstimator | None:
+        return TeacherActions() if name == "teacher_actions" else super()._default_object(name)
+
     def _default_quantizer(self) -> Quantizer:
         return Quantizer(granularity="per_tensor", initialization="lsq")
 
-    def _default_teacher(self) -> TeacherClassifier:
-        return TeacherClassifier()
-
-    def _teacher(self, table: TrainingTable, rng: np.random.RandomState) -> Predictor:
-        if not isinstance(self.teacher, nn.Module):
-            return self._fit_teacher(table, rng)
-        draw_seed(rng)
-        return self._adopt_module(teacher_of_module, table)
+    def _network_of(self, module: nn.Module) -> nn.Module:
+        return network_of_chain(module)
 
     def _calibration_rows(self, table: TrainingTable, rng: np.random.RandomState) -> np.ndarray:
         n, size = len(table), self.calibration_size

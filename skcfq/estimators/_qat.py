@@ -7,13 +7,13 @@ from typing import Any
 from sklearn.utils import check_random_state
 
 from skcfq.actions import ActionSet
-from skcfq.estimators._quantized import QUANTIZED_CONSTRAINTS, QuantizedClassifier
+from skcfq.estimators._student import STUDENT_CONSTRAINTS, StudentClassifier
 from skcfq.nn import subnormals_as_zero
-from skcfq.training import Quantizer
+from skcfq.training import Quantizer, TrainingPlan
 from skcfq.utils import StrOptions
 
 
-class QATClassifier(QuantizedClassifier):
+class QATClassifier(StudentClassifier):
     """Quantized network that is trained for accuracy alone: LSQ, PACT or mixed precision.
 
     Parameters
@@ -118,7 +118,7 @@ class QATClassifier(QuantizedClassifier):
     """
 
     _parameter_constraints: dict = {
-        **QUANTIZED_CONSTRAINTS,
+        **STUDENT_CONSTRAINTS,
         "method": [StrOptions({"lsq", "pact"})],
     }
 
@@ -200,16 +200,18 @@ class QATClassifier(QuantizedClassifier):
         kept = table.take(rows)
         teacher = self._fit_teacher(kept, rng)
         self._check_rules()
-        encoded = self.feature_space_.encode(kept.X)
-        others = None if held is None else (table.take(held), None)
+        encode = self.feature_space_.encode
+        others = None
+        if held is not None:
+            held_table = table.take(held)
+            others = held_table.rows(encode(held_table.X)), None
+        plan = TrainingPlan(
+            kept.rows(encode(kept.X)),
+            teacher,
+            self.feature_space_,
+            fitted_steps=self.method == "pact",
+            held_out=others,
+        )
         with subnormals_as_zero():
-            self._fit_network(
-                kept,
-                encoded,
-                teacher,
-                rng,
-                self._loss_weights(),
-                fitted_steps=self.method == "pact",
-                validation=others,
-            )
+            self._fit_network(plan, rng)
         return self

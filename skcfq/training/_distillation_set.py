@@ -15,6 +15,7 @@ from skcfq.models import Predictor
 from skcfq.nn import LossWeights, Samples, feature_mixup, near_boundary
 from skcfq.training._batches import calibration_rows
 from skcfq.training._module import block_columns
+from skcfq.training._plan import TrainingPlan
 from skcfq.training._supervision import Supervision
 
 # What a place of each kind counts: what is promised is promised at recourse points.
@@ -65,6 +66,20 @@ class DistillationSet:
     teacher: Predictor
     space: FeatureSpace
     generator: torch.Generator
+
+    @classmethod
+    def of(cls, plan: TrainingPlan, generator: torch.Generator) -> DistillationSet:
+        """Return the set of a training.
+
+        Parameters
+        ----------
+        plan : TrainingPlan
+        generator : torch.Generator
+        """
+        own = plan.rows
+        return cls(
+            own.rows, own.weights, plan.supervision, plan.loss, plan.teacher, plan.space, generator
+        )
 
     @torch.no_grad()
     def draw(self, most: int) -> Samples | None:

@@ -21,11 +21,6 @@ _PARAMETERS = {
 }
 
 
-def goes_on(estimator: Any) -> bool:
-    """Tell whether a fit starts from the network of the previous one."""
-    return getattr(estimator, "warm_start", False) and hasattr(estimator, "network_")
-
-
 def check_same_classes(before: np.ndarray, classes: np.ndarray) -> None:
     """Refuse other labels than those of the previous fit.
 

@@ -73,7 +73,7 @@ def test_it_stops_and_restores_the_best_pass(classifier, table, tiny):
 @pytest.fixture
 def shares(monkeypatch):
     """What every fit trained on and what it held out."""
-    import skcfq.estimators._network_classifier as shared
+    import skcfq.estimators._trained as shared
 
     found = []
 

@@ -19,7 +19,7 @@ from skcfq.estimators import (
 from skcfq.exceptions import BudgetError, EmptyPopulationWarning
 from skcfq.metrics import counterfactual_recourse_gap, validity_drop
 from skcfq.models import as_predictor
-from skcfq.training._supervision import _quantile, _share_for_others
+from skcfq.training._conformal import quantile, share_for_others
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,7 @@ def test_as_many_others_as_wanted_lose_their_advice(n, share):
     weights, thresholds = torch.ones(n), []
     for _ in range(4000):
         slack = torch.rand(n, generator=rng, dtype=torch.float64)
-        thresholds.append(_quantile(slack, weights, _share_for_others(share, weights)))
+        thresholds.append(quantile(slack, weights, share_for_others(share, weights)))
     error = 4 * np.std(thresholds) / np.sqrt(4000)
     assert share - 1 / (n + 1) - error <= np.mean(thresholds) <= share + error
 
@@ -120,15 +120,15 @@ def test_a_weight_of_two_is_two_people_for_the_bias():
     weights[[2, 7]] = 2.0
     twice = torch.cat([slack, slack[[2, 7]]])
     for share in (0.05, 0.1, 0.2, 0.4):
-        wanted = _quantile(twice, torch.ones(22), _share_for_others(share, torch.ones(22)))
-        assert _quantile(slack, weights, _share_for_others(share, weights)) == wanted
+        wanted = quantile(twice, torch.ones(22), share_for_others(share, torch.ones(22)))
+        assert quantile(slack, weights, share_for_others(share, weights)) == wanted
 
 
 def test_weights_that_sum_to_one_are_no_fewer_people():
     slack, weights = torch.arange(50.0), torch.ones(50)
-    wanted = _quantile(slack, weights, _share_for_others(0.1, weights))
+    wanted = quantile(slack, weights, share_for_others(0.1, weights))
     assert wanted > 0
-    assert _quantile(slack, weights / 50, _share_for_others(0.1, weights / 50)) == wanted
+    assert quantile(slack, weights / 50, share_for_others(0.1, weights / 50)) == wanted
 
 
 def test_bias_is_set_without_any_term_at_recourse_points(credit, shared):

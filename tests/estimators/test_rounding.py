@@ -11,8 +11,7 @@ from sklearn.frozen import FrozenEstimator
 
 from skcfq import CFQClassifier, TeacherClassifier
 from skcfq.datasets import make_credit
-from skcfq.estimators import CFQObjective, Finish, Quantizer
-from skcfq.estimators import _quantized as quantized
+from skcfq.estimators import CFQObjective, Finish, Quantizer, _cfq, _student
 from skcfq.exceptions import EmptyPopulationWarning, InterruptedWarning
 from skcfq.models import as_predictor
 from skcfq.training import _distillation_set, _rounding
@@ -83,7 +82,7 @@ def test_same_seed_same_network(table, settings):
 
 
 def test_it_needs_a_term_that_follows_the_teacher(table, settings, monkeypatch):
-    monkeypatch.setattr(quantized, "round_to_teacher", None)  # not called
+    monkeypatch.setattr(_cfq, "round_to_teacher", None)  # not called
     model = fitted(
         table, settings, objective=CFQObjective(finish=Finish(rounding=True)), max_iter=2
     )
@@ -259,13 +258,13 @@ def test_a_wider_student_starts_from_copies_of_its_teacher(table, settings, teac
 def test_held_out_people_are_not_trained_on(table, settings, monkeypatch, drawn):
     """Those whose points set the bias weigh nothing, in any term."""
     seen = {}
-    original = quantized.train
+    original = _student.train
 
-    def spying(module, rows, **options):
+    def spying(module, rows, settings, **options):
         seen["weights"], seen["acted"] = rows.weights, rows.acted
-        return original(module, rows, **options)
+        return original(module, rows, settings, **options)
 
-    monkeypatch.setattr(quantized, "train", spying)
+    monkeypatch.setattr(_student, "train", spying)
     fitted(table, settings, max_iter=1)
     held = seen["weights"] == 0
     assert 0.02 < held.double().mean() < 0.5

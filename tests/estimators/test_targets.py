@@ -34,16 +34,16 @@ def teacher(people):
 
 def watch_supervision(monkeypatch):
     """Record what the training module is given."""
-    import skcfq.estimators._quantized as quantized
+    import skcfq.estimators._student as student
 
     seen = []
-    original = quantized.train
+    original = student.train
 
-    def spy(module, rows, **options):
+    def spy(module, rows, settings, **options):
         seen.append((module, rows))
-        return original(module, rows, **options)
+        return original(module, rows, settings, **options)
 
-    monkeypatch.setattr(quantized, "train", spy)
+    monkeypatch.setattr(student, "train", spy)
     return seen
 
 

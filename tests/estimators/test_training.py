@@ -17,6 +17,7 @@ from skcfq.nn import FaithfulModule, LossWeights, QuantizedMLP, SampleTable, Tra
 from skcfq.quantization import GumbelBits, mse_step
 from skcfq.training._batches import ShuffledBatches, calibration_rows, epochs_for, visits_again
 from skcfq.training._loop import BitSchedule, train
+from skcfq.training._loop_settings import LoopSettings
 
 CLASSIFIERS = [TeacherClassifier, QATClassifier, CFQClassifier]
 
@@ -282,15 +283,8 @@ def searching_module(budget=4.0):
 
 def run(module, rows, *callbacks, epochs=8, **options):
     options = {"batch_size": 16, "learning_rate": 0.01, "weight_decay": 0.0, **options}
-    return train(
-        module,
-        rows,
-        name="a network",
-        max_epochs=epochs,
-        generator=torch.Generator().manual_seed(1),
-        callbacks=list(callbacks),
-        **options,
-    ).history
+    settings = LoopSettings("a network", epochs, callbacks=callbacks, **options)
+    return train(module, rows, settings, generator=torch.Generator().manual_seed(1)).history
 
 
 class Watch(Callback):
