@@ -26,6 +26,7 @@ from sklearn.model_selection import train_test_split
 
 from skcfq import CFQClassifier, PTQClassifier, RecourseSolver, TeacherClassifier
 from skcfq.datasets import fetch_adult, fetch_compas, fetch_german_credit
+from skcfq.estimators import Quantizer
 from skcfq.metrics import counterfactual_recourse_gap, direction_similarity, validity_drop
 from skcfq.models import as_predictor
 
@@ -135,7 +136,7 @@ def run_seed(name: str, data: Any, seed: int, options: argparse.Namespace) -> li
     }
     models: dict[tuple[str, str], Any] = {}
     for width in options.activations:
-        shared["activation_bits"] = None if width == "weights" else int(width)
+        shared["quantizer"] = Quantizer(None if width == "weights" else int(width))
         for method, settings in METHODS.items():
             own = {**shared, "allocation_rule": options.rule, **settings}
             models[width, method] = PTQClassifier(**own)

@@ -1,4 +1,4 @@
-"""People who are nobody in the data: some of their features are those of somebody else."""
+"""Feature mixup: rows that take some of their features from another row."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-# Mixtures of a batch, and the share of their features that are those of somebody else.
+# Mixed rows of a batch, and the share of features that they take from another row, on average.
 N_MIXUP, _MIXED = 256, 0.3
 
 

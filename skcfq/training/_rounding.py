@@ -13,7 +13,7 @@ from skcfq.training._distillation_set import DistillationSet
 from skcfq.utils import warn_user
 
 # Samples of each kind that codes are fitted to; for a wide network as many as so many products
-# allow. One that gets few takes four times as many products: too few would be learned by heart.
+# allow. One that gets few takes four times as many products: it would be fitted to too few.
 _MOST_SAMPLES, _FEW_SAMPLES, _LEAST_SAMPLES, _PRODUCTS, _FOR_FEW = 16384, 4096, 256, 1.5e10, 6e10
 # Updates cost the same on many samples as on few, but many take memory, in a wide table the more.
 _TUNED_SAMPLES, _TUNED_NUMBERS, _JUDGED_SAMPLES = 32768, 2**22, 8192
@@ -57,7 +57,7 @@ def round_to_teacher(
             if samples is None or tuned is None:
                 return
             tuning = _tuning(tuned, n_updates, source.generator, dither=dither, whole=whole)
-            # Without mixtures there is nothing that codes are not fitted to.
+            # Without feature mixup there is nothing that codes are not fitted to.
             judge = source.draw(_JUDGED_SAMPLES) if source.loss.mixup > 0 else None
             for loss in reconstruct_logits(network, samples, tuning, judge):
                 bar.set_postfix(loss=f"{loss:.4f}")

@@ -18,6 +18,7 @@ from skcfq.utils._columns import (
     values_of,
 )
 from skcfq.utils._lazy import lazy_attributes
+from skcfq.utils._nested_parameters import NestedParametersMixin
 from skcfq.utils._rows import as_slice, take_rows
 from skcfq.utils._scalars import from_json, plain, strict_json, to_json
 from skcfq.utils._warnings import warn_user
@@ -38,6 +39,7 @@ __all__ = [
     "HasMethods",
     "Interval",
     "KnownParameters",
+    "NestedParametersMixin",
     "StrOptions",
     "as_array",
     "as_numbers",

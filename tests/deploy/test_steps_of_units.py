@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.base import clone
 
 import skcfq
 from skcfq import QATClassifier
@@ -151,7 +152,7 @@ def test_classes_of_equal_logits_tie():
 
 @pytest.fixture(scope="module")
 def by_channel(credit):
-    model = QATClassifier(4, weight_step="channel", hidden_layer_sizes=(8, 6), max_iter=4)
+    model = QATClassifier(4, hidden_layer_sizes=(8, 6), max_iter=4)
     model.set_params(batch_size=32, target=credit.favorable, random_state=0)
     return model.fit(credit.data, credit.target)
 
@@ -172,7 +173,7 @@ def test_estimator_with_a_step_a_unit_is_shipped(by_channel, credit, many_rows, 
 
 
 def test_schema_is_the_lowest_that_holds_the_model(by_channel, credit, tmp_path):
-    by_layer = QATClassifier(**{**by_channel.get_params(deep=False), "weight_step": "tensor"})
+    by_layer = clone(by_channel).set_params(quantizer__granularity="per_tensor")
     models = [by_layer.fit(credit.data, credit.target), deepcopy(by_channel), by_channel]
     for model in models[:2]:
         model.network_.input_centers.zero_()

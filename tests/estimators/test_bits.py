@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from skcfq import CFQClassifier, QATClassifier
-from skcfq.estimators import BitPolicy, LearnedBits, UniformBits
+from skcfq.estimators import BitPolicy, LearnedBits, Quantizer, UniformBits
 from skcfq.exceptions import BudgetError
 from skcfq.quantization import GumbelBits, average_bits
 
@@ -112,7 +112,7 @@ def test_a_subclass_of_learned_bits_meets_the_budget(table, tiny):
 
 @pytest.mark.parametrize("activation_bits", [None, 8, (2, 8)])
 def test_bit_operations_are_what_a_network_of_one_width_costs(activation_bits, table, tiny):
-    model = QATClassifier(4, activation_bits=activation_bits, **tiny).fit(*table)
+    model = QATClassifier(4, quantizer=Quantizer(activation_bits), **tiny).fit(*table)
     learned = LearnedBits((2, 4, 8), cost="bops").start(model.network_, 4.5, None)
     widths = torch.eye(3)[[1, 1, 1]]
     assert model.bit_widths_.tolist() == [4, 4, 4]
@@ -130,7 +130,7 @@ def test_bit_operations_are_what_a_network_of_one_width_costs(activation_bits, t
 
 def test_a_penalty_of_bit_operations_keeps_the_budget(table, tiny):
     policy = LearnedBits(cost="bops", penalty=10.0)
-    model = QATClassifier(3, bit_policy=policy, activation_bits=(8, 2), **tiny).fit(*table)
+    model = QATClassifier(3, bit_policy=policy, quantizer=Quantizer((8, 2)), **tiny).fit(*table)
     assert model.average_bits_ <= 3
     with pytest.raises(ValueError, match="bit_policy.cost is 'macs'"):
         QATClassifier(3, bit_policy=LearnedBits(cost="macs"), **tiny).fit(*table)
@@ -179,11 +179,11 @@ def test_widths_settle_where_the_search_takes_the_whole_training(table, tiny):
 
 
 def test_activation_widths(table, tiny):
-    narrow = QATClassifier(8, activation_bits=2, **tiny).fit(*table)
-    wide = QATClassifier(8, activation_bits=32, **tiny).fit(*table)
+    narrow = QATClassifier(8, quantizer=Quantizer(2), **tiny).fit(*table)
+    wide = QATClassifier(8, quantizer=Quantizer(32), **tiny).fit(*table)
     assert all(len(layer.clips) == 1 for layer in list(narrow.network_.layers)[:-1])
     assert all(layer.clips is None for layer in wide.network_.layers)
-    learned = QATClassifier(3, bit_policy="learned", activation_bits=4, **tiny).fit(*table)
+    learned = QATClassifier(3, bit_policy="learned", quantizer=Quantizer(4), **tiny).fit(*table)
     assert learned.average_bits_ <= 3
 
 

@@ -59,7 +59,7 @@ def test_it_stops_and_restores_the_best_pass(classifier, table, tiny):
     if classifier is not TeacherClassifier:
         model.set_params(bit_policy="uniform", teacher=TeacherClassifier((6,), max_iter=4))
     if classifier is CFQClassifier:
-        model.set_params(objective__rounding=False)
+        model.set_params(objective__finish__rounding=False)
     model.fit(*table)
     history = model.history_
     assert model.n_iter_ == len(history) < 200
@@ -73,7 +73,7 @@ def test_it_stops_and_restores_the_best_pass(classifier, table, tiny):
 @pytest.fixture
 def shares(monkeypatch):
     """What every fit trained on and what it held out."""
-    import skcfq.estimators._network_classifier as shared
+    import skcfq.estimators._trained as shared
 
     found = []
 
@@ -124,8 +124,7 @@ def test_people_count_once_whatever_the_weight_of_their_class(table, tiny, share
     options = {**tiny, "max_iter": 1, "class_weight": {0: 50.0, 1: 1.0}, "bit_policy": "uniform"}
     model = CFQClassifier(
         2,
-        objective="paper",
-        eta=0.01,
+        objective=CFQObjective(eta=0.01),
         teacher=teacher,
         early_stopping=True,
         validation_fraction=0.4,
@@ -163,7 +162,7 @@ def test_every_term_can_be_judged(objective, table, tiny):
 
 
 def test_the_same_network_is_judged_the_same(table, tiny):
-    """Samples on paths and mixtures are drawn once for all passes: else the best is the luckiest."""
+    """Samples on paths and of mixup are the same in all passes: else the best is the luckiest."""
 
     class Freeze(Callback):
         def on_train_begin(self, net, **kwargs):
@@ -187,7 +186,7 @@ def test_patience_counts_from_the_chosen_widths_on(table, tiny):
     options = {**tiny, "max_iter": 40}
     model = CFQClassifier(
         bit_policy=LearnedBits(search_fraction=0.5), early_stopping=True, n_iter_no_change=1
-    ).set_params(callbacks=[states], objective__rounding=False, **options)
+    ).set_params(callbacks=[states], objective__finish__rounding=False, **options)
     model.fit(*table)
     assert states.searching.count(True) == 20
     assert 20 < model.n_iter_ < 40

@@ -11,15 +11,15 @@ from skcfq import CFQClassifier
 from skcfq.estimators import CFQObjective, TeacherActions
 from skcfq.models import as_predictor, validity_slack
 from skcfq.nn import LossWeights, QuantizedMLP
+from skcfq.training._conformal import (
+    calibration_people,
+    conformal_quantile_of_shares,
+    quantile,
+    share_for_others,
+)
 from skcfq.training._distillation_set import DistillationSet
 from skcfq.training._groups import Groups, groups_of, labels_of_rows
-from skcfq.training._supervision import (
-    Supervision,
-    _held_out,
-    _quantile,
-    _share_for_others,
-    _weighed_quantile,
-)
+from skcfq.training._supervision import Supervision
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +144,9 @@ def test_weighed_groups_of_others_lose_no_more_than_the_share(few, share):
     weights = torch.ones(400, dtype=torch.float64)
     shares = Groups(codes, torch.ones(2)).balance(torch.arange(400), weights)
     found = [
-        _weighed_quantile(torch.from_numpy(rng.uniform(size=400)), weights, shares, codes, share)
+        conformal_quantile_of_shares(
+            torch.from_numpy(rng.uniform(size=400)), weights, codes, shares, share
+        )
         for _ in range(1000)
     ]
     # With too few people for the share, the lowest slack of all is what is left.
@@ -156,15 +158,15 @@ def test_one_group_is_weighed_as_everybody():
     slack = torch.from_numpy(np.random.default_rng(1).normal(size=57))
     ones, codes = torch.ones(57, dtype=torch.float64), torch.zeros(57, dtype=torch.int64)
     for share in (0.01, 0.05, 0.2, 0.5):
-        wanted = _quantile(slack, ones, _share_for_others(share, ones))
-        assert _weighed_quantile(slack, ones, ones, codes, share) == wanted
+        wanted = quantile(slack, ones, share_for_others(share, ones))
+        assert conformal_quantile_of_shares(slack, ones, codes, ones, share) == wanted
 
 
 def test_as_many_of_each_group_are_held_out_where_each_is_promised_the_same():
     codes = torch.tensor([0] * 3000 + [1] * 600)
     rows = torch.from_numpy(np.random.default_rng(0).normal(size=(3600, 2)))
     everybody, ones = torch.ones(3600, dtype=torch.bool), torch.ones(3600, dtype=torch.float64)
-    held = _held_out(rows, everybody, ones, np.random.RandomState(0), codes=codes)
+    held = calibration_people(rows, everybody, ones, np.random.RandomState(0), codes=codes)
     counts = torch.bincount(codes[held])
     assert counts[0] == pytest.approx(0.2 * 3000, rel=0.1)
     assert counts[1] == pytest.approx(300, rel=0.15)

@@ -12,7 +12,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from skcfq import CFQClassifier, QATClassifier, RecourseSolver, TableEncoder, TeacherClassifier
-from skcfq.estimators import TeacherActions
+from skcfq.estimators import CFQObjective, TeacherActions
 from skcfq.exceptions import InterruptedWarning
 
 
@@ -76,7 +76,7 @@ def test_the_same_bit_for_bit(options, cfq, credit, counted, tmp_path):
 
 
 def test_a_search_over_eta_has_one_teacher_a_fold(cfq, credit, counted, tmp_path):
-    grid = {"eta": [0.0, 0.5, 1.0, 2.0]}
+    grid = {"objective__eta": [0.0, 0.5, 1.0, 2.0]}
     memory = joblib.Memory(tmp_path, verbose=0)
     found = {}
     for name, store in (("without", None), ("with", memory)):
@@ -103,7 +103,15 @@ def test_what_matters_is_computed_anew(cfq, credit, counted, tmp_path):
         ({"action_set": rules}, X, (0, 1)),
         ({"teacher_actions": TeacherActions(2)}, X, (0, 1)),
         ({"target": "denied"}, X, (0, 1)),
-        ({"eta": 2.0, "budget": 3, "learning_rate_init": 0.01}, X, (0, 0)),
+        (
+            {
+                "objective": CFQObjective.preset("faithful").set_params(eta=2.0),
+                "budget": 3,
+                "learning_rate_init": 0.01,
+            },
+            X,
+            (0, 0),
+        ),
     ]
     for options, rows, (teachers, recourse) in cases:
         counted.update(teacher=0, recourse=0)

@@ -10,14 +10,16 @@ from skcfq import CFQClassifier, QATClassifier, RecourseSolver
 from skcfq.estimators import (
     BitPolicy,
     CFQObjective,
+    Finish,
     FixedBits,
+    Quantizer,
     SensitivityBits,
     TeacherActions,
 )
 from skcfq.exceptions import BudgetError, EmptyPopulationWarning
 from skcfq.metrics import counterfactual_recourse_gap, validity_drop
 from skcfq.models import as_predictor
-from skcfq.training._supervision import _quantile, _share_for_others
+from skcfq.training._conformal import quantile, share_for_others
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,7 @@ def test_faithful_keeps_the_price_where_validity_alone_is_lenient(credit, shared
     solver = RecourseSolver(credit.action_set, target=credit.favorable, random_state=0)
     gaps = {}
     for name in ("faithful", "paper"):
-        model = fit(credit, shared, objective=name, max_iter=40, activation_bits=8)
+        model = fit(credit, shared, objective=name, max_iter=40, quantizer=Quantizer(8))
         advice, own = solver.compare(model.teacher_, model, credit.data)
         gaps[name] = counterfactual_recourse_gap(advice, own)
         assert validity_drop(model.teacher_, model, advice) < 0.35
@@ -94,7 +96,7 @@ def test_actions_obey_the_rules_and_stop_early(credit, shared):
 
 def test_bias_holds_the_wanted_validity_drop(credit, shared):
     def accepted(drop):
-        objective = CFQObjective.preset("faithful").set_params(validity_drop=drop)
+        objective = CFQObjective.preset("faithful").set_params(finish__validity_drop=drop)
         model = fit(credit, shared, objective=objective)
         return np.mean(model.predict(credit.data) == credit.favorable)
 
@@ -108,7 +110,7 @@ def test_as_many_others_as_wanted_lose_their_advice(n, share):
     weights, thresholds = torch.ones(n), []
     for _ in range(4000):
         slack = torch.rand(n, generator=rng, dtype=torch.float64)
-        thresholds.append(_quantile(slack, weights, _share_for_others(share, weights)))
+        thresholds.append(quantile(slack, weights, share_for_others(share, weights)))
     error = 4 * np.std(thresholds) / np.sqrt(4000)
     assert share - 1 / (n + 1) - error <= np.mean(thresholds) <= share + error
 
@@ -118,20 +120,22 @@ def test_a_weight_of_two_is_two_people_for_the_bias():
     weights[[2, 7]] = 2.0
     twice = torch.cat([slack, slack[[2, 7]]])
     for share in (0.05, 0.1, 0.2, 0.4):
-        wanted = _quantile(twice, torch.ones(22), _share_for_others(share, torch.ones(22)))
-        assert _quantile(slack, weights, _share_for_others(share, weights)) == wanted
+        wanted = quantile(twice, torch.ones(22), share_for_others(share, torch.ones(22)))
+        assert quantile(slack, weights, share_for_others(share, weights)) == wanted
 
 
 def test_weights_that_sum_to_one_are_no_fewer_people():
     slack, weights = torch.arange(50.0), torch.ones(50)
-    wanted = _quantile(slack, weights, _share_for_others(0.1, weights))
+    wanted = quantile(slack, weights, share_for_others(0.1, weights))
     assert wanted > 0
-    assert _quantile(slack, weights / 50, _share_for_others(0.1, weights / 50)) == wanted
+    assert quantile(slack, weights / 50, share_for_others(0.1, weights / 50)) == wanted
 
 
 def test_bias_is_set_without_any_term_at_recourse_points(credit, shared):
     def bias(drop):
-        objective = CFQObjective(task=0.1, validity=0.0, distillation=1.0, validity_drop=drop)
+        objective = CFQObjective(
+            task=0.1, eta=0.0, distillation=1.0, finish=Finish(validity_drop=drop)
+        )
         actions = TeacherActions(method="solver")
         model = fit(credit, shared, objective=objective, teacher_actions=actions, max_iter=5)
         last = model.network_.layers[-1].bias

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from skcfq import ActionSet, TeacherClassifier
-from skcfq.estimators import CFQObjective, TeacherActions
+from skcfq.estimators import CFQObjective, Finish, TeacherActions
 from skcfq.models import as_predictor
+from skcfq.training._people import People
 from skcfq.training._supervision import supervise
 from skcfq.training._table import TrainingTable
 from skcfq.training._teacher_actions import OnlineActions
@@ -62,16 +63,13 @@ def test_other_rules_take_the_general_steps(scene):
 def test_who_is_held_out_for_the_bias_is_not_trained_on(online, scene):
     X, teacher = scene
     ones, target = np.ones(len(X)), np.zeros(len(X), dtype=np.int64)
+    table = TrainingTable(X, target, ones, ones, torch.float64)
     told = supervise(
-        TrainingTable(X, target, ones, ones, torch.float64),
-        X,
+        People(table, X, teacher.predict(X) != teacher.classes[0], target),
         teacher,
-        teacher.predict(X) != teacher.classes[0],
-        target,
         action_set=ActionSet(),
         actions=TeacherActions(step_size=5.0, online=online),
-        objective=CFQObjective(validity_drop=0.1),
-        groups=None,
+        objective=CFQObjective(finish=Finish(validity_drop=0.1)),
         rng=np.random.RandomState(0),
     )
     assert told is not None

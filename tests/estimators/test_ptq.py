@@ -19,7 +19,7 @@ from torch import nn
 
 import skcfq
 from skcfq import PTQClassifier, QATClassifier, RecourseSolver, TableEncoder, TeacherClassifier
-from skcfq.estimators import TeacherActions
+from skcfq.estimators import Quantizer, TeacherActions
 from skcfq.exceptions import (
     BudgetError,
     DefaultTargetWarning,
@@ -28,7 +28,7 @@ from skcfq.exceptions import (
 )
 from skcfq.metrics import vd_scorer
 
-WIDE = {"budget": 12, "candidates": (12,), "activation_bits": 12, "random_state": 0}
+WIDE = {"budget": 12, "candidates": (12,), "quantizer": Quantizer(12), "random_state": 0}
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,7 @@ from sklearn.frozen import FrozenEstimator
 
 from skcfq import CFQClassifier, TeacherClassifier
 from skcfq.datasets import make_credit
-from skcfq.estimators import CFQObjective
-from skcfq.estimators import _quantized as quantized
+from skcfq.estimators import CFQObjective, Finish, Quantizer, _cfq, _student
 from skcfq.exceptions import EmptyPopulationWarning, InterruptedWarning
 from skcfq.models import as_predictor
 from skcfq.training import _distillation_set, _rounding
@@ -36,7 +35,7 @@ def settings(table, teacher):
         "max_iter": 25,
         "batch_size": 64,
         "bit_policy": "uniform",
-        "activation_bits": 8,
+        "quantizer": Quantizer(activation_bits=8),
         "teacher": FrozenEstimator(teacher),
         "action_set": table.action_set,
         "target": table.favorable,
@@ -65,7 +64,7 @@ def gap_to_teacher(model):
 @pytest.mark.parametrize("max_iter", [3, 25])
 def test_rounding_brings_unseen_people_nearer_to_the_teacher(table, settings, max_iter):
     plain, rounded = (
-        fitted(table, settings, max_iter=max_iter, objective__rounding=rounding)
+        fitted(table, settings, max_iter=max_iter, objective__finish__rounding=rounding)
         for rounding in (False, True)
     )
     assert gap_to_teacher(rounded) < 0.95 * gap_to_teacher(plain)
@@ -83,8 +82,10 @@ def test_same_seed_same_network(table, settings):
 
 
 def test_it_needs_a_term_that_follows_the_teacher(table, settings, monkeypatch):
-    monkeypatch.setattr(quantized, "round_to_teacher", None)  # not called
-    model = fitted(table, settings, objective=CFQObjective(rounding=True), max_iter=2)
+    monkeypatch.setattr(_cfq, "round_to_teacher", None)  # not called
+    model = fitted(
+        table, settings, objective=CFQObjective(finish=Finish(rounding=True)), max_iter=2
+    )
     assert model.n_iter_ == 2
 
 
@@ -102,7 +103,7 @@ def test_warm_start_goes_on_under_another_objective(table, settings):
 def test_nobody_is_refused(table, settings, teacher):
     lenient = deepcopy(teacher)
     lenient.network_.layers[-1].bias[int(lenient.classes_.tolist().index(table.favorable))] += 1e3
-    objective = CFQObjective(margins=1.0, path=1.0, validity=0.0, rounding=True)
+    objective = CFQObjective(margins=1.0, path=1.0, eta=0.0, finish=Finish(rounding=True))
     changes = {"objective": objective, "teacher": FrozenEstimator(lenient), "max_iter": 2}
     with pytest.warns(EmptyPopulationWarning, match="refuses nobody"):
         model = fitted(table, settings, **changes)
@@ -196,7 +197,7 @@ def test_kinds_weigh_the_same_however_many_are_drawn(table, settings, monkeypatc
 def test_a_judge_has_mixtures_of_its_own(table, settings, monkeypatch, mixup):
     given = []
     monkeypatch.setattr(_rounding, "reconstruct_logits", lambda *all_: given.append(all_) or [])
-    fitted(table, settings, max_iter=1, activation_bits=4, objective__mixup=mixup)
+    fitted(table, settings, max_iter=1, quantizer__activation_bits=4, objective__mixup=mixup)
     ((_, samples, tuning, judge),) = given
     assert tuning.dither
     if mixup == 0:
@@ -215,7 +216,7 @@ def test_a_weight_of_two_is_two_rows(table, settings, bits):
     some = table.data.iloc[:150], np.asarray(table.target)[:150]
     weights = rng.integers(1, 3, size=150)
     repeated = rng.permutation(np.repeat(np.arange(150), weights))
-    options = {**settings, "batch_size": 1024, "max_iter": 5, "activation_bits": bits}
+    options = {**settings, "batch_size": 1024, "max_iter": 5, "quantizer": Quantizer(bits)}
     weighted = CFQClassifier(4, **options).fit(*some, sample_weight=weights)
     twice = CFQClassifier(4, **options).fit(some[0].iloc[repeated], some[1][repeated])
     scores = [model.decision_function(table.data) for model in (weighted, twice)]
@@ -224,7 +225,8 @@ def test_a_weight_of_two_is_two_rows(table, settings, bits):
 
 def test_the_bias_at_the_end_is_told(table, settings):
     strict, lenient = (
-        fitted(table, settings, max_iter=2, objective__validity_drop=drop) for drop in (0.3, 0.0)
+        fitted(table, settings, max_iter=2, objective__finish__validity_drop=drop)
+        for drop in (0.3, 0.0)
     )
     assert strict.logit_bias_ < lenient.logit_bias_
     position = int(np.flatnonzero(strict.classes_ == table.favorable)[0])
@@ -234,8 +236,12 @@ def test_the_bias_at_the_end_is_told(table, settings):
 
 
 def test_a_wider_student_starts_from_copies_of_its_teacher(table, settings, teacher):
-    quick = {"max_iter": 1, "learning_rate_init": 1e-12, "objective__rounding": False}
-    quick |= {"objective__validity_drop": None, "budget": 8, "activation_bits": 16}
+    quick = {"max_iter": 1, "learning_rate_init": 1e-12, "objective__finish__rounding": False}
+    quick |= {
+        "objective__finish__validity_drop": None,
+        "budget": 8,
+        "quantizer__activation_bits": 16,
+    }
     Z = torch.from_numpy(teacher.feature_space_.encode(table.data))
 
     def error(*sizes):
@@ -252,13 +258,13 @@ def test_a_wider_student_starts_from_copies_of_its_teacher(table, settings, teac
 def test_held_out_people_are_not_trained_on(table, settings, monkeypatch, drawn):
     """Those whose points set the bias weigh nothing, in any term."""
     seen = {}
-    original = quantized.train
+    original = _student.train
 
-    def spying(module, rows, **options):
+    def spying(module, rows, settings, **options):
         seen["weights"], seen["acted"] = rows.weights, rows.acted
-        return original(module, rows, **options)
+        return original(module, rows, settings, **options)
 
-    monkeypatch.setattr(quantized, "train", spying)
+    monkeypatch.setattr(_student, "train", spying)
     fitted(table, settings, max_iter=1)
     held = seen["weights"] == 0
     assert 0.02 < held.double().mean() < 0.5
@@ -273,8 +279,10 @@ def test_dither_is_for_coarse_activations(table, settings, bits, matters):
             table,
             settings,
             max_iter=3,
-            activation_bits=bits,
-            objective=CFQObjective.preset("faithful").set_params(dither=dither, rounding=False),
+            quantizer__activation_bits=bits,
+            objective=CFQObjective.preset("faithful").set_params(
+                dither=dither, finish__rounding=False
+            ),
         ).decision_function(table.data)
         for dither in (False, True)
     )

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from skcfq import ActionSet, CFQClassifier, QATClassifier, RecourseSolver
-from skcfq.estimators import CFQObjective, TeacherActions, TeacherClassifier
+from skcfq.estimators import CFQObjective, Finish, TeacherActions, TeacherClassifier
 from skcfq.exceptions import (
     ActionSetError,
     DefaultTargetWarning,
@@ -34,16 +34,16 @@ def teacher(people):
 
 def watch_supervision(monkeypatch):
     """Record what the training module is given."""
-    import skcfq.estimators._quantized as quantized
+    import skcfq.estimators._student as student
 
     seen = []
-    original = quantized.train
+    original = student.train
 
-    def spy(module, rows, **options):
+    def spy(module, rows, settings, **options):
         seen.append((module, rows))
-        return original(module, rows, **options)
+        return original(module, rows, settings, **options)
 
-    monkeypatch.setattr(quantized, "train", spy)
+    monkeypatch.setattr(student, "train", spy)
     return seen
 
 
@@ -256,7 +256,13 @@ def test_people_out_of_reach_are_left_alone(people, teacher, settings, monkeypat
         ({"teacher_actions": TeacherActions(noise=-1.0)}, "noise is -1.0"),
         ({"teacher_actions": TeacherActions(method="solver", online=True)}, "online=True"),
         ({"teacher_actions": TeacherActions(step_size=0.0)}, "step_size=0.0"),
-        ({"eta": -0.1}, "'eta' parameter of CFQClassifier"),
+        ({"objective": CFQObjective(eta=-0.1)}, "objective.eta is -0.1"),
+        ({"objective": CFQObjective(mixup=-0.1)}, "objective.mixup is -0.1"),
+        ({"objective": CFQObjective(finish=True)}, "objective.finish is True; give a Finish"),
+        (
+            {"objective": CFQObjective(finish=Finish(validity_drop=1.0))},
+            "objective.finish.validity_drop is 1.0; give a share",
+        ),
     ],
 )
 def test_impossible_objectives(parameters, message, people, settings, monkeypatch):

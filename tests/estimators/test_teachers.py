@@ -18,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skcfq import CFQClassifier, QATClassifier, TableEncoder, TeacherClassifier
+from skcfq.estimators import Quantizer
 from skcfq.exceptions import (
     FeatureSpaceError,
     SpaceMismatchError,
@@ -84,7 +85,10 @@ def test_fitted_teacher_is_used_as_it_is(wrap, credit, quick):
 def test_student_starts_from_the_teacher(credit, quick):
     """At rate (almost) 0 an 8-bit student is its teacher."""
     model = QATClassifier(
-        budget=8, activation_bits=32, learning_rate_init=1e-12, **{**quick, "max_iter": 1}
+        budget=8,
+        quantizer=Quantizer(activation_bits=32),
+        learning_rate_init=1e-12,
+        **{**quick, "max_iter": 1},
     ).fit(credit.data, credit.target)
     reference = model.teacher_.decision_function(credit.data)
     np.testing.assert_allclose(model.decision_function(credit.data), reference, atol=0.05)

@@ -17,6 +17,7 @@ from skcfq.nn import FaithfulModule, LossWeights, QuantizedMLP, SampleTable, Tra
 from skcfq.quantization import GumbelBits, mse_step
 from skcfq.training._batches import ShuffledBatches, calibration_rows, epochs_for, visits_again
 from skcfq.training._loop import BitSchedule, train
+from skcfq.training._loop_settings import LoopSettings
 
 CLASSIFIERS = [TeacherClassifier, QATClassifier, CFQClassifier]
 
@@ -111,7 +112,7 @@ def test_the_given_data_are_left_alone(classifier, table, tiny):
             CFQClassifier(objective="paper").set_params(objective__hinge=0.5),
             ["task_loss", "validity_loss", "hinge_loss", "average_bits"],
         ),
-        (CFQClassifier(objective="paper", eta=0), ["task_loss", "average_bits"]),
+        (CFQClassifier(objective=CFQObjective(eta=0)), ["task_loss", "average_bits"]),
         (
             CFQClassifier(objective="faithful"),
             [
@@ -142,16 +143,16 @@ def test_without_validity_loss_the_rest_is_mixed_precision_training(table, tiny)
     """η = 0 is learned bits alone: the same network, whatever the rules and the target."""
     plain = QATClassifier(bit_policy="learned", random_state=0, **tiny).fit(*table)
     zero = CFQClassifier(
-        objective="paper", bit_policy="learned", eta=0, random_state=0, **tiny
+        objective=CFQObjective(eta=0), bit_policy="learned", random_state=0, **tiny
     ).fit(*table)
     np.testing.assert_array_equal(
         zero.decision_function(table[0]), plain.decision_function(table[0])
     )
     np.testing.assert_array_equal(zero.bit_widths_, plain.bit_widths_)
-    one = CFQClassifier(objective="paper", eta=1, random_state=0, **tiny).fit(*table)
+    one = CFQClassifier(objective="paper", random_state=0, **tiny).fit(*table)
     assert not np.array_equal(one.decision_function(table[0]), plain.decision_function(table[0]))
     # The hinge alone is not nothing.
-    hinge = CFQClassifier(objective="paper", eta=0, random_state=0, **tiny).set_params(
+    hinge = CFQClassifier(objective=CFQObjective(eta=0), random_state=0, **tiny).set_params(
         objective__hinge=1.0
     )
     assert "hinge_loss" in hinge.fit(*table).history_
@@ -282,15 +283,8 @@ def searching_module(budget=4.0):
 
 def run(module, rows, *callbacks, epochs=8, **options):
     options = {"batch_size": 16, "learning_rate": 0.01, "weight_decay": 0.0, **options}
-    return train(
-        module,
-        rows,
-        name="a network",
-        max_epochs=epochs,
-        generator=torch.Generator().manual_seed(1),
-        callbacks=list(callbacks),
-        **options,
-    ).history
+    settings = LoopSettings("a network", epochs, callbacks=callbacks, **options)
+    return train(module, rows, settings, generator=torch.Generator().manual_seed(1)).history
 
 
 class Watch(Callback):

@@ -10,7 +10,7 @@ from sklearn.base import clone
 from skorch.callbacks import Callback
 
 from skcfq import CFQClassifier, QATClassifier, TeacherClassifier
-from skcfq.estimators import LearnedBits, UniformBits
+from skcfq.estimators import LearnedBits, Quantizer, UniformBits
 from skcfq.exceptions import BudgetError, SpaceMismatchError
 
 CLASSIFIERS = [TeacherClassifier, QATClassifier, CFQClassifier]
@@ -116,7 +116,9 @@ def test_other_layers(classifier, table, tiny):
 def test_other_quantizers(classifier, table, tiny):
     model = classifier(8, warm_start=True, bit_policy="uniform", **tiny).fit(*table)
     with pytest.raises(ValueError, match=r"activation_bits None.* now ask for 4"):
-        clone_of(model).set_params(activation_bits=4).fit(*table)
+        clone_of(model).set_params(quantizer__activation_bits=4).fit(*table)
+    with pytest.raises(ValueError, match=r"granularity 'per_channel', .* now ask for 'per_tensor'"):
+        clone_of(model).set_params(quantizer__granularity="per_tensor").fit(*table)
     with pytest.raises(ValueError, match=r"bit_policy \(its candidates\) \(2, 3, 4, 8\)"):
         clone_of(model).set_params(bit_policy=UniformBits((2, 8))).fit(*table)
     with pytest.raises(BudgetError, match=r"\[8, 8\].*8.000 bits.*budget=4"):
@@ -175,14 +177,14 @@ def test_a_users_module_goes_on_where_it_was(table):
     ("changed", "message"),
     [
         (
-            {"activation_bits": 8},
-            r"activation_bits \(4, 4\), but the parameters now ask for \(8, 8",
+            {"quantizer__activation_bits": 8},
+            r"quantizer.activation_bits \(4, 4\), but the parameters now ask for \(8, 8",
         ),
         (
             {"bit_policy": UniformBits((2, 3, 4, 6))},
             r"bit_policy \(its candidates\) \(2, 3, 4, 8\)",
         ),
-        ({"quantizer_start": "lsq"}, "quantizer_start 'mse'"),
+        ({"quantizer__initialization": "lsq"}, "quantizer.initialization 'mse'"),
     ],
 )
 def test_a_users_module_with_other_quantizers(changed, message, table):
@@ -192,13 +194,13 @@ def test_a_users_module_with_other_quantizers(changed, message, table):
             torch.nn.Linear(n_inputs, 6), torch.nn.Tanh(), torch.nn.Linear(6, n_classes)
         )
 
-    model = QATClassifier(4, module=curved, activation_bits=4, max_iter=1, random_state=0)
+    model = QATClassifier(4, module=curved, quantizer=Quantizer(4), max_iter=1, random_state=0)
     model.set_params(warm_start=True).fit(*table)
     with pytest.raises(ValueError, match=message):
         model.set_params(**changed).fit(*table)
 
 
 def test_a_list_of_widths_is_what_a_tuple_is(table, tiny):
-    model = QATClassifier(8, activation_bits=[4], warm_start=True, **tiny).fit(*table)
-    model.set_params(activation_bits=(4,)).fit(*table)
+    model = QATClassifier(8, quantizer=Quantizer([4]), warm_start=True, **tiny).fit(*table)
+    model.set_params(quantizer__activation_bits=(4,)).fit(*table)
     assert len(model.history_) == 12

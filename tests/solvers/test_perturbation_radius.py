@@ -109,7 +109,7 @@ def test_default_sees_a_quantized_model_inside_others(models, table, tmp_path):
     robust = solver.solve(models["teacher"], people, variants=[models[4]])
     assert "perturbation_radius=0.0001" in robust.protocol
     spread = X.std(axis=0)
-    for settings in ({"weight_step": "channel"}, {"module": without_integers}):
+    for settings in ({}, {"module": without_integers}):
         model = QATClassifier(4, hidden_layer_sizes=(6,), max_iter=3, **settings)
         model.set_params(batch_size=32, target=1, random_state=0).fit(*table)
         assert hasattr(model, "integer_network_") == ("module" not in settings)
