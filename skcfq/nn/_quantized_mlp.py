@@ -127,8 +127,8 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
             "candidates": self.candidates,
             "activation_bits": self.activation_bits,
             "input_bits": self.input_bits,
-            "start": self._layers[0].start,
-            "per_channel": self._layers[0].per_channel,
+            "start": self.quantized_layers[0].start,
+            "per_channel": self.quantized_layers[0].per_channel,
             "input_units": None if self.input_units is None else tuple(self.input_units.tolist()),
         }
 
@@ -177,24 +177,22 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
         Tensor of shape (n_samples, n_classes)
         """
         indices, rows = self._selected(selection)
-        weights = quantize_layers(self._layers, indices, selection)
-        for layer, weight, index, row in zip(self._layers, weights, indices, rows, strict=True):
+        weights = quantize_layers(self.quantized_layers, indices, selection)
+        for layer, weight, index, row in zip(
+            self.quantized_layers, weights, indices, rows, strict=True
+        ):
             x = layer.apply_weight(x, weight, index, row, dither)
         return x
 
     @property
-    def linear_layers(self) -> list[QuantizedLinear]:
-        """The layers, as what they are."""
-        return self._layers
-
-    @property
-    def _layers(self) -> list[QuantizedLinear]:
+    def quantized_layers(self) -> list[QuantizedLinear]:
+        """The L layers."""
         return cast("list[QuantizedLinear]", self.layers)
 
     @property
     def weight_tensors(self) -> list[Tensor]:
         """The unquantized weights of every layer."""
-        return [layer.weight for layer in self._layers]
+        return [layer.weight for layer in self.quantized_layers]
 
     @property
     def n_macs(self) -> list[int]:
@@ -204,13 +202,13 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
     @property
     def activation_widths(self) -> list[int]:
         """Bits of what enters every layer at the fixed widths; 32 where it is not quantized."""
-        widths = zip(self._layers[:-1], self.bit_widths.tolist()[:-1], strict=True)
+        widths = zip(self.quantized_layers[:-1], self.bit_widths.tolist()[:-1], strict=True)
         hidden = [width_of(layer.activation_bits, bits) for layer, bits in widths]
         return [width_of(self.input_bits, FULL_PRECISION_BITS), *hidden]
 
     def unquantized(self, x: Tensor) -> Tensor:
         """Return the logits without any quantizer, shape (n_samples, n_classes)."""
-        *hidden, last = self._layers
+        *hidden, last = self.quantized_layers
         x = self._in_units(x)
         for layer in hidden:
             x = torch.relu(nn.functional.linear(x, layer.weight, layer.bias))
@@ -219,7 +217,7 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
     def partly_quantized(self, x: Tensor, position: int, index: int) -> Tensor:
         """Return the logits with one layer alone, and its rectified output, quantized."""
         x = self._in_units(x)
-        for place, layer in enumerate(self._layers):
+        for place, layer in enumerate(self.quantized_layers):
             if place == position:
                 x = layer(x, index)
                 continue
@@ -241,14 +239,10 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
     def _in_units(self, x: Tensor) -> Tensor:
         return x if self.input_units is None else x / self.input_units
 
-    def quantized_layer_weight(self, position: int, index: int) -> Tensor:
-        """Return the quantized weights of one layer."""
-        return self._layers[position].quantized_weight(index)
-
     @torch.no_grad()
-    def raise_logit(self, position: int, bias: float) -> None:
+    def add_logit_bias(self, position: int, bias: float) -> None:
         """Add a constant to the logit of one class."""
-        self._layers[-1].bias[position] += bias
+        self.quantized_layers[-1].bias[position] += bias
 
     @torch.no_grad()
     def load_from(self, network: FullPrecisionMLP) -> None:
@@ -260,14 +254,14 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
             Network with layers of the same shapes, which reads columns in ``input_units``.
         """
         sources = cast("list[nn.Linear]", network.layers)
-        shapes = [tuple(layer.weight.shape) for layer in self._layers]
+        shapes = [tuple(layer.weight.shape) for layer in self.quantized_layers]
         given = [tuple(layer.weight.shape) for layer in sources]
         if shapes != given:
             raise ValueError(
                 f"network has layers of shapes {given}, this one {shapes}; build both with the "
                 "same n_inputs, hidden_layer_sizes and n_classes."
             )
-        for layer, source in zip(self._layers, sources, strict=True):
+        for layer, source in zip(self.quantized_layers, sources, strict=True):
             layer.weight.copy_(source.weight)
             layer.bias.copy_(source.bias)
             layer.reset_steps()
@@ -281,7 +275,9 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
         indices: Sequence[list[int] | None],
     ) -> None:
         values = self._in_units(x)
-        for position, (layer, chosen) in enumerate(zip(self._layers[:-1], indices, strict=False)):
+        for position, (layer, chosen) in enumerate(
+            zip(self.quantized_layers[:-1], indices, strict=False)
+        ):
             values = nn.functional.linear(values, layer.weight, layer.bias)
             layer.reset_clips(values, sample_weight, rule, chosen)
             if (layer.start if rule is None else rule) == "mse":
@@ -300,7 +296,7 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
         The squared error of an activation with a heavy tail is that of its tail, where no
         decision is at stake, and leaves a few codes to all others.
         """
-        layer, after = self._layers[position], self._layers[position + 1 :]
+        layer, after = self.quantized_layers[position], self.quantized_layers[position + 1 :]
         if layer.log_clips is None:
             return
 

@@ -15,11 +15,11 @@ from skcfq.quantization import (
     FULL_PRECISION_BITS,
     ColumnQuantizer,
     GumbelBits,
+    SelectableLayer,
     average_bits,
     check_candidates,
     column_steps,
     is_full_precision,
-    reset_weight_steps,
     signed_range,
 )
 
@@ -58,8 +58,6 @@ class QuantizedNetwork(nn.Module, ABC):
     log_input_step: Tensor | None
     input_factors: Tensor
     input_centers: Tensor
-    # A list or a ModuleList.
-    layers: Any
 
     def __init__(self, candidates: Iterable[int], input_bits: int | None) -> None:
         super().__init__()
@@ -78,6 +76,11 @@ class QuantizedNetwork(nn.Module, ABC):
         self.n_weights = list(n_weights)
         widths = torch.full((len(self.n_weights),), self.candidates[-1], dtype=torch.int64)
         self.register_buffer("bit_widths", widths)
+
+    @property
+    @abstractmethod
+    def quantized_layers(self) -> Sequence[SelectableLayer]:
+        """The L layers whose widths are chosen."""
 
     @property
     @abstractmethod
@@ -112,8 +115,8 @@ class QuantizedNetwork(nn.Module, ABC):
         least near its decision boundary, so rows near it (recourse points) belong into ``x``.
         """
         x = x.to(self.weight_tensors[0].dtype)
-        for layer in self.layers:
-            reset_weight_steps(layer)
+        for layer in self.quantized_layers:
+            layer.reset_steps()
         self._set_input_step(x, sample_weight)
         self._set_activations(x, sample_weight, None, [None] * len(self.n_weights))
 
@@ -137,13 +140,13 @@ class QuantizedNetwork(nn.Module, ABC):
             Weight of each row.
         """
         stale = [self._stale(width, unselected_only) for width in self.bit_widths.tolist()]
-        for layer, indices in zip(self.layers, stale, strict=True):
-            reset_weight_steps(layer, "mse", indices)
+        for layer, indices in zip(self.quantized_layers, stale, strict=True):
+            layer.reset_steps("mse", indices)
         if x is None:
             return
         # A quantizer of a fixed width belongs to every weight width, the selected one included.
         only = [] if unselected_only else [0]
-        fixed = [layer.activation_bits is not None for layer in self.layers]
+        fixed = [layer.activation_bits is not None for layer in self.quantized_layers]
         chosen = [only if one else indices for one, indices in zip(fixed, stale, strict=True)]
         self._set_activations(x.to(self.weight_tensors[0].dtype), sample_weight, "mse", chosen)
 
@@ -180,19 +183,7 @@ class QuantizedNetwork(nn.Module, ABC):
         """
 
     @abstractmethod
-    def quantized_layer_weight(self, position: int, index: int) -> Tensor:
-        """Return the quantized weights of one layer.
-
-        Parameters
-        ----------
-        position : int
-            Of the layer.
-        index : int
-            Of its width among the candidates.
-        """
-
-    @abstractmethod
-    def raise_logit(self, position: int, bias: float) -> None:
+    def add_logit_bias(self, position: int, bias: float) -> None:
         """Add a constant to the logit of one class.
 
         Parameters

@@ -182,7 +182,7 @@ class _Student:
         self.transition = samples.transition
         self.samples = _Compared.at(samples, network, dtype)
         self.judge = self.samples if judge is samples else _Compared.at(judge, network, dtype)
-        self.layers, widths = network.linear_layers, network.bit_widths.tolist()
+        self.layers, widths = network.quantized_layers, network.bit_widths.tolist()
         self.indices = [network.candidates.index(bits) for bits in widths]
         self.ranges = [signed_range(bits) for bits in widths]
         chosen = list(zip(self.layers, self.indices, strict=True))

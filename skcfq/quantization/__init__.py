@@ -19,7 +19,7 @@ from skcfq.quantization._calibration import (
 )
 from skcfq.quantization._columns import ColumnQuantizer
 from skcfq.quantization._layer import QUANTIZABLE, LayerUse, QuantizedLayer, using
-from skcfq.quantization._linear import QuantizedLinear, quantize_layers, reset_weight_steps
+from skcfq.quantization._linear import QuantizedLinear
 from skcfq.quantization._lsq import quantize_input, quantize_weight
 from skcfq.quantization._pact import quantize_activation
 from skcfq.quantization._policy import GumbelBits
@@ -32,6 +32,7 @@ from skcfq.quantization._post_training import (
     reconstruction_step,
     round_adaptively,
 )
+from skcfq.quantization._selectable import SelectableLayer, quantize_layers
 from skcfq.quantization._surrogates import (
     closed_form_bits,
     closed_form_widths,
@@ -47,6 +48,7 @@ __all__ = [
     "QUANTIZABLE",
     "QuantizedLayer",
     "QuantizedLinear",
+    "SelectableLayer",
     "allocate_bits",
     "average_bits",
     "bias_shift",
@@ -71,7 +73,6 @@ __all__ = [
     "range_step",
     "reconstruction_clip",
     "reconstruction_step",
-    "reset_weight_steps",
     "round_adaptively",
     "signed_range",
     "unsigned_levels",

@@ -97,7 +97,7 @@ class Supervision:
         # the teacher.
         strictest = -_quantile(slack - self.depth[promised], weights, 0.5)
         bias = max(wanted, strictest)
-        network.raise_logit(int(targets[0]), bias)
+        network.add_logit_bias(int(targets[0]), bias)
         return bias
 
     def _threshold(self, slack: Tensor, rows: Tensor) -> float:

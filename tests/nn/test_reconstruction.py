@@ -184,7 +184,7 @@ def test_clips_leave_the_tail_to_the_tail():
     near = rows[5:]
     network = student_of(teacher, rows, bits=8, input_bits=None)
     by_error = student_of(teacher, rows, bits=8, input_bits=None)
-    for layer in by_error.linear_layers[:1]:
+    for layer in by_error.quantized_layers[:1]:
         values = torch.nn.functional.linear(rows, layer.weight, layer.bias)
         layer.reset_clips(values, None, "mse")
     assert error(network, teacher, near) < 0.5 * error(by_error, teacher, near)
