@@ -10,10 +10,11 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from skcfq.nn._activation_widths import activation_widths_of, width_of
 from skcfq.nn._array_state import ArrayState
 from skcfq.nn._losses import boundary_loss
 from skcfq.nn._mlp import FullPrecisionMLP, layer_shapes, shape_settings
-from skcfq.nn._quantized_network import QuantizedNetwork, activation_widths_of, width_of
+from skcfq.nn._quantized_network import QuantizedNetwork
 from skcfq.quantization import (
     FULL_PRECISION_BITS,
     QuantizedLinear,
@@ -55,16 +56,8 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
     ----------
     layers : ModuleList of QuantizedLinear
         The L layers.
-    bit_widths : Tensor of shape (L,), int64
-        The fixed weight widths; the widest candidate until :meth:`set_bit_widths` is called.
-    n_weights : list of int
-        Number of weights of each layer, biases not counted.
-    log_input_step : Tensor of shape (1,) or None
-        Logarithm of the step s of the inputs, which calibration fixes.
-    input_factors : Tensor of shape (n_inputs,)
-        Powers of two: column j has the step s times its factor. All 1 before calibration.
-    input_centers : Tensor of shape (n_inputs,)
-        Whole numbers: the codes of column j lie around its own. All 0 before calibration.
+    bit_widths, n_weights, log_input_step, input_factors, input_centers
+        As in :class:`QuantizedNetwork`.
 
     Notes
     -----
@@ -167,20 +160,13 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
         Parameters
         ----------
         x : Tensor of shape (n_samples, n_inputs)
-        selection : Tensor of shape (L, R), optional
+        selection, dither
             As in :meth:`forward`.
-        dither : callable, optional
-            As in :meth:`forward`.
-
-        Returns
-        -------
-        Tensor of shape (n_samples, n_classes)
         """
         indices, rows = self._selected(selection)
-        weights = quantize_layers(self.quantized_layers, indices, selection)
-        for layer, weight, index, row in zip(
-            self.quantized_layers, weights, indices, rows, strict=True
-        ):
+        layers = self.quantized_layers
+        weights = quantize_layers(layers, indices, selection)
+        for layer, weight, index, row in zip(layers, weights, indices, rows, strict=True):
             x = layer.apply_weight(x, weight, index, row, dither)
         return x
 
@@ -217,8 +203,8 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
     def partly_quantized(self, x: Tensor, position: int, index: int) -> Tensor:
         """Return the logits with one layer alone, and its rectified output, quantized."""
         x = self._in_units(x)
-        for place, layer in enumerate(self.quantized_layers):
-            if place == position:
+        for own_position, layer in enumerate(self.quantized_layers):
+            if own_position == position:
                 x = layer(x, index)
                 continue
             x = nn.functional.linear(x, layer.weight, layer.bias)
@@ -274,10 +260,8 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
         rule: str | None,
         indices: Sequence[list[int] | None],
     ) -> None:
-        values = self._in_units(x)
-        for position, (layer, chosen) in enumerate(
-            zip(self.quantized_layers[:-1], indices, strict=False)
-        ):
+        values, hidden = self._in_units(x), self.quantized_layers[:-1]
+        for position, (layer, chosen) in enumerate(zip(hidden, indices, strict=False)):
             values = nn.functional.linear(values, layer.weight, layer.bias)
             layer.reset_clips(values, sample_weight, rule, chosen)
             if (layer.start if rule is None else rule) == "mse":

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from skcfq.exceptions import UnsupportedModelError
-from skcfq.nn._quantized_network import QuantizedNetwork, activation_widths_of, width_of
+from skcfq.nn._activation_widths import activation_widths_of, width_of
+from skcfq.nn._quantized_network import QuantizedNetwork
 from skcfq.quantization import (
     FULL_PRECISION_BITS,
     QUANTIZABLE,
@@ -55,7 +56,7 @@ class QuantizedModule(QuantizedNetwork):
         In the order of ``module.named_modules()``.
     layer_names : list of str
     bit_widths, n_weights, log_input_step, input_factors, input_centers
-        As in :class:`QuantizedMLP`.
+        As in :class:`QuantizedNetwork`.
     logit_offset : Tensor of shape (n_classes,)
         Added to the logits; 0 until :meth:`add_logit_bias` is called.
 

@@ -9,14 +9,7 @@ from skcfq.quantization._bits import (
     signed_range,
     unsigned_levels,
 )
-from skcfq.quantization._calibration import (
-    column_steps,
-    lsq_step,
-    max_clip,
-    mse_clip,
-    mse_step,
-    mse_steps,
-)
+from skcfq.quantization._calibration import column_steps, mse_clip, mse_step, mse_steps
 from skcfq.quantization._columns import ColumnQuantizer
 from skcfq.quantization._layer import QUANTIZABLE, LayerUse, QuantizedLayer, using
 from skcfq.quantization._linear import QuantizedLinear
@@ -33,12 +26,7 @@ from skcfq.quantization._post_training import (
     round_adaptively,
 )
 from skcfq.quantization._selectable import SelectableLayer, quantize_layers
-from skcfq.quantization._surrogates import (
-    closed_form_bits,
-    closed_form_widths,
-    exact_bits,
-    greedy_bits,
-)
+from skcfq.quantization._surrogates import closed_form_bits, exact_bits, greedy_bits
 
 __all__ = [
     "ColumnQuantizer",
@@ -54,14 +42,11 @@ __all__ = [
     "bias_shift",
     "check_candidates",
     "closed_form_bits",
-    "closed_form_widths",
     "column_steps",
     "exact_bits",
     "greedy_bits",
     "is_full_precision",
     "layer_sensitivities",
-    "lsq_step",
-    "max_clip",
     "mse_clip",
     "mse_step",
     "mse_steps",

@@ -20,8 +20,8 @@ from skcfq.nn import (
     gradient_sensitivity,
     hessian_trace,
     quantization_errors,
-    unrolled_steps,
 )
+from skcfq.nn._student_recourse import unrolled_steps
 from skcfq.quantization import (
     GumbelBits,
     quantize_activation,
