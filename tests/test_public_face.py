@@ -53,3 +53,23 @@ def test_public_names_are_in_the_api_reference(room):
     listed = re.findall(r"^   (\w+)$", API.read_text(encoding="utf-8"), flags=re.MULTILINE)
     public = {name for name in getattr(module, "__all__", ()) if callable(getattr(module, name))}
     assert public <= {*listed}, "add them to docs/api.rst, or take them out of __all__"
+
+
+def test_public_packages_load_on_first_use():
+    """``import skcfq`` alone is enough, and a package brings only what it needs."""
+    code = """
+import sys, skcfq
+for name, absent in {
+    "exceptions.SkcfqError": {"pandas", "sklearn", "torch"},
+    "deploy.load": {"sklearn", "torch"},
+    "datasets.fetch_german_credit": {"torch"},
+    "metrics.validity_drop": {"torch"},
+    "models.as_predictor": set(),
+    "estimators.QATClassifier": set(),
+}.items():
+    package, attribute = name.split(".")
+    assert package in dir(skcfq) and package not in vars(skcfq), name
+    assert getattr(getattr(skcfq, package), attribute).__name__ == attribute
+    assert not absent & set(sys.modules), (name, absent & set(sys.modules))
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

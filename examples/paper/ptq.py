@@ -206,7 +206,7 @@ def causes(name: str, data: Any) -> pd.DataFrame:
     clips = [
         [
             layer.clips[layer.candidates.index(bits)].item()
-            for layer, bits in zip(model.network_.linear_layers[:-1], widths, strict=False)
+            for layer, bits in zip(model.network_.quantized_layers[:-1], widths, strict=False)
         ]
         for model in (on_x, on_u)
     ]

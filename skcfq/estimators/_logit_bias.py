@@ -31,7 +31,7 @@ def with_logit_bias(model: Any, target: Any, bias: float) -> Any:
     check_is_fitted(model, "network_")
     biased = deepcopy(model)
     position = int(np.flatnonzero(model.classes_ == target)[0])
-    biased.network_.raise_logit(position, bias)
+    biased.network_.add_logit_bias(position, bias)
     return biased
 
 

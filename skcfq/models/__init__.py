@@ -4,7 +4,8 @@ from skcfq.models._functions import RowHead
 from skcfq.models._heads import LinearHead, MLPHead
 from skcfq.models._margins import RELATIVE_MARGIN, validity_slack
 from skcfq.models._pipelines import check_model_is_fitted, join_steps, split_model, transform_rows
-from skcfq.models._predictor import Predictor, as_predictor
+from skcfq.models._predictor import Predictor
+from skcfq.models._reading import as_predictor
 from skcfq.models._targets import default_target, resolve_target
 from skcfq.models._variants import deployment_variants
 

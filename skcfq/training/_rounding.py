@@ -85,7 +85,7 @@ def _tuning(
 
 def _samples_for(network: QuantizedMLP) -> int:
     """Return how many samples of a kind a network's rounding can afford."""
-    sizes = [layer.weight.shape for layer in network.linear_layers]
+    sizes = [layer.weight.shape for layer in network.quantized_layers]
     products = sum(n_in * n_out**2 for n_out, n_in in sizes) * sizes[-1][0]
     affordable = max(_PRODUCTS / products, min(_FEW_SAMPLES, _FOR_FEW / products))
     return int(min(max(affordable, _LEAST_SAMPLES), _MOST_SAMPLES))
@@ -93,5 +93,5 @@ def _samples_for(network: QuantizedMLP) -> int:
 
 def _tuned_for(network: QuantizedMLP) -> int:
     """Return on how many samples of a kind a network is tuned."""
-    in_memory = _TUNED_NUMBERS // network.linear_layers[0].in_features
+    in_memory = _TUNED_NUMBERS // network.quantized_layers[0].in_features
     return min(max(in_memory, _JUDGED_SAMPLES), _TUNED_SAMPLES)

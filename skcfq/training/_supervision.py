@@ -101,7 +101,7 @@ class Supervision:
         # the teacher.
         strictest = -quantile(slack - self.depth[promised], weights, 0.5)
         bias = max(bias_above(threshold), strictest)
-        network.raise_logit(int(targets[0]), bias)
+        network.add_logit_bias(int(targets[0]), bias)
         return bias
 
     def _threshold(self, slack: Tensor, rows: Tensor) -> float:

@@ -206,7 +206,7 @@ def test_the_noise_of_recourse_points_follows_the_seed(shared, credit):
     def clips(seed):
         noisy = {**shared, "teacher_actions": TeacherActions(noise=2.0), "random_state": seed}
         model = PTQClassifier(4, **noisy).fit(credit.data, credit.target)
-        return model.network_.linear_layers[0].clips
+        return model.network_.quantized_layers[0].clips
 
     torch.testing.assert_close(clips(0), clips(0))
     assert not torch.equal(clips(0), clips(1))

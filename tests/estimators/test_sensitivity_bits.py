@@ -10,7 +10,8 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from skcfq.estimators import BitSample, SensitivityBits
-from skcfq.nn import QuantizedMLP, logit_distance
+from skcfq.nn import QuantizedMLP
+from skcfq.nn._losses import logit_distance
 from skcfq.quantization import average_bits, closed_form_bits, greedy_bits
 
 BUDGETS = [2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0]

@@ -20,8 +20,8 @@ from skcfq.nn import (
     gradient_sensitivity,
     hessian_trace,
     quantization_errors,
-    unrolled_steps,
 )
+from skcfq.nn._student_recourse import unrolled_steps
 from skcfq.quantization import (
     GumbelBits,
     quantize_activation,
@@ -236,7 +236,7 @@ def test_copies_and_pickles(make, rows):
     network.eval()
     for other in (copy.deepcopy(network), pickle.loads(pickle.dumps(network))):
         assert torch.equal(other(rows), network(rows))
-        other.raise_logit(1, 0.5)
+        other.add_logit_bias(1, 0.5)
         torch.testing.assert_close(other(rows)[:, 1], network(rows)[:, 1] + 0.5)
 
 

@@ -10,7 +10,8 @@ from torch.nn.functional import cross_entropy
 
 from skcfq.actions import ActionSet, compile_cost
 from skcfq.encoding import FeatureSpace, TableEncoder
-from skcfq.nn import FullPrecisionMLP, Matching, QuantizedMLP, unrolled_steps
+from skcfq.nn import FullPrecisionMLP, Matching, QuantizedMLP
+from skcfq.nn._student_recourse import unrolled_steps
 
 STEPS = {"n_steps": 2, "step_size": 0.4}
 

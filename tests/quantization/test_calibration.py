@@ -13,15 +13,13 @@ from hypothesis.extra import numpy as hnp
 from scipy.optimize import minimize_scalar
 
 from skcfq.quantization import (
-    lsq_step,
-    max_clip,
     mse_clip,
     mse_step,
     quantize_activation,
     quantize_weight,
     signed_range,
 )
-from skcfq.quantization._calibration import ValueSample
+from skcfq.quantization._calibration import ValueSample, lsq_step, max_clip
 
 WIDTHS = [2, 3, 4, 8]
 

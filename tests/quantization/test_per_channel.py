@@ -6,9 +6,15 @@ import pytest
 import torch
 
 from skcfq.nn import QuantizedMLP
-from skcfq.quantization import QuantizedLinear, lsq_step, mse_step, quantize_weight
+from skcfq.quantization import QuantizedLinear, mse_step, quantize_weight
 from skcfq.quantization._bits import signed_range
-from skcfq.quantization._calibration import ValueSample, column_steps, lsq_steps, mse_steps
+from skcfq.quantization._calibration import (
+    ValueSample,
+    column_steps,
+    lsq_step,
+    lsq_steps,
+    mse_steps,
+)
 
 
 @pytest.fixture
