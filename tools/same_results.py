@@ -88,29 +88,36 @@ QUANTIZER_VALUES = {
     ("weight_step", "channel"): "per_channel",
     ("weight_step", "tensor"): "per_tensor",
 }
+# Parameters of CFQObjective that need no new place where they ask for nothing.
+OFF = {"rounding": False, "dither": False, "validity_drop": None}
 # Parameters of CFQObjective that may become parameters of the estimator, under this name.
 OF_OBJECTIVE = {"validity": "eta"}
 
 
 @lru_cache
-def public_packages() -> list[Any]:
-    """Return skcfq and its public packages."""
-    packages = [skcfq]
-    for found in pkgutil.iter_modules(skcfq.__path__):
-        if not found.name.startswith("_"):
-            with suppress(ImportError):
-                packages.append(importlib.import_module(f"skcfq.{found.name}"))
-    return packages
+def modules(*, packages: bool) -> list[Any]:
+    """Return skcfq and its packages, or its modules; public ones come first."""
+    names = [
+        found.name
+        for found in pkgutil.walk_packages(skcfq.__path__, "skcfq.")
+        if found.ispkg == packages and not found.name.endswith("__main__")
+    ]
+    found = [skcfq]
+    for name in sorted(names, key=lambda name: ("._" in name, name.count("."), name)):
+        with suppress(ImportError):
+            found.append(importlib.import_module(name))
+    return found
 
 
 @lru_cache
 def public(name: str) -> Any:
     """Return what had a public name, wherever it is now."""
-    for known in (name, RENAMED_NAMES.get(name, name)):
-        for package in public_packages():
-            if hasattr(package, known):
-                return getattr(package, known)
-    raise LookupError(f"skcfq has no public {name!r}; add its new name to RENAMED_NAMES")
+    for packages in (True, False):
+        for known in (name, RENAMED_NAMES.get(name, name)):
+            for module in modules(packages=packages):
+                if hasattr(module, known):
+                    return getattr(module, known)
+    raise LookupError(f"skcfq has no {name!r}; add its new name to RENAMED_NAMES")
 
 
 def attribute(thing: Any, name: str) -> Any:
@@ -129,7 +136,7 @@ def has_new_methods() -> bool:
     for constraint in public("RecourseSolver")._parameter_constraints["method"]:
         if "gradient" in getattr(constraint, "options", ()):
             return True
-    return False
+    return '"black_box"' in (public("RecourseSolver").__doc__ or "")
 
 
 @lru_cache
@@ -166,9 +173,9 @@ def objective_of(old: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
 def moved(kind: type, left: dict[str, Any]) -> dict[str, Any]:
     """Return new parameters for old ones that a class has no more; the place for more rules."""
     own = {name: value for name, value in left.items() if name in OF_QUANTIZER}
-    others = sorted(set(left) - set(own))
+    others = {name for name in left if name not in own and left[name] != OFF.get(name, left)}
     if others:
-        raise LookupError(f"{kind.__name__} has no parameters {others}; extend `moved`")
+        raise LookupError(f"{kind.__name__} has no parameters {sorted(others)}; extend `moved`")
     if not own:
         return {}
     values = {
@@ -339,7 +346,7 @@ def closed(name: str, kind: str) -> Any:
     data = table(name)
     if kind == "function":
         return public("as_predictor")(
-            partial(_rule_book, numeric_columns(data.X), _rates(data)),
+            partial(_rule_book, numeric_columns(data.X), *_signs(data)),
             classes=_labels(data),
             output="probabilities",
             background=data.X,
@@ -370,15 +377,21 @@ def _labels(data: Table) -> list[Any]:
     return [*other, data.target]
 
 
-def _rates(data: Table) -> np.ndarray:
-    numbers = data.X[numeric_columns(data.X)].to_numpy(float)
-    return np.nan_to_num(np.nanmedian(numbers, axis=0))
+def _signs(data: Table) -> tuple[np.ndarray, np.ndarray]:
+    """Return the median of each number, and a weight with the sign of what favors people."""
+    numbers = data.X[numeric_columns(data.X)].astype(float)
+    favored = (data.y == data.target).to_numpy()
+    signs = np.sign(numbers[favored].mean() - numbers[~favored].mean())
+    weights = np.nan_to_num(signs / (numbers.std() + 1e-9))
+    return numbers.median().to_numpy(), np.asarray(weights)
 
 
-def _rule_book(names: list[str], medians: np.ndarray, people: pd.DataFrame) -> np.ndarray:
-    """Return the share of numbers that are above their median, as the target's probability."""
-    above = people[names].to_numpy(float) > medians
-    return 0.05 + 0.9 * above.mean(axis=1)
+def _rule_book(
+    names: list[str], medians: np.ndarray, weights: np.ndarray, people: pd.DataFrame
+) -> np.ndarray:
+    """Return the target's probability, by what is above and below the medians."""
+    score = np.tanh((people[names].to_numpy(float) - medians) * weights)
+    return 0.5 + 0.45 * np.tanh(2 * np.nan_to_num(score).mean(axis=1))
 
 
 @lru_cache
@@ -1235,7 +1248,7 @@ def solver_cases() -> Iterator[tuple[str, Case]]:
     for method in ("auto", "steps"):
         yield (
             f"three/teacher-{method}",
-            partial(run_three, "german", "teacher", {"method": method}, False),
+            partial(run_three, "adult", "teacher", {"method": method}, False),
         )
     yield "targets/auto", partial(run_own_targets, "auto")
     yield "targets/pgd", partial(run_own_targets, "pgd")
