@@ -88,10 +88,9 @@ QUANTIZER_VALUES = {
     ("weight_step", "channel"): "per_channel",
     ("weight_step", "tensor"): "per_tensor",
 }
-# Parameters of CFQObjective that need no new place where they ask for nothing.
-OFF = {"rounding": False, "dither": False, "validity_drop": None}
-# Parameters of CFQObjective that may become parameters of the estimator, under this name.
-OF_OBJECTIVE = {"validity": "eta"}
+# Parameters of CFQObjective: renamed, and moved into Finish. Its eta was the estimator's too.
+RENAMED_TERMS = {"validity": "eta", "mixture": "mixup"}
+OF_FINISH = ("rounding", "validity_drop")
 
 
 @lru_cache
@@ -161,21 +160,28 @@ def actions_method(name: str) -> str:
     return RENAMED_ACTIONS.get(name, name) if has_new_actions() else name
 
 
-def objective_of(old: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """Return an objective of old parameters, and those that it has no more."""
+def objective_of(old: dict[str, Any] | str, eta: float | None) -> Any:
+    """Return an objective of old parameters, or a named one; `eta` of the estimator wins."""
     kind = public("CFQObjective")
     known = parameters_of(kind)
-    kept = {name: value for name, value in old.items() if name in known}
-    rest = {name: value for name, value in old.items() if name not in known}
-    return kind(**kept), {OF_OBJECTIVE.get(name, name): value for name, value in rest.items()}
+    if isinstance(old, str):
+        objective = kind.preset(old)
+        return old if eta is None else objective.set_params(eta=eta)
+    if "validity" in known:
+        return kind(**old)
+    new = {RENAMED_TERMS.get(name, name): value for name, value in old.items()}
+    finish = {name: new.pop(name) for name in OF_FINISH if name in new}
+    if eta is not None:
+        new["eta"] = eta
+    return kind(**new, **({"finish": public("Finish")(**finish)} if finish else {}))
 
 
 def moved(kind: type, left: dict[str, Any]) -> dict[str, Any]:
     """Return new parameters for old ones that a class has no more; the place for more rules."""
     own = {name: value for name, value in left.items() if name in OF_QUANTIZER}
-    others = {name for name in left if name not in own and left[name] != OFF.get(name, left)}
+    others = sorted(set(left) - set(own))
     if others:
-        raise LookupError(f"{kind.__name__} has no parameters {sorted(others)}; extend `moved`")
+        raise LookupError(f"{kind.__name__} has no parameters {others}; extend `moved`")
     if not own:
         return {}
     values = {
@@ -188,9 +194,10 @@ def moved(kind: type, left: dict[str, Any]) -> dict[str, Any]:
 def translated(kind: type, old: dict[str, Any]) -> dict[str, Any]:
     """Return parameters of a class for old names and values."""
     old = dict(old)
-    if isinstance(old.get("objective"), dict):
-        old["objective"], rest = objective_of(old["objective"])
-        old = {**rest, **old}
+    if kind.__name__ == "CFQClassifier":
+        eta = None if "eta" in parameters_of(kind) else old.pop("eta", None)
+        if isinstance(old.get("objective"), dict) or eta is not None:
+            old["objective"] = objective_of(old.get("objective", "faithful"), eta)
     if "method" in old and kind.__name__ == "RecourseSolver":
         old["method"] = solver_method(old["method"])
     if "method" in old and kind.__name__ == "TeacherActions":
