@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
+from skcfq import ActionSet, TeacherClassifier
+from skcfq.estimators import CFQObjective, Finish, TeacherActions
+from skcfq.models import as_predictor
 from skcfq.nn import QuantizedMLP
-from skcfq.training._supervision import Supervision
+from skcfq.training import People, TrainingTable
+from skcfq.training._supervision import Supervision, supervise
 
 
 def identity():
@@ -71,3 +76,28 @@ def test_targets_that_differ_have_no_bias():
     assert told(points, targets=torch.arange(10) % 2).calibrate(network) == 0
     assert told(points, validity_drop=None).calibrate(network) == 0
     assert torch.equal(network(points.double()[:, None]), before)
+
+
+@pytest.mark.parametrize("online", [False, True])
+def test_nobody_who_is_held_is_looked_at_before_the_bias(online):
+    """Neither by a term nor by what chooses widths and steps."""
+    X = np.random.default_rng(0).normal(size=(80, 4))
+    teacher = TeacherClassifier((8,), max_iter=5, random_state=0).fit(X, X[:, 0] > 0)
+    predictor = as_predictor(teacher)
+    ones, target = np.ones(80), np.zeros(80, dtype=np.int64)
+    table = TrainingTable(X, target, ones, ones, torch.float64)
+    found = supervise(
+        People(table, X, predictor.predict(X) != predictor.classes[0], target),
+        predictor,
+        action_set=ActionSet(),
+        actions=TeacherActions(step_size=5.0, online=online),
+        objective=CFQObjective(finish=Finish(validity_drop=0.1)),
+        rng=np.random.RandomState(0),
+    )
+    assert found.held.any() and found.promised.any()
+    assert not (found.held & found.promised).any()
+    assert not (found.held & found.acted).any()
+    # Whoever the teacher accepts at the point is on one of the two sides.
+    accepted = predictor.logits(found.points).argmax(dim=1) == 0
+    refused = torch.from_numpy(predictor.predict(X) != predictor.classes[0])
+    assert torch.equal(found.held | found.promised, accepted & refused)
