@@ -1,7 +1,7 @@
 """Counterfactual-faithful quantization with scikit-learn's words.
 
-Public names and packages are loaded on first use: ``import skcfq`` alone imports neither torch nor
-any other heavy package, so that a packed model can be served where they are not installed.
+The public names and packages are loaded on first use: ``import skcfq`` alone imports neither torch
+nor any other heavy package, so that a packed model can be served where they are not installed.
 """
 
 from __future__ import annotations
@@ -12,6 +12,12 @@ from typing import TYPE_CHECKING, Any
 from skcfq._version import __version__
 
 if TYPE_CHECKING:
+    from skcfq import datasets as datasets
+    from skcfq import deploy as deploy
+    from skcfq import estimators as estimators
+    from skcfq import exceptions as exceptions
+    from skcfq import metrics as metrics
+    from skcfq import models as models
     from skcfq.actions import ActionSet
     from skcfq.deploy import load
     from skcfq.encoding import FeatureSpace, TableEncoder

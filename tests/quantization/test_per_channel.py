@@ -72,7 +72,8 @@ def test_starting_steps(layer, bits):
         sample = ValueSample(row)
         found, best = sample.error(torch.stack([step, mse_step(row, bits)]), low, high)
         assert found <= 1.1 * best + 1e-12
-    assert (mse_steps(torch.zeros(2, 3), bits) > 0).all()
+    for rule in (lsq_steps, mse_steps):
+        assert (rule(torch.zeros(2, 3), bits) == 2.0 ** (1 - bits)).all()
 
 
 def test_a_network_with_steps_per_unit_is_closer():
