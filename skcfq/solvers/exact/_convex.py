@@ -50,7 +50,7 @@ _TOLERATED = 1e-6
 
 
 def solve_convex(
-    problem: LinearProblem, *, method: str, time_limit: float | None = None
+    problem: LinearProblem, *, integer: bool, time_limit: float | None = None
 ) -> ExactAnswer:
     """Solve a linear problem person by person.
 
@@ -58,8 +58,8 @@ def solve_convex(
     ----------
     problem : LinearProblem
         With any number of rivals.
-    method : {"lp", "qp", "milp"}
-        ``"lp"`` and ``"qp"`` need continuous features without rules that count or choose.
+    integer : bool
+        Whether features may be discrete, and rules may count or choose.
     time_limit : float, optional
         Seconds for one person.
 
@@ -68,7 +68,7 @@ def solve_convex(
     answer : ExactAnswer
         A person whose program fails numerically is ``"not_found"``.
     """
-    shape = program_shape(problem, integer=method == "milp")
+    shape = program_shape(problem, integer=integer)
     program = _Program(shape)
     values, levels = problem.region.values.clone(), problem.region.levels.clone()
     status = np.full(problem.n_people, "not_found", dtype="<U17")

@@ -9,13 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from skcfq.solvers.problems import (
-    RecourseProblem,
-    States,
-    best_per_person,
-    cheapest_l1,
-    cheapest_l2,
-)
+from skcfq.solvers.problems import RecourseProblem, States, best_per_person, cheapest_in_box
 from skcfq.solvers.search._line_search import AT_BOUNDARY, bisect
 
 # Rounds of shrinking: hardly anybody gains in a later one.
@@ -105,9 +99,10 @@ def tangent_goal(problem: RecourseProblem, states: States, radius: Tensor) -> Te
     lower, upper = _spend_changes(problem, states, gain, own, lower, upper)
     nearest = torch.minimum(torch.maximum(own, lower), upper)
     need = -states.slack - (gain * (nearest - states.values)).sum(dim=1)
-    cheapest = cheapest_l1 if problem.cost_function.norm == "l1" else cheapest_l2
-    goal = cheapest(own, lower, upper, gain, problem.numeric_weights, need)
-    # Where the tangent says nothing (a flat staircase), there is no direction to slide along.
+    goal = cheapest_in_box(
+        own, lower, upper, gain, problem.numeric_weights, need, norm=problem.cost_function.norm
+    )
+    # Where the tangent says nothing (the margin is flat), there is no direction to slide along.
     return torch.where((gain != 0).any(dim=1, keepdim=True), goal, states.values)
 
 
