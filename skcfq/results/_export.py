@@ -210,6 +210,32 @@ def to_frame(result: RecourseResult, details: bool, units: Mapping) -> pd.DataFr
     return pd.DataFrame(table)
 
 
+def shown_units(result: RecourseResult, units: Mapping | None) -> Mapping:
+    """Return the units to show, the result's own by default.
+
+    Raises
+    ------
+    ValueError
+        No dict, or a name that is no column.
+    """
+    if units is None:
+        return result.units or {}
+    if not isinstance(units, Mapping):
+        raise ValueError(
+            f"units is {units!r}: give a dict from columns to units, such as {{'income': 'EUR'}}."
+        )
+    space = result.actions.space
+    known = {*space.raw_columns, *result.feature_names}
+    known |= set(result.X.columns) if isinstance(result.X, pd.DataFrame) else set()
+    unknown = [name for name in units if name not in known]
+    if unknown:
+        raise ValueError(
+            f"units names {unknown[0]!r}, which is no column. Use names among "
+            f"{list(space.raw_columns)!r}."
+        )
+    return units
+
+
 def units_of(changes: Mapping[str, np.ndarray], units: Mapping) -> np.ndarray:
     """Return the unit of each change; None for categories, which are counted in nothing."""
     return np.array(

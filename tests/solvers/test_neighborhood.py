@@ -1,4 +1,4 @@
-"""What makes the strong search fast leaves out nothing that plainer computations find."""
+"""What makes the multistart search fast leaves out nothing that plainer computations find."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sklearn.neural_network import MLPClassifier
 from skcfq import ActionSet
 from skcfq.actions import compile_cost
 from skcfq.models import as_predictor
-from skcfq.solvers.problems._problem import RecourseProblem, States
+from skcfq.solvers.problems import RecourseProblem, States
 from skcfq.solvers.search import _line_search
 from skcfq.solvers.search._descent import revert, shrink
 from skcfq.solvers.search._line_search import bisect

@@ -9,7 +9,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
-
 from skcfq.solvers.problems._knapsack_torch import cheapest_l1, cheapest_l2
 
 
