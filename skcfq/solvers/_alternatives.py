@@ -96,9 +96,9 @@ class _Person:
                 self._features.append(changed)
                 if len(self.taken) == self.n_alternatives:
                     break
-            children = self._children(frozen, changed)
-            if children:
-                return children
+            branches = self._branches(frozen, changed)
+            if branches:
+                return branches
         self.exhausted = len(self.taken) < self.n_alternatives
         return []
 
@@ -112,8 +112,8 @@ class _Person:
                 kept.append((number, row))
         self.taken = kept
 
-    def _children(self, frozen: np.ndarray, changed: np.ndarray) -> list[np.ndarray]:
-        children = []
+    def _branches(self, frozen: np.ndarray, changed: np.ndarray) -> list[np.ndarray]:
+        branches = []
         for feature in np.flatnonzero(changed):
             mask = frozen.copy()
             mask[feature] = True
@@ -123,8 +123,8 @@ class _Person:
                 self._all_proved = False
                 break
             self._seen.add(mask.tobytes())
-            children.append(mask)
-        return children
+            branches.append(mask)
+        return branches
 
     def missing(self, rank: int) -> bool:
         """Tell whether there is no action of this rank."""

@@ -40,7 +40,8 @@ def choose_method(method: str | Method, task: Task) -> Method:
     """
     named = named_method(method)
     reason = None
-    for candidate in METHODS.values() if named is None else [named]:
+    automatic = (candidate for candidate in METHODS.values() if not candidate.literal)
+    for candidate in automatic if named is None else [named]:
         reason = candidate.why_not(task)
         if reason is None:
             return candidate

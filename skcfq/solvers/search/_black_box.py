@@ -22,7 +22,7 @@ from skcfq.solvers.search._polish import polish
 from skcfq.solvers.search._relaxed_descent import random_points
 
 # Favorable people whose values each person tries on.
-_NEIGHBORS = 6
+_N_EXAMPLES = 6
 _DEPTH = 4
 # Random points are drawn ever nearer, as shares of the way from the person to them.
 _SHRINK = (1.0, 0.5, 0.25)
@@ -72,5 +72,5 @@ def _nearest_examples(problem: RecourseProblem, examples: Tensor | None) -> list
     if examples is None or len(examples) == 0:
         return []
     distance = torch.cdist(torch.nan_to_num(problem.origin), torch.nan_to_num(examples), p=1)
-    nearest = distance.topk(min(_NEIGHBORS, len(examples)), dim=1, largest=False).indices
+    nearest = distance.topk(min(_N_EXAMPLES, len(examples)), dim=1, largest=False).indices
     return [examples[nearest[:, k]] for k in range(nearest.shape[1])]

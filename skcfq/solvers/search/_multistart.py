@@ -21,7 +21,7 @@ _RELAXED_STEPS = 36
 _DEPTH = 4
 # Points of each person that are polished thoroughly.
 _KEPT = 3
-# Share of a segment's margins that polishing leaves, at first and then.
+# Share of the margins along a line that polishing leaves, at first and then.
 _ROUGH, _CLOSE = 1e-3, 1e-4
 
 
