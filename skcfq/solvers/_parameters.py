@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
-from typing import Any
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from skcfq.exceptions import ActionSetError
+from skcfq.exceptions import ActionSetError, UnsupportedModelError
+from skcfq.solvers._methods import named_method
+
+if TYPE_CHECKING:
+    from skcfq.models import Predictor
+    from skcfq.solvers.problems import Method
 
 
-def required_margin(margin: float, proba: float | None, n_classes: int) -> float:
+# The perturbation radius of advice on a model with quantized inputs.
+_PERTURBATION_RADIUS = 1e-4
+
+
+def required_margin(margin: float, proba: float | None, predictor: Predictor) -> float:
     """Return the logit margin that a margin and a probability together ask for.
 
     Parameters
@@ -19,7 +28,7 @@ def required_margin(margin: float, proba: float | None, n_classes: int) -> float
     margin : float
     proba : float or None
         Probability of the target.
-    n_classes : int
+    predictor : Predictor
 
     Returns
     -------
@@ -27,14 +36,31 @@ def required_margin(margin: float, proba: float | None, n_classes: int) -> float
         With two classes the log-odds of ``proba``. With more, a margin over every rival that
         suffices for it, and may be more than is needed.
 
-    Examples
-    --------
-    >>> required_margin(0.0, 0.75, 2).__round__(3)
-    1.099
+    Raises
+    ------
+    UnsupportedModelError
+        The model has no probabilities.
     """
     if proba is None:
         return margin
-    return max(margin, math.log((n_classes - 1) * proba / (1 - proba)))
+    if not hasattr(predictor.model, "predict_proba"):
+        raise UnsupportedModelError(
+            f"target_proba={proba:g} needs a model with predict_proba, and {predictor.name} has "
+            "none. Give `margin=` instead."
+        )
+    return max(margin, math.log((len(predictor.classes) - 1) * proba / (1 - proba)))
+
+
+def required_radius(
+    radius: float | str, method: str | Method, models: Sequence[Predictor]
+) -> float:
+    """Return the perturbation radius of advice on some models, in units of the spreads."""
+    if not isinstance(radius, str):
+        return float(radius)
+    named = named_method(method)
+    is_literal = named is not None and named.literal
+    jumps = any(model.is_piecewise_constant for model in models)
+    return _PERTURBATION_RADIUS if jumps and not is_literal else 0.0
 
 
 def overrides_by_position(overrides: Any, X: Any) -> dict[int, Mapping] | None:

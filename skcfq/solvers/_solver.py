@@ -16,14 +16,18 @@ from sklearn.utils import check_random_state
 from tqdm.auto import tqdm
 
 from skcfq.actions import ActionSet, compile_cost
-from skcfq.exceptions import InterruptedWarning, UnsupportedModelError
-from skcfq.models import Predictor, as_predictor, resolve_target
+from skcfq.exceptions import InterruptedWarning
+from skcfq.models import as_predictor, resolve_target
 from skcfq.results import RecourseResult
 from skcfq.solvers._chunk import solve_chunk
 from skcfq.solvers._collection import Collection
 from skcfq.solvers._comparison import check_same_space, with_cheaper_actions
-from skcfq.solvers._methods import METHODS, choose_method, named_method
-from skcfq.solvers._parameters import overrides_by_position, required_margin
+from skcfq.solvers._methods import METHODS, choose_method
+from skcfq.solvers._parameters import (
+    overrides_by_position,
+    required_margin,
+    required_radius,
+)
 from skcfq.solvers._provenance import protocol_of, provenance_of
 from skcfq.solvers._verification import margin_of, own_logits
 from skcfq.solvers.problems import Effort, Method, Solution, Task
@@ -31,8 +35,6 @@ from skcfq.utils import Interval, KnownParameters, StrOptions, take_rows, warn_u
 
 # Rows of the background from which a search without gradients may copy.
 _EXAMPLES = 2000
-# The perturbation radius of advice on a model with quantized inputs.
-_PERTURBATION_RADIUS = 1e-4
 
 
 class RecourseSolver(KnownParameters):
@@ -342,18 +344,13 @@ class RecourseSolver(KnownParameters):
         actions = (ActionSet() if self.action_set is None else self.action_set).compile(
             predictor.space
         )
-        if self.target_proba is not None and not hasattr(predictor.model, "predict_proba"):
-            raise UnsupportedModelError(
-                f"target_proba={self.target_proba:g} needs a model with predict_proba, and "
-                f"{predictor.name} has none. Give `margin=` instead."
-            )
         return Task(
             predictor,
             X,
             target,
             actions,
             compile_cost(actions, norm=self.cost, weights=self.cost_weights),
-            required_margin(self.margin, self.target_proba, len(predictor.classes)),
+            required_margin(self.margin, self.target_proba, predictor),
             others,
             overrides_by_position(overrides, X),
             self.target_proba,
@@ -361,19 +358,10 @@ class RecourseSolver(KnownParameters):
             None
             if background is None
             else take_rows(background, np.arange(len(background))[:_EXAMPLES]),
-            self._radius(predictor, *others),
+            required_radius(self.perturbation_radius, self.method, (predictor, *others)),
             decisions,
             n_alternatives=self.n_alternatives,
         )
-
-    def _radius(self, *models: Predictor) -> float:
-        """Return the perturbation radius of advice on some models."""
-        if self.perturbation_radius != "auto":
-            return float(self.perturbation_radius)
-        named = named_method(self.method)
-        is_literal = named is not None and named.literal
-        jumps = any(model.is_piecewise_constant for model in models)
-        return _PERTURBATION_RADIUS if jumps and not is_literal else 0.0
 
     def _second_task(self, first: Task, deployed: Any, background: Any) -> Task:
         predictor = as_predictor(deployed, background=background)
