@@ -52,7 +52,7 @@ def test_the_beam_is_not_filled_with_one_point_that_several_orders_reach():
 
 
 def make_problem(weights: dict) -> RecourseProblem:
-    """Return one person who needs a margin of 1: each unit of a number gives one, and blue too."""
+    """Return one person who needs a margin of 1: each unit of a number gives 1, and blue 1.1."""
     X = pd.DataFrame({"a": [0.0, 2.0] * 8, "b": [0.0, 0.0, 2.0, 2.0] * 4, "color": "blue"})
     X.loc[::2, "color"] = "red"
     model = make_pipeline(TableEncoder(), LogisticRegression()).fit(X, X["a"] > 1)
@@ -62,7 +62,7 @@ def make_problem(weights: dict) -> RecourseProblem:
         [person.assign(a=1.0), person.assign(b=1.0), person.assign(color="blue")],
     )
     moves = space.encode(ends) - space.encode(person)
-    model[-1].coef_ = np.linalg.lstsq(moves, np.ones(3), rcond=None)[0][None, :]
+    model[-1].coef_ = np.linalg.lstsq(moves, np.array([1.0, 1.0, 1.1]), rcond=None)[0][None, :]
     model[-1].intercept_ = -1.0 - space.encode(person) @ model[-1].coef_[0]
     predictor = as_predictor(model, background=X)
     actions = ActionSet().compile(predictor.space)
