@@ -84,6 +84,18 @@ class RecourseCost:
         """
         return self.combine(self.contributions(values, levels, region))
 
+    def row_contributions(self, actions: CompiledActions, before: Any, after: Any) -> np.ndarray:
+        """Return what each feature adds where raw rows become others, shape (n, F).
+
+        Parameters
+        ----------
+        actions : CompiledActions
+        before, after : DataFrame or ndarray of shape (n, n_raw_columns)
+        """
+        region = actions.at(before)
+        state = region.split(torch.from_numpy(actions.space.encode(after)))
+        return self.contributions(*state, region).numpy()
+
     def combine(self, contributions: Tensor) -> Tensor:
         """Apply the norm to what each feature adds.
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -11,24 +11,24 @@ import torch
 from torch import Tensor
 
 from skcfq.solvers._alternatives import enumerate_actions
-from skcfq.solvers._methods import METHODS
-from skcfq.solvers._outcome import Outcome, nothing_found, verify
-from skcfq.solvers.exact import is_plain, solve_plain
-from skcfq.solvers.problems import ExactAnswer, LinearProblem, States, all_of, linear_problem
-from skcfq.solvers.search import (
-    black_box_search,
-    multistart_search,
-    projected_steps,
-    stabilize,
+from skcfq.solvers._verification import verify
+from skcfq.solvers.problems import (
+    ExactAnswer,
+    Solution,
+    Starts,
+    States,
+    all_of,
+    best_per_person,
+    linear_problem,
 )
+from skcfq.solvers.search import stabilize
 from skcfq.utils import take_rows
 
 if TYPE_CHECKING:
     from skcfq.actions import ActionRegion
-    from skcfq.solvers._solver import RecourseSolver
-    from skcfq.solvers._task import Task
-    from skcfq.solvers.problems import RecourseProblem
+    from skcfq.solvers.problems import Effort, Method, RecourseProblem, Shortcut, Task
 
+_Answer = TypeVar("_Answer")
 # A point that its own raw row does not confirm is looked for once more with this much more margin;
 # where answers must survive jitter, that is then asked of every point on the way.
 _SAFER_MARGINS = (0.0, 1e-7, 1e-4)
@@ -37,14 +37,14 @@ _STILL_OPTIMAL = 1e-6
 
 
 def solve_chunk(
-    settings: RecourseSolver, method: str, task: Task, seed: int, starts: list[Any]
-) -> list[Outcome]:
+    method: Method, effort: Effort, task: Task, seed: int, starts: list[Any]
+) -> list[Solution]:
     """Solve refused people, with as many alternatives as are wanted.
 
     Parameters
     ----------
-    settings : RecourseSolver
-    method : str
+    method : Method
+    effort : Effort
     task : Task
         N people, all refused.
     seed : int
@@ -53,52 +53,54 @@ def solve_chunk(
 
     Returns
     -------
-    outcomes : list of n_alternatives Outcome
+    solutions : list of n_alternatives Solution
         Cheapest first.
     """
-    if method == "exact" and is_plain(settings, task):
-        return [_solve_plain(settings, task, seed)]
+    shortcut = method.shortcut_for(task)
+    if shortcut is not None:
+        return [_solve_short(shortcut, replace(method, shortcut=None), effort, task, seed)]
     encoded = [torch.from_numpy(task.predictor.space.encode(start)) for start in starts]
     region = task.region()
-    best = solve_people(settings, method, task, seed, encoded, region)
-    if settings.n_alternatives == 1:
+    best = solve_people(method, effort, task, seed, encoded, region)
+    if task.n_alternatives == 1:
         return [best]
 
-    def solve_again(people: np.ndarray, frozen: np.ndarray) -> Outcome:
+    def solve_again(people: np.ndarray, frozen: np.ndarray) -> Solution:
         held = region.take(people).freeze(torch.from_numpy(frozen))
         part = [start[people] for start in encoded]
-        return solve_people(settings, method, task.take(people), seed, part, held)
+        return solve_people(method, effort, task.take(people), seed, part, held)
 
-    return enumerate_actions(solve_again, best, nothing_found(task), settings.n_alternatives)
+    nothing = Solution.nothing(task.X, task.actions.n_features)
+    return enumerate_actions(solve_again, best, nothing, task.n_alternatives)
 
 
-def _solve_plain(settings: RecourseSolver, task: Task, seed: int) -> Outcome:
-    outcome, left = solve_plain(task)
+def _solve_short(
+    shortcut: Shortcut, method: Method, effort: Effort, task: Task, seed: int
+) -> Solution:
+    solution, left = shortcut.solve(task)
     if len(left) == 0:
-        return outcome
+        return solution
     part = task.take(left)
-    answer = solve_people(settings, "exact", part, seed, [], part.region())
-    for field in fields(Outcome):
-        getattr(outcome, field.name)[left] = getattr(answer, field.name)
-    return outcome
+    others = solve_people(method, effort, part, seed, [], part.region())
+    for field in fields(Solution):
+        getattr(solution, field.name)[left] = getattr(others, field.name)
+    return solution
 
 
 def solve_people(
-    settings: RecourseSolver,
-    method: str,
+    method: Method,
+    effort: Effort,
     task: Task,
     seed: int,
     starts: list[Tensor],
     region: ActionRegion,
-) -> Outcome:
+) -> Solution:
     """Solve refused people.
 
     Parameters
     ----------
-    settings : RecourseSolver
-        Parameters of the methods.
-    method : str
-        A key of ``METHODS``.
+    method : Method
+    effort : Effort
     task : Task
         N people, all refused.
     seed : int
@@ -110,20 +112,19 @@ def solve_people(
 
     Returns
     -------
-    outcome : Outcome
+    solution : Solution
     """
-    outcome = nothing_found(task)
+    answer = Solution.nothing(task.X, task.actions.n_features)
     # Raw rows before and after lie in one pile; `source` says where each person's is.
     points = [task.X]
     source = np.arange(len(task))
     offset, rows = len(task), np.arange(len(task))
-    for extra in _SAFER_MARGINS if method != "pgd" else (0.0,):
-        steady = extra > 0 and task.perturbation_radius > 0
-        part = _Part(task, region, rows, extra, gradients=method != "black_box", steady=steady)
-        states, status, bound = _ask(settings, method, part, seed, starts)
+    for extra in _SAFER_MARGINS if not method.literal else (0.0,):
+        part = _Part.of(task, region, rows, extra, method.gradients)
+        states, status, bound = _ask(method, effort, part, seed, [start[rows] for start in starts])
         if extra == 0.0:
-            outcome.status[:] = status
-            outcome.bound[:] = bound
+            answer.status[:] = status
+            answer.bound[:] = bound
         if len(states) == 0:
             break
         stands = torch.ones(len(states), dtype=torch.bool)
@@ -132,138 +133,119 @@ def solve_people(
             states, stands = stabilize(part.problem, states)
             moved = (states.values != before).any(dim=1)
             status[states.person[moved].numpy()] = "feasible"
-        verified = verify(task.take(rows), part.problem, states)
+        checked = verify(part.task, part.problem, states)
         person = states.person.numpy()
-        kept = verified.confirmed & stands.numpy()
+        kept = checked.found & stands.numpy()
         found = rows[person[kept]]
-        cost = states.cost.numpy()[kept]
-        still = (extra == 0.0) | (cost <= outcome.bound[found] * (1 + _STILL_OPTIMAL))
-        outcome.status[found] = np.where(still, status[person[kept]], "feasible")
-        outcome.cost[found] = cost
-        outcome.margin[found] = verified.margin[kept]
-        changed = part.problem.changed(states.person, states.values, states.levels)
-        outcome.changed[found] = changed.numpy()[kept]
+        cost = checked.cost[kept]
+        still = (extra == 0.0) | (cost <= answer.bound[found] * (1 + _STILL_OPTIMAL))
+        answer.status[found] = np.where(still, status[person[kept]], "feasible")
+        answer.cost[found] = cost
+        answer.margin[found] = checked.margin[kept]
+        answer.changed[found] = checked.changed[kept]
         source[found] = offset + np.flatnonzero(kept)
-        points.append(verified.points)
+        points.append(checked.points)
         offset += len(kept)
         rows = rows[person[~kept]]
         # Nothing is known about a point that its raw row refutes.
-        outcome.status[rows] = "not_found"
+        answer.status[rows] = "not_found"
         if len(rows) == 0:
             break
-    return Outcome(
-        outcome.status,
-        outcome.cost,
-        np.fmin(outcome.bound, np.where(outcome.found, outcome.cost, np.inf)),
-        outcome.margin,
-        outcome.changed,
-        _joined(points, source),
-    )
+    bound = np.fmin(answer.bound, np.where(answer.found, answer.cost, np.inf))
+    return replace(answer, bound=bound, points=_joined(points, source))
 
 
+@dataclass(frozen=True, eq=False)
 class _Part:
     """Some people of a task with some more margin."""
 
-    def __init__(
-        self,
-        task: Task,
-        region: ActionRegion,
-        rows: np.ndarray,
-        extra: float,
-        gradients: bool,
-        steady: bool,
-    ):
-        self.task = task
-        self.rows = rows
-        self.extra = extra
-        everybody = len(rows) == len(task)
-        self.region = region if everybody else region.take(rows)
-        self.target = task.target[rows]
-        self.problem: RecourseProblem = task.problem(
-            self.region, self.target, extra, gradients=gradients, steady=steady
-        )
+    task: Task
+    problem: RecourseProblem
+    extra: float
+
+    @classmethod
+    def of(
+        cls, task: Task, region: ActionRegion, rows: np.ndarray, extra: float, gradients: bool
+    ) -> _Part:
+        if len(rows) < len(task):
+            task, region = task.take(rows), region.take(rows)
+        steady = extra > 0 and task.perturbation_radius > 0
+        problem = task.problem(region, task.target, extra, gradients=gradients, steady=steady)
+        return cls(task, problem, extra)
+
+    def examples(self) -> Tensor | None:
+        """Return people who have the target that all of this part want, if it is one."""
+        target = self.task.one_target
+        return None if target is None else self.task.favorable_examples(target)
 
 
 def _ask(
-    settings: RecourseSolver, method: str, part: _Part, seed: int, starts: list[Tensor]
+    method: Method, effort: Effort, part: _Part, seed: int, points: list[Tensor]
 ) -> tuple[States, np.ndarray, np.ndarray]:
     """Return at most one point for each person, and each person's status and bound."""
-    if METHODS[method].exact:
-        return _ask_exact(settings, method, part)
-    problem = part.problem
-    if method == "pgd":
-        points = projected_steps(
-            problem.predictor,
-            problem.region,
-            problem.target,
-            n_steps=settings.n_steps,
-            step_size=settings.step_size,
-        )
-        states = problem.states_at(points)
-        states = states.take(states.valid)
-    else:
-        generator = torch.Generator().manual_seed(seed)
-        given = [start[part.rows] for start in starts]
-        effort = {"n_restarts": settings.n_restarts, "beam_width": settings.beam_width}
-        if method == "black_box":
-            examples = _examples(part)
-            states = black_box_search(problem, given, examples, generator, **effort)
-        else:
-            states = multistart_search(problem, given, generator, **effort)
-    status = np.full(len(part.rows), "not_found", dtype="<U17")
-    status[states.person.numpy()] = "feasible"
-    return states, status, np.zeros(len(part.rows))
+    if method.linear:
+        return _ask_linear(method, effort, part)
+    starts = Starts(points, torch.Generator().manual_seed(seed), part.examples)
+    found = method.solve(part.problem, effort, starts)
+    n = part.problem.n_people
+    if method.proves:
+        return _believed(part.problem, np.arange(n), _checked(method, found, ExactAnswer))
+    found = _checked(method, found, States)
+    found = found.take(found.valid)
+    found = found.take(best_per_person(found.person, found.cost, 1))
+    status = np.full(n, "not_found", dtype="<U17")
+    status[found.person.numpy()] = "feasible"
+    return found, status, np.zeros(n)
 
 
-def _examples(part: _Part) -> Tensor | None:
-    """Return people who have the target that all of this part want, if it is one."""
-    targets = np.unique(part.target)
-    return part.task.favorable_examples(int(targets[0])) if len(targets) == 1 else None
-
-
-def _ask_exact(
-    settings: RecourseSolver, method: str, part: _Part
+def _ask_linear(
+    method: Method, effort: Effort, part: _Part
 ) -> tuple[States, np.ndarray, np.ndarray]:
-    status = np.full(len(part.rows), "not_found", dtype="<U17")
-    bound = np.zeros(len(part.rows))
+    """Ask about the people of each target at once."""
+    task, region = part.task, part.problem.region
+    status, bound = np.full(len(task), "not_found", dtype="<U17"), np.zeros(len(task))
     found = []
-    models = [model.linear for model in (part.task.predictor, *part.task.variants)]
-    for target in np.unique(part.target).tolist():
-        here = np.flatnonzero(part.target == target)
-        region = part.region if len(here) == len(part.rows) else part.region.take(here)
-        linear = [
+    for target in np.unique(task.target).tolist():
+        here = np.flatnonzero(task.target == target)
+        of_target = region if len(here) == len(task) else region.take(here)
+        problems = [
             linear_problem(
-                *weights,
+                *model.linear,
                 target,
-                region,
-                part.task.cost,
-                margin=part.task.margin + part.extra,
-                weight_radius=part.task.margin_radius,
+                of_target,
+                task.cost,
+                margin=task.margin + part.extra,
+                weight_radius=task.margin_radius,
             )
-            for weights in models
-            if weights is not None
+            for model in task.models
+            if model.linear is not None
         ]
-        answer = _solve_linear(all_of(linear), method, settings.time_limit)
-        status[here], bound[here] = answer.status, answer.bound.numpy()
-        solved = np.isin(answer.status, ("optimal", "feasible"))
-        person = torch.from_numpy(here[solved])
-        found.append((person, answer.values[solved], answer.levels[solved]))
-    person, values, levels = (torch.cat(field) for field in zip(*found, strict=True))
-    # The model is asked when the raw rows are verified; until then the method is believed.
-    cost = part.problem.cost(person, values, levels)
-    return States(person, values, levels, cost, torch.zeros_like(cost)), status, bound
+        answer = _checked(method, method.solve(all_of(problems), effort), ExactAnswer)
+        states, status[here], bound[here] = _believed(part.problem, here, answer)
+        found.append(states)
+    return States.concatenate(found), status, bound
 
 
-def _solve_linear(problem: LinearProblem, method: str, time_limit: float | None) -> ExactAnswer:
-    if method == "exact":
-        from skcfq.solvers.exact import solve_direct
+def _checked(method: Method, answer: Any, kind: type[_Answer]) -> _Answer:
+    if not isinstance(answer, kind):
+        says = "proves what it says" if method.proves else "searches"
+        raise TypeError(
+            f"method={method.name!r} {says}, so it must return {kind.__name__}, not "
+            f"{type(answer).__name__}."
+        )
+    return answer
 
-        limit = None if time_limit is None else time_limit * problem.n_people
-        return solve_direct(problem, time_limit=limit)
-    # cvxpy takes a second to import, and most people never need it.
-    from skcfq.solvers.exact import solve_convex
 
-    return solve_convex(problem, method=method, time_limit=time_limit)
+def _believed(
+    problem: RecourseProblem, people: np.ndarray, answer: ExactAnswer
+) -> tuple[States, np.ndarray, np.ndarray]:
+    """Take the states of a proof as valid, until the model is asked about their raw rows."""
+    solved = np.isin(answer.status, ("optimal", "feasible"))
+    person = torch.from_numpy(people[solved])
+    values, levels = answer.values[solved], answer.levels[solved]
+    cost = problem.cost(person, values, levels)
+    states = States(person, values, levels, cost, torch.zeros_like(cost))
+    return states, answer.status, answer.bound.numpy()
 
 
 def _joined(points: list[Any], rows: np.ndarray) -> Any:

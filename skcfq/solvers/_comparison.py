@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from skcfq.exceptions import SpaceMismatchError
-from skcfq.solvers._answer import Answer
-from skcfq.solvers._outcome import Outcome, verify
+from skcfq.solvers._collection import Collection
+from skcfq.solvers._verification import verify
 from skcfq.solvers.search import stabilize
 from skcfq.utils import take_rows
 
 if TYPE_CHECKING:
     from skcfq.models import Predictor
     from skcfq.results import RecourseResult
-    from skcfq.solvers._task import Task
+    from skcfq.solvers.problems import Solution, Task
 
 
-def with_cheaper_actions(task: Task, mine: RecourseResult, theirs: RecourseResult) -> Answer | None:
+def with_cheaper_actions(
+    task: Task, mine: RecourseResult, theirs: RecourseResult
+) -> Solution | None:
     """Adopt the other model's actions where they are valid here too, and cheaper.
 
     Parameters
@@ -31,7 +34,7 @@ def with_cheaper_actions(task: Task, mine: RecourseResult, theirs: RecourseResul
 
     Returns
     -------
-    answer : Answer or None
+    solution : Solution or None
         None where nothing is adopted.
     """
     better = mine.denied & theirs.reachable & ~(mine.cost <= theirs.cost)
@@ -50,23 +53,14 @@ def with_cheaper_actions(task: Task, mine: RecourseResult, theirs: RecourseResul
     states = states.take(~(torch.from_numpy(mine.cost[rows])[states.person] <= states.cost))
     if len(states) == 0:
         return None
-    verified = verify(part, problem, states)
-    person = states.person.numpy()[verified.confirmed]
-    answer = Answer.of(task, mine)
-    changed = problem.changed(states.person, states.values, states.levels).numpy()
-    bound = mine.lower_bound[rows[person]]
-    status = np.where(mine.status[rows[person]] == "optimal", "optimal", "feasible")
-    cost = states.cost.numpy()[verified.confirmed]
-    outcome = Outcome(
-        status=status,
-        cost=cost,
-        bound=np.fmin(bound, cost),
-        margin=verified.margin[verified.confirmed],
-        changed=changed[verified.confirmed],
-        points=take_rows(verified.points, np.flatnonzero(verified.confirmed)),
-    )
-    answer.write(rows[person], outcome)
-    return answer
+    checked = verify(part, problem, states)
+    confirmed = np.flatnonzero(checked.found)
+    adopted, here = checked.take(confirmed), rows[states.person.numpy()[confirmed]]
+    status = np.where(mine.status[here] == "optimal", "optimal", "feasible")
+    bound = np.fmin(mine.lower_bound[here], adopted.cost)
+    collection = Collection.of(mine)
+    collection.write(here, replace(adopted, status=status, bound=bound))
+    return collection.solution()
 
 
 def check_same_space(first: Predictor, second: Predictor) -> None:

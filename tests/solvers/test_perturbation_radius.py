@@ -140,7 +140,7 @@ def test_comparisons_have_one_perturbation_radius(models, table):
 
 def test_a_metric_is_the_same_alone_and_with_others(models, table):
     # The reference is quantized too, and the deployed model has its thresholds a little further
-    # out: cheapest actions end between the two, and those with a stand-off do not.
+    # out: cheapest actions end between the two, and those with a perturbation radius do not.
     X, _ = table
     deployed = copy.deepcopy(models[8])
     deployed.network_.log_input_step.add_(1e-6)

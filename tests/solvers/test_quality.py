@@ -108,6 +108,6 @@ def test_mean_excess_over_the_optimum_is_small(norm, max_changes):
                     assert result.cost[i] >= best * (1 - 1e-9)
                     excess[kind].append(result.cost[i] / best - 1)
     assert np.mean(excess["smooth"]) <= 0.02
-    # Few-bit networks are staircases, on which gradients say little.
+    # Few-bit networks are piecewise constant: there gradients say little.
     assert np.mean(excess["quantized"]) <= 0.06
     assert missed <= 0.01 * solvable

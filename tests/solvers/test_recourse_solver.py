@@ -25,7 +25,7 @@ from skcfq.exceptions import (
 )
 from skcfq.metrics import validity_drop
 from skcfq.models import as_predictor, resolve_target
-from skcfq.solvers.problems._problem import best_per_person
+from skcfq.solvers.problems import best_per_person
 from skcfq.solvers.search import projected_steps
 
 SMALL = {"hidden_layer_sizes": (16,), "max_iter": 25, "random_state": 0}

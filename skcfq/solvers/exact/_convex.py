@@ -50,7 +50,7 @@ _TOLERATED = 1e-6
 
 
 def solve_convex(
-    problem: LinearProblem, *, method: str, time_limit: float | None = None
+    problem: LinearProblem, *, integer: bool, time_limit: float | None = None
 ) -> ExactAnswer:
     """Solve a linear problem person by person.
 
@@ -58,8 +58,8 @@ def solve_convex(
     ----------
     problem : LinearProblem
         With any number of rivals.
-    method : {"lp", "qp", "milp"}
-        ``"lp"`` and ``"qp"`` need continuous features without rules that count or choose.
+    integer : bool
+        Whether features may be discrete, and rules may count or choose.
     time_limit : float, optional
         Seconds for one person.
 
@@ -68,7 +68,7 @@ def solve_convex(
     answer : ExactAnswer
         A person whose program fails numerically is ``"not_found"``.
     """
-    shape = program_shape(problem, integer=method == "milp")
+    shape = program_shape(problem, integer=integer)
     program = _Program(shape)
     values, levels = problem.region.values.clone(), problem.region.levels.clone()
     status = np.full(problem.n_people, "not_found", dtype="<U17")
@@ -114,9 +114,9 @@ class _Program:
             gain = (
                 gain + self._parameter("option_gain", (rivals, n_levels), sign=None) @ self.option
             )
-            self.constraints.append(shape.option_of_choice @ self.option <= 1)
+            self.constraints.append(shape.option_of_category @ self.option <= 1)
             price = cp.multiply(self._parameter("option_price", n_levels), self.option)
-            contributions.append(shape.option_of_choice @ price)
+            contributions.append(shape.option_of_category @ price)
         self.constraints.append(gain >= self._parameter("need", rivals, sign=None))
         self._add_counts()
         self._add_grids(move)
@@ -176,7 +176,7 @@ class _Program:
         """Return expressions that are 1 where a feature changes, numeric first."""
         changed = [] if self.rises is None else [self.rises + self.falls]
         if self.option is not None:
-            changed.append(self.shape.option_of_choice @ self.option)
+            changed.append(self.shape.option_of_category @ self.option)
         return changed
 
     def _add_grids(self, move: Any) -> None:
@@ -242,8 +242,8 @@ class _Program:
         if self.rises is not None:
             groups.append((self.rises + self.falls, range(m)))
         if self.option is not None:
-            chosen = self.shape.option_of_choice @ self.option
-            groups.append((chosen, range(m, m + self.shape.n_choice)))
+            chosen = self.shape.option_of_category @ self.option
+            groups.append((chosen, range(m, m + self.shape.n_categories)))
         return groups
 
     def _premise(self, kind: Any, name: str, move: Any) -> Any:

@@ -1,75 +1,89 @@
-"""Collect what the chunks answer into one answer for all rows."""
+"""Collect what the chunks answer into one solution for all rows."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from skcfq.solvers.problems import Solution
 from skcfq.utils import as_slice
 
 if TYPE_CHECKING:
     from skcfq.results import RecourseResult
-    from skcfq.solvers._outcome import Outcome
-    from skcfq.solvers._task import Task
+    from skcfq.solvers.problems import Task
 
 
-class Answer:
+class Collection:
     """What is known so far about every row; unsolved rows stay as they are.
 
     Parameters
     ----------
-    task : Task
-        All n rows.
-    denied : ndarray of int
-        Positions of the rows that the model refuses.
-    margin : ndarray of shape (n,)
-        Target margin of the own rows.
+    solution : Solution
+        Of all n rows; its arrays are written to, its points are not.
     """
 
-    def __init__(self, task: Task, denied: np.ndarray, margin: np.ndarray):
-        n = len(task)
-        self.margin = margin
-        self.status = np.full(n, "already_favorable", dtype="<U17")
-        # Rows that were not yet looked at, should the work be interrupted.
-        self.status[denied] = "time_limit"
-        self.cost = np.zeros(n)
-        self.cost[denied] = np.nan
-        self.bound = np.zeros(n)
-        self.changed = np.zeros((n, task.actions.n_features), dtype=bool)
-        self._points = _RawRows(task.X)
+    def __init__(self, solution: Solution):
+        self._solution = solution
+        self._points = _RawRows(solution.points)
 
     @classmethod
-    def of(cls, task: Task, result: RecourseResult) -> Answer:
+    def before(cls, task: Task, denied: np.ndarray, margin: np.ndarray) -> Collection:
+        """Return what is known about a task before anybody was solved.
+
+        Parameters
+        ----------
+        task : Task
+            All n rows.
+        denied : ndarray of int
+            Positions of the rows that the model refuses.
+        margin : ndarray of shape (n,)
+            Target margin of the own rows.
+        """
+        solution = Solution.nothing(task.X, task.actions.n_features, "already_favorable")
+        # Rows that were not yet looked at, should the work be interrupted.
+        solution.status[denied] = "time_limit"
+        cost = np.zeros(len(task))
+        cost[denied] = np.nan
+        return cls(replace(solution, cost=cost, margin=margin))
+
+    @classmethod
+    def of(cls, result: RecourseResult) -> Collection:
         """Return a copy of the answers of a result."""
-        answer = cls(task, np.flatnonzero(result.denied), result.margin.copy())
-        answer.status, answer.cost = result.status.copy(), result.cost.copy()
-        answer.bound, answer.changed = result.lower_bound.copy(), result.changed.copy()
-        answer._points = _RawRows(result.points)
-        return answer
+        return cls(
+            Solution(
+                result.status.copy(),
+                result.cost.copy(),
+                result.lower_bound.copy(),
+                result.margin.copy(),
+                result.changed.copy(),
+                result.points,
+            )
+        )
 
     @property
-    def found(self) -> np.ndarray:
-        """Rows that have the target or an action for it, shape (n,), bool."""
-        return ~np.isnan(self.cost)
+    def status(self) -> np.ndarray:
+        """Status of every row so far, shape (n,)."""
+        return self._solution.status
 
-    def write(self, rows: np.ndarray, outcome: Outcome) -> None:
+    def write(self, rows: np.ndarray, part: Solution) -> None:
         """Store the answers of the people at some positions."""
-        place = as_slice(rows)
-        self.status[place] = outcome.status
-        self.cost[place] = outcome.cost
-        self.bound[place] = outcome.bound
-        self.changed[place] = outcome.changed
-        if not outcome.found.all():
-            rows = rows[outcome.found]
-            outcome = outcome.take(np.flatnonzero(outcome.found))
-        self.margin[rows] = outcome.margin
-        self._points.write(rows, outcome.points)
+        place, whole = as_slice(rows), self._solution
+        whole.status[place] = part.status
+        whole.cost[place] = part.cost
+        whole.bound[place] = part.bound
+        whole.changed[place] = part.changed
+        if not part.found.all():
+            rows = rows[part.found]
+            part = part.take(np.flatnonzero(part.found))
+        whole.margin[rows] = part.margin
+        self._points.write(rows, part.points)
 
-    def points(self) -> Any:
-        """Return all raw rows after their action."""
-        return self._points.table()
+    def solution(self) -> Solution:
+        """Return all rows with what was written."""
+        return replace(self._solution, points=self._points.table())
 
 
 class _RawRows:

@@ -1,4 +1,4 @@
-"""The direct method against scipy's programs, a bisection and brute force, people at once."""
+"""The exact method against scipy's programs, a bisection and brute force, people at once."""
 
 from __future__ import annotations
 

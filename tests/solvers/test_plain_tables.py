@@ -1,6 +1,8 @@
-"""The direct method on float tables says what it says on any other table, and nothing unproved."""
+"""The exact method on float tables says what it says on any other table, and nothing unproved."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,7 +16,7 @@ from skcfq import ActionSet, RecourseSolver
 from skcfq.actions import compile_cost
 from skcfq.encoding import FeatureSpace
 from skcfq.models import as_predictor
-from skcfq.solvers import _chunk
+from skcfq.solvers.exact import EXACT
 
 ENCODERS = {
     "bare": [],
@@ -119,17 +121,50 @@ def test_what_the_models_own_predict_denies_is_no_answer(norm):
     assert np.array_equal(with_no_way.points, X)
 
 
-def test_plain_tables_take_the_short_way_and_others_do_not(monkeypatch):
+MORE_THAN_LIMITS = [
+    {"max_changes": 2},
+    {"steps": {5: 1.0}},
+    {"min_change": {5: 0.1}},
+]
+
+
+@pytest.mark.parametrize("more", [{}, *MORE_THAN_LIMITS], ids=str)
+def test_plain_tables_take_the_short_way_and_others_do_not(more):
     X, y, rules = draw(1)
     model = LogisticRegression(max_iter=1000).fit(X, y)
     seen = []
-    short = _chunk.solve_plain
-    monkeypatch.setattr(_chunk, "solve_plain", lambda task: seen.append(len(task)) or short(task))
-    for more in ({}, {"max_changes": 2}, {"steps": {5: 1.0}}, {"min_change": {5: 0.1}}):
-        seen.clear()
-        solver = RecourseSolver(ActionSet(**rules | more), method="exact", target=1)
-        result = solver.solve(model, X, background=X)
-        assert sum(seen) == (0 if more else result.denied.sum())
+
+    def counted(task):
+        seen.append(len(task))
+        return EXACT.shortcut.solve(task)
+
+    method = replace(EXACT, shortcut=replace(EXACT.shortcut, solve=counted))
+    solver = RecourseSolver(ActionSet(**rules | more), method=method, target=1)
+    result = solver.solve(model, X, background=X)
+    assert sum(seen) == (0 if more else result.denied.sum())
+
+
+ASKING_MORE = [
+    {"n_alternatives": 2},
+    {"target_proba": 0.6},
+    {"weight_radius": 0.01},
+    {"perturbation_radius": 0.01},
+    {"target": "opposite"},
+]
+
+
+@pytest.mark.parametrize("more", ASKING_MORE, ids=str)
+def test_the_short_way_is_for_plain_questions(more):
+    X, y, rules = draw(1)
+    model = LogisticRegression(max_iter=1000).fit(X, y)
+    seen = []
+    method = replace(EXACT, shortcut=replace(EXACT.shortcut, solve=seen.append))
+    given = {"target": 1} | more
+    result = RecourseSolver(ActionSet(**rules), method=method, batch_size=999, **given).solve(
+        model, X, background=X
+    )
+    assert result.reachable.any()
+    assert seen == []
 
 
 @pytest.mark.parametrize("norm", ["l1", "l2", "mixed"])

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import torch
 
-from skcfq.exceptions import ActionSetError
-from skcfq.solvers.problems import RecourseProblem
+from skcfq.solvers.problems._problem import RecourseProblem
 from skcfq.utils import as_slice, take_rows
 
 if TYPE_CHECKING:
@@ -55,6 +53,8 @@ class Task:
         What the model says about X, where that is known.
     logits : ndarray of shape (n, n_classes) or None
         Its logits, where they are known.
+    n_alternatives : int
+        Actions for each person.
     """
 
     predictor: Predictor
@@ -71,6 +71,7 @@ class Task:
     perturbation_radius: float = 0.0
     decisions: np.ndarray | None = None
     logits: np.ndarray | None = None
+    n_alternatives: int = 1
 
     def __len__(self) -> int:
         return len(self.target)
@@ -84,21 +85,19 @@ class Task:
                 for here, row in enumerate(rows.tolist())
                 if row in self.overrides
             }
-        return Task(
-            self.predictor,
-            take_rows(self.X, as_slice(rows)),
-            self.target[rows],
-            self.actions,
-            self.cost,
-            self.margin,
-            self.variants,
-            overrides,
-            self.proba,
-            self.weight_radius,
-            self.examples,
-            self.perturbation_radius,
+        return replace(
+            self,
+            X=take_rows(self.X, as_slice(rows)),
+            target=self.target[rows],
+            overrides=overrides,
+            decisions=None,
             logits=None if self.logits is None else self.logits[rows],
         )
+
+    @property
+    def models(self) -> tuple[Predictor, ...]:
+        """All models that must say the target."""
+        return (self.predictor, *self.variants)
 
     @property
     def one_target(self) -> int | None:
@@ -159,73 +158,3 @@ class Task:
         step = min(max(_NUMBERS // self.predictor.space.n_encoded, 256), _ROWS)
         for start in range(0, len(self), step):
             yield slice(start, min(start + step, len(self)))
-
-
-def required_margin(margin: float, proba: float | None, n_classes: int) -> float:
-    """Return the logit margin that a margin and a probability together ask for.
-
-    Parameters
-    ----------
-    margin : float
-    proba : float or None
-        Probability of the target.
-    n_classes : int
-
-    Returns
-    -------
-    margin : float
-        With two classes the log-odds of ``proba``. With more, a margin over every rival that
-        suffices for it, and may be more than is needed.
-
-    Examples
-    --------
-    >>> required_margin(0.0, 0.75, 2).__round__(3)
-    1.099
-    """
-    if proba is None:
-        return margin
-    return max(margin, math.log((n_classes - 1) * proba / (1 - proba)))
-
-
-def overrides_by_position(overrides: Any, X: Any) -> dict[int, Mapping] | None:
-    """Translate row labels into positions.
-
-    Parameters
-    ----------
-    overrides : dict of row label to rules, or None
-        Labels are those of the index of a DataFrame, positions for an array.
-    X : DataFrame or ndarray of shape (n, n_raw_columns)
-
-    Returns
-    -------
-    overrides : dict of int to rules, or None
-        A label that several rows share stands for all of them.
-
-    Raises
-    ------
-    ActionSetError
-        Not a dict of dicts, or a label that no row has.
-    """
-    if overrides is None:
-        return None
-    if not isinstance(overrides, Mapping) or not all(
-        isinstance(rules, Mapping) for rules in overrides.values()
-    ):
-        raise ActionSetError(
-            f"overrides is {overrides!r}: give a dict from row labels to rules, such as "
-            "{label: {'immutable': [...], 'bounds': {name: (low, high)}}}."
-        )
-    positions: dict[Hashable, list[int]] = {}
-    index = X.index if isinstance(X, pd.DataFrame) else range(len(X))
-    for position, label in enumerate(index):
-        positions.setdefault(label, []).append(position)
-    found: dict[int, Mapping] = {}
-    for label, rules in overrides.items():
-        if label not in positions:
-            kind = "index label of X" if isinstance(X, pd.DataFrame) else "row position of X"
-            raise ActionSetError(
-                f"overrides names the row {label!r}, which is no {kind}. Name rows that are "
-                "given to solve."
-            )
-        found.update((position, rules) for position in positions[label])
-    return found

@@ -1,4 +1,4 @@
-"""What makes the strong search fast leaves out nothing that plainer computations find."""
+"""What makes the multistart search fast leaves out nothing that plainer computations find."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from sklearn.neural_network import MLPClassifier
 from skcfq import ActionSet
 from skcfq.actions import compile_cost
 from skcfq.models import as_predictor
-from skcfq.solvers.problems._problem import RecourseProblem, States
+from skcfq.solvers.problems import RecourseProblem, States
 from skcfq.solvers.search import _line_search
 from skcfq.solvers.search._descent import revert, shrink
-from skcfq.solvers.search._line_search import bisect
+from skcfq.solvers.search._line_search import line_search
 from skcfq.solvers.search._neighborhood import cross, push
 from skcfq.solvers.search._polish import distinct, polish
 
@@ -51,14 +51,14 @@ def valid_points(problem: RecourseProblem, per_person: int = 30, seed: int = 0) 
 
 
 @pytest.mark.parametrize("rules", [{}, {"steps": {0: 0.25, 3: 0.5}}])
-def test_bisection_ends_where_a_plain_one_ends_on_a_linear_model(rules):
+def test_the_line_search_ends_where_a_bisection_ends_on_a_linear_model(rules):
     problem = make_problem("linear", **rules)
     states = valid_points(problem)
     # One number goes home: then validity ends only once on the way, on a grid too.
     rows, column = torch.arange(len(states)), torch.arange(len(states)) % 5
     goal = states.values.clone()
     goal[rows, column] = problem.values[states.person, column]
-    found = bisect(problem, states, goal)
+    found = line_search(problem, states, goal)
     low, high = torch.zeros(len(states)).double(), torch.ones(len(states)).double()
     for _ in range(50):
         middle = (low + high) / 2
@@ -73,10 +73,10 @@ def test_bisection_ends_where_a_plain_one_ends_on_a_linear_model(rules):
 
 @pytest.mark.parametrize("norm", ["l1", "l2"])
 @pytest.mark.parametrize("near", [1e-8, 1e-3])
-def test_bisection_stays_valid_and_is_never_dearer(norm, near):
+def test_the_line_search_stays_valid_and_is_never_dearer(norm, near):
     problem = make_problem("network", norm)
     states = valid_points(problem)
-    found = bisect(problem, states, problem.values[states.person], near=near)
+    found = line_search(problem, states, problem.values[states.person], near=near)
     again = problem.states(found.person, found.values, found.levels)
     assert (again.slack > -1e-12).all()
     torch.testing.assert_close(again.cost, found.cost)
@@ -177,7 +177,8 @@ def test_shrinking_many_points_is_shrinking_each():
 
 def test_hardly_any_places_are_asked_where_nothing_is_left_to_gain(monkeypatch):
     problem = make_problem("network")
-    states = bisect(problem, valid_points(problem), problem.values[valid_points(problem).person])
+    states = valid_points(problem)
+    states = line_search(problem, states, problem.values[states.person])
     asked = []
     plain = RecourseProblem.states
     monkeypatch.setattr(
@@ -186,5 +187,5 @@ def test_hardly_any_places_are_asked_where_nothing_is_left_to_gain(monkeypatch):
         lambda self, person, *rest: asked.append(len(person)) or plain(self, person, *rest),
     )
     goal = states.values + 1e-12
-    bisect(problem, states, goal)
+    line_search(problem, states, goal)
     assert len(asked) <= 1 < _line_search._CUTS
