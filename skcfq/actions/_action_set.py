@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import difflib
 import os
-import pickle
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from skcfq.actions._compiled import CompiledActions, compile_actions
-from skcfq.actions._rules import check_max_changes, read_constraints, read_rules
+from skcfq.actions._validate import broken_rules
 from skcfq.actions.files import from_data, read_action_file, to_data, write_action_file
 from skcfq.utils import KnownParameters
 
@@ -179,7 +177,8 @@ class ActionSet(KnownParameters):
         Returns
         -------
         actions : CompiledActions
-            Frozen; call ``actions.at(X)`` for the admissible actions of the rows of X.
+            Frozen; ``skcfq.actions.region_of(actions, X)`` is what the people in the rows of X
+            may do.
 
         Raises
         ------
@@ -196,12 +195,7 @@ class ActionSet(KnownParameters):
         >>> ActionSet(immutable=[0]).compile(space).feature_names
         (1,)
         """
-        parameters = self.get_params(deep=False)
-        try:
-            written = pickle.dumps(parameters)
-        except Exception:  # what a user's own names and levels raise has no narrower class
-            return _compiled(parameters, space)
-        return _compiled_once(written, space)
+        return compile_actions(self.get_params(deep=False), space)
 
     def validate(self, X: Any, space: FeatureSpace | None = None) -> pd.DataFrame:
         """Return which rows break which rule as they stand.
@@ -248,9 +242,7 @@ class ActionSet(KnownParameters):
         1; bounds; ('hours',); hours is 75, above the upper bound 60
         1; constraints; ('spent', 'income'); spent is 90, income is 80: 'spent <= income' is broken
         """
-        from skcfq.actions._validate import broken_rules
-
-        return broken_rules(self, X, space)
+        return broken_rules(self.get_params(deep=False), X, space)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the action set as JSON values, as in a file.
@@ -364,22 +356,3 @@ class ActionSet(KnownParameters):
         ActionSet(immutable=['age'], max_changes=2)
         """
         return cls(**read_action_file(path))
-
-
-def _compiled(parameters: dict[str, Any], space: FeatureSpace) -> CompiledActions:
-    return compile_actions(
-        read_rules(parameters, space.raw_columns),
-        space,
-        check_max_changes(parameters["max_changes"]),
-        read_constraints(parameters["constraints"]),
-        parameters["implied"],
-    )
-
-
-@lru_cache(maxsize=8)
-def _compiled_once(parameters: bytes, space: FeatureSpace) -> CompiledActions:
-    """Compile what was written: of few people, reading rules again takes longer than solving.
-
-    The key is the content, so a rule that changes in place is another key.
-    """
-    return _compiled(pickle.loads(parameters), space)

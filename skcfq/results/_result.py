@@ -173,6 +173,8 @@ class RecourseResult:
         >>> bool(np.allclose(parts.sum(axis=1), result.cost[:3]))
         True
         """
+        from skcfq.actions import region_of  # loads torch
+
         rows = np.asarray(rows)
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows
         contributions = np.zeros((len(rows), len(self.feature_names)))
@@ -180,7 +182,7 @@ class RecourseResult:
         active = np.flatnonzero(self.changed[rows].any(axis=1))
         for start in range(0, len(active), BLOCK):
             here = active[start : start + BLOCK]
-            region = self.actions.at(take_rows(self.X, rows[here]))
+            region = region_of(self.actions, take_rows(self.X, rows[here]))
             points = self.actions.space.encode(take_rows(self.points, rows[here]))
             state = region.split(torch.from_numpy(points))
             contributions[here] = self.cost_function.contributions(*state, region).numpy()

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skcfq.actions import ActionSet, compile_cost
+from skcfq.actions import ActionSet, compile_cost, region_of
 from skcfq.exceptions import EmptyPopulationWarning
 from skcfq.models import Predictor, validity_slack
 from skcfq.nn import Matching, QuantizedNetwork, TrainingRows
@@ -276,7 +276,7 @@ def supervise(
     if max(objective.matching_weights) > 0:
         matching = _matching(table, teacher, wanted, action_set, actions, objective)
     if actions.online:
-        region = action_set.compile(teacher.space).at(table.X)
+        region = region_of(action_set.compile(teacher.space), table.X)
         noise = torch.Generator().manual_seed(seed)
         online = OnlineActions.prepare(actions, teacher, region, noise, table.dtype)
         # Every person who was drawn may get a valid point in some pass, with other noise.
@@ -336,7 +336,7 @@ def _matching(
 ) -> Matching:
     """Return the matching regularizer: the teacher's K steps beside the student's."""
     compiled = action_set.compile(teacher.space)
-    region = compiled.at(table.X)
+    region = region_of(compiled, table.X)
     points = projected_steps(
         teacher, region, target, n_steps=actions.n_steps, step_size=actions.step_size
     )

@@ -13,7 +13,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.preprocessing import FunctionTransformer
 
-from skcfq.actions import ActionSet
+from skcfq.actions import ActionSet, region_of
 from skcfq.encoding import FeatureSpace, TableEncoder
 from skcfq.exceptions import ActionSetError
 
@@ -212,7 +212,7 @@ def test_bounds_outside_the_domain_of_a_transformation_are_refused():
     encoder = FunctionTransformer(np.log1p, inverse_func=np.expm1).fit(X)
     space = FeatureSpace.from_encoder(encoder, X)
     with pytest.raises(ActionSetError, match="not defined"):
-        ActionSet(bounds={0: (-5, 3)}).compile(space).at(X)
+        region_of(ActionSet(bounds={0: (-5, 3)}).compile(space), X)
 
 
 def test_rules_that_change_in_place_are_read_again():
@@ -222,7 +222,7 @@ def test_rules_that_change_in_place_are_read_again():
     first = rules.compile(space)
     assert ActionSet(bounds={"a": (0, 5)}, immutable=["b"]).compile(space) is first
     rules.bounds["a"] = (0, 7)
-    assert rules.compile(space).at(np.array([[1.0, 1.0]])).upper.item() == 7
+    assert region_of(rules.compile(space), np.array([[1.0, 1.0]])).upper.item() == 7
     rules.immutable.append("a")
     assert rules.compile(space).n_features == 0
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from skcfq.actions import ActionSet, compile_cost
+from skcfq.actions import ActionSet, compile_cost, region_of
 from skcfq.encoding import TableEncoder
 from skcfq.exceptions import ActionSetError, CostFallbackWarning
 
@@ -80,7 +80,7 @@ def test_a_weight_that_is_given_needs_no_fallback():
 
 def test_a_category_pays_once_and_an_ordered_one_by_rank():
     actions = compiled(immutable=["constant", "age", "gain"])
-    region = actions.at(X)
+    region = region_of(actions, X)
     cost = compile_cost(actions, weights=[10.0, 1.0])
     levels = region.levels.clone()
     levels[:, 0] = (levels[:, 0] + 1) % 3
@@ -96,7 +96,7 @@ def test_a_category_pays_once_and_an_ordered_one_by_rank():
 
 def test_norms_on_a_case_small_enough_to_check_by_hand():
     actions = compiled(immutable=["constant", "job", "grade"])
-    region = actions.at(X.iloc[:1])
+    region = region_of(actions, X.iloc[:1])
     move = region.origin.clone()
     move[0, 0] += 3.0
     move[0, 1] += 4.0
@@ -109,7 +109,7 @@ def test_norms_on_a_case_small_enough_to_check_by_hand():
 
 def test_gradient_of_the_cost_is_finite_where_nothing_moves():
     actions = compiled(immutable=["constant"])
-    region = actions.at(X)
+    region = region_of(actions, X)
     for norm in ("l1", "l2", "mixed"):
         values = region.values.clone().requires_grad_()
         compile_cost(actions, norm=norm).of_state(values, region.levels, region).sum().backward()
@@ -118,7 +118,7 @@ def test_gradient_of_the_cost_is_finite_where_nothing_moves():
 
 def test_nothing_to_change_costs_nothing():
     actions = compiled(immutable=list(X.columns))
-    region = actions.at(X)
+    region = region_of(actions, X)
     for norm in ("l1", "l2", "mixed"):
         assert compile_cost(actions, norm=norm)(region.origin, region).tolist() == [0.0] * 6
 
