@@ -18,7 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skcfq.actions import ActionSet, compile_cost, raw_rows, region_of
-from skcfq.encoding import AffineBlock, FeatureSpace, TableBlock
+from skcfq.encoding import FeatureSpace, TableBlock
+from skcfq.encoding._blocks import AffineBlock
 from skcfq.encoding._space import build_space
 
 LETTERS = ["a", "b", "c", "d", "e"]
