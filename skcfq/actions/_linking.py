@@ -141,9 +141,10 @@ class LinkingConstraints:
         for literal in self.inequalities:
             total = total + literal.excess(values, levels, person)
         if self.implications:
-            changed = torch.cat(
-                [values != self.own_values[person], levels != self.own_levels[person]], dim=1
-            )
+            own = self.own_values[person]
+            # A gap equals nothing, itself included; it can only be kept.
+            moved = (values != own) & ~torch.isnan(own)
+            changed = torch.cat([moved, levels != self.own_levels[person]], dim=1)
             for rule in self.implications:
                 broken = rule.is_broken(values, levels, person, changed)
                 total = total + broken.to(values.dtype)
