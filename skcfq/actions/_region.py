@@ -58,6 +58,12 @@ class ActionRegion:
         The hull in raw units.
     raw_grids : list of m entries
         None, or raw values in the order of `grids`.
+    codes : list of c Tensors of shape (L, w)
+        Encoded row of each level.
+    mutable : bool Tensor of shape (d,)
+        Encoded columns of features that can change.
+    numeric_columns : int64 Tensor of shape (m,)
+    categorical_columns : list of c int64 Tensors of shape (w,)
     min_change : Tensor of shape (n, m) or None
         Smallest change in encoded units.
     downstream : DownstreamEffects or None

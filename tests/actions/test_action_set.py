@@ -190,8 +190,8 @@ def test_max_changes_takes_numpy_integers(space):
 
 def test_a_level_that_a_small_sample_lacks_is_passed_over(space):
     order = ["none", "low", "mid", "high", "top"]
-    choice = ActionSet(ordinal={"grade": order}, increasing=["grade"]).compile(space).categorical
-    grade = next(feature for feature in choice if feature.name == "grade")
+    rules = ActionSet(ordinal={"grade": order}, increasing=["grade"])
+    grade = next(feature for feature in rules.compile(space).categorical if feature.name == "grade")
     assert grade.levels == ("high", "low", "mid")
     np.testing.assert_array_equal(grade.ranks, [3, 1, 2])
     np.testing.assert_array_equal(grade.distance[:3], [[0, 2, 1], [2, 0, 1], [1, 1, 0]])

@@ -107,6 +107,26 @@ def test_norms_on_a_case_small_enough_to_check_by_hand():
     assert by_norm == pytest.approx({"l1": 7.0, "l2": 5.0, "mixed": 0.25 * 7 + 0.75 * 5})
 
 
+def test_the_spread_of_an_order_is_that_of_the_people_in_it():
+    rules = ActionSet(ordinal={"grade": ["low", "high", "top"]}, immutable=list(X.columns[:4]))
+    table = X.assign(grade=["low", "low", "other", "low", "high", "top"])
+    actions = rules.compile(TableEncoder().fit(table).feature_space_)
+    expected = 1 / np.std([0, 0, 0, 1, 2])
+    assert float(compile_cost(actions).feature_weights) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2", "mixed"])
+def test_one_number_that_contributes_something_else_is_priced_as_if_all_were_summed(norm):
+    cost = compile_cost(compiled(immutable=["constant"]), norm=norm, mix=0.3)
+    rng = np.random.RandomState(0)
+    contributions, moved = torch.from_numpy(rng.rand(5, 4)), torch.from_numpy(rng.rand(5, 2))
+    for j in range(2):
+        other = contributions.clone()
+        other[:, j] = moved[:, j]
+        found = cost.with_moves(contributions, moved)[:, j]
+        torch.testing.assert_close(found, cost.combine(other), rtol=1e-12, atol=0)
+
+
 def test_gradient_of_the_cost_is_finite_where_nothing_moves():
     actions = compiled(immutable=["constant"])
     region = region_of(actions, X)

@@ -102,10 +102,10 @@ def _described(compiled):
         (f.name, f.low, f.high, f.relative, f.direction, f.step, f.min_change)
         for f in compiled.numeric
     ]
-    choice = [
+    categorical = [
         (f.name, f.levels, f.allowed.tolist(), f.distance.tolist()) for f in compiled.categorical
     ]
-    return numeric, choice, compiled.max_changes, compiled.rules
+    return numeric, categorical, compiled.max_changes, compiled.rules
 
 
 @pytest.mark.parametrize("extension", ["toml", "json"])

@@ -129,6 +129,19 @@ def test_what_is_no_number_never_leaves_the_admissible_set(strange):
         assert torch.equal(u, region.origin)
 
 
+def test_too_small_a_change_goes_to_the_nearer_of_none_and_the_smallest():
+    values = np.linspace(-2, 2, 81)[:, None]
+    own, least = np.zeros_like(values), np.full_like(values, 0.8)
+    lower, upper = np.full_like(values, -2.0), np.full_like(values, 0.5)
+    found = project_min_change(np.minimum(values, upper), lower, upper, own, least)
+    grid = np.linspace(-2, 0.5, 51)
+    allowed = grid[(grid == 0) | (np.abs(grid) > 0.8 - 1e-9)]
+    for value, point in zip(np.minimum(values, upper)[:, 0], found[:, 0], strict=True):
+        gap = np.abs(allowed - value)
+        assert np.abs(allowed - point).min() < 1e-12
+        assert abs(point - value) <= gap.min() + 1e-12
+
+
 @pytest.mark.parametrize(
     ("function", "arguments"),
     [

@@ -73,6 +73,16 @@ def test_steps_that_are_decimals_reach_the_bound_as_it_is_written():
     assert (lower[0, 0], upper[0, 0]) == (0.6, 0.8)
 
 
+def test_large_whole_numbers_stay_whole():
+    X = pd.DataFrame({"price": [100_000_001, 100_000_020, 100_000_050]})
+    region = region_of(ActionSet().compile(FeatureSpace.from_frame(X)), X)
+    np.testing.assert_array_equal(region.raw_grids[0], 1e8 + np.arange(1, 51))
+    for change in (1.0, 9.0):
+        rows = raw_rows(region, region.project(region.origin + change))
+        assert rows["price"].dtype == X["price"].dtype
+        assert rows["price"].tolist() == [100_000_001 + change, 100_000_020 + change, 100_000_050]
+
+
 def test_one_person_far_outside_does_not_make_the_grid_endless():
     rules = ActionSet(steps={"a": 1}, bounds={"a": (0, 50)}, immutable=["b"])
     X = pd.concat([person(1e15), person(3)], ignore_index=True)
@@ -279,3 +289,30 @@ def test_to_raw_keeps_the_dtype_of_an_object_column():
     points = raw_rows(region, moved)
     assert points["job"].dtype == object
     assert points["job"].tolist() == ["clerk", "clerk", "cook"]
+
+
+def test_people_far_apart_each_have_their_own_stretch_of_the_grid():
+    rules = ActionSet(steps={"a": 1}, relative_bounds={"a": (-2, 2)}, immutable=["b"])
+    X = pd.concat([person(1e12), person(3), person(5), person(9)], ignore_index=True)
+    region = region_of(rules.compile(FeatureSpace.from_frame(NUMBERS)), X)
+    near, far = np.arange(1, 12), 1e12 + np.arange(-2, 3)
+    np.testing.assert_array_equal(region.raw_grids[0], np.concatenate([near, far]))
+    up = raw_rows(region, region.project(region.origin + 1.6))["a"]
+    np.testing.assert_array_equal(up, X["a"] + 2)
+
+
+def test_overrides_hold_for_all_rows_of_a_label_and_contain_the_own_value():
+    X = pd.concat([person(50), person(20), person(5)]).set_axis(["ann", "bob", "ann"])
+    rules = ActionSet(bounds={"a": (0, 90)}, steps={"a": 0}, decreasing=["b"])
+    actions = rules.compile(FeatureSpace.from_frame(NUMBERS))
+    free = region_of(actions, X)
+    own = {"ann": {"bounds": {"a": (10, 40)}}, "bob": {"immutable": ["a"]}}
+    region = region_of(actions, X, own)
+    np.testing.assert_array_equal(region.raw_lower[:, 0], [10, 0, 5])
+    np.testing.assert_array_equal(region.raw_upper[:, 0], [50, 90, 40])
+    np.testing.assert_array_equal(region.lower[:, 0], [10, 20, 5])
+    np.testing.assert_array_equal(region.upper[:, 0], [50, 20, 40])
+    # All else stays, and so do those who are not named.
+    assert torch.equal(region.lower[:, 1], free.lower[:, 1])
+    assert torch.equal(region.upper[:, 1], free.upper[:, 1])
+    assert free.upper[:, 0].tolist() == [90, 90, 90]
