@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from skcfq.actions import ActionSet, region_of
+from skcfq.actions import ActionSet, raw_rows, region_of
 from skcfq.encoding import FeatureSpace, TableEncoder
 
 # Hours, pay and something that no rule names.
@@ -52,6 +52,35 @@ def test_a_projection_gives_up_what_a_waived_rule_names(point):
     # All retreats that move hours or pay break the rule, so the person stays.
     projected = region().project(torch.tensor([point], dtype=torch.float64))
     np.testing.assert_array_equal(projected.numpy(), OVERWORKED)
+
+
+@pytest.mark.parametrize(
+    ("proposal", "expected"),
+    [
+        ([6, 4, 0], [6, 4, 0]),
+        ([8, 8, 0], [4, 4, 0]),
+        ([4, 32, 0], [1, 8, 0]),
+        ([40, 40, 8], [0, 0, 0]),
+    ],
+)
+def test_a_projection_goes_back_no_further_than_the_next_share_that_obeys(proposal, expected):
+    newcomer = region(np.zeros((1, 3)), "`0` + `1` <= 10")
+    u = torch.tensor([proposal], dtype=torch.float64)
+    assert newcomer.project(u).tolist() == [expected]
+
+
+def test_a_projection_keeps_a_category_if_the_numbers_are_at_fault_and_else_the_numbers():
+    X = pd.DataFrame({"job": ["clerk", "nurse"], "hours": [0.0, 40.0]})
+    space = TableEncoder().fit(X).feature_space_
+
+    def projected(rule):
+        clerk = region_of(ActionSet(constraints=[rule]).compile(space), X.iloc[[0]])
+        return raw_rows(clerk, clerk.project(torch.from_numpy(space.encode(X.iloc[[1]]))))
+
+    (by_hours,) = projected("hours <= 10").to_dict("records")
+    assert by_hours == {"job": "nurse", "hours": pytest.approx(10)}
+    (by_job,) = projected("if job == 'nurse' then hours <= -1").to_dict("records")
+    assert by_job == {"job": "clerk", "hours": pytest.approx(40)}
 
 
 def test_nobody_else_is_excused():
