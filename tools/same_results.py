@@ -1405,10 +1405,11 @@ def rules_of_every_kind() -> dict[str, dict[str, Any]]:
 
 def projected(space: Any, rules: Any, X: Any, scale: float = 1.0) -> np.ndarray:
     """Project points around people onto what they may do."""
-    region = rules.compile(space).at(X)
+    compiled = rules.compile(space)
+    region = compiled.at(X) if hasattr(compiled, "at") else public("region_of")(compiled, X)
     rng, coded = np.random.RandomState(5), space.encode(X)
     moved_points = coded + scale * rng.standard_normal(coded.shape)
-    return public("project")(moved_points, region)
+    return region.project(torch.from_numpy(moved_points)).numpy()
 
 
 def run_projections(out: Path) -> Arrays:

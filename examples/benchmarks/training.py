@@ -24,6 +24,7 @@ from skorch.callbacks import Callback
 from torch import Tensor
 
 from skcfq import ActionSet, TeacherClassifier
+from skcfq.actions import region_of
 from skcfq.estimators import CFQObjective, TeacherActions
 from skcfq.models import Predictor, as_predictor
 from skcfq.nn import (
@@ -132,7 +133,7 @@ class Scene:
 
 
 def online_actions(teacher: Predictor, table: Tensor, n_steps: int) -> OnlineActions:
-    region = ActionSet().compile(teacher.space).at(table.numpy())
+    region = region_of(ActionSet().compile(teacher.space), table.numpy())
     actions = TeacherActions(n_steps, step_size=STEP_SIZE, online=True)
     noise = torch.Generator().manual_seed(0)
     return OnlineActions.prepare(actions, teacher, region, noise, torch.float32)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skcfq.actions._region_building import region_of
 from skcfq.exceptions import ActionSetError, BackgroundRequiredError, CostFallbackWarning
 from skcfq.utils import warn_user
 
@@ -92,7 +93,7 @@ class RecourseCost:
         actions : CompiledActions
         before, after : DataFrame or ndarray of shape (n, n_raw_columns)
         """
-        region = actions.at(before)
+        region = region_of(actions, before)
         state = region.split(torch.from_numpy(actions.space.encode(after)))
         return self.contributions(*state, region).numpy()
 
@@ -175,14 +176,14 @@ def compile_cost(
     Examples
     --------
     >>> import numpy as np
-    >>> from skcfq.actions import ActionSet, compile_cost
+    >>> from skcfq.actions import ActionSet, compile_cost, region_of
     >>> from skcfq.encoding import FeatureSpace
     >>> X = np.array([[0.0, 0.0], [2.0, 8.0]])
     >>> actions = ActionSet().compile(FeatureSpace.from_frame(X))
     >>> cost = compile_cost(actions)
     >>> cost.feature_weights
     tensor([1.0000, 0.2500], dtype=torch.float64)
-    >>> region = actions.at(X)
+    >>> region = region_of(actions, X)
     >>> cost(region.origin.flip(0), region)
     tensor([4., 4.], dtype=torch.float64)
     """
@@ -206,7 +207,7 @@ def compile_cost(
         torch.tensor(values, dtype=torch.float64),
         norm,
         float(mix),
-        tuple(torch.tensor(choice.distance) for choice in compiled.categorical),
+        tuple(torch.tensor(feature.distance) for feature in compiled.categorical),
     )
 
 
@@ -233,7 +234,7 @@ def _preset_weights(
             spread = float(statistics.encoded_std)
             to_std.append(feature.name)
         spreads.append(spread)
-    spreads += [_choice_spread(choice) for choice in compiled.categorical]
+    spreads += [_categorical_spread(feature) for feature in compiled.categorical]
     for i, name in enumerate(compiled.feature_names):
         if not _usable(spreads[i]):
             spreads[i] = 1.0
@@ -249,12 +250,12 @@ def _usable(spread: float) -> bool:
     return math.isfinite(spread) and spread > 1e-12
 
 
-def _choice_spread(choice: CategoricalFeature) -> float:
-    shares = np.asarray(choice.frequencies, dtype=np.float64)
-    if choice.ranks is None:
+def _categorical_spread(feature: CategoricalFeature) -> float:
+    shares = np.asarray(feature.frequencies, dtype=np.float64)
+    if feature.ranks is None:
         return math.sqrt(max(0.0, (1.0 - float(np.sum(shares**2))) / 2))
-    listed = ~np.isnan(choice.ranks)
-    shares, ranks = shares[listed], choice.ranks[listed]
+    listed = ~np.isnan(feature.ranks)
+    shares, ranks = shares[listed], feature.ranks[listed]
     total = shares.sum()
     if total <= 0:
         return 0.0

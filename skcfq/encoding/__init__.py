@@ -7,20 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from skcfq.encoding._blocks import AffineBlock, Block, MonotoneBlock, TableBlock
+from skcfq.encoding._blocks import Block, TableBlock
 from skcfq.encoding._space import FeatureSpace
-from skcfq.encoding._statistics import ColumnStatistics
 from skcfq.utils import lazy_attributes
 
 if TYPE_CHECKING:
     from skcfq.encoding._table_encoder import TableEncoder
 
 __all__ = [
-    "AffineBlock",
     "Block",
-    "ColumnStatistics",
     "FeatureSpace",
-    "MonotoneBlock",
     "TableBlock",
     "TableEncoder",
 ]

@@ -14,16 +14,20 @@ import numpy as np
 import pandas as pd
 
 from skcfq.encoding._affine_table import AffineTable
-from skcfq.encoding._blocks import AffineBlock, Block, MonotoneBlock, TableBlock
+from skcfq.encoding._background import described_blocks
+from skcfq.encoding._blocks import (
+    AffineBlock,
+    Block,
+    TableBlock,
+    encode_columns,
+)
 from skcfq.encoding._serialization import block_from_dict, block_to_dict
-from skcfq.encoding._statistics import numeric_statistics, plain_statistics, table_statistics
 from skcfq.exceptions import FeatureSpaceError
 from skcfq.utils import (
     as_array,
     as_numbers,
     check_unique_columns,
     is_integer_like,
-    missing_mask,
     plain,
     raw_table,
     replace_columns,
@@ -130,9 +134,7 @@ class FeatureSpace:
         >>> [(block.name, block.kind, block.width) for block in space.blocks]
         [('age', 'affine', 1), ('job', 'table', 2)]
         """
-        from skcfq.encoding._readers import read_encoder
-
-        return read_encoder(encoder, X, sample_weight)
+        return _read(encoder, X, sample_weight)
 
     @classmethod
     def from_frame(cls, X: Any, sample_weight: Any = None) -> FeatureSpace:
@@ -180,9 +182,7 @@ class FeatureSpace:
         space : FeatureSpace
             Its ``encode(X)`` equals ``self.encode(encoder.transform(X))``.
         """
-        from skcfq.encoding._readers import read_encoder
-
-        return read_encoder(encoder, X, sample_weight, last=self)
+        return _read(encoder, X, sample_weight, last=self)
 
     def encode(self, X: Any, *, copy: bool = True) -> np.ndarray:
         """Encode raw rows.
@@ -203,11 +203,7 @@ class FeatureSpace:
             self._by_position(X)
             return self._affine.encode(X, copy=copy)
         columns, n = self.columns_of(X)
-        Z = np.empty((n, self.n_encoded))
-        for block, (_, column) in zip(self.blocks, columns, strict=True):
-            if block.width:
-                Z[:, block.columns] = block.encode(column)
-        return Z
+        return encode_columns(self.blocks, [column for _, column in columns], n)
 
     def decode(self, Z: Any, X: Any) -> Any:
         """Take encoded rows back to raw rows that differ from X where their code does.
@@ -351,37 +347,22 @@ class FeatureSpace:
         return [where.get(name, -1) for name in self.raw_columns]
 
 
+def _read(
+    encoder: Any, X: Any, sample_weight: Any, last: FeatureSpace | None = None
+) -> FeatureSpace:
+    # The readers need scikit-learn; a model file is served without it.
+    from skcfq.encoding._readers import read_encoder
+
+    reading = read_encoder(encoder, X, last=last)
+    return build_space(reading.blocks, reading.columns, reading.is_frame, sample_weight)
+
+
 def build_space(
     blocks: Sequence[Block], columns: list[Any], is_frame: bool, sample_weight: Any
 ) -> FeatureSpace:
     """Attach statistics of the background columns to blocks, and make a space of them."""
-    n = len(columns[0]) if columns else 0
-    weights = np.ones(n) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
-    if weights.shape != (n,) or not np.all(np.isfinite(weights)) or np.any(weights < 0):
-        raise ValueError(
-            f"sample_weight must hold {n} finite weights, none negative, got an array of shape "
-            f"{weights.shape}."
-        )
-    if n and not np.any(weights > 0):
-        raise ValueError("sample_weight is zero for all rows; give some row a positive weight.")
-    counted = weights > 0
-    described = tuple(
-        _describe(block, column[counted], weights[counted])
-        for block, column in zip(blocks, columns, strict=True)
-    )
+    described = described_blocks(blocks, columns, sample_weight)
     return FeatureSpace(described, tuple(block.name for block in described), is_frame)
-
-
-def _describe(block: Block, column: Any, weights: np.ndarray) -> Block:
-    if isinstance(block, TableBlock):
-        levels = block.level_of(column)
-        statistics = table_statistics(levels, block.n_levels, missing_mask(column), weights)
-    elif isinstance(block, (AffineBlock, MonotoneBlock)):
-        encoded = block.encode(column)[:, 0]
-        statistics = numeric_statistics(as_numbers(column), encoded, weights)
-    else:
-        statistics = plain_statistics(missing_mask(column), weights)
-    return dataclasses.replace(block, statistics=statistics)
 
 
 def _encoded_names(raw_name: Hashable, block: Block) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from skcfq.actions import raw_rows
 from skcfq.models import validity_slack
 from skcfq.nn import target_margin
 from skcfq.solvers.problems import Solution
@@ -56,7 +57,7 @@ def verify(task: Task, problem: RecourseProblem, states: States) -> Solution:
     everybody = torch.equal(states.person, torch.arange(problem.region.n_people))
     region = problem.region if everybody else problem.region.take(states.person)
     target = problem.target[states.person]
-    points = region.to_raw(problem.assemble(states.person, states.values, states.levels))
+    points = raw_rows(region, problem.assemble(states.person, states.values, states.levels))
     encoded = torch.from_numpy(task.predictor.space.encode(points))
     confirmed = region.contains(encoded)
     margin = None

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skcfq.actions import ActionSet, CompiledActions, compile_cost
+from skcfq.actions import ActionSet, CompiledActions, compile_cost, region_of
 from skcfq.exceptions import EmptyPopulationWarning
 from skcfq.models import Predictor, validity_slack
 from skcfq.nn import Matching, QuantizedNetwork, TrainingRows
@@ -253,7 +253,7 @@ def _online(
     seed: int,
 ) -> OnlineActions:
     """Return what computes the actions of a batch, with noise of its own."""
-    region = action_set.compile(teacher.space).at(table.X)
+    region = region_of(action_set.compile(teacher.space), table.X)
     noise = torch.Generator().manual_seed(seed)
     return OnlineActions.prepare(actions, teacher, region, noise, table.dtype)
 
@@ -267,7 +267,7 @@ def _matching(
     objective: CFQObjective,
 ) -> Matching:
     """Return the matching regularizer: the teacher's K steps beside the student's."""
-    region, n_steps, step_size = compiled.at(X), actions.n_steps, actions.step_size
+    region, n_steps, step_size = region_of(compiled, X), actions.n_steps, actions.step_size
     direction, cost = objective.matching_weights
     return Matching(
         direction=direction,

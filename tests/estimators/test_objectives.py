@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from skcfq import CFQClassifier, QATClassifier, RecourseSolver
+from skcfq.actions import region_of
 from skcfq.estimators import (
     BitPolicy,
     CFQObjective,
@@ -78,7 +79,7 @@ def test_actions_obey_the_rules_and_stop_early(credit, shared):
     denied = shared["teacher"].predict(credit.data) != credit.favorable
     X = credit.data[denied]
     target = np.full(len(X), np.flatnonzero(teacher.classes == credit.favorable)[0])
-    region = credit.action_set.compile(teacher.space).at(X)
+    region = region_of(credit.action_set.compile(teacher.space), X)
     costs = {}
     for name, actions in {
         "all": TeacherActions(8),

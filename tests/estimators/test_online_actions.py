@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from skcfq import ActionSet, TeacherClassifier
+from skcfq.actions import region_of
 from skcfq.estimators import CFQObjective, Finish, TeacherActions
 from skcfq.models import as_predictor
 from skcfq.training._people import People
@@ -29,7 +30,7 @@ def scene():
 def test_quick_steps_are_the_general_ones(scene, options):
     X, teacher = scene
     actions = TeacherActions(step_size=2.0, online=True, **options)
-    region = ActionSet(immutable=[2]).compile(teacher.space).at(X)
+    region = region_of(ActionSet(immutable=[2]).compile(teacher.space), X)
     rows, target = torch.tensor([4, 2, 60, 4]), torch.ones(4, dtype=torch.int64)
 
     def steps(online):
@@ -49,7 +50,7 @@ def test_quick_steps_are_the_general_ones(scene, options):
 def test_other_rules_take_the_general_steps(scene):
     X, teacher = scene
     actions = TeacherActions(step_size=2.0, online=True)
-    region = ActionSet(max_changes=1).compile(teacher.space).at(X)
+    region = region_of(ActionSet(max_changes=1).compile(teacher.space), X)
     rows, target = torch.arange(80), torch.ones(80, dtype=torch.int64)
     online = OnlineActions.prepare(actions, teacher, region, torch.Generator(), torch.float32)
     points, valid = online(rows, target)

@@ -8,6 +8,7 @@ import torch
 from scipy.stats import kstest, norm
 
 from skcfq import ActionSet, TeacherClassifier
+from skcfq.actions import region_of
 from skcfq.actions._box import Box
 from skcfq.estimators import TeacherActions
 from skcfq.models import as_predictor
@@ -35,7 +36,7 @@ def drawn(how, scene, sigma, rules):
     actions = TeacherActions(1, step_size=2.0, noise=sigma, online=how != "cached")
     if how == "cached":
         return actions.points(teacher, rules, X, np.ones(N, dtype=np.int64), seed=3)[0].numpy()
-    region, generator = rules.compile(teacher.space).at(X), torch.Generator().manual_seed(3)
+    region, generator = region_of(rules.compile(teacher.space), X), torch.Generator().manual_seed(3)
     online = OnlineActions(actions, teacher, region, generator)
     if how == "online, quick":
         online = OnlineActions.prepare(actions, teacher, region, generator, torch.float32)

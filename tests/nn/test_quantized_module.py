@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from skcfq.actions import ActionSet
+from skcfq.actions import ActionSet, region_of
 from skcfq.encoding import TableEncoder
 from skcfq.exceptions import UnsupportedModelError
 from skcfq.nn import (
@@ -220,7 +220,7 @@ def test_unrolled_recourse_has_a_gradient(rows):
     network.calibrate(rows)
     network.eval()
     space = TableEncoder().fit(rows.numpy()).feature_space_
-    region = ActionSet().compile(space).at(rows.numpy())
+    region = region_of(ActionSet().compile(space), rows.numpy())
     points = unrolled_steps(
         network, region, torch.ones(60, dtype=torch.int64), n_steps=2, step_size=1.0
     )

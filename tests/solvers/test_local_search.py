@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from skcfq import ActionSet, TableEncoder
-from skcfq.actions import compile_cost
+from skcfq.actions import compile_cost, region_of
 from skcfq.models import as_predictor
 from skcfq.solvers.problems import RecourseProblem, States
 from skcfq.solvers.search._beam import _survivors
@@ -70,7 +70,7 @@ def make_problem(weights: dict) -> RecourseProblem:
     prices = {"a": weights["a"] / moves[0, 0], "b": weights["b"] / moves[1, 1]}
     cost = compile_cost(actions, weights=prices | {"color": weights["color"]})
     target = torch.ones(1, dtype=torch.int64)
-    return RecourseProblem(predictor, actions.at(person), cost, target, 0.0)
+    return RecourseProblem(predictor, region_of(actions, person), cost, target, 0.0)
 
 
 def test_an_added_change_spares_two_dearer_ones():

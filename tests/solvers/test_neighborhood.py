@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 
 from skcfq import ActionSet
-from skcfq.actions import compile_cost
+from skcfq.actions import compile_cost, region_of
 from skcfq.models import as_predictor
 from skcfq.solvers.problems import RecourseProblem, States
 from skcfq.solvers.search import _line_search
@@ -35,7 +35,7 @@ def make_problem(kind: str, norm: str = "l1", seed: int = 0, **rules) -> Recours
     people = X[model.predict(X) == 0][:40]
     target = torch.ones(len(people), dtype=torch.int64)
     cost = compile_cost(compiled, norm=norm)
-    return RecourseProblem(predictor, compiled.at(people), cost, target, 0.0)
+    return RecourseProblem(predictor, region_of(compiled, people), cost, target, 0.0)
 
 
 def valid_points(problem: RecourseProblem, per_person: int = 30, seed: int = 0) -> States:

@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skcfq import ActionSet, RecourseSolver
-from skcfq.actions import compile_cost
+from skcfq.actions import compile_cost, region_of
 from skcfq.encoding import FeatureSpace
 from skcfq.models import as_predictor
 from skcfq.solvers.exact import EXACT
@@ -171,7 +171,7 @@ def test_the_short_way_is_for_plain_questions(more):
 def test_the_cost_with_another_move_is_the_cost_of_that_state(norm):
     X, _, _ = draw(2, n=20)
     actions = ActionSet().compile(FeatureSpace.from_frame(X))
-    cost, region = compile_cost(actions, norm=norm), actions.at(X)
+    cost, region = compile_cost(actions, norm=norm), region_of(actions, X)
     here = region.values + region.values.std(dim=0)
     parts = cost.contributions(here, region.levels, region)
     elsewhere = region.values - 0.3

@@ -1,4 +1,4 @@
-"""Action sets as files that people review, with the place of every value."""
+"""Action sets as files that people review, with the position of every value."""
 
 from skcfq.actions.files._files import (
     from_data,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from skcfq.actions import project_grid, project_min_change
+from skcfq.actions import project_grid, project_min_change, raw_rows
 from skcfq.models import validity_slack
 from skcfq.nn import target_margin
 from skcfq.solvers.problems._perturbations import Jitter, jitter_radii
@@ -228,7 +228,7 @@ class RecourseProblem:
         if predictor.differentiable:
             return predictor.logits(points)
         # A model that is only a function of raw rows is asked about raw rows.
-        return predictor.row_logits(self.region.take(person).to_raw(points))
+        return predictor.row_logits(raw_rows(self.region.take(person), points))
 
     def own_states(self) -> States:
         """Return every person's own point."""

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from skcfq.actions import region_of
 from skcfq.solvers.problems._problem import RecourseProblem
 from skcfq.utils import as_slice, take_rows
 
@@ -113,15 +114,14 @@ class Task:
     def region(self) -> ActionRegion:
         """Return what the people may change."""
         if not self.overrides:
-            return self.actions.at(self.X)
+            return region_of(self.actions, self.X)
         labels = (
             dict(enumerate(self.X.index))
             if isinstance(self.X, pd.DataFrame)
             else {row: row for row in self.overrides}
         )
-        return self.actions.at(
-            self.X, overrides={labels[row]: rules for row, rules in self.overrides.items()}
-        )
+        overrides = {labels[row]: rules for row, rules in self.overrides.items()}
+        return region_of(self.actions, self.X, overrides)
 
     def favorable_examples(self, target: int) -> torch.Tensor | None:
         """Return encoded people of the population whom the model gives a class."""
