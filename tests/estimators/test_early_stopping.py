@@ -163,7 +163,7 @@ def test_every_term_can_be_judged(objective, table, tiny):
 
 
 def test_the_same_network_is_judged_the_same(table, tiny):
-    """Samples on paths and mixtures are drawn once for all passes: else the best is the luckiest."""
+    """Samples on paths and mixups are drawn once for all passes: else the best is the luckiest."""
 
     class Freeze(Callback):
         def on_train_begin(self, net, **kwargs):
