@@ -1,6 +1,6 @@
-"""Adult at 4 bits on the paper's split: CFQ, LSQ-QAT and a baseline with a bias (cf. Table 1).
+"""Adult at 4 bits on the paper's split: CFQ, LSQ-QAT, and LSQ-QAT with a bias (cf. Table 1).
 
-Every row has the same weight and activation widths, one teacher a seed, the strong solver at
+Every row has the same weight and activation widths, one teacher a seed, the gradient search at
 margin 0 and the same refused test rows. Two columns say how far the figures can be believed: the
 *noise* of the solver (the teacher against itself, another seed of the solver), and a *baseline*:
 LSQ-QAT with one bias on the target logit, chosen on training recourse points, that equals CFQ's
@@ -48,7 +48,7 @@ def main() -> None:
     print(
         f"Adult, official split, {options.seeds} seeds (mean, then sd), {options.people} refused "
         f"test rows a seed, budget {options.budget:g}, activations "
-        f"{options.activation_bits or 'as weights'}, inputs 8, strong solver at margin 0"
+        f"{options.activation_bits or 'as weights'}, inputs 8, gradient search at margin 0"
     )
     print(mean.to_string(), spread.to_string(), PAPER, sep="\n\n")
 

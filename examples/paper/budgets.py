@@ -71,7 +71,7 @@ def main() -> None:
     table = pd.DataFrame(rows)
     print(
         f"\nobjective {options.objective}, widths {options.bit_policy}, "
-        f"activations {options.activation_bits} bits, inputs 8, strong solver at margin 0, "
+        f"activations {options.activation_bits} bits, inputs 8, gradient search at margin 0, "
         f"up to {options.people} refused test rows, {options.seeds} seeds"
     )
     print(mean_and_sd(table, ["data", "budget"], COLUMNS).to_string())

@@ -38,7 +38,7 @@ COLUMNS = ["accuracy", "accuracy - teacher", "VD", "|CRG|", "CRG", "DirSim", "ac
 # One bias for a baseline, chosen on training advice, or, for comparison, on that of test people.
 ON_BIAS, ON_TEST_BIAS = " + bias", " + bias by test"
 # Validity drop that is wanted. Held-out people may lose four fifths of it, by the quick advice
-# of the training: on validation shares of Adult, the strong solver's failed a fifth more often.
+# of the training: on validation shares of Adult, the gradient search's failed a fifth more often.
 WANTED = {"adult": 0.02, "compas": 0.03, "german": 0.08, "generated": 0.03}
 ASKED = {name: 0.8 * drop for name, drop in WANTED.items()}
 UNROLLED = "paper + unrolled matching"
@@ -224,7 +224,7 @@ def rows_of(model: str) -> set[str]:
 
 def report(rows: pd.DataFrame, options: argparse.Namespace) -> None:
     """Print the table, and the paired differences at equal validity drop."""
-    print("\ninputs 8 bits, strong solver at margin 0; mean ± sd over seeds")
+    print("\ninputs 8 bits, gradient search at margin 0; mean ± sd over seeds")
     settings = ["data", "activations", "units", "alpha", "max_iter", "people"]
     for (name, width, units, alpha, passes, people), part in rows.groupby(settings, sort=False):
         seeds = part["seed"].nunique()

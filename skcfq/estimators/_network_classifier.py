@@ -51,7 +51,7 @@ class NetworkClassifier(NestedParametersMixin, ClassifierMixin, BaseEstimator):
             )
         y = _check_labels(y)
         check_consistent_length(X, y)
-        sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
+        sample_weight = check_sample_weight(sample_weight, X)
         # A row without weight is no row: left in, it would still shape batches and ranges.
         counted = np.flatnonzero(sample_weight > 0)
         X, y, sample_weight = take_rows(X, counted), y[counted], sample_weight[counted]

@@ -1,4 +1,4 @@
-"""onnxruntime at its default optimisation against the estimator, on every row that may matter."""
+"""onnxruntime at its default optimization against the estimator, on every row that may matter."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def test_logits_come_nearer_on_rows_that_were_not_seen(sizes, per_channel, n_cla
 
 
 def test_codes_of_a_small_layer_beside_every_choice():
-    """Beside all 2^12 choices of neighbours, at fixed steps and biases."""
+    """Beside all 2^12 choices of neighbors, at fixed steps and biases."""
     ratios = []
     for seed in range(6):
         teacher, rows = teacher_of((), seed=seed), rows_of(200, seed=seed)

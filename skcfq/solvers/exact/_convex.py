@@ -17,6 +17,7 @@ import cvxpy as cp
 import numpy as np
 import torch
 
+from skcfq.solvers.exact._highs import start_highs_quietly
 from skcfq.solvers.exact._program_data import (
     PersonData,
     ProgramShape,
@@ -320,6 +321,7 @@ class _Program:
         """Solve as finely as the solver can; the point of a relaxation need not be so exact."""
         limit = {} if time_limit is None else {"time_limit": max(time_limit, 1e-3)}
         if not self.quadratic:
+            start_highs_quietly()
             return self._run_once(cp.HIGHS, _HIGHS | limit)
         fine = _CLARABEL if self.shape.norm == "l2" else _CLARABEL_CONE
         status = self._run_once(cp.CLARABEL, fine | limit)
