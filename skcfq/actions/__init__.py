@@ -2,6 +2,8 @@
 
 :class:`ActionSet` needs no torch; everything that does is loaded on first use, because the
 datasets build action sets and must stay light.
+
+For developers; users take :class:`skcfq.ActionSet`.
 """
 
 from __future__ import annotations

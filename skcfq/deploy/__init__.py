@@ -1,4 +1,8 @@
-"""Quantized networks as they are shipped: one arithmetic, one file, and ONNX; no torch."""
+"""Quantized networks as they are shipped: one arithmetic, one file, and ONNX; no torch.
+
+Public: :class:`DeployedClassifier`, :func:`load`, :func:`onnx_inputs` and :func:`read_header`.
+For developers: the rest.
+"""
 
 from skcfq.deploy._arithmetic import IntegerNetwork, softmax
 from skcfq.deploy._artefact import load, read_header, save

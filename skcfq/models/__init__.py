@@ -1,4 +1,7 @@
-"""Any supported classifier as a predictor: its feature space and a differentiable head."""
+"""Any supported classifier as a predictor: its feature space and a differentiable head.
+
+Public: :func:`as_predictor` and :func:`deployment_variants`. For developers: the rest.
+"""
 
 from skcfq.models._functions import RowHead
 from skcfq.models._heads import LinearHead, MLPHead

@@ -1,4 +1,7 @@
-"""Networks and losses on tensors: torch only, no scikit-learn and no solver."""
+"""Networks and losses on tensors: torch only, no scikit-learn and no solver.
+
+For developers: what other rooms take from this one.
+"""
 
 from skcfq.nn._activation_widths import activation_widths_of, width_of
 from skcfq.nn._batch import Batch, SampleTable, TrainingRows

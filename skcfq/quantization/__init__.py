@@ -1,4 +1,7 @@
-"""Quantization: pure quantizers, fake-quantized layers, bit policies, calibration (§4.3, 4.4)."""
+"""Quantization: pure quantizers, fake-quantized layers, bit policies, calibration (§4.3, 4.4).
+
+For developers: what other rooms take from this one.
+"""
 
 from skcfq.quantization._allocation import allocate_bits
 from skcfq.quantization._bits import (

@@ -1,4 +1,7 @@
-"""What a solver found, about whom it says what, and how that is read and written."""
+"""What a solver found, about whom it says what, and how that is read and written.
+
+For developers; users take :class:`skcfq.RecourseResult`.
+"""
 
 from skcfq.results._result import RecourseResult
 from skcfq.results._statuses import STATUSES

@@ -1,4 +1,7 @@
-"""How a quantized network learns from its teacher: the loop, and all that it is told."""
+"""How a quantized network learns from its teacher: the loop, and all that it is told.
+
+For developers; users take the option objects from :mod:`skcfq.estimators`.
+"""
 
 from skcfq.training._batches import epochs_for
 from skcfq.training._bit_policies import (

@@ -1,4 +1,7 @@
-"""Validation, and the guard around private names of scikit-learn."""
+"""Validation, and the guard around private names of scikit-learn.
+
+For developers: what other rooms take from this one.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Methods that search: what they find is verified, what they do not find proves nothing."""
+"""Methods that search: what they find is verified, what they do not find proves nothing.
+
+For developers: what other rooms take from this one.
+"""
 
 from skcfq.solvers.search._black_box import BLACK_BOX
 from skcfq.solvers.search._multistart import GRADIENT
