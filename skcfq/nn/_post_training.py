@@ -73,7 +73,7 @@ def calibrate_layers(
     calibrator : {"minmax", "percentile", "mse", "reconstruction"}, default="mse"
     percentile : float, default=99.9
     adaptive_rounding : bool, default=False
-        Choose the codes of the weights too, between the two neighbours of each.
+        Choose the codes of the weights too, between the two neighbors of each.
     bias_correction : bool, default=False
         Shift biases so that the mean pre-activations are those of full precision.
     """

@@ -63,7 +63,7 @@ class QuantizedNetwork(nn.Module, ABC):
         step = None
         if self.input_bits is not None and not is_full_precision(self.input_bits):
             self._input_grid = signed_range(self.input_bits)
-            # Before calibration the range is [-4, 4], that of standardised columns.
+            # Before calibration the range is [-4, 4], that of standardized columns.
             step = torch.tensor([-4.0 / self._input_grid[0]]).log()
         self.register_buffer("log_input_step", step)
         self.register_buffer("input_factors", torch.ones(n_inputs))

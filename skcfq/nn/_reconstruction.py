@@ -1,7 +1,7 @@
 """Choose the integer weights by what the logits lose, once the training is over.
 
 Straight-through training ends with many weights that swing between two codes, and rounding each to
-its nearest code is blind to what the others lose. Here the codes move between the two neighbours
+its nearest code is blind to what the others lose. Here the codes move between the two neighbors
 of their weight, one at a time, as long as the logits come nearer to the teacher's; then biases and
 steps are fitted to the codes, and all of it is repeated after a little training. A change stays
 where it lowers the loss on the validation samples. These should hold some that nothing was fitted
@@ -71,7 +71,7 @@ def reconstruct_logits(
     Notes
     -----
     Coordinate descent, so a heuristic. Of one input column after the other, the code whose change
-    lowers the loss most goes to its other neighbour, until no change lowers it; the loss is taken
+    lowers the loss most goes to its other neighbor, until no change lowers it; the loss is taken
     as quadratic in the logits, iteratively reweighted, and the logits as linear in the codes of
     few columns. Biases and steps take damped Gauss-Newton steps. A layer whose new codes turn out
     to be worse on the network itself gets its old ones back. All of it in the precision of

@@ -162,5 +162,5 @@ class _StraightThroughSample(torch.autograd.Function):
             logits, noise = ctx.saved_tensors
             soft = ((logits + noise) / ctx.temperature).softmax(1)
         weighted = grad * soft
-        centred = weighted - soft * weighted.sum(1, keepdim=True)
-        return centred / ctx.temperature, None, None
+        centered = weighted - soft * weighted.sum(1, keepdim=True)
+        return centered / ctx.temperature, None, None

@@ -195,9 +195,9 @@ def round_adaptively(
 ) -> Tensor:
     r"""Round each weight up or down so that the layer's output is reconstructed best.
 
-    With codes q between the two neighbours of w/s, it lowers
+    With codes q between the two neighbors of w/s, it lowers
     :math:`\sum_i \omega_i\|y_i - s\,q\,a_i\|^2` by coordinate descent, one input column at a
-    time, all outputs at once. Nothing is trained: the codes stay neighbours of the weights.
+    time, all outputs at once. Nothing is trained: the codes stay neighbors of the weights.
 
     Parameters
     ----------

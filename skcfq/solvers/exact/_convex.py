@@ -70,7 +70,9 @@ def solve_convex(
         A person whose program fails numerically is ``"not_found"``.
     """
     shape = program_shape(problem, integer=integer)
-    program = _Program(shape)
+    # cvxpy learns the shape of a sum from numbers that nobody has set, which may be anything.
+    with np.errstate(all="ignore"):
+        program = _Program(shape)
     values, levels = problem.region.values.clone(), problem.region.levels.clone()
     status = np.full(problem.n_people, "not_found", dtype="<U17")
     bound = torch.zeros(problem.n_people, dtype=torch.float64)
