@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from skcfq import CFQClassifier
+from skcfq import CFQClassifier, TeacherClassifier
 from skcfq.estimators import CFQObjective, Finish, TeacherActions, _cfq
 
 
@@ -21,6 +21,7 @@ def test_they_are_all_looked_at_and_at_points_that_do_not_change(monkeypatch):
     model = CFQClassifier(
         objective=CFQObjective(finish=Finish(validity_drop=0.1)),
         teacher_actions=TeacherActions(online=True, step_size=5.0, noise=0.1),
+        teacher=TeacherClassifier((4,), max_iter=40, batch_size=16, learning_rate_init=0.02),
         target=1,
         hidden_layer_sizes=(4,),
         max_iter=2,
