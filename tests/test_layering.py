@@ -249,6 +249,39 @@ def test_tables_and_rules_need_no_torch(statement):
     assert _loaded_after(statement).isdisjoint({"torch", "cvxpy", "skorch", "matplotlib"})
 
 
+# Forty rows, of which every method but the shortcut of tables of plain numbers reads tensors.
+PLAIN_SOLVE = """
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from skcfq import ActionSet, RecourseSolver
+X = np.random.default_rng(0).normal(size=(40, 3))
+model = LogisticRegression().fit(X, X.sum(axis=1) > 0)
+for cost in ("l1", "l2"):
+    solver = RecourseSolver(ActionSet(increasing=[0], bounds={{1: {bounds}}}), cost=cost)
+    result = solver.solve(model, X, background=X)
+    assert result.method == "exact" and set(result.status) == {statuses}, result.status
+    assert model.predict(result.points[result.reachable]).all()
+    result.summary(), repr(result)
+"""
+
+
+def test_exact_recourse_on_plain_numbers_needs_no_torch():
+    # Where nobody can be left for the slower way, not even whom no action helps.
+    open_ = PLAIN_SOLVE.format(bounds=(-9, 9), statuses={"already_favorable", "optimal"})
+    assert _loaded_after(open_).isdisjoint({"torch", "cvxpy", "skorch", "matplotlib"})
+    # The scan itself sees torch where a rule asks for more than numbers.
+    counted = open_.replace("increasing=[0]", "max_changes=1")
+    assert "torch" in _loaded_after(counted.replace("== {", ">= {"))
+
+
+@pytest.mark.parametrize("room", ["models", "solvers", "solvers.problems", "solvers.search"])
+def test_doors_are_lazy(room):
+    """Every name at a door is found, whether it was loaded before or not."""
+    door = f"import skcfq.{room} as door; "
+    assert "torch" not in _loaded_after(f"{door} dir(door)")
+    assert "torch" in _loaded_after(f"{door}[getattr(door, name) for name in door.__all__]")
+
+
 def test_main_face_needs_no_optional_package():
     statement = f"from skcfq import {', '.join(name for name in skcfq.__all__ if name[0] != '_')}"
     assert "matplotlib" not in _loaded_after(statement)

@@ -1,4 +1,7 @@
-"""Any supported classifier as one thing: a feature space and differentiable logits on it."""
+"""Any supported classifier as one thing: a feature space and differentiable logits on it.
+
+torch is imported where tensors are asked for: a linear model answers in arrays without it.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,12 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn.functional import cross_entropy
+from scipy.special import expit
 
-from skcfq.deploy import IntegerNetwork
+from skcfq.deploy import DeployedClassifier, IntegerNetwork
 from skcfq.encoding import FeatureSpace
 from skcfq.exceptions import (
     UnsupportedModelError,
@@ -21,14 +22,19 @@ from skcfq.exceptions import (
 from skcfq.models._functions import FunctionModel, RowHead
 from skcfq.models._heads import (
     EstimatorHead,
-    Head,
     LinearHead,
     head_digest,
     linear_weights,
 )
 from skcfq.models._pipelines import split_model
-from skcfq.nn import DeployedNetwork, FrozenMLP, FullPrecisionMLP
 from skcfq.utils import take_rows
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from skcfq.models._heads import Head
+    from skcfq.nn import FrozenMLP, FullPrecisionMLP
 
 # Rows on which a model's probabilities are compared with its margins.
 _EXAMPLES = 16
@@ -96,6 +102,9 @@ class Predictor:
             A tensor of its own.
         logits : Tensor of shape (n, n_classes)
         """
+        import torch
+        from torch.nn.functional import cross_entropy
+
         network = self._network
         if network is not None:
             return network.frozen().loss_gradient(Z, target)
@@ -130,13 +139,17 @@ class Predictor:
         """The network whose rectified layers are all that the head is."""
         if not isinstance(self.head, EstimatorHead):
             return None
+        from skcfq.nn import FullPrecisionMLP
+
         network = getattr(self.head.estimator, "network_", None)
         return network if isinstance(network, FullPrecisionMLP) else None
 
     def row_logits(self, X: Any) -> Tensor:
         """Return the class logits of raw rows, shape (n, n_classes)."""
+        import torch
+
         if isinstance(self.head, RowHead):
-            return self.head(X)
+            return torch.from_numpy(self.head(X))
         return self.logits(torch.from_numpy(self.space.encode(X, copy=False)))
 
     def row_scores(self, X: Any) -> np.ndarray:
@@ -189,8 +202,8 @@ class Predictor:
         if not hasattr(self.model, "predict_proba"):
             return False
         X = take_rows(X, np.arange(min(len(X), _EXAMPLES)))
-        logits = self.row_logits(X).detach()
-        wanted = torch.sigmoid(logits[:, 1] - logits[:, 0]).numpy()
+        logits = self.row_scores(X)
+        wanted = expit(logits[:, 1] - logits[:, 0])
         shares = np.asarray(self.model.predict_proba(X))[:, 1]
         return bool(np.allclose(wanted, shares, rtol=0, atol=1e-6))
 
@@ -199,17 +212,31 @@ class Predictor:
         """Whether the model has logits on encoded rows, with gradients."""
         return not isinstance(self.head, RowHead)
 
+    @property
+    def is_linear(self) -> bool:
+        """Whether the logits are linear in the encoded columns."""
+        return self._weights is not None
+
     @cached_property
     def linear(self) -> tuple[Tensor, Tensor] | None:
         """Weights (n_classes, d) and intercepts (n_classes,) of linear logits, else None."""
-        return None if isinstance(self.head, RowHead) else linear_weights(self.head)
+        if self._weights is None:
+            return None
+        import torch
+
+        coef, intercept = self._weights
+        return torch.from_numpy(coef), torch.from_numpy(intercept)
 
     @cached_property
     def linear_arrays(self) -> tuple[np.ndarray, np.ndarray]:
         """The weights (d, n_classes) and intercepts of a linear model as arrays."""
-        assert self.linear is not None
-        coef, intercept = self.linear
-        return np.ascontiguousarray(coef.numpy().T), intercept.numpy()
+        assert self._weights is not None
+        coef, intercept = self._weights
+        return np.ascontiguousarray(coef.T), intercept
+
+    @cached_property
+    def _weights(self) -> tuple[np.ndarray, np.ndarray] | None:
+        return linear_weights(self.head)
 
     @property
     def is_piecewise_constant(self) -> bool:
@@ -222,8 +249,8 @@ class Predictor:
     @property
     def integers(self) -> IntegerNetwork | None:
         """The integers that decide; None for a model without such a form."""
-        if isinstance(self.head, DeployedNetwork):
-            return self.head.network
+        if isinstance(self.model, DeployedClassifier):
+            return self.model.integer_network_
         if isinstance(self.head, EstimatorHead):
             return getattr(self.head.estimator, "integer_network_", None)
         return None

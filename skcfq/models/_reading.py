@@ -18,7 +18,6 @@ from skcfq.models._functions import RowHead, read_function, row_head_of
 from skcfq.models._heads import is_own_estimator, read_head
 from skcfq.models._pipelines import Steps, check_model_is_fitted, join_steps, split_model
 from skcfq.models._predictor import Predictor
-from skcfq.nn import DeployedNetwork
 from skcfq.utils import take_rows
 
 
@@ -88,6 +87,8 @@ def as_predictor(
     if callable(model) and not isinstance(model, type) and not hasattr(model, "fit"):
         return _function_predictor(model, background, sample_weight, space, classes, output)
     if isinstance(model, DeployedClassifier):
+        from skcfq.nn import DeployedNetwork
+
         network = DeployedNetwork(model.integer_network_)
         return Predictor(model, model.feature_space_, model.classes_, network)
     return _estimator_predictor(model, background, sample_weight, space)

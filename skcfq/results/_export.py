@@ -267,7 +267,7 @@ def to_dict(result: RecourseResult) -> dict[str, Any]:
 def _cost_record(result: RecourseResult) -> dict[str, Any]:
     """Return the definition of the cost; distances of categories follow from their ranks."""
     cost, actions = result.cost_function, result.actions
-    weights = cost.feature_weights.tolist()
+    weights = cost.weights.tolist()
     features: list[dict[str, Any]] = []
     for numeric, weight in zip(actions.numeric, weights, strict=False):
         # An affine column has a price per raw unit; others cost by their encoded change.

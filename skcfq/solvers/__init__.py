@@ -3,16 +3,16 @@
 Public: :class:`RecourseSolver`, and what a method of one's own is made of.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from skcfq.solvers._solver import RecourseSolver
-from skcfq.solvers.problems import (
-    Effort,
-    ExactAnswer,
-    Method,
-    RecourseProblem,
-    Starts,
-    States,
-    differentiable,
-)
+from skcfq.solvers.problems import Effort, Method, Starts, differentiable
+from skcfq.utils import lazy_attributes
+
+if TYPE_CHECKING:
+    from skcfq.solvers.problems import ExactAnswer, RecourseProblem, States
 
 __all__ = [
     "Effort",
@@ -24,3 +24,11 @@ __all__ = [
     "States",
     "differentiable",
 ]
+
+__getattr__ = lazy_attributes(
+    __name__, {"ExactAnswer": "problems", "RecourseProblem": "problems", "States": "problems"}
+)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,4 +1,4 @@
-"""Two models and the same people: one space, and each model's answers offered to the other."""
+"""Two models and the same people: each model's answers are offered to the other."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from skcfq.exceptions import SpaceMismatchError
 from skcfq.solvers._collection import Collection
 from skcfq.solvers._verification import verify
+from skcfq.solvers.problems import pose, region_for
 from skcfq.solvers.search import stabilize
 from skcfq.utils import take_rows
 
 if TYPE_CHECKING:
-    from skcfq.models import Predictor
     from skcfq.results import RecourseResult
     from skcfq.solvers.problems import Solution, Task
 
@@ -42,8 +41,8 @@ def with_cheaper_actions(
     if len(rows) == 0:
         return None
     part = task.take(rows)
-    region = part.region()
-    problem = part.problem(region, part.target)
+    region = region_for(part)
+    problem = pose(part, region, part.target)
     points = part.predictor.space.encode(take_rows(theirs.points, rows))
     states = problem.states_at(torch.from_numpy(points))
     states = states.take(states.valid)
@@ -61,19 +60,3 @@ def with_cheaper_actions(
     collection = Collection.of(mine)
     collection.write(here, replace(adopted, status=status, bound=bound))
     return collection.solution()
-
-
-def check_same_space(first: Predictor, second: Predictor) -> None:
-    """Raise unless two models read raw rows through one feature space."""
-    if first.space.fingerprint != second.space.fingerprint:
-        raise SpaceMismatchError(
-            f"{first.name} and {second.name} do not share one feature space, "
-            "so their actions have no common unit. Fit the deployed model with "
-            "`teacher=` set to the reference, or give both the same fitted encoder."
-        )
-    if not np.array_equal(first.classes, second.classes):
-        raise SpaceMismatchError(
-            f"{first.name} has the classes {first.classes.tolist()}, {second.name} has "
-            f"{second.classes.tolist()}: their decisions cannot be compared. Fit both on the same "
-            "labels."
-        )

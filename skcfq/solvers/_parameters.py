@@ -6,9 +6,10 @@ import math
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
-from skcfq.exceptions import ActionSetError, UnsupportedModelError
+from skcfq.exceptions import ActionSetError, SpaceMismatchError, UnsupportedModelError
 from skcfq.solvers._methods import named_method
 
 if TYPE_CHECKING:
@@ -61,6 +62,22 @@ def required_radius(
     is_literal = named is not None and named.literal
     jumps = any(model.is_piecewise_constant for model in models)
     return _PERTURBATION_RADIUS if jumps and not is_literal else 0.0
+
+
+def check_same_space(first: Predictor, second: Predictor) -> None:
+    """Raise unless two models read raw rows through one feature space."""
+    if first.space.fingerprint != second.space.fingerprint:
+        raise SpaceMismatchError(
+            f"{first.name} and {second.name} do not share one feature space, "
+            "so their actions have no common unit. Fit the deployed model with "
+            "`teacher=` set to the reference, or give both the same fitted encoder."
+        )
+    if not np.array_equal(first.classes, second.classes):
+        raise SpaceMismatchError(
+            f"{first.name} has the classes {first.classes.tolist()}, {second.name} has "
+            f"{second.classes.tolist()}: their decisions cannot be compared. Fit both on the same "
+            "labels."
+        )
 
 
 def overrides_by_position(overrides: Any, X: Any) -> dict[int, Mapping] | None:

@@ -21,15 +21,15 @@ from skcfq.models import as_predictor, resolve_target
 from skcfq.results import RecourseResult
 from skcfq.solvers._chunk import solve_chunk
 from skcfq.solvers._collection import Collection
-from skcfq.solvers._comparison import check_same_space, with_cheaper_actions
 from skcfq.solvers._methods import METHODS, choose_method
+from skcfq.solvers._own_rows import margin_of, own_logits
 from skcfq.solvers._parameters import (
+    check_same_space,
     overrides_by_position,
     required_margin,
     required_radius,
 )
 from skcfq.solvers._provenance import protocol_of, provenance_of
-from skcfq.solvers._verification import margin_of, own_logits
 from skcfq.solvers.problems import Effort, Method, Solution, Task
 from skcfq.utils import Interval, KnownParameters, StrOptions, take_rows, warn_user
 
@@ -322,6 +322,8 @@ class RecourseSolver(KnownParameters):
         return result_reference, result_deployed
 
     def _adopt(self, task: Task, mine: RecourseResult, theirs: RecourseResult) -> RecourseResult:
+        from skcfq.solvers._comparison import with_cheaper_actions
+
         better = with_cheaper_actions(task, mine, theirs)
         return mine if better is None else self._result(task, [better], mine.method)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from skcfq.exceptions import UnsupportedModelError
-from skcfq.models import LinearHead, MLPHead, Predictor
+from skcfq.models import MLPHead, Predictor
 from skcfq.nn import FullPrecisionMLP, QuantizedNetwork
 from skcfq.training._networks import leaves_of
 from skcfq.training._torch_reading import LAST, PASSED_OVER, Layers, layers_of
@@ -34,8 +34,6 @@ def rectifier_network(teacher: Predictor) -> FullPrecisionMLP:
         layers = [(one.weight.detach(), _bias(one)) for one in _linear_layers(own)]
     elif teacher.linear is not None:
         layers = [teacher.linear]
-    elif isinstance(head, LinearHead):
-        layers = [(head.coef, head.intercept)]
     elif isinstance(head, MLPHead) and isinstance(head.activation, (nn.ReLU, nn.Identity)):
         layers = [
             (head.get_buffer(f"coef_{i}").T, head.get_buffer(f"intercept_{i}"))

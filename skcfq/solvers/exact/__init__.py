@@ -3,7 +3,6 @@
 For developers: what other rooms take from this one.
 """
 
-from skcfq.solvers.exact._linear import EXACT
-from skcfq.solvers.exact._programs import LP, MILP, QP
+from skcfq.solvers.exact._methods import EXACT, LP, MILP, QP
 
 __all__ = ["EXACT", "LP", "MILP", "QP"]

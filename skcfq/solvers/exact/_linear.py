@@ -11,22 +11,13 @@ import numpy as np
 import torch
 
 from skcfq.solvers.exact._branch_and_bound import Optimum, branch_and_bound
-from skcfq.solvers.exact._plain_tables import PLAIN_TABLES
 from skcfq.solvers.exact._separable import separate, state_of
 from skcfq.solvers.problems import (
     Effort,
     ExactAnswer,
     LinearProblem,
-    Method,
-    differentiable,
     fractional_knapsack,
-    linear,
-    no_downstream_errors,
-    no_linking,
-    one_model,
     quadratic_knapsack,
-    separable_cost,
-    two_classes,
 )
 
 
@@ -57,25 +48,6 @@ def solve_linear(problem: LinearProblem, effort: Effort) -> ExactAnswer:
     values, levels = state_of(problem, separable, optimum.amounts)
     bound = optimum.bound.sqrt() if separable.squared else optimum.bound
     return ExactAnswer(values, levels, _status(optimum), bound)
-
-
-EXACT = Method(
-    "exact",
-    solve_linear,
-    proves=True,
-    requires=(
-        differentiable,
-        linear,
-        no_downstream_errors,
-        two_classes,
-        one_model,
-        separable_cost,
-        no_linking,
-    ),
-    linear=True,
-    batch_size=4096,
-    shortcut=PLAIN_TABLES,
-)
 
 
 def _status(optimum: Optimum) -> np.ndarray:

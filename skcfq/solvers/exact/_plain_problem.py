@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skcfq.models import RELATIVE_MARGIN
+from skcfq.models import rounding_margin
 
 if TYPE_CHECKING:
     from skcfq.actions import PlainNumbers
@@ -98,7 +98,7 @@ class PlainProblem:
             task.logits,
             task.actions.plain_numbers,
             gain,
-            task.cost.feature_weights.numpy(),
+            task.cost.weights,
             task.cost.norm,
         )
 
@@ -113,7 +113,7 @@ class PlainProblem:
     def need(self) -> np.ndarray:
         """Return what each person's action must add to the margin, shape (n,)."""
         # As in linear_problem: the moved point's own logits may be larger, its raw row rounds.
-        rounding = _rounding(self.logits)
+        rounding = rounding_margin(self.logits)
         own = self.logits[:, self.target] - self.logits[:, 1 - self.target]
         return np.maximum(rounding, self.margin) + rounding - own
 
@@ -131,7 +131,7 @@ class PlainProblem:
         for rows in blocks(len(points), 8 * BLOCK, predictor.space.n_encoded):
             logits = predictor.row_scores(points[rows])
             margin[rows] = logits[:, target] - logits[:, 1 - target]
-            confirmed[rows] &= margin[rows] >= np.maximum(_rounding(logits), self.margin)
+            confirmed[rows] &= margin[rows] >= np.maximum(rounding_margin(logits), self.margin)
         return confirmed, margin
 
 
@@ -140,9 +140,3 @@ def blocks(n: int, size: int, width: int) -> Iterator[slice]:
     step = max(size // max(width, 1), 64)
     for start in range(0, n, step):
         yield slice(start, min(start + step, n))
-
-
-def _rounding(logits: np.ndarray) -> np.ndarray:
-    """Return the least margin of a valid point, (n,), as in `validity_slack`."""
-    largest = np.maximum(np.abs(logits[:, 0]), np.abs(logits[:, 1]))
-    return RELATIVE_MARGIN * np.maximum(largest, 1.0)

@@ -127,7 +127,7 @@ def program_shape(problem: LinearProblem, *, integer: bool) -> ProgramShape:
         n_categories=len(sizes),
         n_levels=sum(sizes),
         n_rivals=int(problem.need.shape[1]),
-        weights=cost.feature_weights.numpy(),
+        weights=cost.weights,
         norm=cost.norm,
         mix=cost.mix,
         numeric_gain=problem.numeric_gain.numpy(),
@@ -210,7 +210,7 @@ def _add_options(parameters: dict, problem: LinearProblem, shape: ProgramShape, 
     for c, allows in enumerate(region.allowed):
         own = int(region.levels[i, c])
         weight = shape.weights[shape.n_numeric + c]
-        prices.append(weight * problem.cost.distances[c][own].numpy())
+        prices.append(weight * problem.cost.level_distances[c][own])
         gains.append(problem.level_gain[c][i].numpy())
         open_ = allows[i].numpy().astype(float)
         if own >= 0:

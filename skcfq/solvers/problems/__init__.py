@@ -2,23 +2,16 @@
 
 For developers of methods. A method that searches takes a :class:`RecourseProblem` and returns
 :class:`States`; one for linear models takes a :class:`LinearProblem` and returns an
-:class:`ExactAnswer`.
+:class:`ExactAnswer`. Problems are tensors, and loaded on first use; a task is not.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from skcfq.solvers.problems._effort import Effort, Starts
-from skcfq.solvers.problems._knapsack import (
-    cheapest_in_box,
-    fractional_knapsack,
-    quadratic_knapsack,
-)
-from skcfq.solvers.problems._linear_problem import (
-    ExactAnswer,
-    LinearProblem,
-    all_of,
-    linear_problem,
-)
+from skcfq.solvers.problems._knapsack import fractional_knapsack, quadratic_knapsack
 from skcfq.solvers.problems._method import Method, Shortcut
-from skcfq.solvers.problems._problem import RecourseProblem
 from skcfq.solvers.problems._requirements import (
     convex_rules,
     differentiable,
@@ -32,8 +25,20 @@ from skcfq.solvers.problems._requirements import (
     two_classes,
 )
 from skcfq.solvers.problems._solution import Solution
-from skcfq.solvers.problems._states import States, best_per_person
 from skcfq.solvers.problems._task import Task
+from skcfq.utils import lazy_attributes
+
+if TYPE_CHECKING:
+    from skcfq.solvers.problems._box_knapsack import cheapest_in_box
+    from skcfq.solvers.problems._linear_problem import (
+        ExactAnswer,
+        LinearProblem,
+        all_of,
+        linear_problem,
+    )
+    from skcfq.solvers.problems._posing import favorable_examples, pose, region_for
+    from skcfq.solvers.problems._problem import RecourseProblem
+    from skcfq.solvers.problems._states import States, best_per_person
 
 __all__ = [
     "Effort",
@@ -52,6 +57,7 @@ __all__ = [
     "convex_rules",
     "differentiable",
     "euclidean_cost",
+    "favorable_examples",
     "fractional_knapsack",
     "l1_cost",
     "linear",
@@ -59,7 +65,30 @@ __all__ = [
     "no_downstream_errors",
     "no_linking",
     "one_model",
+    "pose",
     "quadratic_knapsack",
+    "region_for",
     "separable_cost",
     "two_classes",
 ]
+
+__getattr__ = lazy_attributes(
+    __name__,
+    {
+        "ExactAnswer": "_linear_problem",
+        "LinearProblem": "_linear_problem",
+        "RecourseProblem": "_problem",
+        "States": "_states",
+        "all_of": "_linear_problem",
+        "best_per_person": "_states",
+        "cheapest_in_box": "_box_knapsack",
+        "favorable_examples": "_posing",
+        "linear_problem": "_linear_problem",
+        "pose": "_posing",
+        "region_for": "_posing",
+    },
+)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

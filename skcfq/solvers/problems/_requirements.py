@@ -24,7 +24,7 @@ def differentiable(task: Task) -> str | None:
 def linear(task: Task) -> str | None:
     """Require that every model is linear."""
     for model in task.models:
-        if model.linear is None:
+        if not model.is_linear:
             return f"{model.name} is not linear. Use method='gradient'."
     return None
 

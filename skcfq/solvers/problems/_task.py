@@ -7,15 +7,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-import torch
 
-from skcfq.actions import region_of
-from skcfq.solvers.problems._problem import RecourseProblem
 from skcfq.utils import as_slice, take_rows
 
 if TYPE_CHECKING:
-    from skcfq.actions import ActionRegion, CompiledActions, RecourseCost
+    from skcfq.actions import CompiledActions, RecourseCost
     from skcfq.models import Predictor
 
 # Rows that are put to a model at once where nothing else bounds the memory.
@@ -110,48 +106,6 @@ class Task:
     def margin_radius(self) -> float:
         """Largest error of a weight of a margin: a difference of two classes errs twice."""
         return self.weight_radius * (1 if len(self.predictor.classes) == 2 else 2)
-
-    def region(self) -> ActionRegion:
-        """Return what the people may change."""
-        if not self.overrides:
-            return region_of(self.actions, self.X)
-        labels = (
-            dict(enumerate(self.X.index))
-            if isinstance(self.X, pd.DataFrame)
-            else {row: row for row in self.overrides}
-        )
-        overrides = {labels[row]: rules for row, rules in self.overrides.items()}
-        return region_of(self.actions, self.X, overrides)
-
-    def favorable_examples(self, target: int) -> torch.Tensor | None:
-        """Return encoded people of the population whom the model gives a class."""
-        if self.examples is None:
-            return None
-        decided = self.predictor.predict(self.examples) == self.predictor.classes[target]
-        rows = take_rows(self.examples, np.flatnonzero(decided))
-        return torch.from_numpy(self.predictor.space.encode(rows)) if len(rows) else None
-
-    def problem(
-        self,
-        region: ActionRegion,
-        target: np.ndarray,
-        extra_margin: float = 0.0,
-        *,
-        gradients: bool = True,
-        steady: bool = False,
-    ) -> RecourseProblem:
-        """Return the problem of people in a region, with some more margin than asked for."""
-        return RecourseProblem(
-            self.predictor,
-            region,
-            self.cost,
-            torch.from_numpy(target),
-            self.margin + extra_margin,
-            self.variants,
-            gradients,
-            self.perturbation_radius,
-            steady,
-        )
 
     def blocks(self) -> Iterator[slice]:
         """Cut the people into blocks of rows."""

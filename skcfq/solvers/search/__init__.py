@@ -3,9 +3,21 @@
 For developers: what other rooms take from this one.
 """
 
-from skcfq.solvers.search._black_box import BLACK_BOX
-from skcfq.solvers.search._multistart import GRADIENT
-from skcfq.solvers.search._pgd import PGD, projected_steps
-from skcfq.solvers.search._stabilize import stabilize
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from skcfq.solvers.search._methods import BLACK_BOX, GRADIENT, PGD
+from skcfq.utils import lazy_attributes
+
+if TYPE_CHECKING:
+    from skcfq.solvers.search._pgd import projected_steps
+    from skcfq.solvers.search._stabilize import stabilize
 
 __all__ = ["BLACK_BOX", "GRADIENT", "PGD", "projected_steps", "stabilize"]
+
+__getattr__ = lazy_attributes(__name__, {"projected_steps": "_pgd", "stabilize": "_stabilize"})
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

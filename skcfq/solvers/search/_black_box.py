@@ -11,7 +11,6 @@ from torch import Tensor
 
 from skcfq.solvers.problems import (
     Effort,
-    Method,
     RecourseProblem,
     Starts,
     States,
@@ -62,9 +61,6 @@ def black_box_search(problem: RecourseProblem, effort: Effort, starts: Starts) -
     kept = best_per_person(candidates.person, candidates.cost, 3)
     candidates = polish(problem, candidates.take(kept))
     return candidates.take(best_per_person(candidates.person, candidates.cost, 1))
-
-
-BLACK_BOX = Method("black_box", black_box_search, gradients=False)
 
 
 def _nearest_examples(problem: RecourseProblem, examples: Tensor | None) -> list[Tensor]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from skcfq.solvers.problems import (
     Effort,
-    Method,
     RecourseProblem,
     Starts,
     States,
     best_per_person,
-    differentiable,
 )
 from skcfq.solvers.search._beam import beam_search
 from skcfq.solvers.search._descent import shrink, slide
@@ -56,6 +54,3 @@ def multistart_search(problem: RecourseProblem, effort: Effort, starts: Starts) 
     candidates = polish(problem, candidates.take(kept), near=_CLOSE)
     best = candidates.take(best_per_person(candidates.person, candidates.cost, 1))
     return slide(problem, shrink(problem, best))
-
-
-GRADIENT = Method("gradient", multistart_search, requires=(differentiable,))

@@ -10,11 +10,8 @@ from torch import Tensor
 from skcfq.models import validity_slack
 from skcfq.solvers.problems import (
     Effort,
-    Method,
     RecourseProblem,
-    Starts,
     States,
-    differentiable,
 )
 
 if TYPE_CHECKING:
@@ -74,7 +71,8 @@ def projected_steps(
     return points
 
 
-def _solve(problem: RecourseProblem, effort: Effort, starts: Starts) -> States:
+def literal_search(problem: RecourseProblem, effort: Effort) -> States:
+    """Take the nearest admissible states to where the recursion ends."""
     points = projected_steps(
         problem.predictor,
         problem.region,
@@ -83,6 +81,3 @@ def _solve(problem: RecourseProblem, effort: Effort, starts: Starts) -> States:
         step_size=effort.step_size,
     )
     return problem.states_at(points)
-
-
-PGD = Method("pgd", _solve, requires=(differentiable,), literal=True)
