@@ -5,6 +5,10 @@ STAMP := .venv/.stamp
 ARGS ?=
 PYTEST_ARGS ?=
 
+# A file's tests share what its fixtures have fitted, so one worker has them all.
+WORKERS ?= 2
+PARALLEL := -n $(WORKERS) --dist loadfile
+
 # Small tensors on two threads are slower than on one.
 export OMP_NUM_THREADS ?= 1
 
@@ -31,8 +35,12 @@ $(STAMP): constraints.txt pyproject.toml
 demo: $(STAMP)  ## run the main job; ARGS="--data german" picks the data
 	$(BIN)/python examples/main_job.py $(ARGS)
 
-test: $(STAMP)  ## run all tests; PYTEST_ARGS="-k name" picks some
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: $(STAMP)  ## run all tests but the slow ones; PYTEST_ARGS="-k name" picks some
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow" $(PYTEST_ARGS)
+
+.PHONY: test-slow
+test-slow: $(STAMP)  ## run the tests that are long by nature
+	$(BIN)/python -m pytest $(PARALLEL) -m slow $(PYTEST_ARGS)
 
 lint: $(STAMP)  ## check style, format and spelling
 	$(BIN)/ruff check .
@@ -43,7 +51,7 @@ types: $(STAMP)  ## check types
 	$(BIN)/mypy skcfq
 
 doctest: $(STAMP)  ## run the examples of the docstrings and of the guide
-	$(BIN)/python -m pytest --doctest-modules skcfq --doctest-glob='*.md' docs
+	$(BIN)/python -m pytest $(PARALLEL) --doctest-modules skcfq --doctest-glob='*.md' docs
 
 check: test lint types doctest  ## all that CI runs
 

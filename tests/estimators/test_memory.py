@@ -20,7 +20,8 @@ from skcfq.exceptions import InterruptedWarning
 def cfq(credit, quick):
     def make(**options):
         rules = {"action_set": credit.action_set, "target": credit.favorable}
-        return CFQClassifier(**{**rules, **quick, "max_iter": 30, **options})
+        plan = {"objective": "paper", "teacher_actions": TeacherActions()}
+        return CFQClassifier(**{**rules, **quick, **plan, **options})
 
     return make
 
@@ -53,12 +54,12 @@ def same(first, second):
     "options",
     [
         {},
-        {"objective": "faithful"},
+        {"objective": "faithful", "teacher_actions": None},
         {"early_stopping": True},
         {"teacher_actions": TeacherActions(noise=0.1, share=0.5)},
         {"teacher": make_pipeline(TableEncoder(), LogisticRegression())},
     ],
-    ids=["paper", "solver", "validation", "noise", "pipeline"],
+    ids=["paper", "faithful", "validation", "noise", "pipeline"],
 )
 def test_the_same_bit_for_bit(options, cfq, credit, counted, tmp_path):
     X, y = credit.data, credit.target
@@ -81,7 +82,8 @@ def test_a_search_over_eta_has_one_teacher_a_fold(cfq, credit, counted, tmp_path
     found = {}
     for name, store in (("without", None), ("with", memory)):
         counted.update(teacher=0, recourse=0)
-        model = cfq(memory=store, objective="paper")
+        teacher = TeacherClassifier((8,), max_iter=30, batch_size=16)
+        model = cfq(memory=store, teacher=teacher, max_iter=2)
         search = GridSearchCV(model, grid, cv=2, refit=False, error_score="raise")
         search.fit(credit.data, credit.target)
         found[name] = search.cv_results_["mean_test_score"], dict(counted)

@@ -29,7 +29,7 @@ def teacher(table):
 
 
 @pytest.fixture(scope="module")
-def settings(table, teacher):
+def settings(table, teacher, tmp_path_factory):
     return {
         "hidden_layer_sizes": (12, 8),
         "max_iter": 25,
@@ -40,6 +40,8 @@ def settings(table, teacher):
         "action_set": table.action_set,
         "target": table.favorable,
         "random_state": 0,
+        # The recourse of the one teacher is computed once.
+        "memory": str(tmp_path_factory.mktemp("memory")),
     }
 
 
@@ -74,7 +76,7 @@ def test_rounding_brings_unseen_people_nearer_to_the_teacher(table, settings, ma
 
 
 def test_same_seed_same_network(table, settings):
-    first, second = (fitted(table, settings) for _ in range(2))
+    first, second = (fitted(table, settings, max_iter=5, memory=None) for _ in range(2))
     for one, other in zip(
         first.network_.state_dict().values(), second.network_.state_dict().values(), strict=True
     ):
@@ -144,7 +146,7 @@ def test_a_module_without_integers_is_left_as_trained(table, settings):
             torch.nn.Linear(n_inputs, 6), torch.nn.Tanh(), torch.nn.Linear(6, n_classes)
         )
 
-    model = fitted(table, settings, module=with_tanh, teacher=None, max_iter=20)
+    model = fitted(table, settings, module=with_tanh, teacher=None, max_iter=20, memory=None)
     assert model.predict(table.data).shape == (600,)
 
 

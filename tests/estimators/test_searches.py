@@ -43,12 +43,11 @@ NESTED = [
 
 @pytest.fixture(scope="module")
 def model(credit, quick):
-    return CFQClassifier(
-        budget=4,
-        action_set=credit.action_set,
-        target=credit.favorable,
-        **{**quick, "max_iter": 30},
-    )
+    """K steps and few passes after the teacher's: what is tested is the machinery around it."""
+    rules = {"action_set": credit.action_set, "target": credit.favorable}
+    teacher = TeacherClassifier((8,), max_iter=30, batch_size=16)
+    plan = {"objective": "paper", "teacher": teacher, **quick, "max_iter": 5}
+    return CFQClassifier(budget=4, **rules, **plan)
 
 
 @pytest.mark.parametrize(("key", "value", "made"), NESTED)
@@ -97,6 +96,7 @@ def test_unknown_keys(key):
         ({"objective__hinge": [0.0, 0.5], "teacher_actions__n_steps": [2]}, "accuracy"),
         ({"bit_policy__candidates": [(2, 8), (4,)]}, "accuracy"),
         ({"teacher__hidden_layer_sizes": [(4,), (6, 6)]}, "accuracy"),
+        ({"objective": ["paper", "faithful"]}, "accuracy"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )
@@ -109,9 +109,9 @@ def test_grid_search(grid, scoring, credit, model):
     assert search.predict(credit.data).shape == (240,)
 
 
-def test_search_over_the_rules(credit, quick):
+def test_search_over_the_rules(credit, model):
     """``action_set`` is None, and a scorer of its own rules measures the candidates alike."""
-    model = CFQClassifier(target=credit.favorable, **{**quick, "max_iter": 30})
+    model = clone(model).set_params(action_set=None)
     scorer = RecourseScorer("validity_drop", solver=STEPS, action_set=credit.action_set)
     search = GridSearchCV(model, {"action_set__max_changes": [1, 3]}, scoring=scorer, **RAISE)
     search.fit(credit.data, credit.target)
@@ -145,9 +145,9 @@ def test_several_metrics_at_once(credit, model):
 
 
 @pytest.mark.parametrize("make", [make_pipeline, make_imblearn_pipeline])
-def test_last_step_of_a_pipeline(make, credit, quick):
-    classifier = CFQClassifier(target=credit.favorable, **{**quick, "max_iter": 30})
-    model = make(TableEncoder(), classifier)
+def test_last_step_of_a_pipeline(make, credit, model):
+    # Columns have other names behind the encoder, so there are no rules.
+    model = make(TableEncoder(), clone(model).set_params(action_set=None))
     scorer = RecourseScorer("validity_drop", solver=STEPS)
     scores = cross_val_score(model, credit.data, credit.target, scoring=scorer, **RAISE)
     assert np.isfinite(scores).all()

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 
 from skcfq import ActionSet, CFQClassifier, QATClassifier, RecourseSolver
 from skcfq.estimators import CFQObjective, Finish, TeacherActions, TeacherClassifier
@@ -117,8 +118,9 @@ def test_rule(container, people, teacher, settings, monkeypatch):
 def test_rule_of_one_label(people, teacher, settings):
     X, score = people
     y = np.where(score > 0, "yes", "no")
-    one = CFQClassifier(target=lambda X, y: "yes", teacher=teacher, **settings).fit(X, y)
-    same = CFQClassifier(target="yes", teacher=teacher, **settings).fit(X, y)
+    settings = {"objective": "paper", "teacher": teacher, **settings}
+    one = CFQClassifier(target=lambda X, y: "yes", **settings).fit(X, y)
+    same = CFQClassifier(target="yes", **settings).fit(X, y)
     np.testing.assert_array_equal(one.predict_proba(X), same.predict_proba(X))
 
 
@@ -151,14 +153,15 @@ def test_target_that_is_no_class(classifier, people, settings, monkeypatch):
 
 def test_the_default_is_announced_for_strings_only(people, settings):
     X, score = people
+    model = CFQClassifier(objective="paper", **settings)
     with pytest.warns(DefaultTargetWarning, match="'yes', the last of the classes"):
-        model = CFQClassifier(**settings).fit(X, np.where(score > 0, "yes", "no"))
+        model.fit(X, np.where(score > 0, "yes", "no"))
     assert model.target_ == "yes"
     # Once it is resolved, nothing else has to guess.
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        CFQClassifier(**settings).fit(X, (score > 0).astype(int))
-        CFQClassifier(**settings).fit(X, score > 0)
+        clone(model).fit(X, (score > 0).astype(int))
+        clone(model).fit(X, score > 0)
         QATClassifier(**settings).fit(X, np.where(score > 0, "yes", "no"))
         RecourseScorer("validity_drop", solver=RecourseSolver(method="pgd"))(model, X)
 

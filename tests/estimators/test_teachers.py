@@ -42,7 +42,8 @@ def logistic(X):
 
 
 def cfq(credit, **parameters):
-    return CFQClassifier(action_set=credit.action_set, target=credit.favorable, **parameters)
+    rules = {"action_set": credit.action_set, "target": credit.favorable}
+    return CFQClassifier(objective="paper", **rules, **parameters)
 
 
 def test_default_teacher_has_the_student_s_layers_and_passes(credit, quick):

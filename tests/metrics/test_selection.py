@@ -56,6 +56,7 @@ def test_as_refit_of_a_search_over_eta_and_lambda():
     model = CFQClassifier(
         action_set=credit.action_set,
         target=credit.favorable,
+        objective="paper",
         hidden_layer_sizes=(8,),
         max_iter=20,
         batch_size=16,
