@@ -68,7 +68,7 @@ docs: $(STAMP)  ## build the HTML pages into docs/_build
 
 # What other versions of the dependencies have to pass: every room, without long trainings.
 PART := tests/test_release.py tests/actions tests/encoding tests/quantization tests/deploy tests/models tests/nn \
-	tests/solvers/test_convex.py tests/solvers/test_exact.py tests/solvers/test_plain.py \
+	tests/solvers/test_convex.py tests/solvers/test_exact.py tests/solvers/test_plain_tables.py \
 	tests/solvers/test_recourse_solver.py tests/solvers/test_rules.py \
 	tests/solvers/test_standard_output.py tests/metrics/test_metric_definitions.py \
 	tests/estimators/test_training.py tests/estimators/test_counterfactual_sampler.py
