@@ -71,7 +71,7 @@ PART := tests/test_release.py tests/actions tests/encoding tests/quantization te
 	tests/solvers/test_convex.py tests/solvers/test_exact.py tests/solvers/test_plain_tables.py \
 	tests/solvers/test_recourse_solver.py tests/solvers/test_rules.py \
 	tests/solvers/test_standard_output.py tests/metrics/test_metric_definitions.py \
-	tests/estimators/test_training.py tests/estimators/test_counterfactual_sampler.py
+	tests/training/test_training.py tests/estimators/test_counterfactual_sampler.py
 CHECKED := TableEncoder or TeacherClassifier
 
 test-min: .venv-min/.stamp  ## run a part of the tests on the lowest versions that are allowed
