@@ -27,6 +27,7 @@ from skcfq.datasets import (
     fetch_german_credit,
     make_credit,
 )
+from skcfq.estimators import Quantizer
 from skcfq.metrics import (
     counterfactual_recourse_gap,
     direction_similarity,
@@ -54,7 +55,7 @@ def main() -> None:
     shared = {
         "action_set": data.action_set,
         "target": data.favorable,
-        "activation_bits": options.activation_bits,
+        "quantizer": Quantizer(activation_bits=options.activation_bits),
         "random_state": options.seed,
         "verbose": 1,
     }

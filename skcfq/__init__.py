@@ -1,7 +1,7 @@
 """Counterfactual-faithful quantization with scikit-learn's words.
 
-The public names are loaded on first use: ``import skcfq`` alone imports neither torch nor any
-other heavy package, so that a packed model can be served where they are not installed.
+The public names and packages are loaded on first use: ``import skcfq`` alone imports neither torch
+nor any other heavy package, so that a packed model can be served where they are not installed.
 """
 
 from __future__ import annotations
@@ -12,6 +12,12 @@ from typing import TYPE_CHECKING, Any
 from skcfq._version import __version__
 
 if TYPE_CHECKING:
+    from skcfq import datasets as datasets
+    from skcfq import deploy as deploy
+    from skcfq import estimators as estimators
+    from skcfq import exceptions as exceptions
+    from skcfq import metrics as metrics
+    from skcfq import models as models
     from skcfq.actions import ActionSet
     from skcfq.deploy import load
     from skcfq.encoding import FeatureSpace, TableEncoder
@@ -57,9 +63,13 @@ _HOME_OF = {
     "load": "deploy",
 }
 
+_PACKAGES = ("datasets", "deploy", "estimators", "exceptions", "metrics", "models")
+
 
 def __getattr__(name: str) -> Any:
-    """Import a public name from its package on first use (PEP 562)."""
+    """Import a public name from its package, or a public package, on first use (PEP 562)."""
+    if name in _PACKAGES:
+        return import_module(f"{__name__}.{name}")
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
@@ -68,5 +78,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """List the public names although they are not loaded yet."""
-    return sorted({*globals(), *__all__})
+    """List the public names and packages although they are not loaded yet."""
+    return sorted({*globals(), *__all__, *_PACKAGES})

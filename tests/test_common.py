@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import pkgutil
+import re
 import subprocess
 import sys
 
@@ -79,22 +80,29 @@ def test_every_public_estimator_is_in_the_table():
     for module in pkgutil.iter_modules(skcfq.__path__, "skcfq."):
         if module.ispkg:
             package = importlib.import_module(module.name)
-            found |= {getattr(package, name) for name in package.__all__}
+            members = [getattr(package, name) for name in package.__all__]
+            found |= {one for one in members if isinstance(one, type)}
     fits = {
         one
         for one in found
-        if isinstance(one, type)
-        and issubclass(one, BaseEstimator)
-        and issubclass(one, ClassifierMixin | TransformerMixin)
+        if issubclass(one, BaseEstimator) and issubclass(one, ClassifierMixin | TransformerMixin)
     }
     assert fits == {type(one) for one in ESTIMATORS}
 
 
+# Only the checks of the array API ask for the variable; the others should be the same with it.
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        "test_scikit_learn_checks and check_array_api",
+        pytest.param("not array_api", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.skipif("SCIPY_ARRAY_API" in os.environ, reason="this is that run")
-def test_scikit_learn_checks_with_array_api():
+def test_scikit_learn_checks_with_array_api(chosen):
     """scipy reads the variable when it is imported, so a fresh interpreter is needed."""
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", chosen],
         env={**os.environ, "SCIPY_ARRAY_API": "1"},
         capture_output=True,
         text=True,
@@ -103,3 +111,4 @@ def test_scikit_learn_checks_with_array_api():
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
     assert "xfailed" not in done.stdout
     assert "SCIPY_ARRAY_API is not set" not in done.stdout
+    assert int(re.search(r"(\d+) passed", done.stdout)[1]) >= len(ESTIMATORS)

@@ -6,12 +6,12 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
+import structure
+from structure import Import
 
 import skcfq
 
@@ -49,62 +49,8 @@ HEAVY = ["torch", "cvxpy", "skorch", "matplotlib", "imblearn", "pandas", "sklear
 MOST_LINES, MOST_LINES_OF_A_FUNCTION, LARGEST_SHARE = 450, 80, 0.20
 
 
-class Import(NamedTuple):
-    """One imported name: where it stands, and the module or package that it is taken from."""
-
-    file: Path
-    line: int
-    module: str
-    name: str | None
-    lazy: bool
-
-    def __str__(self) -> str:
-        what = self.module if self.name is None else f"{self.name} from {self.module}"
-        return f"{self.file.relative_to(ROOT.parent)}:{self.line} imports {what}"
-
-
-@cache
-def _tree(file: Path) -> ast.Module:
-    return ast.parse(file.read_text(encoding="utf-8"))
-
-
-def _imports_of(file: Path) -> Iterator[Import]:
-    tree = _tree(file)
-    package = ["skcfq", *file.relative_to(ROOT).parts[:-1]]
-    lazy = {
-        id(node)
-        for outer in ast.walk(tree)
-        if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef) or _is_type_checking(outer)
-        for node in ast.walk(outer)
-    }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found = [(alias.name, None) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
-            stem = ".".join([*base, *([node.module] if node.module else [])])
-            found = [(stem, alias.name) for alias in node.names]
-        else:
-            continue
-        for module, name in found:
-            yield Import(file, node.lineno, module, name, id(node) in lazy)
-
-
-def _is_type_checking(node: ast.AST) -> bool:
-    return (
-        isinstance(node, ast.If)
-        and isinstance(node.test, ast.Name)
-        and node.test.id == "TYPE_CHECKING"
-    )
-
-
-def _module_of(file: Path) -> str:
-    parts = file.relative_to(ROOT.parent).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-FILES = {_module_of(file): file for file in sorted(ROOT.rglob("*.py"))}
-IMPORTS = [entry for file in FILES.values() for entry in _imports_of(file)]
+FILES = structure.files()
+IMPORTS = [entry for file in FILES.values() for entry in structure.imports_of(file)]
 
 
 def _room_of(module: str) -> str:
@@ -126,17 +72,20 @@ def _uses(package: str) -> list[Import]:
     return [entry for entry in IMPORTS if entry.module.split(".")[0] == package]
 
 
-OURS = [entry for entry in _uses("skcfq") if _module_of(entry.file) != "skcfq"]
+OURS = [entry for entry in _uses("skcfq") if structure.module_of(entry.file) != "skcfq"]
 
 
 def test_scan_sees_the_package():
-    assert {_room_of(_module_of(entry.file)) for entry in OURS} >= {"actions", "solvers.exact"}
+    assert {_room_of(structure.module_of(entry.file)) for entry in OURS} >= {
+        "actions",
+        "solvers.exact",
+    }
     assert len(OURS) > 500
 
 
 def test_every_room_has_a_level_and_every_level_a_room():
     rooms = {_room_of(module) for module in FILES} - {"__init__"}
-    folders = {_module_of(file)[6:] for file in ROOT.rglob("__init__.py")} - {""}
+    folders = {structure.module_of(file)[6:] for file in ROOT.rglob("__init__.py")} - {""}
     assert folders <= rooms
     assert rooms == {*LEVEL}
 
@@ -153,7 +102,7 @@ def test_the_map_shows_exactly_the_rooms():
 def test_imports_go_down_only():
     upward = []
     for entry in OURS:
-        room, target = _room_of(_module_of(entry.file)), _room_of(_target_of(entry))
+        room, target = _room_of(structure.module_of(entry.file)), _room_of(_target_of(entry))
         if target == room or (room in DRAWERS and target == room.rsplit(".", 1)[0]):
             continue
         if target not in LEVEL or LEVEL[target] >= LEVEL[room]:
@@ -187,87 +136,41 @@ def test_between_rooms_only_what_is_at_the_door():
 @cache
 def _door(package: Path) -> frozenset[str]:
     """Return the names of a package's `__all__`."""
-    for node in _tree(package).body:
+    for node in structure.tree(package).body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__":
             return frozenset(ast.literal_eval(node.value))
     return frozenset()
 
 
-def _homes() -> dict[tuple[str, str], str]:
-    """Return where the names at each door come from."""
-    return {
-        (_module_of(entry.file), entry.name): entry.module
-        for entry in _uses("skcfq")
-        if entry.file.name == "__init__.py" and entry.name is not None
-    }
-
-
-def _file_graph() -> dict[str, set[str]]:
-    """Return which file takes something from which, doors looked through."""
-    homes, graph = _homes(), {module: set[str]() for module in FILES}
-    for entry in OURS:
-        source = _module_of(entry.file)
-        if entry.file.name == "__init__.py":
-            continue
-        target, name = entry.module, entry.name
-        while name is not None and (target, name) in homes:
-            target = homes[target, name]
-        target = f"{target}.{name}" if f"{target}.{name}" in FILES else target
-        if target != source:
-            graph[source].add(target)
-    return graph
-
-
 def test_no_two_files_need_each_other():
     """Type checking and lazy imports count; a result alone knows the reports that it offers."""
-    graph = _file_graph()
+    graph = structure.file_graph()
     allowed = {module for module in FILES if module.startswith("skcfq.results._")}
     for reports in allowed - {"skcfq.results._result"}:
         graph[reports] -= {"skcfq.results._result"}
-    circles = sorted(module for module in graph if module in _reached(graph, module))
+    circles = sorted(module for module in graph if module in structure.reached(graph, module))
     assert circles == []
 
 
-def _reached(graph: dict[str, set[str]], start: str) -> set[str]:
-    seen: set[str] = set()
-    waiting = list(graph[start])
-    while waiting:
-        module = waiting.pop()
-        if module not in seen:
-            seen.add(module)
-            waiting += graph.get(module, ())
-    return seen
-
-
 def test_no_file_and_no_function_is_too_long():
-    long = []
-    for module, file in FILES.items():
-        text = file.read_text(encoding="utf-8")
-        if len(text.splitlines()) > MOST_LINES:
-            long.append(f"{module}: {len(text.splitlines())} lines")
-        long += [
-            f"{module}.{node.name}: {node.end_lineno - node.lineno + 1} lines"
-            for node in ast.walk(_tree(file))
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-            and node.end_lineno - node.lineno >= MOST_LINES_OF_A_FUNCTION
-        ]
+    long = [module for module, file in FILES.items() if structure.n_lines(file) > MOST_LINES]
+    long += [name for name, n in structure.functions() if n > MOST_LINES_OF_A_FUNCTION]
     assert long == []
 
 
 def test_no_room_is_the_house():
-    lines: dict[str, int] = {}
-    for module, file in FILES.items():
-        room = _room_of(module).split(".")[0]
-        lines[room] = lines.get(room, 0) + len(file.read_text(encoding="utf-8").splitlines())
-    whole = sum(lines.values())
-    assert {room for room, n in lines.items() if n > LARGEST_SHARE * whole} == set()
+    sizes = structure.room_sizes()
+    most = LARGEST_SHARE * sum(sizes.values())
+    assert {room for room, lines in sizes.items() if lines > most} == set()
 
 
 @pytest.mark.parametrize(
     "room", ["__init__", "exceptions", "encoding", "deploy", "datasets", "results"]
 )
 def test_rooms_without_torch(room):
-    used = [str(entry) for entry in _uses("torch") if _room_of(_module_of(entry.file)) == room]
+    used = [
+        str(entry) for entry in _uses("torch") if _room_of(structure.module_of(entry.file)) == room
+    ]
     assert used == []
 
 
@@ -275,20 +178,20 @@ def test_the_front_door_loads_nothing():
     eager = [
         str(entry)
         for entry in _uses("skcfq")
-        if _module_of(entry.file) == "skcfq" and not entry.lazy
+        if structure.module_of(entry.file) == "skcfq" and not entry.lazy
     ]
     assert [entry for entry in eager if "skcfq._version" not in entry] == []
 
 
 @pytest.mark.parametrize("room", ["nn", "quantization"])
 def test_networks_never_know_scikit_learn(room):
-    assert [str(e) for e in _uses("sklearn") if _room_of(_module_of(e.file)) == room] == []
+    assert [str(e) for e in _uses("sklearn") if _room_of(structure.module_of(e.file)) == room] == []
 
 
 @pytest.mark.parametrize(("package", "room"), [("cvxpy", "solvers.exact"), ("skorch", "training")])
 def test_package_lives_in_one_file(package, room):
     files = {entry.file for entry in _uses(package)}
-    assert [_room_of(_module_of(file)) for file in files] == [room]
+    assert [_room_of(structure.module_of(file)) for file in files] == [room]
 
 
 def test_nothing_draws():
@@ -311,7 +214,7 @@ def test_only_one_file_counts_stack_levels():
     calls = [
         f"{module}:{node.lineno}"
         for module, file in FILES.items()
-        for node in ast.walk(_tree(file))
+        for node in ast.walk(structure.tree(file))
         if isinstance(node, ast.Attribute)
         and node.attr == "warn"
         and getattr(node.value, "id", "") == "warnings"
@@ -344,6 +247,39 @@ def test_bare_import_is_light():
 )
 def test_tables_and_rules_need_no_torch(statement):
     assert _loaded_after(statement).isdisjoint({"torch", "cvxpy", "skorch", "matplotlib"})
+
+
+# Forty rows, of which every method but the shortcut of tables of plain numbers reads tensors.
+PLAIN_SOLVE = """
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from skcfq import ActionSet, RecourseSolver
+X = np.random.default_rng(0).normal(size=(40, 3))
+model = LogisticRegression().fit(X, X.sum(axis=1) > 0)
+for cost in ("l1", "l2"):
+    solver = RecourseSolver(ActionSet(increasing=[0], bounds={{1: {bounds}}}), cost=cost)
+    result = solver.solve(model, X, background=X)
+    assert result.method == "exact" and set(result.status) == {statuses}, result.status
+    assert model.predict(result.points[result.reachable]).all()
+    result.summary(), repr(result)
+"""
+
+
+def test_exact_recourse_on_plain_numbers_needs_no_torch():
+    # Where nobody can be left for the slower way, not even whom no action helps.
+    open_ = PLAIN_SOLVE.format(bounds=(-9, 9), statuses={"already_favorable", "optimal"})
+    assert _loaded_after(open_).isdisjoint({"torch", "cvxpy", "skorch", "matplotlib"})
+    # The scan itself sees torch where a rule asks for more than numbers.
+    counted = open_.replace("increasing=[0]", "max_changes=1")
+    assert "torch" in _loaded_after(counted.replace("== {", ">= {"))
+
+
+@pytest.mark.parametrize("room", ["models", "solvers", "solvers.problems", "solvers.search"])
+def test_doors_are_lazy(room):
+    """Every name at a door is found, whether it was loaded before or not."""
+    door = f"import skcfq.{room} as door; "
+    assert "torch" not in _loaded_after(f"{door} dir(door)")
+    assert "torch" in _loaded_after(f"{door}[getattr(door, name) for name in door.__all__]")
 
 
 def test_main_face_needs_no_optional_package():

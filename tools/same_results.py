@@ -88,29 +88,35 @@ QUANTIZER_VALUES = {
     ("weight_step", "channel"): "per_channel",
     ("weight_step", "tensor"): "per_tensor",
 }
-# Parameters of CFQObjective that may become parameters of the estimator, under this name.
-OF_OBJECTIVE = {"validity": "eta"}
+# Parameters of CFQObjective: renamed, and moved into Finish. Its eta was the estimator's too.
+RENAMED_TERMS = {"validity": "eta", "mixture": "mixup"}
+OF_FINISH = ("rounding", "validity_drop")
 
 
 @lru_cache
-def public_packages() -> list[Any]:
-    """Return skcfq and its public packages."""
-    packages = [skcfq]
-    for found in pkgutil.iter_modules(skcfq.__path__):
-        if not found.name.startswith("_"):
-            with suppress(ImportError):
-                packages.append(importlib.import_module(f"skcfq.{found.name}"))
-    return packages
+def modules(*, packages: bool) -> list[Any]:
+    """Return skcfq and its packages, or its modules; public ones come first."""
+    names = [
+        found.name
+        for found in pkgutil.walk_packages(skcfq.__path__, "skcfq.")
+        if found.ispkg == packages and not found.name.endswith("__main__")
+    ]
+    found = [skcfq]
+    for name in sorted(names, key=lambda name: ("._" in name, name.count("."), name)):
+        with suppress(ImportError):
+            found.append(importlib.import_module(name))
+    return found
 
 
 @lru_cache
 def public(name: str) -> Any:
     """Return what had a public name, wherever it is now."""
-    for known in (name, RENAMED_NAMES.get(name, name)):
-        for package in public_packages():
-            if hasattr(package, known):
-                return getattr(package, known)
-    raise LookupError(f"skcfq has no public {name!r}; add its new name to RENAMED_NAMES")
+    for packages in (True, False):
+        for known in (name, RENAMED_NAMES.get(name, name)):
+            for module in modules(packages=packages):
+                if hasattr(module, known):
+                    return getattr(module, known)
+    raise LookupError(f"skcfq has no {name!r}; add its new name to RENAMED_NAMES")
 
 
 def attribute(thing: Any, name: str) -> Any:
@@ -129,7 +135,7 @@ def has_new_methods() -> bool:
     for constraint in public("RecourseSolver")._parameter_constraints["method"]:
         if "gradient" in getattr(constraint, "options", ()):
             return True
-    return False
+    return '"black_box"' in (public("RecourseSolver").__doc__ or "")
 
 
 @lru_cache
@@ -154,13 +160,20 @@ def actions_method(name: str) -> str:
     return RENAMED_ACTIONS.get(name, name) if has_new_actions() else name
 
 
-def objective_of(old: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """Return an objective of old parameters, and those that it has no more."""
+def objective_of(old: dict[str, Any] | str, eta: float | None) -> Any:
+    """Return an objective of old parameters, or a named one; `eta` of the estimator wins."""
     kind = public("CFQObjective")
     known = parameters_of(kind)
-    kept = {name: value for name, value in old.items() if name in known}
-    rest = {name: value for name, value in old.items() if name not in known}
-    return kind(**kept), {OF_OBJECTIVE.get(name, name): value for name, value in rest.items()}
+    if isinstance(old, str):
+        objective = kind.preset(old)
+        return old if eta is None else objective.set_params(eta=eta)
+    if "validity" in known:
+        return kind(**old)
+    new = {RENAMED_TERMS.get(name, name): value for name, value in old.items()}
+    finish = {name: new.pop(name) for name in OF_FINISH if name in new}
+    if eta is not None:
+        new["eta"] = eta
+    return kind(**new, **({"finish": public("Finish")(**finish)} if finish else {}))
 
 
 def moved(kind: type, left: dict[str, Any]) -> dict[str, Any]:
@@ -181,9 +194,10 @@ def moved(kind: type, left: dict[str, Any]) -> dict[str, Any]:
 def translated(kind: type, old: dict[str, Any]) -> dict[str, Any]:
     """Return parameters of a class for old names and values."""
     old = dict(old)
-    if isinstance(old.get("objective"), dict):
-        old["objective"], rest = objective_of(old["objective"])
-        old = {**rest, **old}
+    if kind.__name__ == "CFQClassifier":
+        eta = None if "eta" in parameters_of(kind) else old.pop("eta", None)
+        if isinstance(old.get("objective"), dict) or eta is not None:
+            old["objective"] = objective_of(old.get("objective", "faithful"), eta)
     if "method" in old and kind.__name__ == "RecourseSolver":
         old["method"] = solver_method(old["method"])
     if "method" in old and kind.__name__ == "TeacherActions":
@@ -339,7 +353,7 @@ def closed(name: str, kind: str) -> Any:
     data = table(name)
     if kind == "function":
         return public("as_predictor")(
-            partial(_rule_book, numeric_columns(data.X), _rates(data)),
+            partial(_rule_book, numeric_columns(data.X), *_signs(data)),
             classes=_labels(data),
             output="probabilities",
             background=data.X,
@@ -370,15 +384,21 @@ def _labels(data: Table) -> list[Any]:
     return [*other, data.target]
 
 
-def _rates(data: Table) -> np.ndarray:
-    numbers = data.X[numeric_columns(data.X)].to_numpy(float)
-    return np.nan_to_num(np.nanmedian(numbers, axis=0))
+def _signs(data: Table) -> tuple[np.ndarray, np.ndarray]:
+    """Return the median of each number, and a weight with the sign of what favors people."""
+    numbers = data.X[numeric_columns(data.X)].astype(float)
+    favored = (data.y == data.target).to_numpy()
+    signs = np.sign(numbers[favored].mean() - numbers[~favored].mean())
+    weights = np.nan_to_num(signs / (numbers.std() + 1e-9))
+    return numbers.median().to_numpy(), np.asarray(weights)
 
 
-def _rule_book(names: list[str], medians: np.ndarray, people: pd.DataFrame) -> np.ndarray:
-    """Return the share of numbers that are above their median, as the target's probability."""
-    above = people[names].to_numpy(float) > medians
-    return 0.05 + 0.9 * above.mean(axis=1)
+def _rule_book(
+    names: list[str], medians: np.ndarray, weights: np.ndarray, people: pd.DataFrame
+) -> np.ndarray:
+    """Return the target's probability, by what is above and below the medians."""
+    score = np.tanh((people[names].to_numpy(float) - medians) * weights)
+    return 0.5 + 0.45 * np.tanh(2 * np.nan_to_num(score).mean(axis=1))
 
 
 @lru_cache
@@ -1235,7 +1255,7 @@ def solver_cases() -> Iterator[tuple[str, Case]]:
     for method in ("auto", "steps"):
         yield (
             f"three/teacher-{method}",
-            partial(run_three, "german", "teacher", {"method": method}, False),
+            partial(run_three, "adult", "teacher", {"method": method}, False),
         )
     yield "targets/auto", partial(run_own_targets, "auto")
     yield "targets/pgd", partial(run_own_targets, "pgd")
@@ -1385,10 +1405,11 @@ def rules_of_every_kind() -> dict[str, dict[str, Any]]:
 
 def projected(space: Any, rules: Any, X: Any, scale: float = 1.0) -> np.ndarray:
     """Project points around people onto what they may do."""
-    region = rules.compile(space).at(X)
+    compiled = rules.compile(space)
+    region = compiled.at(X) if hasattr(compiled, "at") else public("region_of")(compiled, X)
     rng, coded = np.random.RandomState(5), space.encode(X)
     moved_points = coded + scale * rng.standard_normal(coded.shape)
-    return public("project")(moved_points, region)
+    return region.project(torch.from_numpy(moved_points)).numpy()
 
 
 def run_projections(out: Path) -> Arrays:

@@ -2,7 +2,7 @@
 
 One network of two hidden layers a width, quantized after training from one teacher on Adult
 (without the data: on the generated lending table). Engines: the estimator, the model file read by
-numpy alone, and onnxruntime at its default optimisation.
+numpy alone, and onnxruntime at its default optimization.
 
     SKCFQ_DATA=../shared/data python examples/benchmarks/deployment.py
 """
@@ -111,9 +111,9 @@ def agreement(
         solve = partial(solved, model, refused, data)
         points, advice = solve(rules, perturbation_radius=0.0), solve(rules)
         told = {
-            "no stand-off": points,
+            "no radius": points,
             "advice": advice,
-            "no stand-off, no whole numbers": solve(free, perturbation_radius=0.0),
+            "no radius, no whole numbers": solve(free, perturbation_radius=0.0),
             "advice, no whole numbers": solve(free),
         }
         loaded = skcfq.load(folder / f"{bits}.skcfq")

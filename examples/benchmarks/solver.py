@@ -1,4 +1,4 @@
-"""Speed and cost of the strong solver: people per second on the two-layer network of the paper.
+"""Speed and cost of the gradient search: people per second on the two-layer network of the paper.
 
 Rows that a teacher refuses are solved on one thread. Real tables are read where `SKCFQ_DATA` is
 set; the generated one needs no file.

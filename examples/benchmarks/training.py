@@ -24,6 +24,7 @@ from skorch.callbacks import Callback
 from torch import Tensor
 
 from skcfq import ActionSet, TeacherClassifier
+from skcfq.actions import region_of
 from skcfq.estimators import CFQObjective, TeacherActions
 from skcfq.models import Predictor, as_predictor
 from skcfq.nn import (
@@ -36,6 +37,7 @@ from skcfq.nn import (
 )
 from skcfq.quantization import GumbelBits
 from skcfq.training._loop import train
+from skcfq.training._loop_settings import LoopSettings
 from skcfq.training._module import first_inputs_suffice, giving_first_inputs
 from skcfq.training._supervision import known_logits
 from skcfq.training._teacher_actions import OnlineActions
@@ -86,17 +88,8 @@ class Clock(Callback):
 def seconds_of_epoch(run: Run, batch_size: int) -> float:
     clock = Clock()
     module, rows = run
-    train(
-        module,
-        rows,
-        name="the benchmark",
-        max_epochs=1,
-        batch_size=batch_size,
-        learning_rate=1e-4,
-        weight_decay=0.0,
-        generator=torch.Generator().manual_seed(0),
-        callbacks=[clock],
-    )
+    settings = LoopSettings("the benchmark", 1, batch_size, 1e-4, 0.0, callbacks=[clock])
+    train(module, rows, settings, generator=torch.Generator().manual_seed(0))
     return clock.seconds_
 
 
@@ -140,7 +133,7 @@ class Scene:
 
 
 def online_actions(teacher: Predictor, table: Tensor, n_steps: int) -> OnlineActions:
-    region = ActionSet().compile(teacher.space).at(table.numpy())
+    region = region_of(ActionSet().compile(teacher.space), table.numpy())
     actions = TeacherActions(n_steps, step_size=STEP_SIZE, online=True)
     noise = torch.Generator().manual_seed(0)
     return OnlineActions.prepare(actions, teacher, region, noise, torch.float32)
@@ -153,8 +146,8 @@ def kinds_of_training(scene: Scene) -> dict[str, Run]:
     everybody, quarter = torch.ones(n_rows, dtype=torch.bool), torch.arange(n_rows) % 4 == 0
     advice = {"points": scene.points, "targets": torch.ones_like(scene.labels)}
     all_advised = replace(rows, **advice, acted=everybody)
-    paper = CFQObjective().loss_weights(None)
-    faithful = CFQObjective.preset("faithful").loss_weights(None)
+    paper = CFQObjective().loss_weights()
+    faithful = CFQObjective.preset("faithful").loss_weights()
     kinds = {
         "full precision": (SupervisedModule(FullPrecisionMLP(N_INPUTS, HIDDEN, 2)), rows),
         "uniform QAT": prepared(quantized(scene, LossWeights(), mixed=False), rows),

@@ -1,8 +1,8 @@
-"""Adult at 4 bits on the paper's split: CFQ beside LSQ-QAT and a biased control (cf. Table 1).
+"""Adult at 4 bits on the paper's split: CFQ, LSQ-QAT, and LSQ-QAT with a bias (cf. Table 1).
 
-Every row has the same weight and activation widths, one teacher a seed, the strong solver at
+Every row has the same weight and activation widths, one teacher a seed, the gradient search at
 margin 0 and the same refused test rows. Two columns say how far the figures can be believed: the
-*noise* of the solver (the teacher against itself, another seed of the solver), and a *control*:
+*noise* of the solver (the teacher against itself, another seed of the solver), and a *baseline*:
 LSQ-QAT with one bias on the target logit, chosen on training recourse points, that equals CFQ's
 validity drop. What training adds is the difference in |CRG| at that validity drop.
 
@@ -21,7 +21,7 @@ from sklearn.frozen import FrozenEstimator
 
 from skcfq import CFQClassifier, QATClassifier, RecourseSolver, TeacherClassifier
 from skcfq.datasets import fetch_adult
-from skcfq.estimators import bias_for_validity_drop, with_logit_bias
+from skcfq.estimators import Quantizer, bias_for_validity_drop, with_logit_bias
 from skcfq.metrics import (
     counterfactual_recourse_gap,
     validity_drop,
@@ -48,7 +48,7 @@ def main() -> None:
     print(
         f"Adult, official split, {options.seeds} seeds (mean, then sd), {options.people} refused "
         f"test rows a seed, budget {options.budget:g}, activations "
-        f"{options.activation_bits or 'as weights'}, inputs 8, strong solver at margin 0"
+        f"{options.activation_bits or 'as weights'}, inputs 8, gradient search at margin 0"
     )
     print(mean.to_string(), spread.to_string(), PAPER, sep="\n\n")
 
@@ -71,7 +71,7 @@ def run_seed(adult: Any, seed: int, options: argparse.Namespace) -> pd.DataFrame
         "teacher": FrozenEstimator(teacher),
         "action_set": adult.action_set,
         "target": adult.favorable,
-        "activation_bits": options.activation_bits,
+        "quantizer": Quantizer(activation_bits=options.activation_bits),
         "random_state": seed,
     }
     models: dict[str, Any] = {

@@ -16,7 +16,7 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
 from skcfq import CFQClassifier, RecourseSolver, TeacherClassifier
-from skcfq.estimators import with_logit_bias
+from skcfq.estimators import Quantizer, with_logit_bias
 from skcfq.metrics import validity_drop
 
 BUDGETS = [2, 2.5, 3, 4, 6, 8]
@@ -52,7 +52,7 @@ def main() -> None:
                     target=data.favorable,
                     objective=options.objective,
                     bit_policy=options.bit_policy,
-                    activation_bits=options.activation_bits,
+                    quantizer=Quantizer(activation_bits=options.activation_bits),
                     # The teacher's recourse is the same at every budget.
                     memory=str(options.out.with_suffix(".cache")),
                     random_state=seed,
@@ -71,7 +71,7 @@ def main() -> None:
     table = pd.DataFrame(rows)
     print(
         f"\nobjective {options.objective}, widths {options.bit_policy}, "
-        f"activations {options.activation_bits} bits, inputs 8, strong solver at margin 0, "
+        f"activations {options.activation_bits} bits, inputs 8, gradient search at margin 0, "
         f"up to {options.people} refused test rows, {options.seeds} seeds"
     )
     print(mean_and_sd(table, ["data", "budget"], COLUMNS).to_string())

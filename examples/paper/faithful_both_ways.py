@@ -1,16 +1,16 @@
-"""Does advice keep working, and keep its price? Objectives and controls at equal widths.
+"""Does advice keep working, and keep its price? Objectives and baselines at equal widths.
 
 For each dataset, seed and activation width: the paper's objective, the faithful one, LSQ-QAT,
-PACT-QAT, learned mixed precision, distillation (on rows; and on mixtures of people too, as the
+PACT-QAT, learned mixed precision, distillation (on rows; and with feature mixup too, as the
 faithful one has it) and margin matching (task loss, and the teacher's margins at x + δ and on the
-way), all from one teacher at one budget; and every control once more with one bias on the target
+way), all from one teacher at one budget; and every baseline once more with one bias on the target
 logit, chosen on training recourse points, that equals the faithful model's validity drop there.
 What training adds is the difference in |CRG| at that validity drop, paired over seeds. A drop that
-is equal on training people need not be on others, so every control has a third row, for comparison
-only: with the bias that equals the drop on the test people themselves, which nobody can know.
+is equal on training people need not be on others, so every baseline has a third row, for comparison
+only: with the bias that equals the drop on the test people themselves, unknown beforehand.
 Results are saved after every model, and a run that was stopped goes on where it was. A smoother
 teacher (`--alpha`), wider students than its 64 and 64 units (`--units 192x128`, which costs bits)
-and more passes (`--max-iter`) are for all models alike; `--dither` gives the controls that follow
+and more passes (`--max-iter`) are for all models alike; `--dither` gives the baselines that follow
 the teacher what the faithful one has in training.
 
     SKCFQ_DATA=../shared/data python examples/paper/faithful_both_ways.py --data compas --seeds 5
@@ -31,14 +31,14 @@ from _protocol import DATASETS, draw_refused, mean_and_sd, measure, paired_inter
 from sklearn.frozen import FrozenEstimator
 
 from skcfq import CFQClassifier, QATClassifier, RecourseSolver, TeacherClassifier
-from skcfq.estimators import CFQObjective, bias_for_validity_drop, with_logit_bias
+from skcfq.estimators import CFQObjective, Quantizer, bias_for_validity_drop, with_logit_bias
 from skcfq.metrics import validity_drop
 
 COLUMNS = ["accuracy", "accuracy - teacher", "VD", "|CRG|", "CRG", "DirSim", "accepted", "kilobits"]
-# One bias for a control, chosen on training advice, or (which nobody can) on that of test people.
+# One bias for a baseline, chosen on training advice, or, for comparison, on that of test people.
 ON_BIAS, ON_TEST_BIAS = " + bias", " + bias by test"
 # Validity drop that is wanted. Held-out people may lose four fifths of it, by the quick advice
-# of the training: on validation shares of Adult, the strong solver's failed a fifth more often.
+# of the training: on validation shares of Adult, the gradient search's failed a fifth more often.
 WANTED = {"adult": 0.02, "compas": 0.03, "german": 0.08, "generated": 0.03}
 ASKED = {name: 0.8 * drop for name, drop in WANTED.items()}
 UNROLLED = "paper + unrolled matching"
@@ -47,10 +47,10 @@ TEACHER_UNITS = (64, 64)
 
 def models(name: str, options: argparse.Namespace) -> dict[str, tuple[type, dict[str, Any]]]:
     """Return class and parameters of every row of the table of a dataset."""
-    faithful = CFQObjective.preset("faithful").set_params(validity_drop=ASKED[name])
-    given = {"validity": 0.0, "dither": options.dither}
+    faithful = CFQObjective.preset("faithful").set_params(finish__validity_drop=ASKED[name])
+    given = {"eta": 0.0, "dither": options.dither}
     distillation = CFQObjective(task=0.1, distillation=1.0, **given)
-    mixtures = CFQObjective(task=0.1, distillation=1.0, mixup=5.0, **given)
+    mixup = CFQObjective(task=0.1, distillation=1.0, mixup=5.0, **given)
     matching = CFQObjective(margins=1.0, path=1.0, **given)
     # At the same widths; on validation shares of Adult's training rows that was better, too.
     same = {"bit_policy": "uniform"}
@@ -61,7 +61,7 @@ def models(name: str, options: argparse.Namespace) -> dict[str, tuple[type, dict
         "PACT-QAT": (QATClassifier, {"method": "pact"}),
         "mixed precision": (QATClassifier, {"bit_policy": "learned"}),
         "distillation": (CFQClassifier, {"objective": distillation, **same}),
-        "distillation, mixtures": (CFQClassifier, {"objective": mixtures, **same}),
+        "distillation, mixup": (CFQClassifier, {"objective": mixup, **same}),
         "margin matching": (CFQClassifier, {"objective": matching, **same}),
     }
     if options.unrolled:
@@ -111,7 +111,7 @@ def read_options() -> argparse.Namespace:
     )
     parser.add_argument("--unrolled", action="store_true", help="add the paper's L_match (slow)")
     parser.add_argument(
-        "--dither", action="store_true", help="give it to the controls that follow the teacher"
+        "--dither", action="store_true", help="give it to the baselines that follow the teacher"
     )
     parser.add_argument("--quick", action="store_true", help="generated table, one seed, 8 bits")
     parser.add_argument("--out", type=Path, default=Path("build/faithful_both_ways.csv"))
@@ -171,7 +171,7 @@ def run(
             hidden_layer_sizes=units,
             action_set=data.action_set,
             target=data.favorable,
-            activation_bits=width,
+            quantizer=Quantizer(activation_bits=width),
             random_state=seed,
             **parameters,
         ).fit(X, y)
@@ -201,7 +201,7 @@ def run(
         fitted = fit(model)
         if model not in done:
             record(model, fitted)
-        if not is_control(model):
+        if not is_baseline(model):
             continue
         for ending, given in advice.items():
             if model + ending in done:
@@ -211,20 +211,20 @@ def run(
             record(model + ending, with_logit_bias(fitted, data.favorable, bias))
 
 
-def is_control(model: str) -> bool:
+def is_baseline(model: str) -> bool:
     """Tell whether a model is compared with at equal validity drop."""
     return model != "faithful"
 
 
 def rows_of(model: str) -> set[str]:
     """Return the rows of the table that a model has."""
-    endings = ("", ON_BIAS, ON_TEST_BIAS) if is_control(model) else ("",)
+    endings = ("", ON_BIAS, ON_TEST_BIAS) if is_baseline(model) else ("",)
     return {model + ending for ending in endings}
 
 
 def report(rows: pd.DataFrame, options: argparse.Namespace) -> None:
     """Print the table, and the paired differences at equal validity drop."""
-    print("\ninputs 8 bits, strong solver at margin 0; mean ± sd over seeds")
+    print("\ninputs 8 bits, gradient search at margin 0; mean ± sd over seeds")
     settings = ["data", "activations", "units", "alpha", "max_iter", "people"]
     for (name, width, units, alpha, passes, people), part in rows.groupby(settings, sort=False):
         seeds = part["seed"].nunique()
@@ -237,14 +237,14 @@ def report(rows: pd.DataFrame, options: argparse.Namespace) -> None:
         chosen = own.groupby("model", sort=False)["widths"].agg(lambda w: w.mode().iloc[0])
         print("widths:", "; ".join(f"{m}: {w}" for m, w in chosen.items()))
         faithful = part[part["model"] == "faithful"].set_index("seed")
-        print("|CRG| of the faithful model less that of the control (below 0: faithful is better)")
+        print("|CRG| of the faithful model less that of the baseline (below 0: faithful is better)")
         for model in part["model"].unique():
             if not model.endswith((ON_BIAS, ON_TEST_BIAS)):
                 continue
-            control = part[part["model"] == model].set_index("seed")
-            both = faithful.index.intersection(control.index)
-            gaps = (faithful.loc[both, "|CRG|"] - control.loc[both, "|CRG|"]).to_numpy()
-            drops = (faithful.loc[both, "VD"] - control.loc[both, "VD"]).to_numpy()
+            baseline = part[part["model"] == model].set_index("seed")
+            both = faithful.index.intersection(baseline.index)
+            gaps = (faithful.loc[both, "|CRG|"] - baseline.loc[both, "|CRG|"]).to_numpy()
+            drops = (faithful.loc[both, "VD"] - baseline.loc[both, "VD"]).to_numpy()
             middle, low, high = paired_interval(gaps)
             print(
                 f"  {model:<37} {middle:+.3f}  95% [{low:+.3f}, {high:+.3f}]   "

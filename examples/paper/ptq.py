@@ -26,6 +26,7 @@ from sklearn.model_selection import train_test_split
 
 from skcfq import CFQClassifier, PTQClassifier, RecourseSolver, TeacherClassifier
 from skcfq.datasets import fetch_adult, fetch_compas, fetch_german_credit
+from skcfq.estimators import Quantizer
 from skcfq.metrics import counterfactual_recourse_gap, direction_similarity, validity_drop
 from skcfq.models import as_predictor
 
@@ -135,7 +136,7 @@ def run_seed(name: str, data: Any, seed: int, options: argparse.Namespace) -> li
     }
     models: dict[tuple[str, str], Any] = {}
     for width in options.activations:
-        shared["activation_bits"] = None if width == "weights" else int(width)
+        shared["quantizer"] = Quantizer(None if width == "weights" else int(width))
         for method, settings in METHODS.items():
             own = {**shared, "allocation_rule": options.rule, **settings}
             models[width, method] = PTQClassifier(**own)
@@ -205,7 +206,7 @@ def causes(name: str, data: Any) -> pd.DataFrame:
     clips = [
         [
             layer.clips[layer.candidates.index(bits)].item()
-            for layer, bits in zip(model.network_.linear_layers[:-1], widths, strict=False)
+            for layer, bits in zip(model.network_.quantized_layers[:-1], widths, strict=False)
         ]
         for model in (on_x, on_u)
     ]
@@ -221,7 +222,7 @@ def report(name: str, rows: pd.DataFrame, n_seeds: int, options: argparse.Namesp
         wide = "as wide as the weights" if activations == "weights" else f"{activations} bits"
         print(
             f"\n{name}: {n_seeds} seeds, up to {options.people} refused test rows a seed, budget "
-            f"4, activations {wide}, inputs 8 bits, {options.rule} allocation, strong solver, "
+            f"4, activations {wide}, inputs 8 bits, {options.rule} allocation, gradient search, "
             f"margin {margin:g}"
         )
         figures = ["accuracy", "accepted", "VD", "|CRG|", "CRG", "DirSim", "bits", "seconds"]

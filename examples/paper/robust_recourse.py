@@ -4,7 +4,7 @@ One deployed model a seed (LSQ-QAT at 4 bits) refuses people. The standard solve
 that model; the robust solver for that model and M = 10 sampled deployments of it (stochastic
 rounding of the weights, calibration batches, steps and clips within 2 %). Both, and the standard
 solver on a CFQ model of the same teacher, are judged on 50 deployments that no solver has seen. A
-*control* tells what sampling adds: the standard solver with the margin at which it costs as much
+*baseline* tells what sampling adds: the standard solver with the margin at which it costs as much
 as the robust one.
 
     SKCFQ_DATA=../shared/data python examples/paper/robust_recourse.py --seeds 3
@@ -30,9 +30,9 @@ from skcfq.models import deployment_variants
 
 DATASETS = {"Adult": fetch_adult, "German": fetch_german_credit, "COMPAS": fetch_compas}
 STANDARD, ROBUST, CFQ = "standard on f_q", "robust on f_q", "standard on CFQ"
-CONTROL = "margin on f_q"
+BASELINE = "margin on f_q"
 HELD_OUT = 50
-# Halvings of the interval, in logits, that the control's margin is looked for in.
+# Halvings of the interval, in logits, that the baseline's margin is looked for in.
 HALVINGS, LARGEST_MARGIN = 8, 4.0
 # Nominal success, robust success, relative cost and relative time of Table 12 (M = 8 there).
 PAPER = {
@@ -113,8 +113,8 @@ def run_seed(data: Any, seed: int, options: argparse.Namespace) -> pd.DataFrame:
     robust = timed(solver, deployed, people, variants=seen)
     rows[ROBUST] = measure(*robust, unseen, standard, seconds)
     cautious = with_margin_of_cost(solver, relative_cost(robust[0], standard), deployed, standard)
-    rows[CONTROL] = measure(*timed(cautious, deployed, people), unseen, standard, seconds)
-    rows[CONTROL]["margin"] = cautious.margin
+    rows[BASELINE] = measure(*timed(cautious, deployed, people), unseen, standard, seconds)
+    rows[BASELINE]["margin"] = cautious.margin
     on_faithful = timed(solver, faithful, people)
     rows[CFQ] = measure(*on_faithful, unseen_faithful, standard, seconds)
     return pd.DataFrame(rows).T

@@ -22,6 +22,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, StratifiedShuffleSplit
 
 from skcfq import CFQClassifier, RecourseSolver
+from skcfq.estimators import CFQObjective, LearnedBits
 from skcfq.metrics import RecourseScorer, select_faithful
 
 ETAS = [0.25, 0.5, 1.0, 2.0]
@@ -43,16 +44,16 @@ def main() -> None:
 
     model = CFQClassifier(
         options.budget,
-        objective="paper",
+        objective=CFQObjective.preset("paper"),
         action_set=data.action_set,
         target=data.favorable,
-        bit_policy="learned",
+        bit_policy=LearnedBits(),
         max_iter=options.passes,
         random_state=options.seed,
     )
     search = GridSearchCV(
         model,
-        {"eta": options.etas, "bit_policy__penalty": options.lambdas},
+        {"objective__eta": options.etas, "bit_policy__penalty": options.lambdas},
         scoring=scores,
         refit=partial(select_faithful, tolerance=options.tolerance),
         cv=StratifiedShuffleSplit(options.splits, test_size=0.25, random_state=options.seed),
@@ -60,7 +61,7 @@ def main() -> None:
     ).fit(X, y)
     table = pd.DataFrame(search.cv_results_).rename(columns=lambda name: name.split("__")[-1])
     table = table.rename(columns={f"mean_test_{name}": name for name in SHOWN})
-    table = table.rename(columns={"param_eta": "eta", "penalty": "lambda"})
+    table = table.rename(columns={"penalty": "lambda"})
     table[SHOWN[1:]] *= -1
     print(f"{options.data}, validation, budget {options.budget:g}, {options.splits} splits")
     table[SHOWN] = table[SHOWN].round(3)
@@ -84,8 +85,7 @@ def main() -> None:
             teacher = fitted.teacher_
             people = draw_refused(teacher, data.favorable, X_test, options.seed, options.people)
         figures = measure(teacher, fitted, people, X_test, y_test, solver)
-        eta = 1.0 if fitted.eta is None else fitted.eta
-        pair = {"eta": eta, "lambda": getattr(fitted.bit_policy, "penalty", 1.0)}
+        pair = {"eta": fitted.objective.eta, "lambda": fitted.bit_policy.penalty}
         rows.append({"rule": rule, **pair, **{name: figures[name] for name in COLUMNS}})
     print(f"\ntest, {len(people)} refused rows, fitted on all training rows")
     print(pd.DataFrame(rows).round(dict.fromkeys(COLUMNS, 3)).to_string(index=False))

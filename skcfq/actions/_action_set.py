@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import difflib
 import os
-import pickle
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from skcfq.actions._compiled import CompiledActions, compile_actions
-from skcfq.actions._rules import check_max_changes, read_constraints, read_rules
+from skcfq.actions._validate import broken_rules
 from skcfq.actions.files import from_data, read_action_file, to_data, write_action_file
 from skcfq.utils import KnownParameters
 
@@ -105,7 +103,7 @@ class ActionSet(KnownParameters):
     Examples
     --------
     >>> import pandas as pd
-    >>> from skcfq.actions import ActionSet
+    >>> from skcfq.actions import ActionSet, region_of
     >>> from skcfq.encoding import FeatureSpace
     >>> X = pd.DataFrame({"age": [25, 40, 61], "hours": [20, 40, 38], "savings": [0, 500, 90]})
     >>> action_set = ActionSet(immutable=["age"], bounds={"hours": (10, 60)},
@@ -113,7 +111,7 @@ class ActionSet(KnownParameters):
     >>> actions = action_set.compile(FeatureSpace.from_frame(X))
     >>> actions.feature_names
     ('hours', 'savings')
-    >>> region = actions.at(X)
+    >>> region = region_of(actions, X)
     >>> region.lower
     tensor([[ 10.,   0.],
             [ 10., 500.],
@@ -179,7 +177,8 @@ class ActionSet(KnownParameters):
         Returns
         -------
         actions : CompiledActions
-            Frozen; call ``actions.at(X)`` for the admissible actions of the rows of X.
+            Frozen; ``skcfq.actions.region_of(actions, X)`` is what the people in the rows of X
+            may do.
 
         Raises
         ------
@@ -190,18 +189,13 @@ class ActionSet(KnownParameters):
         Examples
         --------
         >>> import numpy as np
-        >>> from skcfq.actions import ActionSet
+        >>> from skcfq.actions import ActionSet, region_of
         >>> from skcfq.encoding import FeatureSpace
         >>> space = FeatureSpace.from_frame(np.array([[0.0, 1.0], [2.0, 3.0]]))
         >>> ActionSet(immutable=[0]).compile(space).feature_names
         (1,)
         """
-        parameters = self.get_params(deep=False)
-        try:
-            written = pickle.dumps(parameters)
-        except Exception:  # what a user's own names and levels raise has no narrower class
-            return _compiled(parameters, space)
-        return _compiled_once(written, space)
+        return compile_actions(self.get_params(deep=False), space)
 
     def validate(self, X: Any, space: FeatureSpace | None = None) -> pd.DataFrame:
         """Return which rows break which rule as they stand.
@@ -240,7 +234,7 @@ class ActionSet(KnownParameters):
         Examples
         --------
         >>> import pandas as pd
-        >>> from skcfq.actions import ActionSet
+        >>> from skcfq.actions import ActionSet, region_of
         >>> X = pd.DataFrame({"hours": [40, 75], "spent": [10, 90], "income": [50, 80]})
         >>> rules = ActionSet(bounds={"hours": (10, 60)}, constraints=["spent <= income"])
         >>> for broken in rules.validate(X).itertuples():
@@ -248,9 +242,7 @@ class ActionSet(KnownParameters):
         1; bounds; ('hours',); hours is 75, above the upper bound 60
         1; constraints; ('spent', 'income'); spent is 90, income is 80: 'spent <= income' is broken
         """
-        from skcfq.actions._validate import broken_rules
-
-        return broken_rules(self, X, space)
+        return broken_rules(self.get_params(deep=False), X, space)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the action set as JSON values, as in a file.
@@ -268,7 +260,7 @@ class ActionSet(KnownParameters):
 
         Examples
         --------
-        >>> from skcfq.actions import ActionSet
+        >>> from skcfq.actions import ActionSet, region_of
         >>> ActionSet(immutable=["age"], bounds={"savings": (0, None)}).to_dict()
         {'schema': 'skcfq/action-set', 'version': 1, 'immutable': ['age'],
          'bounds': {'savings': {'low': 0}}}
@@ -295,7 +287,7 @@ class ActionSet(KnownParameters):
 
         Examples
         --------
-        >>> from skcfq.actions import ActionSet
+        >>> from skcfq.actions import ActionSet, region_of
         >>> ActionSet.from_dict(ActionSet(steps={"savings": 100}).to_dict())
         ActionSet(steps={'savings': 100})
         """
@@ -319,7 +311,7 @@ class ActionSet(KnownParameters):
         Examples
         --------
         >>> import pathlib, tempfile
-        >>> from skcfq.actions import ActionSet
+        >>> from skcfq.actions import ActionSet, region_of
         >>> path = pathlib.Path(tempfile.mkdtemp()) / "rules.toml"
         >>> ActionSet(immutable=["age"], bounds={"savings": (0, None)}).to_file(path)
         >>> print(path.read_text())
@@ -357,29 +349,10 @@ class ActionSet(KnownParameters):
         Examples
         --------
         >>> import pathlib, tempfile
-        >>> from skcfq.actions import ActionSet
+        >>> from skcfq.actions import ActionSet, region_of
         >>> path = pathlib.Path(tempfile.mkdtemp()) / "rules.toml"
         >>> ActionSet(immutable=["age"], max_changes=2).to_file(path)
         >>> ActionSet.from_file(path)
         ActionSet(immutable=['age'], max_changes=2)
         """
         return cls(**read_action_file(path))
-
-
-def _compiled(parameters: dict[str, Any], space: FeatureSpace) -> CompiledActions:
-    return compile_actions(
-        read_rules(parameters, space.raw_columns),
-        space,
-        check_max_changes(parameters["max_changes"]),
-        read_constraints(parameters["constraints"]),
-        parameters["implied"],
-    )
-
-
-@lru_cache(maxsize=8)
-def _compiled_once(parameters: bytes, space: FeatureSpace) -> CompiledActions:
-    """Compile what was written: of few people, reading rules again takes longer than solving.
-
-    The key is the content, so a rule that changes in place is another key.
-    """
-    return _compiled(pickle.loads(parameters), space)

@@ -11,6 +11,8 @@ from torch import Tensor
 if TYPE_CHECKING:
     from skcfq.actions._region import ActionRegion
 
+__all__ = ["Box", "box_of"]
+
 
 @dataclass(frozen=True, eq=False)
 class Box:

@@ -19,7 +19,7 @@ __all__ = ["CategoricalFeature", "build_categorical"]
 
 @dataclass(frozen=True, eq=False)
 class CategoricalFeature:
-    """A choice between levels: a table block, or a one-hot group of raw columns.
+    """One of several levels: a table block, or a one-hot group of raw columns.
 
     Parameters
     ----------

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+import pickle
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from skcfq.actions._categorical import CategoricalFeature, build_categorical
 from skcfq.actions._constraint_language import Linear, Rule, parse_rule
-from skcfq.actions._downstream_rules import Implied, build_implied
+from skcfq.actions._downstream_rules import DownstreamRule, build_downstream_rules
 from skcfq.actions._numeric import NumericFeature, build_numeric
-from skcfq.actions._overrides import read_overrides
 from skcfq.actions._plain_numbers import PlainNumbers
-from skcfq.actions._rules import FeatureRules
+from skcfq.actions._rules import (
+    FeatureRules,
+    check_max_changes,
+    read_constraints,
+    read_rules,
+)
 from skcfq.exceptions import ActionSetError
 
 if TYPE_CHECKING:
-    from skcfq.actions._region import ActionRegion
     from skcfq.encoding import FeatureSpace
 
 __all__ = ["CompiledActions", "compile_actions"]
@@ -30,7 +34,8 @@ class CompiledActions:
     """An action set seen through a feature space.
 
     Made by :meth:`ActionSet.compile`. Features that cannot change are absent. The order of
-    features, everywhere, is: numeric features, then choices, each in raw column order.
+    features, everywhere, is: numeric features, then categorical ones, each in raw column order.
+    What given people may do is told by :func:`region_of`.
 
     Parameters
     ----------
@@ -42,7 +47,7 @@ class CompiledActions:
     max_changes : int or None
     rules : tuple of Rule
         Rules across features.
-    downstream : tuple of Implied
+    downstream : tuple of DownstreamRule
         Columns that follow the changes of others.
 
     Examples
@@ -61,7 +66,7 @@ class CompiledActions:
     categorical: tuple[CategoricalFeature, ...]
     max_changes: int | None = None
     rules: tuple[Rule, ...] = ()
-    downstream: tuple[Implied, ...] = ()
+    downstream: tuple[DownstreamRule, ...] = ()
 
     @property
     def has_linking(self) -> bool:
@@ -117,43 +122,48 @@ class CompiledActions:
             mutable[columns] = True
         return mutable
 
-    def at(self, X: Any, overrides: Mapping[Hashable, Mapping] | None = None) -> ActionRegion:
-        """Return the admissible actions of the rows of X.
 
-        Parameters
-        ----------
-        X : DataFrame or ndarray of shape (n, p)
-            Raw rows.
-        overrides : dict of row label to rules, optional
-            Rules of single people, ``{label: {"immutable": [names], "bounds": {name: (low,
-            high)}}}``; the label is that of the index of X, the position for an array. Bounds
-            take the place of the absolute ones, everything else stays.
+def compile_actions(parameters: dict[str, Any], space: FeatureSpace) -> CompiledActions:
+    """Translate the parameters of an action set through a feature space.
 
-        Returns
-        -------
-        region : ActionRegion
-            Per-person limits, grids and moves as float64 tensors.
-
-        Raises
-        ------
-        ActionSetError
-            An override names an unknown row or feature, or contradicts itself.
-        """
-        from skcfq.actions._region_building import build_region
-
-        return build_region(self, X, read_overrides(overrides, X, self))
+    What was compiled lately is kept: of few people, reading rules again takes longer than solving.
+    """
+    try:
+        written = pickle.dumps(parameters)
+    except Exception:  # what a user's own names and levels raise has no narrower class
+        return _compiled(parameters, space)
+    return _compiled_once(written, space)
 
 
-def compile_actions(
-    rules: Iterable[FeatureRules],
-    space: FeatureSpace,
-    max_changes: int | None,
-    constraints: Iterable[str] = (),
-    implied: Mapping | None = None,
-) -> CompiledActions:
+@lru_cache(maxsize=8)
+def _compiled_once(parameters: bytes, space: FeatureSpace) -> CompiledActions:
+    # The key is the content, so a rule that changes in place is another key.
+    return _compiled(pickle.loads(parameters), space)
+
+
+def _compiled(parameters: dict[str, Any], space: FeatureSpace) -> CompiledActions:
+    rules = read_rules(parameters, space.raw_columns)
+    max_changes = check_max_changes(parameters["max_changes"])
+    constraints = read_constraints(parameters["constraints"])
+    numeric, categorical = _features(rules, space)
+    compiled = CompiledActions(
+        space,
+        numeric,
+        categorical,
+        max_changes,
+        tuple(parse_rule(text) for text in constraints),
+        build_downstream_rules(parameters["implied"], numeric, categorical, space),
+    )
+    _check_names(compiled)
+    return compiled
+
+
+def _features(
+    rules: Iterable[FeatureRules], space: FeatureSpace
+) -> tuple[tuple[NumericFeature, ...], tuple[CategoricalFeature, ...]]:
     """Build one feature per bundle of rules and drop those that cannot change."""
     numeric: list[NumericFeature] = []
-    choice: list[CategoricalFeature] = []
+    categorical: list[CategoricalFeature] = []
     for feature in rules:
         if feature.is_only_held:
             continue
@@ -162,27 +172,18 @@ def compile_actions(
             # The model does not see the column (or all of the group): no action through it.
             continue
         if feature.is_group or blocks[0].kind == "table":
-            option = build_categorical(feature, blocks)
+            category = build_categorical(feature, blocks)
             if not feature.immutable:
-                choice.append(option)
+                categorical.append(category)
         else:
             number = build_numeric(feature, blocks[0])
             # With a scale of 0 the encoded column does not depend on the raw value at all.
             if not feature.immutable and getattr(number.block, "scale", 1.0) != 0:
                 numeric.append(number)
-    compiled = CompiledActions(
-        space,
-        tuple(numeric),
-        tuple(choice),
-        max_changes,
-        tuple(parse_rule(text) for text in constraints),
-        build_implied(implied, numeric, choice, space),
-    )
-    check_names(compiled)
-    return compiled
+    return tuple(numeric), tuple(categorical)
 
 
-def check_names(compiled: CompiledActions) -> None:
+def _check_names(compiled: CompiledActions) -> None:
     """Refuse rules that name no column."""
     known = {*compiled.space.raw_columns, *range(compiled.space.n_raw), *compiled.feature_names}
     for rule in compiled.rules:

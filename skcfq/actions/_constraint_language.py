@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from skcfq.exceptions import ActionSetError
 
-__all__ = ["Changes", "Condition", "IsIn", "Linear", "Rule", "parse_rule"]
+__all__ = ["Changes", "Condition", "IsIn", "Linear", "Rule", "RuleParser", "parse_rule"]
 
 
 @dataclass(frozen=True)
@@ -120,10 +120,12 @@ def parse_rule(text: object) -> Rule:
             f"constraints holds {text!r}: a rule is a text such as 'spent <= income' or "
             "\"if job == 'student' then hours <= 20\"."
         )
-    return _Parser(text).rule()
+    return RuleParser(text).rule()
 
 
-class _Parser:
+class RuleParser:
+    """Reads the text of one rule; what it cannot read goes to ``_fail``."""
+
     def __init__(self, text: str):
         self.text = text
         self.quoted: dict[str, Hashable] = {}

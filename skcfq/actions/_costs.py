@@ -1,21 +1,26 @@
-"""What an action costs: weighted l1, l2 and mixed norms on features (Appendix A.1 and A.5)."""
+"""What an action costs: weighted l1, l2 and mixed norms on features (Appendix A.1 and A.5).
+
+A cost is compiled to arrays, and torch is imported where tensors are asked for: closed forms on
+tables of plain numbers read the weights alone.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from skcfq.encoding import statistic_of
 from skcfq.exceptions import ActionSetError, CostFallbackWarning
 from skcfq.utils import warn_user
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from skcfq.actions._categorical import CategoricalFeature
     from skcfq.actions._compiled import CompiledActions
     from skcfq.actions._region import ActionRegion
@@ -34,19 +39,33 @@ class RecourseCost:
 
     Parameters
     ----------
-    feature_weights : Tensor of shape (F,)
+    weights : ndarray of shape (F,)
         Positive effort weights, numeric features first.
     norm : {"l1", "l2", "mixed"}
     mix : float
         Share of l1 in the mixed cost.
-    distances : tuple of c Tensors of shape (L + 1, L)
+    level_distances : tuple of c ndarrays of shape (L + 1, L)
         Distance between levels; the last row is for an unrecognized one.
     """
 
-    feature_weights: Tensor
+    weights: np.ndarray
     norm: str
     mix: float
-    distances: tuple[Tensor, ...]
+    level_distances: tuple[np.ndarray, ...]
+
+    @cached_property
+    def feature_weights(self) -> Tensor:
+        """The weights as a tensor, shape (F,)."""
+        import torch
+
+        return torch.tensor(self.weights)
+
+    @cached_property
+    def distances(self) -> tuple[Tensor, ...]:
+        """The distances between levels as tensors."""
+        import torch
+
+        return tuple(torch.tensor(distance) for distance in self.level_distances)
 
     def contributions(self, values: Tensor, levels: Tensor, region: ActionRegion) -> Tensor:
         """Return what each feature adds, shape (n, F), before the norm.
@@ -63,6 +82,8 @@ class RecourseCost:
             ``w * |u - x|`` in encoded units for a number, ``w * distance[from, to]`` for a
             category, which thus costs its group weight once though two columns move.
         """
+        import torch
+
         own_values = region.values
         moves = (values - own_values).abs()
         # A gap that the encoder leaves open can only be kept, and keeping costs nothing.
@@ -85,6 +106,22 @@ class RecourseCost:
         """
         return self.combine(self.contributions(values, levels, region))
 
+    def row_contributions(self, actions: CompiledActions, before: Any, after: Any) -> np.ndarray:
+        """Return what each feature adds where raw rows become others, shape (n, F).
+
+        Parameters
+        ----------
+        actions : CompiledActions
+        before, after : DataFrame or ndarray of shape (n, n_raw_columns)
+        """
+        import torch
+
+        from skcfq.actions._region_building import region_of
+
+        region = region_of(actions, before)
+        state = region.split(torch.from_numpy(actions.space.encode(after)))
+        return self.contributions(*state, region).numpy()
+
     def combine(self, contributions: Tensor) -> Tensor:
         """Apply the norm to what each feature adds.
 
@@ -98,6 +135,8 @@ class RecourseCost:
         """
         if self.norm == "l1":
             return contributions.sum(dim=1)
+        import torch
+
         euclid = torch.linalg.vector_norm(contributions, dim=1)
         if self.norm == "l2":
             return euclid
@@ -164,14 +203,14 @@ def compile_cost(
     Examples
     --------
     >>> import numpy as np
-    >>> from skcfq.actions import ActionSet, compile_cost
+    >>> from skcfq.actions import ActionSet, compile_cost, region_of
     >>> from skcfq.encoding import FeatureSpace
     >>> X = np.array([[0.0, 0.0], [2.0, 8.0]])
     >>> actions = ActionSet().compile(FeatureSpace.from_frame(X))
     >>> cost = compile_cost(actions)
-    >>> cost.feature_weights
-    tensor([1.0000, 0.2500], dtype=torch.float64)
-    >>> region = actions.at(X)
+    >>> cost.weights
+    array([1.  , 0.25])
+    >>> region = region_of(actions, X)
     >>> cost(region.origin.flip(0), region)
     tensor([4., 4.], dtype=torch.float64)
     """
@@ -192,10 +231,10 @@ def compile_cost(
             )
     _check_positive(values, compiled.feature_names)
     return RecourseCost(
-        torch.tensor(values, dtype=torch.float64),
+        np.array(values, dtype=np.float64),
         norm,
         float(mix),
-        tuple(torch.tensor(choice.distance) for choice in compiled.categorical),
+        tuple(feature.distance for feature in compiled.categorical),
     )
 
 
@@ -217,7 +256,7 @@ def _preset_weights(
             spread = float(feature.block.statistics.encoded_std)
             to_std.append(feature.name)
         spreads.append(spread)
-    spreads += [_choice_spread(choice) for choice in compiled.categorical]
+    spreads += [_categorical_spread(feature) for feature in compiled.categorical]
     for i, name in enumerate(compiled.feature_names):
         if not _usable(spreads[i]):
             spreads[i] = 1.0
@@ -233,12 +272,12 @@ def _usable(spread: float) -> bool:
     return math.isfinite(spread) and spread > 1e-12
 
 
-def _choice_spread(choice: CategoricalFeature) -> float:
-    shares = np.asarray(choice.frequencies, dtype=np.float64)
-    if choice.ranks is None:
+def _categorical_spread(feature: CategoricalFeature) -> float:
+    shares = np.asarray(feature.frequencies, dtype=np.float64)
+    if feature.ranks is None:
         return math.sqrt(max(0.0, (1.0 - float(np.sum(shares**2))) / 2))
-    listed = ~np.isnan(choice.ranks)
-    shares, ranks = shares[listed], choice.ranks[listed]
+    listed = ~np.isnan(feature.ranks)
+    shares, ranks = shares[listed], feature.ranks[listed]
     total = shares.sum()
     if total <= 0:
         return 0.0

@@ -1,4 +1,4 @@
-"""Implied changes of given states, as tensors."""
+"""Downstream effects of given states, as tensors."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch import Tensor
 if TYPE_CHECKING:
     from skcfq.actions._compiled import CompiledActions
 
-__all__ = ["DownstreamEffects", "implied_changes"]
+__all__ = ["DownstreamEffects", "downstream_effects"]
 
 
 class DownstreamEffects:
-    """How t implied columns follow the features of a compiled action set.
+    """How t downstream columns follow the features of a compiled action set.
 
     Attributes
     ----------
@@ -42,29 +42,29 @@ class DownstreamEffects:
                 [
                     torch.tensor(rule.tables[i])
                     if i in rule.tables
-                    else torch.zeros((choice.n_levels + 1, choice.n_levels), dtype=torch.float64)
+                    else torch.zeros((feature.n_levels + 1, feature.n_levels), dtype=torch.float64)
                     for rule in compiled.downstream
                 ]
             )
-            for i, choice in enumerate(compiled.categorical)
+            for i, feature in enumerate(compiled.categorical)
         ]
         blocks = [rule.block for rule in compiled.downstream]
         self.encoded = torch.tensor([int(b.columns[0]) if b.columns.size else -1 for b in blocks])
         self.scale = torch.tensor([getattr(b, "scale", 1.0) for b in blocks], dtype=torch.float64)
 
     def causes_of(self, column: int) -> Tensor:
-        """Return which features move an implied column, bool of shape (F,)."""
+        """Return which features move a downstream column, bool of shape (F,)."""
         if column not in self.position:
             n_features = self.per_value.shape[1] + len(self.tables)
             return torch.zeros(n_features, dtype=torch.bool)
         t = self.position[column]
-        by_choice = [bool((table[t] != 0).any()) for table in self.tables]
-        return torch.cat([self.per_value[t] != 0, torch.tensor(by_choice, dtype=torch.bool)])
+        by_category = [bool((table[t] != 0).any()) for table in self.tables]
+        return torch.cat([self.per_value[t] != 0, torch.tensor(by_category, dtype=torch.bool)])
 
     def amounts(
         self, values: Tensor, levels: Tensor, own_values: Tensor, own_levels: Tensor
     ) -> Tensor:
-        """Return the raw changes that N states imply, shape (N, t)."""
+        """Return the raw downstream changes of N states, shape (N, t)."""
         moves = torch.nan_to_num(values - own_values)
         total = moves @ self.per_value.T
         for c, table in enumerate(self.tables):
@@ -74,12 +74,12 @@ class DownstreamEffects:
         return total
 
     def write(self, u: Tensor, amounts: Tensor) -> Tensor:
-        """Add implied changes to encoded points, shape (N, d)."""
+        """Add downstream changes to encoded points, shape (N, d)."""
         seen = self.encoded >= 0
         return u.index_add(1, self.encoded[seen], (amounts * self.scale)[:, seen])
 
     def effects(self, rows: Tensor, own_levels: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Return what implied changes add to ``ActionRegion.effects``."""
+        """Return what downstream changes add to ``ActionRegion.effects``."""
         seen = self.encoded >= 0
         weight = rows[:, self.encoded[seen]] * self.scale[seen]
         levels = []
@@ -89,6 +89,6 @@ class DownstreamEffects:
         return weight @ self.per_value[seen], levels
 
 
-def implied_changes(compiled: CompiledActions) -> DownstreamEffects | None:
-    """Return the implied changes of an action set, None where it has none."""
+def downstream_effects(compiled: CompiledActions) -> DownstreamEffects | None:
+    """Return the downstream effects of an action set, None where it has none."""
     return DownstreamEffects(compiled) if compiled.downstream else None

@@ -13,11 +13,11 @@ from skcfq.actions._numeric import NumericFeature
 from skcfq.actions._rules import fail, number
 from skcfq.exceptions import ActionSetError
 
-__all__ = ["Implied", "build_implied"]
+__all__ = ["DownstreamRule", "build_downstream_rules"]
 
 
 @dataclass(frozen=True, eq=False)
-class Implied:
+class DownstreamRule:
     """What moves one column that people cannot move themselves.
 
     Parameters
@@ -30,7 +30,7 @@ class Implied:
     numeric : ndarray of shape (m,)
         Raw change of the column per raw unit of each numeric feature.
     tables : dict of int to ndarray of shape (L + 1, L)
-        By position of a choice: raw change for each move from a level (last row: an
+        By position of a categorical feature: raw change for each move from a level (last row: an
         unrecognized one) to a level.
     """
 
@@ -41,13 +41,13 @@ class Implied:
     tables: dict[int, np.ndarray]
 
 
-def build_implied(
+def build_downstream_rules(
     rules: Mapping | None,
     numeric: Sequence[NumericFeature],
-    choice: Sequence[CategoricalFeature],
+    categorical: Sequence[CategoricalFeature],
     space: Any,
-) -> tuple[Implied, ...]:
-    """Check the rules on implied changes and tabulate them.
+) -> tuple[DownstreamRule, ...]:
+    """Check the rules on downstream changes and tabulate them.
 
     Raises
     ------
@@ -62,22 +62,23 @@ def build_implied(
             f"implied is {rules!r}: give a dict from a column to the causes of its changes, such "
             "as {'age': {'education': 2.0}}."
         )
-    return tuple(_build(name, causes, numeric, choice, space) for name, causes in rules.items())
+    features = (numeric, categorical)
+    return tuple(_build(name, causes, *features, space) for name, causes in rules.items())
 
 
 def _build(
     name: Hashable,
     causes: Any,
     numeric: Sequence[NumericFeature],
-    choice: Sequence[CategoricalFeature],
+    categorical: Sequence[CategoricalFeature],
     space: Any,
-) -> Implied:
+) -> DownstreamRule:
     column = _position(name, space)
     block = space.blocks[column]
     if not isinstance(causes, Mapping) or not causes:
         fail("implied", name, causes, "a dict of causes is needed", "Write {cause: amount}")
     if any(column == feature.column for feature in numeric) or any(
-        column in feature.columns for feature in choice
+        column in feature.columns for feature in categorical
     ):
         fail(
             "implied",
@@ -96,9 +97,9 @@ def _build(
                 per_unit[j] = number("implied", cause, amounts)
                 break
         else:
-            i = _choice_position(name, cause, choice, numeric)
-            tables[i] = _table(choice[i], amounts)
-    return Implied(name, column, block, per_unit, tables)
+            i = _categorical_position(name, cause, categorical, numeric)
+            tables[i] = _table(categorical[i], amounts)
+    return DownstreamRule(name, column, block, per_unit, tables)
 
 
 def _check_affine(feature: NumericFeature, rule: str) -> None:
@@ -118,13 +119,13 @@ def _position(name: Hashable, space: Any) -> int:
     raise ActionSetError(f"implied names {name!r}, which is no column. Use one of {names!r}.")
 
 
-def _choice_position(
-    name: Hashable, cause: Hashable, choice: Sequence[CategoricalFeature], numeric: Sequence
+def _categorical_position(
+    name: Hashable, cause: Hashable, categorical: Sequence[CategoricalFeature], numeric: Sequence
 ) -> int:
-    for i, feature in enumerate(choice):
+    for i, feature in enumerate(categorical):
         if cause == feature.name or feature.columns == (cause,):
             return i
-    known = [*(f.name for f in numeric), *(f.name for f in choice)]
+    known = [*(f.name for f in numeric), *(f.name for f in categorical)]
     raise ActionSetError(
         f"implied[{name!r}] names the cause {cause!r}, which is no feature that can change. Use "
         f"one of {known!r}."

@@ -210,7 +210,9 @@ def multiples(step: float, low: float, high: float, name: Hashable) -> np.ndarra
     # 3 * 0.1 is not the float 0.3 that a bound or a raw value is written as.
     digits = 12 - math.floor(math.log10(step))
     tidy = np.round(values, min(max(digits, 0), 300))
-    return np.where(np.abs(tidy - values) <= 4 * np.spacing(np.abs(values)), tidy, values)
+    is_near = np.abs(tidy - values) <= 4 * np.spacing(np.abs(values))
+    # Rounding to decimals shifts large whole numbers by an ulp.
+    return np.where(is_near & (values != np.rint(values)), tidy, values)
 
 
 def _numeric_levels(rules: FeatureRules) -> np.ndarray:

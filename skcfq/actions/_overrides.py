@@ -96,8 +96,8 @@ def _feature(rule: str, name: Hashable, compiled: CompiledActions) -> int | None
     for position, feature in enumerate(compiled.numeric):
         if name in (feature.name, feature.column):
             return position
-    for position, choice in enumerate(compiled.categorical):
-        if name == choice.name or choice.columns == (name,):
+    for position, category in enumerate(compiled.categorical):
+        if name == category.name or category.columns == (name,):
             return len(compiled.numeric) + position
     if name in compiled.space.raw_columns or name in range(compiled.space.n_raw):
         return None

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -27,12 +27,8 @@ from torch import Tensor
 
 from skcfq.actions._numeric import SAME_VALUE
 
-if TYPE_CHECKING:
-    from skcfq.actions._region import ActionRegion
-
 __all__ = [
     "nearest_level",
-    "project",
     "project_box",
     "project_grid",
     "project_immutable",
@@ -43,9 +39,6 @@ __all__ = [
 
 Projection = TypeVar("Projection", bound=Callable[..., Any])
 
-# How much of the numeric changes is left, and whether the categories change, in that order.
-_RETREAT = [(1.0, True), (0.5, True), (0.25, True), (0.0, True), (1.0, False), (0.5, False)]
-_RETREAT += [(0.25, False), (0.1, False)]
 # Share by which a change may fall short of the smallest one: the way through raw units rounds.
 SMALLEST = 1e-9
 
@@ -302,72 +295,3 @@ def project_sparse(
         columns = torch.as_tensor(columns)
         result[:, columns] = torch.where(kept[:, index, None], u[:, columns], origin[:, columns])
     return result
-
-
-@accepts_numpy
-def project(u: Tensor, region: ActionRegion) -> Tensor:
-    """Project points onto the admissible set of each person (Algorithm 1, made safe).
-
-    Parameters
-    ----------
-    u : Tensor of shape (n, d)
-        Proposed encoded points.
-    region : ActionRegion
-        The admissible actions of the n people.
-
-    Returns
-    -------
-    u : Tensor of shape (n, d)
-        Admissible points; an admissible point is returned as it is.
-
-    Notes
-    -----
-    A sequence of exact projections per feature, then the feature-wise top-k. Per feature the
-    result is the nearest admissible value; over all features together it is feasible, not
-    always nearest (the sparsity step ranks by largest column change, as the paper does). A
-    coordinate that is not a number is read as "stay".
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skcfq.actions import ActionSet
-    >>> from skcfq.encoding import FeatureSpace
-    >>> X = np.array([[0.0, 5.0], [4.0, 1.0]])
-    >>> region = ActionSet(immutable=[0], max_changes=1).compile(FeatureSpace.from_frame(X)).at(X)
-    >>> project(X + 3.0, region)
-    array([[0., 5.],
-           [4., 4.]])
-    """
-    compiled, origin = region.compiled, region.origin
-    u = project_immutable(u, origin, region.mutable)
-    u = torch.where(torch.isnan(u), origin, u)
-    values = region.snap(u[:, region.numeric_columns])
-    u = region.assemble(values, region.nearest_levels(u))
-    u = project_sparse(u, origin, compiled.feature_columns, compiled.max_changes)
-    if region.downstream is None and region.linking is None:
-        return u
-    return _completed(u, region)
-
-
-def _completed(u: Tensor, region: ActionRegion) -> Tensor:
-    """Add implied changes, and go back toward the person until no rule across features breaks."""
-    values, levels = region.split(u)
-    if region.linking is None:
-        return region.assemble(values, levels)
-    own, everybody = region.values, torch.arange(region.n_people)
-    for share, keeps_levels in _RETREAT:
-        tried = region.snap(own + share * (values - own)) if share < 1 else values
-        chosen = levels if keeps_levels else region.levels
-        broken = region.linking.violation(tried.detach(), chosen, everybody) > 0
-        if share == 1 and keeps_levels:
-            best_values, best_levels, open_ = tried, chosen, broken
-            continue
-        take = open_ & ~broken
-        best_values = torch.where(take[:, None], tried, best_values)
-        best_levels = torch.where(take[:, None], chosen, best_levels)
-        open_ = open_ & broken
-        if not bool(open_.any()):
-            break
-    best_values = torch.where(open_[:, None], own, best_values)
-    best_levels = torch.where(open_[:, None], region.levels, best_levels)
-    return region.assemble(best_values, best_levels)

@@ -10,30 +10,34 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skcfq.actions import _projections
 from skcfq.actions._downstream import DownstreamEffects
 from skcfq.actions._linking import LinkingConstraints
-from skcfq.actions._plain_numbers import within_limits
-from skcfq.actions._raw import filled_numbers, read_columns, write_columns
-from skcfq.utils import snap_integers, take_rows
+from skcfq.actions._projections import (
+    nearest_level,
+    project_box,
+    project_grid,
+    project_immutable,
+    project_min_change,
+    project_sparse,
+)
+from skcfq.utils import take_rows
 
 if TYPE_CHECKING:
-    from skcfq.actions._categorical import CategoricalFeature
     from skcfq.actions._compiled import CompiledActions
-    from skcfq.actions._numeric import NumericFeature
 
 __all__ = ["ActionRegion"]
 
-# Share of changed values below which it is faster to look them up one by one.
-_FEW = 0.25
+# How much of the numeric changes is left, and whether the categories change, in that order.
+_RETREAT = [(0.5, True), (0.25, True), (0.0, True), (1.0, False), (0.5, False)]
+_RETREAT += [(0.25, False), (0.1, False)]
 
 
 @dataclass(frozen=True, eq=False)
 class ActionRegion:
     """What each of n people may do.
 
-    Made by :meth:`CompiledActions.at`. With m numeric features and c choices, a point is either
-    a row u of the d encoded columns, or a *state*: values of shape (m,) and levels of shape (c,).
+    Made by :func:`region_of`. With m numeric and c categorical features, a point is either a row
+    u of the d encoded columns, or a *state*: values of shape (m,) and levels of shape (c,).
 
     Parameters
     ----------
@@ -54,6 +58,12 @@ class ActionRegion:
         The hull in raw units.
     raw_grids : list of m entries
         None, or raw values in the order of `grids`.
+    codes : list of c Tensors of shape (L, w)
+        Encoded row of each level.
+    mutable : bool Tensor of shape (d,)
+        Encoded columns of features that can change.
+    numeric_columns : int64 Tensor of shape (m,)
+    categorical_columns : list of c int64 Tensors of shape (w,)
     min_change : Tensor of shape (n, m) or None
         Smallest change in encoded units.
     downstream : DownstreamEffects or None
@@ -64,15 +74,14 @@ class ActionRegion:
     Examples
     --------
     >>> import pandas as pd
-    >>> from skcfq.actions import ActionSet
+    >>> from skcfq.actions import ActionSet, region_of
     >>> from skcfq.encoding import FeatureSpace
     >>> X = pd.DataFrame({"age": [25, 40], "savings": [120, 500]})
     >>> rules = ActionSet(immutable=["age"], bounds={"savings": (0, 900)}, steps={"savings": 100})
-    >>> region = rules.compile(FeatureSpace.from_frame(X)).at(X)
-    >>> region.to_raw(region.project(region.origin + 260.0))
-       age  savings
-    0   25      400
-    1   40      800
+    >>> region = region_of(rules.compile(FeatureSpace.from_frame(X)), X)
+    >>> region.project(region.origin + 260.0)
+    tensor([[ 25., 400.],
+            [ 40., 800.]], dtype=torch.float64)
     """
 
     X: Any
@@ -192,13 +201,13 @@ class ActionRegion:
         values : Tensor of shape (n, m)
         """
         own = self.values
-        snapped = _projections.project_box(values, self.lower, self.upper)
+        snapped = project_box(values, self.lower, self.upper)
         finite = torch.isfinite(snapped)
         if not bool(finite.all()):
             snapped = torch.where(finite, snapped, own)
         least = self.min_change
         if least is not None:
-            away = _projections.project_min_change(snapped, self.lower, self.upper, own, least)
+            away = project_min_change(snapped, self.lower, self.upper, own, least)
             on_grid = torch.tensor([grid is not None for grid in self.grids], dtype=torch.bool)
             snapped = torch.where(on_grid, snapped, away)
         if all(grid is None for grid in self.grids):
@@ -206,7 +215,7 @@ class ActionRegion:
         columns = list(snapped.unbind(dim=1))
         for j, grid in enumerate(self.grids):
             if grid is not None:
-                columns[j] = _projections.project_grid(
+                columns[j] = project_grid(
                     columns[j],
                     grid,
                     self.lower[:, j],
@@ -217,8 +226,68 @@ class ActionRegion:
         return torch.stack(columns, dim=1)
 
     def project(self, u: Tensor) -> Tensor:
-        """Project points onto the admissible sets; see :func:`skcfq.actions.project`."""
-        return _projections.project(u, self)
+        """Project points onto the admissible set of each person (Algorithm 1, made safe).
+
+        Parameters
+        ----------
+        u : Tensor of shape (n, d)
+            Proposed encoded points.
+
+        Returns
+        -------
+        u : Tensor of shape (n, d)
+            Admissible points; an admissible point is returned as it is.
+
+        Notes
+        -----
+        A sequence of exact projections per feature, then the feature-wise top-k. Per feature the
+        result is the nearest admissible value; over all features together it is feasible, not
+        always nearest (the sparsity step ranks by largest column change, as the paper does). A
+        coordinate that is not a number is read as "stay".
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skcfq.actions import ActionSet, region_of
+        >>> from skcfq.encoding import FeatureSpace
+        >>> X = np.array([[0.0, 5.0], [4.0, 1.0]])
+        >>> actions = ActionSet(immutable=[0], max_changes=1).compile(FeatureSpace.from_frame(X))
+        >>> region = region_of(actions, X)
+        >>> region.project(region.origin + 3.0)
+        tensor([[0., 5.],
+                [4., 4.]], dtype=torch.float64)
+        """
+        u = project_immutable(u, self.origin, self.mutable)
+        u = torch.where(torch.isnan(u), self.origin, u)
+        u = self.assemble(self.snap(u[:, self.numeric_columns]), self.nearest_levels(u))
+        u = project_sparse(u, self.origin, self.compiled.feature_columns, self.compiled.max_changes)
+        if self.downstream is None and self.linking is None:
+            return u
+        values, levels = self.split(u)
+        if self.linking is not None:
+            values, levels = self._retreat(values, levels, self.linking)
+        return self.assemble(values, levels)
+
+    def _retreat(
+        self, values: Tensor, levels: Tensor, linking: LinkingConstraints
+    ) -> tuple[Tensor, Tensor]:
+        """Go back toward the person until no rule across features breaks."""
+        own, everybody = self.values, torch.arange(self.n_people)
+        broken = linking.violation(values.detach(), levels, everybody) > 0
+        best_values, best_levels, open_ = values, levels, broken
+        for share, keeps_levels in _RETREAT:
+            if not bool(open_.any()):
+                break
+            tried = self.snap(own + share * (values - own)) if share < 1 else values
+            chosen = levels if keeps_levels else self.levels
+            broken = linking.violation(tried.detach(), chosen, everybody) > 0
+            take = open_ & ~broken
+            best_values = torch.where(take[:, None], tried, best_values)
+            best_levels = torch.where(take[:, None], chosen, best_levels)
+            open_ = open_ & broken
+        best_values = torch.where(open_[:, None], own, best_values)
+        best_levels = torch.where(open_[:, None], self.levels, best_levels)
+        return best_values, best_levels
 
     def contains(self, u: Tensor, atol: float = 1e-9) -> Tensor:
         """Return whether each point is admissible, bool of shape (n,).
@@ -247,82 +316,6 @@ class ActionRegion:
         """Return which features differ from the person, exactly; bool of shape (n, F)."""
         return self._moves(u, torch.zeros(()))
 
-    def to_raw(self, u: Tensor) -> Any:
-        """Return the raw rows of encoded points, in the container of X.
-
-        Parameters
-        ----------
-        u : Tensor of shape (n, d)
-
-        Returns
-        -------
-        rows : DataFrame or ndarray of shape (n, p)
-            Gridded values are the exact raw grid values and bounds the exact raw bounds; a
-            whole-number column stays one while its values allow it. What does not change is
-            bit-identical, gaps and unknown categories included.
-        """
-        if self._is_plain_array:
-            return self._plain_rows(u.detach())
-        values, levels = self.split(u.detach())
-        changed = self.changed(u).numpy()
-        updates: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        for j, numeric in enumerate(self.compiled.numeric):
-            mask = changed[:, j]
-            if mask.any():
-                raw = self._raw_values(j, numeric, values[:, j].numpy()[mask], mask)
-                updates[numeric.column] = (mask, raw)
-        for i, choice in enumerate(self.compiled.categorical):
-            mask = (levels[:, i] != self.levels[:, i]).numpy()
-            if mask.any():
-                updates.update(_raw_levels(choice, levels[:, i].numpy()[mask], mask))
-        if self.downstream is not None:
-            updates.update(self._implied_updates(values, levels))
-        return write_columns(self.compiled.space, self.X, updates)
-
-    @property
-    def _is_plain_array(self) -> bool:
-        """Whether all that can change are plain numbers of a float table."""
-        compiled = self.compiled
-        is_float = isinstance(self.X, np.ndarray) and self.X.dtype == np.float64
-        plain = len(compiled.plain_numbers.index) == compiled.n_features
-        return is_float and plain and self.downstream is None
-
-    def _plain_rows(self, u: Tensor) -> np.ndarray:
-        """Do what :meth:`to_raw` does for all columns in one pass."""
-        plain = self.compiled.plain_numbers
-        values = u[:, self.numeric_columns].numpy()
-        changed = values != self.values.numpy()
-        # Few changes are picked out; many are overwritten in place.
-        dense = (slice(None), slice(None))
-        where = np.nonzero(changed) if changed.mean() < _FEW else dense
-        features = where[1]
-        raw = plain.take(features).raw_values(
-            values[where],
-            (self.lower.numpy()[where], self.upper.numpy()[where]),
-            (self.raw_lower[where], self.raw_upper[where]),
-        )
-        rows = self.X.copy()
-        if where is dense:
-            rows[:, plain.columns] = np.where(changed, raw, rows[:, plain.columns])
-        else:
-            rows[where[0], plain.columns[features]] = raw
-        return rows
-
-    def _implied_updates(
-        self, values: Tensor, levels: Tensor
-    ) -> dict[int, tuple[np.ndarray, np.ndarray]]:
-        """Return the new raw values of the implied columns."""
-        assert self.downstream is not None
-        amounts = self.downstream.amounts(values, levels, self.values, self.levels).numpy()
-        columns = read_columns(self.compiled.space, self.X)
-        updates = {}
-        for t, rule in enumerate(self.compiled.downstream):
-            mask = amounts[:, t] != 0
-            if mask.any():
-                own = filled_numbers(rule.block, columns[rule.column])
-                updates[rule.column] = (mask, snap_integers((own + amounts[:, t])[mask]))
-        return updates
-
     def freeze(self, features: Tensor) -> ActionRegion:
         """Return a region in which some features can only stay.
 
@@ -330,11 +323,11 @@ class ActionRegion:
         ----------
         features : bool Tensor of shape (n, F)
         """
-        numeric, choice = features.split([len(self.grids), len(self.allowed)], dim=1)
+        numeric, categorical = features.split([len(self.grids), len(self.allowed)], dim=1)
         own, allowed = self.values, []
         for i, moves in enumerate(self.allowed):
             stays = torch.arange(moves.shape[1]) == self.levels[:, i, None]
-            allowed.append(torch.where(choice[:, i, None], stays, moves))
+            allowed.append(torch.where(categorical[:, i, None], stays, moves))
         return replace(
             self,
             lower=torch.where(numeric, own, self.lower),
@@ -376,9 +369,7 @@ class ActionRegion:
         levels = self.levels.clone()
         for i, columns in enumerate(self.categorical_columns):
             allowed = self.allowed[i] if restrict else torch.ones_like(self.allowed[i])
-            nearest = _projections.nearest_level(
-                u[:, columns], self.codes[i], allowed, self.origin[:, columns]
-            )
+            nearest = nearest_level(u[:, columns], self.codes[i], allowed, self.origin[:, columns])
             levels[:, i] = torch.where(nearest < 0, self.levels[:, i], nearest)
         return levels
 
@@ -400,36 +391,3 @@ class ActionRegion:
             moved[:, columns].any(dim=1, keepdim=True) for columns in self.categorical_columns
         ]
         return torch.cat(features, dim=1)
-
-    def _raw_values(
-        self, j: int, feature: NumericFeature, encoded: np.ndarray, mask: np.ndarray
-    ) -> np.ndarray:
-        grid, raw_grid = self.grids[j], self.raw_grids[j]
-        if grid is not None and raw_grid is not None and len(raw_grid):
-            return raw_grid[_nearest_index(grid.numpy(), encoded)]
-        return within_limits(
-            np.asarray(feature.block.decode(encoded[:, None]), dtype=np.float64),
-            encoded,
-            (self.lower[:, j].numpy()[mask], self.upper[:, j].numpy()[mask]),
-            (self.raw_lower[mask, j], self.raw_upper[mask, j]),
-            np.array(feature.rising),
-        )
-
-
-def _raw_levels(
-    choice: CategoricalFeature, levels: np.ndarray, mask: np.ndarray
-) -> dict[int, tuple[np.ndarray, np.ndarray]]:
-    if choice.is_group:
-        return {
-            column: (mask, (levels == member).astype(np.float64))
-            for member, column in enumerate(choice.columns)
-        }
-    labels = np.empty(len(choice.levels), dtype=object)
-    labels[:] = choice.levels
-    return {choice.columns[0]: (mask, labels[levels])}
-
-
-def _nearest_index(grid: np.ndarray, values: np.ndarray) -> np.ndarray:
-    right = np.clip(np.searchsorted(grid, values), 0, len(grid) - 1)
-    left = np.maximum(right - 1, 0)
-    return np.where(np.abs(values - grid[left]) <= np.abs(grid[right] - values), left, right)

@@ -1,8 +1,8 @@
-"""Work out limits, grids and moves of given people from compiled rules."""
+"""From compiled rules and raw rows to what each person may do."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +11,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from skcfq.actions._downstream import implied_changes
-from skcfq.actions._linking import build_linking_constraints
+from skcfq.actions._downstream import downstream_effects
+from skcfq.actions._linking_building import build_linking_constraints
+from skcfq.actions._overrides import Override, read_overrides
 from skcfq.actions._plain_numbers import PlainNumbers
 from skcfq.actions._raw import read_columns
 from skcfq.actions._region import ActionRegion
@@ -21,29 +22,57 @@ from skcfq.utils import as_numbers
 if TYPE_CHECKING:
     from skcfq.actions._compiled import CompiledActions
     from skcfq.actions._numeric import NumericFeature
-    from skcfq.actions._overrides import Override
 
-__all__ = ["build_region"]
+__all__ = ["region_of"]
 
 
-def build_region(
-    compiled: CompiledActions, X: Any, overrides: Sequence[Override] = ()
+def region_of(
+    compiled: CompiledActions, X: Any, overrides: Mapping[Hashable, Mapping] | None = None
 ) -> ActionRegion:
-    """Work out limits, grids and moves of the rows of X."""
+    """Return what the people in the rows of X may do.
+
+    Parameters
+    ----------
+    compiled : CompiledActions
+    X : DataFrame or ndarray of shape (n, p)
+        Raw rows.
+    overrides : dict of row label to rules, optional
+        Rules of single people, ``{label: {"immutable": [names], "bounds": {name: (low,
+        high)}}}``; the label is that of the index of X, the position for an array. Bounds
+        take the place of the absolute ones, everything else stays.
+
+    Returns
+    -------
+    region : ActionRegion
+        Per-person limits, grids and moves as float64 tensors.
+
+    Raises
+    ------
+    ActionSetError
+        An override names an unknown row or feature, or contradicts itself.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcfq.actions import ActionSet, region_of
+    >>> from skcfq.encoding import FeatureSpace
+    >>> X = np.array([[0.0, 1.0], [2.0, 3.0]])
+    >>> actions = ActionSet(increasing=[1]).compile(FeatureSpace.from_frame(X))
+    >>> region_of(actions, X, overrides={0: {"immutable": [0]}}).upper
+    tensor([[0., 3.],
+            [2., 3.]], dtype=torch.float64)
+    """
+    people = read_overrides(overrides, X, compiled)
     X = X if isinstance(X, pd.DataFrame) else np.asarray(X)
     origin = compiled.space.encode(X)
     columns = read_columns(compiled.space, X)
-    n, c = len(origin), len(compiled.categorical)
     own_values = origin[:, compiled.numeric_columns]
-    numbers = _limits_of_numbers(compiled, X, columns, own_values, overrides)
-    levels = np.full((n, c), -1, dtype=np.int64)
-    for i, choice in enumerate(compiled.categorical):
-        levels[:, i] = choice.own_levels(columns)
+    numbers = _limits_of_numbers(compiled, X, columns, own_values, people)
+    levels = np.full((len(origin), len(compiled.categorical)), -1, dtype=np.int64)
+    for i, feature in enumerate(compiled.categorical):
+        levels[:, i] = feature.own_levels(columns)
     own_levels = torch.from_numpy(levels)
-    implied = implied_changes(compiled)
-    linking = build_linking_constraints(
-        compiled, columns, torch.from_numpy(own_values), own_levels, implied
-    )
+    downstream = downstream_effects(compiled)
     region = ActionRegion(
         X=X,
         compiled=compiled,
@@ -53,24 +82,31 @@ def build_region(
         grids=[None if grid is None else torch.from_numpy(grid) for grid in numbers.grids],
         levels=own_levels,
         allowed=[
-            torch.from_numpy(choice.allowed[levels[:, i]])
-            for i, choice in enumerate(compiled.categorical)
+            torch.from_numpy(feature.allowed[levels[:, i]])
+            for i, feature in enumerate(compiled.categorical)
         ],
         raw_lower=numbers.raw_lower,
         raw_upper=numbers.raw_upper,
         raw_grids=numbers.raw_grids,
-        codes=[torch.tensor(choice.codes, dtype=torch.float64) for choice in compiled.categorical],
+        codes=[torch.tensor(f.codes, dtype=torch.float64) for f in compiled.categorical],
         mutable=torch.from_numpy(compiled.mutable_columns),
         numeric_columns=torch.from_numpy(compiled.numeric_columns),
         categorical_columns=[
-            torch.from_numpy(choice.encoded_columns.astype(np.int64))
-            for choice in compiled.categorical
+            torch.from_numpy(feature.encoded_columns.astype(np.int64))
+            for feature in compiled.categorical
         ],
-        min_change=_smallest_changes(compiled, n),
-        downstream=implied,
-        linking=linking,
+        min_change=_smallest_changes(compiled, len(origin)),
+        downstream=downstream,
+        linking=build_linking_constraints(
+            compiled, columns, torch.from_numpy(own_values), own_levels, downstream
+        ),
     )
-    held = np.zeros((n, compiled.n_features), dtype=bool)
+    return _held(region, people)
+
+
+def _held(region: ActionRegion, overrides: Sequence[Override]) -> ActionRegion:
+    """Freeze what is immutable for single people."""
+    held = np.zeros((region.n_people, region.n_features), dtype=bool)
     for override in overrides:
         held[np.ix_(override.rows, override.immutable)] = True
     return region.freeze(torch.from_numpy(held)) if held.any() else region

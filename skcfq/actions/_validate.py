@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from skcfq.actions._categorical import build_categorical
+from skcfq.actions._compiled import compile_actions
 from skcfq.actions._constraint_language import Changes, Condition, IsIn, Rule, parse_rule
 from skcfq.actions._numeric import build_numeric
 from skcfq.actions._raw import is_missing, read_columns
@@ -17,9 +18,6 @@ from skcfq.actions._rules import OBSERVED, FeatureRules, read_constraints, read_
 from skcfq.encoding import FeatureSpace, TableEncoder
 from skcfq.exceptions import ActionSetError, FeatureSpaceError
 from skcfq.utils import as_array, as_numbers, missing_mask, plain
-
-if TYPE_CHECKING:
-    from skcfq.actions._action_set import ActionSet
 
 __all__ = ["broken_rules"]
 
@@ -47,14 +45,22 @@ class _Breach:
     message: Callable[..., str]
 
 
-def broken_rules(action_set: ActionSet, X: Any, space: FeatureSpace | None) -> pd.DataFrame:
-    """Return one line per broken rule of a row; see :meth:`ActionSet.validate`."""
+def broken_rules(parameters: dict[str, Any], X: Any, space: FeatureSpace | None) -> pd.DataFrame:
+    """Return one line per broken rule of a row; see :meth:`ActionSet.validate`.
+
+    Parameters
+    ----------
+    parameters : dict
+        Of an action set.
+    X : DataFrame or ndarray of shape (n, p)
+    space : FeatureSpace or None
+    """
     X = X if isinstance(X, pd.DataFrame) else as_array(X)
     space = _space_of(X) if space is None else space
-    action_set.compile(space)  # refuses rules that do not fit the columns
+    compile_actions(parameters, space)  # refuses rules that do not fit the columns
     columns = read_columns(space, X)
     lines = []
-    for breach in _breaches(action_set, space, columns):
+    for breach in _breaches(parameters, space, columns):
         names = tuple(space.raw_columns[j] for j in breach.columns)
         for row in np.flatnonzero(breach.rows):
             values = tuple(plain(columns[j][row]) for j in breach.columns)
@@ -77,8 +83,9 @@ def _space_of(X: Any) -> FeatureSpace:
         return TableEncoder().fit(X).feature_space_
 
 
-def _breaches(action_set: ActionSet, space: FeatureSpace, columns: list) -> Iterator[_Breach]:
-    for feature in read_rules(action_set.get_params(deep=False), space.raw_columns):
+def _breaches(parameters: dict[str, Any], space: FeatureSpace, columns: list) -> Iterator[_Breach]:
+    rules = read_rules(parameters, space.raw_columns)
+    for feature in rules:
         blocks = [space.blocks[column] for column in feature.columns]
         if any(block.columns.size == 0 for block in blocks):
             continue
@@ -88,8 +95,9 @@ def _breaches(action_set: ActionSet, space: FeatureSpace, columns: list) -> Iter
             yield from _category(feature, blocks, columns[feature.columns[0]])
         else:
             yield from _number(feature, blocks[0], columns[feature.columns[0]])
-    reader = _RuleReader(space, columns, action_set)
-    for text in read_constraints(action_set.constraints):
+    groups = {feature.name: feature.columns for feature in rules if feature.is_group}
+    reader = _RuleReader(space, columns, groups)
+    for text in read_constraints(parameters["constraints"]):
         yield reader.breach(parse_rule(text))
 
 
@@ -126,14 +134,14 @@ def _number(feature: FeatureRules, block: Any, column: Any) -> Iterator[_Breach]
 
 
 def _category(feature: FeatureRules, blocks: list, column: Any) -> Iterator[_Breach]:
-    choice = build_categorical(feature, blocks)
-    levels = choice.own_levels({feature.columns[0]: column})  # type: ignore[arg-type]  # a column
+    categorical = build_categorical(feature, blocks)
+    levels = categorical.own_levels({feature.columns[0]: column})  # type: ignore[arg-type]  # a column
     gap = missing_mask(column)
     unknown = (levels < 0) & ~gap
     yield _single("category", feature, unknown, "no category that is known")
-    if choice.ranks is None:
+    if categorical.ranks is None:
         return
-    ranks = np.append(choice.ranks, np.nan)[levels]
+    ranks = np.append(categorical.ranks, np.nan)[levels]
     order = list(feature.ordinal or ())
     unlisted = np.isnan(ranks) & ~gap & ~unknown
     yield _single("ordinal", feature, unlisted, f"none of the ordered levels {order!r}")
@@ -169,14 +177,11 @@ def _single(rule: str, feature: FeatureRules, rows: np.ndarray, problem: str) ->
 class _RuleReader:
     """Evaluates rules across features on rows that do not change."""
 
-    def __init__(self, space: FeatureSpace, columns: list, action_set: ActionSet):
+    def __init__(self, space: FeatureSpace, columns: list, groups: dict[Hashable, tuple[int, ...]]):
         self.space = space
         self.columns = columns
+        self.groups = groups
         self.n = max((len(column) for column in columns if column is not None), default=0)
-        self.groups: dict[Hashable, tuple[int, ...]] = {}
-        for feature in read_rules(action_set.get_params(deep=False), space.raw_columns):
-            if feature.is_group:
-                self.groups[feature.name] = feature.columns
 
     def breach(self, rule: Rule) -> _Breach:
         # What cannot be told because of a gap is not called broken: premises must be known to

@@ -20,20 +20,28 @@ Every loader returns a :class:`sklearn.utils.Bunch` with the keys
 
 The real files are downloaded from their public source on first use and checked by SHA-256. With
 ``data_home=`` or the environment variable ``SKCFQ_DATA`` they are read from a folder instead.
+
+A dataset of one's own takes one file: :class:`RemoteFile` says where it lies, :func:`read_payload`
+brings its checked bytes, :func:`random_split` cuts it, and :func:`make_bunch` puts it together.
 """
 
 from skcfq.datasets._adult import fetch_adult
 from skcfq.datasets._bank_marketing import fetch_bank_marketing
+from skcfq.datasets._base import RemoteFile, make_bunch, random_split, read_payload
 from skcfq.datasets._compas import fetch_compas
 from skcfq.datasets._credit import make_credit
 from skcfq.datasets._default_credit import fetch_default_credit
 from skcfq.datasets._german_credit import fetch_german_credit
 
 __all__ = [
+    "RemoteFile",
     "fetch_adult",
     "fetch_bank_marketing",
     "fetch_compas",
     "fetch_default_credit",
     "fetch_german_credit",
+    "make_bunch",
     "make_credit",
+    "random_split",
+    "read_payload",
 ]

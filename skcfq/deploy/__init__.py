@@ -1,20 +1,18 @@
-"""Quantized networks as they are shipped: one arithmetic, one file, and ONNX; no torch."""
+"""Quantized networks as they are shipped: one arithmetic, one file, and ONNX; no torch.
 
-from skcfq.deploy._arithmetic import (
-    IntegerLayer,
-    IntegerNetwork,
-    LayerParts,
-    integer_network,
-    softmax,
-)
+Public: :class:`DeployedClassifier`, :func:`load`, :func:`onnx_inputs` and :func:`read_header`.
+For developers: the rest.
+"""
+
+from skcfq.deploy._arithmetic import IntegerNetwork, softmax
 from skcfq.deploy._artefact import load, read_header, save
 from skcfq.deploy._classifier import DeployedClassifier
+from skcfq.deploy._conversion import LayerParts, integer_network
 from skcfq.deploy._onnx import onnx_inputs, write_onnx
 from skcfq.deploy._rows import encode_rows
 
 __all__ = [
     "DeployedClassifier",
-    "IntegerLayer",
     "IntegerNetwork",
     "LayerParts",
     "encode_rows",

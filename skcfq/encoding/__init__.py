@@ -1,6 +1,8 @@
 """Raw tables and encoded matrices: the map between them, and an encoder of our own.
 
 :class:`TableEncoder` is loaded on first use: a model file is served without scikit-learn.
+
+For developers; users take :class:`skcfq.FeatureSpace` and :class:`skcfq.TableEncoder`.
 """
 
 from __future__ import annotations

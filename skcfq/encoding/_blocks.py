@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, ClassVar
@@ -336,3 +336,24 @@ def _gap(value: Any) -> str:
 
 def _fill(numbers: np.ndarray, fill: float | None) -> np.ndarray:
     return numbers if fill is None else np.where(np.isnan(numbers), fill, numbers)
+
+
+def encode_columns(blocks: Sequence[Block], columns: Sequence[Any], n: int) -> np.ndarray:
+    """Encode n rows, each raw column by its block.
+
+    Parameters
+    ----------
+    blocks : sequence of p Block
+    columns : sequence of p 1-d arrays of shape (n,)
+        Anything where a block has no width.
+    n : int
+
+    Returns
+    -------
+    Z : float64 ndarray of shape (n, d)
+    """
+    Z = np.empty((n, sum(block.width for block in blocks)))
+    for block, column in zip(blocks, columns, strict=True):
+        if block.width:
+            Z[:, block.columns] = block.encode(column)
+    return Z

@@ -7,9 +7,9 @@ is compared with the encoder's own ``transform``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -32,7 +32,7 @@ from sklearn.preprocessing import (
 )
 from sklearn.utils.validation import check_is_fitted
 
-from skcfq.encoding._blocks import AffineBlock
+from skcfq.encoding._blocks import AffineBlock, Block, encode_columns
 from skcfq.encoding._category_readers import read_one_hot, read_ordinal
 from skcfq.encoding._expressions import (
     Expression,
@@ -45,7 +45,6 @@ from skcfq.encoding._expressions import (
     to_block,
 )
 from skcfq.encoding._functions import Power, Quantile, read_user_function
-from skcfq.encoding._space import FeatureSpace, build_space
 from skcfq.exceptions import FeatureSpaceError, UnreadableStepError
 from skcfq.utils import as_numbers, plain, power_transformer_scaler, raw_table
 
@@ -78,13 +77,37 @@ class Context:
         )
 
 
-def read_encoder(
-    encoder: Any, X: Any, sample_weight: Any = None, *, last: FeatureSpace | None = None
-) -> FeatureSpace:
-    """Read a fitted encoder, and the feature space behind it if there is one.
+@runtime_checkable
+class BlockMap(Protocol):
+    """A map that has been read already: one block per raw column."""
 
-    See :meth:`FeatureSpace.from_encoder`; ``last`` is a space whose raw columns are the encoder's
-    output.
+    @property
+    def blocks(self) -> tuple[Block, ...]: ...
+
+    def encode(self, X: Any) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was read from a fitted encoder, and the raw table that it was verified on.
+
+    Parameters
+    ----------
+    blocks : list of Block
+        One per raw column, without statistics.
+    columns : list of 1-d arrays
+    is_frame : bool
+    """
+
+    blocks: list[Block]
+    columns: list[Any]
+    is_frame: bool
+
+
+def read_encoder(encoder: Any, X: Any, *, last: BlockMap | None = None) -> Reading:
+    """Read a fitted encoder, and the map behind it if there is one.
+
+    See :meth:`FeatureSpace.from_encoder`; the raw columns of ``last`` are the encoder's output.
     """
     check_is_fitted(encoder)
     X = _fitted_columns(encoder, X)
@@ -92,15 +115,14 @@ def read_encoder(
     context = Context((), columns, names)
     expressions = _read(encoder, [Value(i) for i in range(len(columns))], context)
     if last is not None:
-        expressions = _read_space(last, expressions, context)
+        expressions = _read_blocks(last.blocks, expressions, context)
     blocks = [
         to_block(name, [(j, e) for j, e in enumerate(expressions) if e.source == i], column)
         for i, (name, column) in enumerate(zip(names, columns, strict=True))
     ]
-    space = build_space(blocks, columns, is_frame, sample_weight)
     expected = encoder.transform(X)
-    _verify(space, expressions, X, expected if last is None else last.encode(expected))
-    return space
+    _verify(blocks, columns, expressions, expected if last is None else last.encode(expected))
+    return Reading(blocks, columns, is_frame)
 
 
 def _fitted_columns(encoder: Any, X: Any) -> Any:
@@ -122,9 +144,9 @@ def _read(step: Any, columns: list[Expression], context: Context) -> list[Expres
         return columns
     if isinstance(step, FrozenEstimator):
         return _read(step.estimator, columns, context)
-    space = getattr(step, "feature_space_", None)
-    if isinstance(space, FeatureSpace) and hasattr(step, "transform"):
-        return _mark(_read_space(space, columns, context), context)
+    known = getattr(step, "feature_space_", None)
+    if isinstance(known, BlockMap) and hasattr(step, "transform"):
+        return _mark(_read_blocks(known.blocks, columns, context), context)
     for kind, reader in _READERS:
         if isinstance(step, kind):
             return _mark(reader(step, columns, context), context)
@@ -183,15 +205,15 @@ def _selected_positions(selected: Any, names: Any, n: int) -> list[int]:
     return [by_name[s] if isinstance(s, str) else int(s) % n for s in selected]
 
 
-def _read_space(
-    space: FeatureSpace, columns: list[Expression], context: Context
+def _read_blocks(
+    blocks: Sequence[Block], columns: list[Expression], context: Context
 ) -> list[Expression]:
-    if len(columns) != space.n_raw:
+    if len(columns) != len(blocks):
         raise UnreadableStepError(
-            f"Step {context.name!r} was fitted on {space.n_raw} columns, but gets {len(columns)}."
+            f"Step {context.name!r} was fitted on {len(blocks)} columns, but gets {len(columns)}."
         )
     out: dict[int, Expression] = {}
-    for block, column in zip(space.blocks, columns, strict=True):
+    for block, column in zip(blocks, columns, strict=True):
         parts = apply_block(column, block, path=context.name)
         out.update(zip(block.columns.tolist(), parts, strict=True))
     return [out[i] for i in sorted(out)]
@@ -273,27 +295,29 @@ def _read_function(
     return out
 
 
-def _verify(space: FeatureSpace, expressions: list[Expression], X: Any, expected: Any) -> None:
-    """Raise, naming column and step, unless ``encode`` equals the encoder's ``transform``."""
+def _verify(
+    blocks: list[Block], columns: list[Any], expressions: list[Expression], expected: Any
+) -> None:
+    """Raise, naming column and step, unless the blocks encode as the encoder's ``transform``."""
     if issparse(expected):
         expected = expected.toarray()
     narrow = getattr(expected, "dtype", None) == np.float32
-    columns = raw_table(expected)[0]
-    expected = np.column_stack([as_numbers(c) for c in columns]) if columns else space.encode(X)
-    found = space.encode(X)
+    found = encode_columns(blocks, columns, len(columns[0]) if columns else 0)
+    outputs = raw_table(expected)[0]
+    expected = np.column_stack([as_numbers(c) for c in outputs]) if outputs else found
     if found.shape != expected.shape:
         raise UnreadableStepError(
             f"The encoder returns {expected.shape[1]} columns, but {found.shape[1]} were read "
             "from its steps: one of them overrides transform. Use scikit-learn's own steps."
         )
     tolerance = (1e-5 if narrow else RELATIVE_TOLERANCE) * (1.0 + np.abs(expected))
-    tolerance += 16 * np.finfo(np.float64).eps * _offsets(space)
+    tolerance += 16 * np.finfo(np.float64).eps * _offsets(blocks, found.shape[1])
     wrong = ~(np.abs(found - expected) <= tolerance)
     wrong &= ~((found == expected) | (np.isnan(found) & np.isnan(expected)))
     if wrong.any():
         j = int(np.flatnonzero(wrong.any(axis=0))[0])
         row = int(np.flatnonzero(wrong[:, j])[0])
-        name = space.blocks[expressions[j].source].name
+        name = blocks[expressions[j].source].name
         raise UnreadableStepError(
             f"Step {expressions[j].path or 'of the encoder'!r} does not treat column {name!r} as "
             f"its fitted attributes say: transform gives {expected[row, j]:.6g} in row {row}, and "
@@ -301,10 +325,10 @@ def _verify(space: FeatureSpace, expressions: list[Expression], X: Any, expected
         )
 
 
-def _offsets(space: FeatureSpace) -> np.ndarray:
+def _offsets(blocks: list[Block], n_encoded: int) -> np.ndarray:
     """Return |offset| per encoded column: what rounding errors of scaled columns grow with."""
-    offsets = np.zeros(space.n_encoded)
-    for block in space.blocks:
+    offsets = np.zeros(n_encoded)
+    for block in blocks:
         if isinstance(block, AffineBlock):
             offsets[block.columns] = abs(block.offset)
     return offsets
@@ -323,4 +347,4 @@ _READERS: list[tuple[Any, Callable[[Any, list[Expression], Context], list[Expres
     (SelectorMixin, _read_selector),
 ]
 
-__all__ = ["Context", "read_encoder"]
+__all__ = ["read_encoder"]

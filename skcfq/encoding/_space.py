@@ -14,8 +14,13 @@ import numpy as np
 import pandas as pd
 
 from skcfq.encoding._affine_table import AffineTable
-from skcfq.encoding._blocks import AffineBlock, Block, TableBlock
-from skcfq.encoding._population import describe_blocks
+from skcfq.encoding._background import described_blocks
+from skcfq.encoding._blocks import (
+    AffineBlock,
+    Block,
+    TableBlock,
+    encode_columns,
+)
 from skcfq.encoding._serialization import block_from_dict, block_to_dict
 from skcfq.encoding._statistics import STATISTICS_LEVELS
 from skcfq.exceptions import FeatureSpaceError
@@ -136,9 +141,7 @@ class FeatureSpace:
         >>> [(block.name, block.kind, block.width) for block in space.blocks]
         [('age', 'affine', 1), ('job', 'table', 2)]
         """
-        from skcfq.encoding._readers import read_encoder
-
-        return read_encoder(encoder, X, sample_weight)
+        return _read(encoder, X, sample_weight)
 
     @classmethod
     def from_frame(cls, X: Any, sample_weight: Any = None) -> FeatureSpace:
@@ -186,9 +189,7 @@ class FeatureSpace:
         space : FeatureSpace
             Its ``encode(X)`` equals ``self.encode(encoder.transform(X))``.
         """
-        from skcfq.encoding._readers import read_encoder
-
-        return read_encoder(encoder, X, sample_weight, last=self)
+        return _read(encoder, X, sample_weight, last=self)
 
     def encode(self, X: Any, *, copy: bool = True) -> np.ndarray:
         """Encode raw rows.
@@ -209,11 +210,7 @@ class FeatureSpace:
             self._by_position(X)
             return self._affine.encode(X, copy=copy)
         columns, n = self.columns_of(X)
-        Z = np.empty((n, self.n_encoded))
-        for block, (_, column) in zip(self.blocks, columns, strict=True):
-            if block.width:
-                Z[:, block.columns] = block.encode(column)
-        return Z
+        return encode_columns(self.blocks, [column for _, column in columns], n)
 
     def decode(self, Z: Any, X: Any) -> Any:
         """Take encoded rows back to raw rows that differ from X where their code does.
@@ -421,11 +418,21 @@ class FeatureSpace:
         return [where.get(name, -1) for name in self.raw_columns]
 
 
+def _read(
+    encoder: Any, X: Any, sample_weight: Any, last: FeatureSpace | None = None
+) -> FeatureSpace:
+    # The readers need scikit-learn; a model file is served without it.
+    from skcfq.encoding._readers import read_encoder
+
+    reading = read_encoder(encoder, X, last=last)
+    return build_space(reading.blocks, reading.columns, reading.is_frame, sample_weight)
+
+
 def build_space(
     blocks: Sequence[Block], columns: list[Any], is_frame: bool, sample_weight: Any
 ) -> FeatureSpace:
     """Attach statistics of the background columns to blocks, and make a space of them."""
-    described = describe_blocks(blocks, columns, sample_weight)
+    described = described_blocks(blocks, columns, sample_weight)
     return FeatureSpace(described, tuple(block.name for block in described), is_frame)
 
 

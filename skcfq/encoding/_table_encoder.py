@@ -80,7 +80,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         X = validate_table(self, X, reset=True)
         n = X.shape[0]
         if sample_weight is not None:
-            sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
+            sample_weight = check_sample_weight(sample_weight, X)
         weights = np.ones(n) if sample_weight is None else sample_weight.astype(np.float64)
         counted = weights > 0
         columns, names, is_frame = raw_table(X)

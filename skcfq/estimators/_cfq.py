@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from numbers import Real
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
+import torch
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 
 from skcfq.actions import ActionSet
-from skcfq.estimators._quantized import QUANTIZED_CONSTRAINTS, QuantizedClassifier
+from skcfq.estimators._student import STUDENT_CONSTRAINTS, StudentClassifier
 from skcfq.exceptions import EmptyPopulationWarning, TargetError
 from skcfq.models import Predictor, default_target, resolve_target
-from skcfq.nn import subnormals_as_zero
+from skcfq.nn import QuantizedMLP, subnormals_as_zero
 from skcfq.training import (
     OBJECTIVES,
     CFQObjective,
-    Groups,
+    DistillationSet,
+    Finish,
+    People,
+    Quantizer,
     Supervision,
     TeacherActions,
+    Trained,
+    TrainingPlan,
     TrainingTable,
+    draw_seed,
     groups_of,
     labels_of_rows,
     objective_of,
+    round_to_teacher,
     supervise,
 )
 from skcfq.utils import Interval, StrOptions
 
 
-class CFQClassifier(QuantizedClassifier):
+class CFQClassifier(StudentClassifier):
     r"""Quantized network that is trained to keep its teacher's recourse valid under a bit budget.
 
     With teacher f, quantized network :math:`f_q` and teacher recourse :math:`\delta_{fp}`, the
@@ -48,9 +57,6 @@ class CFQClassifier(QuantizedClassifier):
     ----------
     budget : float, default=4
         Average weight bits per weight, at most. Biases, steps and activations are not counted.
-    eta : float or None, default=None
-        Weight :math:`\eta` of the validity loss; None takes that of the objective, which is 1 in
-        the paper's and 0 in the faithful one.
     action_set : ActionSet, default=None
         What people may change, on the columns of X. None lets every column move inside its
         observed range.
@@ -67,9 +73,10 @@ class CFQClassifier(QuantizedClassifier):
         fitted one in :class:`sklearn.frozen.FrozenEstimator`, because clones forget a fit. A torch
         module is taken as trained, behind the fitted ``encoder`` (None: X itself).
     objective : {"paper", "faithful"} or CFQObjective, default="faithful"
-        Terms of the loss. ``"paper"`` is the one above; ``"faithful"`` has the teacher's target
-        margins at x, at x + δ, on the way there and at mixtures of people in the place of the
-        validity loss, and then sets one bias. It takes several times as long.
+        Terms of the loss, and what follows the training. ``"paper"`` is the one above, with
+        :math:`\eta = 1`; ``"faithful"`` has the teacher's target margins at x, at x + δ, on the way
+        there and at points of feature mixup in the place of the validity loss, and then rounds
+        again and sets one bias. It takes several times as long.
     bit_policy : {"learned", "sensitivity", "uniform"} or BitPolicy, default="learned"
         How the width of each layer is chosen: by the error that its quantization makes, learned
         in training (the paper's way, which spends half of the training on the search), or one
@@ -77,13 +84,9 @@ class CFQClassifier(QuantizedClassifier):
     teacher_actions : TeacherActions, default=None
         How the teacher's recourse is computed in training. None takes what suits the objective:
         cheapest actions of the solver for ``"faithful"``, K steps for ``"paper"``.
-    activation_bits : int, None or tuple of these, default=None
-        Width of hidden activations, one for all or one for each hidden layer (with ``module``: of
-        what enters each layer); None follows the weights of the layer that produces them.
-    weight_step : {"channel", "tensor"}, default="channel"
-        One weight step a layer or one a unit.
-    quantizer_start : {"mse", "lsq"}, default="mse"
-        Steps and clips that training starts from: of least squared error, or LSQ's rule.
+    quantizer : Quantizer, default=None
+        Width of hidden activations, granularity of the weight steps, and where steps and clips
+        start; None is ``Quantizer()``: activations follow the weights, one step a unit.
     hidden_layer_sizes : tuple of int, default=(64, 64)
         Empty for logistic regression. Whole multiples of the layers of a ``teacher`` that is given
         start from copies of its units, which lose less to activations of few bits.
@@ -115,9 +118,9 @@ class CFQClassifier(QuantizedClassifier):
         ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"auto"``: where the network is trained. It is
         used on the CPU.
     memory : None, str or object with the joblib.Memory interface, default=None
-        Where the fitted teacher, and its recourse, are remembered, so that a search over ``eta``
-        computes them once for each share of the rows. It needs a ``random_state`` that is an
-        integer.
+        Where the fitted teacher, and its recourse, are remembered, so that a search over
+        ``objective__eta`` computes them once for each share of the rows. It needs a
+        ``random_state`` that is an integer.
     random_state : int, RandomState instance or None, default=None
     verbose : int, default=0
         1 shows a progress bar.
@@ -128,8 +131,8 @@ class CFQClassifier(QuantizedClassifier):
     target_ : label, "opposite" or None
         None where the target is a rule.
     logit_bias_ : float
-        By which the target's logit was raised at the end (``validity_drop`` of the objective), in
-        logit units: the leniency that the promise cost. 0 without that step.
+        By which the target's logit was raised at the end (``validity_drop`` of the objective's
+        ``finish``), in logit units: the leniency that the promise cost. 0 without that step.
     teacher_ : estimator
         The reference that recourse is measured against.
     bit_widths_ : ndarray of shape (n_layers,)
@@ -179,8 +182,7 @@ class CFQClassifier(QuantizedClassifier):
     """
 
     _parameter_constraints: dict = {
-        **QUANTIZED_CONSTRAINTS,
-        "eta": [Interval(Real, 0, None, closed="left"), None],
+        **STUDENT_CONSTRAINTS,
         "objective": [StrOptions(set(OBJECTIVES)), CFQObjective],
         "teacher_actions": [TeacherActions, None],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither"), None],
@@ -190,7 +192,6 @@ class CFQClassifier(QuantizedClassifier):
         self,
         budget: float = 4,
         *,
-        eta: float | None = None,
         action_set: ActionSet | None = None,
         target: Any = None,
         encoder: Any = None,
@@ -198,9 +199,7 @@ class CFQClassifier(QuantizedClassifier):
         objective: Any = "faithful",
         bit_policy: Any = "learned",
         teacher_actions: TeacherActions | None = None,
-        activation_bits: int | tuple[int | None, ...] | None = None,
-        weight_step: str = "channel",
-        quantizer_start: str = "mse",
+        quantizer: Quantizer | None = None,
         hidden_layer_sizes: tuple[int, ...] = (64, 64),
         module: Any = None,
         max_iter: int | None = None,
@@ -219,7 +218,6 @@ class CFQClassifier(QuantizedClassifier):
         verbose: int = 0,
     ):
         self.budget = budget
-        self.eta = eta
         self.action_set = action_set
         self.target = target
         self.encoder = encoder
@@ -227,9 +225,7 @@ class CFQClassifier(QuantizedClassifier):
         self.objective = objective
         self.bit_policy = bit_policy
         self.teacher_actions = teacher_actions
-        self.activation_bits = activation_bits
-        self.weight_step = weight_step
-        self.quantizer_start = quantizer_start
+        self.quantizer = quantizer
         self.hidden_layer_sizes = hidden_layer_sizes
         self.module = module
         self.max_iter = max_iter
@@ -278,11 +274,6 @@ class CFQClassifier(QuantizedClassifier):
         table = self._training_table(X, y, sample_weight)
         self._check_plan()
         objective = objective_of(self.objective)
-        objective.check()
-        actions = self.teacher_actions
-        if actions is None:
-            actions = objective.default_actions()
-        actions.check()
         groups = groups_of(objective, labels_of_rows(sensitive_features, sample_weight, X))
         rng = check_random_state(self.random_state)
         rows, held = self._hold_out(table, rng)
@@ -290,68 +281,118 @@ class CFQClassifier(QuantizedClassifier):
         decisions = teacher.predict(table.X)
         self._check_rules()
         target = self._resolve_target(table, decisions)
-        loss = objective.loss_weights(self.eta)
         self.logit_bias_ = 0.0
+        denied = decisions != self.classes_[target]
 
-        supervision = of_held = None
-        if objective.needs_recourse(loss) and not self._interrupted:
+        def people_of(some: np.ndarray) -> People:
+            part = table.take(some)
+            encoded = self.feature_space_.encode(part.X)
+            own = None if groups is None else groups.take(some)
+            return People(part, encoded, denied[some], target[some], own)
 
-            def taught(rows: np.ndarray, **plan: Any) -> Supervision | None:
-                own = None if groups is None else groups.take(rows)
-                people = table.take(rows), decisions[rows], target[rows], own
-                return self._supervision(people, teacher, rng, **plan)
-
-            try:
-                supervision = taught(rows, objective=objective, actions=actions)
-                if supervision is not None and held is not None:
-                    of_held = taught(held, **_for_validation(objective, actions))
-            except KeyboardInterrupt:
-                self._interrupted = True
-        kept = table.take(rows)
+        people = people_of(rows)
+        others = None if held is None else people_of(held)
+        told, told_of_others = self._supervise(people, others, teacher, rng)
+        plan = TrainingPlan(
+            people.rows(),
+            teacher,
+            self.feature_space_,
+            objective.loss_weights(),
+            told,
+            worst_group=objective.groups == "worst",
+            dither=objective.dither,
+            held_out=None if others is None else (others.rows(), told_of_others),
+        ).without_calibration_people()
         with subnormals_as_zero():
-            self._fit_network(
-                kept,
-                self.feature_space_.encode(kept.X),
-                teacher,
-                rng,
-                loss,
-                supervision,
-                worst_group=objective.groups == "worst",
-                rounding=objective.rounding and loss.of_teacher,
-                dither=objective.dither,
-                validation=None if held is None else (table.take(held), of_held),
-            )
+            trained = self._fit_network(plan, rng)
+            if trained is not None:
+                self._follow_training(plan, objective.after_training, trained, rng)
         return self
 
-    def _supervision(
+    def _default_object(self, name: str) -> BaseEstimator | None:
+        if name == "objective":
+            return objective_of(self.objective)
+        if name == "teacher_actions":
+            return objective_of(self.objective).default_actions()
+        return super()._default_object(name)
+
+    @property
+    def _actions(self) -> TeacherActions:
+        if self.teacher_actions is None:
+            return objective_of(self.objective).default_actions()
+        return self.teacher_actions
+
+    def _check_plan(self) -> None:
+        super()._check_plan()
+        objective_of(self.objective).check()
+        self._actions.check()
+
+    def _supervise(
         self,
-        people: tuple[TrainingTable, np.ndarray, np.ndarray, Groups | None],
+        people: People,
+        others: People | None,
         teacher: Predictor,
         rng: np.random.RandomState,
-        *,
+    ) -> tuple[Supervision | None, Supervision | None]:
+        """Compute the teacher's recourse for those who are trained on, and for those held out."""
+        objective, told = objective_of(self.objective), None
+        if not objective.needs_recourse or self._interrupted:
+            return None, None
+        try:
+            told = self._recourse_of(people, teacher, objective, self._actions, rng)
+            if told is None or others is None:
+                return told, None
+            # They are all looked at, at points that do not change.
+            unheld = clone(objective).set_params(finish=None)
+            fixed = clone(self._actions).set_params(online=False)
+            with warnings.catch_warnings():
+                # Nobody who is refused among a few held-out rows is no news.
+                warnings.simplefilter("ignore", EmptyPopulationWarning)
+                return told, self._recourse_of(others, teacher, unheld, fixed, rng)
+        except KeyboardInterrupt:
+            self._interrupted = True
+            return told, None
+
+    def _recourse_of(
+        self,
+        people: People,
+        teacher: Predictor,
         objective: CFQObjective,
         actions: TeacherActions,
-        quiet: bool = False,
+        rng: np.random.RandomState,
     ) -> Supervision | None:
-        """Compute the teacher's recourse for some rows, their decisions, targets and groups."""
-        table, decisions, target, groups = people
-        with warnings.catch_warnings():
-            if quiet:
-                warnings.simplefilter("ignore", EmptyPopulationWarning)
-            return supervise(
-                table,
-                self.feature_space_.encode(table.X),
-                teacher,
-                decisions != self.classes_[target],
-                target,
-                action_set=ActionSet() if self.action_set is None else self.action_set,
-                actions=actions,
-                objective=objective,
-                groups=groups,
-                rng=rng,
-                memory=self.memory,
+        return supervise(
+            people,
+            teacher,
+            action_set=ActionSet() if self.action_set is None else self.action_set,
+            actions=actions,
+            objective=objective,
+            rng=rng,
+            memory=self.memory,
+            verbose=bool(self.verbose),
+        )
+
+    def _follow_training(
+        self, plan: TrainingPlan, finish: Finish, trained: Trained, rng: np.random.RandomState
+    ) -> None:
+        """Round the integer weights again, and set the bias of the target's logit."""
+        network = self.network_
+        follows = finish.rounding and plan.loss.of_teacher
+        # Modules of one's own are not rounded.
+        if follows and isinstance(network, QuantizedMLP) and not trained.interrupted:
+            generator = torch.Generator().manual_seed(draw_seed(rng))
+            n_batches = math.ceil(plan.n_visits / self.batch_size)
+            round_to_teacher(
+                network,
+                DistillationSet.of(plan, generator),
+                len(trained.history) * n_batches,
+                dither=plan.dither,
+                whole=n_batches == 1,
                 verbose=bool(self.verbose),
             )
+        if plan.supervision is not None:
+            self.logit_bias_ = plan.supervision.calibrate(network)
+        self._make_integers()
 
     def _resolve_target(self, table: TrainingTable, decisions: np.ndarray) -> np.ndarray:
         """Return each row's target, and remember the label if there is one for all."""
@@ -368,13 +409,3 @@ class CFQClassifier(QuantizedClassifier):
         else:
             self.target_ = wanted
         return resolve_target(wanted, self.classes_, decisions)
-
-
-def _for_validation(objective: CFQObjective, actions: TeacherActions) -> dict[str, Any]:
-    """Return how held-out people are looked at: all of them, at points that do not change."""
-    return {
-        "objective": clone(objective).set_params(validity_drop=None),
-        "actions": clone(actions).set_params(online=False),
-        # Nobody who is refused among a few held-out rows is no news.
-        "quiet": True,
-    }

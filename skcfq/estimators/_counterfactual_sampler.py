@@ -22,7 +22,7 @@ from skcfq.utils import Interval, take_rows, validate_table, warn_user
 
 
 class CounterfactualSampler(RecourseParametersMixin, BaseSampler):
-    """Add the recourse points of refused rows to a training table, labelled with the target.
+    """Add the recourse points of refused rows to a training table, labeled with the target.
 
     Parameters
     ----------

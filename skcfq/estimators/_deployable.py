@@ -6,7 +6,6 @@ import os
 from typing import Any, cast
 
 import numpy as np
-import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
@@ -44,10 +43,8 @@ class DeployableClassifier(NetworkClassifier):
         """Bit operations of one row: products times the bits of weight and of activation."""
         return self.network_.bops
 
-    def _finish(
-        self, network: nn.Module, history: pd.DataFrame, *, interrupted: bool = False
-    ) -> None:
-        super()._finish(network, history, interrupted=interrupted)
+    def _keep(self, network: nn.Module) -> None:
+        super()._keep(network)
         self._make_integers()
 
     def _make_integers(self) -> None:

@@ -1,4 +1,4 @@
-"""Controls: what one number can do to a quantized model without any counterfactual training."""
+"""Baselines with a bias: what one number does to a model without counterfactual training."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from skcfq.models import as_predictor, validity_slack
 from skcfq.results import RecourseResult
+from skcfq.training import bias_above, quantile
 
 
 def with_logit_bias(model: Any, target: Any, bias: float) -> Any:
-    """Return a copy of a quantized classifier whose target logit is raised by a constant.
+    """Return a copy of a quantized classifier with a bias on the target's logit.
 
     Parameters
     ----------
@@ -30,12 +31,12 @@ def with_logit_bias(model: Any, target: Any, bias: float) -> Any:
     check_is_fitted(model, "network_")
     biased = deepcopy(model)
     position = int(np.flatnonzero(model.classes_ == target)[0])
-    biased.network_.raise_logit(position, bias)
+    biased.network_.add_logit_bias(position, bias)
     return biased
 
 
 def bias_for_validity_drop(model: Any, result: RecourseResult, validity_drop: float) -> float:
-    """Return the target bias at which a model has a wanted validity drop on given actions.
+    """Return the logit bias at which a model has a wanted validity drop on given actions.
 
     A validity drop can be bought with leniency: one scalar on the target logit. A comparison at
     equal validity drop shows what training adds. Choose the bias on *training* recourse points.
@@ -80,6 +81,5 @@ def bias_for_validity_drop(model: Any, result: RecourseResult, validity_drop: fl
     target = np.searchsorted(predictor.classes, result.target[rows])
     with torch.no_grad():
         logits = predictor.logits(encoded)
-    slack = np.sort(validity_slack(logits, torch.from_numpy(target)).numpy())
-    n_failing = int(np.floor(validity_drop * len(slack)))
-    return float(-slack[min(n_failing, len(slack) - 1)]) + 1e-6
+    slack = validity_slack(logits, torch.from_numpy(target))
+    return bias_above(quantile(slack, torch.ones_like(slack), validity_drop))

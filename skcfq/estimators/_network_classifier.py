@@ -15,13 +15,11 @@ from torch import Tensor, nn
 
 from skcfq.deploy import softmax
 from skcfq.encoding import FeatureSpace
-from skcfq.estimators._parameters import NestedParametersMixin
-from skcfq.training import TrainingTable, check_same_classes, draw_seed, goes_on, held_out, joined
-from skcfq.utils import check_sample_weight, take_rows, validate_table
+from skcfq.training import TrainingTable, check_same_classes
+from skcfq.utils import NestedParametersMixin, check_sample_weight, take_rows, validate_table
 
 # Rows that one forward pass takes.
 _ROWS = 8192
-_SEEDS = np.iinfo(np.int32).max
 
 
 class NetworkClassifier(NestedParametersMixin, ClassifierMixin, BaseEstimator):
@@ -32,22 +30,28 @@ class NetworkClassifier(NestedParametersMixin, ClassifierMixin, BaseEstimator):
 
     network_: nn.Module
     classes_: np.ndarray
-    history_: pd.DataFrame
     feature_space_: FeatureSpace
-    early_stopping: bool
-    validation_fraction: float
+    encoder_: Any
 
-    def _training_table(self, X: Any, y: Any, sample_weight: Any) -> TrainingTable:
+    def _read_table(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        *,
+        class_weight: Any = None,
+        known_classes: np.ndarray | None = None,
+    ) -> TrainingTable:
+        """Validate parameters, rows and labels; with ``known_classes``, as those of this fit."""
         self._validate_params()
-        going_on = goes_on(self)
-        X = validate_table(self, X, reset=not going_on)
+        X = validate_table(self, X, reset=known_classes is None)
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
         y = _check_labels(y)
         check_consistent_length(X, y)
-        sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
+        sample_weight = check_sample_weight(sample_weight, X)
         # A row without weight is no row: left in, it would still shape batches and ranges.
         counted = np.flatnonzero(sample_weight > 0)
         X, y, sample_weight = take_rows(X, counted), y[counted], sample_weight[counted]
@@ -58,10 +62,10 @@ class NetworkClassifier(NestedParametersMixin, ClassifierMixin, BaseEstimator):
                 f"weight has {len(classes)} class only: {classes.tolist()}. Give rows "
                 "of every class."
             )
-        if going_on:
-            check_same_classes(self.classes_, classes)
+        if known_classes is not None:
+            check_same_classes(known_classes, classes)
         self.classes_ = classes
-        weights = sample_weight * _class_weights(self.class_weight, y, labels, sample_weight)
+        weights = sample_weight * _class_weights(class_weight, y, labels, sample_weight)
         is_double = isinstance(X, np.ndarray) and X.dtype != np.float32
         return TrainingTable(
             X=X,
@@ -71,38 +75,9 @@ class NetworkClassifier(NestedParametersMixin, ClassifierMixin, BaseEstimator):
             dtype=torch.float64 if is_double else torch.float32,
         )
 
-    def _hold_out(
-        self, table: TrainingTable, rng: np.random.RandomState
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return the positions of the rows that are trained on, and of the validation share."""
-        if not getattr(self, "early_stopping", False):
-            return np.arange(len(table)), None
-        return held_out(table.labels, self.validation_fraction, draw_seed(rng))
-
-    def _finish(
-        self, network: nn.Module, history: pd.DataFrame, *, interrupted: bool = False
-    ) -> None:
-        """Keep the trained network for inference, which is always on the CPU and in float64."""
-        if goes_on(self):
-            self.history_ = joined(self.history_, history)
-        else:
-            self.history_ = history
+    def _keep(self, network: nn.Module) -> None:
+        """Keep the network for inference, which is always on the CPU and in float64."""
         self.network_ = network.cpu().double().eval().requires_grad_(False)
-        self.n_iter_ = len(history)
-        self._interrupted = interrupted
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Write the history as arrays: skops knows no DataFrame."""
-        state = dict(super().__getstate__())
-        if isinstance(state.get("history_"), pd.DataFrame):
-            history = state["history_"]
-            state["history_"] = {name: history[name].to_numpy() for name in history.columns}
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        if isinstance(state.get("history_"), dict):
-            state = {**state, "history_": pd.DataFrame(state["history_"])}
-        super().__setstate__(state)
 
     def logits_(self, Z: Tensor) -> Tensor:
         """Return the logits of encoded rows, differentiable with respect to them.

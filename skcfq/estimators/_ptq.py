@@ -6,16 +6,14 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 from torch import Tensor, nn
 
 from skcfq.actions import ActionSet
 from skcfq.estimators._quantized import QuantizedClassifier
-from skcfq.estimators._teacher import NETWORK_CONSTRAINTS, TeacherClassifier
-from skcfq.estimators._torch_teacher import rectifier_network, teacher_of_module
+from skcfq.estimators._teacher import NETWORK_CONSTRAINTS
 from skcfq.exceptions import EmptyPopulationWarning
 from skcfq.models import Predictor, default_target, resolve_target
 from skcfq.nn import (
@@ -30,7 +28,15 @@ from skcfq.nn import (
 )
 from skcfq.quantization import allocate_bits, check_candidates, exact_bits, greedy_bits
 from skcfq.solvers import RecourseSolver
-from skcfq.training import TeacherActions, TrainingTable, UniformBits, draw_seed
+from skcfq.training import (
+    Quantizer,
+    TeacherActions,
+    TrainingTable,
+    UniformBits,
+    draw_seed,
+    network_of_chain,
+    rectifier_network,
+)
 from skcfq.utils import HasMethods, Interval, StrOptions, take_rows, warn_user
 
 _OF_RECOURSE = ("counterfactual", "margin")
@@ -86,8 +92,10 @@ class PTQClassifier(QuantizedClassifier):
         As in :class:`~skcfq.CFQClassifier`; with a torch module, what it was trained behind.
     candidates : tuple of int, default=(2, 3, 4, 8)
         Widths from 2 to 16.
-    activation_bits : int or None, default=None
-        Width of hidden activations; None follows the weights of the layer that produces them.
+    quantizer : Quantizer, default=None
+        Its ``activation_bits`` apply, one width for all layers; None follows the weights of the
+        layer that produces the activations. Not its ``granularity`` and ``initialization``: every
+        layer has one weight step, which ``calibrator`` sets.
     calibration_size : int or None, default=2048
         Rows of X that are drawn as :math:`X_{cal}`; None takes all.
     random_state : int, RandomState instance or None, default=None
@@ -139,9 +147,6 @@ class PTQClassifier(QuantizedClassifier):
     (array([4]), True)
     """
 
-    # Weights of rows come with the rows; a trained model has no use for more.
-    class_weight = None
-
     _parameter_constraints: dict = {
         "budget": [Interval(Real, 0, None, closed="neither")],
         "teacher": [HasMethods(["fit", "predict"]), nn.Module, None],
@@ -158,7 +163,7 @@ class PTQClassifier(QuantizedClassifier):
         "target": "no_validation",
         "encoder": NETWORK_CONSTRAINTS["encoder"],
         "candidates": ["array-like"],
-        "activation_bits": [Interval(Integral, 1, 32, closed="both"), None],
+        "quantizer": [Quantizer, None],
         "calibration_size": [Interval(Integral, 1, None, closed="left"), None],
         "random_state": ["random_state"],
     }
@@ -181,7 +186,7 @@ class PTQClassifier(QuantizedClassifier):
         target: Any = None,
         encoder: Any = None,
         candidates: tuple[int, ...] = (2, 3, 4, 8),
-        activation_bits: int | None = None,
+        quantizer: Quantizer | None = None,
         calibration_size: int | None = 2048,
         random_state: Any = None,
     ):
@@ -200,7 +205,7 @@ class PTQClassifier(QuantizedClassifier):
         self.target = target
         self.encoder = encoder
         self.candidates = candidates
-        self.activation_bits = activation_bits
+        self.quantizer = quantizer
         self.calibration_size = calibration_size
         self.random_state = random_state
 
@@ -226,10 +231,10 @@ class PTQClassifier(QuantizedClassifier):
         UnsupportedModelError
             The layers of the teacher cannot be read.
         """
-        table = self._training_table(X, y, sample_weight)
+        table = self._read_table(X, y, sample_weight)
         self._check_plan()
         rng = check_random_state(self.random_state)
-        teacher = self._teacher(table, rng)
+        teacher = self._fit_teacher(table, rng)
         source = rectifier_network(teacher)
         self._check_rules()
         rows = self._calibration_rows(table, rng)
@@ -258,8 +263,7 @@ class PTQClassifier(QuantizedClassifier):
             bias_correction=self.bias_correction,
         )
         self.n_recourse_points_ = len(points.rows)
-        self._finish(network, pd.DataFrame())
-        del self.history_, self.n_iter_
+        self._keep(network)
         return self
 
     @property
@@ -279,17 +283,24 @@ class PTQClassifier(QuantizedClassifier):
                 "for its calibration: nothing is trained batch by batch. Give online=False."
             )
         UniformBits(tuple(self.candidates)).width(self.budget)
+        self._quantizer.check()
+        bits = self._quantizer.activation_bits
+        if bits is not None and not isinstance(bits, Integral):
+            raise ValueError(
+                f"quantizer.activation_bits is {bits!r}, but PTQClassifier has one width for all "
+                "layers. Give a whole number, or None."
+            )
         if self.target is not None:
             resolve_target(self.target, self.classes_, self.classes_[:1])
 
-    def _default_teacher(self) -> TeacherClassifier:
-        return TeacherClassifier()
+    def _default_object(self, name: str) -> BaseEstimator | None:
+        return TeacherActions() if name == "teacher_actions" else super()._default_object(name)
 
-    def _teacher(self, table: TrainingTable, rng: np.random.RandomState) -> Predictor:
-        if not isinstance(self.teacher, nn.Module):
-            return self._fit_teacher(table, rng)
-        draw_seed(rng)
-        return self._adopt_module(teacher_of_module, table)
+    def _default_quantizer(self) -> Quantizer:
+        return Quantizer(granularity="per_tensor", initialization="lsq")
+
+    def _network_of(self, module: nn.Module) -> nn.Module:
+        return network_of_chain(module)
 
     def _calibration_rows(self, table: TrainingTable, rng: np.random.RandomState) -> np.ndarray:
         n, size = len(table), self.calibration_size
@@ -304,7 +315,7 @@ class PTQClassifier(QuantizedClassifier):
             [layer.out_features for layer in layers[:-1]],
             layers[-1].out_features,
             candidates=check_candidates(self.candidates),
-            activation_bits=self.activation_bits,
+            activation_bits=self._quantizer.activation_bits,
             start="lsq",
             input_units=None if units is None else units.tolist(),
         ).double()
@@ -374,7 +385,8 @@ class PTQClassifier(QuantizedClassifier):
             return [UniformBits(candidates).width(self.budget)] * len(sizes)
         at_points = self.allocation in _OF_RECOURSE and len(points.rows) > 0
         if self.allocation == "margin" and at_points:
-            losses = margin_losses(source, points, wanted, candidates, self.activation_bits)
+            bits: Any = self._quantizer.activation_bits
+            losses = margin_losses(source, points, wanted, candidates, bits)
             self.sensitivities_ = np.array(losses)
             return allocate_bits(-self.sensitivities_, sizes, candidates, self.budget)
         found = (

@@ -7,12 +7,13 @@ from typing import Any
 from sklearn.utils import check_random_state
 
 from skcfq.actions import ActionSet
-from skcfq.estimators._quantized import QUANTIZED_CONSTRAINTS, QuantizedClassifier
+from skcfq.estimators._student import STUDENT_CONSTRAINTS, StudentClassifier
 from skcfq.nn import subnormals_as_zero
+from skcfq.training import Quantizer, TrainingPlan
 from skcfq.utils import StrOptions
 
 
-class QATClassifier(QuantizedClassifier):
+class QATClassifier(StudentClassifier):
     """Quantized network that is trained for accuracy alone: LSQ, PACT or mixed precision.
 
     Parameters
@@ -36,13 +37,9 @@ class QATClassifier(QuantizedClassifier):
     bit_policy : {"uniform", "learned", "sensitivity"} or BitPolicy, default="uniform"
         How the width of each layer is chosen: one for all, learned in training (mixed
         precision), or by the error that its quantization makes.
-    activation_bits : int, None or tuple of these, default=None
-        Width of hidden activations, one for all or one for each hidden layer (with ``module``: of
-        what enters each layer); None follows the weights of the layer that produces them.
-    weight_step : {"channel", "tensor"}, default="channel"
-        One weight step a layer or one a unit.
-    quantizer_start : {"mse", "lsq"}, default="mse"
-        Steps and clips that training starts from: of least squared error, or LSQ's rule.
+    quantizer : Quantizer, default=None
+        Width of hidden activations, granularity of the weight steps, and where steps and clips
+        start; None is ``Quantizer()``: activations follow the weights, one step a unit.
     hidden_layer_sizes : tuple of int, default=(64, 64)
         Empty for logistic regression.
     module : torch Module or callable, default=None
@@ -121,7 +118,7 @@ class QATClassifier(QuantizedClassifier):
     """
 
     _parameter_constraints: dict = {
-        **QUANTIZED_CONSTRAINTS,
+        **STUDENT_CONSTRAINTS,
         "method": [StrOptions({"lsq", "pact"})],
     }
 
@@ -135,9 +132,7 @@ class QATClassifier(QuantizedClassifier):
         teacher: Any = None,
         method: str = "lsq",
         bit_policy: Any = "uniform",
-        activation_bits: int | tuple[int | None, ...] | None = None,
-        weight_step: str = "channel",
-        quantizer_start: str = "mse",
+        quantizer: Quantizer | None = None,
         hidden_layer_sizes: tuple[int, ...] = (64, 64),
         module: Any = None,
         max_iter: int | None = None,
@@ -162,9 +157,7 @@ class QATClassifier(QuantizedClassifier):
         self.teacher = teacher
         self.method = method
         self.bit_policy = bit_policy
-        self.activation_bits = activation_bits
-        self.weight_step = weight_step
-        self.quantizer_start = quantizer_start
+        self.quantizer = quantizer
         self.hidden_layer_sizes = hidden_layer_sizes
         self.module = module
         self.max_iter = max_iter
@@ -207,16 +200,18 @@ class QATClassifier(QuantizedClassifier):
         kept = table.take(rows)
         teacher = self._fit_teacher(kept, rng)
         self._check_rules()
-        encoded = self.feature_space_.encode(kept.X)
-        others = None if held is None else (table.take(held), None)
+        encode = self.feature_space_.encode
+        others = None
+        if held is not None:
+            held_table = table.take(held)
+            others = held_table.rows(encode(held_table.X)), None
+        plan = TrainingPlan(
+            kept.rows(encode(kept.X)),
+            teacher,
+            self.feature_space_,
+            fitted_steps=self.method == "pact",
+            held_out=others,
+        )
         with subnormals_as_zero():
-            self._fit_network(
-                kept,
-                encoded,
-                teacher,
-                rng,
-                self._loss_weights(),
-                fitted_steps=self.method == "pact",
-                validation=others,
-            )
+            self._fit_network(plan, rng)
         return self

@@ -13,12 +13,11 @@ from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from skcfq.actions import ActionSet
-from skcfq.estimators._parameters import NestedParametersMixin
 from skcfq.exceptions import ActionSetError, TargetError
 from skcfq.models import Predictor, as_predictor, default_target, resolve_target, split_model
 from skcfq.solvers import RecourseSolver
 from skcfq.training import draw_seed, fit_model, fitted_or_clone
-from skcfq.utils import HasMethods, take_rows
+from skcfq.utils import HasMethods, NestedParametersMixin, take_rows
 
 RECOURSE_CONSTRAINTS: dict = {
     "estimator": [HasMethods(["fit", "predict"])],

@@ -134,7 +134,7 @@ class RecourseTransformer(RecourseParametersMixin, TransformerMixin, BaseEstimat
         X = validate_table(self, X, reset=True)
         if y is not None:
             check_consistent_length(X, y)
-        weights = check_sample_weight(sample_weight, X, ensure_non_negative=True)
+        weights = check_sample_weight(sample_weight, X)
         self._check_status_column()
         self._read_estimator(X, y, weights)
         return self

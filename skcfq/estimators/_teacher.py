@@ -10,16 +10,16 @@ from sklearn.utils import check_random_state
 from torch import nn
 
 from skcfq.encoding import TableEncoder
-from skcfq.estimators._network_classifier import NetworkClassifier
+from skcfq.estimators._trained import TrainedClassifier
 from skcfq.nn import SupervisedModule, subnormals_as_zero
 from skcfq.training import (
+    LoopSettings,
     Validation,
     draw_seed,
     epochs_for,
     fit_encoder,
     full_precision_network,
     generator_on,
-    goes_on,
     seeded_initialization,
     seeded_layers,
     taken_over,
@@ -48,7 +48,7 @@ NETWORK_CONSTRAINTS: dict = {
 }
 
 
-class TeacherClassifier(NetworkClassifier):
+class TeacherClassifier(TrainedClassifier):
     """Full-precision multi-layer perceptron on mixed tables.
 
     Parameters
@@ -178,7 +178,7 @@ class TeacherClassifier(NetworkClassifier):
         rng = check_random_state(self.random_state)
         rows, held = self._hold_out(table, rng)
         whole, table = table, table.take(rows)
-        if not goes_on(self):
+        if not self._goes_on:
             encoder = TableEncoder() if self.encoder is None else self.encoder
             self.encoder_, self.feature_space_ = fit_encoder(
                 encoder, table.X, table.labels, table.sample_weight
@@ -188,7 +188,7 @@ class TeacherClassifier(NetworkClassifier):
             network = full_precision_network(
                 self.module, self.hidden_layer_sizes, encoded.shape[1], len(self.classes_)
             ).to(table.dtype)
-        if goes_on(self):
+        if self._goes_on:
             network = taken_over(self.network_, network)
         module = SupervisedModule(network).to(device)
         validation = None
@@ -197,21 +197,24 @@ class TeacherClassifier(NetworkClassifier):
             rows_held = others.rows(self.feature_space_.encode(others.X))
             validation = Validation(module, rows_held.to(device))
         generator = torch.Generator().manual_seed(draw_seed(rng))
+        settings = LoopSettings(
+            name="teacher",
+            max_epochs=epochs_for(len(table), self.batch_size, self.max_iter),
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate_init,
+            weight_decay=self.alpha,
+            callbacks=self.callbacks or [],
+            patience=self.n_iter_no_change,
+            device=device,
+            verbose=bool(self.verbose),
+        )
         with seeded_layers(self.module, rng), subnormals_as_zero():
             trained = train(
                 module,
                 table.rows(encoded),
-                name="teacher",
-                max_epochs=epochs_for(len(table), self.batch_size, self.max_iter),
-                batch_size=self.batch_size,
-                learning_rate=self.learning_rate_init,
-                weight_decay=self.alpha,
+                settings,
                 generator=generator_on(device, generator),
-                callbacks=self.callbacks or [],
-                verbose=bool(self.verbose),
                 validation=validation,
-                patience=self.n_iter_no_change,
-                device=device,
             )
         self._finish(network, trained.history, interrupted=trained.interrupted)
         return self

@@ -1,4 +1,8 @@
-"""Metrics on results of a solver, and scorers on fitted estimators."""
+"""Metrics on results of a solver; scorers, which solve, are loaded on first use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from skcfq.metrics._faithfulness import (
     action_overlap,
@@ -8,8 +12,11 @@ from skcfq.metrics._faithfulness import (
     validity_drop,
 )
 from skcfq.metrics._robustness import DeploymentSuccess, deployment_success
-from skcfq.metrics._scorers import RecourseScorer, crg_scorer, faithfulness_scorer, vd_scorer
 from skcfq.metrics._selection import select_faithful
+from skcfq.utils import lazy_attributes
+
+if TYPE_CHECKING:
+    from skcfq.metrics._scorers import RecourseScorer, crg_scorer, faithfulness_scorer, vd_scorer
 
 __all__ = [
     "DeploymentSuccess",
@@ -25,3 +32,17 @@ __all__ = [
     "validity_drop",
     "vd_scorer",
 ]
+
+__getattr__ = lazy_attributes(
+    __name__,
+    {
+        "RecourseScorer": "_scorers",
+        "crg_scorer": "_scorers",
+        "faithfulness_scorer": "_scorers",
+        "vd_scorer": "_scorers",
+    },
+)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

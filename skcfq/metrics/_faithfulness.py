@@ -1,8 +1,7 @@
 """Does the reference's advice survive in the deployed model? Metrics on results (§3.3).
 
-Every function is pure: it reads results of :class:`skcfq.solvers.RecourseSolver` and solves
-nothing. A population with nobody in it gives NaN and an
-:class:`~skcfq.exceptions.EmptyPopulationWarning`.
+Every function is pure: it reads :class:`~skcfq.results.RecourseResult` and solves nothing. An empty
+population gives NaN and an :class:`~skcfq.exceptions.EmptyPopulationWarning`.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from skcfq.metrics._population import (
-    common_population,
+    compared_rows,
     row_weights,
     warn_empty,
     weighted_mean,
@@ -155,8 +154,7 @@ def counterfactual_recourse_gap(
     >>> counterfactual_recourse_gap(*results, kind="signed") > 0
     True
     """
-    rows = common_population(result_reference, result_deployed)
-    weight = row_weights(sample_weight, result_reference)[rows]
+    rows, weight = compared_rows(result_reference, result_deployed, sample_weight)
     cost_reference = result_reference.cost[rows]
     difference = result_deployed.cost[rows] - cost_reference
     gap = difference / (cost_reference + eps)
@@ -220,8 +218,7 @@ def direction_similarity(
     >>> round(direction_similarity(*results), 6)
     1.0
     """
-    rows = common_population(result_reference, result_deployed)
-    weight = row_weights(sample_weight, result_reference)[rows]
+    rows, weight = compared_rows(result_reference, result_deployed, sample_weight)
     first, second = result_reference.delta_of(rows), result_deployed.delta_of(rows)
     lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
     cosine = np.sum(first * second, axis=1) / (lengths + eps)
@@ -273,8 +270,7 @@ def action_overlap(
     """
     if threshold is not None and not threshold >= 0:
         raise ValueError(f"`threshold` must be None or a number of at least 0, got {threshold!r}.")
-    rows = common_population(result_reference, result_deployed)
-    weight = row_weights(sample_weight, result_reference)[rows]
+    rows, weight = compared_rows(result_reference, result_deployed, sample_weight)
     first, second = (
         result.changed[rows] if threshold is None else np.abs(result.delta_of(rows)) > threshold
         for result in (result_reference, result_deployed)

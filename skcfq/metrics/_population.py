@@ -1,4 +1,4 @@
-"""Who a metric speaks about: rows, weights, and what happens when nobody is left."""
+"""The population of a metric: its rows, their weights, and what an empty one gives."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def weighted_mean(values: np.ndarray, weight: np.ndarray, *, metric: str, popula
 def weighted_median(
     values: np.ndarray, weight: np.ndarray, *, metric: str, population: str
 ) -> float:
-    """Return the median in which each value counts ``weight`` times; NaN where nobody is left.
+    """Return the median in which each value counts ``weight`` times; NaN where no weight is left.
 
     Where the cumulated weight reaches exactly one half at a value, the median is the mean of that
     value and the next one, which is the usual median when all weights are equal.
@@ -62,7 +62,7 @@ def weighted_median(
 
 
 def warn_empty(metric: str, population: str) -> None:
-    """Warn that a metric is NaN because nobody belongs to its population."""
+    """Warn that a metric is NaN because its population is empty."""
     warn_user(
         f"{metric} is NaN: it is defined over {population}, and there are none. Loosen the action "
         "set, give more rows, or strengthen the solver.",
@@ -70,16 +70,17 @@ def warn_empty(metric: str, population: str) -> None:
     )
 
 
-def common_population(
-    result_reference: RecourseResult, result_deployed: RecourseResult
-) -> np.ndarray:
-    """Return the rows that a comparison of two results speaks about, shape (n,), bool.
+def compared_rows(
+    result_reference: RecourseResult, result_deployed: RecourseResult, sample_weight: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the population of a comparison, shape (n,), bool, and the weights of its rows.
 
     They are the rows reachable under the reference for which the deployed model reaches the target
     too, rows that it favors already included.
     """
     check_comparable(result_reference, result_deployed)
-    return result_reference.reachable & result_deployed.valid
+    rows = result_reference.reachable & result_deployed.valid
+    return rows, row_weights(sample_weight, result_reference)[rows]
 
 
 def check_comparable(result_reference: RecourseResult, result_deployed: RecourseResult) -> None:

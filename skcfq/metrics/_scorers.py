@@ -120,7 +120,7 @@ class RecourseScorer(BaseEstimator):
     alone rewards lenient models, weak teachers and tight action sets; ``"faithfulness"`` does not
     reward leniency. A search over the rules (``action_set__max_changes``) needs a scorer with
     an action set of its own, or each candidate is measured by its own rules. A score is NaN with a
-    warning where nobody can be scored. ``"label_mismatch"`` counts the people whom the reference
+    warning where the population is empty. ``"label_mismatch"`` counts the people whom the reference
     favors as well, and weighs sampled denied rows by the inverse of their sampling rate.
 
     Validity drop, label mismatch and feasible recourse rate need no solve of the deployed model,
@@ -215,7 +215,7 @@ class RecourseScorer(BaseEstimator):
         return names
 
     def _compare(self, estimator: Any, X: Any, names: list[str]) -> _Comparison | None:
-        """Solve what the metrics need; None where the reference refuses nobody."""
+        """Solve what the metrics need; None where the reference denies no row."""
         check_model_is_fitted(estimator, name="estimator", remedy="Scorers never fit.")
         final = split_model(estimator)[1]
         rng = check_random_state(self.random_state)

@@ -1,15 +1,26 @@
-"""Any supported classifier as a predictor: its feature space and a differentiable head."""
+"""Any supported classifier as a predictor: its feature space and a differentiable head.
+
+Public: :func:`as_predictor` and :func:`deployment_variants`. For developers: the rest.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from skcfq.models._functions import RowHead
-from skcfq.models._heads import LinearHead, MLPHead
-from skcfq.models._margins import RELATIVE_MARGIN, validity_slack
+from skcfq.models._margins import RELATIVE_MARGIN, rounding_margin
 from skcfq.models._pipelines import check_model_is_fitted, join_steps, split_model, transform_rows
-from skcfq.models._predictor import Predictor, as_predictor
+from skcfq.models._predictor import Predictor
+from skcfq.models._reading import as_predictor
 from skcfq.models._targets import default_target, resolve_target
-from skcfq.models._variants import deployment_variants
+from skcfq.utils import lazy_attributes
+
+if TYPE_CHECKING:
+    from skcfq.models._mlp_head import MLPHead
+    from skcfq.models._validity import validity_slack
+    from skcfq.models._variants import deployment_variants
 
 __all__ = [
-    "LinearHead",
     "MLPHead",
     "Predictor",
     "RELATIVE_MARGIN",
@@ -20,7 +31,22 @@ __all__ = [
     "deployment_variants",
     "join_steps",
     "resolve_target",
+    "rounding_margin",
     "split_model",
     "transform_rows",
     "validity_slack",
 ]
+
+# What needs torch, which a linear model does not.
+__getattr__ = lazy_attributes(
+    __name__,
+    {
+        "MLPHead": "_mlp_head",
+        "deployment_variants": "_variants",
+        "validity_slack": "_validity",
+    },
+)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -12,8 +12,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from skcfq.exceptions import UnsupportedModelError
 
@@ -60,15 +58,15 @@ class RowHead:
         self.name = name
         self.reason = reason
 
-    def __call__(self, X: Any) -> Tensor:
+    def __call__(self, X: Any) -> np.ndarray:
         """Return the logits of raw rows, shape (n, n_classes)."""
         answer = np.asarray(self.function(X))
         if self.output == "labels":
-            return torch.from_numpy(self._one_hot(answer, len(X)))
+            return self._one_hot(answer, len(X))
         scores = self._scores(answer, len(X))
         if self.output == "probabilities":
-            return torch.from_numpy(np.log(np.clip(scores, _SMALLEST, None)))
-        return torch.from_numpy(scores)
+            return np.log(np.clip(scores, _SMALLEST, None))
+        return scores
 
     def _scores(self, answer: np.ndarray, n: int) -> np.ndarray:
         scores = np.asarray(answer, dtype=np.float64)
@@ -130,7 +128,7 @@ class FunctionModel:
         """Return the label of each raw row."""
         if self.head.output == "labels":
             return np.asarray(self.head.function(X))
-        return self.classes_[self.head(X).numpy().argmax(axis=1)]
+        return self.classes_[self.head(X).argmax(axis=1)]
 
 
 def read_function(

@@ -1,34 +1,33 @@
 """Differentiable heads: the part of a classifier that maps encoded rows to class logits.
 
-Every head computes in float64 and keeps its parameters as buffers, so that no gradient is spent
-on them. Binary scores s become the two logits (0, s), whose argmax is the estimator's ``predict``.
+Every head computes in float64, and no gradient is spent on its parameters. Binary scores s become
+the two logits (0, s), whose argmax is the estimator's ``predict``. A linear head is two arrays, and
+makes tensors of them where it is asked on tensors: exact methods need no torch.
 """
 
 from __future__ import annotations
 
 import hashlib
-from typing import Any, cast
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from skcfq.exceptions import UnsupportedModelError
-from skcfq.nn import DeployedNetwork, FullPrecisionMLP
 
-ACTIVATIONS = {
-    "identity": nn.Identity,
-    "logistic": nn.Sigmoid,
-    "relu": nn.ReLU,
-    "tanh": nn.Tanh,
-}
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from skcfq.models._mlp_head import MLPHead
+    from skcfq.nn import DeployedNetwork
+
 REMEDY = (
     "Give a linear classifier, an MLPClassifier or an estimator of skcfq, alone or behind an "
     "encoder that works column by column; or give such a model trained on this one's labels."
 )
 
 
-class LinearHead(nn.Module):
+class LinearHead:
     """Logits of a linear classifier.
 
     Parameters
@@ -45,57 +44,38 @@ class LinearHead(nn.Module):
     [[0.0, 1.5]]
     """
 
-    coef: Tensor
-    intercept: Tensor
-
     def __init__(self, coef: np.ndarray, intercept: np.ndarray) -> None:
-        super().__init__()
-        self.register_buffer("coef", _float64(np.atleast_2d(coef)))
-        self.register_buffer("intercept", _float64(np.atleast_1d(intercept)))
+        self.coef = np.array(np.atleast_2d(coef), dtype=np.float64)
+        self.intercept = np.array(np.atleast_1d(intercept), dtype=np.float64)
         self.n_inputs = self.coef.shape[1]
 
-    def forward(self, Z: Tensor) -> Tensor:
+    def __call__(self, Z: Tensor) -> Tensor:
         """Map encoded rows (n, d) to logits (n, n_classes)."""
-        return _two_logits(torch.addmm(self.intercept, Z, self.coef.T))
+        from skcfq.models._mlp_head import linear_logits
 
+        return linear_logits(Z, *self._tensors)
 
-class MLPHead(nn.Module):
-    """Logits of a multilayer perceptron: the input of its softmax or logistic output.
+    @cached_property
+    def _tensors(self) -> tuple[Tensor, Tensor]:
+        import torch
 
-    Parameters
-    ----------
-    coefs : list of ndarray, layer l of shape (n_l, n_{l+1})
-    intercepts : list of ndarray, layer l of shape (n_{l+1},)
-    activation : {"identity", "logistic", "relu", "tanh"}
-        Activation after every layer but the last.
+        return torch.from_numpy(self.coef), torch.from_numpy(self.intercept)
 
-    Examples
-    --------
-    >>> import numpy as np, torch
-    >>> head = MLPHead([np.eye(2), np.ones((2, 1))], [np.zeros(2), np.zeros(1)], "relu")
-    >>> head(torch.tensor([[3.0, -1.0]], dtype=torch.float64)).tolist()
-    [[0.0, 3.0]]
-    """
+    def array_logits(self, Z: np.ndarray) -> np.ndarray:
+        """Map encoded rows to logits, as arrays."""
+        coef, intercept = self.linear_weights()
+        return Z @ coef.T + intercept
 
-    def __init__(
-        self, coefs: list[np.ndarray], intercepts: list[np.ndarray], activation: str
-    ) -> None:
-        super().__init__()
-        for position, (coef, intercept) in enumerate(zip(coefs, intercepts, strict=True)):
-            self.register_buffer(f"coef_{position}", _float64(coef))
-            self.register_buffer(f"intercept_{position}", _float64(intercept))
-        self.n_layers = len(coefs)
-        self.n_inputs = coefs[0].shape[0]
-        self.activation = ACTIVATIONS[activation]()
+    def linear_weights(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return coefficients and intercepts of the logits, one row per class."""
+        return _of_two_logits(self.coef, self.intercept)
 
-    def forward(self, Z: Tensor) -> Tensor:
-        """Map encoded rows (n, d) to logits (n, n_classes)."""
-        buffers = cast(dict[str, Tensor], self._buffers)
-        for position in range(self.n_layers):
-            Z = torch.addmm(buffers[f"intercept_{position}"], Z, buffers[f"coef_{position}"])
-            if position < self.n_layers - 1:
-                Z = self.activation(Z)
-        return _two_logits(Z)
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Return the parameters."""
+        return {"coef": self.coef, "intercept": self.intercept}
+
+    def __repr__(self) -> str:
+        return "LinearHead()"
 
 
 class EstimatorHead:
@@ -113,11 +93,23 @@ class EstimatorHead:
         """Return the parameters and buffers of the estimator's network."""
         return self.estimator.network_.state_dict()
 
+    def linear_weights(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return weights and biases of a network that is one layer in full precision, else None."""
+        from skcfq.nn import FullPrecisionMLP
+
+        network = self.estimator.network_
+        if not isinstance(network, FullPrecisionMLP) or len(network.layers) > 1:
+            return None
+        weights = (network.layers[0].get_parameter(name) for name in ("weight", "bias"))
+        coef, intercept = (weight.detach().double().numpy() for weight in weights)
+        return _of_two_logits(coef, intercept)
+
     def __repr__(self) -> str:
         return repr(self.estimator.network_)
 
 
-Head = LinearHead | MLPHead | EstimatorHead | DeployedNetwork
+if TYPE_CHECKING:
+    Head = LinearHead | MLPHead | EstimatorHead | DeployedNetwork
 
 
 def read_head(estimator: Any) -> Head:
@@ -151,38 +143,22 @@ def read_head(estimator: Any) -> Head:
     return head
 
 
-def linear_weights(head: Head) -> tuple[Tensor, Tensor] | None:
+def linear_weights(head: Any) -> tuple[np.ndarray, np.ndarray] | None:
     """Return the weights of a head that is linear.
 
     Parameters
     ----------
-    head : LinearHead, MLPHead or EstimatorHead
+    head : LinearHead, MLPHead, EstimatorHead, DeployedNetwork or RowHead
 
     Returns
     -------
-    weights : (Tensor of shape (n_classes, d), Tensor of shape (n_classes,)) or None
+    weights : (ndarray of shape (n_classes, d), ndarray of shape (n_classes,)) or None
         Weights and intercepts of the logits, float64; a binary score has the rows (0, w). None
         for a head with a hidden layer or with quantized inputs.
     """
-    if isinstance(head, LinearHead):
-        weights = head.coef, head.intercept
-    elif isinstance(head, MLPHead) and head.n_layers == 1:
-        weights = head.get_buffer("coef_0").T, head.get_buffer("intercept_0")
-    elif isinstance(head, EstimatorHead):
-        network = head.estimator.network_
-        if not isinstance(network, FullPrecisionMLP) or len(network.layers) > 1:
-            return None
-        layer = cast(nn.Linear, network.layers[0])
-        weights = layer.weight.detach().double(), layer.bias.detach().double()
-    else:
-        return None
-    coef, intercept = weights
-    if len(coef) > 1:
-        return coef, intercept
-    return (
-        torch.cat([torch.zeros_like(coef), coef]),
-        torch.cat([torch.zeros_like(intercept), intercept]),
-    )
+    # Neither integers nor a function of rows have any.
+    read = getattr(head, "linear_weights", None)
+    return None if read is None else read()
 
 
 def is_own_estimator(estimator: Any) -> bool:
@@ -194,10 +170,24 @@ def head_digest(head: Head) -> str:
     """Return the SHA-256 of a head's architecture and parameters."""
     digest = hashlib.sha256(f"{type(head).__name__} {head!r}".encode())
     for name, value in sorted(head.state_dict().items()):
-        array = np.ascontiguousarray(torch.as_tensor(value).detach().cpu().numpy())
+        array = np.ascontiguousarray(value if isinstance(value, np.ndarray) else _array(value))
         digest.update(f"{name} {array.dtype} {array.shape}".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
+
+
+def _array(value: Any) -> np.ndarray:
+    import torch
+
+    return torch.as_tensor(value).detach().cpu().numpy()
+
+
+def _of_two_logits(coef: np.ndarray, intercept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weights of the logits (0, s) where there is one score s."""
+    if len(coef) > 1:
+        return coef, intercept
+    zeros = np.zeros_like(coef), np.zeros_like(intercept)
+    return np.vstack([zeros[0], coef]), np.concatenate([zeros[1], intercept])
 
 
 def _foreign_head(estimator: Any) -> LinearHead | MLPHead:
@@ -205,6 +195,8 @@ def _foreign_head(estimator: Any) -> LinearHead | MLPHead:
     if not hasattr(estimator, "classes_"):
         raise UnsupportedModelError(f"{name} is no classifier: it has no `classes_`. {REMEDY}")
     if all(hasattr(estimator, part) for part in ("coefs_", "intercepts_", "out_activation_")):
+        from skcfq.models._mlp_head import ACTIVATIONS, MLPHead
+
         single_label = estimator.n_outputs_ == 1 or estimator.out_activation_ == "softmax"
         if not single_label or estimator.activation not in ACTIVATIONS:
             raise UnsupportedModelError(
@@ -225,7 +217,7 @@ def _verify(head: LinearHead | MLPHead, estimator: Any) -> None:
     row per pair of classes), so reading it is not enough.
     """
     rows = np.random.RandomState(0).standard_normal((64, head.n_inputs))
-    logits = head(torch.from_numpy(rows)).numpy()
+    logits = head.array_logits(rows)
     if logits.shape[1] == len(estimator.classes_):
         top = np.sort(logits, axis=1)
         clear = top[:, -1] - top[:, -2] > 1e-9 * np.abs(logits).max()
@@ -244,13 +236,3 @@ def _named(rows: np.ndarray, estimator: Any) -> Any:
     import pandas as pd
 
     return pd.DataFrame(rows, columns=estimator.feature_names_in_)
-
-
-def _two_logits(scores: Tensor) -> Tensor:
-    if scores.shape[1] > 1:
-        return scores
-    return nn.functional.pad(scores, (1, 0))
-
-
-def _float64(array: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.array(array, dtype=np.float64))

@@ -1,42 +1,29 @@
-"""The one rule that says when a point is valid (docs/design.md, "valid")."""
+"""The margin that rounding alone may take from a point (docs/design.md, "valid")."""
 
 from __future__ import annotations
 
-from torch import Tensor
-
-from skcfq.nn import target_margin
+import numpy as np
 
 RELATIVE_MARGIN = 1e-9
 
 
-def validity_slack(logits: Tensor, target: Tensor, margin: float = 0.0) -> Tensor:
-    """Return the target margin less the margin that a valid point must have.
+def rounding_margin(logits: np.ndarray) -> np.ndarray:
+    """Return the least margin of a valid point under a model of two classes.
 
-    A point is valid when its slack is not negative. The required margin is the larger of
-    ``margin`` and 1e-9 of the row's largest absolute logit (at least 1): without it, rounding
-    alone rejects a third to a half of mathematically exact optima.
+    The same as in ``validity_slack``, on arrays.
 
     Parameters
     ----------
-    logits : Tensor of shape (n, n_classes)
-    target : Tensor of shape (n,), int64
-    margin : float, default=0.0
-        Margin in logit units that the caller asks for.
+    logits : ndarray of shape (n, 2)
 
     Returns
     -------
-    slack : Tensor of shape (n,)
+    margin : ndarray of shape (n,)
 
     Examples
     --------
-    >>> import torch
-    >>> validity_slack(torch.tensor([[0.0, 2.0]]), torch.tensor([1]), margin=0.5).tolist()
-    [1.5]
+    >>> rounding_margin(np.array([[0.0, -0.5], [0.0, 20.0]])).tolist()
+    [1e-09, 2e-08]
     """
-    return target_margin(logits, target) - _least_margin(logits, margin)
-
-
-def _least_margin(logits: Tensor, margin: float) -> Tensor:
-    # A binary score vanishes at the boundary, so the scale of its logits must not fall below 1.
-    required = RELATIVE_MARGIN * logits.abs().amax(dim=1).clamp_min(1.0)
-    return required.clamp_min(margin) if margin > RELATIVE_MARGIN else required
+    largest = np.maximum(np.abs(logits[:, 0]), np.abs(logits[:, 1]))
+    return RELATIVE_MARGIN * np.maximum(largest, 1.0)

@@ -1,4 +1,8 @@
-"""Plausible deployments of one model: the uncertainty set of robust recourse (Appendix E.2)."""
+"""Plausible deployments of one model: the uncertainty set of robust recourse (Appendix E.2).
+
+A sample: what holds on M variants holds on another one only as often as
+:func:`~skcfq.metrics.deployment_success` says on variants of another seed.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,9 +22,10 @@ from torch import Tensor, nn
 
 from skcfq.exceptions import UnsupportedModelError
 from skcfq.models._pipelines import split_model
-from skcfq.models._predictor import Predictor, as_predictor
+from skcfq.models._predictor import Predictor
+from skcfq.models._reading import as_predictor
 from skcfq.nn import FullPrecisionMLP, QuantizedMLP
-from skcfq.quantization import QuantizedLinear, mse_step, signed_range
+from skcfq.quantization import mse_step, signed_range
 
 KINDS = ("rounding", "steps", "calibration")
 
@@ -40,10 +45,7 @@ def deployment_variants(
 ) -> list[Predictor]:
     r"""Draw M models that a deployment of one model could turn out to be.
 
-    Each variant has the architecture, the widths and the feature space of ``model``. All kinds of
-    change that are named are made to it at once. Give them to ``RecourseSolver.solve`` as
-    ``variants=``, and others, of another seed, to
-    :func:`~skcfq.metrics.deployment_success`.
+    Each has the architecture, widths and feature space of ``model``, and all ``kinds`` of change.
 
     Parameters
     ----------
@@ -55,15 +57,14 @@ def deployment_variants(
         M.
     kinds : iterable of {"rounding", "steps", "calibration"}
         ``"rounding"``: a weight w is stored as one of the two codes around w/s, each with the
-        probability of its nearness; without it, as the nearest one. ``"steps"``: each weight step
-        and each clip is multiplied by a number drawn evenly from 1 ± jitter, before rounding.
+        probability of its nearness, not as the nearest one. ``"steps"``: each weight step and each
+        clip is multiplied by a number drawn evenly from 1 ± jitter, before rounding.
         ``"calibration"``: each clip is multiplied by the value that calibration gives on a random
         batch of X over the one that it gives on all of X.
     X : DataFrame or ndarray of shape (n, n_raw_columns), optional
         Raw rows that the calibration batches are drawn from, with replacement.
     background : DataFrame or ndarray, optional
-        As in :func:`as_predictor`, for a model that carries no statistics: the same rows that the
-        solver gets.
+        As in :func:`as_predictor`: the same rows that the solver gets.
     bits : int, optional
         Weight width, 2 to 16, at which a full-precision model is deployed; each layer has the step
         of least squared error.
@@ -83,50 +84,31 @@ def deployment_variants(
     ------
     UnsupportedModelError
         The weights cannot be read, or the model is in full precision and ``bits`` is None.
-    ValueError
-        A parameter is out of range; calibration without X, or without anything to calibrate.
 
     Notes
     -----
-    A sample: what holds on M variants holds on another one only as often as
-    :func:`~skcfq.metrics.deployment_success` says on variants of another seed. Biases are not
-    quantized, and not changed. The clips of calibration are relative because clips that were
-    learned are not those of any calibration rule, so that the variants lie around the model.
-
-    References
-    ----------
-    Paper, Appendix E.2.
+    Appendix E.2 of the paper. Give them to ``RecourseSolver.solve`` as ``variants=``, and others,
+    of another seed, to :func:`~skcfq.metrics.deployment_success`. Biases are not changed.
 
     Examples
     --------
-    >>> from skcfq import QATClassifier
-    >>> from skcfq.datasets import make_credit
-    >>> credit = make_credit(300, random_state=0)
-    >>> model = QATClassifier(4, hidden_layer_sizes=(8,), max_iter=5, random_state=0)
-    >>> model = model.fit(credit.data, credit.target)
-    >>> variants = deployment_variants(model, 3, X=credit.data, random_state=0)
-    >>> [type(variant.model).__name__ for variant in variants]
-    ['QATClassifier', 'QATClassifier', 'QATClassifier']
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> X = np.array([[0.0], [1.0]])
+    >>> model = LogisticRegression().fit(X, [0, 1])
+    >>> deployment_variants(model, 2, kinds="rounding", bits=4, background=X)[0]
+    Predictor(LogisticRegression, 1 raw and 1 encoded columns, 2 classes)
     """
     kinds = _check_kinds(kinds)
     _check_numbers(n_variants, step_jitter, clip_jitter, calibration_rows)
     predictor = as_predictor(model, background=background)
     final = split_model(predictor.model)[1]
     _check_model(predictor, final, kinds, bits)
-    change = _Change("rounding" in kinds, 0.0, 0.0, bits)
-    if "steps" in kinds:
-        change = _Change(change.rounding, step_jitter, clip_jitter, bits)
-    calibration = None
-    if "calibration" in kinds:
-        calibration = _Calibration(predictor, final.network_, X, calibration_rows)
+    jitter = (step_jitter, clip_jitter) if "steps" in kinds else (0.0, 0.0)
+    change = _Change("rounding" in kinds, *jitter, bits)
+    calibrated = "calibration" in kinds
+    calibration = _Calibration(predictor, final, X, calibration_rows) if calibrated else None
     seeds = check_random_state(random_state).randint(2**31 - 1, size=n_variants)
-    variants = []
-    for seed in seeds.tolist():
-        rng = np.random.RandomState(seed)
-        changed = _changed_final(final, change, calibration, rng)
-        deployed = _with_final(predictor.model, changed)
-        variants.append(as_predictor(deployed, space=predictor.space))
-    return variants
+    return [_variant(predictor, final, change, calibration, seed) for seed in seeds.tolist()]
 
 
 @dataclass(frozen=True)
@@ -155,15 +137,19 @@ class _Change:
 
 
 class _Calibration:
-    """What calibration on a batch does to clips, against all rows."""
+    """What calibration on a batch does to clips, against all rows.
 
-    def __init__(self, predictor: Predictor, network: QuantizedMLP, X: Any, n_rows: int):
+    Clips that were learned are not those of any calibration rule: only changes that are relative
+    to them give variants around the model.
+    """
+
+    def __init__(self, predictor: Predictor, final: Any, X: Any, n_rows: int):
         if X is None:
             raise ValueError(
                 "kinds has 'calibration' and X=None: give the rows that calibration batches are "
                 "drawn from as `X=`, or kinds=('rounding', 'steps')."
             )
-        self.network = network
+        self.network = final.network_
         self.rows = torch.from_numpy(predictor.space.encode(X))
         self.n_rows = n_rows
         self.reference = self._calibrated(self.rows)
@@ -179,6 +165,14 @@ class _Calibration:
         for name, parameter in network.named_parameters():
             if name.endswith("log_clips"):
                 parameter.add_(drawn[name] - self.reference[name])
+
+
+def _variant(
+    predictor: Predictor, final: Any, change: _Change, calibration: _Calibration | None, seed: int
+) -> Predictor:
+    """Draw one deployment of a model whose final estimator is ``final``."""
+    changed = _changed_final(final, change, calibration, np.random.RandomState(seed))
+    return as_predictor(_with_final(predictor.model, changed), space=predictor.space)
 
 
 def _changed_final(final: Any, change: _Change, calibration: _Calibration | None, rng: Any) -> Any:
@@ -213,8 +207,7 @@ def _change_quantized(
 ) -> None:
     if calibration is not None:
         calibration.apply(network, rng)
-    layers = cast("list[QuantizedLinear]", network.layers)
-    for layer, width in zip(layers, network.bit_widths.tolist(), strict=True):
+    for layer, width in zip(network.quantized_layers, network.bit_widths.tolist(), strict=True):
         index = network.candidates.index(width)
         layer.log_steps[index] += math.log(_jitter(change.step_jitter, rng))
         # A weight on the grid is its own nearest code, so the layer's own rounding keeps it.

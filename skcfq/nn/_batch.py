@@ -27,7 +27,7 @@ class Batch:
         The label of every row, then the targets of the k.
     weights : Tensor of shape (n_rows + k,)
     positions : Tensor of shape (k,), int64, or None
-        Place of each of the k among all training rows; None where there is no recourse at all.
+        Position of each of the k among all training rows; None where there is no recourse at all.
     acted : Tensor of shape (k,), int64, or None
         Which of the rows the k are; None for all of them, in their order.
     groups : Tensor of shape (k,), int64, or None
@@ -168,8 +168,8 @@ class SampleTable(Dataset):
     ----------
     given : TrainingRows
     with_points : bool, default=True
-        Whether batches have the recourse points; without, there is room for those that somebody
-        else computes.
+        Whether batches have the recourse points; without, there is room for those that are
+        computed later.
 
     Examples
     --------

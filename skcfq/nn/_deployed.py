@@ -7,7 +7,7 @@ estimates that the network was trained with, so that solvers can walk on what wi
 from __future__ import annotations
 
 import math
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -143,7 +143,7 @@ def integers_of(network: QuantizedMLP) -> IntegerNetwork:
         raise UnsupportedModelError(
             "A network with unquantized inputs has no integer form. Give input_bits=8."
         )
-    layers = cast("list[QuantizedLinear]", list(network.layers))
+    layers = network.quantized_layers
     parts = [
         _parts(layer, bits, position == len(layers) - 1)
         for position, (layer, bits) in enumerate(
@@ -171,9 +171,9 @@ def _parts(layer: QuantizedLinear, bits: int, is_last: bool) -> LayerParts:
     codes = np.rint(weight / steps[..., None]).clip(*signed_range(bits))
     clip, levels = None, 0
     if not is_last and layer.log_clips is not None:
-        levels = unsigned_levels(bits if layer.activation_bits is None else layer.activation_bits)
-        clips = layer.log_clips.detach().double().exp()
-        clip = clips[index if len(clips) > 1 else 0].item()
+        position = layer.activation_position(index)
+        levels = unsigned_levels(layer.activation_widths[position])
+        clip = layer.log_clips.detach().double().exp()[position].item()
     bias = layer.bias.detach().double().numpy()
     return LayerParts(codes.astype(np.int64), bits, step, bias, clip, levels)
 

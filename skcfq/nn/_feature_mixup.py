@@ -1,4 +1,4 @@
-"""People who are nobody in the data: some of their features are those of somebody else."""
+"""Feature mixup: rows that take some of their features from another row."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-# Mixtures of a batch, and the share of their features that are those of somebody else.
+# Mixed rows of a batch, and the share of the features that come from the other row.
 N_MIXUP, _MIXED = 256, 0.3
 
 
@@ -18,9 +18,9 @@ def feature_mixup(
     uniform: Callable[[Sequence[int]], Tensor],
     count: int = N_MIXUP,
 ) -> Tensor:
-    """Return points some of whose features are those of another.
+    """Return rows that take some of their features from another row.
 
-    Both are drawn by weight along a random order of the rows, so that a row of weight 2 is the
+    Both rows are drawn by weight along a random order of the rows, so that a row of weight 2 is the
     same as two rows, wherever they stand.
 
     Parameters

@@ -94,35 +94,6 @@ def target_margin(logits: Tensor, target: Tensor | int) -> Tensor:
     return logits.gather(1, column).squeeze(1) - others
 
 
-def margin_hinge(
-    logits: Tensor, target: Tensor | int, margin: float, sample_weight: Tensor | None = None
-) -> Tensor:
-    r"""Weighted mean of the shortfall of the target margin.
-
-    Parameters
-    ----------
-    logits : Tensor of shape (n_samples, n_classes)
-        Logits.
-    target : Tensor of shape (n_samples,), int64, or int
-        Target class.
-    margin : float
-        Wanted margin :math:`\gamma`.
-    sample_weight : Tensor of shape (n_samples,), optional
-        Non-negative weights.
-
-    Returns
-    -------
-    Tensor of shape ()
-        Mean of :math:`\max(0, \gamma - m(x; y_{tgt}))`.
-
-    Examples
-    --------
-    >>> margin_hinge(torch.tensor([[0.0, 0.5], [0.0, 3.0]]), 1, margin=1.0)
-    tensor(0.2500)
-    """
-    return weighted_mean(torch.relu(margin - target_margin(logits, target)), sample_weight)
-
-
 def logit_distance(logits: Tensor, wanted: Tensor, transition: float = 0.5) -> Tensor:
     r"""Distance of logits up to a constant, which no decision depends on.
 

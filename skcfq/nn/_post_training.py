@@ -73,7 +73,7 @@ def calibrate_layers(
     calibrator : {"minmax", "percentile", "mse", "reconstruction"}, default="mse"
     percentile : float, default=99.9
     adaptive_rounding : bool, default=False
-        Choose the codes of the weights too, between the two neighbours of each.
+        Choose the codes of the weights too, between the two neighbors of each.
     bias_correction : bool, default=False
         Shift biases so that the mean pre-activations are those of full precision.
     """
@@ -88,8 +88,7 @@ def calibrate_layers(
         if network.input_units is not None:
             network.input_factors.copy_(network.input_units)
         given = quantize_input(rows, step, network.input_bits)
-    layers = cast("list[QuantizedLinear]", list(network.layers))
-    for layer, bits in zip(layers, network.bit_widths.tolist(), strict=True):
+    for layer, bits in zip(network.quantized_layers, network.bit_widths.tolist(), strict=True):
         index = layer.candidates.index(bits)
         product = exact @ layer.weight.T
         wanted = product + layer.bias
@@ -110,13 +109,12 @@ def calibrate_layers(
             layer.bias.add_(shift)
             values += shift
         exact = torch.relu(wanted)
-        given = _activate(layer, index, bits, values, exact, weights, calibrator, percentile)
+        given = _activate(layer, index, values, exact, weights, calibrator, percentile)
 
 
 def _activate(
     layer: QuantizedLinear,
     index: int,
-    bits: int,
     values: Tensor,
     wanted: Tensor,
     weights: Tensor,
@@ -125,12 +123,12 @@ def _activate(
 ) -> Tensor:
     if layer.log_clips is None:
         return torch.relu(values)
-    width = bits if layer.activation_bits is None else layer.activation_bits
+    position = layer.activation_position(index)
+    width = layer.activation_widths[position]
     if calibrator == "reconstruction":
         clip = reconstruction_clip(values, width, wanted, weights)
     else:
         clip = range_clip(values, width, calibrator, percentile, weights)
-    position = index if len(layer.log_clips) > 1 else 0
     layer.log_clips[position] = clip.log()
     return quantize_activation(values, clip, width)
 

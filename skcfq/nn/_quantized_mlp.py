@@ -10,10 +10,11 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from skcfq.nn._activation_widths import activation_widths_of, width_of
 from skcfq.nn._array_state import ArrayState
 from skcfq.nn._losses import boundary_loss
 from skcfq.nn._mlp import FullPrecisionMLP, layer_shapes, shape_settings
-from skcfq.nn._quantized_network import QuantizedNetwork, activation_widths_of, width_of
+from skcfq.nn._quantized_network import QuantizedNetwork
 from skcfq.quantization import (
     FULL_PRECISION_BITS,
     QuantizedLinear,
@@ -55,16 +56,8 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
     ----------
     layers : ModuleList of QuantizedLinear
         The L layers.
-    bit_widths : Tensor of shape (L,), int64
-        The fixed weight widths; the widest candidate until :meth:`set_bit_widths` is called.
-    n_weights : list of int
-        Number of weights of each layer, biases not counted.
-    log_input_step : Tensor of shape (1,) or None
-        Logarithm of the step s of the inputs, which calibration fixes.
-    input_factors : Tensor of shape (n_inputs,)
-        Powers of two: column j has the step s times its factor. All 1 before calibration.
-    input_centers : Tensor of shape (n_inputs,)
-        Whole numbers: the codes of column j lie around its own. All 0 before calibration.
+    bit_widths, n_weights, log_input_step, input_factors, input_centers
+        As in :class:`QuantizedNetwork`.
 
     Notes
     -----
@@ -127,8 +120,8 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
             "candidates": self.candidates,
             "activation_bits": self.activation_bits,
             "input_bits": self.input_bits,
-            "start": self._layers[0].start,
-            "per_channel": self._layers[0].per_channel,
+            "start": self.quantized_layers[0].start,
+            "per_channel": self.quantized_layers[0].per_channel,
             "input_units": None if self.input_units is None else tuple(self.input_units.tolist()),
         }
 
@@ -167,34 +160,25 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
         Parameters
         ----------
         x : Tensor of shape (n_samples, n_inputs)
-        selection : Tensor of shape (L, R), optional
+        selection, dither
             As in :meth:`forward`.
-        dither : callable, optional
-            As in :meth:`forward`.
-
-        Returns
-        -------
-        Tensor of shape (n_samples, n_classes)
         """
         indices, rows = self._selected(selection)
-        weights = quantize_layers(self._layers, indices, selection)
-        for layer, weight, index, row in zip(self._layers, weights, indices, rows, strict=True):
+        layers = self.quantized_layers
+        weights = quantize_layers(layers, indices, selection)
+        for layer, weight, index, row in zip(layers, weights, indices, rows, strict=True):
             x = layer.apply_weight(x, weight, index, row, dither)
         return x
 
     @property
-    def linear_layers(self) -> list[QuantizedLinear]:
-        """The layers, as what they are."""
-        return self._layers
-
-    @property
-    def _layers(self) -> list[QuantizedLinear]:
+    def quantized_layers(self) -> list[QuantizedLinear]:
+        """The L layers."""
         return cast("list[QuantizedLinear]", self.layers)
 
     @property
     def weight_tensors(self) -> list[Tensor]:
         """The unquantized weights of every layer."""
-        return [layer.weight for layer in self._layers]
+        return [layer.weight for layer in self.quantized_layers]
 
     @property
     def n_macs(self) -> list[int]:
@@ -204,13 +188,13 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
     @property
     def activation_widths(self) -> list[int]:
         """Bits of what enters every layer at the fixed widths; 32 where it is not quantized."""
-        widths = zip(self._layers[:-1], self.bit_widths.tolist()[:-1], strict=True)
+        widths = zip(self.quantized_layers[:-1], self.bit_widths.tolist()[:-1], strict=True)
         hidden = [width_of(layer.activation_bits, bits) for layer, bits in widths]
         return [width_of(self.input_bits, FULL_PRECISION_BITS), *hidden]
 
     def unquantized(self, x: Tensor) -> Tensor:
         """Return the logits without any quantizer, shape (n_samples, n_classes)."""
-        *hidden, last = self._layers
+        *hidden, last = self.quantized_layers
         x = self._in_units(x)
         for layer in hidden:
             x = torch.relu(nn.functional.linear(x, layer.weight, layer.bias))
@@ -219,8 +203,8 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
     def partly_quantized(self, x: Tensor, position: int, index: int) -> Tensor:
         """Return the logits with one layer alone, and its rectified output, quantized."""
         x = self._in_units(x)
-        for place, layer in enumerate(self._layers):
-            if place == position:
+        for own_position, layer in enumerate(self.quantized_layers):
+            if own_position == position:
                 x = layer(x, index)
                 continue
             x = nn.functional.linear(x, layer.weight, layer.bias)
@@ -241,14 +225,10 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
     def _in_units(self, x: Tensor) -> Tensor:
         return x if self.input_units is None else x / self.input_units
 
-    def quantized_layer_weight(self, position: int, index: int) -> Tensor:
-        """Return the quantized weights of one layer."""
-        return self._layers[position].quantized_weight(index)
-
     @torch.no_grad()
-    def raise_logit(self, position: int, bias: float) -> None:
+    def add_logit_bias(self, position: int, bias: float) -> None:
         """Add a constant to the logit of one class."""
-        self._layers[-1].bias[position] += bias
+        self.quantized_layers[-1].bias[position] += bias
 
     @torch.no_grad()
     def load_from(self, network: FullPrecisionMLP) -> None:
@@ -260,14 +240,14 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
             Network with layers of the same shapes, which reads columns in ``input_units``.
         """
         sources = cast("list[nn.Linear]", network.layers)
-        shapes = [tuple(layer.weight.shape) for layer in self._layers]
+        shapes = [tuple(layer.weight.shape) for layer in self.quantized_layers]
         given = [tuple(layer.weight.shape) for layer in sources]
         if shapes != given:
             raise ValueError(
                 f"network has layers of shapes {given}, this one {shapes}; build both with the "
                 "same n_inputs, hidden_layer_sizes and n_classes."
             )
-        for layer, source in zip(self._layers, sources, strict=True):
+        for layer, source in zip(self.quantized_layers, sources, strict=True):
             layer.weight.copy_(source.weight)
             layer.bias.copy_(source.bias)
             layer.reset_steps()
@@ -280,8 +260,8 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
         rule: str | None,
         indices: Sequence[list[int] | None],
     ) -> None:
-        values = self._in_units(x)
-        for position, (layer, chosen) in enumerate(zip(self._layers[:-1], indices, strict=False)):
+        values, hidden = self._in_units(x), self.quantized_layers[:-1]
+        for position, (layer, chosen) in enumerate(zip(hidden, indices, strict=False)):
             values = nn.functional.linear(values, layer.weight, layer.bias)
             layer.reset_clips(values, sample_weight, rule, chosen)
             if (layer.start if rule is None else rule) == "mse":
@@ -300,7 +280,7 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
         The squared error of an activation with a heavy tail is that of its tail, where no
         decision is at stake, and leaves a few codes to all others.
         """
-        layer, after = self._layers[position], self._layers[position + 1 :]
+        layer, after = self.quantized_layers[position], self.quantized_layers[position + 1 :]
         if layer.log_clips is None:
             return
 

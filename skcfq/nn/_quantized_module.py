@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from skcfq.exceptions import UnsupportedModelError
-from skcfq.nn._quantized_network import QuantizedNetwork, activation_widths_of, width_of
+from skcfq.nn._activation_widths import activation_widths_of, width_of
+from skcfq.nn._quantized_network import QuantizedNetwork
 from skcfq.quantization import (
     FULL_PRECISION_BITS,
     QUANTIZABLE,
@@ -55,9 +56,9 @@ class QuantizedModule(QuantizedNetwork):
         In the order of ``module.named_modules()``.
     layer_names : list of str
     bit_widths, n_weights, log_input_step, input_factors, input_centers
-        As in :class:`QuantizedMLP`.
+        As in :class:`QuantizedNetwork`.
     logit_offset : Tensor of shape (n_classes,)
-        Added to the logits; 0 until :meth:`raise_logit` is called.
+        Added to the logits; 0 until :meth:`add_logit_bias` is called.
 
     Raises
     ------
@@ -121,9 +122,14 @@ class QuantizedModule(QuantizedNetwork):
         return [one for one in self.module.modules() if isinstance(one, QuantizedLayer)]
 
     @property
+    def quantized_layers(self) -> list[QuantizedLayer]:
+        """The L layers."""
+        return self.layers
+
+    @property
     def weight_tensors(self) -> list[Tensor]:
         """The unquantized weights of every layer."""
-        return [one.own_weight for one in self.layers]
+        return [one.weight for one in self.layers]
 
     @property
     def n_macs(self) -> list[int]:
@@ -180,17 +186,13 @@ class QuantizedModule(QuantizedNetwork):
             Of the layer, and of its width among the candidates. In evaluation mode.
         """
         uses = self._exact()
-        weight = self.quantized_layer_weight(position, index)
-        uses[self.layers[position]] = LayerUse(weight, index)
+        layer = self.layers[position]
+        uses[layer] = LayerUse(layer.quantized_weight(index), index)
         with self._evaluating():
             return self._run(x, uses)
 
-    def quantized_layer_weight(self, position: int, index: int) -> Tensor:
-        """Return the quantized weights of one layer, as a matrix."""
-        return quantize_layers([self.layers[position]], [index])[0]
-
     @torch.no_grad()
-    def raise_logit(self, position: int, bias: float) -> None:
+    def add_logit_bias(self, position: int, bias: float) -> None:
         """Add a constant to the logit of one class."""
         self.logit_offset[position] += bias
 
@@ -199,7 +201,7 @@ class QuantizedModule(QuantizedNetwork):
             return self.module(x) + self.logit_offset
 
     def _exact(self) -> dict[nn.Module, LayerUse]:
-        return {layer: LayerUse(layer.own_weight) for layer in self.layers}
+        return {layer: LayerUse(layer.weight) for layer in self.layers}
 
     @torch.no_grad()
     def _set_activations(
@@ -237,7 +239,7 @@ class QuantizedModule(QuantizedNetwork):
         macs = dict.fromkeys(self.layers, 0)
 
         def note(layer: QuantizedLayer, inputs: tuple[Tensor, ...], outputs: Tensor) -> None:
-            macs[layer] += outputs.numel() // len(x) * layer.weight.shape[1]
+            macs[layer] += outputs.numel() // len(x) * layer.weight_matrix.shape[1]
 
         handles = [layer.register_forward_hook(note) for layer in self.layers]
         try:

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from numbers import Integral
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from skcfq.nn._losses import boundary_loss
+from skcfq.nn._input_codes import InputCodes, refine_input_codes
 from skcfq.quantization import (
-    FULL_PRECISION_BITS,
     ColumnQuantizer,
     GumbelBits,
+    SelectableLayer,
     average_bits,
     check_candidates,
     column_steps,
     is_full_precision,
-    reset_weight_steps,
     signed_range,
 )
-
-# A finer step clips more: it has to lower the loss by this factor.
-_WORTHWHILE = 0.95
 
 
 class QuantizedNetwork(nn.Module, ABC):
@@ -58,8 +53,6 @@ class QuantizedNetwork(nn.Module, ABC):
     log_input_step: Tensor | None
     input_factors: Tensor
     input_centers: Tensor
-    # A list or a ModuleList.
-    layers: Any
 
     def __init__(self, candidates: Iterable[int], input_bits: int | None) -> None:
         super().__init__()
@@ -70,7 +63,7 @@ class QuantizedNetwork(nn.Module, ABC):
         step = None
         if self.input_bits is not None and not is_full_precision(self.input_bits):
             self._input_grid = signed_range(self.input_bits)
-            # Before calibration the range is [-4, 4], that of standardised columns.
+            # Before calibration the range is [-4, 4], that of standardized columns.
             step = torch.tensor([-4.0 / self._input_grid[0]]).log()
         self.register_buffer("log_input_step", step)
         self.register_buffer("input_factors", torch.ones(n_inputs))
@@ -78,6 +71,11 @@ class QuantizedNetwork(nn.Module, ABC):
         self.n_weights = list(n_weights)
         widths = torch.full((len(self.n_weights),), self.candidates[-1], dtype=torch.int64)
         self.register_buffer("bit_widths", widths)
+
+    @property
+    @abstractmethod
+    def quantized_layers(self) -> Sequence[SelectableLayer]:
+        """The L layers whose widths are chosen."""
 
     @property
     @abstractmethod
@@ -112,8 +110,8 @@ class QuantizedNetwork(nn.Module, ABC):
         least near its decision boundary, so rows near it (recourse points) belong into ``x``.
         """
         x = x.to(self.weight_tensors[0].dtype)
-        for layer in self.layers:
-            reset_weight_steps(layer)
+        for layer in self.quantized_layers:
+            layer.reset_steps()
         self._set_input_step(x, sample_weight)
         self._set_activations(x, sample_weight, None, [None] * len(self.n_weights))
 
@@ -137,13 +135,13 @@ class QuantizedNetwork(nn.Module, ABC):
             Weight of each row.
         """
         stale = [self._stale(width, unselected_only) for width in self.bit_widths.tolist()]
-        for layer, indices in zip(self.layers, stale, strict=True):
-            reset_weight_steps(layer, "mse", indices)
+        for layer, indices in zip(self.quantized_layers, stale, strict=True):
+            layer.reset_steps("mse", indices)
         if x is None:
             return
         # A quantizer of a fixed width belongs to every weight width, the selected one included.
         only = [] if unselected_only else [0]
-        fixed = [layer.activation_bits is not None for layer in self.layers]
+        fixed = [layer.activation_bits is not None for layer in self.quantized_layers]
         chosen = [only if one else indices for one, indices in zip(fixed, stale, strict=True)]
         self._set_activations(x.to(self.weight_tensors[0].dtype), sample_weight, "mse", chosen)
 
@@ -180,19 +178,7 @@ class QuantizedNetwork(nn.Module, ABC):
         """
 
     @abstractmethod
-    def quantized_layer_weight(self, position: int, index: int) -> Tensor:
-        """Return the quantized weights of one layer.
-
-        Parameters
-        ----------
-        position : int
-            Of the layer.
-        index : int
-            Of its width among the candidates.
-        """
-
-    @abstractmethod
-    def raise_logit(self, position: int, bias: float) -> None:
+    def add_logit_bias(self, position: int, bias: float) -> None:
         """Add a constant to the logit of one class.
 
         Parameters
@@ -260,10 +246,14 @@ class QuantizedNetwork(nn.Module, ABC):
 
     def input_quantizer(self) -> ColumnQuantizer | None:
         """Return what quantizes the inputs, as it is now; None where they are not quantized."""
+        codes = self._input_codes()
+        return None if codes is None else codes.quantizer()
+
+    def _input_codes(self) -> InputCodes | None:
         if self.log_input_step is None:
             return None
-        steps = self.log_input_step.exp() * self.input_factors
-        return ColumnQuantizer(steps, steps, self.input_centers, self._input_grid)
+        step = self.log_input_step.exp()
+        return InputCodes(step, self.input_factors, self.input_centers, self._input_grid)
 
     def _selected(self, selection: Tensor | None) -> tuple[list[int], Sequence[Tensor | None]]:
         """Return the index and the row of the selection of every layer."""
@@ -290,52 +280,9 @@ class QuantizedNetwork(nn.Module, ABC):
         self.log_input_step.copy_(step.log())
         self.input_factors.copy_(factors)
         self.input_centers.zero_()
-        self._refine_input_codes(x.to(step.dtype), sample_weight)
-
-    def _refine_input_codes(self, x: Tensor, sample_weight: Tensor | None) -> None:
-        """Choose the codes of every column by what the logits lose, one column after another.
-
-        The squared error of a column with a heavy tail is that of its tail, where no decision is
-        at stake. A column that ends on one side needs no codes beyond.
-        """
-        wanted = self.unquantized(x)
-
-        def error(inputs: Tensor) -> Tensor:
-            return boundary_loss(self.unquantized(inputs), wanted, sample_weight)
-
-        inputs = self.quantized_inputs(x)
-        least = error(inputs)
-
-        def keep_if_better(j: int, factor: float, center: float) -> None:
-            nonlocal least
-            before = self.input_factors[j].item(), self.input_centers[j].item()
-            self.input_factors[j], self.input_centers[j] = factor, center
-            kept, inputs[:, j] = inputs[:, j].clone(), self.quantized_inputs(x)[:, j]
-            found = error(inputs)
-            if found < _WORTHWHILE * least:
-                least = found
-            else:
-                (self.input_factors[j], self.input_centers[j]), inputs[:, j] = before, kept
-
-        for j in self.input_factors.argsort(descending=True, stable=True).tolist():
-            if len(x[:, j].unique()) <= 2:
-                continue
-            own = self.input_factors[j].item()
-            for factor in (own / 2, own / 4, own / 8, own / 16, own * 2):
-                keep_if_better(j, factor, 0.0)
-            own = self.input_factors[j].item()
-            for factor in (own / 2, own / 4):
-                for center in self._centers_at_the_ends(x[:, j], factor):
-                    keep_if_better(j, factor, center)
-
-    def _centers_at_the_ends(self, column: Tensor, factor: float) -> list[float]:
-        """Return centers for which the codes start, or end, where the column does."""
-        assert self.log_input_step is not None
-        low, high = self._input_grid
-        codes = (column / (self.log_input_step.exp() * factor)).round()
-        centers = torch.stack([codes.min() - low, codes.max() - high])
-        # With 0 among the codes, sums stay small.
-        return centers.clamp(-high, -low).tolist()
+        codes = self._input_codes()
+        assert codes is not None
+        refine_input_codes(codes, self.unquantized, x.to(step.dtype), sample_weight)
 
     def parameter_groups(
         self,
@@ -372,47 +319,3 @@ class QuantizedNetwork(nn.Module, ABC):
         if learning_rate is not None:
             group["lr"] = learning_rate
         return [{"params": weights, "weight_decay": weight_decay}, group]
-
-
-def width_of(bits: int | None, follows: int) -> int:
-    """Return an activation width as a number: that of the weights, its own, or 32.
-
-    Parameters
-    ----------
-    bits : int or None
-        What was asked for.
-    follows : int
-        Weight width that ``None`` follows.
-    """
-    if bits is None:
-        return follows
-    return FULL_PRECISION_BITS if is_full_precision(bits) else bits
-
-
-def activation_widths_of(
-    activation_bits: int | Sequence[int | None] | None, n_layers: int
-) -> list[int | None]:
-    """Return one activation width a layer.
-
-    Parameters
-    ----------
-    activation_bits : int, None or sequence of these
-        One for all layers, or one for each.
-    n_layers : int
-
-    Raises
-    ------
-    ValueError
-        Their number is not that of the layers.
-    """
-    if activation_bits is None:
-        return [None] * n_layers
-    if isinstance(activation_bits, int | Integral):
-        return [int(activation_bits)] * n_layers
-    widths = [None if bits is None else int(bits) for bits in activation_bits]
-    if len(widths) != n_layers:
-        raise ValueError(
-            f"activation_bits={activation_bits!r} has {len(widths)} widths for {n_layers} "
-            "quantized activations. Give one for each, or one number for all."
-        )
-    return widths

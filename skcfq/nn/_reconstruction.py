@@ -1,11 +1,11 @@
 """Choose the integer weights by what the logits lose, once the training is over.
 
 Straight-through training ends with many weights that swing between two codes, and rounding each to
-its nearest code is blind to what the others lose. Here the codes move between the two neighbours
+its nearest code is blind to what the others lose. Here the codes move between the two neighbors
 of their weight, one at a time, as long as the logits come nearer to the teacher's; then biases and
 steps are fitted to the codes, and all of it is repeated after a little training. A change stays
-where it lowers the loss on the samples of a judge. These should hold some that nothing was fitted
-to: a wide network has more codes than samples, and learns them by heart.
+where it lowers the loss on the validation samples. These should hold some that nothing was fitted
+to: a wide network has more codes than samples, and overfits to them.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def reconstruct_logits(
     network: QuantizedMLP,
     samples: Samples,
     tuning: Tuning | None = None,
-    judge: Samples | None = None,
+    validation: Samples | None = None,
 ) -> Iterator[float]:
     r"""Lower :math:`\sum_i \omega_i\,d(f_q(x_i), f(x_i))` over codes, steps and biases.
 
@@ -54,24 +54,24 @@ def reconstruct_logits(
     ----------
     network : QuantizedMLP
         float64, at its fixed widths. It changes whenever a loss is yielded, and is never worse
-        than before on the samples of the judge.
+        than before on the validation samples.
     samples : Samples
         What the codes are fitted to.
     tuning : Tuning, optional
         Straight-through training between one descent and the next.
-    judge : Samples, optional
+    validation : Samples, optional
         Where a change must lower the loss to be kept; ``samples`` by default.
 
     Yields
     ------
     loss : float
-        Mean :func:`logit_distance` on the samples of the judge: before the first pass, after every
+        Mean :func:`logit_distance` on the validation samples: before the first pass, after every
         pass of the first descent, and after every round that follows.
 
     Notes
     -----
     Coordinate descent, so a heuristic. Of one input column after the other, the code whose change
-    lowers the loss most goes to its other neighbour, until no change lowers it; the loss is taken
+    lowers the loss most goes to its other neighbor, until no change lowers it; the loss is taken
     as quadratic in the logits, iteratively reweighted, and the logits as linear in the codes of
     few columns. Biases and steps take damped Gauss-Newton steps. A layer whose new codes turn out
     to be worse on the network itself gets its old ones back. All of it in the precision of
@@ -85,17 +85,17 @@ def reconstruct_logits(
     Nagel et al., "Up or Down? Adaptive Rounding for Post-Training Quantization", ICML 2020, which
     reconstructs one layer after the other.
     """
-    judge = samples if judge is None else judge
+    validation = samples if validation is None else validation
     if tuning is None:
-        yield from _descend(network, samples, judge, _PASSES)
+        yield from _descend(network, samples, validation, _PASSES)
         return
     least = math.inf
-    for least in _descend(network, samples, judge, _PASSES_OF_ROUND, tuning.dtype):
+    for least in _descend(network, samples, validation, _PASSES_OF_ROUND, tuning.dtype):
         yield least
     for _ in range(_ROUNDS):
         other = deepcopy(network)
         tune(other, tuning)
-        *_, loss = _descend(other, samples, judge, _PASSES_OF_ROUND, tuning.dtype)
+        *_, loss = _descend(other, samples, validation, _PASSES_OF_ROUND, tuning.dtype)
         if loss < least:
             network.load_state_dict(other.state_dict())
             least = loss
@@ -105,22 +105,22 @@ def reconstruct_logits(
 def _descend(
     network: QuantizedMLP,
     samples: Samples,
-    judge: Samples,
+    validation: Samples,
     n_passes: int,
     dtype: torch.dtype = torch.float64,
 ) -> Iterator[float]:
-    student = _Student(network, samples, judge, dtype)
+    student = _Student(network, samples, validation, dtype)
     changes: list[Callable[[], None]] = [
         partial(student.descend, position) for position in range(len(student.codes))
     ]
     changes.append(student.fit_scales)
-    loss = student.judged()
+    loss = student.validation_loss()
     yield loss
     for _ in range(n_passes):
         for change in changes:
             student.keep_if_better(change)
         student.write()
-        before, loss = loss, student.judged()
+        before, loss = loss, student.validation_loss()
         yield loss
         if loss > (1 - _WORTHWHILE) * before:
             return
@@ -178,11 +178,15 @@ class _Effects(NamedTuple):
 class _Student:
     """A network taken apart: codes, steps and biases of every layer, which change in place."""
 
-    def __init__(self, network: QuantizedMLP, samples: Samples, judge: Samples, dtype: torch.dtype):
+    def __init__(
+        self, network: QuantizedMLP, samples: Samples, validation: Samples, dtype: torch.dtype
+    ):
         self.transition = samples.transition
         self.samples = _Compared.at(samples, network, dtype)
-        self.judge = self.samples if judge is samples else _Compared.at(judge, network, dtype)
-        self.layers, widths = network.linear_layers, network.bit_widths.tolist()
+        self.validation = (
+            self.samples if validation is samples else _Compared.at(validation, network, dtype)
+        )
+        self.layers, widths = network.quantized_layers, network.bit_widths.tolist()
         self.indices = [network.candidates.index(bits) for bits in widths]
         self.ranges = [signed_range(bits) for bits in widths]
         chosen = list(zip(self.layers, self.indices, strict=True))
@@ -225,8 +229,8 @@ class _Student:
     def loss(self, compared: _Compared) -> float:
         return compared.loss(self.forward(compared.inputs)[1][-1], self.transition)
 
-    def judged(self) -> float:
-        return self.loss(self.judge)
+    def validation_loss(self) -> float:
+        return self.loss(self.validation)
 
     def gap(self, logits: Tensor) -> tuple[Tensor, Tensor]:
         """Return the differences, shape (n, D), and the weight of the square of each."""
@@ -247,11 +251,11 @@ class _Student:
         return slopes
 
     def keep_if_better(self, change: Callable[[], None]) -> None:
-        """Make a change, and take it back where it raises the loss of the judge."""
-        before = self.judged()
+        """Make a change, and take it back where it raises the loss on the validation samples."""
+        before = self.validation_loss()
         state = [[one.clone() for one in part] for part in (self.codes, self.steps, self.biases)]
         change()
-        if self.judged() > before:
+        if self.validation_loss() > before:
             self.codes, self.steps, self.biases = state
 
     def descend(self, position: int) -> None:

@@ -172,7 +172,7 @@ class _Unquantized(nn.Module):
 def _trace(network: QuantizedMLP, x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
     """Return inputs and outputs of every unquantized layer."""
     inputs, outputs = [], []
-    for layer in network.linear_layers:
+    for layer in network.quantized_layers:
         inputs.append(x)
         outputs.append(nn.functional.linear(x, layer.weight, layer.bias))
         x = torch.relu(outputs[-1]) if layer.rectified else outputs[-1]

@@ -49,7 +49,7 @@ class SupervisedModule(nn.Module):
         Parameters
         ----------
         batch : Batch
-            Nobody's recourse points are read.
+            Its recourse points are not read.
         """
         logits = self.network(batch.rows)
         return {"loss": cross_entropy(logits, batch.labels, batch.row_weights)}
@@ -74,7 +74,7 @@ class LossWeights:
     path : float
         Distance to the teacher's target margin at x + tδ, t uniform in (0, 1).
     mixup : float
-        Distance to the teacher's logits at mixtures of people, which nobody in the data is.
+        Distance to the teacher's logits at rows made by feature mixup.
     transition : float
         Logit distance at which the two distances turn from squared to absolute.
     """
@@ -122,10 +122,10 @@ class FaithfulModule(nn.Module):
         Positions and targets of people to what stands for their recourse points, and whether
         these are valid, computed for every batch; ``points`` are not read then.
     blocks : Tensor of shape (n_features, d), optional
-        1 in the encoded columns of each raw feature, which mixtures take over together.
+        1 in the encoded columns of each raw feature, which feature mixup takes over together.
     quantized_samples : bool, default=False
         Batches hold what the network's ``first_inputs`` gave for the samples, which is paid once
-        instead of in every batch; only where nobody else reads these.
+        instead of in every batch; only where nothing else reads these.
     dither : bool, default=False
         In training mode, thresholds between coarse codes of a
         :class:`~skcfq.nn.QuantizedMLP` are drawn anew in every batch.
@@ -253,13 +253,13 @@ class FaithfulModule(nn.Module):
         return network(samples, selection, dither)
 
     def _samples(self, batch: Batch, at_points: bool) -> Tensor:
-        """Return where the network is asked: x, x + δ, x + tδ and mixtures, below each other."""
+        """Return where the network is asked: x, x + δ, x + tδ and mixed rows, below each other."""
         known, weights = batch.rows, batch.row_weights
         if at_points:
             known, weights = batch.samples, batch.weights
         samples = [known]
         if at_points and self.loss.path > 0:
-            # One place for all: what is drawn must not depend on how many rows share a weight.
+            # One share for all: what is drawn must not depend on how many rows share a weight.
             share = self._uniform((), known)
             samples.append(torch.lerp(batch.moved_rows, batch.points, share))
         if self.loss.mixup > 0:

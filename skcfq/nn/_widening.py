@@ -73,12 +73,12 @@ def widened(
     made = FullPrecisionMLP(hidden[0].in_features, hidden_layer_sizes, last.out_features)
     made.to(last.weight.dtype)
     values, before = rows.to(last.weight.dtype), 1
-    for place, (layer, size) in enumerate(zip(hidden, hidden_layer_sizes, strict=True)):
+    for position, (layer, size) in enumerate(zip(hidden, hidden_layer_sizes, strict=True)):
         copies = size // layer.out_features
         values = torch.relu(layer(values))
-        step = values.max() / unsigned_levels(activation_bits[place])
+        step = values.max() / unsigned_levels(activation_bits[position])
         shifts = step * ((torch.arange(copies) + 0.5) / copies - 0.5)
-        wide = cast(nn.Linear, made.layers[place])
+        wide = cast(nn.Linear, made.layers[position])
         wide.weight.copy_(layer.weight.repeat(copies, before) / before)
         wide.bias.copy_(layer.bias.repeat(copies) + shifts.repeat_interleave(layer.out_features))
         before = copies

@@ -1,4 +1,7 @@
-"""Quantization: pure quantizers, fake-quantized layers, bit policies, calibration (§4.3, 4.4)."""
+"""Quantization: pure quantizers, fake-quantized layers, bit policies, calibration (§4.3, 4.4).
+
+For developers: what other rooms take from this one.
+"""
 
 from skcfq.quantization._allocation import allocate_bits
 from skcfq.quantization._bits import (
@@ -9,17 +12,10 @@ from skcfq.quantization._bits import (
     signed_range,
     unsigned_levels,
 )
-from skcfq.quantization._calibration import (
-    column_steps,
-    lsq_step,
-    max_clip,
-    mse_clip,
-    mse_step,
-    mse_steps,
-)
+from skcfq.quantization._calibration import column_steps, mse_clip, mse_step, mse_steps
 from skcfq.quantization._columns import ColumnQuantizer
 from skcfq.quantization._layer import QUANTIZABLE, LayerUse, QuantizedLayer, using
-from skcfq.quantization._linear import QuantizedLinear, quantize_layers, reset_weight_steps
+from skcfq.quantization._linear import QuantizedLinear
 from skcfq.quantization._lsq import quantize_input, quantize_weight
 from skcfq.quantization._pact import quantize_activation
 from skcfq.quantization._policy import GumbelBits
@@ -32,12 +28,8 @@ from skcfq.quantization._post_training import (
     reconstruction_step,
     round_adaptively,
 )
-from skcfq.quantization._surrogates import (
-    closed_form_bits,
-    closed_form_widths,
-    exact_bits,
-    greedy_bits,
-)
+from skcfq.quantization._selectable import SelectableLayer, quantize_layers
+from skcfq.quantization._surrogates import closed_form_bits, exact_bits, greedy_bits
 
 __all__ = [
     "ColumnQuantizer",
@@ -47,19 +39,17 @@ __all__ = [
     "QUANTIZABLE",
     "QuantizedLayer",
     "QuantizedLinear",
+    "SelectableLayer",
     "allocate_bits",
     "average_bits",
     "bias_shift",
     "check_candidates",
     "closed_form_bits",
-    "closed_form_widths",
     "column_steps",
     "exact_bits",
     "greedy_bits",
     "is_full_precision",
     "layer_sensitivities",
-    "lsq_step",
-    "max_clip",
     "mse_clip",
     "mse_step",
     "mse_steps",
@@ -71,7 +61,6 @@ __all__ = [
     "range_step",
     "reconstruction_clip",
     "reconstruction_step",
-    "reset_weight_steps",
     "round_adaptively",
     "signed_range",
     "unsigned_levels",

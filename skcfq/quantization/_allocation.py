@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from skcfq.exceptions import BudgetError
-from skcfq.quantization._bits import average_bits, check_candidates
+from skcfq.quantization._bits import average_bits, check_budget, check_candidates
 
 SCORE_SCALE = 1000.0
 
@@ -66,12 +66,8 @@ def allocate_bits(
             f"scores has shape {values.shape}; give finite numbers of shape "
             f"({len(sizes)}, {len(widths)}), one row per layer and one column per candidate."
         )
-    capacity = _capacity(budget, int(sizes.sum()))
-    if widths[0] * int(sizes.sum()) > capacity:
-        raise BudgetError(
-            f"budget={budget!r} cannot be met by the candidate widths {widths}; raise it to at "
-            f"least {widths[0]}, or add a smaller candidate."
-        )
+    check_budget(budget, widths)
+    capacity = capacity_of(budget, int(sizes.sum()))
     costs = np.outer(sizes, widths)
     least_gain = -math.inf if spend else 0.0
     chosen = _widened(_solve(values, costs, capacity), values, costs, capacity, least_gain)
@@ -81,7 +77,7 @@ def allocate_bits(
     return result
 
 
-def _capacity(budget: float, total: int) -> int:
+def capacity_of(budget: float, total: int) -> int:
     """Return the largest number of bits whose average, as a float, is within the budget."""
     capacity = math.floor(budget * total)
     while (capacity + 1) / total <= budget:

@@ -8,6 +8,8 @@ from numbers import Integral
 
 import torch
 
+from skcfq.exceptions import BudgetError
+
 FULL_PRECISION_BITS = 32
 MAXIMUM_CANDIDATE_BITS = 16
 
@@ -132,6 +134,28 @@ def check_candidates(candidates: Iterable[int]) -> tuple[int, ...]:
             "give for example (2, 3, 4, 8)."
         )
     return tuple(int(width) for width in widths)
+
+
+def check_budget(budget: float, widths: Sequence[int]) -> None:
+    """Refuse a budget that not even the smallest width meets.
+
+    Parameters
+    ----------
+    budget : float
+        Average bits per weight.
+    widths : sequence of int
+        Increasing candidate widths.
+
+    Raises
+    ------
+    BudgetError
+        ``budget`` is below the first of them, or NaN.
+    """
+    if not widths[0] <= budget:
+        raise BudgetError(
+            f"budget={budget!r} is below the smallest candidate width of {tuple(widths)}; raise it "
+            f"to at least {widths[0]}, or add a smaller candidate."
+        )
 
 
 def average_bits(bit_widths: Sequence[int] | torch.Tensor, n_weights: Sequence[int]) -> float:

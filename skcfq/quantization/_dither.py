@@ -1,4 +1,4 @@
-r"""Rectified activations whose rounding thresholds are drawn anew in every pass (dither).
+r"""Rectified activations with dither: stochastic thresholds, drawn anew in every pass.
 
 A network that is trained through fixed thresholds fits its weights to the codes that rows happen to
 fall on. With thresholds that move, its rounding errors are noise, which it learns to keep small.

@@ -11,17 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from skcfq.quantization._bits import (
-    check_bits,
-    check_candidates,
-    is_full_precision,
-    signed_range,
-    unsigned_levels,
-)
-from skcfq.quantization._calibration import ValueSample, lsq_step, max_clip
-from skcfq.quantization._linear import check_start, reset_weight_steps
-from skcfq.quantization._lsq import QuantizeSelected, step_gradient_scale
+from skcfq.quantization._lsq import QuantizeSelected
 from skcfq.quantization._pact import SelectedClipped
+from skcfq.quantization._selectable import SelectableLayer, signed_grids
 
 QUANTIZABLE = (nn.Linear, nn.Conv1d, nn.Conv2d)
 
@@ -63,7 +55,7 @@ def using(uses: dict[nn.Module, LayerUse]) -> Iterator[None]:
         _USES.reset(token)
 
 
-class QuantizedLayer(nn.Module):
+class QuantizedLayer(SelectableLayer):
     """A layer of a user's module whose weights, and what enters it, are quantized.
 
     Parameters
@@ -107,46 +99,24 @@ class QuantizedLayer(nn.Module):
     ) -> None:
         super().__init__()
         self.layer = layer
-        self.candidates = check_candidates(candidates)
-        self.activation_bits = activation_bits
-        self.start = check_start(start)
-        self.per_channel = per_channel
         self.signed = False
         self.reads_inputs = False
-        n_out, n_in = self.weight.shape
-        shared_by = n_in if per_channel else n_out * n_in
-        self.grids = tuple(
-            (low, high, step_gradient_scale(shared_by, high))
-            for low, high in map(signed_range, self.candidates)
-        )
-        per_width = (n_out,) if per_channel else ()
-        zeros = self.weight.detach().new_zeros
-        self.log_steps = nn.Parameter(zeros(len(self.candidates), *per_width))
-        self._widths = self._input_widths()
-        self._levels = tuple(unsigned_levels(bits) for bits in self._widths)
+        self._set_up_widths(candidates, activation_bits, start, per_channel)
         self._scale_grids: tuple[tuple[int, int, float], ...] = ()
         self.log_scales: nn.Parameter | None = None
-        if self._widths:
-            self.log_scales = nn.Parameter(zeros(len(self._widths)))
-        reset_weight_steps(self)
-
-    def _input_widths(self) -> tuple[int, ...]:
-        if self.activation_bits is None:
-            return self.candidates
-        if is_full_precision(self.activation_bits):
-            return ()
-        check_bits(self.activation_bits, "activation_bits", minimum=1)
-        return (self.activation_bits,)
+        if self.activation_widths:
+            self.log_scales = nn.Parameter(self.weight.new_zeros(len(self.activation_widths)))
+        self.reset_steps()
 
     @property
     def weight(self) -> Tensor:
-        """The unquantized weights as a matrix, one row for each output unit or channel."""
-        return self.own_weight.flatten(1)
-
-    @property
-    def own_weight(self) -> Tensor:
         """The unquantized weights in the shape that the layer has them."""
         return cast(Tensor, self.layer.weight)
+
+    @property
+    def weight_matrix(self) -> Tensor:
+        """The unquantized weights as a matrix, one row for each output unit or channel."""
+        return self.weight.flatten(1)
 
     @property
     def quantizes_input(self) -> bool:
@@ -169,7 +139,7 @@ class QuantizedLayer(nn.Module):
         use = uses[self]
         if use.choice is not None and self.quantizes_input:
             inputs = self.quantized_input(inputs, use.choice, use.selection)
-        weight = use.weight.reshape(self.own_weight.shape)
+        weight = use.weight.reshape(self.weight.shape)
         return functional_call(self.layer, {"weight": weight}, (inputs,))
 
     def quantized_input(
@@ -185,7 +155,8 @@ class QuantizedLayer(nn.Module):
         selection : Tensor of shape (R,), optional
         """
         assert self.log_scales is not None
-        if len(self._widths) == 1 and self.activation_bits is not None:
+        if len(self._levels) == 1:
+            # Of one width there is nothing to select.
             index, selection = 0, None
         if not self.signed:
             return SelectedClipped.apply(inputs, self.log_scales, selection, index, self._levels)
@@ -223,35 +194,20 @@ class QuantizedLayer(nn.Module):
             return
         if indices is None:
             self._choose_quantizer(values)
-        by_lsq = check_start(self.start if rule is None else rule) == "lsq"
-        sample = None if by_lsq else ValueSample(values, sample_weight)
-        for index in range(len(self._widths)) if indices is None else indices:
-            bits, levels = self._widths[index], self._levels[index]
-            if self.signed:
-                step = (
-                    lsq_step(values, bits)
-                    if sample is None
-                    else sample.best_step(*signed_range(bits))
-                )
-                self.log_scales[index] = step.log()
-            elif sample is None:
-                self.log_scales[index] = max_clip(values, sample_weight).log()
-            else:
-                self.log_scales[index] = (sample.best_step(0, levels) * levels).log()
+        scales = self._starting_scales(values, sample_weight, rule, indices, signed=self.signed)
+        for index, scale in scales:
+            self.log_scales[index] = scale.log()
 
     def _choose_quantizer(self, values: Tensor) -> None:
         self.signed = bool((values < 0).any())
         if not self.signed:
             return
-        if min(self._widths) < 2:
+        if min(self.activation_widths) < 2:
             raise ValueError(
                 f"activation_bits={self.activation_bits!r}, but values of both signs enter the "
                 f"layer {self.layer}, which takes at least 2 bits. Raise it, or put a ReLU before."
             )
-        ranges = map(signed_range, self._widths)
-        self._scale_grids = tuple(
-            (low, high, step_gradient_scale(values.shape[1], high)) for low, high in ranges
-        )
+        self._scale_grids = signed_grids(self.activation_widths, values.shape[1])
 
     def extra_repr(self) -> str:
         """Return what the parameters do not hold."""

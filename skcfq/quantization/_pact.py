@@ -77,7 +77,7 @@ class SelectedClipped(torch.autograd.Function):
 
     ``apply(values, log_clips, selection, index, levels)`` uses candidate ``index``; thresholds are
     given by their logarithms (R,), ``levels`` is the highest code of each candidate. ``selection``
-    is treated as in :class:`~skcfq.quantization._lsq.SelectedSigned`.
+    is treated as in :class:`~skcfq.quantization._lsq.QuantizeSelected`.
     """
 
     @staticmethod

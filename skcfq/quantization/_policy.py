@@ -7,9 +7,8 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from skcfq.exceptions import BudgetError
 from skcfq.quantization._allocation import allocate_bits
-from skcfq.quantization._bits import check_candidates
+from skcfq.quantization._bits import check_budget, check_candidates
 
 
 class GumbelBits(nn.Module):
@@ -63,11 +62,7 @@ class GumbelBits(nn.Module):
         self.candidates = check_candidates(candidates)
         self.n_weights = [int(n) for n in n_weights]
         self.budget = float(budget)
-        if self.candidates[0] > self.budget:
-            raise BudgetError(
-                f"budget={budget!r} is below the smallest candidate width of {self.candidates}; "
-                f"raise it to at least {self.candidates[0]}, or add a smaller candidate."
-            )
+        check_budget(budget, self.candidates)
         uniform = max(r for r, bits in enumerate(self.candidates) if bits <= self.budget)
         logits = torch.zeros(len(self.n_weights), len(self.candidates))
         logits[:, uniform] = warmth
@@ -167,5 +162,5 @@ class _StraightThroughSample(torch.autograd.Function):
             logits, noise = ctx.saved_tensors
             soft = ((logits + noise) / ctx.temperature).softmax(1)
         weighted = grad * soft
-        centred = weighted - soft * weighted.sum(1, keepdim=True)
-        return centred / ctx.temperature, None, None
+        centered = weighted - soft * weighted.sum(1, keepdim=True)
+        return centered / ctx.temperature, None, None

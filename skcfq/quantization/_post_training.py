@@ -50,10 +50,7 @@ def range_step(
     """
     if rule in ("mse", "reconstruction"):
         return mse_step(values, bits, sample_weight)
-    share = 100.0 if rule == "minmax" else percentile
-    largest = weighted_percentile(values.abs(), share, sample_weight)
-    top = signed_range(bits)[1]
-    return torch.where(largest > 0, largest, torch.ones_like(largest)) / top
+    return _covering(values.abs(), rule, percentile, sample_weight) / signed_range(bits)[1]
 
 
 def range_clip(
@@ -79,8 +76,13 @@ def range_clip(
     """
     if rule in ("mse", "reconstruction"):
         return mse_clip(values, bits, sample_weight)
+    return _covering(torch.relu(values), rule, percentile, sample_weight)
+
+
+def _covering(values: Tensor, rule: str, percentile: float, sample_weight: Tensor | None) -> Tensor:
+    """Return the largest value, or that of a percentile; 1 where it is 0."""
     share = 100.0 if rule == "minmax" else percentile
-    largest = weighted_percentile(torch.relu(values), share, sample_weight)
+    largest = weighted_percentile(values, share, sample_weight)
     return torch.where(largest > 0, largest, torch.ones_like(largest))
 
 
@@ -193,9 +195,9 @@ def round_adaptively(
 ) -> Tensor:
     r"""Round each weight up or down so that the layer's output is reconstructed best.
 
-    With codes q between the two neighbours of w/s, it lowers
+    With codes q between the two neighbors of w/s, it lowers
     :math:`\sum_i \omega_i\|y_i - s\,q\,a_i\|^2` by coordinate descent, one input column at a
-    time, all outputs at once. Nothing is trained: the codes stay neighbours of the weights.
+    time, all outputs at once. Nothing is trained: the codes stay neighbors of the weights.
 
     Parameters
     ----------

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skcfq.exceptions import BudgetError
-from skcfq.quantization._allocation import _capacity, allocate_bits
-from skcfq.quantization._bits import check_candidates
+from skcfq.quantization._allocation import allocate_bits, capacity_of
+from skcfq.quantization._bits import check_budget, check_candidates
 
 
 def greedy_bits(
@@ -51,7 +49,7 @@ def greedy_bits(
     [8, 2]
     """
     widths, sizes, scores = _checked(sensitivities, n_weights, candidates, budget)
-    capacity = _capacity(budget, int(sizes.sum()))
+    capacity = capacity_of(budget, int(sizes.sum()))
     chosen = np.zeros(len(sizes), dtype=int)
     order = np.argsort(-scores / sizes, kind="stable")
     while True:
@@ -188,9 +186,5 @@ def _checked(
             f"sensitivities={scores!r} must be {len(sizes)} finite numbers of at least 0, one for "
             "each layer."
         )
-    if not widths[0] <= budget or math.isnan(budget):
-        raise BudgetError(
-            f"budget={budget!r} cannot be met by the candidate widths {widths}; raise it to at "
-            f"least {widths[0]}, or add a smaller candidate."
-        )
+    check_budget(budget, widths)
     return widths, sizes, scores

@@ -1,8 +1,9 @@
-"""What a solver found, about whom it says what, and how that is read and written."""
+"""What a solver found, about whom it says what, and how that is read and written.
 
-from skcfq.results._result import STATUSES, RecourseResult
+For developers; users take :class:`skcfq.RecourseResult`.
+"""
 
-__all__ = [
-    "RecourseResult",
-    "STATUSES",
-]
+from skcfq.results._result import RecourseResult
+from skcfq.results._statuses import STATUSES
+
+__all__ = ["RecourseResult", "STATUSES"]

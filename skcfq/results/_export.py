@@ -131,12 +131,12 @@ def _feature_values(actions: CompiledActions, feature: int, columns: list[Any]) 
     """Return the raw values of one feature; of a declared one-hot group, the hot column's name."""
     if feature < len(actions.numeric):
         return as_objects(columns[actions.numeric[feature].column])
-    choice = actions.categorical[feature - len(actions.numeric)]
-    if not choice.is_group:
-        return as_objects(columns[choice.columns[0]])
-    labels: np.ndarray = np.empty(choice.n_levels + 1, dtype=object)
-    labels[:-1] = choice.levels
-    return labels[choice.own_levels(columns)]
+    category = actions.categorical[feature - len(actions.numeric)]
+    if not category.is_group:
+        return as_objects(columns[category.columns[0]])
+    labels: np.ndarray = np.empty(category.n_levels + 1, dtype=object)
+    labels[:-1] = category.levels
+    return labels[category.own_levels(columns)]
 
 
 def _feature_details(
@@ -147,10 +147,10 @@ def _feature_details(
         numeric = actions.numeric[feature]
         change = numeric.own_values(new) - numeric.own_values(old)
     else:
-        choice = actions.categorical[feature - len(actions.numeric)]
-        ranks = np.full(choice.n_levels, np.nan) if choice.ranks is None else choice.ranks
+        category = actions.categorical[feature - len(actions.numeric)]
+        ranks = np.full(category.n_levels, np.nan) if category.ranks is None else category.ranks
         ranks = np.append(ranks, np.nan)
-        change = ranks[choice.own_levels(new)] - ranks[choice.own_levels(old)]
+        change = ranks[category.own_levels(new)] - ranks[category.own_levels(old)]
     return {
         "kind": np.full(len(change), "change", dtype=object),
         "is_number": np.full(len(change), is_number),
@@ -210,6 +210,32 @@ def to_frame(result: RecourseResult, details: bool, units: Mapping) -> pd.DataFr
     return pd.DataFrame(table)
 
 
+def shown_units(result: RecourseResult, units: Mapping | None) -> Mapping:
+    """Return the units to show, the result's own by default.
+
+    Raises
+    ------
+    ValueError
+        No dict, or a name that is no column.
+    """
+    if units is None:
+        return result.units or {}
+    if not isinstance(units, Mapping):
+        raise ValueError(
+            f"units is {units!r}: give a dict from columns to units, such as {{'income': 'EUR'}}."
+        )
+    space = result.actions.space
+    known = {*space.raw_columns, *result.feature_names}
+    known |= set(result.X.columns) if isinstance(result.X, pd.DataFrame) else set()
+    unknown = [name for name in units if name not in known]
+    if unknown:
+        raise ValueError(
+            f"units names {unknown[0]!r}, which is no column. Use names among "
+            f"{list(space.raw_columns)!r}."
+        )
+    return units
+
+
 def units_of(changes: Mapping[str, np.ndarray], units: Mapping) -> np.ndarray:
     """Return the unit of each change; None for categories, which are counted in nothing."""
     return np.array(
@@ -241,17 +267,17 @@ def to_dict(result: RecourseResult) -> dict[str, Any]:
 def _cost_record(result: RecourseResult) -> dict[str, Any]:
     """Return the definition of the cost; distances of categories follow from their ranks."""
     cost, actions = result.cost_function, result.actions
-    weights = cost.feature_weights.tolist()
+    weights = cost.weights.tolist()
     features: list[dict[str, Any]] = []
     for numeric, weight in zip(actions.numeric, weights, strict=False):
         # An affine column has a price per raw unit; others cost by their encoded change.
         scale = getattr(numeric.block, "scale", None)
         per_unit = None if scale is None else weight * abs(scale)
         features.append({"name": numeric.name, "weight": weight, "cost_per_raw_unit": per_unit})
-    for choice, weight in zip(actions.categorical, weights[len(actions.numeric) :], strict=True):
-        ranks = None if choice.ranks is None else choice.ranks.tolist()
-        levels = list(choice.levels)
-        features.append({"name": choice.name, "weight": weight, "levels": levels, "ranks": ranks})
+    for category, weight in zip(actions.categorical, weights[len(actions.numeric) :], strict=True):
+        ranks = None if category.ranks is None else category.ranks.tolist()
+        levels = list(category.levels)
+        features.append({"name": category.name, "weight": weight, "levels": levels, "ranks": ranks})
     return {"norm": cost.norm, "mix": cost.mix, "features": features}
 
 

@@ -100,9 +100,9 @@ def feature_percentiles(actions: CompiledActions, feature: int, columns: list[An
         numeric = actions.numeric[feature]
         values = numeric.own_values(columns)
         return number_percentiles(values, numeric.block.statistics.quantiles)
-    choice = actions.categorical[feature - len(actions.numeric)]
-    table = level_percentiles(choice.ranks, np.asarray(choice.frequencies, dtype=np.float64))
-    return table[choice.own_levels(columns)]
+    category = actions.categorical[feature - len(actions.numeric)]
+    table = level_percentiles(category.ranks, np.asarray(category.frequencies, dtype=np.float64))
+    return table[category.own_levels(columns)]
 
 
 def raw_columns(actions: CompiledActions, X: Any, rows: np.ndarray) -> list[Any]:

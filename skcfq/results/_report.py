@@ -12,6 +12,7 @@ import pandas as pd
 
 from skcfq.exceptions import UnsupportedModelError
 from skcfq.results._export import changes_of, units_of
+from skcfq.results._statuses import STATUSES
 from skcfq.utils import missing_mask, plain, take_rows
 
 if TYPE_CHECKING:
@@ -67,9 +68,9 @@ def row_of(result: RecourseResult, person: Any, row: Any) -> int:
     return int(rows[0])
 
 
-def describe(result: RecourseResult, statuses: tuple[str, ...]) -> str:
+def describe(result: RecourseResult) -> str:
     """Return the short text that stands for a result."""
-    counts = [(name, int((result.status == name).sum())) for name in statuses]
+    counts = [(name, int((result.status == name).sum())) for name in STATUSES]
     told = ", ".join(f"{name} {count}" for name, count in counts if count)
     n_actions = 1 + len(result.alternatives)
     ways = f", up to {n_actions} actions each" if n_actions > 1 else ""
@@ -77,13 +78,13 @@ def describe(result: RecourseResult, statuses: tuple[str, ...]) -> str:
     return f"RecourseResult({len(result)} {people}: {told or 'none'}; {result.protocol}{ways})"
 
 
-def summarize(result: RecourseResult, statuses: tuple[str, ...]) -> pd.Series:
+def summarize(result: RecourseResult) -> pd.Series:
     """Return the numbers of :meth:`RecourseResult.summary`."""
     denied, reachable = int(result.denied.sum()), int(result.reachable.sum())
     costs = result.cost[result.reachable]
     proved = int((result.status[result.reachable] == "optimal").sum())
     numbers: dict[str, Any] = {"people": len(result), "denied": denied}
-    numbers |= {name: int((result.status == name).sum()) for name in statuses}
+    numbers |= {name: int((result.status == name).sum()) for name in STATUSES}
     numbers |= {
         "feasible_rate": reachable / denied if denied else math.nan,
         "share_optimal": proved / reachable if reachable else math.nan,
@@ -298,10 +299,10 @@ def flipset(result: RecourseResult, row: int, units: Mapping) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=columns, index=index)
 
 
-def to_html(result: RecourseResult, statuses: tuple[str, ...]) -> str:
+def to_html(result: RecourseResult) -> str:
     """Return a table for notebooks: the counts, then the actions of the first refused people."""
-    numbers = summarize(result, statuses)
-    counts = [(name, numbers[name]) for name in statuses if numbers[name]]
+    numbers = summarize(result)
+    counts = [(name, numbers[name]) for name in STATUSES if numbers[name]]
     told = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts)
     people = np.flatnonzero(result.denied)[:_SHOWN]
     parts = [

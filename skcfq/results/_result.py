@@ -9,23 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import torch
 
-from skcfq.results import _export, _report
-from skcfq.results._percentiles import BLOCK, percentile_shifts
-from skcfq.utils import take_rows
+from skcfq.results import _actions, _export, _report
+from skcfq.results._percentiles import percentile_shifts
 
 if TYPE_CHECKING:
     from skcfq.actions import CompiledActions, RecourseCost
-
-STATUSES = (
-    "optimal",
-    "feasible",
-    "already_favorable",
-    "infeasible",
-    "not_found",
-    "time_limit",
-)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -116,10 +105,10 @@ class RecourseResult:
         return len(self.status)
 
     def __repr__(self) -> str:
-        return _report.describe(self, STATUSES)
+        return _report.describe(self)
 
     def _repr_html_(self) -> str:
-        return _report.to_html(self, STATUSES)
+        return _report.to_html(self)
 
     @cached_property
     def delta(self) -> np.ndarray:
@@ -132,11 +121,7 @@ class RecourseResult:
 
     def delta_of(self, rows: np.ndarray) -> np.ndarray:
         """Return the actions of some rows in encoded units, shape (len(rows), n_encoded)."""
-        space = self.actions.space
-        after = space.encode(take_rows(self.points, rows))
-        delta = after - space.encode(take_rows(self.X, rows))
-        delta[~self.valid[rows]] = np.nan
-        return delta
+        return _actions.delta_of(self, rows)
 
     @property
     def contributions(self) -> np.ndarray:
@@ -173,18 +158,7 @@ class RecourseResult:
         >>> bool(np.allclose(parts.sum(axis=1), result.cost[:3]))
         True
         """
-        rows = np.asarray(rows)
-        rows = np.flatnonzero(rows) if rows.dtype == bool else rows
-        contributions = np.zeros((len(rows), len(self.feature_names)))
-        contributions[~self.valid[rows]] = np.nan
-        active = np.flatnonzero(self.changed[rows].any(axis=1))
-        for start in range(0, len(active), BLOCK):
-            here = active[start : start + BLOCK]
-            region = self.actions.at(take_rows(self.X, rows[here]))
-            points = self.actions.space.encode(take_rows(self.points, rows[here]))
-            state = region.split(torch.from_numpy(points))
-            contributions[here] = self.cost_function.contributions(*state, region).numpy()
-        return contributions
+        return _actions.contributions_of(self, rows)
 
     @property
     def denied(self) -> np.ndarray:
@@ -225,28 +199,9 @@ class RecourseResult:
         ValueError
             A name is no column.
         """
-        self._checked_units(units)
+        _export.shown_units(self, units)
         others = tuple(replace(other, units=dict(units)) for other in self.alternatives)
         return replace(self, units=dict(units), alternatives=others)
-
-    def _checked_units(self, units: Mapping | None) -> Mapping:
-        """Return the units to show, the result's own by default."""
-        if units is None:
-            return self.units or {}
-        if not isinstance(units, Mapping):
-            raise ValueError(
-                f"units is {units!r}: give a dict from columns to units, such as "
-                "{'income': 'EUR'}."
-            )
-        known = {*self.actions.space.raw_columns, *self.feature_names}
-        known |= set(self.X.columns) if isinstance(self.X, pd.DataFrame) else set()
-        unknown = [name for name in units if name not in known]
-        if unknown:
-            raise ValueError(
-                f"units names {unknown[0]!r}, which is no column. Use names among "
-                f"{list(self.actions.space.raw_columns)!r}."
-            )
-        return units
 
     def to_frame(self, *, details: bool = False, units: Mapping | None = None) -> pd.DataFrame:
         """Tell who changes what, in raw units.
@@ -288,7 +243,7 @@ class RecourseResult:
         1       1  income  20.0  26.0  EUR     6.0         1.0
         """
         details = details or units is not None
-        return _export.to_frame(self, details, self._checked_units(units))
+        return _export.to_frame(self, details, _export.shown_units(self, units))
 
     def percentile_shifts(self) -> pd.DataFrame:
         """Tell how far each person moves in the population.
@@ -347,7 +302,7 @@ class RecourseResult:
         >>> result.summary()[["people", "denied", "optimal", "feasible_rate"]].tolist()
         [4, 2, 2, 1.0]
         """
-        return _report.summarize(self, STATUSES)
+        return _report.summarize(self)
 
     def flipset(
         self, person: Any = None, *, row: int | None = None, units: Mapping | None = None
@@ -391,7 +346,7 @@ class RecourseResult:
         2     income from 2 to 5  optimal
         """
         position = _report.row_of(self, person, row)
-        return _report.flipset(self, position, self._checked_units(units))
+        return _report.flipset(self, position, _export.shown_units(self, units))
 
     def explain(
         self,
@@ -439,7 +394,7 @@ class RecourseResult:
         For person 0, it is proved that no permitted change makes the model say 1.
         """
         position = _report.row_of(self, person, row)
-        return _report.explain(self, position, self._checked_units(units), model)
+        return _report.explain(self, position, _export.shown_units(self, units), model)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything that is needed to read and to repeat the answers, as JSON values.

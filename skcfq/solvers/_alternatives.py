@@ -14,33 +14,33 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skcfq.solvers._outcome import Outcome
+from skcfq.solvers.problems import Solution
 
 # Takes N positions of people and the features that each must leave alone, bool of shape (N, F).
-Solve = Callable[[np.ndarray, np.ndarray], Outcome]
+Solve = Callable[[np.ndarray, np.ndarray], Solution]
 # Sub-problems of one person that are solved, for each action that is asked for.
 _SUBPROBLEMS = 64
 
 
 def enumerate_actions(
-    solve: Solve, first: Outcome, own: Outcome, n_alternatives: int
-) -> list[Outcome]:
+    solve: Solve, first: Solution, own: Solution, n_alternatives: int
+) -> list[Solution]:
     """Find the cheapest action of each person, the next cheapest with other features, and so on.
 
     Parameters
     ----------
     solve : callable
         Solves people again with some features fixed.
-    first : Outcome
+    first : Solution
         The cheapest actions of n people.
-    own : Outcome
+    own : Solution
         The same people without any action.
     n_alternatives : int
         Actions for each person, the first one included.
 
     Returns
     -------
-    outcomes : list of n_alternatives Outcome
+    solutions : list of n_alternatives Solution
         Cheapest first. Of two actions of a person, neither changes all the features that the
         cheaper one changes. Who has fewer is ``"not_found"`` in the later ones, or
         ``"infeasible"`` where every sub-problem is proved to have no solution.
@@ -78,7 +78,7 @@ class _Person:
         self._count = 0
         self._all_proved = True
 
-    def add(self, batch: Outcome, number: int, row: int, frozen: np.ndarray) -> None:
+    def add(self, batch: Solution, number: int, row: int, frozen: np.ndarray) -> None:
         """Note the solution of a sub-problem."""
         if not batch.found[row]:
             self._all_proved &= bool(batch.status[row] == "infeasible")
@@ -96,13 +96,13 @@ class _Person:
                 self._features.append(changed)
                 if len(self.taken) == self.n_alternatives:
                     break
-            children = self._children(frozen, changed)
-            if children:
-                return children
+            branches = self._branches(frozen, changed)
+            if branches:
+                return branches
         self.exhausted = len(self.taken) < self.n_alternatives
         return []
 
-    def sort(self, batches: list[Outcome]) -> None:
+    def sort(self, batches: list[Solution]) -> None:
         """Put what a heuristic found cheaper late first, and drop what that makes pointless."""
         self.taken.sort(key=lambda entry: float(batches[entry[0]].cost[entry[1]]))
         kept: list[tuple[int, int]] = []
@@ -112,8 +112,8 @@ class _Person:
                 kept.append((number, row))
         self.taken = kept
 
-    def _children(self, frozen: np.ndarray, changed: np.ndarray) -> list[np.ndarray]:
-        children = []
+    def _branches(self, frozen: np.ndarray, changed: np.ndarray) -> list[np.ndarray]:
+        branches = []
         for feature in np.flatnonzero(changed):
             mask = frozen.copy()
             mask[feature] = True
@@ -123,8 +123,8 @@ class _Person:
                 self._all_proved = False
                 break
             self._seen.add(mask.tobytes())
-            children.append(mask)
-        return children
+            branches.append(mask)
+        return branches
 
     def missing(self, rank: int) -> bool:
         """Tell whether there is no action of this rank."""
@@ -136,7 +136,7 @@ class _Person:
         return "infeasible" if self.exhausted and self._all_proved else "not_found"
 
 
-def _ranked(batches: list[Outcome], people: list[_Person], rank: int, other: Outcome) -> Outcome:
+def _ranked(batches: list[Solution], people: list[_Person], rank: int, other: Solution) -> Solution:
     """Return everybody's action of one rank; who has none gets the row of ``other``."""
     offsets = np.cumsum([0, *(len(batch) for batch in batches)])
     has = np.array([len(person.taken) > rank for person in people], dtype=bool)
@@ -151,12 +151,12 @@ def _ranked(batches: list[Outcome], people: list[_Person], rank: int, other: Out
     return picked
 
 
-def _concatenated(batches: list[Outcome]) -> Outcome:
+def _concatenated(batches: list[Solution]) -> Solution:
     arrays = {
         name: np.concatenate([getattr(batch, name) for batch in batches])
         for name in ("status", "cost", "bound", "margin", "changed")
     }
-    return Outcome(points=_stacked([batch.points for batch in batches]), **arrays)
+    return Solution(points=_stacked([batch.points for batch in batches]), **arrays)
 
 
 def _stacked(tables: list[Any]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,18 +15,18 @@ from skcfq.utils import strict_json
 
 if TYPE_CHECKING:
     from skcfq.models import Predictor
-    from skcfq.solvers._solver import RecourseSolver
-    from skcfq.solvers._task import Task
+    from skcfq.solvers.problems import Task
 
 _PACKAGES = ("skcfq", "numpy", "pandas", "scipy", "sklearn", "torch", "cvxpy", "highspy")
 
 
-def provenance_of(solver: RecourseSolver, task: Task, method: str) -> dict[str, Any]:
+def provenance_of(parameters: Mapping[str, Any], task: Task, method: str) -> dict[str, Any]:
     """Note what is needed to repeat a solve.
 
     Parameters
     ----------
-    solver : RecourseSolver
+    parameters : dict of name to value
+        Those of the solver.
     task : Task
     method : str
         The method that was taken.
@@ -35,11 +36,14 @@ def provenance_of(solver: RecourseSolver, task: Task, method: str) -> dict[str, 
     provenance : dict
         Parameters and action set as they are now, seed, versions, and what the models are.
     """
-    parameters = solver.get_params(deep=False)
-    action_set = parameters.pop("action_set")
-    seed = parameters["random_state"]
+    settings = dict(parameters)
+    action_set, seed = settings.pop("action_set"), settings["random_state"]
+    settings["random_state"] = _seed(seed)
+    if not isinstance(settings["method"], str):
+        # A method of the user's own: its code is not written, its name is.
+        settings["method"] = method
     record: dict[str, Any] = {
-        "solver": {**parameters, "random_state": _seed(seed)},
+        "solver": settings,
         "method": method,
         "action_set": None if action_set is None else _rules(action_set),
         "required_margin": task.margin,
@@ -59,19 +63,21 @@ def provenance_of(solver: RecourseSolver, task: Task, method: str) -> dict[str, 
     return record
 
 
-def protocol_of(solver: RecourseSolver, task: Task, method: str, status: np.ndarray) -> str:
+def protocol_of(parameters: Mapping[str, Any], task: Task, method: str, status: np.ndarray) -> str:
     """Return the line that stands beside every figure.
 
     Parameters
     ----------
-    solver : RecourseSolver
+    parameters : dict of name to value
+        Those of the solver.
     task : Task
     method : str
         The method that was taken.
     status : ndarray of shape (n,)
         Of every person.
     """
-    weights = solver.cost_weights if isinstance(solver.cost_weights, str) else "given"
+    weights, proba = parameters["cost_weights"], parameters["target_proba"]
+    weights = weights if isinstance(weights, str) else "given"
     target = task.one_target
     wanted = (
         "per person"
@@ -79,16 +85,16 @@ def protocol_of(solver: RecourseSolver, task: Task, method: str, status: np.ndar
         else repr(task.predictor.classes[target : target + 1].tolist()[0])
     )
     n_denied = int((status != "already_favorable").sum())
-    more = f", target_proba={solver.target_proba:g}" if solver.target_proba is not None else ""
+    more = f", target_proba={proba:g}" if proba is not None else ""
     more += (
         f", perturbation_radius={task.perturbation_radius:g}" if task.perturbation_radius else ""
     )
-    more += f", weight_radius={solver.weight_radius:g}" if solver.weight_radius else ""
+    more += f", weight_radius={task.weight_radius:g}" if task.weight_radius else ""
     more += f", variants={len(task.variants)}" if task.variants else ""
     return (
-        f"method={method}, cost={solver.cost} ({weights}), margin={solver.margin:g}{more}, "
-        f"target={wanted}, denied={n_denied} of {len(task)}, "
-        f"max_changes={task.actions.max_changes}"
+        f"method={method}, cost={parameters['cost']} ({weights}), "
+        f"margin={parameters['margin']:g}{more}, target={wanted}, "
+        f"denied={n_denied} of {len(task)}, max_changes={task.actions.max_changes}"
     )
 
 

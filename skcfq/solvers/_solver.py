@@ -16,27 +16,26 @@ from sklearn.utils import check_random_state
 from tqdm.auto import tqdm
 
 from skcfq.actions import ActionSet, compile_cost
-from skcfq.exceptions import InterruptedWarning, UnsupportedModelError
-from skcfq.models import Predictor, as_predictor, resolve_target
+from skcfq.exceptions import InterruptedWarning
+from skcfq.models import as_predictor, resolve_target
 from skcfq.results import RecourseResult
-from skcfq.solvers._answer import Answer
 from skcfq.solvers._chunk import solve_chunk
-from skcfq.solvers._comparison import (
+from skcfq.solvers._collection import Collection
+from skcfq.solvers._methods import METHODS, choose_method
+from skcfq.solvers._own_rows import margin_of, own_logits
+from skcfq.solvers._parameters import (
     check_same_space,
+    overrides_by_position,
+    required_margin,
+    required_radius,
     second_predictor,
-    with_cheaper_actions,
 )
-from skcfq.solvers._methods import METHODS, check_method, choose_method
-from skcfq.solvers._outcome import Outcome, margin_of, own_logits
 from skcfq.solvers._provenance import protocol_of, provenance_of
-from skcfq.solvers._task import Task, overrides_by_position, required_margin
-from skcfq.solvers.exact import PLAIN_BATCH, is_plain
+from skcfq.solvers.problems import Effort, Method, Solution, Task
 from skcfq.utils import Interval, KnownParameters, StrOptions, take_rows, warn_user
 
 # Rows of the background from which a search without gradients may copy.
 _EXAMPLES = 2000
-# The stand-off of advice on a model with quantized inputs.
-_PERTURBATION_RADIUS = 1e-4
 
 
 class RecourseSolver(KnownParameters):
@@ -47,7 +46,8 @@ class RecourseSolver(KnownParameters):
     action_set : ActionSet, default=None
         What people may change, on the columns of the X given to :meth:`solve`. None lets every
         column move inside its observed range.
-    method : {"auto", "exact", "lp", "qp", "milp", "gradient", "black_box", "pgd"}, default="auto"
+    method : {"auto", "exact", "lp", "qp", "milp", "gradient", "black_box", "pgd"} or Method, \
+            default="auto"
         Exact, for linear models: ``"exact"`` solves all people at once (two classes, a cost that
         is a sum over features, no rules across features); ``"lp"`` (l1) and ``"qp"`` (l2, mixed)
         are convex programs for continuous features; ``"milp"`` takes everything else.
@@ -55,7 +55,8 @@ class RecourseSolver(KnownParameters):
         search over exactly evaluated moves, whose points are then made cheaper. Heuristic, for
         any function: ``"black_box"``. ``"pgd"`` is the literal K-step recursion of Eq. 6, whose
         actions are neither cheap nor always valid. ``"auto"`` takes the fastest exact method that
-        applies, else ``"gradient"``, else ``"black_box"``; ``result.method`` says which.
+        applies, else ``"gradient"``, else ``"black_box"``; ``result.method`` says which. A
+        :class:`Method` is one of your own.
     cost : {"l1", "l2", "mixed"}, default="l1"
         Norm of the weighted action (Eq. 4).
     cost_weights : {"std", "mad", "uniform"}, dict or array-like, default="std"
@@ -129,7 +130,7 @@ class RecourseSolver(KnownParameters):
 
     _parameter_constraints: dict = {
         "action_set": [ActionSet, None],
-        "method": [StrOptions({"auto", *METHODS})],
+        "method": [StrOptions({"auto", *METHODS}), Method],
         "cost": [StrOptions({"l1", "l2", "mixed"})],
         "cost_weights": [StrOptions({"std", "mad", "uniform"}), dict, "array-like"],
         "target": "no_validation",
@@ -153,7 +154,7 @@ class RecourseSolver(KnownParameters):
         self,
         action_set: ActionSet | None = None,
         *,
-        method: str = "auto",
+        method: str | Method = "auto",
         cost: str = "l1",
         cost_weights: Any = "std",
         target: Any = None,
@@ -289,7 +290,7 @@ class RecourseSolver(KnownParameters):
 
         Each model also starts from the other's action. So where the reference's action is valid
         under the deployed model, the deployed cost is never above the reference's. Both models
-        have the same stand-off: none, unless a number was given.
+        have the same perturbation radius: none, unless a number was given.
 
         Parameters
         ----------
@@ -322,8 +323,10 @@ class RecourseSolver(KnownParameters):
         return result_reference, result_deployed
 
     def _adopt(self, task: Task, mine: RecourseResult, theirs: RecourseResult) -> RecourseResult:
-        answer = with_cheaper_actions(task, mine, theirs)
-        return mine if answer is None else self._result(task, [answer], mine.method)
+        from skcfq.solvers._comparison import with_cheaper_actions
+
+        better = with_cheaper_actions(task, mine, theirs)
+        return mine if better is None else self._result(task, [better], mine.method)
 
     def _task(
         self,
@@ -344,18 +347,13 @@ class RecourseSolver(KnownParameters):
         actions = (ActionSet() if self.action_set is None else self.action_set).compile(
             predictor.space
         )
-        if self.target_proba is not None and not hasattr(predictor.model, "predict_proba"):
-            raise UnsupportedModelError(
-                f"target_proba={self.target_proba:g} needs a model with predict_proba, and "
-                f"{predictor.name} has none. Give `margin=` instead."
-            )
         return Task(
             predictor,
             X,
             target,
             actions,
             compile_cost(actions, norm=self.cost, weights=self.cost_weights),
-            required_margin(self.margin, self.target_proba, len(predictor.classes)),
+            required_margin(self.margin, self.target_proba, predictor),
             others,
             overrides_by_position(overrides, X),
             self.target_proba,
@@ -363,38 +361,30 @@ class RecourseSolver(KnownParameters):
             None
             if background is None
             else take_rows(background, np.arange(len(background))[:_EXAMPLES]),
-            self._distance(predictor, *others),
+            required_radius(self.perturbation_radius, self.method, (predictor, *others)),
             decisions,
+            n_alternatives=self.n_alternatives,
         )
-
-    def _distance(self, *models: Predictor) -> float:
-        """Return the stand-off of advice on some models."""
-        if self.perturbation_radius != "auto":
-            return float(self.perturbation_radius)
-        staircase = any(model.is_piecewise_constant for model in models)
-        return _PERTURBATION_RADIUS if staircase and self.method != "pgd" else 0.0
 
     def _second_task(self, first: Task, deployed: Any, background: Any) -> Task:
         predictor = second_predictor(first.predictor, deployed, background)
         return replace(first, predictor=predictor, decisions=predictor.predict(first.X))
 
     def _solve(self, task: Task, starts: list[Any]) -> RecourseResult:
-        method = self.method
-        if method == "auto":
-            method = choose_method(task)
-        check_method(method, task)
+        method = choose_method(self.method, task)
         denied = np.flatnonzero(task.decisions != task.predictor.classes[task.target])
         logits = own_logits(task)
         task = replace(task, logits=logits)
         margin = margin_of(logits, task.target)
-        ranks = [Answer(task, denied, margin.copy()) for _ in range(self.n_alternatives)]
-        size = self.batch_size or METHODS[method].batch_size
-        if method == "exact" and self.batch_size is None and is_plain(self, task):
-            size = PLAIN_BATCH
+        ranks = [Collection.before(task, denied, margin.copy()) for _ in range(self.n_alternatives)]
+        size = self.batch_size or method.batch_size_for(task)
         chunks = [denied[first : first + size] for first in range(0, len(denied), size)]
+        effort = Effort(
+            self.n_restarts, self.beam_width, self.n_steps, self.step_size, self.time_limit
+        )
         jobs = (
             delayed(solve_chunk)(
-                self, method, task.take(rows), seed, [take_rows(start, rows) for start in starts]
+                method, effort, task.take(rows), seed, [take_rows(start, rows) for start in starts]
             )
             for rows, seed in zip(chunks, self._seeds(method, len(chunks)), strict=True)
         )
@@ -402,9 +392,9 @@ class RecourseSolver(KnownParameters):
         bar = tqdm(total=len(denied), desc="recourse", unit="person") if self.verbose else None
         with bar or nullcontext():
             try:
-                for rows, outcomes in zip(chunks, self._answers(jobs, len(chunks)), strict=True):
-                    for answer, outcome in zip(ranks, outcomes, strict=True):
-                        answer.write(rows, outcome)
+                for rows, parts in zip(chunks, self._parts(jobs, len(chunks)), strict=True):
+                    for rank, part in zip(ranks, parts, strict=True):
+                        rank.write(rows, part)
                     if bar is not None:
                         bar.update(len(rows))
             except KeyboardInterrupt:
@@ -414,40 +404,40 @@ class RecourseSolver(KnownParameters):
                     "the status 'time_limit'.",
                     InterruptedWarning,
                 )
-        return self._result(task, ranks, method)
+        return self._result(task, [rank.solution() for rank in ranks], method.name)
 
-    def _seeds(self, method: str, n_chunks: int) -> list[int]:
-        """Return a seed for every chunk; exact methods draw nothing."""
-        if METHODS[method].exact:
+    def _seeds(self, method: Method, n_chunks: int) -> list[int]:
+        """Return a seed for every chunk; methods that prove draw nothing."""
+        if method.proves:
             return [0] * n_chunks
         return check_random_state(self.random_state).randint(2**31 - 1, size=n_chunks).tolist()
 
-    def _answers(self, jobs: Iterable[Any], n_chunks: int) -> Iterable[list[Outcome]]:
+    def _parts(self, jobs: Iterable[Any], n_chunks: int) -> Iterable[list[Solution]]:
         """Solve the chunks, one after the other or shared out; a single one is not worth it."""
         if n_chunks == 1:
             return (solve(*given, **named) for solve, given, named in jobs)
         return Parallel(n_jobs=self.n_jobs, return_as="generator")(jobs)
 
-    def _result(self, task: Task, ranks: list[Answer], method: str) -> RecourseResult:
-        results: list[RecourseResult] = []
-        provenance = provenance_of(self, task, method)
-        for answer in reversed(ranks):
-            results.append(
-                RecourseResult(
-                    X=task.X,
-                    points=answer.points(),
-                    cost=answer.cost,
-                    margin=answer.margin,
-                    status=answer.status,
-                    valid=answer.found,
-                    changed=answer.changed,
-                    target=task.predictor.classes[task.target],
-                    actions=task.actions,
-                    protocol=protocol_of(self, task, method, answer.status),
-                    lower_bound=answer.bound,
-                    method=method,
-                    cost_function=task.cost,
-                    provenance=provenance,
-                )
+    def _result(self, task: Task, ranks: list[Solution], method: str) -> RecourseResult:
+        parameters = self.get_params(deep=False)
+        provenance = provenance_of(parameters, task, method)
+        results = [
+            RecourseResult(
+                X=task.X,
+                points=rank.points,
+                cost=rank.cost,
+                margin=rank.margin,
+                status=rank.status,
+                valid=rank.found,
+                changed=rank.changed,
+                target=task.predictor.classes[task.target],
+                actions=task.actions,
+                protocol=protocol_of(parameters, task, method, rank.status),
+                lower_bound=rank.bound,
+                method=method,
+                cost_function=task.cost,
+                provenance=provenance,
             )
-        return replace(results[-1], alternatives=tuple(reversed(results[:-1])))
+            for rank in ranks
+        ]
+        return replace(results[0], alternatives=tuple(results[1:]))

@@ -1,6 +1,9 @@
-"""How a quantized network learns from its teacher: the loop, and all that it is told."""
+"""How a quantized network learns from its teacher: the loop, and all that it is told.
 
-from skcfq.training._batches import calibration_rows, epochs_for, visits_again
+For developers; users take the option objects from :mod:`skcfq.estimators`.
+"""
+
+from skcfq.training._batches import epochs_for
 from skcfq.training._bit_policies import (
     BIT_POLICIES,
     FixedBits,
@@ -10,24 +13,34 @@ from skcfq.training._bit_policies import (
     start_policy,
 )
 from skcfq.training._bit_policy import BitPolicy, BitSample
+from skcfq.training._conformal import bias_above, quantile
 from skcfq.training._device import generator_on, training_device
 from skcfq.training._distillation_set import DistillationSet
-from skcfq.training._groups import Groups, groups_of, labels_of_rows
+from skcfq.training._finish import Finish
+from skcfq.training._groups import groups_of, labels_of_rows
 from skcfq.training._inner_models import fit_encoder, fit_model, fitted_or_clone
-from skcfq.training._loop import BitSchedule, FittedSteps, train
+from skcfq.training._loop import BitSchedule, FittedSteps, Trained, train
+from skcfq.training._loop_settings import LoopSettings
 from skcfq.training._memory import fitted_model, was_interrupted
-from skcfq.training._module import faithful_module, first_inputs_suffice
-from skcfq.training._networks import full_precision_network, leaves_of, quantized_network
+from skcfq.training._module import faithful_module, first_inputs_suffice, validation_of
+from skcfq.training._networks import full_precision_network, quantized_network
 from skcfq.training._objective import OBJECTIVES, CFQObjective, objective_of
+from skcfq.training._people import People
+from skcfq.training._plan import TrainingPlan
+from skcfq.training._quantizer import Quantizer
+from skcfq.training._rectifier_networks import (
+    network_of_chain,
+    network_of_module,
+    rectifier_network,
+)
 from skcfq.training._rounding import round_to_teacher
 from skcfq.training._seeds import draw_seed, seeded_initialization, seeded_layers
 from skcfq.training._sensitivity_bits import SensitivityBits
-from skcfq.training._supervision import Supervision, known_logits, supervise
+from skcfq.training._supervision import Supervision, supervise
 from skcfq.training._table import TrainingTable
 from skcfq.training._teacher_actions import TeacherActions
-from skcfq.training._torch_reading import LAST, PASSED_OVER, Layers, layers_of
 from skcfq.training._validation import Validation, held_out
-from skcfq.training._warm_start import check_budget, check_same_classes, goes_on, joined, taken_over
+from skcfq.training._warm_start import check_budget, check_same_classes, joined, taken_over
 
 __all__ = [
     "BIT_POLICIES",
@@ -35,23 +48,25 @@ __all__ = [
     "BitSample",
     "BitSchedule",
     "CFQObjective",
+    "DistillationSet",
+    "Finish",
     "FittedSteps",
     "FixedBits",
-    "Groups",
-    "LAST",
-    "Layers",
     "LearnedBits",
+    "LoopSettings",
     "OBJECTIVES",
-    "PASSED_OVER",
-    "DistillationSet",
+    "People",
+    "Quantizer",
     "SensitivityBits",
     "Supervision",
     "TeacherActions",
+    "Trained",
+    "TrainingPlan",
     "TrainingTable",
     "UniformBits",
     "Validation",
+    "bias_above",
     "bit_policy_of",
-    "calibration_rows",
     "check_budget",
     "check_same_classes",
     "draw_seed",
@@ -64,16 +79,16 @@ __all__ = [
     "fitted_or_clone",
     "full_precision_network",
     "generator_on",
-    "goes_on",
     "groups_of",
     "held_out",
     "joined",
-    "known_logits",
     "labels_of_rows",
-    "layers_of",
-    "leaves_of",
+    "network_of_chain",
+    "network_of_module",
     "objective_of",
+    "quantile",
     "quantized_network",
+    "rectifier_network",
     "round_to_teacher",
     "seeded_initialization",
     "seeded_layers",
@@ -82,6 +97,6 @@ __all__ = [
     "taken_over",
     "train",
     "training_device",
-    "visits_again",
+    "validation_of",
     "was_interrupted",
 ]

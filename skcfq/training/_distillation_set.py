@@ -15,13 +15,14 @@ from skcfq.models import Predictor
 from skcfq.nn import LossWeights, Samples, feature_mixup, near_boundary
 from skcfq.training._batches import calibration_rows
 from skcfq.training._module import block_columns
+from skcfq.training._plan import TrainingPlan
 from skcfq.training._supervision import Supervision
 
-# What a place of each kind counts: what is promised is promised at recourse points.
+# What a sample of each kind counts: what is promised is promised at recourse points.
 _COUNTS = {"distillation": 1.0, "margins": 2.0, "path": 1.0, "mixup": 1.0}
 # A kind weighs as many samples as it has, up to so many, however many of them are drawn.
 _COUNTED = 16384
-# Of few people, more mixtures say nothing new.
+# Of few people, more feature mixup says nothing new.
 _MIXUP_OF_A_ROW = 32
 
 
@@ -34,17 +35,17 @@ class _Kind(NamedTuple):
 
     @property
     def shares(self) -> Tensor:
-        """What every place counts, so that samples of all kinds count alike.
+        """What every sample counts, so that samples of all kinds count alike.
 
-        Were all kinds alike instead, the few recourse points of a small table would be learned by
-        heart.
+        Were all kinds alike instead, the network would be fitted to the few recourse points of a
+        small table.
         """
         return self.counted * self.weights / self.weights.sum()
 
 
 @dataclass(frozen=True, eq=False)
 class DistillationSet:
-    """Rows of a training, recourse points, samples half way to them, and mixtures.
+    """Rows of a training, recourse points, samples half way to them, and feature mixup.
 
     Attributes
     ----------
@@ -65,6 +66,20 @@ class DistillationSet:
     teacher: Predictor
     space: FeatureSpace
     generator: torch.Generator
+
+    @classmethod
+    def of(cls, plan: TrainingPlan, generator: torch.Generator) -> DistillationSet:
+        """Return the set of a training.
+
+        Parameters
+        ----------
+        plan : TrainingPlan
+        generator : torch.Generator
+        """
+        own = plan.rows
+        return cls(
+            own.rows, own.weights, plan.supervision, plan.loss, plan.teacher, plan.space, generator
+        )
 
     @torch.no_grad()
     def draw(self, most: int) -> Samples | None:
@@ -89,7 +104,7 @@ class DistillationSet:
             )
             own, points = pairs.chunk(2, dim=1)
             kinds["margins"] = _Kind(points, weights, self._n_people)
-            # One place for all: a row of weight 2 is the same as two rows.
+            # The same point for all: a row of weight 2 is the same as two rows.
             kinds["path"] = kinds["margins"]._replace(samples=(own + points) / 2)
         kinds = {name: kind for name, kind in kinds.items() if kind.weights.sum() > 0}
         if self.loss.mixup > 0:

@@ -70,7 +70,7 @@ def labels_of_rows(sensitive_features: Any, sample_weight: Any, X: Any) -> np.nd
     check_consistent_length(X, groups)
     if sample_weight is None:
         return groups
-    weights = check_sample_weight(sample_weight, X, ensure_non_negative=True)
+    weights = check_sample_weight(sample_weight, X)
     return groups[weights > 0]
 
 

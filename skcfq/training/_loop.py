@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 from skcfq.exceptions import DivergenceWarning, InterruptedWarning
 from skcfq.nn import Batch, FaithfulModule, SampleTable, SupervisedModule, TrainingRows
 from skcfq.training._batches import ShuffledBatches
+from skcfq.training._loop_settings import LoopSettings
 from skcfq.training._validation import VALIDATION_COLUMNS, Validation
 from skcfq.utils import warn_user
 
@@ -309,19 +310,11 @@ _NEVER_STOP = (
 def train(
     module: SupervisedModule | FaithfulModule,
     rows: TrainingRows,
+    settings: LoopSettings,
     *,
-    name: str,
-    max_epochs: int,
-    batch_size: int,
-    learning_rate: float,
-    weight_decay: float,
     generator: torch.Generator,
-    callbacks: list,
-    verbose: bool = False,
     again: Tensor | None = None,
     validation: Validation | None = None,
-    patience: int | None = None,
-    device: torch.device | str = "cpu",
 ) -> Trained:
     """Minimize the module's loss with Adam and a cosine rate.
 
@@ -330,24 +323,13 @@ def train(
     module : Module
         With ``loss_terms(batch)``; trained in place.
     rows : TrainingRows
-    name : str
-        Of what is trained, in warnings and on the progress bar.
-    max_epochs, batch_size : int
-    learning_rate, weight_decay : float
-        Steps, clips and bit logits are never decayed.
+    settings : LoopSettings
     generator : torch.Generator
-        Shuffles the rows; on ``device``.
-    callbacks : list
-        Skorch callbacks.
-    verbose : bool, default=False
-        Whether to show a progress bar.
+        Shuffles the rows; on the device of the settings.
     again : Tensor of shape (k,), int64, optional
         Positions of rows that every pass visits once more, for each time they are listed.
     validation : Validation, optional
-        Held-out rows that every pass is judged on; on ``device``.
-    patience : int, optional
-        Passes without a lower validation loss after which the training stops, at the best one.
-    device : torch.device or str, default="cpu"
+        Held-out rows that every pass is judged on; on the same device.
 
     Returns
     -------
@@ -360,42 +342,52 @@ def train(
     DivergenceWarning
         A number was not finite; the module is as it was before that pass.
     """
-    names = module.term_names
-    own: list = [(one, PassthroughScoring(name=one, on_train=True)) for one in names]
-    if validation is not None:
-        own.append(ValidationScores(validation))
-    own.append(LRScheduler("CosineAnnealingLR", T_max=max_epochs, step_every="epoch"))
-    if verbose:
-        own.append(EpochBar(name))
-    last = []
-    if validation is not None and patience is not None:
-        last.append(SettledStopping("valid_loss", patience=patience, load_best=True, sink=noop))
     net = TensorNet(
         module,
         generator=generator,
         again=again,
-        max_epochs=max_epochs,
-        batch_size=batch_size,
+        max_epochs=settings.max_epochs,
+        batch_size=settings.batch_size,
         optimizer=torch.optim.Adam,
         optimizer__fused=True,
-        lr=learning_rate,
-        optimizer__weight_decay=weight_decay,
+        lr=settings.learning_rate,
+        optimizer__weight_decay=settings.weight_decay,
         optimizer__param_groups=[
             ("*log_*", {"weight_decay": 0.0}),
             ("*policy.*", {"weight_decay": 0.0, "lr": _POLICY_RATE}),
         ],
         train_split=None,
         verbose=0,
-        callbacks=[*own, *callbacks, *last],
-        device=str(device),
+        callbacks=_callbacks(module, settings, validation),
+        device=str(settings.device),
     )
     net.initialize()
-    ended = net.run(SampleTable(rows.to(device), module.needs_points))
-    columns = ["epoch", "train_loss", *names]
+    ended = net.run(SampleTable(rows.to(settings.device), module.needs_points))
+    columns = ["epoch", "train_loss", *module.term_names]
     columns += VALIDATION_COLUMNS if validation is not None else []
     history = _complete(net, [*columns, "dur"], net.finite_passes if ended == "diverged" else None)
-    _warn(ended, name, len(history), max_epochs, learning_rate)
+    _warn(ended, len(history), settings)
     return Trained(history.rename(columns={"dur": "seconds"}), interrupted=ended == "interrupted")
+
+
+def _callbacks(
+    module: SupervisedModule | FaithfulModule,
+    settings: LoopSettings,
+    validation: Validation | None,
+) -> list:
+    """Return the callbacks: those of a user read what is written before, and stopping is last."""
+    names = module.term_names
+    found: list = [(one, PassthroughScoring(name=one, on_train=True)) for one in names]
+    if validation is not None:
+        found.append(ValidationScores(validation))
+    found.append(LRScheduler("CosineAnnealingLR", T_max=settings.max_epochs, step_every="epoch"))
+    if settings.verbose:
+        found.append(EpochBar(settings.name))
+    found.extend(settings.callbacks)
+    if validation is not None and settings.patience is not None:
+        patience = settings.patience
+        found.append(SettledStopping("valid_loss", patience=patience, load_best=True, sink=noop))
+    return found
 
 
 def _complete(net: TensorNet, columns: list[str], n_passes: int | None) -> pd.DataFrame:
@@ -409,8 +401,8 @@ def _complete(net: TensorNet, columns: list[str], n_passes: int | None) -> pd.Da
     return pd.DataFrame(rows[:n_passes], columns=found)
 
 
-def _warn(ended: str, name: str, n_passes: int, max_epochs: int, learning_rate: float) -> None:
-    where = f"in pass {n_passes + 1} of {max_epochs}"
+def _warn(ended: str, n_passes: int, settings: LoopSettings) -> None:
+    name, where = settings.name, f"in pass {n_passes + 1} of {settings.max_epochs}"
     if ended == "interrupted":
         warn_user(
             f"Training of {name}: interrupted {where}. The network is as it was then and can be "
@@ -421,6 +413,6 @@ def _warn(ended: str, name: str, n_passes: int, max_epochs: int, learning_rate: 
         kept = f"that after pass {n_passes}" if n_passes else "the one it started from"
         warn_user(
             f"Training of {name}: the loss or a weight is no longer finite {where}. The network "
-            f"is {kept}. Lower learning_rate_init, which is {learning_rate:g}.",
+            f"is {kept}. Lower learning_rate_init, which is {settings.learning_rate:g}.",
             DivergenceWarning,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -10,78 +11,93 @@ import torch
 from torch import Tensor
 
 from skcfq.encoding import FeatureSpace
-from skcfq.models import Predictor
 from skcfq.nn import FaithfulModule, LossWeights, QuantizedMLP, QuantizedNetwork
 from skcfq.quantization import GumbelBits
-from skcfq.training._supervision import Supervision
+from skcfq.training._plan import TrainingPlan
+from skcfq.training._validation import Validation
 
 # Positions and targets of people to what stands for their recourse points, and validity.
 Online = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 def faithful_module(
+    plan: TrainingPlan,
     network: QuantizedNetwork,
-    policy: GumbelBits | None,
-    supervision: Supervision | None,
     generator: torch.Generator,
     *,
-    loss: LossWeights,
-    teacher: Predictor,
-    space: FeatureSpace,
-    worst_group: bool,
-    bit_penalty: float,
     device: torch.device,
+    policy: GumbelBits | None = None,
+    bit_penalty: float = 0.0,
     quantized_samples: bool = False,
-    dither: bool = False,
 ) -> FaithfulModule:
-    """Return a module whose loss is that of the objective.
+    """Return a module whose loss is that of a plan.
 
     Parameters
     ----------
+    plan : TrainingPlan
+        Its teacher, as everything that knows rules, is on the CPU: what is asked of it travels.
     network : QuantizedNetwork
         On ``device``.
-    policy : GumbelBits or None
-        Learns the widths; None keeps them.
-    supervision : Supervision or None
     generator : torch.Generator
         On ``device``.
-    loss : LossWeights
-    teacher : Predictor
-        On the CPU, as everything that knows rules: what is asked of it travels.
-    space : FeatureSpace
-    worst_group : bool
-    bit_penalty : float
     device : torch.device
+    policy : GumbelBits, optional
+        Learns the widths; None keeps them.
+    bit_penalty : float, default=0.0
     quantized_samples : bool, default=False
         Whether batches hold first inputs of the network.
-    dither : bool, default=False
-        Whether thresholds between coarse codes move in the training.
     """
     online = group_weights = matching = None
-    if supervision is not None:
-        matching = supervision.matching
-        if supervision.online is not None:
-            online = _travelling(supervision.online, device)
+    if plan.supervision is not None:
+        matching, groups = plan.supervision.matching, plan.supervision.groups
+        if plan.supervision.online is not None:
+            online = _travelling(plan.supervision.online, device)
             if quantized_samples:
                 online = giving_first_inputs(online, cast(QuantizedMLP, network))
-        if supervision.groups is not None and supervision.groups.weights is not None:
-            group_weights = supervision.groups.weights.to(device)
+        if groups is not None and groups.weights is not None:
+            group_weights = groups.weights.to(device)
     dtype = next(network.parameters()).dtype
+    logits = plan.teacher.logits_in(dtype) if plan.loss.of_teacher else None
     return FaithfulModule(
         network,
         policy,
-        loss=loss,
+        loss=plan.loss,
         bit_penalty=bit_penalty,
         generator=generator,
-        teacher=_travelling(teacher.logits_in(dtype), device) if loss.of_teacher else None,
+        teacher=None if logits is None else _travelling(logits, device),
         matching=matching,
         online=online,
-        blocks=block_columns(space),
+        blocks=block_columns(plan.space),
         quantized_samples=quantized_samples,
-        dither=dither,
-        worst_group=worst_group,
+        dither=plan.dither,
+        worst_group=plan.worst_group,
         group_weights=group_weights,
     ).to(device, dtype)
+
+
+def validation_of(
+    plan: TrainingPlan, network: QuantizedNetwork, device: torch.device
+) -> Validation | None:
+    """Return what judges every pass: the same loss, on held-out rows; None where there are none.
+
+    Parameters
+    ----------
+    plan : TrainingPlan
+    network : QuantizedNetwork
+        On ``device``.
+    device : torch.device
+    """
+    if plan.held_out is None:
+        return None
+    rows, supervision = plan.held_out
+    people = None
+    if supervision is not None:
+        rows = supervision.added_to(rows)
+        people = torch.where(supervision.promised, supervision.weights, 0.0).to(device)
+    judged = replace(plan, supervision=supervision, dither=False)
+    generator = torch.Generator(device).manual_seed(0)
+    module = faithful_module(judged, network, generator, device=device)
+    return Validation(module, rows.to(device), people)
 
 
 def first_inputs_suffice(network: QuantizedNetwork, loss: LossWeights) -> bool:

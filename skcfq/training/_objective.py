@@ -5,25 +5,28 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 
 from skcfq.nn import LossWeights
+from skcfq.training._finish import Finish
 from skcfq.training._teacher_actions import TeacherActions
+from skcfq.utils import NestedParametersMixin
 
 _WEIGHTS = (
     "task",
-    "validity",
+    "eta",
     "distillation",
     "hinge",
     "hinge_margin",
     "margins",
     "path",
+    "mixup",
     "transition",
 )
 
 
-class CFQObjective(BaseEstimator):
-    r"""Terms of the CFQ objective beside the validity loss, and their weights.
+class CFQObjective(NestedParametersMixin, BaseEstimator):
+    r"""Terms of the CFQ objective, their weights, and what follows the training.
 
     The defaults are the paper's objective, ``"paper"``. ``"faithful"`` keeps the teacher's target
     margins too, so that advice keeps working *and* keeps its price; see :meth:`preset`.
@@ -32,9 +35,9 @@ class CFQObjective(BaseEstimator):
     ----------
     task : float, default=1.0
         Weight of the task loss, the cross-entropy of the labels.
-    validity : float, default=1.0
+    eta : float, default=1.0
         Weight :math:`\eta` of the validity loss, the cross-entropy of the target at the teacher
-        recourse points; ``eta`` of the classifier takes its place where it is given.
+        recourse points.
     distillation : float, default=0.0
         Weight of the distance to the teacher's logits at x.
     hinge : float, default=0.0
@@ -45,40 +48,32 @@ class CFQObjective(BaseEstimator):
         Weight of the distance between the target margins of student and teacher at x + δ. Where
         the teacher's margin is 0, the student's is asked to be: two-sided.
     path : float, default=0.0
-        Weight of the same distance at x + tδ, t uniform in (0, 1): nobody is accepted on the way.
+        Weight of the same distance at x + tδ, t uniform in (0, 1), where nobody is accepted yet.
     mixup : float, default=0.0
-        Weight of the distance to the teacher's logits at mixtures: rows and recourse points that
-        take three of ten features from somebody else. The teacher labels as many as are wanted,
-        so that the student follows it also where no row of a small table is.
+        Weight of the distance to the teacher's logits at points of feature mixup: rows and
+        recourse points that take, on average, three of ten features from another one. The teacher
+        labels as many as are wanted, so that the student follows it also where no row of a small
+        table is.
     transition : float, default=0.5
         Logit distance at which these distances turn from squared to absolute.
     matching : float or (float, float), default=0.0
         Weights :math:`\alpha_1, \alpha_2` of direction and cost in the matching regularizer,
         through the student's own K projected steps (Appendix B); one number is both. K and the
         step size are those of ``teacher_actions``.
-    validity_drop : float or None, default=None
-        Set the bias of the target's logit, after the training, so that no more than this share of
-        people loses the teacher's advice, on average: it is read off people who were held out from
-        the terms at recourse points (400 of them, at least a fifth and at most half), as in split
-        conformal prediction. It works in both directions: a model that is more lenient than
-        that gets stricter, but not stricter than its teacher. None leaves the bias as it was
-        trained; so does a target that differs between people.
-    rounding : bool, default=False
-        After the training, choose each integer weight, and with them steps and biases, by what
-        the terms that follow the teacher's logits lose, as far as that holds at mixtures which
-        they were not fitted to. It needs one of these terms, and a chain of Linear and ReLU.
     dither : bool, default=False
-        Draw the thresholds between the codes of hidden activations anew for every batch of the
-        training, where these have at most 4 bits, so that weights are not fitted to the codes that
-        rows happen to fall on. It needs a chain of Linear and ReLU.
+        Train with stochastic thresholds: those between the codes of hidden activations are drawn
+        anew for every batch, where these have at most 4 bits, so that weights are not fitted to
+        the codes that rows happen to fall on. It needs a chain of Linear and ReLU.
     groups : {"balanced", "worst"}, dict or None, default=None
         How the terms at recourse points combine the groups of
         ``fit(..., sensitive_features=...)``: every group alike, the worst one (Eq. 33), or with
-        the weights of a dict ``{group: weight}``. None: every row alike. ``rounding`` weighs
-        recourse points so too (of the worst: groups alike), and ``validity_drop`` holds for the
-        groups together, weighed, or in each of them (``"worst"``, with as many held out of each).
-        Of a group with fewer than 1 / ``validity_drop`` held-out people more may lose it, and a
-        group without any has no promise.
+        the weights of a dict ``{group: weight}``. None: every row alike. The rounding of
+        ``finish`` weighs recourse points so too (of the worst: groups alike), and its
+        ``validity_drop`` holds for the groups together, weighed, or in each of them (``"worst"``,
+        with as many held out of each). Of a group with fewer than 1 / ``validity_drop`` held-out
+        people more may lose it, and a group without any has no promise.
+    finish : Finish, default=None
+        What is done after the training: weights are rounded again, a bias is set. None: nothing.
 
     Examples
     --------
@@ -91,7 +86,7 @@ class CFQObjective(BaseEstimator):
         self,
         *,
         task: float = 1.0,
-        validity: float = 1.0,
+        eta: float = 1.0,
         distillation: float = 0.0,
         hinge: float = 0.0,
         hinge_margin: float = 0.1,
@@ -100,13 +95,12 @@ class CFQObjective(BaseEstimator):
         mixup: float = 0.0,
         transition: float = 0.5,
         matching: float | tuple[float, float] = 0.0,
-        validity_drop: float | None = None,
-        rounding: bool = False,
         dither: bool = False,
         groups: Any = None,
+        finish: Finish | None = None,
     ):
         self.task = task
-        self.validity = validity
+        self.eta = eta
         self.distillation = distillation
         self.hinge = hinge
         self.hinge_margin = hinge_margin
@@ -115,10 +109,9 @@ class CFQObjective(BaseEstimator):
         self.mixup = mixup
         self.transition = transition
         self.matching = matching
-        self.validity_drop = validity_drop
-        self.rounding = rounding
         self.dither = dither
         self.groups = groups
+        self.finish = finish
 
     @classmethod
     def preset(cls, name: str) -> CFQObjective:
@@ -139,7 +132,15 @@ class CFQObjective(BaseEstimator):
         """
         if name not in OBJECTIVES:
             raise ValueError(f"objective={name!r} is unknown; give one of {sorted(OBJECTIVES)}.")
-        return cls(**OBJECTIVES[name])
+        return clone(cls(**OBJECTIVES[name]))
+
+    def _default_object(self, name: str) -> BaseEstimator | None:
+        return Finish() if name == "finish" else None
+
+    @property
+    def after_training(self) -> Finish:
+        """What ``finish`` stands for: without one, nothing is done."""
+        return Finish() if self.finish is None else self.finish
 
     def check(self) -> None:
         """Raise ValueError where a weight is negative or a rule unknown."""
@@ -151,11 +152,9 @@ class CFQObjective(BaseEstimator):
             raise ValueError(
                 f"objective.matching is {self.matching!r}; give one or two numbers of at least 0."
             )
-        if self.validity_drop is not None and not 0 <= self.validity_drop < 1:
-            raise ValueError(
-                f"objective.validity_drop is {self.validity_drop!r}; give a share in [0, 1), or "
-                "None."
-            )
+        if not isinstance(self.after_training, Finish):
+            raise ValueError(f"objective.finish is {self.finish!r}; give a Finish, or None.")
+        self.after_training.check()
         known = self.groups is None or self.groups in ("balanced", "worst")
         if isinstance(self.groups, dict):
             wrong = {name: one for name, one in self.groups.items() if not 0 <= one < math.inf}
@@ -178,17 +177,11 @@ class CFQObjective(BaseEstimator):
             return float(direction), float(cost)
         return float(self.matching), float(self.matching)
 
-    def loss_weights(self, eta: float | None) -> LossWeights:
-        """Return the weight of every term.
-
-        Parameters
-        ----------
-        eta : float or None
-            Takes the place of ``validity``.
-        """
+    def loss_weights(self) -> LossWeights:
+        """Return the weight of every term."""
         return LossWeights(
             task=self.task,
-            validity=float(self.validity if eta is None else eta),
+            validity=float(self.eta),
             distillation=self.distillation,
             hinge=self.hinge,
             hinge_margin=self.hinge_margin,
@@ -198,16 +191,12 @@ class CFQObjective(BaseEstimator):
             transition=self.transition,
         )
 
-    def needs_recourse(self, loss: LossWeights) -> bool:
-        """Tell whether anything is asked of the teacher's recourse.
-
-        Parameters
-        ----------
-        loss : LossWeights
-            What :meth:`loss_weights` returned.
-        """
-        calibrates = self.validity_drop is not None
-        return loss.at_points or calibrates or max(self.matching_weights) > 0
+    @property
+    def needs_recourse(self) -> bool:
+        """Whether anything is asked of the teacher's recourse."""
+        calibrates = self.after_training.validity_drop is not None
+        at_points = self.loss_weights().at_points
+        return at_points or calibrates or max(self.matching_weights) > 0
 
     def default_actions(self) -> TeacherActions:
         """Return the teacher actions that suit the objective.
@@ -222,14 +211,13 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
     "paper": {},
     "faithful": {
         "task": 0.1,
-        "validity": 0.0,
+        "eta": 0.0,
         "distillation": 1.0,
         "margins": 1.0,
         "path": 1.0,
         "mixup": 5.0,
-        "validity_drop": 0.02,
-        "rounding": True,
         "dither": True,
+        "finish": Finish(rounding=True, validity_drop=0.02),
     },
 }
 

@@ -13,7 +13,7 @@ from skcfq.training._distillation_set import DistillationSet
 from skcfq.utils import warn_user
 
 # Samples of each kind that codes are fitted to; for a wide network as many as so many products
-# allow. One that gets few takes four times as many products: too few would be learned by heart.
+# allow. One that gets few takes four times as many products: it would be fitted to too few.
 _MOST_SAMPLES, _FEW_SAMPLES, _LEAST_SAMPLES, _PRODUCTS, _FOR_FEW = 16384, 4096, 256, 1.5e10, 6e10
 # Updates cost the same on many samples as on few, but many take memory, in a wide table the more.
 _TUNED_SAMPLES, _TUNED_NUMBERS, _JUDGED_SAMPLES = 32768, 2**22, 8192
@@ -57,7 +57,7 @@ def round_to_teacher(
             if samples is None or tuned is None:
                 return
             tuning = _tuning(tuned, n_updates, source.generator, dither=dither, whole=whole)
-            # Without mixtures there is nothing that codes are not fitted to.
+            # Without feature mixup there is nothing that codes are not fitted to.
             judge = source.draw(_JUDGED_SAMPLES) if source.loss.mixup > 0 else None
             for loss in reconstruct_logits(network, samples, tuning, judge):
                 bar.set_postfix(loss=f"{loss:.4f}")
@@ -85,7 +85,7 @@ def _tuning(
 
 def _samples_for(network: QuantizedMLP) -> int:
     """Return how many samples of a kind a network's rounding can afford."""
-    sizes = [layer.weight.shape for layer in network.linear_layers]
+    sizes = [layer.weight.shape for layer in network.quantized_layers]
     products = sum(n_in * n_out**2 for n_out, n_in in sizes) * sizes[-1][0]
     affordable = max(_PRODUCTS / products, min(_FEW_SAMPLES, _FOR_FEW / products))
     return int(min(max(affordable, _LEAST_SAMPLES), _MOST_SAMPLES))
@@ -93,5 +93,5 @@ def _samples_for(network: QuantizedMLP) -> int:
 
 def _tuned_for(network: QuantizedMLP) -> int:
     """Return on how many samples of a kind a network is tuned."""
-    in_memory = _TUNED_NUMBERS // network.linear_layers[0].in_features
+    in_memory = _TUNED_NUMBERS // network.quantized_layers[0].in_features
     return min(max(in_memory, _JUDGED_SAMPLES), _TUNED_SAMPLES)

@@ -109,7 +109,8 @@ class SensitivityBits(BitPolicy):
 def _step_scales(network: QuantizedNetwork) -> Tensor:
     """Return the mean weight step of every layer at its narrowest width, shape (L,)."""
     with torch.no_grad():
-        return torch.stack([layer.log_steps[0].double().exp().mean() for layer in network.layers])
+        steps = [layer.log_steps[0].double().exp() for layer in network.quantized_layers]
+        return torch.stack([one.mean() for one in steps])
 
 
 def _weight_errors(network: QuantizedNetwork) -> np.ndarray:
@@ -117,12 +118,9 @@ def _weight_errors(network: QuantizedNetwork) -> np.ndarray:
     with torch.no_grad():
         errors = [
             [
-                (network.quantized_layer_weight(position, index) - weight.flatten(1))
-                .square()
-                .sum()
-                .item()
-                for index in range(len(network.candidates))
+                (layer.quantized_weight(index) - layer.weight_matrix).square().sum().item()
+                for index in range(len(layer.candidates))
             ]
-            for position, weight in enumerate(network.weight_tensors)
+            for layer in network.quantized_layers
         ]
     return np.array(errors)

@@ -9,25 +9,29 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skcfq.actions import ActionSet, compile_cost
+from skcfq.actions import ActionSet, CompiledActions, compile_cost, region_of
 from skcfq.exceptions import EmptyPopulationWarning
 from skcfq.models import Predictor, validity_slack
 from skcfq.nn import Matching, QuantizedNetwork, TrainingRows
 from skcfq.solvers.search import projected_steps
+from skcfq.training._conformal import (
+    bias_above,
+    calibration_people,
+    conformal_quantile,
+    conformal_quantile_of_shares,
+    quantile,
+)
 from skcfq.training._groups import Groups
 from skcfq.training._memory import teacher_points
 from skcfq.training._objective import CFQObjective
+from skcfq.training._people import People
+from skcfq.training._seeds import draw_seed
 from skcfq.training._table import TrainingTable
 from skcfq.training._teacher_actions import OnlineActions, TeacherActions
 from skcfq.utils import take_rows, warn_user
 
-# Slack of the person at the quantile after the bias is set: they keep the advice.
-_ABOVE = 1e-6
 # Rows that the teacher is asked about together.
 _ROWS = 4096
-# People whose points calibrate the bias and are not trained on: so many, and at least and at most
-# these shares. A share of 2 % that is read off 400 of them has a standard deviation of 0.7 %.
-_HELD, _LEAST_HELD, _MOST_HELD, _SPREAD = 400, 0.2, 0.5, 1e4
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,12 +96,12 @@ class Supervision:
         weights = self.weights[promised]
         with torch.no_grad():
             slack = validity_slack(network(self.points[promised].double()), self.targets[promised])
-        wanted = _ABOVE - self._threshold(slack, promised.nonzero().squeeze(1))
+        threshold = self._threshold(slack, promised.nonzero().squeeze(1))
         # Where actions end deep inside, nobody loses them; that is no reason to be stricter than
         # the teacher.
-        strictest = -_quantile(slack - self.depth[promised], weights, 0.5)
-        bias = max(wanted, strictest)
-        network.raise_logit(int(targets[0]), bias)
+        strictest = -quantile(slack - self.depth[promised], weights, 0.5)
+        bias = max(bias_above(threshold), strictest)
+        network.add_logit_bias(int(targets[0]), bias)
         return bias
 
     def _threshold(self, slack: Tensor, rows: Tensor) -> float:
@@ -108,13 +112,9 @@ class Supervision:
             codes = self.groups.codes[rows]
         if self.groups is not None and self.groups.weights is not None:
             shares = self.groups.balance(rows, weights)
-            return _weighed_quantile(slack, weights, shares, codes, share)
+            return conformal_quantile_of_shares(slack, weights, codes, shares, share)
         # Promised to all, or to the worst group, so to each.
-        parts = [codes == code for code in codes.unique()]
-        return min(
-            _quantile(slack[part], weights[part], _share_for_others(share, weights[part]))
-            for part in parts
-        )
+        return conformal_quantile(slack, weights, codes, share)
 
     def added_to(self, rows: TrainingRows, known: Tensor | None = None) -> TrainingRows:
         """Return the rows with what the loss reads of their recourse.
@@ -156,59 +156,13 @@ def known_logits(teacher: Predictor, rows: Tensor, points: Tensor) -> Tensor:
     return torch.cat([torch.stack([logits(x), logits(u)], dim=1) for x, u in pairs]).to(rows.dtype)
 
 
-def _share_for_others(share: float, weights: Tensor) -> float:
-    """Return the share of these people who may lose their advice so that ``share`` of others do.
-
-    Split conformal prediction: where the k-th lowest of n people sets the threshold, k of n + 1
-    exchangeable people are below it on average. With fewer than 1 / share people, that is more.
-    Weights below 1 are shares of something, and no fewer people.
-    """
-    n = _n_people(weights)
-    return max(share * (n + 1) - 1, 0.0) / n
-
-
-def _n_people(weights: Tensor) -> float:
-    return max(float(weights.sum()), int((weights > 0).sum()))
-
-
-def _quantile(values: Tensor, weights: Tensor, share: float) -> float:
-    """Return the smallest value that more than a share of the weight does not exceed."""
-    values, order = values.sort()
-    shares = weights[order].cumsum(0)
-    below = int((shares <= share * shares[-1]).sum())
-    return values[min(below, len(values) - 1)].item()
-
-
-def _weighed_quantile(
-    values: Tensor, weights: Tensor, shares: Tensor, codes: Tensor, share: float
-) -> float:
-    """Return the highest value below which a share of others will be, who are weighed by group.
-
-    Of the n people of a group, k below a value say that (k + 1) / (n + 1) of others are.
-    """
-    values, order = values.sort()
-    weights, shares, codes = weights[order], shares[order] / shares.sum(), codes[order]
-    expected = torch.zeros(len(values), dtype=torch.float64)
-    for code in codes.unique():
-        own = codes == code
-        n = _n_people(weights[own])
-        below = (weights * own).cumsum(0) - weights * own
-        share_below = below / weights[own].sum().clamp_min(torch.finfo(torch.float64).tiny)
-        expected += shares[own].sum() * (share_below * n + 1) / (n + 1)
-    return values[max(int((expected <= share).sum()) - 1, 0)].item()
-
-
 def supervise(
-    table: TrainingTable,
-    encoded: np.ndarray,
+    people: People,
     teacher: Predictor,
-    denied: np.ndarray,
-    target: np.ndarray,
     *,
     action_set: ActionSet,
     actions: TeacherActions,
     objective: CFQObjective,
-    groups: Groups | None,
     rng: np.random.RandomState,
     memory: Any = None,
     verbose: bool = False,
@@ -217,15 +171,11 @@ def supervise(
 
     Parameters
     ----------
-    table : TrainingTable
-    encoded : ndarray of shape (n, n_encoded)
+    people : People
     teacher : Predictor
-    denied : ndarray of shape (n,), bool
-    target : ndarray of shape (n,), int64
     action_set : ActionSet
     actions : TeacherActions
     objective : CFQObjective
-    groups : Groups or None
     rng : RandomState
     memory : None, str or object with the joblib.Memory interface
         Where the actions are remembered.
@@ -237,118 +187,105 @@ def supervise(
     supervision : Supervision or None
         None, with a warning, where there is no recourse to preserve.
     """
-    rows = np.flatnonzero(denied)
+    X, target = people.table.X, torch.from_numpy(people.target)
+    rows = np.flatnonzero(people.denied)
     if len(rows) == 0:
         _warn_unsupervised("The teacher refuses nobody", "Check `target`")
         return None
     rows = rows[actions.draw(len(rows), rng)]
-    seed = int(rng.randint(np.iinfo(np.int32).max))
-    points = torch.from_numpy(encoded).clone()
-    people = take_rows(table.X, rows)
+    seed, asked = draw_seed(rng), (take_rows(X, rows), people.target[rows])
+    points = torch.from_numpy(people.encoded).clone()
     points[rows], valid = teacher_points(
-        memory, actions, teacher, action_set, people, target[rows], seed, verbose=verbose
+        memory, actions, teacher, action_set, *asked, seed, verbose=verbose
     )
     if not valid.any():
-        _warn_unsupervised(
-            f"Of the {len(rows)} people whom the teacher refuses, none reaches the target by its "
-            "actions",
-            "Widen `action_set`, or give `teacher_actions` "
-            + ("more or larger steps" if actions.method == "pgd" else "another solver"),
-        )
+        _warn_without_actions(len(rows), actions)
         return None
+    drawn, promised = torch.zeros(2, len(points), dtype=torch.bool)
     # Where the teacher itself refuses the point, there is no promise that could be kept.
-    acted = torch.zeros(len(table), dtype=torch.bool)
-    acted[rows] = valid
-    held = None
-    if objective.validity_drop is not None:
-        promised_to = None if groups is None or groups.weights is not None else groups.codes
-        held = _held_out(
-            torch.from_numpy(encoded),
-            acted,
-            torch.from_numpy(table.sample_weight),
-            rng,
-            codes=promised_to,
-        )
-        acted &= ~held
-    promised = acted.clone()
-    wanted = torch.from_numpy(target)
-    matching = online = None
+    drawn[rows], promised[rows] = True, valid
+    weights = torch.from_numpy(people.table.sample_weight).double()
+    told = Supervision(points, target, promised, promised, weights, people.groups)
+    drop = objective.after_training.validity_drop
+    if drop is not None:
+        told = _keeping_people_for_the_bias(told, people, teacher, drop, rng)
     if max(objective.matching_weights) > 0:
-        matching = _matching(table, teacher, wanted, action_set, actions, objective)
+        compiled = action_set.compile(teacher.space)
+        matching = _matching(X, teacher, target, compiled, actions, objective)
+        told = replace(told, matching=matching)
     if actions.online:
-        region = action_set.compile(teacher.space).at(table.X)
-        noise = torch.Generator().manual_seed(seed)
-        online = OnlineActions.prepare(actions, teacher, region, noise, table.dtype)
+        online = _online(people.table, teacher, action_set, actions, seed)
         # Every person who was drawn may get a valid point in some pass, with other noise.
-        acted[rows] = True
-        if held is not None:
-            acted &= ~held
-    return Supervision(
-        points.to(table.dtype),
-        wanted,
-        acted,
-        promised,
-        torch.from_numpy(table.sample_weight).double(),
-        groups,
-        matching,
-        online,
-        held,
-        None if objective.validity_drop is None else _slack(teacher, points, wanted),
-        objective.validity_drop,
+        acted = drawn if told.held is None else drawn & ~told.held
+        told = replace(told, online=online, acted=acted)
+    return replace(told, points=points.to(people.table.dtype))
+
+
+def _keeping_people_for_the_bias(
+    told: Supervision,
+    people: People,
+    teacher: Predictor,
+    validity_drop: float,
+    rng: np.random.RandomState,
+) -> Supervision:
+    """Keep some people from the terms; of groups that are promised the same each, as many."""
+    one_promise = told.groups is None or told.groups.weights is not None
+    held = calibration_people(
+        torch.from_numpy(people.encoded),
+        told.promised,
+        torch.from_numpy(people.table.sample_weight),
+        rng,
+        codes=None if one_promise or told.groups is None else told.groups.codes,
+    )
+    with torch.no_grad():
+        depth = validity_slack(teacher.logits(told.points), told.targets)
+    others = told.promised & ~held
+    return replace(
+        told, acted=others, promised=others, held=held, depth=depth, validity_drop=validity_drop
     )
 
 
-def _slack(teacher: Predictor, points: Tensor, target: Tensor) -> Tensor:
-    """Return by how much the teacher gives the target at every point."""
-    with torch.no_grad():
-        return validity_slack(teacher.logits(points), target)
-
-
-def _held_out(
-    encoded: Tensor,
-    acted: Tensor,
-    weights: Tensor,
-    rng: np.random.RandomState,
-    *,
-    codes: Tensor | None = None,
-) -> Tensor:
-    """Draw the people who are kept from the terms at recourse points.
-
-    Points that are trained on lose less than others do. Who is held depends on the row's own
-    values: equal rows are held together, wherever they are. With groups that are promised the same
-    each, as many are held of each.
-    """
-    codes = torch.zeros(len(acted), dtype=torch.int64) if codes is None else codes
-    totals = weights.new_zeros(int(codes.max()) + 1).index_add_(0, codes, weights * acted)
-    share = (_HELD / totals).clamp(_LEAST_HELD, _MOST_HELD)[codes]
-    direction = torch.from_numpy(rng.uniform(1.0, 2.0, size=encoded.shape[1]))
-    held = acted & (((encoded * direction).sum(dim=1) * _SPREAD).frac().abs() < share)
-    return held if held.any() and (acted & ~held).any() else torch.zeros_like(acted)
+def _online(
+    table: TrainingTable,
+    teacher: Predictor,
+    action_set: ActionSet,
+    actions: TeacherActions,
+    seed: int,
+) -> OnlineActions:
+    """Return what computes the actions of a batch, with noise of its own."""
+    region = region_of(action_set.compile(teacher.space), table.X)
+    noise = torch.Generator().manual_seed(seed)
+    return OnlineActions.prepare(actions, teacher, region, noise, table.dtype)
 
 
 def _matching(
-    table: TrainingTable,
+    X: Any,
     teacher: Predictor,
     target: Tensor,
-    action_set: ActionSet,
+    compiled: CompiledActions,
     actions: TeacherActions,
     objective: CFQObjective,
 ) -> Matching:
     """Return the matching regularizer: the teacher's K steps beside the student's."""
-    compiled = action_set.compile(teacher.space)
-    region = compiled.at(table.X)
-    points = projected_steps(
-        teacher, region, target, n_steps=actions.n_steps, step_size=actions.step_size
-    )
+    region, n_steps, step_size = region_of(compiled, X), actions.n_steps, actions.step_size
     direction, cost = objective.matching_weights
     return Matching(
         direction=direction,
         cost=cost,
         region=region,
-        points=points,
+        points=projected_steps(teacher, region, target, n_steps=n_steps, step_size=step_size),
         cost_of=compile_cost(compiled),
-        n_steps=actions.n_steps,
-        step_size=actions.step_size,
+        n_steps=n_steps,
+        step_size=step_size,
+    )
+
+
+def _warn_without_actions(n_people: int, actions: TeacherActions) -> None:
+    other = "more or larger steps" if actions.method == "pgd" else "another solver"
+    _warn_unsupervised(
+        f"Of the {n_people} people whom the teacher refuses, none reaches the target by its "
+        "actions",
+        f"Widen `action_set`, or give `teacher_actions` {other}",
     )
 
 

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, clone
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from skcfq.actions import ActionRegion, ActionSet, Box, box_of
+from skcfq.actions import ActionRegion, ActionSet, Box, box_of, region_of
 from skcfq.exceptions import InterruptedWarning
 from skcfq.models import Predictor, validity_slack
 from skcfq.nn import FrozenMLP
@@ -154,7 +154,7 @@ class TeacherActions(BaseEstimator):
         KeyboardInterrupt
             By the solver too, which elsewhere returns what is done.
         """
-        region = action_set.compile(teacher.space).at(X)
+        region = region_of(action_set.compile(teacher.space), X)
         generator = torch.Generator().manual_seed(seed)
         wanted = torch.from_numpy(target)
         if self.method == "solver":

@@ -49,7 +49,7 @@ class Validation:
     def figures(self) -> dict[str, float]:
         """Return the loss, the accuracy and, with recourse, the share whose advice fails.
 
-        What the loss draws at random (samples on paths, mixtures) is the same in every call.
+        What the loss draws at random (on paths, and feature mixup) is the same in every call.
         """
         module, matching = self.module, None
         training = module.network.training

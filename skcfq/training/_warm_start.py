@@ -13,12 +13,12 @@ from skcfq.exceptions import BudgetError
 from skcfq.nn import QuantizedModule, QuantizedNetwork
 
 # Settings of a network, by the parameters of the estimators that they come from.
-_PARAMETERS = {"candidates": "bit_policy (its candidates)", "start": "quantizer_start"}
-
-
-def goes_on(estimator: Any) -> bool:
-    """Tell whether a fit starts from the network of the previous one."""
-    return getattr(estimator, "warm_start", False) and hasattr(estimator, "network_")
+_PARAMETERS = {
+    "candidates": "bit_policy (its candidates)",
+    "activation_bits": "quantizer.activation_bits",
+    "start": "quantizer.initialization",
+    "per_channel": "quantizer.granularity",
+}
 
 
 def check_same_classes(before: np.ndarray, classes: np.ndarray) -> None:
@@ -58,8 +58,8 @@ def taken_over(before: nn.Module, network: nn.Module) -> Any:
     new, old = _settings(network), _settings(before)
     changed = [name for name in new if new[name] != old.get(name)]
     if changed:
-        names = [f"{_PARAMETERS.get(one, one)} {old.get(one)!r}" for one in changed]
-        values = [repr(new[one]) for one in changed]
+        names = [f"{_PARAMETERS.get(one, one)} {_told(one, old.get(one))}" for one in changed]
+        values = [_told(one, new[one]) for one in changed]
         raise ValueError(
             f"warm_start=True goes on from a network with {', '.join(names)}, but the parameters "
             f"now ask for {', '.join(values)}. Give those of the previous fit, or "
@@ -67,6 +67,13 @@ def taken_over(before: nn.Module, network: nn.Module) -> Any:
         )
     dtype = next(network.parameters()).dtype
     return deepcopy(before).to(dtype).train().requires_grad_(True)
+
+
+def _told(name: str, value: Any) -> str:
+    """Return a setting as the value of the parameter that it comes from."""
+    if name == "per_channel":
+        return repr("per_channel" if value else "per_tensor")
+    return repr(value)
 
 
 def _settings(network: Any) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""Validation, and the guard around private names of scikit-learn."""
+"""Validation, and the guard around private names of scikit-learn.
+
+For developers: what other rooms take from this one.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from skcfq.utils._columns import (
 )
 from skcfq.utils._files import atomic_write
 from skcfq.utils._lazy import lazy_attributes
+from skcfq.utils._nested_parameters import NestedParametersMixin
 from skcfq.utils._rows import as_slice, take_rows
 from skcfq.utils._scalars import from_json, plain, strict_json, to_json
 from skcfq.utils._warnings import warn_user
@@ -39,6 +43,7 @@ __all__ = [
     "HasMethods",
     "Interval",
     "KnownParameters",
+    "NestedParametersMixin",
     "StrOptions",
     "as_array",
     "as_numbers",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
-from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+from sklearn.utils.validation import _check_sample_weight
 
 __all__ = [
     "HasMethods",
@@ -19,6 +20,17 @@ __all__ = [
     "check_sample_weight",
     "power_transformer_scaler",
 ]
+
+
+def check_sample_weight(sample_weight: Any, X: Any) -> np.ndarray:
+    """Return weights of the rows of X: finite, none negative, not all zero.
+
+    Older versions of scikit-learn let weights through that are all zero.
+    """
+    weights = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+    if not np.any(weights):
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    return weights
 
 
 def power_transformer_scaler(transformer: Any) -> Any:

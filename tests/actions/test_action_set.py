@@ -13,7 +13,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.preprocessing import FunctionTransformer
 
-from skcfq.actions import ActionSet
+from skcfq.actions import ActionSet, region_of
 from skcfq.encoding import FeatureSpace, TableEncoder
 from skcfq.exceptions import ActionSetError
 
@@ -190,8 +190,8 @@ def test_max_changes_takes_numpy_integers(space):
 
 def test_a_level_that_a_small_sample_lacks_is_passed_over(space):
     order = ["none", "low", "mid", "high", "top"]
-    choice = ActionSet(ordinal={"grade": order}, increasing=["grade"]).compile(space).categorical
-    grade = next(feature for feature in choice if feature.name == "grade")
+    rules = ActionSet(ordinal={"grade": order}, increasing=["grade"])
+    grade = next(feature for feature in rules.compile(space).categorical if feature.name == "grade")
     assert grade.levels == ("high", "low", "mid")
     np.testing.assert_array_equal(grade.ranks, [3, 1, 2])
     np.testing.assert_array_equal(grade.distance[:3], [[0, 2, 1], [2, 0, 1], [1, 1, 0]])
@@ -212,7 +212,7 @@ def test_bounds_outside_the_domain_of_a_transformation_are_refused():
     encoder = FunctionTransformer(np.log1p, inverse_func=np.expm1).fit(X)
     space = FeatureSpace.from_encoder(encoder, X)
     with pytest.raises(ActionSetError, match="not defined"):
-        ActionSet(bounds={0: (-5, 3)}).compile(space).at(X)
+        region_of(ActionSet(bounds={0: (-5, 3)}).compile(space), X)
 
 
 def test_rules_that_change_in_place_are_read_again():
@@ -222,7 +222,7 @@ def test_rules_that_change_in_place_are_read_again():
     first = rules.compile(space)
     assert ActionSet(bounds={"a": (0, 5)}, immutable=["b"]).compile(space) is first
     rules.bounds["a"] = (0, 7)
-    assert rules.compile(space).at(np.array([[1.0, 1.0]])).upper.item() == 7
+    assert region_of(rules.compile(space), np.array([[1.0, 1.0]])).upper.item() == 7
     rules.immutable.append("a")
     assert rules.compile(space).n_features == 0
 

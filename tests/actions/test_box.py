@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from skcfq.actions import ActionSet
+from skcfq.actions import ActionSet, region_of
 from skcfq.actions._box import box_of
 from skcfq.encoding import FeatureSpace
 
@@ -20,13 +20,13 @@ BOXES = [
 ]
 
 
-def region_of(rules):
-    return ActionSet(**rules).compile(SPACE).at(X)
+def region_with(rules):
+    return region_of(ActionSet(**rules).compile(SPACE), X)
 
 
 @pytest.mark.parametrize("rules", BOXES)
 def test_a_box_projects_as_its_region_does(rules):
-    region = region_of(rules)
+    region = region_with(rules)
     box = box_of(region, torch.float64)
     noise = torch.randn(region.origin.shape, generator=torch.Generator().manual_seed(1)).double()
     for size in (0.0, 0.1, 3.0):
@@ -36,7 +36,7 @@ def test_a_box_projects_as_its_region_does(rules):
 
 def test_a_box_of_some_people_in_single_precision():
     rows = torch.tensor([3, 1, 3])
-    region = region_of({})
+    region = region_with({})
     box = box_of(region, torch.float32).take(rows)
     points = region.origin[rows] + 0.5
     found = box.project(points.float())
@@ -48,18 +48,18 @@ def test_a_box_of_some_people_in_single_precision():
     "rules", [{"steps": {0: 0.5}}, {"max_changes": 2}, {"min_change": {0: 0.5}}]
 )
 def test_other_rules_are_no_box(rules):
-    assert box_of(region_of(rules), torch.float64) is None
+    assert box_of(region_with(rules), torch.float64) is None
 
 
 def test_gaps_are_no_box():
     with_gap = X.copy()
     with_gap[3, 1] = np.nan
-    region = ActionSet().compile(FeatureSpace.from_frame(with_gap)).at(with_gap)
+    region = region_of(ActionSet().compile(FeatureSpace.from_frame(with_gap)), with_gap)
     assert bool(region.origin.isnan().any()) == (box_of(region, torch.float64) is None)
 
 
 def test_without_raw_rows_the_projection_is_the_same():
-    region = region_of({"steps": {0: 0.5}, "max_changes": 2})
+    region = region_with({"steps": {0: 0.5}, "max_changes": 2})
     points = region.origin + 0.7
     rows = torch.tensor([5, 2])
     lean = region.without_raw().take(rows)

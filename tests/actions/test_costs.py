@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from skcfq.actions import ActionSet, compile_cost
+from skcfq.actions import ActionSet, compile_cost, region_of
 from skcfq.encoding import TableEncoder
 from skcfq.exceptions import ActionSetError, CostFallbackWarning
 
@@ -80,7 +80,7 @@ def test_a_weight_that_is_given_needs_no_fallback():
 
 def test_a_category_pays_once_and_an_ordered_one_by_rank():
     actions = compiled(immutable=["constant", "age", "gain"])
-    region = actions.at(X)
+    region = region_of(actions, X)
     cost = compile_cost(actions, weights=[10.0, 1.0])
     levels = region.levels.clone()
     levels[:, 0] = (levels[:, 0] + 1) % 3
@@ -96,7 +96,7 @@ def test_a_category_pays_once_and_an_ordered_one_by_rank():
 
 def test_norms_on_a_case_small_enough_to_check_by_hand():
     actions = compiled(immutable=["constant", "job", "grade"])
-    region = actions.at(X.iloc[:1])
+    region = region_of(actions, X.iloc[:1])
     move = region.origin.clone()
     move[0, 0] += 3.0
     move[0, 1] += 4.0
@@ -107,9 +107,29 @@ def test_norms_on_a_case_small_enough_to_check_by_hand():
     assert by_norm == pytest.approx({"l1": 7.0, "l2": 5.0, "mixed": 0.25 * 7 + 0.75 * 5})
 
 
+def test_the_spread_of_an_order_is_that_of_the_people_in_it():
+    rules = ActionSet(ordinal={"grade": ["low", "high", "top"]}, immutable=list(X.columns[:4]))
+    table = X.assign(grade=["low", "low", "other", "low", "high", "top"])
+    actions = rules.compile(TableEncoder().fit(table).feature_space_)
+    expected = 1 / np.std([0, 0, 0, 1, 2])
+    assert float(compile_cost(actions).feature_weights) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2", "mixed"])
+def test_one_number_that_contributes_something_else_is_priced_as_if_all_were_summed(norm):
+    cost = compile_cost(compiled(immutable=["constant"]), norm=norm, mix=0.3)
+    rng = np.random.RandomState(0)
+    contributions, moved = torch.from_numpy(rng.rand(5, 4)), torch.from_numpy(rng.rand(5, 2))
+    for j in range(2):
+        other = contributions.clone()
+        other[:, j] = moved[:, j]
+        found = cost.with_moves(contributions, moved)[:, j]
+        torch.testing.assert_close(found, cost.combine(other), rtol=1e-12, atol=0)
+
+
 def test_gradient_of_the_cost_is_finite_where_nothing_moves():
     actions = compiled(immutable=["constant"])
-    region = actions.at(X)
+    region = region_of(actions, X)
     for norm in ("l1", "l2", "mixed"):
         values = region.values.clone().requires_grad_()
         compile_cost(actions, norm=norm).of_state(values, region.levels, region).sum().backward()
@@ -118,7 +138,7 @@ def test_gradient_of_the_cost_is_finite_where_nothing_moves():
 
 def test_nothing_to_change_costs_nothing():
     actions = compiled(immutable=list(X.columns))
-    region = actions.at(X)
+    region = region_of(actions, X)
     for norm in ("l1", "l2", "mixed"):
         assert compile_cost(actions, norm=norm)(region.origin, region).tolist() == [0.0] * 6
 

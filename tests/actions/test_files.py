@@ -1,4 +1,4 @@
-"""Action sets in files: what is written comes back, and what is wrong is told with its place."""
+"""Action sets in files: what is written comes back, and what is wrong is told with its position."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ from hypothesis import strategies as st
 
 from skcfq.actions import ActionSet
 from skcfq.actions.files._labels import read_label, write_key, write_label
-from skcfq.actions.files._source_positions import line_and_column, read_json, read_toml, text_places
+from skcfq.actions.files._source_positions import (
+    line_and_column,
+    read_json,
+    read_toml,
+    text_positions,
+)
 from skcfq.datasets import make_credit
 from skcfq.encoding import TableEncoder
 from skcfq.exceptions import ActionSetError, ActionSetFileError
@@ -97,10 +102,10 @@ def _described(compiled):
         (f.name, f.low, f.high, f.relative, f.direction, f.step, f.min_change)
         for f in compiled.numeric
     ]
-    choice = [
+    categorical = [
         (f.name, f.levels, f.allowed.tolist(), f.distance.tolist()) for f in compiled.categorical
     ]
-    return numeric, choice, compiled.max_changes, compiled.rules
+    return numeric, categorical, compiled.max_changes, compiled.rules
 
 
 @pytest.mark.parametrize("extension", ["toml", "json"])
@@ -225,7 +230,7 @@ TOML_FAULTS = {
     "no value": ("[steps]\na =\nb = 1", [(4, 4, "not valid TOML: Invalid value")]),
     "no quotes": ("immutable = [age]", [(3, 14, "not valid TOML")]),
     "strict rule": ("constraints = ['a <= b', 'b < c']", [(3, 27, "Use <= or >=")]),
-    "place in a rule": ("constraints = ['x + y * z <= 3']", [(3, 21, "'y * z' cannot be read")]),
+    "position in a rule": ("constraints = ['x + y * z <= 3']", [(3, 21, "'y * z' cannot be read")]),
     "behind escapes": (
         'constraints = ["if j == \\"\\u00e9\\" then x*y <= 3"]',
         [(3, 41, "'x * y' cannot be read")],
@@ -280,7 +285,7 @@ def test_the_same_faults_are_found_in_a_dict(name):
     with pytest.raises(ActionSetError) as caught:
         ActionSet.from_dict(data)
     for _, _, part in TOML_FAULTS[name][1]:
-        # Without places, a contradiction has no first and second rule.
+        # Without positions, a contradiction has no first and second rule.
         wanted = "the two contradict each other" if "(line" in part else part
         assert wanted in str(caught.value)
 
@@ -294,7 +299,7 @@ JSON_FAULTS = {
         '"increasing": ["a"],\n"decreasing": ["a"]',
         [(4, 16, "which increasing (line 3) names too")],
     ),
-    "place in a rule": (
+    "position in a rule": (
         '"constraints": ["if j == \\"\\ud83d\\ude00\\" then x*y <= 3"]',
         [(3, 48, "'x * y' cannot be read")],
     ),
@@ -495,10 +500,10 @@ def test_the_scanners_see_what_the_parsers_see(tmp_path_factory, parameters):
 @given(text=st.text(st.characters(codec="utf-8"), min_size=1, max_size=12))
 def test_places_in_a_text_follow_its_escapes(text):
     source = json.dumps(text)
-    places = text_places(source)
-    assert len(places) == len(text)
-    ends = [*places[1:], len(source) - 1]
-    characters = [source[a:b] for a, b in zip(places, ends, strict=True)]
+    positions = text_positions(source)
+    assert len(positions) == len(text)
+    ends = [*positions[1:], len(source) - 1]
+    characters = [source[a:b] for a, b in zip(positions, ends, strict=True)]
     assert [json.loads(f'"{c}"') for c in characters] == list(text)
 
 
@@ -525,17 +530,17 @@ def test_a_damaged_file_is_read_or_refused_with_places(
         again = ActionSet.from_file(path)
     except ActionSetFileError as error:
         lines = text.replace("\r\n", "\n").split("\n")
-        places = [problem[:2] for problem in error.problems]
+        positions = [problem[:2] for problem in error.problems]
         in_file = [
-            line <= len(lines) and column <= len(lines[line - 1]) + 1 for line, column in places
+            line <= len(lines) and column <= len(lines[line - 1]) + 1 for line, column in positions
         ]
-        assert all(in_file) and places == sorted(places)
+        assert all(in_file) and positions == sorted(positions)
     else:
         assert ActionSet.from_dict(again.to_dict()).get_params() == again.get_params()
 
 
 def test_line_and_column_count_from_one():
-    assert [line_and_column("ab\nc", place) for place in range(5)] == [
+    assert [line_and_column("ab\nc", position) for position in range(5)] == [
         (1, 1),
         (1, 2),
         (1, 3),

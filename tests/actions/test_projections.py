@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 import torch
 
-from skcfq.actions import (
-    ActionSet,
-    project,
+from skcfq.actions import ActionSet, raw_rows, region_of
+from skcfq.actions._projections import (
     project_box,
     project_grid,
     project_immutable,
+    project_min_change,
     project_one_hot,
     project_sparse,
 )
@@ -100,7 +100,7 @@ def test_top_k_over_columns_tears_one_hot_groups_apart_and_ours_does_not():
             "job": rng.choice(["clerk", "cook", "pilot"], 200),
         }
     )
-    region = ActionSet(max_changes=2).compile(TableEncoder().fit(X).feature_space_).at(X)
+    region = region_of(ActionSet(max_changes=2).compile(TableEncoder().fit(X).feature_space_), X)
     proposal = region.origin + torch.from_numpy(rng.normal(size=tuple(region.origin.shape)) * 3)
     # Control: Algorithm 1 as printed, with k counting encoded columns.
     free = region.assemble(region.snap(proposal[:, :2]), region.nearest_levels(proposal))
@@ -121,7 +121,7 @@ def test_what_is_no_number_never_leaves_the_admissible_set(strange):
     X = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 5.0], "job": ["x", "y"]})
     space = TableEncoder().fit(X).feature_space_
     rules = ActionSet(bounds={"a": (None, None)}, steps={"b": 0.5})
-    region = rules.compile(space).at(X)
+    region = region_of(rules.compile(space), X)
     u = region.project(torch.full_like(region.origin, strange))
     assert torch.isfinite(u).all()
     assert region.contains(u).all()
@@ -129,9 +129,46 @@ def test_what_is_no_number_never_leaves_the_admissible_set(strange):
         assert torch.equal(u, region.origin)
 
 
+def test_too_small_a_change_goes_to_the_nearer_of_none_and_the_smallest():
+    values = np.linspace(-2, 2, 81)[:, None]
+    own, least = np.zeros_like(values), np.full_like(values, 0.8)
+    lower, upper = np.full_like(values, -2.0), np.full_like(values, 0.5)
+    found = project_min_change(np.minimum(values, upper), lower, upper, own, least)
+    grid = np.linspace(-2, 0.5, 51)
+    allowed = grid[(grid == 0) | (np.abs(grid) > 0.8 - 1e-9)]
+    for value, point in zip(np.minimum(values, upper)[:, 0], found[:, 0], strict=True):
+        gap = np.abs(allowed - value)
+        assert np.abs(allowed - point).min() < 1e-12
+        assert abs(point - value) <= gap.min() + 1e-12
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [
+        (project_immutable, lambda u, x: (u, x, np.arange(4) % 2 == 0)),
+        (project_box, lambda u, x: (u, x - 0.7, x + 0.4)),
+        (
+            project_grid,
+            lambda u, x: (u[:, 0], np.linspace(-1, 1, 9), x[:, 0] - 1, x[:, 0], x[:, 0]),
+        ),
+        (project_min_change, lambda u, x: (u, x - 2.0, x + 2.0, x, np.full_like(x, 0.5))),
+        (project_one_hot, lambda u, x: (u, np.eye(4), x > -0.5, np.eye(4)[x.argmax(axis=1)])),
+        (project_sparse, lambda u, x: (u, x, [np.array([0]), np.array([1, 2, 3])], 1)),
+    ],
+)
+def test_arrays_get_arrays_with_the_numbers_that_tensors_get(function, arguments):
+    u, x = np.random.RandomState(0).standard_normal((2, 30, 4))
+    given = arguments(u, x)
+    found = function(*given)
+    assert isinstance(found, np.ndarray)
+    tensors = [torch.from_numpy(a.copy()) if isinstance(a, np.ndarray) else a for a in given]
+    np.testing.assert_array_equal(found, function(*tensors).numpy())
+    assert (found != (u[:, 0] if found.ndim == 1 else u)).any()
+
+
 def test_gradients_flow_through_assemble_and_values():
     X = pd.DataFrame({"a": [1.0, 2.0], "job": ["x", "y"]})
-    region = ActionSet().compile(TableEncoder().fit(X).feature_space_).at(X)
+    region = region_of(ActionSet().compile(TableEncoder().fit(X).feature_space_), X)
     values = region.values.clone().requires_grad_()
     region.assemble(values, region.levels).square().sum().backward()
     assert torch.equal(values.grad, 2 * region.values)
@@ -140,10 +177,10 @@ def test_gradients_flow_through_assemble_and_values():
 def test_no_feature_and_no_people_are_no_special_case():
     X = np.array([[0.0, 1.0], [2.0, 3.0]])
     space = FeatureSpace.from_frame(X)
-    fixed = ActionSet(immutable=[0, 1], max_changes=1).compile(space).at(X)
+    fixed = region_of(ActionSet(immutable=[0, 1], max_changes=1).compile(space), X)
     assert fixed.n_features == 0
-    np.testing.assert_array_equal(project(X + 1.0, fixed), X)
-    nobody = ActionSet(steps={0: 1}, max_changes=1).compile(space).at(X[:0])
+    assert torch.equal(fixed.project(fixed.origin + 1.0), fixed.origin)
+    nobody = region_of(ActionSet(steps={0: 1}, max_changes=1).compile(space), X[:0])
     assert nobody.n_people == 0
     assert nobody.project(nobody.origin).shape == (0, 2)
-    assert nobody.to_raw(nobody.origin).shape == (0, 2)
+    assert raw_rows(nobody, nobody.origin).shape == (0, 2)

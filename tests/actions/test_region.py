@@ -12,14 +12,14 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-from skcfq.actions import ActionSet
+from skcfq.actions import ActionSet, raw_rows, region_of
 from skcfq.encoding import FeatureSpace, TableEncoder
 
 NUMBERS = pd.DataFrame({"a": np.arange(101.0), "b": np.arange(101) * 2})
 
 
 def raw_limits(rules, X=NUMBERS, space=None):
-    region = rules.compile(space or FeatureSpace.from_frame(NUMBERS)).at(X)
+    region = region_of(rules.compile(space or FeatureSpace.from_frame(NUMBERS)), X)
     return region.raw_lower, region.raw_upper
 
 
@@ -66,38 +66,49 @@ def test_an_impossible_range_of_relative_and_absolute_bounds_still_lets_people_s
 
 def test_steps_that_are_decimals_reach_the_bound_as_it_is_written():
     rules = ActionSet(steps={"a": 0.1}, bounds={"a": (0.3, 0.7)}, immutable=["b"])
-    region = rules.compile(FeatureSpace.from_frame(NUMBERS)).at(person(0.5))
+    region = region_of(rules.compile(FeatureSpace.from_frame(NUMBERS)), person(0.5))
     np.testing.assert_array_equal(region.raw_grids[0], [0.3, 0.4, 0.5, 0.6, 0.7])
     relative = ActionSet(steps={"a": 0.1}, relative_bounds={"a": (-0.1, 0.1)}, immutable=["b"])
     lower, upper = raw_limits(relative, person(0.7))
     assert (lower[0, 0], upper[0, 0]) == (0.6, 0.8)
 
 
+def test_large_whole_numbers_stay_whole():
+    X = pd.DataFrame({"price": [100_000_001, 100_000_020, 100_000_050]})
+    region = region_of(ActionSet().compile(FeatureSpace.from_frame(X)), X)
+    np.testing.assert_array_equal(region.raw_grids[0], 1e8 + np.arange(1, 51))
+    for change in (1.0, 9.0):
+        rows = raw_rows(region, region.project(region.origin + change))
+        assert rows["price"].dtype == X["price"].dtype
+        assert rows["price"].tolist() == [100_000_001 + change, 100_000_020 + change, 100_000_050]
+
+
 def test_one_person_far_outside_does_not_make_the_grid_endless():
     rules = ActionSet(steps={"a": 1}, bounds={"a": (0, 50)}, immutable=["b"])
     X = pd.concat([person(1e15), person(3)], ignore_index=True)
-    region = rules.compile(FeatureSpace.from_frame(NUMBERS)).at(X)
+    region = region_of(rules.compile(FeatureSpace.from_frame(NUMBERS)), X)
     assert len(region.raw_grids[0]) == 51
     u = region.project(torch.full_like(region.origin, 49.6))
-    np.testing.assert_array_equal(region.to_raw(u)["a"], [50.0, 50.0])
+    np.testing.assert_array_equal(raw_rows(region, u)["a"], [50.0, 50.0])
 
 
 def test_gaps_are_read_as_the_fill_and_left_alone_by_those_who_stay():
     X = pd.DataFrame({"income": [1.0, np.nan, 9.0, 4.0], "job": ["x", None, "y", "x"]})
     encoder = TableEncoder().fit(X)
-    region = ActionSet(relative_bounds={"income": (-1, 1)}).compile(encoder.feature_space_).at(X)
+    near = ActionSet(relative_bounds={"income": (-1, 1)})
+    region = region_of(near.compile(encoder.feature_space_), X)
     np.testing.assert_array_equal(region.raw_lower[:, 0], [0, 3, 8, 3])
-    rows = region.to_raw(region.origin)
+    rows = raw_rows(region, region.origin)
     pd.testing.assert_frame_equal(rows, X)
     u = region.project(region.origin + 100.0)
-    np.testing.assert_array_equal(region.to_raw(u)["income"], [2, 5, 10, 5])
+    np.testing.assert_array_equal(raw_rows(region, u)["income"], [2, 5, 10, 5])
 
 
 def test_a_gap_that_the_encoder_leaves_open_stays_open():
     X = np.array([[1.0, np.nan], [2.0, 5.0]])
-    region = ActionSet(max_changes=1).compile(FeatureSpace.from_frame(X)).at(X)
+    region = region_of(ActionSet(max_changes=1).compile(FeatureSpace.from_frame(X)), X)
     u = region.project(torch.full_like(region.origin, 1.7))
-    np.testing.assert_array_equal(region.to_raw(u), [[1.7, np.nan], [1.7, 5.0]])
+    np.testing.assert_array_equal(raw_rows(region, u), [[1.7, np.nan], [1.7, 5.0]])
     assert region.contains(u).all()
     assert region.changed(u).tolist() == [[True, False], [True, False]]
 
@@ -106,16 +117,17 @@ def test_an_unrecognized_category_may_stay_or_move():
     X = pd.DataFrame({"job": ["cook", "clerk", "pilot"]})
     space = TableEncoder().fit(X).feature_space_
     stranger = pd.DataFrame({"job": ["diver"]})
-    free = ActionSet().compile(space).at(stranger)
+    free = region_of(ActionSet().compile(space), stranger)
     assert free.levels.item() == -1
-    pd.testing.assert_frame_equal(free.to_raw(free.project(free.origin)), stranger)
-    assert free.to_raw(free.project(free.origin + torch.tensor([0, 0, 1.0])))["job"][0] == "pilot"
+    pd.testing.assert_frame_equal(raw_rows(free, free.project(free.origin)), stranger)
+    moved = free.project(free.origin + torch.tensor([0, 0, 1.0]))
+    assert raw_rows(free, moved)["job"][0] == "pilot"
     order = {"job": ["clerk", "cook", "pilot"]}
     for rules in (
         ActionSet(ordinal=order, increasing=["job"]),
         ActionSet(transitions={"job": {"cook": ["pilot"]}}),
     ):
-        held = rules.compile(space).at(stranger)
+        held = region_of(rules.compile(space), stranger)
         assert not held.allowed[0].any()
         assert torch.equal(held.project(held.origin + 5.0), held.origin)
 
@@ -136,12 +148,12 @@ def test_dtypes_index_and_order_of_a_frame_survive():
         steps={"age": 1, "sum": 5}, bounds={"age": (20, 70), "sum": (0, 100)}, immutable=["rest"]
     )
     shuffled = X[["job", "rest", "sum", "flag", "age"]]
-    region = rules.compile(space).at(shuffled)
-    pd.testing.assert_frame_equal(region.to_raw(region.origin), shuffled)
+    region = region_of(rules.compile(space), shuffled)
+    pd.testing.assert_frame_equal(raw_rows(region, region.origin), shuffled)
     levels = region.levels.clone()
     levels[:, 0] = 1 - levels[:, 0]
     levels[2, 1] = 0
-    rows = region.to_raw(region.assemble(region.snap(region.values + 0.7), levels))
+    rows = raw_rows(region, region.assemble(region.snap(region.values + 0.7), levels))
     assert rows.dtypes.equals(shuffled.dtypes)
     assert rows.index.equals(shuffled.index)
     assert rows["flag"].tolist() == [False, True, False]
@@ -159,12 +171,12 @@ def test_dtypes_index_and_order_of_a_frame_survive():
 def test_arrays_come_back_as_arrays(dtype):
     X = np.array([[1, 20], [2, 40], [3, 61]]).astype(dtype)
     space = FeatureSpace.from_frame(X)
-    region = ActionSet(steps={1: 10}, immutable=[0]).compile(space).at(X)
-    rows = region.to_raw(region.project(region.origin + 9.0))
+    region = region_of(ActionSet(steps={1: 10}, immutable=[0]).compile(space), X)
+    rows = raw_rows(region, region.project(region.origin + 9.0))
     assert rows.dtype == X.dtype
     assert rows.tolist() == [[1, 30], [2, 50], [3, 61]]
-    free = ActionSet(immutable=[0], steps={1: 0}).compile(space).at(X)
-    rows = free.to_raw(free.project(free.origin + 0.5))
+    free = region_of(ActionSet(immutable=[0], steps={1: 0}).compile(space), X)
+    rows = raw_rows(free, free.project(free.origin + 0.5))
     assert rows.dtype == (np.float64 if dtype == np.int64 else X.dtype)
     assert rows.tolist() == [[1, 20.5], [2, 40.5], [3, 61]]
 
@@ -172,17 +184,17 @@ def test_arrays_come_back_as_arrays(dtype):
 def test_whole_numbers_move_in_whole_numbers_unless_freed():
     X = pd.DataFrame({"loans": [1, 5], "score": [1.0, 5.0]})
     space = FeatureSpace.from_frame(X)
-    whole = ActionSet().compile(space).at(X)
-    rows = whole.to_raw(whole.project(whole.origin + 2.7))
+    whole = region_of(ActionSet().compile(space), X)
+    rows = raw_rows(whole, whole.project(whole.origin + 2.7))
     assert rows.to_numpy().tolist() == [[4, 3.7], [5, 5.0]]
     assert rows["loans"].dtype == X["loans"].dtype
-    freed = ActionSet(steps={"loans": 0}).compile(space).at(X)
-    assert freed.to_raw(freed.project(freed.origin + 2.7))["loans"].tolist() == [3.7, 5.0]
+    freed = region_of(ActionSet(steps={"loans": 0}).compile(space), X)
+    assert raw_rows(freed, freed.project(freed.origin + 2.7))["loans"].tolist() == [3.7, 5.0]
     # Without ends there is no grid to put the numbers on.
     open_ended = ActionSet(bounds={"loans": (-np.inf, np.inf)}).compile(space)
     assert open_ended.numeric[0].step is None
-    near = ActionSet(relative_bounds={"loans": (-2.5, 2.5)}).compile(space).at(X)
-    assert near.to_raw(near.project(near.origin + 9.0))["loans"].tolist() == [3, 7]
+    near = region_of(ActionSet(relative_bounds={"loans": (-2.5, 2.5)}).compile(space), X)
+    assert raw_rows(near, near.project(near.origin + 9.0))["loans"].tolist() == [3, 7]
 
 
 def test_monotone_columns_keep_bounds_grids_and_directions_in_raw_units():
@@ -191,16 +203,16 @@ def test_monotone_columns_keep_bounds_grids_and_directions_in_raw_units():
     flip = FunctionTransformer(np.negative, inverse_func=np.negative)
     space = FeatureSpace.from_encoder(make_pipeline(log, flip, StandardScaler()).fit(X), X)
     rules = ActionSet(steps={"gain": 50}, bounds={"gain": (0, 1000)}, increasing=["gain"])
-    region = rules.compile(space).at(X)
+    region = region_of(rules.compile(space), X)
     np.testing.assert_array_equal(region.raw_lower[:, 0], [0, 100, 5000])
     np.testing.assert_array_equal(region.raw_upper[:, 0], [1000, 1000, 5000])
     assert torch.equal(region.upper, region.origin)
     u = region.project(region.origin - 0.2)
-    moved = region.to_raw(u)["gain"]
+    moved = raw_rows(region, u)["gain"]
     assert (moved % 50 == 0).all()
     assert moved.tolist()[2] == 5000
     everything = region.project(region.origin - 1e6)
-    assert region.to_raw(everything)["gain"].tolist() == [1000.0, 1000.0, 5000.0]
+    assert raw_rows(region, everything)["gain"].tolist() == [1000.0, 1000.0, 5000.0]
 
 
 def test_one_hot_groups_behind_a_preprocessing_step():
@@ -214,10 +226,10 @@ def test_one_hot_groups_behind_a_preprocessing_step():
     compiled = rules.compile(space)
     (job,) = compiled.categorical
     assert job.levels == (1, 2, 3)
-    region = compiled.at(X)
+    region = region_of(compiled, X)
     np.testing.assert_array_equal(region.levels[:, 0], codes.argmax(axis=1))
     u = region.project(region.origin + torch.from_numpy(rng.normal(size=X.shape)) * 4)
-    rows = region.to_raw(u)
+    rows = raw_rows(region, u)
     assert (rows[:, 1:].sum(axis=1) == 1).all()
     assert np.isin(rows[:, 1:], (0, 1)).all()
     np.testing.assert_array_equal(rows[codes[:, 2] == 1], X[codes[:, 2] == 1])
@@ -229,14 +241,14 @@ def test_dropped_reference_level_is_a_level_like_any_other():
     encoder = ColumnTransformer(
         [("job", OneHotEncoder(drop="first", sparse_output=False), ["job"])]
     ).fit(X)
-    region = ActionSet().compile(FeatureSpace.from_encoder(encoder, X)).at(X)
-    back = region.to_raw(region.project(torch.zeros_like(region.origin)))
+    region = region_of(ActionSet().compile(FeatureSpace.from_encoder(encoder, X)), X)
+    back = raw_rows(region, region.project(torch.zeros_like(region.origin)))
     assert back["job"].tolist() == ["a"] * 4
 
 
 def test_a_change_counts_once_for_a_group_and_exactly_for_numbers():
     X = pd.DataFrame({"a": [1.0, 2.0], "job": ["x", "y"]})
-    region = ActionSet().compile(TableEncoder().fit(X).feature_space_).at(X)
+    region = region_of(ActionSet().compile(TableEncoder().fit(X).feature_space_), X)
     u = region.origin.flip(0)
     assert region.changed(u).tolist() == [[True, True]] * 2
     u[0, 0] = region.origin[0, 0] + 1e-12
@@ -257,13 +269,13 @@ def test_ten_thousand_people_are_quick():
     times = []
     for _ in range(3):
         start = time.process_time()
-        region = compiled.at(X)
+        region = region_of(compiled, X)
         times.append(time.process_time() - start)
     assert min(times) < 0.3
     noise = torch.from_numpy(rng.normal(size=tuple(region.origin.shape)))
     start = time.process_time()
     u = region.project(region.origin + noise)
-    rows = region.to_raw(u)
+    rows = raw_rows(region, u)
     assert time.process_time() - start < 1.0
     assert region.contains(u).all()
     assert len(rows) == n
@@ -272,8 +284,35 @@ def test_ten_thousand_people_are_quick():
 def test_to_raw_keeps_the_dtype_of_an_object_column():
     X = pd.DataFrame({"job": pd.Series(["cook", "clerk", "cook"], dtype=object), "age": [1, 2, 3]})
     space = TableEncoder().fit(X).feature_space_
-    region = ActionSet(immutable=["age"]).compile(space).at(X)
+    region = region_of(ActionSet(immutable=["age"]).compile(space), X)
     moved = region.assemble(region.values, torch.tensor([[0], [0], [1]]))
-    points = region.to_raw(moved)
+    points = raw_rows(region, moved)
     assert points["job"].dtype == object
     assert points["job"].tolist() == ["clerk", "clerk", "cook"]
+
+
+def test_people_far_apart_each_have_their_own_stretch_of_the_grid():
+    rules = ActionSet(steps={"a": 1}, relative_bounds={"a": (-2, 2)}, immutable=["b"])
+    X = pd.concat([person(1e12), person(3), person(5), person(9)], ignore_index=True)
+    region = region_of(rules.compile(FeatureSpace.from_frame(NUMBERS)), X)
+    near, far = np.arange(1, 12), 1e12 + np.arange(-2, 3)
+    np.testing.assert_array_equal(region.raw_grids[0], np.concatenate([near, far]))
+    up = raw_rows(region, region.project(region.origin + 1.6))["a"]
+    np.testing.assert_array_equal(up, X["a"] + 2)
+
+
+def test_overrides_hold_for_all_rows_of_a_label_and_contain_the_own_value():
+    X = pd.concat([person(50), person(20), person(5)]).set_axis(["ann", "bob", "ann"])
+    rules = ActionSet(bounds={"a": (0, 90)}, steps={"a": 0}, decreasing=["b"])
+    actions = rules.compile(FeatureSpace.from_frame(NUMBERS))
+    free = region_of(actions, X)
+    own = {"ann": {"bounds": {"a": (10, 40)}}, "bob": {"immutable": ["a"]}}
+    region = region_of(actions, X, own)
+    np.testing.assert_array_equal(region.raw_lower[:, 0], [10, 0, 5])
+    np.testing.assert_array_equal(region.raw_upper[:, 0], [50, 90, 40])
+    np.testing.assert_array_equal(region.lower[:, 0], [10, 20, 5])
+    np.testing.assert_array_equal(region.upper[:, 0], [50, 20, 40])
+    # All else stays, and so do those who are not named.
+    assert torch.equal(region.lower[:, 1], free.lower[:, 1])
+    assert torch.equal(region.upper[:, 1], free.upper[:, 1])
+    assert free.upper[:, 0].tolist() == [90, 90, 90]

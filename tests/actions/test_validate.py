@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from skcfq.actions import ActionSet
+from skcfq.actions import ActionSet, region_of
 from skcfq.datasets import make_credit
 from skcfq.encoding import FeatureSpace, TableEncoder
 from skcfq.exceptions import ActionSetError
@@ -234,7 +234,7 @@ def test_broken_rules_are_those_that_the_solvers_waive(seed):
             index=False
         )
     }
-    linking = action_set.compile(space).at(X).linking
+    linking = region_of(action_set.compile(space), X).linking
     expected = {
         (i, f"{rule.text!r} is broken")
         for rule in linking.implications

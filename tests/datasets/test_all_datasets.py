@@ -8,6 +8,7 @@ import pytest
 import torch
 from sklearn.base import clone
 
+from skcfq.actions import raw_rows, region_of
 from skcfq.datasets import (
     fetch_adult,
     fetch_bank_marketing,
@@ -89,7 +90,7 @@ def region(name, bunch):
     space = TableEncoder().fit(train).feature_space_
     assert space.n_encoded == FACTS[name][5]
     rows = bunch.data.iloc[bunch.test_indices[:400]]
-    return clone(bunch.action_set).compile(space).at(rows)
+    return region_of(clone(bunch.action_set).compile(space), rows)
 
 
 def test_every_mutable_column_is_a_feature(bunch, region):
@@ -103,7 +104,7 @@ def test_everybody_may_stay(region):
 def test_actions_keep_the_rules_in_raw_units(bunch, region):
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(region.origin.shape, generator=generator, dtype=torch.float64)
-    before, after = region.X, region.to_raw(region.project(region.origin + 3 * noise))
+    before, after = region.X, raw_rows(region, region.project(region.origin + 3 * noise))
     rules = bunch.action_set
     moved = pd.DataFrame({c: ~_same(before[c], after[c]) for c in before})
     assert moved.any(axis=None)
@@ -143,4 +144,4 @@ def _ranks(rules, column, values):
 def test_action_set_compiles_on_a_small_fold(bunch, seed):
     few = bunch.data.sample(60, random_state=seed)
     actions = bunch.action_set.compile(TableEncoder().fit(few).feature_space_)
-    assert actions.at(few).contains(actions.at(few).origin).all()
+    assert region_of(actions, few).contains(region_of(actions, few).origin).all()

@@ -1,4 +1,4 @@
-"""onnxruntime at its default optimisation against the estimator, on every row that may matter."""
+"""onnxruntime at its default optimization against the estimator, on every row that may matter."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 import skcfq
 from skcfq import QATClassifier, RecourseSolver, TableEncoder
 from skcfq.deploy import onnx_inputs
-from skcfq.estimators import UniformBits
+from skcfq.estimators import Quantizer, UniformBits
 from skcfq.exceptions import FeatureSpaceError, UnsupportedModelError
 
 onnx = pytest.importorskip("onnx")
@@ -90,7 +90,7 @@ def test_wide_weights_and_activations(activation_bits, credit, models, tmp_path)
     model = QATClassifier(
         12,
         bit_policy=UniformBits((12,)),
-        activation_bits=activation_bits,
+        quantizer=Quantizer(activation_bits),
         hidden_layer_sizes=(8, 8),
         max_iter=2,
         teacher=models[8].teacher_,
@@ -110,7 +110,11 @@ def test_wide_weights_and_activations(activation_bits, credit, models, tmp_path)
 def test_ties_go_to_the_first_class(tmp_path):
     X = np.random.default_rng(0).normal(size=(60, 2))
     model = QATClassifier(
-        2, weight_step="tensor", hidden_layer_sizes=(), max_iter=2, random_state=0
+        2,
+        quantizer=Quantizer(granularity="per_tensor"),
+        hidden_layer_sizes=(),
+        max_iter=2,
+        random_state=0,
     )
     model.fit(X, np.arange(60) % 3 + 5)
     layer = model.network_.layers[0]

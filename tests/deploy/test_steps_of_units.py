@@ -150,7 +150,7 @@ def test_classes_of_equal_logits_tie():
 
 @pytest.fixture(scope="module")
 def by_channel(credit):
-    model = QATClassifier(4, weight_step="channel", hidden_layer_sizes=(8, 6), max_iter=4)
+    model = QATClassifier(4, hidden_layer_sizes=(8, 6), max_iter=4)
     model.set_params(batch_size=32, target=credit.favorable, random_state=0)
     return model.fit(credit.data, credit.target)
 

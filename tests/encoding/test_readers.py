@@ -279,6 +279,30 @@ def test_arrays_and_positions():
     np.testing.assert_allclose(space.encode(mixed), dense(encoder.transform(mixed)))
 
 
+def test_slices_of_names_include_both_ends_and_positions_may_count_from_the_end():
+    X = people()[[*NUMBERS, "rank"]]
+    encoder = ColumnTransformer(
+        [
+            ("few", scaled(), slice("income", "hours")),
+            ("first", MinMaxScaler(), slice(None, "age")),
+            ("last", "passthrough", [-1]),
+        ]
+    ).fit(X)
+    space = check_reading(encoder, X)
+    assert [block.columns.tolist() for block in space.blocks] == [[2], [0], [1], [3]]
+
+
+def test_a_sampler_changes_rows_in_fit_and_nothing_afterwards():
+    pipeline = pytest.importorskip("imblearn.pipeline")
+    sampling = pytest.importorskip("imblearn.over_sampling")
+    X = people()[NUMBERS]
+    sampler = sampling.RandomOverSampler(random_state=0)
+    encoder = pipeline.make_pipeline(SimpleImputer(), sampler, StandardScaler())
+    encoder.fit(X, np.arange(len(X)) < 20)
+    space = check_reading(encoder, X)
+    assert [block.kind for block in space.blocks] == ["affine"] * 3
+
+
 def test_columns_that_the_encoder_never_saw_are_ignored():
     X = people()
     encoder = make_column_transformer((scaled(), ["age", "hours"])).fit(X[NUMBERS])

@@ -34,6 +34,17 @@ def test_whole_weights_count_as_repeated_rows(pairs):
     assert weighted_mad(values, weights) == pytest.approx(mad)
 
 
+@pytest.mark.parametrize("factor", [0.1, 1 / 3, 7e-5, 1e9])
+def test_quantiles_do_not_know_the_unit_of_the_weights(factor):
+    rng = np.random.RandomState(0)
+    levels = np.linspace(0, 1, 101)
+    for n in (3, 10, 40, 100):
+        values = rng.standard_normal(n)
+        for weights in (np.ones(n), rng.randint(1, 4, n).astype(float)):
+            found = weighted_quantiles(values, weights * factor, levels)
+            np.testing.assert_array_equal(found, weighted_quantiles(values, weights, levels))
+
+
 def test_statistics_of_a_space():
     X = np.array([[1.0, 5.0], [2.0, np.nan], [4.0, 7.0], [100.0, np.nan]])
     space = FeatureSpace.from_frame(X, sample_weight=[1, 2, 1, 0])

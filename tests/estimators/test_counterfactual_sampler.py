@@ -188,7 +188,7 @@ class TestModel:
 class TestPipelines:
     def test_before_the_classifier_of_the_library(self, credit, sampler, quick):
         size = {**quick, "max_iter": 4, "batch_size": 32, "class_weight": "balanced"}
-        model = CFQClassifier(4, action_set=credit.action_set, target="granted", eta=0, **size)
+        model = CFQClassifier(4, action_set=credit.action_set, target="granted", **size)
         pipeline = make_imblearn_pipeline(sampler, model).fit(credit.data, credit.target)
         X_more, y_more = sampler.fit_resample(credit.data, credit.target)
         alone = clone(model).fit(X_more, y_more)

@@ -22,7 +22,7 @@ from skcfq import (
     TableEncoder,
     TeacherClassifier,
 )
-from skcfq.estimators import FixedBits, SensitivityBits
+from skcfq.estimators import FixedBits, Quantizer, SensitivityBits
 from skcfq.exceptions import UnsupportedModelError
 from skcfq.metrics import counterfactual_recourse_gap, validity_drop
 from skcfq.models import as_predictor
@@ -291,8 +291,7 @@ def test_one_step_a_unit(start, module, credit):
     settings = {"hidden_layer_sizes": (8,), "module": module, **QUICK, "max_iter": 30}
     model = CFQClassifier(
         4,
-        weight_step="channel",
-        quantizer_start=start,
+        quantizer=Quantizer(granularity="per_channel", initialization=start),
         action_set=credit.action_set,
         target=credit.favorable,
         **settings,
@@ -312,7 +311,10 @@ def test_one_step_a_unit(start, module, credit):
 def test_starts_differ(credit):
     models = [
         QATClassifier(
-            2, quantizer_start=start, hidden_layer_sizes=(8,), **{**QUICK, "max_iter": 1}
+            2,
+            quantizer=Quantizer(initialization=start),
+            hidden_layer_sizes=(8,),
+            **{**QUICK, "max_iter": 1},
         ).fit(credit.data, credit.target)
         for start in ("lsq", "mse")
     ]
@@ -323,14 +325,14 @@ def test_starts_differ(credit):
 def test_activation_widths_a_layer(credit):
     settings = {"hidden_layer_sizes": (8, 6), **QUICK, "max_iter": 3}
     model = QATClassifier(
-        8, activation_bits=(8, 4), bit_policy=FixedBits((2, 4, 8)), **settings
+        8, quantizer=Quantizer((8, 4)), bit_policy=FixedBits((2, 4, 8)), **settings
     ).fit(credit.data, credit.target)
     assert [layer.levels for layer in model.integer_network_.layers] == [255, 15, 0]
     n = model.feature_space_.n_encoded
     assert model.bops_ == n * 8 * 2 * 8 + 8 * 6 * 4 * 8 + 6 * 2 * 8 * 4
     assert model.bit_cost_ == n * 8 * 2 + 8 * 6 * 4 + 6 * 2 * 8
     with pytest.raises(ValueError, match=r"activation_bits=\(8,\) has 1 widths for 2"):
-        clone(model).set_params(activation_bits=(8,)).fit(credit.data, credit.target)
+        clone(model).set_params(quantizer__activation_bits=(8,)).fit(credit.data, credit.target)
 
 
 def test_module_in_cross_validation(credit):

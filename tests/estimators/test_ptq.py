@@ -19,7 +19,7 @@ from torch import nn
 
 import skcfq
 from skcfq import PTQClassifier, QATClassifier, RecourseSolver, TableEncoder, TeacherClassifier
-from skcfq.estimators import TeacherActions
+from skcfq.estimators import Quantizer, TeacherActions
 from skcfq.exceptions import (
     BudgetError,
     DefaultTargetWarning,
@@ -28,7 +28,7 @@ from skcfq.exceptions import (
 )
 from skcfq.metrics import vd_scorer
 
-WIDE = {"budget": 12, "candidates": (12,), "activation_bits": 12, "random_state": 0}
+WIDE = {"budget": 12, "candidates": (12,), "quantizer": Quantizer(12), "random_state": 0}
 
 
 @pytest.fixture(scope="module")
@@ -206,7 +206,7 @@ def test_the_noise_of_recourse_points_follows_the_seed(shared, credit):
     def clips(seed):
         noisy = {**shared, "teacher_actions": TeacherActions(noise=2.0), "random_state": seed}
         model = PTQClassifier(4, **noisy).fit(credit.data, credit.target)
-        return model.network_.linear_layers[0].clips
+        return model.network_.quantized_layers[0].clips
 
     torch.testing.assert_close(clips(0), clips(0))
     assert not torch.equal(clips(0), clips(1))

@@ -25,14 +25,16 @@ from skcfq import (
     TableEncoder,
     TeacherClassifier,
 )
-from skcfq.estimators import CFQObjective, LearnedBits, TeacherActions, UniformBits
+from skcfq.estimators import CFQObjective, LearnedBits, Quantizer, TeacherActions, UniformBits
 from skcfq.metrics import RecourseScorer, faithfulness_scorer, vd_scorer
 
 STEPS = RecourseSolver(method="pgd", n_steps=10, step_size=0.3, random_state=0)
 RAISE = {"cv": 2, "error_score": "raise"}
 NESTED = [
     ("action_set__max_changes", 2, ActionSet),
-    ("objective__hinge", 0.5, CFQObjective),
+    ("objective__eta", 0.5, CFQObjective),
+    ("objective__finish__validity_drop", 0.1, CFQObjective),
+    ("quantizer__activation_bits", 8, Quantizer),
     ("bit_policy__candidates", (2, 8), LearnedBits),
     ("teacher_actions__n_steps", 2, TeacherActions),
     ("teacher__alpha", 0.5, TeacherClassifier),
@@ -41,12 +43,11 @@ NESTED = [
 
 @pytest.fixture(scope="module")
 def model(credit, quick):
-    return CFQClassifier(
-        budget=4,
-        action_set=credit.action_set,
-        target=credit.favorable,
-        **{**quick, "max_iter": 30},
-    )
+    """K steps and few passes after the teacher's: what is tested is the machinery around it."""
+    rules = {"action_set": credit.action_set, "target": credit.favorable}
+    teacher = TeacherClassifier((8,), max_iter=30, batch_size=16)
+    plan = {"objective": "paper", "teacher": teacher, **quick, "max_iter": 5}
+    return CFQClassifier(budget=4, **rules, **plan)
 
 
 @pytest.mark.parametrize(("key", "value", "made"), NESTED)
@@ -79,7 +80,9 @@ def test_nested_key_of_the_default_teacher_keeps_its_other_settings():
     assert model.teacher.max_iter == 7
 
 
-@pytest.mark.parametrize("key", ["nothing", "nothing__key", "action_set__nothing", "eta__key"])
+@pytest.mark.parametrize(
+    "key", ["nothing", "nothing__key", "action_set__nothing", "eta", "budget__key"]
+)
 def test_unknown_keys(key):
     with pytest.raises((ValueError, AttributeError)):
         CFQClassifier().set_params(**{key: 1})
@@ -89,10 +92,11 @@ def test_unknown_keys(key):
     ("grid", "scoring"),
     [
         ({"budget": [2, 4]}, RecourseScorer("validity_drop", solver=STEPS)),
-        ({"eta": [0.0, 2.0]}, RecourseScorer("faithfulness", solver=STEPS)),
+        ({"objective__eta": [0.0, 2.0]}, RecourseScorer("faithfulness", solver=STEPS)),
         ({"objective__hinge": [0.0, 0.5], "teacher_actions__n_steps": [2]}, "accuracy"),
         ({"bit_policy__candidates": [(2, 8), (4,)]}, "accuracy"),
         ({"teacher__hidden_layer_sizes": [(4,), (6, 6)]}, "accuracy"),
+        ({"objective": ["paper", "faithful"]}, "accuracy"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )
@@ -105,9 +109,9 @@ def test_grid_search(grid, scoring, credit, model):
     assert search.predict(credit.data).shape == (240,)
 
 
-def test_search_over_the_rules(credit, quick):
+def test_search_over_the_rules(credit, model):
     """``action_set`` is None, and a scorer of its own rules measures the candidates alike."""
-    model = CFQClassifier(target=credit.favorable, **{**quick, "max_iter": 30})
+    model = clone(model).set_params(action_set=None)
     scorer = RecourseScorer("validity_drop", solver=STEPS, action_set=credit.action_set)
     search = GridSearchCV(model, {"action_set__max_changes": [1, 3]}, scoring=scorer, **RAISE)
     search.fit(credit.data, credit.target)
@@ -135,15 +139,15 @@ def test_several_metrics_at_once(credit, model):
     assert {"test_vd", "test_accuracy"} <= set(named)
     scorer = RecourseScorer(["validity_drop", "recourse_gap"], solver=STEPS)
     search = GridSearchCV(
-        model, {"eta": [0.5, 2.0]}, scoring=scorer, refit="recourse_gap", **RAISE
+        model, {"objective__eta": [0.5, 2.0]}, scoring=scorer, refit="recourse_gap", **RAISE
     ).fit(credit.data, credit.target)
     assert np.isfinite(search.cv_results_["mean_test_validity_drop"]).all()
 
 
 @pytest.mark.parametrize("make", [make_pipeline, make_imblearn_pipeline])
-def test_last_step_of_a_pipeline(make, credit, quick):
-    classifier = CFQClassifier(target=credit.favorable, **{**quick, "max_iter": 30})
-    model = make(TableEncoder(), classifier)
+def test_last_step_of_a_pipeline(make, credit, model):
+    # Columns have other names behind the encoder, so there are no rules.
+    model = make(TableEncoder(), clone(model).set_params(action_set=None))
     scorer = RecourseScorer("validity_drop", solver=STEPS)
     scores = cross_val_score(model, credit.data, credit.target, scoring=scorer, **RAISE)
     assert np.isfinite(scores).all()
@@ -216,9 +220,9 @@ def test_metadata_routing(routing, credit, model):
             **RAISE,
         )
         assert np.isfinite(scores["test_vd"]).all()
-        search = GridSearchCV(requesting, {"eta": [0.0, 1.0]}, scoring=accuracy, **RAISE)
+        search = GridSearchCV(requesting, {"objective__eta": [0.0, 1.0]}, scoring=accuracy, **RAISE)
         search.fit(credit.data, credit.target, sample_weight=weights)
-        direct = clone(model).set_params(eta=search.best_params_["eta"])
+        direct = clone(model).set_params(**search.best_params_)
         direct.fit(credit.data, credit.target, weights)
         np.testing.assert_array_equal(
             search.predict_proba(credit.data), direct.predict_proba(credit.data)

@@ -60,7 +60,7 @@ def test_labels_of_every_type_come_back(labels, people, small):
     favorable = labels[1]
     if isinstance(y, pd.Series):
         y.index = X.index
-    model = CFQClassifier(**small, target=favorable, random_state=0).fit(X, y)
+    model = CFQClassifier(objective="paper", **small, target=favorable, random_state=0).fit(X, y)
     predicted = model.predict(X)
     assert predicted.dtype == model.classes_.dtype
     assert set(predicted.tolist()) <= set(labels.tolist())
@@ -110,8 +110,9 @@ def test_class_weights_move_the_decisions(classifier, people, small):
 def test_class_weights_do_not_touch_the_statistics_of_the_population(people, small):
     X, score = people
     y = (score > 0).astype(int)
-    plain = CFQClassifier(**small, random_state=0).fit(X, y)
-    balanced = CFQClassifier(**small, class_weight={1: 3.0}, random_state=0).fit(X, y)
+    small = {"objective": "paper", "random_state": 0, **small}
+    plain = CFQClassifier(**small).fit(X, y)
+    balanced = CFQClassifier(**small, class_weight={1: 3.0}).fit(X, y)
     assert balanced.feature_space_.fingerprint == plain.feature_space_.fingerprint
 
 

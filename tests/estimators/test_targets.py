@@ -7,9 +7,10 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 
 from skcfq import ActionSet, CFQClassifier, QATClassifier, RecourseSolver
-from skcfq.estimators import CFQObjective, TeacherActions, TeacherClassifier
+from skcfq.estimators import CFQObjective, Finish, TeacherActions, TeacherClassifier
 from skcfq.exceptions import (
     ActionSetError,
     DefaultTargetWarning,
@@ -34,16 +35,16 @@ def teacher(people):
 
 def watch_supervision(monkeypatch):
     """Record what the training module is given."""
-    import skcfq.estimators._quantized as quantized
+    import skcfq.estimators._student as student
 
     seen = []
-    original = quantized.train
+    original = student.train
 
-    def spy(module, rows, **options):
+    def spy(module, rows, settings, **options):
         seen.append((module, rows))
-        return original(module, rows, **options)
+        return original(module, rows, settings, **options)
 
-    monkeypatch.setattr(quantized, "train", spy)
+    monkeypatch.setattr(student, "train", spy)
     return seen
 
 
@@ -117,8 +118,9 @@ def test_rule(container, people, teacher, settings, monkeypatch):
 def test_rule_of_one_label(people, teacher, settings):
     X, score = people
     y = np.where(score > 0, "yes", "no")
-    one = CFQClassifier(target=lambda X, y: "yes", teacher=teacher, **settings).fit(X, y)
-    same = CFQClassifier(target="yes", teacher=teacher, **settings).fit(X, y)
+    settings = {"objective": "paper", "teacher": teacher, **settings}
+    one = CFQClassifier(target=lambda X, y: "yes", **settings).fit(X, y)
+    same = CFQClassifier(target="yes", **settings).fit(X, y)
     np.testing.assert_array_equal(one.predict_proba(X), same.predict_proba(X))
 
 
@@ -151,14 +153,15 @@ def test_target_that_is_no_class(classifier, people, settings, monkeypatch):
 
 def test_the_default_is_announced_for_strings_only(people, settings):
     X, score = people
+    model = CFQClassifier(objective="paper", **settings)
     with pytest.warns(DefaultTargetWarning, match="'yes', the last of the classes"):
-        model = CFQClassifier(**settings).fit(X, np.where(score > 0, "yes", "no"))
+        model.fit(X, np.where(score > 0, "yes", "no"))
     assert model.target_ == "yes"
     # Once it is resolved, nothing else has to guess.
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        CFQClassifier(**settings).fit(X, (score > 0).astype(int))
-        CFQClassifier(**settings).fit(X, score > 0)
+        clone(model).fit(X, (score > 0).astype(int))
+        clone(model).fit(X, score > 0)
         QATClassifier(**settings).fit(X, np.where(score > 0, "yes", "no"))
         RecourseScorer("validity_drop", solver=RecourseSolver(method="pgd"))(model, X)
 
@@ -256,7 +259,13 @@ def test_people_out_of_reach_are_left_alone(people, teacher, settings, monkeypat
         ({"teacher_actions": TeacherActions(noise=-1.0)}, "noise is -1.0"),
         ({"teacher_actions": TeacherActions(method="solver", online=True)}, "online=True"),
         ({"teacher_actions": TeacherActions(step_size=0.0)}, "step_size=0.0"),
-        ({"eta": -0.1}, "'eta' parameter of CFQClassifier"),
+        ({"objective": CFQObjective(eta=-0.1)}, "objective.eta is -0.1"),
+        ({"objective": CFQObjective(mixup=-0.1)}, "objective.mixup is -0.1"),
+        ({"objective": CFQObjective(finish=True)}, "objective.finish is True; give a Finish"),
+        (
+            {"objective": CFQObjective(finish=Finish(validity_drop=1.0))},
+            "objective.finish.validity_drop is 1.0; give a share",
+        ),
     ],
 )
 def test_impossible_objectives(parameters, message, people, settings, monkeypatch):

@@ -18,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skcfq import CFQClassifier, QATClassifier, TableEncoder, TeacherClassifier
+from skcfq.estimators import Quantizer
 from skcfq.exceptions import (
     FeatureSpaceError,
     SpaceMismatchError,
@@ -41,7 +42,8 @@ def logistic(X):
 
 
 def cfq(credit, **parameters):
-    return CFQClassifier(action_set=credit.action_set, target=credit.favorable, **parameters)
+    rules = {"action_set": credit.action_set, "target": credit.favorable}
+    return CFQClassifier(objective="paper", **rules, **parameters)
 
 
 def test_default_teacher_has_the_student_s_layers_and_passes(credit, quick):
@@ -84,7 +86,10 @@ def test_fitted_teacher_is_used_as_it_is(wrap, credit, quick):
 def test_student_starts_from_the_teacher(credit, quick):
     """At rate (almost) 0 an 8-bit student is its teacher."""
     model = QATClassifier(
-        budget=8, activation_bits=32, learning_rate_init=1e-12, **{**quick, "max_iter": 1}
+        budget=8,
+        quantizer=Quantizer(activation_bits=32),
+        learning_rate_init=1e-12,
+        **{**quick, "max_iter": 1},
     ).fit(credit.data, credit.target)
     reference = model.teacher_.decision_function(credit.data)
     np.testing.assert_allclose(model.decision_function(credit.data), reference, atol=0.05)

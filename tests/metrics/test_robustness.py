@@ -11,6 +11,7 @@ from scipy.optimize import linprog
 from sklearn.linear_model import LogisticRegression
 
 from skcfq import ActionSet, QATClassifier, RecourseResult, RecourseSolver
+from skcfq.actions import region_of
 from skcfq.datasets import make_credit
 from skcfq.exceptions import EmptyPopulationWarning, SpaceMismatchError
 from skcfq.metrics import deployment_success
@@ -137,7 +138,7 @@ def test_robust_answers_hold_on_the_model_and_on_every_variant_given(credit, dep
 def test_robust_answers_obey_the_rules(credit, answers):
     _, robust = answers
     rows = np.flatnonzero(robust.reachable)
-    region = robust.actions.at(credit.data.iloc[rows])
+    region = region_of(robust.actions, credit.data.iloc[rows])
     encoded = robust.actions.space.encode(robust.points.iloc[rows])
     assert region.contains(torch.from_numpy(encoded)).all()
 

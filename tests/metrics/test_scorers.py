@@ -453,3 +453,14 @@ def test_dummy_reference_that_refuses_everybody_has_nobody_to_measure(people):
     scorer = RecourseScorer("validity_drop", reference=dummy, background=numbers(X), target=1)
     with pytest.warns(EmptyPopulationWarning):
         assert np.isnan(scorer(model, numbers(X)))
+
+
+def test_a_sampled_denied_row_stands_for_those_that_were_not_drawn():
+    """Of 8 rows, 4 denied fail at their points and 1 favored differs, however many are drawn."""
+    X = np.arange(8.0).reshape(-1, 1)
+    reference, stricter = (LogisticRegression().fit(X, X[:, 0] > limit) for limit in (3, 4))
+    for max_people in (None, 3, 1):
+        scorer = RecourseScorer(
+            "label_mismatch", reference=reference, background=X, max_people=max_people
+        )
+        assert scorer(stricter, X) == pytest.approx(-5 / 8)

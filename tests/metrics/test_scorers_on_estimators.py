@@ -61,7 +61,8 @@ def test_reference_against_itself_is_perfectly_faithful(credit, deployed):
 
 
 def test_cross_val_score_and_grid_search(credit):
-    model = CFQClassifier(budget=4, action_set=credit.action_set, target=credit.favorable, **SMALL)
+    rules = {"action_set": credit.action_set, "target": credit.favorable}
+    model = CFQClassifier(budget=4, objective="paper", **rules, **SMALL)
     scores = cross_val_score(
         model, credit.data, credit.target, scoring=vd_scorer, cv=2, error_score="raise"
     )

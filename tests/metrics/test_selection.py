@@ -56,6 +56,7 @@ def test_as_refit_of_a_search_over_eta_and_lambda():
     model = CFQClassifier(
         action_set=credit.action_set,
         target=credit.favorable,
+        objective="paper",
         hidden_layer_sizes=(8,),
         max_iter=20,
         batch_size=16,
@@ -63,7 +64,7 @@ def test_as_refit_of_a_search_over_eta_and_lambda():
     )
     search = GridSearchCV(
         model,
-        {"eta": [0.25, 2], "bit_policy__penalty": [0.1]},
+        {"objective__eta": [0.25, 2], "bit_policy__penalty": [0.1]},
         scoring=scores,
         refit=partial(select_faithful, tolerance=0.02, by="recourse_gap"),
         cv=ShuffleSplit(1, random_state=0, test_size=0.4),

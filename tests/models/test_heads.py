@@ -13,8 +13,8 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.svm import SVC, LinearSVC
 
 from skcfq.exceptions import UnsupportedModelError
-from skcfq.models import LinearHead, MLPHead
-from skcfq.models._heads import head_digest, read_head
+from skcfq.models import MLPHead
+from skcfq.models._heads import LinearHead, head_digest, read_head
 
 LABELS = np.array(["grant", "maybe", "refuse"])
 

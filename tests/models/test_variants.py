@@ -20,6 +20,7 @@ from sklearn.svm import SVC
 
 from skcfq import QATClassifier, TeacherClassifier
 from skcfq.datasets import make_credit
+from skcfq.estimators import Quantizer
 from skcfq.exceptions import UnsupportedModelError
 from skcfq.models import Predictor, as_predictor, deployment_variants
 from skcfq.quantization import signed_range
@@ -202,7 +203,7 @@ def test_calibration_on_rows_that_are_all_alike_changes_nothing(credit, quantize
 
 
 @pytest.mark.parametrize(
-    "shape", [{"activation_bits": 32}, {"activation_bits": 4}, {"hidden_layer_sizes": ()}]
+    "shape", [{"quantizer": Quantizer(32)}, {"quantizer": Quantizer(4)}, {"hidden_layer_sizes": ()}]
 )
 def test_networks_without_clips_or_with_one_clip_a_layer(credit, shape):
     model = QATClassifier(2, **{**SMALL, "max_iter": 2, **shape}).fit(credit.data, credit.target)
@@ -334,7 +335,7 @@ def test_models_that_have_no_deployments_are_told_so(numbers):
 
 
 def test_one_step_a_unit(credit):
-    model = QATClassifier(3, weight_step="channel", **SMALL).fit(credit.data, credit.target)
+    model = QATClassifier(3, **SMALL).fit(credit.data, credit.target)
     (variant,) = deployment_variants(model, 1, kinds="steps", random_state=0)
     for own, drawn in zip(model.network_.layers, variant.model.network_.layers, strict=True):
         step = drawn.steps[1].unsqueeze(1)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from skcfq.nn import cross_entropy, margin_hinge, target_margin, weighted_mean
+from skcfq.nn import target_margin, weighted_mean
+from skcfq.nn._losses import cross_entropy
 
 
 def logits_of(n=20, k=3):
@@ -40,13 +41,6 @@ def test_target_margin_is_its_definition(k):
 def test_target_margin_gradient(k):
     logits = logits_of(k=k).requires_grad_()
     assert torch.autograd.gradcheck(lambda z: target_margin(z, 1), (logits,))
-
-
-def test_hinge_is_zero_beyond_the_margin():
-    logits = torch.tensor([[0.0, 0.5], [0.0, 3.0], [2.0, 0.0]])
-    assert margin_hinge(logits, 1, margin=1.0).item() == pytest.approx((0.5 + 0 + 3) / 3)
-    weight = torch.tensor([1.0, 1.0, 0.0])
-    assert margin_hinge(logits, 1, 1.0, weight).item() == pytest.approx(0.25)
 
 
 def test_no_weight_and_no_row_give_zero_with_a_graph():

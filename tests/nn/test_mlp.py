@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from skcfq.nn import FullPrecisionMLP, QuantizedMLP, cross_entropy
+from skcfq.nn import FullPrecisionMLP, QuantizedMLP
+from skcfq.nn._losses import cross_entropy
 from skcfq.quantization import (
     GumbelBits,
     QuantizedLinear,

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from skcfq.actions import ActionSet
+from skcfq.actions import ActionSet, region_of
 from skcfq.encoding import TableEncoder
 from skcfq.exceptions import UnsupportedModelError
 from skcfq.nn import (
@@ -20,8 +20,8 @@ from skcfq.nn import (
     gradient_sensitivity,
     hessian_trace,
     quantization_errors,
-    unrolled_steps,
 )
+from skcfq.nn._student_recourse import unrolled_steps
 from skcfq.quantization import (
     GumbelBits,
     quantize_activation,
@@ -220,7 +220,7 @@ def test_unrolled_recourse_has_a_gradient(rows):
     network.calibrate(rows)
     network.eval()
     space = TableEncoder().fit(rows.numpy()).feature_space_
-    region = ActionSet().compile(space).at(rows.numpy())
+    region = region_of(ActionSet().compile(space), rows.numpy())
     points = unrolled_steps(
         network, region, torch.ones(60, dtype=torch.int64), n_steps=2, step_size=1.0
     )
@@ -236,7 +236,7 @@ def test_copies_and_pickles(make, rows):
     network.eval()
     for other in (copy.deepcopy(network), pickle.loads(pickle.dumps(network))):
         assert torch.equal(other(rows), network(rows))
-        other.raise_logit(1, 0.5)
+        other.add_logit_bias(1, 0.5)
         torch.testing.assert_close(other(rows)[:, 1], network(rows)[:, 1] + 0.5)
 
 

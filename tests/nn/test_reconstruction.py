@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from skcfq.nn import FullPrecisionMLP, QuantizedMLP, integers_of, logit_distance
+from skcfq.nn import FullPrecisionMLP, QuantizedMLP, integers_of
 from skcfq.nn._column_units import network_in_units, weight_units
+from skcfq.nn._losses import logit_distance
 from skcfq.nn._reconstruction import reconstruct_logits
 from skcfq.nn._samples import Samples
 from skcfq.nn._straight_through import Tuning, tune
@@ -45,7 +46,7 @@ def error(network, teacher, rows):
     return float((gap - gap.mean(1, keepdim=True)).square().mean().sqrt())
 
 
-def places_at(teacher, rows, **options):
+def samples_at(teacher, rows, **options):
     with torch.no_grad():
         weights = torch.ones(len(rows), dtype=torch.float64)
         return Samples(rows, teacher(rows), weights, **options)
@@ -58,7 +59,7 @@ def test_logits_come_nearer_on_rows_that_were_not_seen(sizes, per_channel, n_cla
     teacher, rows, unseen = teacher_of(sizes, n_classes), rows_of(600), rows_of(600, seed=1)
     network = student_of(teacher, rows, per_channel=per_channel, bits=3)
     before = error(network, teacher, unseen)
-    losses = list(reconstruct_logits(network, places_at(teacher, rows)))
+    losses = list(reconstruct_logits(network, samples_at(teacher, rows)))
     assert losses == sorted(losses, reverse=True)
     assert error(network, teacher, unseen) < 0.8 * before
     with torch.no_grad():
@@ -67,7 +68,7 @@ def test_logits_come_nearer_on_rows_that_were_not_seen(sizes, per_channel, n_cla
 
 
 def test_codes_of_a_small_layer_beside_every_choice():
-    """Beside all 2^12 choices of neighbours, at fixed steps and biases."""
+    """Beside all 2^12 choices of neighbors, at fixed steps and biases."""
     ratios = []
     for seed in range(6):
         teacher, rows = teacher_of((), seed=seed), rows_of(200, seed=seed)
@@ -83,7 +84,7 @@ def test_codes_of_a_small_layer_beside_every_choice():
                 weight = (floor + choice * (ceil - floor)) * layer.steps[0].unsqueeze(1)
                 logits = rows @ weight.T + layer.bias
                 best = min(best, float(logit_distance(logits, wanted).mean()))
-        *_, found = reconstruct_logits(network, places_at(teacher, rows))
+        *_, found = reconstruct_logits(network, samples_at(teacher, rows))
         ratios.append(found / best)
     # Steps and biases are free, which the enumeration does not have; single problems end in a
     # local minimum.
@@ -95,7 +96,7 @@ def test_codes_stay_neighbours_of_the_trained_weights():
     network = student_of(teacher, rows)
     index = network.candidates.index(4)
     exact = [(layer.weight / layer.steps[index]).detach().clone() for layer in network.layers]
-    list(reconstruct_logits(network, places_at(teacher, rows)))
+    list(reconstruct_logits(network, samples_at(teacher, rows)))
     moved = 0
     for layer, before in zip(network.layers, exact, strict=True):
         codes = (layer.weight / layer.steps[index]).round()
@@ -126,7 +127,7 @@ def test_a_unit_that_nothing_depends_on_is_left_alone():
         teacher.layers[0].weight[5] = 0.0
     network = student_of(teacher, rows, per_channel=True)
     before = network.layers[0].quantized_weight(2)[3].clone()
-    losses = list(reconstruct_logits(network, places_at(teacher, rows)))
+    losses = list(reconstruct_logits(network, samples_at(teacher, rows)))
     assert np.isfinite(losses).all()
     assert torch.isfinite(network.layers[0].log_steps).all()
     torch.testing.assert_close(network.layers[0].quantized_weight(2)[3], before)
@@ -136,7 +137,7 @@ def test_a_unit_that_nothing_depends_on_is_left_alone():
 def test_every_transition_has_a_loss_that_falls(transition):
     teacher, rows = teacher_of((12,)), rows_of(300)
     network = student_of(teacher, rows, bits=3)
-    losses = list(reconstruct_logits(network, places_at(teacher, rows, transition=transition)))
+    losses = list(reconstruct_logits(network, samples_at(teacher, rows, transition=transition)))
     assert losses[-1] < losses[0]
 
 
@@ -145,7 +146,7 @@ def test_activations_of_every_kind(activation_bits):
     teacher, rows = teacher_of((12, 8)), rows_of(400)
     network = student_of(teacher, rows, activation_bits=activation_bits)
     before = error(network, teacher, rows)
-    list(reconstruct_logits(network, places_at(teacher, rows)))
+    list(reconstruct_logits(network, samples_at(teacher, rows)))
     assert error(network, teacher, rows) < before
 
 
@@ -184,7 +185,7 @@ def test_clips_leave_the_tail_to_the_tail():
     near = rows[5:]
     network = student_of(teacher, rows, bits=8, input_bits=None)
     by_error = student_of(teacher, rows, bits=8, input_bits=None)
-    for layer in by_error.linear_layers[:1]:
+    for layer in by_error.quantized_layers[:1]:
         values = torch.nn.functional.linear(rows, layer.weight, layer.bias)
         layer.reset_clips(values, None, "mse")
     assert error(network, teacher, near) < 0.5 * error(by_error, teacher, near)
@@ -200,13 +201,13 @@ def test_what_is_learned_by_heart_is_taken_back():
     )
     trained = student_of(teacher, many, activation_bits=4)
     order = torch.Generator().manual_seed(0)
-    tune(trained, Tuning(places_at(teacher, many), 200, 128, order, learning_rate=1e-3))
+    tune(trained, Tuning(samples_at(teacher, many), 200, 128, order, learning_rate=1e-3))
     before = error(trained, teacher, unseen)
     after = {}
     for judge in (None, many[:1000]):
         network = deepcopy(trained)
-        judged = None if judge is None else places_at(teacher, judge)
-        losses = list(reconstruct_logits(network, places_at(teacher, few), None, judged))
+        judged = None if judge is None else samples_at(teacher, judge)
+        losses = list(reconstruct_logits(network, samples_at(teacher, few), None, judged))
         assert losses == sorted(losses, reverse=True)
         after[judge is not None] = error(network, teacher, unseen)
     assert after[True] <= before < 0.9 * after[False]
@@ -219,6 +220,6 @@ def test_thresholds_move_in_the_rounds(bits, matters):
     for dither in (False, True):
         network = student_of(teacher, rows, activation_bits=bits)
         generator = torch.Generator().manual_seed(0)
-        tune(network, Tuning(places_at(teacher, rows), 20, 50, generator, dither))
+        tune(network, Tuning(samples_at(teacher, rows), 20, 50, generator, dither))
         weights.append(network.layers[0].weight.clone())
     assert torch.equal(*weights) == (not matters)

@@ -10,9 +10,9 @@ from skcfq.nn import (
     QuantizedMLP,
     gradient_sensitivity,
     hessian_trace,
-    logit_distance,
     quantization_errors,
 )
+from skcfq.nn._losses import logit_distance
 from skcfq.nn._sensitivity import _trace
 
 

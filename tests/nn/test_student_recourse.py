@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from skcfq.actions import ActionSet, compile_cost
+from skcfq.actions import ActionSet, compile_cost, region_of
 from skcfq.encoding import FeatureSpace, TableEncoder
-from skcfq.nn import FullPrecisionMLP, Matching, QuantizedMLP, unrolled_steps
+from skcfq.nn import FullPrecisionMLP, Matching, QuantizedMLP
+from skcfq.nn._student_recourse import unrolled_steps
 
 STEPS = {"n_steps": 2, "step_size": 0.4}
 
@@ -23,7 +24,7 @@ def people():
     space = TableEncoder().fit(X).feature_space_
     rules = ActionSet(immutable=["d"], bounds=dict.fromkeys("abc", (-100, 100)))
     compiled = rules.compile(space)
-    return compiled.at(X), compiled
+    return region_of(compiled, X), compiled
 
 
 def smooth_network():
@@ -56,7 +57,7 @@ def one_step(table, rules, slopes):
     is the identity.
     """
     X = pd.DataFrame(table)
-    region = ActionSet(**rules).compile(FeatureSpace.from_frame(X)).at(X[:1])
+    region = region_of(ActionSet(**rules).compile(FeatureSpace.from_frame(X)), X[:1])
 
     def move(slopes):
         def logits(points):
@@ -200,7 +201,7 @@ def test_gradient_through_several_steps_is_that_of_the_rules_written_out(people)
         relative_bounds=near,
         bounds=dict.fromkeys("abc", (-100, 100)),
     )
-    region = rules.compile(compiled.space).at(X)
+    region = region_of(rules.compile(compiled.space), X)
     logits, parameters = smooth_network()
     target = torch.ones(30, dtype=torch.int64)
     low, high = region.lower[:, 0], region.upper[:, 0]

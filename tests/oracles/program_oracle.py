@@ -36,7 +36,7 @@ def rivals_of(model: LogisticRegression, target: int) -> tuple[np.ndarray, np.nd
 def linear_program(
     own: np.ndarray, low: np.ndarray, high: np.ndarray, weights: np.ndarray, A: np.ndarray, b
 ) -> float:
-    """Minimise Σ w|v - own| in a box under A v >= b; infinite where there is no solution."""
+    """Minimize Σ w|v - own| in a box under A v >= b; infinite where there is no solution."""
     A = np.atleast_2d(A)
     answer = linprog(
         np.concatenate([weights, weights]),
@@ -57,7 +57,7 @@ def least_squares_costs(
     gain: np.ndarray,
     need: np.ndarray,
 ) -> np.ndarray:
-    """Minimise ‖w (v - own)‖ in boxes (n, m) under gain·(v - own) >= need, by bisection.
+    """Minimize ‖w (v - own)‖ in boxes (n, m) under gain·(v - own) >= need, by bisection.
 
     At the optimum each distance is λ gain / w², cut off at its end.
     """
@@ -121,7 +121,7 @@ def integer_program(
     limit: int | None,
     rows: list[tuple[np.ndarray, float]] = (),
 ) -> float:
-    """Minimise the cost of numbers, on grids or not, and of categories, by scipy's milp.
+    """Minimize the cost of numbers, on grids or not, and of categories, by scipy's milp.
 
     Parameters
     ----------

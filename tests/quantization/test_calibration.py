@@ -13,15 +13,13 @@ from hypothesis.extra import numpy as hnp
 from scipy.optimize import minimize_scalar
 
 from skcfq.quantization import (
-    lsq_step,
-    max_clip,
     mse_clip,
     mse_step,
     quantize_activation,
     quantize_weight,
     signed_range,
 )
-from skcfq.quantization._calibration import ValueSample
+from skcfq.quantization._calibration import ValueSample, lsq_step, max_clip
 
 WIDTHS = [2, 3, 4, 8]
 
@@ -126,8 +124,8 @@ def test_values_of_weight_zero_do_not_count():
 @pytest.mark.parametrize("values", [torch.zeros(4, 2), -torch.ones(4, 2), torch.zeros(0, 2)])
 def test_steps_and_clips_are_positive_where_there_is_nothing_to_fit(values):
     values = torch.relu(values)
-    assert lsq_step(torch.zeros(3), 4) > 0
-    assert mse_step(values, 4) > 0
+    # The step that spans [-1, 1], of codes from -8 to 7.
+    assert lsq_step(torch.zeros(3), 4) == mse_step(values, 4) == 1 / 8
     assert mse_clip(values, 4) > 0
     assert max_clip(values) > 0
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -104,3 +106,17 @@ def test_only_coarse_codes_move(rng, bits, moves):
     # Equal rows stay equal.
     twice = layer.apply_weight(torch.cat([x, x]), weight, 0, None, uniform)
     assert torch.equal(twice[:20], twice[20:])
+
+
+def test_thresholds_of_a_layer_move_evenly_to_both_sides():
+    """On average over the draws, what leaves the layer is what entered its quantizer."""
+    layer = QuantizedLinear(2, 2, (4,), activation_bits=4).double()
+    with torch.no_grad():
+        layer.log_clips.fill_(math.log(15.0))
+        layer.weight.copy_(torch.eye(2))
+        layer.bias.zero_()
+    rows = torch.tensor([[3.4, 3.6]], dtype=torch.float64)
+    draws = (torch.arange(1000, dtype=torch.float64) + 0.5) / 1000
+    with torch.no_grad():
+        left = [layer.apply_weight(rows, layer.weight, 0, None, draw.expand) for draw in draws]
+    torch.testing.assert_close(torch.stack(left).mean(dim=0), rows, rtol=0, atol=2e-3)

@@ -6,9 +6,15 @@ import pytest
 import torch
 
 from skcfq.nn import QuantizedMLP
-from skcfq.quantization import QuantizedLinear, lsq_step, mse_step, quantize_weight
+from skcfq.quantization import QuantizedLinear, mse_step, quantize_weight
 from skcfq.quantization._bits import signed_range
-from skcfq.quantization._calibration import ValueSample, column_steps, lsq_steps, mse_steps
+from skcfq.quantization._calibration import (
+    ValueSample,
+    column_steps,
+    lsq_step,
+    lsq_steps,
+    mse_steps,
+)
 
 
 @pytest.fixture
@@ -66,7 +72,8 @@ def test_starting_steps(layer, bits):
         sample = ValueSample(row)
         found, best = sample.error(torch.stack([step, mse_step(row, bits)]), low, high)
         assert found <= 1.1 * best + 1e-12
-    assert (mse_steps(torch.zeros(2, 3), bits) > 0).all()
+    for rule in (lsq_steps, mse_steps):
+        assert (rule(torch.zeros(2, 3), bits) == 2.0 ** (1 - bits)).all()
 
 
 def test_a_network_with_steps_per_unit_is_closer():

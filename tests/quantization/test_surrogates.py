@@ -11,10 +11,10 @@ from skcfq.exceptions import BudgetError
 from skcfq.quantization import (
     average_bits,
     closed_form_bits,
-    closed_form_widths,
     exact_bits,
     greedy_bits,
 )
+from skcfq.quantization._surrogates import closed_form_widths
 
 CANDIDATES = (2, 3, 4, 8)
 

@@ -74,7 +74,7 @@ def solve(model, X, rules, weights, norm, method):
 
 
 @pytest.mark.parametrize("norm", ["l1", "l2"])
-def test_direct_is_optimal_or_proves_that_nothing_is(norm):
+def test_exact_is_optimal_or_proves_that_nothing_is(norm):
     refused, several, infeasible, kinds = 0, [], 0, set()
     for seed in (0, 1, 5, 6, 8, 9, 11):
         model, X, rules, weights = draw_problem(seed, across=False)
@@ -122,10 +122,10 @@ def test_a_wrong_rule_is_noticed():
 
 def test_methods_agree_and_auto_says_which_it_took():
     model, X, rules, weights = draw_problem(7, across=False)
-    direct = solve(model, X.head(40), rules, weights, "l1", "exact")
+    exact = solve(model, X.head(40), rules, weights, "l1", "exact")
     milp = solve(model, X.head(40), rules, weights, "l1", "milp")
-    assert direct.status.tolist() == milp.status.tolist()
-    np.testing.assert_allclose(direct.cost, milp.cost, rtol=1e-6)
+    assert exact.status.tolist() == milp.status.tolist()
+    np.testing.assert_allclose(exact.cost, milp.cost, rtol=1e-6)
     auto = solve(model, X.head(40), rules, weights, "l1", "auto")
     assert auto.method == "exact" and "method=exact" in auto.protocol
     coupled = rules | {"constraints": ["a + b <= 12"]}

@@ -109,7 +109,7 @@ def test_default_sees_a_quantized_model_inside_others(models, table, tmp_path):
     robust = solver.solve(models["teacher"], people, variants=[models[4]])
     assert "perturbation_radius=0.0001" in robust.protocol
     spread = X.std(axis=0)
-    for settings in ({"weight_step": "channel"}, {"module": without_integers}):
+    for settings in ({}, {"module": without_integers}):
         model = QATClassifier(4, hidden_layer_sizes=(6,), max_iter=3, **settings)
         model.set_params(batch_size=32, target=1, random_state=0).fit(*table)
         assert hasattr(model, "integer_network_") == ("module" not in settings)
@@ -140,7 +140,7 @@ def test_comparisons_have_one_perturbation_radius(models, table):
 
 def test_a_metric_is_the_same_alone_and_with_others(models, table):
     # The reference is quantized too, and the deployed model has its thresholds a little further
-    # out: cheapest actions end between the two, and those with a stand-off do not.
+    # out: cheapest actions end between the two, and those with a perturbation radius do not.
     X, _ = table
     deployed = copy.deepcopy(models[8])
     deployed.network_.log_input_step.add_(1e-6)

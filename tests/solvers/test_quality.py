@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -37,11 +38,14 @@ def draw_table(seed: int, n: int = 300) -> tuple[pd.DataFrame, pd.Series]:
     return X, (score + rng.randn(n) * 0.5 > 1.0).astype(int)
 
 
-def models_for(X: pd.DataFrame, y: pd.Series) -> dict:
+@cache
+def drawn_models(seed: int) -> tuple[pd.DataFrame, dict]:
+    """A table and models of it, of which all costs ask."""
+    X, y = draw_table(seed)
     small = {"hidden_layer_sizes": (16, 16), "random_state": 0}
     # A large tolerance ends the training after 60 passes, without a convergence warning.
     mlp = MLPClassifier((16, 16), max_iter=200, random_state=0, tol=1.0, n_iter_no_change=60)
-    return {
+    return X, {
         "linear": make_pipeline(TableEncoder(), LogisticRegression()).fit(X, y),
         "network": make_pipeline(TableEncoder(), mlp).fit(X, y),
         "4 bits": QATClassifier(4, **small).fit(X, y),
@@ -81,8 +85,8 @@ def optimal_cost(rows, person, weights, scales, norm, max_changes) -> float:
 def test_mean_excess_over_the_optimum_is_small(norm, max_changes):
     excess, missed, solvable = {"smooth": [], "quantized": []}, 0, 0
     for seed in range(3):
-        X, y = draw_table(seed)
-        for name, model in models_for(X, y).items():
+        X, models = drawn_models(seed)
+        for name, model in models.items():
             kind = "quantized" if "bits" in name else "smooth"
             rules = ActionSet(**RULES, max_changes=max_changes)
             space = as_predictor(model).space
@@ -108,6 +112,6 @@ def test_mean_excess_over_the_optimum_is_small(norm, max_changes):
                     assert result.cost[i] >= best * (1 - 1e-9)
                     excess[kind].append(result.cost[i] / best - 1)
     assert np.mean(excess["smooth"]) <= 0.02
-    # Few-bit networks are staircases, on which gradients say little.
+    # Few-bit networks are piecewise constant: there gradients say little.
     assert np.mean(excess["quantized"]) <= 0.06
     assert missed <= 0.01 * solvable

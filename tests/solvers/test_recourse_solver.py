@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from skcfq import ActionSet, QATClassifier, RecourseSolver, TableEncoder, TeacherClassifier
-from skcfq.actions import compile_cost
+from skcfq.actions import compile_cost, region_of
 from skcfq.datasets import make_credit
 from skcfq.exceptions import (
     ActionSetError,
@@ -25,7 +25,7 @@ from skcfq.exceptions import (
 )
 from skcfq.metrics import validity_drop
 from skcfq.models import as_predictor, resolve_target
-from skcfq.solvers.problems._problem import best_per_person
+from skcfq.solvers.problems import best_per_person
 from skcfq.solvers.search import projected_steps
 
 SMALL = {"hidden_layer_sizes": (16,), "max_iter": 25, "random_state": 0}
@@ -74,7 +74,7 @@ def test_every_answer_keeps_the_contract(request, credit, name, cost):
     moved = model.predict(result.points) == credit.favorable
     np.testing.assert_array_equal(moved[result.valid], True)
     # Inside the rules, by the same rules in encoded units and by max_changes.
-    region = result.actions.at(X)
+    region = region_of(result.actions, X)
     encoded = torch.from_numpy(result.actions.space.encode(result.points))
     assert bool(region.contains(encoded).all())
     assert result.changed.sum(axis=1).max() <= credit.action_set.max_changes
@@ -228,9 +228,9 @@ def test_literal_steps_equal_a_transcription_of_equation_6(credit, teacher):
     actions = credit.action_set.compile(predictor.space)
     position = int(np.flatnonzero(teacher.classes_ == credit.favorable)[0])
     target = torch.full((len(X),), position)
-    batch = projected_steps(predictor, actions.at(X), target, n_steps=3, step_size=0.7)
+    batch = projected_steps(predictor, region_of(actions, X), target, n_steps=3, step_size=0.7)
     for i in range(len(X)):
-        region = actions.at(X.iloc[[i]])
+        region = region_of(actions, X.iloc[[i]])
         u = region.origin.clone()
         for _ in range(3):
             u.requires_grad_(True)

@@ -47,7 +47,7 @@ def test_optimal_and_valid_under_every_variant(credit, model, variants):
     assert (robust.cost[both] > nominal.cost[both] * (1 + 1e-6)).any()
 
 
-def test_direct_method_is_for_one_model(credit, model, variants):
+def test_the_exact_method_is_for_one_model(credit, model, variants):
     solver = RecourseSolver(credit.action_set, method="exact", target=credit.favorable)
     with pytest.raises(UnsupportedModelError, match="one model.*milp"):
         solver.solve(model, credit.data, variants=variants)

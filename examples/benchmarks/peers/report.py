@@ -36,7 +36,7 @@ over as numbers, so that everyone faces the same model.
 process, after imports, setup and one warm-up batch (compilation is off the clock; DiCE is not
 warmed up); a run of all people at once that takes less than two seconds is repeated for as long,
 and its median counts. Ours includes reading the rules and verifying every answer on the raw row.
-*Ours is faster by* is taken between neighbours in time: a library that is done within three
+*Ours is faster by* is taken between neighbors in time: a library that is done within three
 seconds is run {rounds} times, each time but the first right after ours, and the median of the
 ratios counts, because a shared machine can be twice as fast a minute later. People/s are medians of
 all runs. *Favorable*

@@ -64,9 +64,9 @@ class Solver(NamedTuple):
 
 
 LINEAR = (
-    Solver("skcfq direct", "solve_ours.py", None, "exact", 1_000_000),
+    Solver("skcfq exact", "solve_ours.py", None, "exact", 1_000_000),
     Solver("skcfq lp", "solve_ours.py", None, "lp", 500),
-    Solver("skcfq pgd", "solve_ours.py", None, "gradient", 1000),
+    Solver("skcfq gradient", "solve_ours.py", None, "gradient", 1000),
     Solver("ceml", "solve_ceml.py", "ceml", "plain", 200),
     Solver("ceml, bounds added", "solve_ceml.py", "ceml", "box", 200),
     Solver("jax-relax", "solve_relax.py", "relax", "library", 1_000_000),
@@ -77,7 +77,7 @@ LINEAR = (
     Solver("alibi Counterfactual", "solve_alibi.py", "alibi", "", 30),
 )
 NETWORK = (
-    Solver("skcfq pgd", "solve_ours.py", None, "gradient", 2000),
+    Solver("skcfq gradient", "solve_ours.py", None, "gradient", 2000),
     Solver("jax-relax", "solve_relax.py", "relax", "library", 2000),
     Solver("jax-relax, compiled by us", "solve_relax.py", "relax", "compiled", 2000),
     Solver("DiCE gradient", "solve_dice.py", "dice", "gradient", 10),

@@ -1,4 +1,4 @@
-"""skcfq: the direct method, the linear program, and projected gradient with beam search."""
+"""skcfq: `"exact"`, the linear program, and the gradient search."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Action sets as files that people review, with the place of every value."""
+"""Action sets as files that people review, with the position of every value.
+
+For developers: what other rooms take from this one.
+"""
 
 from skcfq.actions.files._files import (
     from_data,

@@ -79,7 +79,7 @@ def read_action_file(path: str | os.PathLike) -> dict[str, Any]:
     Raises
     ------
     ActionSetFileError
-        With the place of everything that is wrong.
+        With the position of everything that is wrong.
     """
     read = _READERS[_suffix(path)]
     text = _read_text(path)
@@ -105,8 +105,8 @@ def _read_text(path: str | os.PathLike) -> str:
     except UnicodeDecodeError as error:
         before = content[: error.start].decode("utf-8-sig").replace("\r\n", "\n")
         message = f"byte {content[error.start]:#04x} is not UTF-8. Save the file as UTF-8."
-        place = line_and_column(before, len(before))
-        raise ActionSetFileError(str(path), ((*place, message),)) from error
+        where = line_and_column(before, len(before))
+        raise ActionSetFileError(str(path), ((*where, message),)) from error
     if not text.strip():
         message = f"the file is empty. Begin with schema = {SCHEMA!r} and version = {VERSION}."
         raise ActionSetFileError(str(path), ((1, 1, message),))
@@ -114,8 +114,8 @@ def _read_text(path: str | os.PathLike) -> str:
 
 
 def _error(path: str | os.PathLike, text: str, faults: Iterable[Fault]) -> ActionSetFileError:
-    placed = sorted((fault.place or 0, fault.message) for fault in dict.fromkeys(faults))
-    problems = ((*line_and_column(text, place), message) for place, message in placed)
+    sorted_faults = sorted((fault.position or 0, fault.message) for fault in dict.fromkeys(faults))
+    problems = ((*line_and_column(text, position), message) for position, message in sorted_faults)
     return ActionSetFileError(str(path), tuple(problems))
 
 

@@ -1,12 +1,12 @@
-"""Find the place inside the text of a rule at which it cannot be read."""
+"""Find the position inside the text of a rule at which it cannot be read."""
 
 from __future__ import annotations
 
 import sys
 from typing import NoReturn
 
-from skcfq.actions._constraint_language import _Parser, parse_rule
-from skcfq.actions.files._source_positions import Fault, Node, text_places
+from skcfq.actions._constraint_language import RuleParser, parse_rule
+from skcfq.actions.files._source_positions import Fault, Node, text_positions
 from skcfq.exceptions import ActionSetError
 
 __all__ = ["find_fault"]
@@ -17,9 +17,9 @@ def find_fault(node: Node) -> Fault | None:
     try:
         parse_rule(node.value)
     except ActionSetError as error:
-        return Fault(_place(node), str(error))
+        return Fault(_position(node), str(error))
     except (ValueError, RecursionError, MemoryError) as error:
-        return Fault(node.place, f"constraints holds a rule that cannot be read: {error}.")
+        return Fault(node.position, f"constraints holds a rule that cannot be read: {error}.")
     return None
 
 
@@ -32,7 +32,7 @@ class _Part(Exception):  # noqa: N818  (a signal, not an error)
         self.read = read
 
 
-class _LocatingParser(_Parser):
+class _LocatingParser(RuleParser):
     def _fail(self, part: str, problem: str, remedy: str) -> NoReturn:
         error = sys.exc_info()[1]
         read = ""
@@ -48,18 +48,18 @@ class _LocatingParser(_Parser):
         return part
 
 
-def _place(node: Node) -> int | None:
+def _position(node: Node) -> int | None:
     text = node.value
-    if node.place is None or not isinstance(text, str) or not text.strip():
-        return node.place
+    if node.position is None or not isinstance(text, str) or not text.strip():
+        return node.position
     try:
         _LocatingParser(text).rule()
     except _Part as found:
         offset = _offset(text, found)
     else:
-        return node.place
-    places = text_places(node.source)
-    return node.place + places[min(offset, len(places) - 1)]
+        return node.position
+    positions = text_positions(node.source)
+    return node.position + positions[min(offset, len(positions) - 1)]
 
 
 def _offset(text: str, found: _Part) -> int:

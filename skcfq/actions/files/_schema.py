@@ -1,7 +1,7 @@
 """What the file of an action set may hold, and every way in which one goes wrong.
 
 The rules are checked by the same functions as those of an action set in Python; here each gets
-its place in the file. What needs the table, such as unknown columns, is found by ``compile``.
+its position in the file. What needs the table, such as unknown columns, is found by ``compile``.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def read_tree(root: Node, text: str | None = None) -> tuple[dict[str, Any], list
     ----------
     root : Node
     text : str or None
-        What the places in the tree refer to.
+        What the positions in the tree refer to.
 
     Returns
     -------
@@ -71,18 +71,18 @@ class _Reader:
         self.named: dict[tuple[str, Hashable], int | None] = {}
         self.groups: dict[Hashable, list] = {}
 
-    def fault(self, place: int | None, message: str) -> None:
-        self.faults.append(Fault(place, message))
+    def fault(self, position: int | None, message: str) -> None:
+        self.faults.append(Fault(position, message))
 
     def read(self, root: Node) -> None:
         if not isinstance(root.value, dict):
-            self.fault(root.place, f"a table of rules is needed, with schema = {SCHEMA!r}.")
+            self.fault(root.position, f"a table of rules is needed, with schema = {SCHEMA!r}.")
             return
         if not self._is_readable(root.value):
             return
         for key, entry in root.value.items():
             if key not in ("schema", "version", *PARAMETERS):
-                self._unknown(key, entry.place, ("schema", "version", *PARAMETERS))
+                self._unknown(key, entry.position, ("schema", "version", *PARAMETERS))
         # Groups first: other rules must name them rather than their members.
         for rule in ("one_hot", *(rule for rule in PARAMETERS if rule != "one_hot")):
             if rule in root.value:
@@ -94,8 +94,8 @@ class _Reader:
         expected = {"schema": SCHEMA, "version": VERSION}
         for key, value in expected.items():
             if key not in table:
-                place = None if self.text is None else 0
-                self.fault(place, f"{key} is missing. Add {key} = {value!r}.")
+                position = None if self.text is None else 0
+                self.fault(position, f"{key} is missing. Add {key} = {value!r}.")
                 continue
             node = table[key].node
             if type(node.value) is type(value) and node.value == value:
@@ -103,17 +103,17 @@ class _Reader:
             shown = _shown(node)
             if key == "version" and type(node.value) is int and node.value > VERSION:
                 remedy = f"this skcfq reads version {VERSION}. Update skcfq to read the file."
-                self.fault(node.place, f"version is {shown}: {remedy}")
+                self.fault(node.position, f"version is {shown}: {remedy}")
                 return False
-            self.fault(node.place, f"{key} is {shown}: it must be {value!r}. Correct it.")
+            self.fault(node.position, f"{key} is {shown}: it must be {value!r}. Correct it.")
             if key == "schema":
                 return False
         return True
 
-    def _unknown(self, key: Any, place: int | None, known: Iterable[str]) -> None:
+    def _unknown(self, key: Any, position: int | None, known: Iterable[str]) -> None:
         near = difflib.get_close_matches(str(key), known, n=1)
         hint = f"Did you mean {near[0]!r}?" if near else f"Use one of {', '.join(known)}."
-        self.fault(place, f"the key {key!r} is unknown. {hint}")
+        self.fault(position, f"the key {key!r} is unknown. {hint}")
 
     def _rule(self, rule: str, node: Node) -> None:
         if rule in _TABLES:
@@ -123,7 +123,7 @@ class _Reader:
         elif not isinstance(node.value, list):
             what = "rules" if rule == "constraints" else "names"
             message = f"{rule} is {_shown(node)}: it must be a list of {what}. "
-            self.fault(node.place, message + f"Write [{_shown(node)}] for a single one.")
+            self.fault(node.position, message + f"Write [{_shown(node)}] for a single one.")
         elif rule == "constraints":
             self.parameters[rule] = [self._constraint(item) for item in node.value]
         else:
@@ -134,7 +134,7 @@ class _Reader:
         try:
             return check_max_changes(value)
         except ActionSetError as error:
-            self.fault(node.place, str(error))
+            self.fault(node.position, str(error))
             return None
 
     def _constraint(self, node: Node) -> Any:
@@ -146,16 +146,18 @@ class _Reader:
     def _name(self, rule: str, node: Node) -> Any:
         name = self._plain(node)
         if isinstance(name, dict | list):
-            self.fault(node.place, f"{rule} holds {_shown(node)}: a name or a position is needed.")
+            self.fault(
+                node.position, f"{rule} holds {_shown(node)}: a name or a position is needed."
+            )
             return None
-        self.named.setdefault((rule, name), node.place)
+        self.named.setdefault((rule, name), node.position)
         self._check(rule, name, [name], node)
         return name
 
     def _table(self, rule: str, node: Node) -> dict | None:
         if not isinstance(node.value, dict):
             self.fault(
-                node.place,
+                node.position,
                 f"{rule} is {_shown(node)}: it must be a table from column names to values. "
                 f"Write one line per column.",
             )
@@ -165,7 +167,7 @@ class _Reader:
             before = len(self.faults)
             value = self._pair(rule, entry.node) if rule in PAIRS else self._plain(entry.node)
             table[name] = value
-            self.named.setdefault((rule, name), entry.place)
+            self.named.setdefault((rule, name), entry.position)
             if len(self.faults) > before:
                 continue
             if rule == "implied":
@@ -183,17 +185,19 @@ class _Reader:
         """Return the names that a table holds, decoded."""
         found: dict = {}
         for key, entry in node.value.items():
-            name = self._label(key, entry.place)
+            name = self._label(key, entry.position)
             if name in found:
-                self.fault(entry.place, f"{key!r} names {name!r} a second time. Keep one of them.")
+                self.fault(
+                    entry.position, f"{key!r} names {name!r} a second time. Keep one of them."
+                )
             found.setdefault(name, entry)
         return list(found.items())
 
-    def _label(self, text: Any, place: int | None) -> Any:
+    def _label(self, text: Any, position: int | None) -> Any:
         try:
             return read_label(text)
         except ActionSetError as error:
-            self.fault(place, f"{error}")
+            self.fault(position, f"{error}")
             return text
 
     def _plain(self, node: Node) -> Any:
@@ -201,9 +205,11 @@ class _Reader:
             return {name: self._plain(entry.node) for name, entry in self._keys(node)}
         if isinstance(node.value, list):
             return [self._plain(item) for item in node.value]
-        value = self._label(node.value, node.place)
+        value = self._label(node.value, node.position)
         if value is not None and not isinstance(value, str | bool | int | float | tuple):
-            self.fault(node.place, f"{node.value!s} is a {type(value).__name__}. Write it as text.")
+            self.fault(
+                node.position, f"{node.value!s} is a {type(value).__name__}. Write it as text."
+            )
         return value
 
     def _pair(self, rule: str, node: Node) -> Any:
@@ -213,14 +219,14 @@ class _Reader:
             return tuple(value) if isinstance(value, list) else value
         for key, entry in node.value.items():
             if key not in ("low", "high"):
-                self._unknown(key, entry.place, ("low", "high"))
+                self._unknown(key, entry.position, ("low", "high"))
         sides = [node.value.get(side) for side in ("low", "high")]
         return tuple(None if side is None else self._plain(side.node) for side in sides)
 
     def _implied(self, target: Hashable, node: Node) -> None:
         if not isinstance(node.value, dict) or not node.value:
             message = f"implied for {target!r} is {_shown(node)}: a table of causes is needed. "
-            self.fault(node.place, message + "Write {cause = amount}.")
+            self.fault(node.position, message + "Write {cause = amount}.")
             return
         for entry in node.value.values():
             self._amounts(target, entry.node, depth=0)
@@ -231,7 +237,7 @@ class _Reader:
             if depth == 0 and len({isinstance(item.value, dict) for item in inner}) > 1:
                 message = f"implied for {target!r} mixes positions of levels with moves. Write "
                 message += "{level = position}, or {from = {to = amount}}, for all levels."
-                self.fault(node.place, message)
+                self.fault(node.position, message)
                 return
             for item in inner:
                 self._amounts(target, item, depth + 1)
@@ -240,7 +246,7 @@ class _Reader:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if not is_number or not math.isfinite(value):
             message = f"implied for {target!r} holds {_shown(node)}: a finite number is needed. "
-            self.fault(node.place, message + "Give the change of the column.")
+            self.fault(node.position, message + "Give the change of the column.")
 
     def _check(self, rule: str, name: Hashable, value: Any, node: Node) -> None:
         """Let the checks of an action set look at one entry by itself."""
@@ -266,9 +272,9 @@ class _Reader:
 
     def _contradictions(self) -> None:
         for one, other, remedy in _CONTRADICTIONS:
-            for (rule, name), place in self.named.items():
+            for (rule, name), position in self.named.items():
                 if rule == one and (other, name) in self.named:
-                    self._both(name, (one, place), (other, self.named[other, name]), remedy)
+                    self._both(name, (one, position), (other, self.named[other, name]), remedy)
         self._sizes()
         self._bounds_by_level()
 
@@ -304,32 +310,32 @@ class _Reader:
             is_elsewhere = any(type(other) is not type(name) for other in orders)
             if not sides or (not isinstance(levels, list) and is_elsewhere):
                 continue
-            place = self.named["bounds", name]
+            position = self.named["bounds", name]
             strange = [side for side in sides if side not in (levels or [])]
             if not isinstance(levels, list):
                 self.fault(
-                    place,
+                    position,
                     f"bounds for {name!r} is {bounds!r}: {sides[0]!r} is no number, and the levels "
                     "have no order. Give numbers, or list the levels in ordinal.",
                 )
             elif strange:
                 self.fault(
-                    place,
+                    position,
                     f"bounds for {name!r} is {bounds!r}: {strange[0]!r} is no level of its ordinal "
                     f"rule. Use two of {levels!r}.",
                 )
             elif len(sides) == 2 and levels.index(sides[0]) > levels.index(sides[1]):
                 self.fault(
-                    place,
+                    position,
                     f"bounds for {name!r} is {bounds!r}: the lower level ranks above the upper "
                     "level. Swap the two.",
                 )
 
 
 def _narrowed(rule: str, node: Node) -> int | None:
-    """Return the place of the one item of a list that is at fault, else that of the list."""
+    """Return the position of the one item of a list that is at fault, else that of the list."""
     if not isinstance(node.value, list):
-        return node.place
+        return node.position
     seen: list = []
     for item in node.value:
         is_odd = isinstance(item.value, list | dict)
@@ -337,9 +343,9 @@ def _narrowed(rule: str, node: Node) -> int | None:
             value = read_label(item.value) if isinstance(item.value, str) else item.value
             is_odd |= value is not None and type(value) not in (int, float)
         if is_odd or (rule not in PAIRS and item.value in seen):
-            return item.place
+            return item.position
         seen.append(item.value)
-    return node.place
+    return node.position
 
 
 def _shown(node: Node) -> str:

@@ -2,7 +2,7 @@
 
 The standard library's parsers decide what is valid; the scanners here walk the text that they
 accept, so that an error about a value can name its line and column. What they refuse as a key
-given twice is walked too, because the second key is the place to name.
+given twice is walked too, because the second key is the position to name.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = [
     "line_and_column",
     "read_json",
     "read_toml",
-    "text_places",
+    "text_positions",
     "tree_of",
 ]
 
@@ -33,28 +33,28 @@ class Node:
     Parameters
     ----------
     value : dict of text to Entry, list of Node, or scalar
-    place : int or None
+    position : int or None
         Offset in the text; None if there is no text.
     source : str
         A text as it is written, quotes included.
     """
 
     value: Any
-    place: int | None = None
+    position: int | None = None
     source: str = ""
 
 
 class Entry(NamedTuple):
-    """A value in a table, and the place of its key."""
+    """A value in a table, and the position of its key."""
 
-    place: int | None
+    position: int | None
     node: Node
 
 
 class Fault(NamedTuple):
     """What is wrong, and where."""
 
-    place: int | None
+    position: int | None
     message: str
 
 
@@ -80,7 +80,7 @@ def read_toml(text: str) -> tuple[Node | None, list[Fault]]:
         tomllib.loads(text)
         return scanner.document(), []
     except tomllib.TOMLDecodeError as error:
-        refused = Fault(_toml_place(text, str(error)), _syntax("TOML", str(error)))
+        refused = Fault(_toml_position(text, str(error)), _syntax("TOML", str(error)))
     except (ValueError, RecursionError) as error:
         return None, [Fault(0, _syntax("TOML", str(error)))]
     try:
@@ -91,9 +91,9 @@ def read_toml(text: str) -> tuple[Node | None, list[Fault]]:
     return (tree, scanner.faults) if tree and scanner.faults else (None, [refused])
 
 
-def line_and_column(text: str, place: int) -> tuple[int, int]:
+def line_and_column(text: str, position: int) -> tuple[int, int]:
     """Return the line and the column of an offset, both counted from 1."""
-    return text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place)
+    return text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position)
 
 
 _ESCAPE = re.compile(
@@ -101,24 +101,24 @@ _ESCAPE = re.compile(
 )
 
 
-def text_places(source: str) -> list[int]:
+def text_positions(source: str) -> list[int]:
     r"""Return where in a quoted text each of its characters stands, escapes counted as one.
 
     Examples
     --------
-    >>> text_places(r'"a\nb"')
+    >>> text_positions(r'"a\nb"')
     [1, 2, 4]
     """
     quotes = 3 if source[:3] in ('"""', "'''") and len(source) >= 6 else 1
-    at, end, places = quotes, len(source) - quotes, []
+    at, end, positions = quotes, len(source) - quotes, []
     if quotes == 3 and source[at] == "\n":
         at += 1
     while at < end:
         escape = _ESCAPE.match(source, at) if source[0] == '"' else None
         if not (escape and escape["nothing"]):
-            places.append(at)
+            positions.append(at)
         at = escape.end() if escape else at + 1
-    return places
+    return positions
 
 
 def _syntax(format_name: str, problem: str) -> str:
@@ -126,7 +126,7 @@ def _syntax(format_name: str, problem: str) -> str:
     return f"this is not valid {format_name}: {problem}. Correct the text here or just before."
 
 
-def _toml_place(text: str, message: str) -> int:
+def _toml_position(text: str, message: str) -> int:
     match = re.search(r"\(at line (\d+), column (\d+)\)$", message)
     if not match:
         return len(text.rstrip())
@@ -154,16 +154,18 @@ class _Scanner:
                 return
             read()
 
-    def add(self, table: dict[str, Entry], key: str, place: int, node: Node) -> None:
+    def add(self, table: dict[str, Entry], key: str, position: int, node: Node) -> None:
         if key in table:
-            self.twice(key, place, table[key].place)
+            self.twice(key, position, table[key].position)
         else:
-            table[key] = Entry(place, node)
+            table[key] = Entry(position, node)
 
-    def twice(self, key: str, place: int, first: int | None) -> None:
+    def twice(self, key: str, position: int, first: int | None) -> None:
         line = line_and_column(self.text, first or 0)[0]
         self.faults.append(
-            Fault(place, f"the key {key!r} is given twice, first in line {line}. Keep one of them.")
+            Fault(
+                position, f"the key {key!r} is given twice, first in line {line}. Keep one of them."
+            )
         )
 
 
@@ -185,9 +187,9 @@ class _JsonScanner(_Scanner):
         return Node(value, start, self.text[start : self.at])
 
     def _pair(self, table: dict[str, Entry]) -> None:
-        place = self.at
-        key, self.at = json.JSONDecoder().raw_decode(self.text, place)
-        self.add(table, key, place, self.value())
+        position = self.at
+        key, self.at = json.JSONDecoder().raw_decode(self.text, position)
+        self.add(table, key, position, self.value())
 
 
 class _TomlScanner(_Scanner):
@@ -203,7 +205,7 @@ class _TomlScanner(_Scanner):
 
     def __init__(self, text: str):
         super().__init__(text)
-        self.implied: set[int] = set()
+        self.implicit: set[int] = set()
 
     def document(self) -> Node:
         root = Node({}, 0)
@@ -221,42 +223,42 @@ class _TomlScanner(_Scanner):
         """Return the table that a line in brackets opens."""
         start, is_list = self.at, self.text.startswith("[[", self.at)
         self.at += 1 + is_list
-        *path, (key, place) = self._path()
+        *path, (key, position) = self._path()
         self.at += 1 + is_list
         table = self._descend(root, path)
         if is_list:
-            entry = table.setdefault(key, Entry(place, Node([], start)))
+            entry = table.setdefault(key, Entry(position, Node([], start)))
             entry.node.value.append(Node({}, start))
             return entry.node.value[-1].value
-        if key in table and id(table[key]) in self.implied:
-            self.implied.discard(id(table[key]))
+        if key in table and id(table[key]) in self.implicit:
+            self.implicit.discard(id(table[key]))
             return table[key].node.value
         node = Node({}, start)
-        self.add(table, key, place, node)
+        self.add(table, key, position, node)
         return node.value
 
     def _descend(
         self, table: dict[str, Entry], path: list[tuple[str, int]], *, dotted: bool = False
     ) -> dict[str, Entry]:
-        for key, place in path:
+        for key, position in path:
             if key not in table:
-                table[key] = Entry(place, Node({}, place))
+                table[key] = Entry(position, Node({}, position))
                 if not dotted:
-                    self.implied.add(id(table[key]))
+                    self.implicit.add(id(table[key]))
             value = table[key].node.value
             if isinstance(value, list) and value:
                 value = value[-1].value
             if not isinstance(value, dict):
-                self.twice(key, place, table[key].place)
+                self.twice(key, position, table[key].position)
                 return {}
             table = value
         return table
 
     def _pair(self, table: dict[str, Entry]) -> None:
-        *path, (key, place) = self._path()
+        *path, (key, position) = self._path()
         self.at += 1  # the equals sign
         table = self._descend(table, path, dotted=True)
-        self.add(table, key, place, self._value())
+        self.add(table, key, position, self._value())
 
     def _path(self) -> list[tuple[str, int]]:
         path = []
@@ -291,7 +293,7 @@ def _toml_scalar(source: str) -> Any:
 
 
 def tree_of(data: Any) -> Node:
-    """Return the tree of plain data, without places."""
+    """Return the tree of plain data, without positions."""
     if isinstance(data, Mapping):
         return Node({key: Entry(None, tree_of(value)) for key, value in data.items()})
     if isinstance(data, list | tuple):

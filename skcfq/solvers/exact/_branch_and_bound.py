@@ -47,7 +47,7 @@ class Optimum:
 
 
 def branch_and_bound(separable: Separable, *, time_limit: float | None = None) -> Optimum:
-    """Minimise the cost of every person.
+    """Minimize the cost of every person.
 
     Parameters
     ----------
@@ -197,7 +197,7 @@ def _filled(moves, person: Tensor, low: Tensor, high: Tensor, goal: Tensor) -> T
 
 
 def _balanced(moves, person: Tensor, low: Tensor, high: Tensor, goal: Tensor) -> Tensor:
-    """Equalise marginal price and gain by bisection on the multiplier (l2)."""
+    """Equalize marginal price and gain by bisection on the multiplier (l2)."""
     unit1 = moves.alpha1[person] / moves.weight**2
     unit2 = moves.alpha2[person] / moves.weight**2
     kink = moves.kink[person]

@@ -17,6 +17,7 @@ import cvxpy as cp
 import numpy as np
 import torch
 
+from skcfq.solvers.exact._highs import start_highs_quietly
 from skcfq.solvers.exact._program_data import (
     PersonData,
     ProgramShape,
@@ -50,7 +51,7 @@ _TOLERATED = 1e-6
 
 
 def solve_convex(
-    problem: LinearProblem, *, method: str, time_limit: float | None = None
+    problem: LinearProblem, *, integer: bool, time_limit: float | None = None
 ) -> ExactAnswer:
     """Solve a linear problem person by person.
 
@@ -58,8 +59,8 @@ def solve_convex(
     ----------
     problem : LinearProblem
         With any number of rivals.
-    method : {"lp", "qp", "milp"}
-        ``"lp"`` and ``"qp"`` need continuous features without rules that count or choose.
+    integer : bool
+        Whether features may be discrete, and rules may count or choose.
     time_limit : float, optional
         Seconds for one person.
 
@@ -68,8 +69,10 @@ def solve_convex(
     answer : ExactAnswer
         A person whose program fails numerically is ``"not_found"``.
     """
-    shape = program_shape(problem, integer=method == "milp")
-    program = _Program(shape)
+    shape = program_shape(problem, integer=integer)
+    # cvxpy learns the shape of a sum from numbers that nobody has set, which may be anything.
+    with np.errstate(all="ignore"):
+        program = _Program(shape)
     values, levels = problem.region.values.clone(), problem.region.levels.clone()
     status = np.full(problem.n_people, "not_found", dtype="<U17")
     bound = torch.zeros(problem.n_people, dtype=torch.float64)
@@ -114,9 +117,9 @@ class _Program:
             gain = (
                 gain + self._parameter("option_gain", (rivals, n_levels), sign=None) @ self.option
             )
-            self.constraints.append(shape.option_of_choice @ self.option <= 1)
+            self.constraints.append(shape.option_of_category @ self.option <= 1)
             price = cp.multiply(self._parameter("option_price", n_levels), self.option)
-            contributions.append(shape.option_of_choice @ price)
+            contributions.append(shape.option_of_category @ price)
         self.constraints.append(gain >= self._parameter("need", rivals, sign=None))
         self._add_counts()
         self._add_grids(move)
@@ -176,7 +179,7 @@ class _Program:
         """Return expressions that are 1 where a feature changes, numeric first."""
         changed = [] if self.rises is None else [self.rises + self.falls]
         if self.option is not None:
-            changed.append(self.shape.option_of_choice @ self.option)
+            changed.append(self.shape.option_of_category @ self.option)
         return changed
 
     def _add_grids(self, move: Any) -> None:
@@ -242,8 +245,8 @@ class _Program:
         if self.rises is not None:
             groups.append((self.rises + self.falls, range(m)))
         if self.option is not None:
-            chosen = self.shape.option_of_choice @ self.option
-            groups.append((chosen, range(m, m + self.shape.n_choice)))
+            chosen = self.shape.option_of_category @ self.option
+            groups.append((chosen, range(m, m + self.shape.n_categories)))
         return groups
 
     def _premise(self, kind: Any, name: str, move: Any) -> Any:
@@ -320,6 +323,7 @@ class _Program:
         """Solve as finely as the solver can; the point of a relaxation need not be so exact."""
         limit = {} if time_limit is None else {"time_limit": max(time_limit, 1e-3)}
         if not self.quadratic:
+            start_highs_quietly()
             return self._run_once(cp.HIGHS, _HIGHS | limit)
         fine = _CLARABEL if self.shape.norm == "l2" else _CLARABEL_CONE
         status = self._run_once(cp.CLARABEL, fine | limit)

@@ -96,7 +96,7 @@ class Dual:
 
 
 def dual_bound(separable: Separable, nodes: Nodes) -> Dual:
-    """Maximise the Lagrangian bound of every node.
+    """Maximize the Lagrangian bound of every node.
 
     Parameters
     ----------

@@ -38,7 +38,7 @@ class ProgramShape:
     """What the programs of all people of a problem have in common."""
 
     n_numeric: int
-    n_choice: int
+    n_categories: int
     n_levels: int
     n_rivals: int
     weights: np.ndarray
@@ -46,7 +46,7 @@ class ProgramShape:
     mix: float
     numeric_gain: np.ndarray
     weight_radius: float
-    option_of_choice: np.ndarray
+    option_of_category: np.ndarray
     max_changes: int | None
     counted: bool
     has_min_change: bool
@@ -100,10 +100,10 @@ def program_shape(problem: LinearProblem, *, integer: bool) -> ProgramShape:
     region, cost = problem.region, problem.cost
     _, m = region.values.shape
     sizes = [allowed.shape[1] for allowed in region.allowed]
-    option_of_choice = np.zeros((len(sizes), sum(sizes)))
+    option_of_category = np.zeros((len(sizes), sum(sizes)))
     start = 0
     for c, size in enumerate(sizes):
-        option_of_choice[c, start : start + size] = 1.0
+        option_of_category[c, start : start + size] = 1.0
         start += size
     limit = problem.max_changes
     if limit is not None and limit >= region.n_features:
@@ -124,15 +124,15 @@ def program_shape(problem: LinearProblem, *, integer: bool) -> ProgramShape:
     has_min_change = region.min_change is not None
     return ProgramShape(
         n_numeric=m,
-        n_choice=len(sizes),
+        n_categories=len(sizes),
         n_levels=sum(sizes),
         n_rivals=int(problem.need.shape[1]),
-        weights=cost.feature_weights.numpy(),
+        weights=cost.weights,
         norm=cost.norm,
         mix=cost.mix,
         numeric_gain=problem.numeric_gain.numpy(),
         weight_radius=problem.weight_radius,
-        option_of_choice=option_of_choice,
+        option_of_category=option_of_category,
         max_changes=limit if integer else None,
         counted=integer
         and (limit is not None or has_min_change or bool(grids) or bool(implications)),
@@ -210,7 +210,7 @@ def _add_options(parameters: dict, problem: LinearProblem, shape: ProgramShape, 
     for c, allows in enumerate(region.allowed):
         own = int(region.levels[i, c])
         weight = shape.weights[shape.n_numeric + c]
-        prices.append(weight * problem.cost.distances[c][own].numpy())
+        prices.append(weight * problem.cost.level_distances[c][own])
         gains.append(problem.level_gain[c][i].numpy())
         open_ = allows[i].numpy().astype(float)
         if own >= 0:

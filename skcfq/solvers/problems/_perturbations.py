@@ -6,7 +6,8 @@ interval has one code cannot change it. So all corners of the others are all the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,63 +17,104 @@ from skcfq.encoding import statistic_of
 
 if TYPE_CHECKING:
     from skcfq.encoding import FeatureSpace
-    from skcfq.solvers.problems._problem import RecourseProblem
+    from skcfq.models import Predictor
 
 # Columns with two codes up to which every combination is tried.
 _MOST_TWO_CODED = 5
 _N_RANDOM = 24
 
 
-def jittered_points(problem: RecourseProblem, points: Tensor, person: Tensor) -> Iterator[Tensor]:
-    """Move the numeric columns of points by up to the problem's perturbation radius each.
+@dataclass(frozen=True, eq=False)
+class Jitter:
+    """A box around encoded points: which columns jitter, by how much, and whose decision counts.
 
-    Parameters
+    Attributes
     ----------
-    problem : RecourseProblem
-    points : Tensor of shape (N, n_encoded)
-    person : Tensor of shape (N,), int64
-
-    Yields
-    ------
-    jittered : Tensor of shape (N, n_encoded)
-        Corners of the box. For models with quantized inputs they decide about all of the box,
-        where at most five columns have two codes in it; for a linear model of two classes the
-        worst corner is among them. Elsewhere they are a random sample.
+    models : tuple of Predictor
+    columns : Tensor of shape (m,), int64
+        Encoded columns.
+    radii : Tensor of shape (m,)
+        In encoded units.
     """
-    two_coded = _two_coded(problem, points)
-    generator = torch.Generator().manual_seed(0)
-    n_random = _N_RANDOM
-    if two_coded is not None:
-        rank = torch.cumsum(two_coded, dim=1) - 1
-        most = int(two_coded.sum(dim=1).max()) if len(points) else 0
-        for corner in range(2 ** min(most, _MOST_TWO_CODED)):
-            digit = torch.bitwise_right_shift(torch.tensor(corner), rank.clamp(0, 62)) & 1
-            yield _moved(problem, points, 1 - 2 * digit)
-        n_random = _N_RANDOM if most > _MOST_TWO_CODED else 0
-    elif problem.gradients:
-        with torch.enable_grad():
-            gradient = problem.margin_gradient(points, person)[1]
-        yield _moved(problem, points, -torch.sign(gradient[:, problem.jitter[0]]))
-    for _ in range(n_random):
-        shape = len(points), len(problem.jitter[0])
-        yield _moved(problem, points, torch.randint(0, 2, shape, generator=generator) * 2 - 1)
 
+    models: tuple[Predictor, ...]
+    columns: Tensor
+    radii: Tensor
 
-def jittered_columns(problem: RecourseProblem) -> Tensor:
-    """Return the encoded columns that jitter, shape (m,): all numbers, immutable ones too.
+    @classmethod
+    def of(
+        cls,
+        models: tuple[Predictor, ...],
+        numeric_columns: Tensor,
+        categorical_columns: Sequence[Tensor],
+        size: float,
+    ) -> Jitter:
+        """Return the jitter of all numbers, immutable ones too, by a share of their spread.
 
-    Columns of a declared one-hot group are no numbers. The raw rows that a closed model is asked
-    about differ in what may change alone, so these are all there.
-    """
-    if not all(model.differentiable for model in (problem.predictor, *problem.variants)):
-        return problem.numeric_columns
-    groups = {int(column) for columns in problem.categorical_columns for column in columns}
-    numbers = {
-        int(block.columns[0])
-        for block in problem.predictor.space.blocks
-        if block.kind in ("affine", "monotone")
-    }
-    return torch.tensor(sorted(numbers - groups), dtype=torch.int64)
+        Columns of a declared one-hot group are no numbers. The raw rows that a closed model is
+        asked about differ in what may change alone, so these are all there.
+        """
+        space = models[0].space
+        columns = numeric_columns
+        if all(model.differentiable for model in models):
+            groups = {int(column) for group in categorical_columns for column in group}
+            numbers = {
+                int(block.columns[0])
+                for block in space.blocks
+                if block.kind in ("affine", "monotone")
+            }
+            columns = torch.tensor(sorted(numbers - groups), dtype=torch.int64)
+        return cls(models, columns, jitter_radii(space, columns, size))
+
+    def around(self, points: Tensor, gradient: Callable[[], Tensor | None]) -> Iterator[Tensor]:
+        """Move the columns of points by up to their radius each.
+
+        Parameters
+        ----------
+        points : Tensor of shape (N, n_encoded)
+        gradient : callable
+            Returns the gradient of the margin at the points, or None where there is none.
+
+        Yields
+        ------
+        jittered : Tensor of shape (N, n_encoded)
+            Corners of the box. For models with quantized inputs they decide about all of the box,
+            where at most five columns have two codes in it; for a linear model of two classes the
+            worst corner is among them. Elsewhere they are a random sample.
+        """
+        two_coded = self._two_coded(points)
+        generator = torch.Generator().manual_seed(0)
+        n_random = _N_RANDOM
+        if two_coded is not None:
+            rank = torch.cumsum(two_coded, dim=1) - 1
+            most = int(two_coded.sum(dim=1).max()) if len(points) else 0
+            for corner in range(2 ** min(most, _MOST_TWO_CODED)):
+                digit = torch.bitwise_right_shift(torch.tensor(corner), rank.clamp(0, 62)) & 1
+                yield self._moved(points, 1 - 2 * digit)
+            n_random = _N_RANDOM if most > _MOST_TWO_CODED else 0
+        else:
+            slope = gradient()
+            if slope is not None:
+                yield self._moved(points, -torch.sign(slope[:, self.columns]))
+        for _ in range(n_random):
+            shape = len(points), len(self.columns)
+            yield self._moved(points, torch.randint(0, 2, shape, generator=generator) * 2 - 1)
+
+    def _moved(self, points: Tensor, signs: Tensor) -> Tensor:
+        jittered = points.clone()
+        jittered[:, self.columns] += signs * self.radii
+        return jittered
+
+    def _two_coded(self, points: Tensor) -> Tensor | None:
+        """Return the columns that have two codes in the box, shape (N, m); None: no codes."""
+        found = torch.zeros((len(points), len(self.columns)), dtype=torch.bool)
+        ends = [self._moved(points, torch.tensor(sign)).numpy() for sign in (-1, 1)]
+        for model in self.models:
+            if model.integers is None:
+                return None
+            low, high = (model.integers.codes(end) for end in ends)
+            found |= torch.from_numpy(low != high)[:, self.columns]
+        return found
 
 
 def jitter_radii(space: FeatureSpace, columns: Tensor, size: float) -> Tensor:
@@ -92,23 +134,3 @@ def jitter_radii(space: FeatureSpace, columns: Tensor, size: float) -> Tensor:
         for column in columns.tolist()
     ]
     return size * torch.tensor(found, dtype=torch.float64)
-
-
-def _moved(problem: RecourseProblem, points: Tensor, signs: Tensor) -> Tensor:
-    columns, radii = problem.jitter
-    jittered = points.clone()
-    jittered[:, columns] += signs * radii
-    return jittered
-
-
-def _two_coded(problem: RecourseProblem, points: Tensor) -> Tensor | None:
-    """Return the numeric columns that have two codes in the box, shape (N, m); None: no codes."""
-    columns = problem.jitter[0]
-    found = torch.zeros((len(points), len(columns)), dtype=torch.bool)
-    ends = [_moved(problem, points, torch.tensor(sign)).numpy() for sign in (-1, 1)]
-    for model in (problem.predictor, *problem.variants):
-        if model.integers is None:
-            return None
-        low, high = (model.integers.codes(end) for end in ends)
-        found |= torch.from_numpy(low != high)[:, columns]
-    return found

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from skcfq.actions import project_grid, project_min_change
+from skcfq.actions import project_grid, project_min_change, raw_rows
 from skcfq.models import validity_slack
 from skcfq.nn import target_margin
-from skcfq.solvers.problems._perturbations import jitter_radii, jittered_columns, jittered_points
+from skcfq.solvers.problems._perturbations import Jitter, jitter_radii
+from skcfq.solvers.problems._states import States
 
 if TYPE_CHECKING:
     from skcfq.actions import ActionRegion, RecourseCost
@@ -21,69 +21,6 @@ if TYPE_CHECKING:
 
 # Rows that one forward pass takes: the activations of small networks then stay in the cache.
 ROWS_PER_PASS = 1024
-
-
-@dataclass(frozen=True, eq=False)
-class States:
-    """Candidate points of some people: N points, several of which may belong to one person.
-
-    Attributes
-    ----------
-    person : Tensor of shape (N,), int64
-        Position in the batch of the person whom each point belongs to.
-    values : Tensor of shape (N, m)
-        Numeric features, in encoded units.
-    levels : Tensor of shape (N, c), int64
-        Levels of the choice features; -1 keeps an unrecognised category.
-    cost, slack : Tensor of shape (N,)
-        Cost of the action, and the slack of its validity (not negative: valid).
-    """
-
-    person: Tensor
-    values: Tensor
-    levels: Tensor
-    cost: Tensor
-    slack: Tensor
-
-    def __len__(self) -> int:
-        return len(self.person)
-
-    @property
-    def valid(self) -> Tensor:
-        return self.slack >= 0
-
-    def take(self, index: Tensor) -> States:
-        """Select points by mask or position."""
-        return States(
-            self.person[index],
-            self.values[index],
-            self.levels[index],
-            self.cost[index],
-            self.slack[index],
-        )
-
-    def of(self, people: Tensor) -> States:
-        """Renumber the people: person i becomes ``people[i]``."""
-        return replace(self, person=people[self.person])
-
-    def replace(self, index: Tensor, other: States) -> States:
-        """Put the points ``other`` at the positions ``index``."""
-        fields = []
-        for mine, theirs in zip(self._fields(), other._fields(), strict=True):
-            merged = mine.clone()
-            merged[index] = theirs
-            fields.append(merged)
-        return States(*fields)
-
-    def _fields(self) -> tuple[Tensor, ...]:
-        return self.person, self.values, self.levels, self.cost, self.slack
-
-    @staticmethod
-    def concatenate(parts: list[States]) -> States:
-        """Join several sets of points into one."""
-        return States(
-            *(torch.cat(fields) for fields in zip(*(p._fields() for p in parts), strict=True))
-        )
 
 
 class RecourseProblem:
@@ -161,14 +98,18 @@ class RecourseProblem:
 
     @cached_property
     def radii(self) -> Tensor:
-        """Stand-off of each numeric feature in encoded units, shape (m,)."""
+        """Perturbation radius of each numeric feature in encoded units, shape (m,)."""
         return jitter_radii(self.predictor.space, self.numeric_columns, self.perturbation_radius)
 
     @cached_property
-    def jitter(self) -> tuple[Tensor, Tensor]:
-        """Encoded columns that jitter, and by how much."""
-        columns = jittered_columns(self)
-        return columns, jitter_radii(self.predictor.space, columns, self.perturbation_radius)
+    def jitter(self) -> Jitter:
+        """The jitter that answers must survive."""
+        return Jitter.of(
+            (self.predictor, *self.variants),
+            self.numeric_columns,
+            self.categorical_columns,
+            self.perturbation_radius,
+        )
 
     def take(self, rows: Tensor) -> RecourseProblem:
         """Return the problem of some of the people."""
@@ -272,15 +213,22 @@ class RecourseProblem:
         A jittered point need not be admissible.
         """
         slack = self._slack(points, person)
-        for jittered in jittered_points(self, points, person):
+        for jittered in self.jitter.around(points, lambda: self._gradient(points, person)):
             slack = torch.minimum(slack, self._slack(jittered, person))
         return slack
+
+    def _gradient(self, points: Tensor, person: Tensor) -> Tensor | None:
+        """Return the gradient of the margin, shape (N, n_encoded), where it may be asked for."""
+        if not self.gradients:
+            return None
+        with torch.enable_grad():
+            return self.margin_gradient(points, person)[1]
 
     def _logits(self, predictor: Predictor, points: Tensor, person: Tensor) -> Tensor:
         if predictor.differentiable:
             return predictor.logits(points)
         # A model that is only a function of raw rows is asked about raw rows.
-        return predictor.row_logits(self.region.take(person).to_raw(points))
+        return predictor.row_logits(raw_rows(self.region.take(person), points))
 
     def own_states(self) -> States:
         """Return every person's own point."""
@@ -307,18 +255,3 @@ def _place(columns: Tensor) -> Tensor | slice:
     if len(columns) and bool((columns.diff() == 1).all()):
         return slice(int(columns[0]), int(columns[-1]) + 1)
     return columns
-
-
-def best_per_person(person: Tensor, score: Tensor, count: int) -> Tensor:
-    """Return the positions of each person's ``count`` lowest scores, best first.
-
-    Ties go to the earlier position, so that the choice is the same on every machine.
-    """
-    order = torch.argsort(score, stable=True)
-    order = order[torch.argsort(person[order], stable=True)]
-    sorted_person = person[order]
-    index = torch.arange(len(order))
-    starts = torch.ones(len(order), dtype=torch.bool)
-    starts[1:] = sorted_person[1:] != sorted_person[:-1]
-    first = torch.cummax(torch.where(starts, index, torch.zeros_like(index)), dim=0).values
-    return order[index - first < count]

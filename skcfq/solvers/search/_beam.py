@@ -42,10 +42,10 @@ def beam_search(
     for _ in range(depth):
         if len(states) == 0:
             break
-        children = expand(problem, states)
-        reached, estimate = children.states, children.estimate
-        gained = reached.slack - states.slack[children.parent]
-        paid = reached.cost - states.cost[children.parent]
+        neighbors = expand(problem, states)
+        reached, estimate = neighbors.states, neighbors.estimate
+        gained = reached.slack - states.slack[neighbors.parent]
+        paid = reached.cost - states.cost[neighbors.parent]
         ratio = torch.where((paid > 0) & (gained > 0), gained / paid, torch.zeros_like(gained))
         rate = rate.scatter_reduce(0, reached.person, ratio, "amax")
         valid = reached.valid

@@ -9,42 +9,35 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from skcfq.solvers.problems import RecourseProblem, States, best_per_person
+from skcfq.solvers.problems import (
+    Effort,
+    RecourseProblem,
+    Starts,
+    States,
+    best_per_person,
+)
 from skcfq.solvers.search._beam import beam_search
-from skcfq.solvers.search._pgd import random_points
 from skcfq.solvers.search._polish import polish
+from skcfq.solvers.search._relaxed_descent import random_points
 
 # Favorable people whose values each person tries on.
-_NEIGHBORS = 6
+_N_EXAMPLES = 6
 _DEPTH = 4
 # Random points are drawn ever nearer, as shares of the way from the person to them.
 _SHRINK = (1.0, 0.5, 0.25)
 
 
-def black_box_search(
-    problem: RecourseProblem,
-    starts: list[Tensor],
-    examples: Tensor | None,
-    generator: torch.Generator,
-    *,
-    n_restarts: int,
-    beam_width: int,
-) -> States:
+def black_box_search(problem: RecourseProblem, effort: Effort, starts: Starts) -> States:
     """Look for cheap valid points by asking the model about raw rows.
 
     Parameters
     ----------
     problem : RecourseProblem
         n people.
-    starts : list of Tensor of shape (n, d)
-        Encoded points to start from.
-    examples : Tensor of shape (k, d) or None
-        Encoded people of the population who have the target: the nearest ones show what to copy.
-    generator : torch.Generator
-    n_restarts : int
-        Rounds of random points.
-    beam_width : int
-        Points that the beam search keeps for each person.
+    effort : Effort
+        Rounds of random points, and the width of the beam search.
+    starts : Starts
+        The nearest of its examples show what to copy.
 
     Returns
     -------
@@ -53,15 +46,15 @@ def black_box_search(
     """
     own = problem.own_states()
     found = [own.take(own.valid)]
-    points = [*starts, *_nearest_examples(problem, examples)]
-    for _ in range(n_restarts + 1):
-        drawn = random_points(problem, generator)
+    points = [*starts.points, *_nearest_examples(problem, starts.examples)]
+    for _ in range(effort.n_restarts + 1):
+        drawn = random_points(problem, starts.generator)
         points += [problem.origin + share * (drawn - problem.origin) for share in _SHRINK]
     for point in points:
         states = problem.states_at(point)
         found.append(states.take(states.valid))
-    depth = min(problem.max_changes, _DEPTH)
-    found.append(beam_search(problem, own, width=beam_width, depth=depth, count=beam_width))
+    depth, width = min(problem.max_changes, _DEPTH), effort.beam_width
+    found.append(beam_search(problem, own, width=width, depth=depth, count=width))
     candidates = States.concatenate(found)
     candidates = candidates.take(best_per_person(candidates.person, candidates.cost, 6))
     candidates = polish(problem, candidates, thorough=False)
@@ -75,5 +68,5 @@ def _nearest_examples(problem: RecourseProblem, examples: Tensor | None) -> list
     if examples is None or len(examples) == 0:
         return []
     distance = torch.cdist(torch.nan_to_num(problem.origin), torch.nan_to_num(examples), p=1)
-    nearest = distance.topk(min(_NEIGHBORS, len(examples)), dim=1, largest=False).indices
+    nearest = distance.topk(min(_N_EXAMPLES, len(examples)), dim=1, largest=False).indices
     return [examples[nearest[:, k]] for k in range(nearest.shape[1])]

@@ -9,14 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from skcfq.solvers.problems import (
-    RecourseProblem,
-    States,
-    best_per_person,
-    cheapest_l1,
-    cheapest_l2,
-)
-from skcfq.solvers.search._line_search import AT_BOUNDARY, bisect
+from skcfq.solvers.problems import RecourseProblem, States, best_per_person, cheapest_in_box
+from skcfq.solvers.search._line_search import AT_BOUNDARY, line_search
 
 # Rounds of shrinking: hardly anybody gains in a later one.
 _ROUNDS = 4
@@ -34,11 +28,11 @@ def revert(problem: RecourseProblem, states: States) -> States:
     while len(active):
         current = states.take(active)
         reverted, parent, feature = take_back(problem, current, but=needed[active])
-        # On a staircase less margin says little about what would be valid.
+        # Where the margin is piecewise constant, less of it says little about what would be valid.
         refused = ~reverted.valid & problem.is_smooth
         needed[active[parent[refused]], feature[refused]] = True
         keep = reverted.valid & (reverted.cost < current.cost[parent])
-        better = _best_child(parent[keep], reverted.take(keep))
+        better = _best_neighbor(parent[keep], reverted.take(keep))
         if better is None:
             break
         rows, chosen = better
@@ -59,7 +53,7 @@ def shrink(problem: RecourseProblem, states: States, *, near: float = AT_BOUNDAR
         start = current.take(row)
         goal = start.values.clone()
         goal[torch.arange(len(row)), column] = problem.values[start.person, column]
-        tried = bisect(problem, start, goal, near=near)
+        tried = line_search(problem, start, goal, near=near)
         best = best_per_person(row, tried.cost, 1)
         cheaper = best[tried.cost[best] < start.cost[best] * (1 - RELATIVE_GAIN)]
         active = active[row[cheaper]]
@@ -83,7 +77,7 @@ def slide(problem: RecourseProblem, states: States, *, near: float = AT_BOUNDARY
     for _ in range(_SLIDES):
         current = states.take(active)
         goal = tangent_goal(problem, current, radius[active, None] * width[current.person])
-        better = bisect(problem, current, goal, near=near)
+        better = line_search(problem, current, goal, near=near)
         cheaper = better.cost < current.cost * (1 - max(RELATIVE_GAIN, near / 10))
         states = states.replace(active[cheaper], better.take(cheaper))
         radius[active[~cheaper]] /= 4
@@ -105,9 +99,10 @@ def tangent_goal(problem: RecourseProblem, states: States, radius: Tensor) -> Te
     lower, upper = _spend_changes(problem, states, gain, own, lower, upper)
     nearest = torch.minimum(torch.maximum(own, lower), upper)
     need = -states.slack - (gain * (nearest - states.values)).sum(dim=1)
-    cheapest = cheapest_l1 if problem.cost_function.norm == "l1" else cheapest_l2
-    goal = cheapest(own, lower, upper, gain, problem.numeric_weights, need)
-    # Where the tangent says nothing (a flat staircase), there is no direction to slide along.
+    goal = cheapest_in_box(
+        own, lower, upper, gain, problem.numeric_weights, need, norm=problem.cost_function.norm
+    )
+    # Where the tangent says nothing (the margin is flat), there is no direction to slide along.
     return torch.where((gain != 0).any(dim=1, keepdim=True), goal, states.values)
 
 
@@ -121,8 +116,8 @@ def _spend_changes(
 ) -> tuple[Tensor, Tensor]:
     """Close the box of features that ``max_changes`` leaves no room for."""
     m = own.shape[1]
-    choice_changes = (states.levels != problem.levels[states.person]).sum(dim=1)
-    room = (problem.max_changes - choice_changes).clamp(0, m)
+    categorical_changes = (states.levels != problem.levels[states.person]).sum(dim=1)
+    room = (problem.max_changes - categorical_changes).clamp(0, m)
     if bool((room >= m).all()):
         return lower, upper
     moved = (states.values != own).to(torch.float64)
@@ -154,11 +149,12 @@ def take_back(
     person = states.person[parent]
     values, levels = states.values[parent], states.levels[parent]
     numeric = (feature < m).nonzero().squeeze(1)
-    choice = (feature >= m).nonzero().squeeze(1)
+    categorical = (feature >= m).nonzero().squeeze(1)
     moved = values[numeric, feature[numeric]]
     own = problem.values[person[numeric], feature[numeric]]
     values[numeric, feature[numeric]] = own + share * (moved - own)
-    levels[choice, feature[choice] - m] = problem.levels[person[choice], feature[choice] - m]
+    column = feature[categorical] - m
+    levels[categorical, column] = problem.levels[person[categorical], column]
     if share > 0:
         values = problem.snap(person, values)
         moves = (values != states.values[parent]).any(dim=1)
@@ -167,8 +163,8 @@ def take_back(
     return problem.states(person, values, levels), parent, feature
 
 
-def _best_child(parent: Tensor, children: States) -> tuple[Tensor, States] | None:
-    if len(children) == 0:
+def _best_neighbor(parent: Tensor, neighbors: States) -> tuple[Tensor, States] | None:
+    if len(neighbors) == 0:
         return None
-    index = best_per_person(parent, children.cost, 1)
-    return parent[index], children.take(index)
+    index = best_per_person(parent, neighbors.cost, 1)
+    return parent[index], neighbors.take(index)

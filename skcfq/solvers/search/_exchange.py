@@ -7,7 +7,7 @@ from torch import Tensor
 
 from skcfq.solvers.problems import RecourseProblem, States, best_per_person
 from skcfq.solvers.search._descent import RELATIVE_GAIN, revert, shrink, take_back, tangent_goal
-from skcfq.solvers.search._line_search import AT_BOUNDARY, bisect
+from skcfq.solvers.search._line_search import AT_BOUNDARY, line_search
 from skcfq.solvers.search._neighborhood import cross, push
 
 # Shares of a numeric change that an exchange leaves in place.
@@ -25,7 +25,7 @@ def exchange(problem: RecourseProblem, states: States, *, near: float = AT_BOUND
     states : States
         N valid points.
     near : float
-        As in :func:`skcfq.solvers.search._line_search.bisect`.
+        As in :func:`skcfq.solvers.search._line_search.line_search`.
 
     Returns
     -------
@@ -48,16 +48,16 @@ def _swapped(problem: RecourseProblem, states: States, near: float) -> tuple[Ten
     bases.append(_rounded_tangent(problem, states))
     reverted, parents, features = zip(*bases, strict=True)
     base, parent = States.concatenate(list(reverted)), torch.cat(parents)
-    children = cross(problem, base, keep=torch.cat(features), limit=states.cost[parent])
-    origin = parent[children.parent]
-    promising = children.states.valid & (children.estimate < states.cost[origin])
+    neighbors = cross(problem, base, keep=torch.cat(features), limit=states.cost[parent])
+    origin = parent[neighbors.parent]
+    promising = neighbors.states.valid & (neighbors.estimate < states.cost[origin])
     if not bool(promising.any()):
         return None
     index = promising.nonzero().squeeze(1)
-    index = index[best_per_person(origin[index], children.estimate[index], _TRIALS)]
-    chosen = children.states.take(index)
+    index = index[best_per_person(origin[index], neighbors.estimate[index], _TRIALS)]
+    chosen = neighbors.states.take(index)
     # Numeric moves are cut to what is needed.
-    cut = bisect(problem, chosen, base.values[children.parent[index]], near=near)
+    cut = line_search(problem, chosen, base.values[neighbors.parent[index]], near=near)
     best = best_per_person(origin[index], cut.cost, 1)
     return origin[index][best], cut.take(best)
 

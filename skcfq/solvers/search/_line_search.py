@@ -1,4 +1,4 @@
-"""Go from valid points towards cheaper values, as far as the model allows."""
+"""A line search from valid points towards cheaper values, as far as the model allows."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from torch import Tensor
 
 from skcfq.solvers.problems import RecourseProblem, States
 
-# Places that are tried on a segment: the crossing is found to about 1e-9, or to what is near.
+# Points that are tried on a line: the crossing is found to about 1e-9, or to what is near.
 _CUTS, _FEW_CUTS = 28, 12
-# Share of a segment's margins under which a point lies on the boundary.
+# Share of the margins along a line under which a point lies on the boundary.
 AT_BOUNDARY = 1e-8
 # Share of a bracket that is left on the valid side of where a secant crosses zero, so that the
 # bracket closes from above.
@@ -20,7 +20,7 @@ _INSIDE = 1e-9
 _WORTH = 0.01
 
 
-def bisect(
+def line_search(
     problem: RecourseProblem, states: States, goal: Tensor, *, near: float = AT_BOUNDARY
 ) -> States:
     """Go from valid points towards cheaper values until validity would be lost.
@@ -33,12 +33,12 @@ def bisect(
     goal : Tensor of shape (N, m)
         Numeric values to move towards, of lower cost.
     near : float
-        Share of the segment's margins that may be left where the margin is continuous.
+        Share of the margins along the line that may be left where the margin is continuous.
 
     Returns
     -------
     states : States
-        Valid points on the segments, the cheapest that were met; the given ones at worst.
+        Valid points on the lines, the cheapest that were met; the given ones at worst.
     """
     rows = (goal != states.values).any(dim=1).nonzero().squeeze(1)
     values, cost, slack = states.values.clone(), states.cost.clone(), states.slack.clone()
@@ -69,10 +69,10 @@ def bisect(
 
 @dataclass(frozen=True, eq=False)
 class _Bracket:
-    """Where on N segments validity ends: between the shares ``low`` (invalid) and ``high``.
+    """Where on N lines validity ends: between the shares ``low`` (invalid) and ``high``.
 
     A share is the part of the way from ``goal`` to ``start``. The pulls are what the secant
-    takes for the slacks of the two ends; ``drop`` is the slack that the whole segment loses, and
+    takes for the slacks of the two ends; ``drop`` is the slack that the whole line loses, and
     ``last`` tells which end moved last.
     """
 
@@ -117,7 +117,7 @@ class _Bracket:
             return self.low
         middle = (self.low + self.high) / 2
         if cut % 4 == 0:
-            # Staircases, which secants crawl along.
+            # A piecewise constant margin, which secants crawl along.
             return middle
         share = -self.low_pull / (self.high_pull - self.low_pull)
         zero = self.low + (self.high - self.low) * share

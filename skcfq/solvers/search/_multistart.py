@@ -1,60 +1,52 @@
-"""The strong search for models with gradients: many starts, then every trick to get cheaper."""
+"""A multistart search for models with gradients, whose points are then made cheaper."""
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
-
-from skcfq.solvers.problems import RecourseProblem, States, best_per_person
+from skcfq.solvers.problems import (
+    Effort,
+    RecourseProblem,
+    Starts,
+    States,
+    best_per_person,
+)
 from skcfq.solvers.search._beam import beam_search
 from skcfq.solvers.search._descent import shrink, slide
-from skcfq.solvers.search._pgd import random_points, relaxed_descent
 from skcfq.solvers.search._polish import polish
+from skcfq.solvers.search._relaxed_descent import random_points, relaxed_descent
 
 _RELAXED_STEPS = 36
 # Moves of the beam search: further changes are left to the gradient and to the polish.
 _DEPTH = 4
 # Points of each person that are polished thoroughly.
 _KEPT = 3
-# Share of a segment's margins that polishing leaves, at first and then.
+# Share of the margins along a line that polishing leaves, at first and then.
 _ROUGH, _CLOSE = 1e-3, 1e-4
 
 
-def multistart_search(
-    problem: RecourseProblem,
-    starts: list[Tensor],
-    generator: torch.Generator,
-    *,
-    n_restarts: int,
-    beam_width: int,
-) -> States:
+def multistart_search(problem: RecourseProblem, effort: Effort, starts: Starts) -> States:
     """Collect valid points from every kind of start, and make the best of them cheaper.
 
     Parameters
     ----------
     problem : RecourseProblem
         n people.
-    starts : list of Tensor of shape (n, d)
-        Encoded points to start from, beside the person's own.
-    generator : torch.Generator
-        Of the random starts.
-    n_restarts : int
-        Random starts of the relaxed descent.
-    beam_width : int
-        Points that the beam search keeps for each person.
+    effort : Effort
+        Random starts of the relaxed descent, and the width of the beam search.
+    starts : Starts
 
     Returns
     -------
     states : States
         The cheapest valid point of each person for whom one was found.
     """
-    given = [problem.states_at(points) for points in starts]
+    given = [problem.states_at(points) for points in starts.points]
     own = problem.own_states()
     found = [states.take(states.valid) for states in [*given, own]]
     depth = min(problem.max_changes, _DEPTH)
-    found.append(beam_search(problem, own, width=beam_width, depth=depth, count=beam_width))
-    for restart in range(n_restarts + 1):
-        start = random_points(problem, generator) if restart else problem.origin
+    width = effort.beam_width
+    found.append(beam_search(problem, own, width=width, depth=depth, count=width))
+    for restart in range(effort.n_restarts + 1):
+        start = random_points(problem, starts.generator) if restart else problem.origin
         found.append(relaxed_descent(problem, start, n_steps=_RELAXED_STEPS, count=1))
     # Points that will move again need not lie exactly on the boundary.
     candidates = polish(problem, States.concatenate(found), thorough=False, near=_ROUGH)

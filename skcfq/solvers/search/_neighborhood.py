@@ -1,8 +1,8 @@
 """Single-feature moves with their exact effect.
 
-The gradient says little about a category (a jump) or about a quantized model (a staircase), so
-here every move is put to the model itself. A move sets one feature: a choice feature to one of
-its levels, a numeric feature to one of a few places on its admissible interval.
+The gradient says little about a category (a jump) or about a quantized model (piecewise
+constant), so here every move is put to the model itself. A move sets one feature: a categorical
+feature to one of its levels, a numeric feature to one of a few values in its admissible interval.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _BEYOND, _INSIDE = 1.3, 1e-9
 
 
 @dataclass(frozen=True, eq=False)
-class Children:
+class Neighbors:
     """The points that one move reaches, with the position of the point each came from.
 
     ``estimate`` is the cost where the validity along the move is expected to begin, for a move
@@ -41,9 +41,9 @@ class Children:
     estimate: Tensor
 
     @staticmethod
-    def concatenate(parts: list[Children]) -> Children:
-        """Join several sets of children into one."""
-        return Children(
+    def concatenate(parts: list[Neighbors]) -> Neighbors:
+        """Join several sets of neighbors into one."""
+        return Neighbors(
             States.concatenate([part.states for part in parts]),
             torch.cat([part.parent for part in parts]),
             torch.cat([part.estimate for part in parts]),
@@ -70,7 +70,7 @@ class _Moves:
         return _Moves(*(torch.cat(field) for field in zip(*fields, strict=True)))
 
 
-def expand(problem: RecourseProblem, states: States) -> Children:
+def expand(problem: RecourseProblem, states: States) -> Neighbors:
     """Make every move from every point.
 
     Parameters
@@ -81,21 +81,21 @@ def expand(problem: RecourseProblem, states: States) -> Children:
 
     Returns
     -------
-    children : Children
+    neighbors : Neighbors
     """
-    parts = [_numeric_moves(problem, states), _choice_moves(problem, states)]
+    parts = [_numeric_moves(problem, states), _categorical_moves(problem, states)]
     moves = _Moves.concatenate(parts)
     return _ask(problem, states, moves.take(_allowed(problem, states, moves)))
 
 
-def cross(problem: RecourseProblem, states: States, *, keep: Tensor, limit: Tensor) -> Children:
+def cross(problem: RecourseProblem, states: States, *, keep: Tensor, limit: Tensor) -> Neighbors:
     """Make every move that may make a point valid below a cost.
 
     Parameters
     ----------
     problem : RecourseProblem
     states : States
-        N points; those that are valid already are children of themselves.
+        N points; those that are valid already are neighbors of themselves.
     keep : Tensor of shape (N,), int64
         A feature that must not be moved, for each point; -1 for none.
     limit : Tensor of shape (N,)
@@ -104,12 +104,12 @@ def cross(problem: RecourseProblem, states: States, *, keep: Tensor, limit: Tens
 
     Returns
     -------
-    children : Children
+    neighbors : Neighbors
     """
     valid = states.valid.nonzero().squeeze(1)
     itself = states.take(valid)
-    parts = [Children(itself, valid, itself.cost)]
-    moves = _cheaper(problem, states, _choice_moves(problem, states), limit)
+    parts = [Neighbors(itself, valid, itself.cost)]
+    moves = _cheaper(problem, states, _categorical_moves(problem, states), limit)
     if problem.gradients and min(states.values.shape) > 0:
         ways = _Ways.of(problem, states)
         rows, columns = _within_reach(problem, states, ways.needed, keep, limit)
@@ -122,10 +122,10 @@ def cross(problem: RecourseProblem, states: States, *, keep: Tensor, limit: Tens
         moves = _Moves.concatenate([_numeric_moves(problem, states), moves])
     free = _allowed(problem, states, moves) & (moves.feature != keep[moves.parent])
     parts.append(_ask(problem, states, moves.take(free)))
-    return Children.concatenate(parts)
+    return Neighbors.concatenate(parts)
 
 
-def push(problem: RecourseProblem, states: States, limit: Tensor) -> Children:
+def push(problem: RecourseProblem, states: States, limit: Tensor) -> Neighbors:
     """Make every move of valid points that costs less than a limit and may gain margin.
 
     Parameters
@@ -134,14 +134,14 @@ def push(problem: RecourseProblem, states: States, limit: Tensor) -> Children:
     states : States
         N valid points.
     limit : Tensor of shape (N,)
-        Cost that a child must stay below, for each point.
+        Cost that a neighbor must stay below, for each point.
 
     Returns
     -------
-    children : Children
+    neighbors : Neighbors
     """
     parts = [_numeric_moves(problem, states, onward=problem.is_smooth)]
-    parts.append(_choice_moves(problem, states))
+    parts.append(_categorical_moves(problem, states))
     moves = _cheaper(problem, states, _Moves.concatenate(parts), limit)
     return _ask(problem, states, moves.take(_allowed(problem, states, moves)))
 
@@ -160,12 +160,12 @@ def _allowed(problem: RecourseProblem, states: States, moves: _Moves) -> Tensor:
     return changes <= problem.max_changes
 
 
-def _ask(problem: RecourseProblem, states: States, moves: _Moves) -> Children:
+def _ask(problem: RecourseProblem, states: States, moves: _Moves) -> Neighbors:
     """Ask the model about moves that are allowed."""
     reached = problem.states(states.person[moves.parent], moves.values, moves.levels)
     is_numeric = moves.feature < problem.values.shape[1]
     estimate = _estimate(states, reached, moves.parent, is_numeric)
-    return Children(reached, moves.parent, estimate)
+    return Neighbors(reached, moves.parent, estimate)
 
 
 def _estimate(states: States, reached: States, parent: Tensor, is_numeric: Tensor) -> Tensor:
@@ -224,7 +224,7 @@ def _rays(
     rows: Tensor,
     columns: Tensor,
     limit: Tensor,
-) -> list[Children]:
+) -> list[Neighbors]:
     """Move one number of each invalid point on until it is valid, or as dear as the limit.
 
     Where margin and values are continuous, a farther place leads to no other crossing than a
@@ -240,11 +240,11 @@ def _rays(
         reached = moved[torch.arange(len(rows)), columns]
         farther = (reached - last) * needed > 0
         asked = (farther & _allowed(problem, states, moves)).nonzero().squeeze(1)
-        children = _ask(problem, states, moves.take(asked))
-        parts.append(children)
+        neighbors = _ask(problem, states, moves.take(asked))
+        parts.append(neighbors)
         last[asked] = reached[asked]
         goes_on = torch.ones(len(rows), dtype=torch.bool)
-        goes_on[asked] = ~children.states.valid & (children.states.cost < limit[rows[asked]])
+        goes_on[asked] = ~neighbors.states.valid & (neighbors.states.cost < limit[rows[asked]])
         rows, columns, last, needed = (part[goes_on] for part in (rows, columns, last, needed))
         places = places[:, goes_on]
     return parts
@@ -333,7 +333,7 @@ def _blind_moves(problem: RecourseProblem, states: States) -> _Moves:
     return _Moves(parent, torch.cat(values), states.levels[parent], torch.cat(features))
 
 
-def _choice_moves(problem: RecourseProblem, states: States) -> _Moves:
+def _categorical_moves(problem: RecourseProblem, states: States) -> _Moves:
     parts = []
     n_numeric = states.values.shape[1]
     for c, allowed in enumerate(problem.region.allowed):

@@ -30,7 +30,7 @@ def polish(
     thorough : bool, default=True
         Go on, and also exchange one changed feature for another.
     near : float
-        As in :func:`skcfq.solvers.search._line_search.bisect`.
+        As in :func:`skcfq.solvers.search._line_search.line_search`.
 
     Returns
     -------

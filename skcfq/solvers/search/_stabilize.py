@@ -17,7 +17,7 @@ from skcfq.solvers.problems import States
 if TYPE_CHECKING:
     from skcfq.solvers.problems import RecourseProblem
 
-# Multiples of the stand-off that are gone further, the cheapest first.
+# Multiples of the perturbation radius that are gone further, the cheapest first.
 _MULTIPLES = (1.01, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 
 
@@ -36,7 +36,7 @@ def stabilize(problem: RecourseProblem, states: States) -> tuple[States, Tensor]
     states : States
         The N points, moved where that was needed.
     stable : Tensor of shape (N,), bool
-        Valid under the jitters of :func:`skcfq.solvers.problems._perturbations.jittered_points`.
+        Valid under the jitter of the problem.
     """
     stable = _is_stable(problem, states)
     direction = torch.sign(states.values - problem.values[states.person])

@@ -1,0 +1,303 @@
+"""Quantization-aware training of a network from a full-precision teacher."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import BaseEstimator
+from torch import Tensor, nn
+
+from skcfq.actions import ActionSet
+from skcfq.estimators._quantized import QuantizedClassifier
+from skcfq.estimators._teacher import NETWORK_CONSTRAINTS, TeacherClassifier
+from skcfq.estimators._trained import TrainedClassifier
+from skcfq.exceptions import InterruptedWarning, SpaceMismatchError
+from skcfq.models import Predictor, as_predictor, resolve_target, split_model
+from skcfq.nn import (
+    LossWeights,
+    QuantizedMLP,
+    QuantizedNetwork,
+    activation_widths_of,
+    check_quantizable,
+)
+from skcfq.quantization import GumbelBits
+from skcfq.training import (
+    BIT_POLICIES,
+    BitPolicy,
+    BitSchedule,
+    FittedSteps,
+    LearnedBits,
+    LoopSettings,
+    Quantizer,
+    Trained,
+    TrainingPlan,
+    TrainingTable,
+    bit_policy_of,
+    check_budget,
+    draw_seed,
+    epochs_for,
+    faithful_module,
+    first_inputs_suffice,
+    generator_on,
+    quantized_network,
+    seeded_initialization,
+    seeded_layers,
+    start_policy,
+    taken_over,
+    train,
+    training_device,
+    validation_of,
+    was_interrupted,
+)
+from skcfq.utils import HasMethods, Interval, StrOptions, warn_user
+
+# Of Adam, for labels and for a teacher's logits, which a student is near from the start.
+_RATE, _FOLLOWING_RATE = 0.004, 0.002
+
+# Enough to see how large activations become.
+_SOME_ROWS = 2048
+
+STUDENT_CONSTRAINTS: dict = {
+    **NETWORK_CONSTRAINTS,
+    "budget": [Interval(Real, 0, None, closed="neither")],
+    "action_set": [ActionSet, None],
+    "target": "no_validation",
+    "teacher": [HasMethods(["fit", "predict"]), nn.Module, None],
+    "memory": [str, HasMethods(["cache"]), None],
+    "bit_policy": [StrOptions(set(BIT_POLICIES)), BitPolicy],
+    "quantizer": [Quantizer, None],
+}
+
+
+@dataclass(frozen=True, eq=False)
+class _Start:
+    """A student that is ready to be trained.
+
+    Attributes
+    ----------
+    network : QuantizedNetwork
+    near_teacher : bool
+        Whether it has its teacher's weights, or those of a previous fit.
+    policy : GumbelBits or None
+        What learns the widths; None where they are chosen.
+    calibration : tuple of two Tensors
+        Rows that steps and clips were set on, and their weights.
+    """
+
+    network: QuantizedNetwork
+    near_teacher: bool
+    policy: GumbelBits | None
+    calibration: tuple[Tensor, Tensor]
+
+
+class StudentClassifier(TrainedClassifier, QuantizedClassifier):
+    """Base of the classifiers that train a quantized network under a bit budget."""
+
+    budget: float
+    bit_policy: Any
+    hidden_layer_sizes: tuple[int, ...]
+    module: Any
+    max_iter: int | None
+    batch_size: int
+    learning_rate_init: float | None
+    alpha: float
+    n_iter_no_change: int
+    callbacks: list | None
+    device: str
+    memory: Any
+    verbose: int
+
+    def _default_object(self, name: str) -> BaseEstimator | None:
+        if name == "bit_policy":
+            return bit_policy_of(self.bit_policy)
+        return super()._default_object(name)
+
+    def _check_plan(self) -> None:
+        """Refuse what cannot be trained before anything is."""
+        training_device(self.device)
+        bit_policy_of(self.bit_policy).check(self.budget)
+        self._quantizer.check()
+        if isinstance(self.module, nn.Module):
+            check_quantizable(self.module)
+        elif self.module is None:
+            activation_widths_of(self._quantizer.activation_bits, len(self.hidden_layer_sizes))
+        if self.target is not None and not callable(self.target):
+            resolve_target(self.target, self.classes_, self.classes_[:1])
+
+    def _default_teacher(self) -> TeacherClassifier:
+        """Return the unfitted teacher that ``teacher=None`` stands for."""
+        return TeacherClassifier(
+            self.hidden_layer_sizes,
+            module=self.module,
+            max_iter=self.max_iter,
+            batch_size=self.batch_size,
+            alpha=self.alpha,
+            class_weight=self.class_weight,
+            early_stopping=self.early_stopping,
+            validation_fraction=self.validation_fraction,
+            n_iter_no_change=self.n_iter_no_change,
+            device=self.device,
+            verbose=self.verbose,
+        )
+
+    def _fit_teacher(self, table: TrainingTable, rng: np.random.RandomState) -> Predictor:
+        self._interrupted = False
+        return super()._fit_teacher(table, rng)
+
+    def _adopt_model(self, model: Any, fitted: bool, table: TrainingTable, seed: int) -> Predictor:
+        if self._goes_on and (not fitted or model is self.teacher_):
+            return as_predictor(self.teacher_, space=self.feature_space_)
+        return super()._adopt_model(model, fitted, table, seed)
+
+    def _fit_model(self, model: Any, table: TrainingTable, seed: int, *, memory: Any = None) -> Any:
+        model = super()._fit_model(model, table, seed, memory=self.memory)
+        self._interrupted = was_interrupted(model)
+        return model
+
+    def _check_teacher(self, predictor: Predictor) -> None:
+        super()._check_teacher(predictor)
+        if self._goes_on and predictor.space.fingerprint != self.feature_space_.fingerprint:
+            raise SpaceMismatchError(
+                "warm_start=True goes on behind the encoder of the previous fit, but `teacher` "
+                f"({type(predictor.model).__name__}) has another one, or other training rows. "
+                "Give the previous `teacher_`, or warm_start=False."
+            )
+
+    def _learning_rate(self, loss: LossWeights) -> float:
+        """Return the rate that training starts with."""
+        if self.learning_rate_init is not None:
+            return self.learning_rate_init
+        return _FOLLOWING_RATE if loss.of_teacher else _RATE
+
+    def _fit_network(self, plan: TrainingPlan, rng: np.random.RandomState) -> Trained | None:
+        """Make, calibrate and train the student; None where Ctrl-C came before its training."""
+        network, near_teacher = self._make_network(plan, rng)
+        generator = torch.Generator().manual_seed(draw_seed(rng))
+        start = self._calibrate(plan, network, near_teacher, generator)
+        if self._interrupted:
+            self._finish_untrained(start)
+            return None
+        trained = self._train(plan, start, generator, rng)
+        self._finish(start.network, trained.history, interrupted=trained.interrupted)
+        return trained
+
+    def _make_network(
+        self, plan: TrainingPlan, rng: np.random.RandomState
+    ) -> tuple[QuantizedNetwork, bool]:
+        """Return the network, and whether it has its teacher's weights."""
+        rows = plan.rows.rows
+        with seeded_initialization(draw_seed(rng)):
+            return quantized_network(
+                self.module,
+                self.hidden_layer_sizes,
+                rows.shape[1],
+                len(self.classes_),
+                source=getattr(split_model(plan.teacher.model)[1], "network_", None),
+                dtype=rows.dtype,
+                rows=rows[:_SOME_ROWS],
+                follows=plan.loss.of_teacher,
+                candidates=bit_policy_of(self.bit_policy).candidates,
+                **self._quantizer.network_options(),
+            )
+
+    def _calibrate(
+        self,
+        plan: TrainingPlan,
+        network: QuantizedNetwork,
+        near_teacher: bool,
+        generator: torch.Generator,
+    ) -> _Start:
+        """Set steps, clips and widths, or take over those of the previous fit."""
+        sample = plan.bit_sample(generator)
+        rows, weights = plan.calibration_sample(sample)
+        if self._goes_on:
+            network = taken_over(self.network_, network)
+            check_budget(network, self.budget)
+            return _Start(network, True, None, (rows, weights))
+        network.calibrate(rows, weights)
+        policy = start_policy(bit_policy_of(self.bit_policy), network, self.budget, sample)
+        return _Start(network, near_teacher, policy, (rows, weights))
+
+    def _train(
+        self,
+        plan: TrainingPlan,
+        start: _Start,
+        generator: torch.Generator,
+        rng: np.random.RandomState,
+    ) -> Trained:
+        """Train the network, in place and on the device, on the teacher's actions too."""
+        device = training_device(self.device)
+        generator = generator_on(device, generator)
+        network, policy = start.network.to(device), bit_policy_of(self.bit_policy)
+        quantized = first_inputs_suffice(network, plan.loss)
+        module = faithful_module(
+            plan,
+            network,
+            generator,
+            device=device,
+            policy=start.policy,
+            bit_penalty=policy.penalty if isinstance(policy, LearnedBits) else 0.0,
+            quantized_samples=quantized,
+        )
+        rows = plan.taught_rows()
+        if quantized:
+            rows = rows.mapped(cast(QuantizedMLP, network).first_inputs)
+        with seeded_layers(self.module, rng):
+            return train(
+                module,
+                rows,
+                self._loop_settings(plan, start, device),
+                generator=generator,
+                again=plan.rows_again(),
+                validation=validation_of(plan, network, device),
+            )
+
+    def _loop_settings(
+        self, plan: TrainingPlan, start: _Start, device: torch.device
+    ) -> LoopSettings:
+        epochs = epochs_for(
+            plan.n_visits,
+            self.batch_size,
+            self.max_iter,
+            follows_teacher=plan.loss.of_teacher,
+            starts_there=start.near_teacher,
+        )
+        callbacks, policy = list(self.callbacks or []), bit_policy_of(self.bit_policy)
+        if start.policy is not None and isinstance(policy, LearnedBits):
+            rows, weights = (one.to(device) for one in start.calibration)
+            search = max(1, round(policy.search_fraction * epochs))
+            callbacks.append(BitSchedule(rows, weights, search, policy.temperatures))
+        if plan.fitted_steps:
+            callbacks.append(FittedSteps())
+        return LoopSettings(
+            name=type(self).__name__,
+            max_epochs=epochs,
+            batch_size=self.batch_size,
+            learning_rate=self._learning_rate(plan.loss),
+            # Decay would pull the student away from the logits that it follows.
+            weight_decay=0.0 if plan.loss.of_teacher else self.alpha,
+            callbacks=callbacks,
+            patience=self.n_iter_no_change,
+            device=device,
+            verbose=bool(self.verbose),
+        )
+
+    def _finish_untrained(self, start: _Start) -> None:
+        """Keep the teacher's network at the chosen widths: Ctrl-C came before the training."""
+        network = start.network
+        if start.policy is not None:
+            network.set_bit_widths(start.policy.allocate())
+        bits = f"{network.average_bits:.3g} bits on average"
+        kept = f"its teacher's, quantized to {bits} and not trained"
+        warn_user(
+            f"Interrupted before the training of {type(self).__name__}. The network can be used: "
+            f"it is {'that of the previous fit' if self._goes_on else kept}. Fit again; with "
+            "`memory`, what was finished is not computed again.",
+            InterruptedWarning,
+        )
+        self._finish(network, pd.DataFrame(columns=["epoch", "train_loss"]), interrupted=True)

@@ -1,0 +1,64 @@
+"""What the classifiers share that train a network: warm starts, early stopping and a history."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from torch import nn
+
+from skcfq.estimators._network_classifier import NetworkClassifier
+from skcfq.training import TrainingTable, draw_seed, held_out, joined
+
+
+class TrainedClassifier(NetworkClassifier):
+    """Base of the classifiers that train their network."""
+
+    history_: pd.DataFrame
+    n_iter_: int
+    class_weight: Any
+    early_stopping: bool
+    validation_fraction: float
+    warm_start: bool
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether a fit starts from the network of the previous one."""
+        return self.warm_start and hasattr(self, "network_")
+
+    def _training_table(self, X: Any, y: Any, sample_weight: Any) -> TrainingTable:
+        known = self.classes_ if self._goes_on else None
+        return self._read_table(
+            X, y, sample_weight, class_weight=self.class_weight, known_classes=known
+        )
+
+    def _hold_out(
+        self, table: TrainingTable, rng: np.random.RandomState
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the positions of the rows that are trained on, and of the validation share."""
+        if not self.early_stopping:
+            return np.arange(len(table)), None
+        return held_out(table.labels, self.validation_fraction, draw_seed(rng))
+
+    def _finish(
+        self, network: nn.Module, history: pd.DataFrame, *, interrupted: bool = False
+    ) -> None:
+        """Keep the trained network and what is to be told about its training."""
+        self.history_ = joined(self.history_, history) if self._goes_on else history
+        self.n_iter_ = len(history)
+        self._interrupted = interrupted
+        self._keep(network)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Write the history as arrays: skops knows no DataFrame."""
+        state = dict(super().__getstate__())
+        if isinstance(state.get("history_"), pd.DataFrame):
+            history = state["history_"]
+            state["history_"] = {name: history[name].to_numpy() for name in history.columns}
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if isinstance(state.get("history_"), dict):
+            state = {**state, "history_": pd.DataFrame(state["history_"])}
+        super().__setstate__(state)

@@ -1,0 +1,80 @@
+"""The heads' arithmetic on tensors, and the head of a multilayer perceptron."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+ACTIVATIONS = {
+    "identity": nn.Identity,
+    "logistic": nn.Sigmoid,
+    "relu": nn.ReLU,
+    "tanh": nn.Tanh,
+}
+
+
+class MLPHead(nn.Module):
+    """Logits of a multilayer perceptron: the input of its softmax or logistic output.
+
+    Parameters
+    ----------
+    coefs : list of ndarray, layer l of shape (n_l, n_{l+1})
+    intercepts : list of ndarray, layer l of shape (n_{l+1},)
+    activation : {"identity", "logistic", "relu", "tanh"}
+        Activation after every layer but the last.
+
+    Examples
+    --------
+    >>> import numpy as np, torch
+    >>> head = MLPHead([np.eye(2), np.ones((2, 1))], [np.zeros(2), np.zeros(1)], "relu")
+    >>> head(torch.tensor([[3.0, -1.0]], dtype=torch.float64)).tolist()
+    [[0.0, 3.0]]
+    """
+
+    def __init__(
+        self, coefs: list[np.ndarray], intercepts: list[np.ndarray], activation: str
+    ) -> None:
+        super().__init__()
+        for position, (coef, intercept) in enumerate(zip(coefs, intercepts, strict=True)):
+            self.register_buffer(f"coef_{position}", _float64(coef))
+            self.register_buffer(f"intercept_{position}", _float64(intercept))
+        self.n_layers = len(coefs)
+        self.n_inputs = coefs[0].shape[0]
+        self.activation = ACTIVATIONS[activation]()
+
+    def forward(self, Z: Tensor) -> Tensor:
+        """Map encoded rows (n, d) to logits (n, n_classes)."""
+        buffers = cast(dict[str, Tensor], self._buffers)
+        for position in range(self.n_layers):
+            Z = torch.addmm(buffers[f"intercept_{position}"], Z, buffers[f"coef_{position}"])
+            if position < self.n_layers - 1:
+                Z = self.activation(Z)
+        return _two_logits(Z)
+
+    def array_logits(self, Z: np.ndarray) -> np.ndarray:
+        """Map encoded rows to logits, as arrays."""
+        return self(torch.from_numpy(Z)).numpy()
+
+    def linear_weights(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return coefficients and intercepts where there is one layer, else None."""
+        if self.n_layers > 1:
+            return None
+        return self.get_buffer("coef_0").T.numpy(), self.get_buffer("intercept_0").numpy()
+
+
+def linear_logits(Z: Tensor, coef: Tensor, intercept: Tensor) -> Tensor:
+    """Return the logits of a linear classifier, differentiable with respect to the rows."""
+    return _two_logits(torch.addmm(intercept, Z, coef.T))
+
+
+def _two_logits(scores: Tensor) -> Tensor:
+    if scores.shape[1] > 1:
+        return scores
+    return nn.functional.pad(scores, (1, 0))
+
+
+def _float64(array: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.array(array, dtype=np.float64))

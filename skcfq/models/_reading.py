@@ -1,0 +1,214 @@
+"""How a fitted classifier, or a function of raw rows, becomes a predictor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from skcfq.deploy import DeployedClassifier
+from skcfq.encoding import FeatureSpace, TableEncoder
+from skcfq.exceptions import (
+    BackgroundRequiredError,
+    FeatureSpaceError,
+    UnreadableStepError,
+    UnsupportedModelError,
+)
+from skcfq.models._functions import RowHead, read_function, row_head_of
+from skcfq.models._heads import is_own_estimator, read_head
+from skcfq.models._pipelines import Steps, check_model_is_fitted, join_steps, split_model
+from skcfq.models._predictor import Predictor
+from skcfq.utils import take_rows
+
+
+def as_predictor(
+    model: Any,
+    *,
+    background: Any = None,
+    sample_weight: Any = None,
+    space: FeatureSpace | None = None,
+    classes: Any = None,
+    output: str = "auto",
+) -> Predictor:
+    """Read a fitted classifier, or any function of raw rows, as a predictor.
+
+    Parameters
+    ----------
+    model : estimator
+        An estimator of this library, a loaded model file, a linear classifier of scikit-learn,
+        an ``MLPClassifier``, or a pipeline that ends in one of them behind an encoder that works
+        column by column (samplers are skipped). ``FrozenEstimator`` and fitted searches are
+        unwrapped. Any other classifier, and any function of raw rows, is asked as it is, without
+        gradients. A :class:`Predictor` is returned as it is.
+    background : DataFrame or ndarray of shape (n, n_raw_columns), optional
+        The population that spreads, quantiles and observed bounds are taken from. Needed only
+        where the model does not carry them: estimators of this library do, and so does a pipeline
+        whose one preprocessing step is a ``TableEncoder``. A model file carries what it was
+        exported with; unless that is everything, ``background`` takes its place.
+    sample_weight : array-like of shape (n,), optional
+        Weights of the rows of ``background``.
+    space : FeatureSpace, optional
+        The model's feature space, where it is known already: a student keeps its teacher's
+        as ``feature_space_``, with the statistics of the training rows. Nothing is read then. A
+        model file takes it where it is its own, told in full.
+    classes : array-like of shape (n_classes,), optional
+        Labels of a plain function, in the order of its scores.
+    output : {"auto", "labels", "probabilities", "logits"}, default="auto"
+        What a plain function returns. ``"auto"`` takes scores of shape (n, n_classes) whose rows
+        sum to one for probabilities, other scores for logits, and everything else for labels.
+
+    Returns
+    -------
+    predictor : Predictor
+        Frozen. ``predictor.logits`` computes in float64, and its argmax is the model's
+        ``predict``. A model that is only a function has ``differentiable == False`` and
+        ``row_logits`` alone: the logarithms of its probabilities, its scores, or 0 and 1.
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        The model is not fitted; nothing is fitted here.
+    UnsupportedModelError
+        The model is no classifier, or a function without ``classes``.
+    BackgroundRequiredError
+        Statistics are needed, and ``background`` is None.
+    FeatureSpaceError
+        ``background`` does not have the columns that the model was fitted on.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> X = np.array([[0.0, 1.0], [1.0, 3.0], [2.0, 2.0], [3.0, 0.0]])
+    >>> model = LogisticRegression().fit(X, ["refuse", "refuse", "grant", "grant"])
+    >>> as_predictor(model, background=X)
+    Predictor(LogisticRegression, 2 raw and 2 encoded columns, 2 classes)
+    """
+    if isinstance(model, Predictor):
+        return model
+    if callable(model) and not isinstance(model, type) and not hasattr(model, "fit"):
+        return _function_predictor(model, background, sample_weight, space, classes, output)
+    if isinstance(model, DeployedClassifier):
+        return _loaded_predictor(model, background, sample_weight, space)
+    return _estimator_predictor(model, background, sample_weight, space)
+
+
+def _estimator_predictor(
+    model: Any, background: Any, sample_weight: Any, space: FeatureSpace | None
+) -> Predictor:
+    check_model_is_fitted(model)
+    steps, final = split_model(model)
+    try:
+        head = read_head(final)
+        if space is None:
+            space = _read_space(steps, final, background, sample_weight)
+    except (UnsupportedModelError, UnreadableStepError) as error:
+        if not (hasattr(model, "classes_") and hasattr(model, "predict")):
+            raise
+        row_head = row_head_of(model, type(final).__name__, str(error).rstrip("."))
+        return _row_predictor(model, row_head, background, sample_weight, space)
+    if space.n_encoded != head.n_inputs:
+        raise FeatureSpaceError(
+            f"{type(final).__name__} reads {head.n_inputs} columns, but there are "
+            f"{space.n_encoded} encoded ones. Give the rows that the whole model receives as "
+            "`background`."
+        )
+    return Predictor(model=model, space=space, classes=np.asarray(final.classes_), head=head)
+
+
+def _loaded_predictor(
+    model: DeployedClassifier, background: Any, sample_weight: Any, space: FeatureSpace | None
+) -> Predictor:
+    """Read a model file; what it does not tell of the population comes from a background."""
+    from skcfq.nn import DeployedNetwork
+
+    told = model.feature_space_
+    if space is not None and space.fingerprint == told.fingerprint and space.same_map(told):
+        told = space
+    elif background is not None and told.statistics != "full":
+        told = told.described_by(background, sample_weight)
+    return Predictor(model, told, model.classes_, DeployedNetwork(model.integer_network_))
+
+
+def _function_predictor(
+    function: Any, background: Any, sample_weight: Any, space: Any, classes: Any, output: str
+) -> Predictor:
+    name = getattr(function, "__name__", type(function).__name__)
+    if classes is None:
+        raise UnsupportedModelError(
+            f"{name} is only a function: give its labels, in the order of its scores, as "
+            "`classes=`, such as as_predictor(function, classes=[0, 1], background=X)."
+        )
+    if space is None:
+        space = _raw_space(name, background, sample_weight)
+    if background is None and output == "auto":
+        raise BackgroundRequiredError(
+            f"What {name} returns is found out on a few rows: give `background=`, or `output=`."
+        )
+    example = None if background is None else take_rows(background, np.arange(2))
+    model = read_function(function, classes, output, example)
+    return Predictor(model=model, space=space, classes=model.classes_, head=model.head)
+
+
+def _row_predictor(
+    model: Any, head: RowHead, background: Any, sample_weight: Any, space: Any
+) -> Predictor:
+    """Read a classifier whose inside is closed; its encoder is read where that is open."""
+    if space is None:
+        steps, final = split_model(model)
+        try:
+            space = _read_space(steps, final, background, sample_weight)
+        except (FeatureSpaceError, ValueError):
+            space = _raw_space(head.name, background, sample_weight)
+    return Predictor(model=model, space=space, classes=head.classes, head=head)
+
+
+def _raw_space(name: str, background: Any, sample_weight: Any) -> FeatureSpace:
+    """Scale numbers and spread categories, as a unit for the actions of a closed model."""
+    if background is None:
+        raise BackgroundRequiredError(
+            f"{name} carries no statistics of its raw columns. Give `background=`, the rows that "
+            "spreads, quantiles and observed bounds are to be taken from."
+        )
+    return TableEncoder().fit(background, sample_weight=sample_weight).feature_space_
+
+
+def _read_space(steps: Steps, final: Any, background: Any, sample_weight: Any) -> FeatureSpace:
+    own = is_own_estimator(final)
+    if own and not steps:
+        return final.feature_space_
+    if own:
+        steps = [*steps, ("encoder", _own_encoder(final))]
+    elif len(steps) == 1 and hasattr(steps[0][1], "feature_space_"):
+        return steps[0][1].feature_space_
+    if background is None:
+        raise BackgroundRequiredError(
+            f"{type(final).__name__} carries no statistics of its raw columns. Give "
+            "`background=`, the rows that spreads, quantiles and observed bounds are to be taken "
+            "from (usually the training rows, as the whole model receives them)."
+        )
+    if steps:
+        return FeatureSpace.from_encoder(join_steps(steps), background, sample_weight)
+    _check_columns(final, background)
+    return FeatureSpace.from_frame(background, sample_weight)
+
+
+def _own_encoder(final: Any) -> Any:
+    encoder = getattr(final, "encoder_", None)
+    if encoder is None:
+        raise UnsupportedModelError(
+            f"{type(final).__name__} stands behind preprocessing steps and has no `encoder_` to "
+            "join to them. Give the steps as its `encoder=` instead."
+        )
+    return encoder
+
+
+def _check_columns(final: Any, background: Any) -> None:
+    """Refuse a background whose columns would silently be read in another order."""
+    names = getattr(final, "feature_names_in_", None)
+    if names is None or list(getattr(background, "columns", [])) == list(names):
+        return
+    raise FeatureSpaceError(
+        f"{type(final).__name__} was fitted on the columns {list(names)}; `background` must be a "
+        "DataFrame with these columns in this order."
+    )

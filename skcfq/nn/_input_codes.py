@@ -1,0 +1,96 @@
+"""The codes of the inputs: how far apart those of each column are, and where they lie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from torch import Tensor
+
+from skcfq.nn._losses import boundary_loss
+from skcfq.quantization import ColumnQuantizer
+
+# A finer step clips more: it has to lower the loss by this factor.
+_WORTHWHILE = 0.95
+
+
+class InputCodes(NamedTuple):
+    """What the quantizer of the inputs is made of; ``factors`` and ``centers`` change in place.
+
+    Attributes
+    ----------
+    step : Tensor of shape (1,)
+    factors, centers : Tensor of shape (n_inputs,)
+        Column j has the step times its factor, and codes around its center.
+    grid : tuple of (int, int)
+        The lowest and the highest code, without the center.
+    """
+
+    step: Tensor
+    factors: Tensor
+    centers: Tensor
+    grid: tuple[int, int]
+
+    def quantizer(self) -> ColumnQuantizer:
+        """Return what quantizes the inputs, as factors and centers are now."""
+        steps = self.step * self.factors
+        return ColumnQuantizer(steps, steps, self.centers, self.grid)
+
+    def centers_at_the_ends(self, column: Tensor, factor: float) -> list[float]:
+        """Return centers for which the codes start, or end, where the column does."""
+        low, high = self.grid
+        codes = (column / (self.step * factor)).round()
+        # With 0 among the codes, sums stay small.
+        ends = (codes.min() - low, codes.max() - high)
+        return [one.clamp(-high, -low).item() for one in ends]
+
+
+def refine_input_codes(
+    codes: InputCodes,
+    logits: Callable[[Tensor], Tensor],
+    x: Tensor,
+    sample_weight: Tensor | None,
+) -> None:
+    """Choose the codes of every column by what the logits lose, one column after another.
+
+    The squared error of a column with a heavy tail is that of its tail, where no decision is
+    at stake. A column that ends on one side needs no codes beyond.
+
+    Parameters
+    ----------
+    codes : InputCodes
+        Changed in place.
+    logits : callable
+        Rows to the logits of the network without any quantizer.
+    x : Tensor of shape (n, n_inputs)
+    sample_weight : Tensor of shape (n,) or None
+    """
+    wanted = logits(x)
+
+    def error(inputs: Tensor) -> Tensor:
+        return boundary_loss(logits(inputs), wanted, sample_weight)
+
+    inputs = codes.quantizer()(x)
+    least = error(inputs)
+
+    def keep_if_better(j: int, factor: float, center: float) -> None:
+        nonlocal least
+        before = codes.factors[j].item(), codes.centers[j].item()
+        codes.factors[j], codes.centers[j] = factor, center
+        kept, inputs[:, j] = inputs[:, j].clone(), codes.quantizer()(x)[:, j]
+        found = error(inputs)
+        if found < _WORTHWHILE * least:
+            least = found
+        else:
+            (codes.factors[j], codes.centers[j]), inputs[:, j] = before, kept
+
+    for j in codes.factors.argsort(descending=True, stable=True).tolist():
+        if len(x[:, j].unique()) <= 2:
+            continue
+        own = codes.factors[j].item()
+        for factor in (own / 2, own / 4, own / 8, own / 16, own * 2):
+            keep_if_better(j, factor, 0.0)
+        own = codes.factors[j].item()
+        for factor in (own / 2, own / 4):
+            for center in codes.centers_at_the_ends(x[:, j], factor):
+                keep_if_better(j, factor, center)

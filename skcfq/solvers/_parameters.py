@@ -1,0 +1,142 @@
+"""What the parameters of a call say, in the terms of the problems."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from skcfq.deploy import DeployedClassifier
+from skcfq.exceptions import ActionSetError, SpaceMismatchError, UnsupportedModelError
+from skcfq.models import as_predictor
+from skcfq.solvers._methods import named_method
+
+if TYPE_CHECKING:
+    from skcfq.models import Predictor
+    from skcfq.solvers.problems import Method
+
+
+# The perturbation radius of advice on a model with quantized inputs.
+_PERTURBATION_RADIUS = 1e-4
+
+
+def required_margin(margin: float, proba: float | None, predictor: Predictor) -> float:
+    """Return the logit margin that a margin and a probability together ask for.
+
+    Parameters
+    ----------
+    margin : float
+    proba : float or None
+        Probability of the target.
+    predictor : Predictor
+
+    Returns
+    -------
+    margin : float
+        With two classes the log-odds of ``proba``. With more, a margin over every rival that
+        suffices for it, and may be more than is needed.
+
+    Raises
+    ------
+    UnsupportedModelError
+        The model has no probabilities.
+    """
+    if proba is None:
+        return margin
+    if not hasattr(predictor.model, "predict_proba"):
+        raise UnsupportedModelError(
+            f"target_proba={proba:g} needs a model with predict_proba, and {predictor.name} has "
+            "none. Give `margin=` instead."
+        )
+    return max(margin, math.log((len(predictor.classes) - 1) * proba / (1 - proba)))
+
+
+def required_radius(
+    radius: float | str, method: str | Method, models: Sequence[Predictor]
+) -> float:
+    """Return the perturbation radius of advice on some models, in units of the spreads."""
+    if not isinstance(radius, str):
+        return float(radius)
+    named = named_method(method)
+    is_literal = named is not None and named.literal
+    jumps = any(model.is_piecewise_constant for model in models)
+    return _PERTURBATION_RADIUS if jumps and not is_literal else 0.0
+
+
+def second_predictor(first: Predictor, deployed: Any, background: Any) -> Predictor:
+    """Read the model that another is compared with.
+
+    A model file that tells less of its population than the first model, which has the same, takes
+    the statistics of that.
+    """
+    space = first.space if isinstance(deployed, DeployedClassifier) else None
+    predictor = as_predictor(deployed, background=background, space=space)
+    check_same_space(first, predictor)
+    return predictor
+
+
+def check_same_space(first: Predictor, second: Predictor) -> None:
+    """Raise unless two models read raw rows through one feature space."""
+    # A file that leaves statistics out only claims its fingerprint; its map can be compared.
+    claimed = first.space.full_fingerprint or second.space.full_fingerprint
+    if first.space.fingerprint != second.space.fingerprint or (
+        claimed and not first.space.same_map(second.space)
+    ):
+        raise SpaceMismatchError(
+            f"{first.name} and {second.name} do not share one feature space, "
+            "so their actions have no common unit. Fit the deployed model with "
+            "`teacher=` set to the reference, or give both the same fitted encoder."
+        )
+    if not np.array_equal(first.classes, second.classes):
+        raise SpaceMismatchError(
+            f"{first.name} has the classes {first.classes.tolist()}, {second.name} has "
+            f"{second.classes.tolist()}: their decisions cannot be compared. Fit both on the same "
+            "labels."
+        )
+
+
+def overrides_by_position(overrides: Any, X: Any) -> dict[int, Mapping] | None:
+    """Translate row labels into positions.
+
+    Parameters
+    ----------
+    overrides : dict of row label to rules, or None
+        Labels are those of the index of a DataFrame, positions for an array.
+    X : DataFrame or ndarray of shape (n, n_raw_columns)
+
+    Returns
+    -------
+    overrides : dict of int to rules, or None
+        A label that several rows share stands for all of them.
+
+    Raises
+    ------
+    ActionSetError
+        Not a dict of dicts, or a label that no row has.
+    """
+    if overrides is None:
+        return None
+    if not isinstance(overrides, Mapping) or not all(
+        isinstance(rules, Mapping) for rules in overrides.values()
+    ):
+        raise ActionSetError(
+            f"overrides is {overrides!r}: give a dict from row labels to rules, such as "
+            "{label: {'immutable': [...], 'bounds': {name: (low, high)}}}."
+        )
+    positions: dict[Hashable, list[int]] = {}
+    index = X.index if isinstance(X, pd.DataFrame) else range(len(X))
+    for position, label in enumerate(index):
+        positions.setdefault(label, []).append(position)
+    found: dict[int, Mapping] = {}
+    for label, rules in overrides.items():
+        if label not in positions:
+            kind = "index label of X" if isinstance(X, pd.DataFrame) else "row position of X"
+            raise ActionSetError(
+                f"overrides names the row {label!r}, which is no {kind}. Name rows that are "
+                "given to solve."
+            )
+        found.update((position, rules) for position in positions[label])
+    return found

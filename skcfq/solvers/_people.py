@@ -1,0 +1,244 @@
+"""Solve refused people with one method, and verify what it says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from skcfq.solvers._alternatives import enumerate_actions
+from skcfq.solvers._verification import verify
+from skcfq.solvers.problems import (
+    ExactAnswer,
+    Solution,
+    Starts,
+    States,
+    all_of,
+    best_per_person,
+    favorable_examples,
+    linear_problem,
+    pose,
+    region_for,
+)
+from skcfq.solvers.search import stabilize
+from skcfq.utils import take_rows
+
+if TYPE_CHECKING:
+    from skcfq.actions import ActionRegion
+    from skcfq.solvers.problems import Effort, Method, RecourseProblem, Task
+
+_Answer = TypeVar("_Answer")
+# A point that its own raw row does not confirm is looked for once more with this much more margin;
+# where answers must survive jitter, that is then asked of every point on the way.
+_SAFER_MARGINS = (0.0, 1e-7, 1e-4)
+# Then a cost above the proved bound by no more than this share is still called optimal.
+_STILL_OPTIMAL = 1e-6
+
+
+def solve_with_alternatives(
+    method: Method, effort: Effort, task: Task, seed: int, starts: list[Any]
+) -> list[Solution]:
+    """Solve refused people, with as many alternatives as are wanted.
+
+    Parameters
+    ----------
+    method : Method
+    effort : Effort
+    task : Task
+        N people, all refused.
+    seed : int
+    starts : list of DataFrame or ndarray
+        Raw points of the N people to start from too.
+
+    Returns
+    -------
+    solutions : list of n_alternatives Solution
+        Cheapest first.
+    """
+    encoded = [torch.from_numpy(task.predictor.space.encode(start)) for start in starts]
+    region = region_for(task)
+    best = solve_people(method, effort, task, seed, encoded, region)
+    if task.n_alternatives == 1:
+        return [best]
+
+    def solve_again(people: np.ndarray, frozen: np.ndarray) -> Solution:
+        held = region.take(people).freeze(torch.from_numpy(frozen))
+        part = [start[people] for start in encoded]
+        return solve_people(method, effort, task.take(people), seed, part, held)
+
+    nothing = Solution.nothing(task.X, task.actions.n_features)
+    return enumerate_actions(solve_again, best, nothing, task.n_alternatives)
+
+
+def solve_people(
+    method: Method,
+    effort: Effort,
+    task: Task,
+    seed: int,
+    starts: list[Tensor],
+    region: ActionRegion,
+) -> Solution:
+    """Solve refused people.
+
+    Parameters
+    ----------
+    method : Method
+    effort : Effort
+    task : Task
+        N people, all refused.
+    seed : int
+        Of the random starts.
+    starts : list of Tensor of shape (N, d)
+        Encoded points to start from too.
+    region : ActionRegion
+        What the people may change.
+
+    Returns
+    -------
+    solution : Solution
+    """
+    answer = Solution.nothing(task.X, task.actions.n_features)
+    # Raw rows before and after lie in one pile; `source` says where each person's is.
+    points = [task.X]
+    source = np.arange(len(task))
+    offset, rows = len(task), np.arange(len(task))
+    for extra in _SAFER_MARGINS if not method.literal else (0.0,):
+        part = _Part.of(task, region, rows, extra, method.gradients)
+        states, status, bound = _ask(method, effort, part, seed, [start[rows] for start in starts])
+        if extra == 0.0:
+            answer.status[:] = status
+            answer.bound[:] = bound
+        if len(states) == 0:
+            break
+        stands = torch.ones(len(states), dtype=torch.bool)
+        if task.perturbation_radius:
+            before = states.values
+            states, stands = stabilize(part.problem, states)
+            moved = (states.values != before).any(dim=1)
+            status[states.person[moved].numpy()] = "feasible"
+        checked = verify(part.task, part.problem, states)
+        person = states.person.numpy()
+        kept = checked.found & stands.numpy()
+        found = rows[person[kept]]
+        cost = checked.cost[kept]
+        still = (extra == 0.0) | (cost <= answer.bound[found] * (1 + _STILL_OPTIMAL))
+        answer.status[found] = np.where(still, status[person[kept]], "feasible")
+        answer.cost[found] = cost
+        answer.margin[found] = checked.margin[kept]
+        answer.changed[found] = checked.changed[kept]
+        source[found] = offset + np.flatnonzero(kept)
+        points.append(checked.points)
+        offset += len(kept)
+        rows = rows[person[~kept]]
+        # Nothing is known about a point that its raw row refutes.
+        answer.status[rows] = "not_found"
+        if len(rows) == 0:
+            break
+    bound = np.fmin(answer.bound, np.where(answer.found, answer.cost, np.inf))
+    return replace(answer, bound=bound, points=_joined(points, source))
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """Some people of a task with some more margin."""
+
+    task: Task
+    problem: RecourseProblem
+    extra: float
+
+    @classmethod
+    def of(
+        cls, task: Task, region: ActionRegion, rows: np.ndarray, extra: float, gradients: bool
+    ) -> _Part:
+        if len(rows) < len(task):
+            task, region = task.take(rows), region.take(rows)
+        steady = extra > 0 and task.perturbation_radius > 0
+        problem = pose(task, region, task.target, extra, gradients=gradients, steady=steady)
+        return cls(task, problem, extra)
+
+    def examples(self) -> Tensor | None:
+        """Return people who have the target that all of this part want, if it is one."""
+        target = self.task.one_target
+        return None if target is None else favorable_examples(self.task, target)
+
+
+def _ask(
+    method: Method, effort: Effort, part: _Part, seed: int, points: list[Tensor]
+) -> tuple[States, np.ndarray, np.ndarray]:
+    """Return at most one point for each person, and each person's status and bound."""
+    if method.linear:
+        return _ask_linear(method, effort, part)
+    starts = Starts(points, torch.Generator().manual_seed(seed), part.examples)
+    found = method.solve(part.problem, effort, starts)
+    n = part.problem.n_people
+    if method.proves:
+        return _believed(part.problem, np.arange(n), _checked(method, found, ExactAnswer))
+    found = _checked(method, found, States)
+    found = found.take(found.valid)
+    found = found.take(best_per_person(found.person, found.cost, 1))
+    status = np.full(n, "not_found", dtype="<U17")
+    status[found.person.numpy()] = "feasible"
+    return found, status, np.zeros(n)
+
+
+def _ask_linear(
+    method: Method, effort: Effort, part: _Part
+) -> tuple[States, np.ndarray, np.ndarray]:
+    """Ask about the people of each target at once."""
+    task, region = part.task, part.problem.region
+    status, bound = np.full(len(task), "not_found", dtype="<U17"), np.zeros(len(task))
+    found = []
+    for target in np.unique(task.target).tolist():
+        here = np.flatnonzero(task.target == target)
+        of_target = region if len(here) == len(task) else region.take(here)
+        problems = [
+            linear_problem(
+                *model.linear,
+                target,
+                of_target,
+                task.cost,
+                margin=task.margin + part.extra,
+                weight_radius=task.margin_radius,
+            )
+            for model in task.models
+            if model.linear is not None
+        ]
+        answer = _checked(method, method.solve(all_of(problems), effort), ExactAnswer)
+        states, status[here], bound[here] = _believed(part.problem, here, answer)
+        found.append(states)
+    return States.concatenate(found), status, bound
+
+
+def _checked(method: Method, answer: Any, kind: type[_Answer]) -> _Answer:
+    if not isinstance(answer, kind):
+        says = "proves what it says" if method.proves else "searches"
+        raise TypeError(
+            f"method={method.name!r} {says}, so it must return {kind.__name__}, not "
+            f"{type(answer).__name__}."
+        )
+    return answer
+
+
+def _believed(
+    problem: RecourseProblem, people: np.ndarray, answer: ExactAnswer
+) -> tuple[States, np.ndarray, np.ndarray]:
+    """Take the states of a proof as valid, until the model is asked about their raw rows."""
+    solved = np.isin(answer.status, ("optimal", "feasible"))
+    person = torch.from_numpy(people[solved])
+    values, levels = answer.values[solved], answer.levels[solved]
+    cost = problem.cost(person, values, levels)
+    states = States(person, values, levels, cost, torch.zeros_like(cost))
+    return states, answer.status, answer.bound.numpy()
+
+
+def _joined(points: list[Any], rows: np.ndarray) -> Any:
+    """Return rows of several tables that lie one after the other."""
+    if len(points) == 2 and np.array_equal(rows, len(points[0]) + np.arange(len(points[1]))):
+        return points[1]
+    if isinstance(points[0], pd.DataFrame):
+        return take_rows(pd.concat(points), rows)
+    return np.concatenate(points)[rows]

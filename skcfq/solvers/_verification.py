@@ -1,0 +1,68 @@
+"""Verification: what a raw row does not confirm is never called valid."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from skcfq.actions import raw_rows
+from skcfq.models import validity_slack
+from skcfq.nn import target_margin
+from skcfq.solvers.problems import Solution
+
+if TYPE_CHECKING:
+    from skcfq.solvers.problems import RecourseProblem, States, Task
+
+
+def verify(task: Task, problem: RecourseProblem, states: States) -> Solution:
+    """Ask the models about the decoded raw rows of some points.
+
+    Parameters
+    ----------
+    task : Task
+        The people of ``problem``.
+    problem : RecourseProblem
+    states : States
+        N points.
+
+    Returns
+    -------
+    solution : Solution
+        Of the N points, confirmed or not, without any bound. One that is confirmed is
+        ``"feasible"``: its raw row obeys all rules, has the required margin under every model,
+        and every model's own ``predict`` gives the target. The others are ``"not_found"``, and
+        have no cost.
+    """
+    everybody = torch.equal(states.person, torch.arange(problem.region.n_people))
+    region = problem.region if everybody else problem.region.take(states.person)
+    target = problem.target[states.person]
+    points = raw_rows(region, problem.assemble(states.person, states.values, states.levels))
+    encoded = torch.from_numpy(task.predictor.space.encode(points))
+    confirmed = region.contains(encoded)
+    margin = None
+    worst_loss = task.margin_radius * (encoded.abs().sum(dim=1) + 1) if task.weight_radius else 0.0
+    for predictor in task.models:
+        if predictor.differentiable:
+            logits = predictor.logits(encoded).detach()
+        else:
+            logits = predictor.row_logits(points).detach()
+        confirmed &= validity_slack(logits, target, task.margin) >= worst_loss
+        labels = predictor.classes[target.numpy()]
+        confirmed &= torch.from_numpy(predictor.predict(points) == labels)
+        if margin is None:
+            margin = target_margin(logits, target).numpy()
+    if task.proba is not None:
+        shares = np.asarray(task.predictor.model.predict_proba(points))
+        shares = shares[np.arange(len(shares)), target.numpy()]
+        confirmed &= torch.from_numpy(shares >= task.proba - 1e-9)
+    changed = problem.changed(states.person, states.values, states.levels)
+    return Solution(
+        np.where(confirmed.numpy(), "feasible", "not_found").astype("<U17"),
+        np.where(confirmed.numpy(), states.cost.numpy(), np.nan),
+        np.zeros(len(states)),
+        np.asarray(margin),
+        changed.numpy(),
+        points,
+    )

@@ -1,0 +1,142 @@
+"""Recourse on a table of plain numbers, as arrays of single columns, and when a task is that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from skcfq.models import rounding_margin
+
+if TYPE_CHECKING:
+    from skcfq.actions import PlainNumbers
+    from skcfq.models import Predictor
+    from skcfq.solvers.problems import Task
+
+# Numbers of one array of a block: about a dozen of them stay in the cache of one core.
+BLOCK = 2**14
+
+
+def float_table(task: Task) -> str | None:
+    """Require an array of floats, and an encoder that treats every column alone."""
+    if not (isinstance(task.X, np.ndarray) and task.X.dtype == np.float64):
+        return "X is no array of float64."
+    return None if task.actions.space.is_affine else "the encoder is not affine."
+
+
+def plain_features(task: Task) -> str | None:
+    """Require numbers without a grid, of which as many may change as there are."""
+    actions = task.actions
+    if not 0 < len(actions.plain_numbers.index) == actions.n_features:
+        return "some features are no plain numbers."
+    if actions.max_changes is not None and actions.max_changes < actions.n_features:
+        return f"max_changes={actions.max_changes} makes a choice."
+    rules = task.overrides or actions.downstream or actions.has_min_change
+    return "rules go beyond the limits of each number." if rules else None
+
+
+def one_target(task: Task) -> str | None:
+    """Require that all people want the same class."""
+    return "people want different classes." if task.one_target is None else None
+
+
+def plain_question(task: Task) -> str | None:
+    """Require that one action a person is asked for, which need not survive anything."""
+    more = task.n_alternatives > 1 or task.perturbation_radius or task.weight_radius
+    if more or task.proba is not None:
+        return "more is asked of the actions than a margin."
+    return None
+
+
+@dataclass(frozen=True, eq=False)
+class PlainProblem:
+    """One batch of n refused people in a float table under one linear model of two classes.
+
+    Attributes
+    ----------
+    predictor : Predictor
+    target : int
+        Position of the class that all want.
+    margin : float
+        Margin in logit units that a valid point must have.
+    X : ndarray of shape (n, n_raw_columns), float64
+    logits : ndarray of shape (n, 2)
+        Of the own rows.
+    numbers : PlainNumbers
+        The m features, all that may change.
+    gain : ndarray of shape (m,)
+        What the margin gains per encoded unit.
+    weights : ndarray of shape (m,)
+        Cost per encoded unit.
+    norm : {"l1", "l2"}
+    """
+
+    predictor: Predictor
+    target: int
+    margin: float
+    X: np.ndarray
+    logits: np.ndarray
+    numbers: PlainNumbers
+    gain: np.ndarray
+    weights: np.ndarray
+    norm: str
+
+    @classmethod
+    def of(cls, task: Task) -> PlainProblem:
+        """Read a task that meets the requirements of this file."""
+        assert task.logits is not None
+        coef, _ = task.predictor.linear_arrays
+        target = int(task.target[0])
+        gain = (coef[:, target] - coef[:, 1 - target])[task.actions.numeric_columns]
+        return cls(
+            task.predictor,
+            target,
+            task.margin,
+            task.X,
+            task.logits,
+            task.actions.plain_numbers,
+            gain,
+            task.cost.weights,
+            task.cost.norm,
+        )
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    @property
+    def n_features(self) -> int:
+        """Number m of features."""
+        return len(self.gain)
+
+    def need(self) -> np.ndarray:
+        """Return what each person's action must add to the margin, shape (n,)."""
+        # As in linear_problem: the moved point's own logits may be larger, its raw row rounds.
+        rounding = rounding_margin(self.logits)
+        own = self.logits[:, self.target] - self.logits[:, 1 - self.target]
+        return np.maximum(rounding, self.margin) + rounding - own
+
+    def has_gaps(self) -> bool:
+        """Tell whether the encoder fills a gap of a feature; an open one shows itself."""
+        filled = self.numbers.columns[~np.isnan(self.numbers.fill)]
+        return bool(np.isnan(self.X[:, filled]).any())
+
+    def confirm(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Ask the model about raw rows: whether it says the target, and by which margin."""
+        predictor, target = self.predictor, self.target
+        confirmed = np.asarray(predictor.predict(points) == predictor.classes[target])
+        margin = np.empty(len(points))
+        # The encoded rows of a block stay in the cache.
+        for rows in blocks(len(points), 8 * BLOCK, predictor.space.n_encoded):
+            logits = predictor.row_scores(points[rows])
+            margin[rows] = logits[:, target] - logits[:, 1 - target]
+            confirmed[rows] &= margin[rows] >= np.maximum(rounding_margin(logits), self.margin)
+        return confirmed, margin
+
+
+def blocks(n: int, size: int, width: int) -> Iterator[slice]:
+    """Cut n rows of some width into blocks of about `size` numbers."""
+    step = max(size // max(width, 1), 64)
+    for start in range(0, n, step):
+        yield slice(start, min(start + step, n))

@@ -1,0 +1,61 @@
+"""How much work a method may do, and where its search begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Effort:
+    """The few numbers that methods use; each reads those that concern it.
+
+    Attributes
+    ----------
+    n_restarts : int
+        Random starts.
+    beam_width : int
+        Points that a beam search keeps for each person.
+    n_steps : int
+        Steps of a recursion.
+    step_size : float
+        Their size, in encoded units.
+    time_limit : float or None
+        Seconds for one person.
+    """
+
+    n_restarts: int = 1
+    beam_width: int = 6
+    n_steps: int = 3
+    step_size: float = 1.0
+    time_limit: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Starts:
+    """Where a search begins, beside the people's own points.
+
+    Attributes
+    ----------
+    points : list of Tensor of shape (n, n_encoded)
+        Encoded points to start from too.
+    generator : torch.Generator
+        Of everything that is drawn.
+    find_examples : callable
+        Returns encoded people of the population who have the target, or None where none are known.
+    """
+
+    points: list[Tensor]
+    generator: torch.Generator
+    find_examples: Callable[[], Tensor | None]
+
+    @cached_property
+    def examples(self) -> Tensor | None:
+        """Encoded people who have the target, shape (k, n_encoded); the model is asked for them."""
+        return self.find_examples()

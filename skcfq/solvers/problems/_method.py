@@ -1,0 +1,118 @@
+"""What a method is: how it answers, whether it proves what it says, and what it requires."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skcfq.solvers.problems._requirements import nominal_weights
+
+if TYPE_CHECKING:
+    from skcfq.solvers.problems._linear_problem import ExactAnswer
+    from skcfq.solvers.problems._solution import Solution
+    from skcfq.solvers.problems._states import States
+    from skcfq.solvers.problems._task import Task
+
+# Says why a method does not apply to a task, and what does, or returns None.
+Requirement = Callable[["Task"], "str | None"]
+
+
+@dataclass(frozen=True)
+class Shortcut:
+    """A faster way to the same answers, for some of the tasks of a method.
+
+    Attributes
+    ----------
+    solve : callable
+        Takes a :class:`Task` and returns its verified :class:`Solution`, and the positions of
+        people about whom it says nothing: the method itself is asked about them.
+    requires : tuple of callables
+        As in :class:`Method`.
+    batch_size : int
+        People that are solved together by default.
+    """
+
+    solve: Callable[[Task], tuple[Solution, np.ndarray]]
+    requires: tuple[Requirement, ...]
+    batch_size: int
+
+    def why_not(self, task: Task) -> str | None:
+        """Return why it cannot be taken, or None."""
+        return _first_reason(self.requires, task)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to look for recourse, and what it requires.
+
+    Parameters
+    ----------
+    name : str
+        What ``result.method`` says.
+    solve : callable
+        Called as ``solve(problem, effort, starts)`` with a
+        :class:`~skcfq.solvers.problems.RecourseProblem`, an
+        :class:`~skcfq.solvers.problems.Effort` and :class:`~skcfq.solvers.problems.Starts`; as
+        ``solve(problem, effort)`` with a :class:`~skcfq.solvers.problems.LinearProblem` where the
+        method is `linear`. A method that proves returns an
+        :class:`~skcfq.solvers.problems.ExactAnswer`; one that searches returns
+        :class:`~skcfq.solvers.problems.States`, of which each person's cheapest valid point
+        counts.
+    proves : bool, default=False
+        Whether its statuses are proofs. What a search finds is ``"feasible"``, and who is left
+        is ``"not_found"``.
+    requires : tuple of callables, default=()
+        Each takes a :class:`~skcfq.solvers.problems.Task` and returns None, or the reason why the
+        method does not apply, with what to do instead.
+    linear : bool, default=False
+        Whether it takes the problem as a :class:`~skcfq.solvers.problems.LinearProblem`.
+    batch_size : int, default=1024
+        People that are solved together by default.
+    gradients : bool, default=True
+        Whether the problem offers gradients, where the model has them.
+    literal : bool, default=False
+        Whether its points are reported as they are: people whose raw row refutes their point are
+        not asked again with more margin, and points keep no distance from the boundary by default.
+    shortcut : Shortcut or None, default=None
+
+    Notes
+    -----
+    Whatever a method returns is verified on the raw rows before anybody sees it.
+    """
+
+    name: str
+    solve: Callable[..., States | ExactAnswer]
+    proves: bool = False
+    requires: tuple[Requirement, ...] = ()
+    linear: bool = False
+    batch_size: int = 1024
+    gradients: bool = True
+    literal: bool = False
+    shortcut: Shortcut | None = None
+
+    def why_not(self, task: Task) -> str | None:
+        """Return why the method does not apply to a task, or None."""
+        # Only linear problems contain the errors of the weights.
+        always = () if self.linear else (nominal_weights,)
+        return _first_reason((*self.requires, *always), task)
+
+    def shortcut_for(self, task: Task) -> Shortcut | None:
+        """Return the faster way, where a task allows it."""
+        if self.shortcut is None or self.shortcut.why_not(task) is not None:
+            return None
+        return self.shortcut
+
+    def batch_size_for(self, task: Task) -> int:
+        """Return how many people of a task are solved together by default."""
+        return (self.shortcut_for(task) or self).batch_size
+
+    def __repr__(self) -> str:
+        return f"Method({self.name!r})"
+
+
+def _first_reason(requires: tuple[Requirement, ...], task: Task) -> str | None:
+    reasons: Any = (requirement(task) for requirement in requires)
+    return next((reason for reason in reasons if reason is not None), None)

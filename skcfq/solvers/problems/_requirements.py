@@ -1,0 +1,116 @@
+"""What methods can require of a task: each function says why it is not met, and what to do.
+
+They are called in the order in which a method names them, so a later one may rely on earlier ones.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from skcfq.models import RowHead
+
+if TYPE_CHECKING:
+    from skcfq.solvers.problems._task import Task
+
+
+def differentiable(task: Task) -> str | None:
+    """Require logits on encoded rows, with gradients, of every model."""
+    for model in task.models:
+        if isinstance(model.head, RowHead):
+            return f"{model.name} is closed ({model.head.reason}). Use method='black_box'."
+    return None
+
+
+def linear(task: Task) -> str | None:
+    """Require that every model is linear."""
+    for model in task.models:
+        if not model.is_linear:
+            return f"{model.name} is not linear. Use method='gradient'."
+    return None
+
+
+def nominal_weights(task: Task) -> str | None:
+    """Require that answers need not survive errors of the weights."""
+    if not task.weight_radius:
+        return None
+    remedy = (
+        differentiable(task) or linear(task) or no_downstream_errors(task) or "Use method='auto'."
+    )
+    return (
+        f"weight_radius={task.weight_radius:g} needs a linear model and an exact method. {remedy} "
+        "For actions that hold on other versions of a model, give `variants=` to solve() instead."
+    )
+
+
+def no_downstream_errors(task: Task) -> str | None:
+    """Require that errors of the weights do not meet implied changes."""
+    if task.weight_radius and task.actions.downstream:
+        return "weight_radius does not cover implied changes. Leave one of the two out."
+    return None
+
+
+def two_classes(task: Task) -> str | None:
+    """Require two classes."""
+    if len(task.predictor.classes) > 2:
+        return "it is for two classes. Use method='milp', 'lp' or 'qp'."
+    return None
+
+
+def one_model(task: Task) -> str | None:
+    """Require that there are no variants of the model."""
+    if task.variants:
+        return "it is for one model. Use method='milp', 'lp' or 'qp' with variants."
+    return None
+
+
+def separable_cost(task: Task) -> str | None:
+    """Require that the cost, or its square, is a sum over features."""
+    if task.cost.norm == "mixed":
+        return "the mixed cost is not a sum over features. Use method='qp' or 'milp'."
+    return None
+
+
+def no_linking(task: Task) -> str | None:
+    """Require that no rule ties features together."""
+    if task.actions.has_linking:
+        return "constraints tie features together. Use method='milp', or 'lp' or 'qp'."
+    return None
+
+
+def l1_cost(task: Task) -> str | None:
+    """Require the l1 cost."""
+    if task.cost.norm != "l1":
+        return f"it is for cost='l1', not {task.cost.norm!r}. Use method='qp'."
+    return None
+
+
+def euclidean_cost(task: Task) -> str | None:
+    """Require a cost that contains the l2 norm."""
+    if task.cost.norm == "l1":
+        return "it is for cost='l2' and 'mixed'. Use method='lp'."
+    return None
+
+
+def convex_rules(task: Task) -> str | None:
+    """Require continuous features, and rules that neither count nor choose."""
+    rule = _discrete_rule(task)
+    if rule is not None:
+        return f"{rule} makes the problem mixed-integer. Use method='milp'."
+    return None
+
+
+def _discrete_rule(task: Task) -> str | None:
+    """Return the first rule that a convex problem cannot express."""
+    actions = task.actions
+    if actions.categorical:
+        return f"the category {actions.categorical[0].name!r}"
+    for feature in actions.numeric:
+        if feature.step is not None or feature.values is not None:
+            return f"the grid of {feature.name!r}"
+        if feature.min_change is not None:
+            return f"min_change for {feature.name!r}"
+    if actions.max_changes is not None and actions.max_changes < actions.n_features:
+        return f"max_changes={actions.max_changes}"
+    if actions.has_implications:
+        return "an if-then rule"
+    return None

@@ -1,0 +1,67 @@
+"""What is known about some people after solving: the one form in which answers travel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from skcfq.utils import take_rows
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """What is known about N people.
+
+    Attributes
+    ----------
+    status : ndarray of shape (N,), str
+    cost, bound, margin : ndarray of shape (N,)
+        Cost of the action, its proved lower bound, the margin at the point; cost and margin are
+        NaN without an action.
+    changed : ndarray of shape (N, F), bool
+    points : DataFrame or ndarray of shape (N, n_raw_columns)
+        Raw rows after the action; the own row without one.
+    """
+
+    status: np.ndarray
+    cost: np.ndarray
+    bound: np.ndarray
+    margin: np.ndarray
+    changed: np.ndarray
+    points: Any
+
+    @classmethod
+    def nothing(cls, X: Any, n_features: int, status: str = "not_found") -> Solution:
+        """Return what is known about the people of a table before anything was tried.
+
+        Parameters
+        ----------
+        X : DataFrame or ndarray of shape (N, n_raw_columns)
+        n_features : int
+            Number F of features that may change.
+        status : str
+        """
+        n = len(X)
+        return cls(
+            np.full(n, status, dtype="<U17"),
+            np.full(n, np.nan),
+            np.zeros(n),
+            np.full(n, np.nan),
+            np.zeros((n, n_features), dtype=bool),
+            X,
+        )
+
+    def __len__(self) -> int:
+        return len(self.status)
+
+    @property
+    def found(self) -> np.ndarray:
+        """Who has an action, or needs none, shape (N,), bool."""
+        return ~np.isnan(self.cost)
+
+    def take(self, rows: np.ndarray) -> Solution:
+        """Return the answers of some people."""
+        arrays = {f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name != "points"}
+        return Solution(points=take_rows(self.points, rows), **arrays)

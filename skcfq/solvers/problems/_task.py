@@ -1,0 +1,114 @@
+"""What one call of a solver is about: the models, the people, their rules and their targets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skcfq.utils import as_slice, take_rows
+
+if TYPE_CHECKING:
+    from skcfq.actions import CompiledActions, RecourseCost
+    from skcfq.models import Predictor
+
+# Rows that are put to a model at once where nothing else bounds the memory.
+_ROWS = 16_384
+# Their encoded numbers, which then stay in the cache.
+_NUMBERS = 131_072
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """Models, people, targets, rules and cost.
+
+    Attributes
+    ----------
+    predictor : Predictor
+    X : DataFrame or ndarray of shape (n, n_raw_columns)
+    target : ndarray of shape (n,), int64
+        Position of each person's target among the classes.
+    actions : CompiledActions
+    cost : RecourseCost
+    margin : float
+        Margin in logit units that a valid point must have.
+    variants : tuple of Predictor
+        Further models that must say the target too.
+    overrides : dict of row position to rules
+        Rules of single people.
+    proba : float or None
+        Probability of the target that ``predict_proba`` must confirm.
+    weight_radius : float
+        Error of each weight of a linear model that the answer must survive.
+    examples : DataFrame, ndarray or None
+        Raw rows of the population, from which a search without gradients may copy.
+    perturbation_radius : float
+        Jitter that an answer must survive, in units of each numeric feature's spread.
+    decisions : ndarray of shape (n,) or None
+        What the model says about X, where that is known.
+    logits : ndarray of shape (n, n_classes) or None
+        Its logits, where they are known.
+    n_alternatives : int
+        Actions for each person.
+    """
+
+    predictor: Predictor
+    X: Any
+    target: np.ndarray
+    actions: CompiledActions
+    cost: RecourseCost
+    margin: float = 0.0
+    variants: tuple[Predictor, ...] = ()
+    overrides: Mapping[int, Mapping] | None = None
+    proba: float | None = None
+    weight_radius: float = 0.0
+    examples: Any = None
+    perturbation_radius: float = 0.0
+    decisions: np.ndarray | None = None
+    logits: np.ndarray | None = None
+    n_alternatives: int = 1
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    def take(self, rows: np.ndarray) -> Task:
+        """Return the task of some of the people; small enough to be sent to another process."""
+        overrides = None
+        if self.overrides:
+            overrides = {
+                here: self.overrides[row]
+                for here, row in enumerate(rows.tolist())
+                if row in self.overrides
+            }
+        return replace(
+            self,
+            X=take_rows(self.X, as_slice(rows)),
+            target=self.target[rows],
+            overrides=overrides,
+            decisions=None,
+            logits=None if self.logits is None else self.logits[rows],
+        )
+
+    @property
+    def models(self) -> tuple[Predictor, ...]:
+        """All models that must say the target."""
+        return (self.predictor, *self.variants)
+
+    @property
+    def one_target(self) -> int | None:
+        """The target that all people have, else None."""
+        first = self.target[:1]
+        return int(first[0]) if len(first) and (self.target == first).all() else None
+
+    @property
+    def margin_radius(self) -> float:
+        """Largest error of a weight of a margin: a difference of two classes errs twice."""
+        return self.weight_radius * (1 if len(self.predictor.classes) == 2 else 2)
+
+    def blocks(self) -> Iterator[slice]:
+        """Cut the people into blocks of rows."""
+        step = min(max(_NUMBERS // self.predictor.space.n_encoded, 256), _ROWS)
+        for start in range(0, len(self), step):
+            yield slice(start, min(start + step, len(self)))

@@ -1,0 +1,43 @@
+"""What is done once the training is over."""
+
+from __future__ import annotations
+
+from sklearn.base import BaseEstimator
+
+
+class Finish(BaseEstimator):
+    """Stages that run after the training, in this order; no term of the loss.
+
+    Parameters
+    ----------
+    rounding : bool, default=False
+        Choose each integer weight, and with them steps and biases, by what the terms that follow
+        the teacher's logits lose, as far as that holds at points of feature mixup which they were
+        not fitted to. It needs one of these terms, and a chain of Linear and ReLU.
+    validity_drop : float or None, default=None
+        Set the bias of the target's logit so that no more than this share of people loses the
+        teacher's advice, on average: it is read off people who were held out from the terms at
+        recourse points (400 of them, at least a fifth and at most half), as in split conformal
+        prediction. It works in both directions: a model that is more lenient than that gets
+        stricter, but not stricter than its teacher. None leaves the bias as it was trained; so
+        does a target that differs between people.
+
+    Examples
+    --------
+    >>> from skcfq.estimators import CFQClassifier, Finish
+    >>> model = CFQClassifier(objective="paper")
+    >>> model.set_params(objective__finish__validity_drop=0.05).objective.finish
+    Finish(validity_drop=0.05)
+    """
+
+    def __init__(self, *, rounding: bool = False, validity_drop: float | None = None):
+        self.rounding = rounding
+        self.validity_drop = validity_drop
+
+    def check(self) -> None:
+        """Raise ValueError where the share is none."""
+        if self.validity_drop is not None and not 0 <= self.validity_drop < 1:
+            raise ValueError(
+                f"objective.finish.validity_drop is {self.validity_drop!r}; give a share in "
+                "[0, 1), or None."
+            )

@@ -1,0 +1,174 @@
+"""``memory``: the same result bit for bit, and no teacher or recourse computed twice."""
+
+from __future__ import annotations
+
+import joblib
+import numpy as np
+import pytest
+import torch
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+
+from skcfq import CFQClassifier, QATClassifier, RecourseSolver, TableEncoder, TeacherClassifier
+from skcfq.estimators import CFQObjective, TeacherActions
+from skcfq.exceptions import InterruptedWarning
+
+
+@pytest.fixture
+def cfq(credit, quick):
+    def make(**options):
+        rules = {"action_set": credit.action_set, "target": credit.favorable}
+        plan = {"objective": "paper", "teacher_actions": TeacherActions()}
+        return CFQClassifier(**{**rules, **quick, **plan, **options})
+
+    return make
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Calls of what is expensive."""
+    calls = {"teacher": 0, "recourse": 0}
+    fit, points = TeacherClassifier.fit, TeacherActions.points
+
+    def count_fit(self, X, y, sample_weight=None):
+        calls["teacher"] += 1
+        return fit(self, X, y, sample_weight)
+
+    def count_points(self, *args, **kwargs):
+        calls["recourse"] += 1
+        return points(self, *args, **kwargs)
+
+    monkeypatch.setattr(TeacherClassifier, "fit", count_fit)
+    monkeypatch.setattr(TeacherActions, "points", count_points)
+    return calls
+
+
+def same(first, second):
+    states = first.network_.state_dict(), second.network_.state_dict()
+    return all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"objective": "faithful", "teacher_actions": None},
+        {"early_stopping": True},
+        {"teacher_actions": TeacherActions(noise=0.1, share=0.5)},
+        {"teacher": make_pipeline(TableEncoder(), LogisticRegression())},
+    ],
+    ids=["paper", "faithful", "validation", "noise", "pipeline"],
+)
+def test_the_same_bit_for_bit(options, cfq, credit, counted, tmp_path):
+    X, y = credit.data, credit.target
+    without = cfq(**options).fit(X, y)
+    first = cfq(memory=str(tmp_path), **options).fit(X, y)
+    before = dict(counted)
+    again = cfq(memory=str(tmp_path), **options).fit(X, y)
+    assert counted == before
+    assert before["recourse"] == (4 if options.get("early_stopping") else 2)
+    assert same(without, first)
+    assert same(first, again)
+    np.testing.assert_array_equal(first.teacher_.predict_proba(X), again.teacher_.predict_proba(X))
+    timeless = [one.history_.drop(columns="seconds") for one in (without, again)]
+    assert timeless[0].equals(timeless[1])
+
+
+def test_a_search_over_eta_has_one_teacher_a_fold(cfq, credit, counted, tmp_path):
+    grid = {"objective__eta": [0.0, 0.5, 1.0, 2.0]}
+    memory = joblib.Memory(tmp_path, verbose=0)
+    found = {}
+    for name, store in (("without", None), ("with", memory)):
+        counted.update(teacher=0, recourse=0)
+        teacher = TeacherClassifier((8,), max_iter=30, batch_size=16)
+        model = cfq(memory=store, teacher=teacher, max_iter=2)
+        search = GridSearchCV(model, grid, cv=2, refit=False, error_score="raise")
+        search.fit(credit.data, credit.target)
+        found[name] = search.cv_results_["mean_test_score"], dict(counted)
+    np.testing.assert_array_equal(found["without"][0], found["with"][0])
+    # Without a validity loss nobody's recourse is asked for.
+    assert found["without"][1] == {"teacher": 8, "recourse": 6}
+    assert found["with"][1] == {"teacher": 2, "recourse": 2}
+
+
+def test_what_matters_is_computed_anew(cfq, credit, counted, tmp_path):
+    X, y = credit.data, credit.target
+    memory = str(tmp_path)
+    cfq(memory=memory).fit(X, y)
+    rules = type(credit.action_set)(**{**credit.action_set.get_params(), "max_changes": 1})
+    cases = [
+        ({"random_state": 1}, X, (1, 1)),
+        ({"alpha": 0.01}, X, (1, 1)),
+        ({}, X.iloc[::-1], (1, 1)),
+        ({"action_set": rules}, X, (0, 1)),
+        ({"teacher_actions": TeacherActions(2)}, X, (0, 1)),
+        ({"target": "denied"}, X, (0, 1)),
+        (
+            {
+                "objective": CFQObjective.preset("faithful").set_params(eta=2.0),
+                "budget": 3,
+                "learning_rate_init": 0.01,
+            },
+            X,
+            (0, 0),
+        ),
+    ]
+    for options, rows, (teachers, recourse) in cases:
+        counted.update(teacher=0, recourse=0)
+        cfq(memory=memory, **options).fit(rows, y.loc[rows.index])
+        assert counted == {"teacher": teachers, "recourse": recourse}, options
+
+
+def test_teachers_that_are_given_are_told_apart(cfq, credit, counted, tmp_path, quick):
+    X, y = credit.data, credit.target
+    settings = {key: quick[key] for key in ("max_iter", "batch_size")}
+    first, second = (TeacherClassifier((8,), random_state=i, **settings).fit(X, y) for i in (1, 2))
+    for teacher, recourse in ((first, 1), (second, 1), (FrozenEstimator(first), 0)):
+        counted.update(teacher=0, recourse=0)
+        model = cfq(teacher=teacher, memory=str(tmp_path)).fit(X, y)
+        assert counted == {"teacher": 0, "recourse": recourse}
+        assert same(model, cfq(teacher=teacher).fit(X, y))
+
+
+def test_weights_are_told_apart(credit, quick, counted, tmp_path):
+    X, y = credit.data, credit.target
+    for weights, n in ((None, 1), (np.ones(len(X)), 0), (np.arange(len(X)) % 3, 1)):
+        counted.update(teacher=0)
+        QATClassifier(memory=str(tmp_path), **quick).fit(X, y, weights)
+        assert counted["teacher"] == n
+
+
+def test_what_was_interrupted_is_not_remembered(cfq, credit, counted, tmp_path, monkeypatch):
+    X, y = credit.data, credit.target
+    solver = RecourseSolver(method="gradient", random_state=0)
+    options = {
+        "memory": str(tmp_path),
+        "teacher_actions": TeacherActions(method="solver", solver=solver, max_people=20),
+    }
+
+    def press(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("skcfq.training._loop.TensorNet.fit_loop", press)
+        with pytest.warns(InterruptedWarning) as caught:
+            cfq(**options).fit(X, y)
+        assert "Training of teacher" in str(caught[0].message)
+    with monkeypatch.context() as patched:
+        patched.setattr("skcfq.actions.ActionRegion.project", press)
+        with pytest.warns(InterruptedWarning, match="before the training of CFQClassifier"):
+            cfq(**options).fit(X, y)
+    assert counted == {"teacher": 2, "recourse": 1}
+    # Now the teacher is known, its recourse is not.
+    model = cfq(**options).fit(X, y)
+    assert counted == {"teacher": 2, "recourse": 2}
+    without = {**options, "memory": None}
+    assert same(model, cfq(**without).fit(X, y))
+
+
+@pytest.mark.parametrize("memory", [1, TableEncoder()])
+def test_what_is_no_memory(memory, cfq, credit):
+    with pytest.raises(ValueError, match="'memory' parameter of CFQClassifier"):
+        cfq(memory=memory).fit(credit.data, credit.target)
