@@ -117,7 +117,11 @@ def test_changed_payload_is_refused_and_kept(folder):
     assert path.exists()
 
 
-@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(PAYLOAD)[:-10], b""])
+@pytest.mark.parametrize(
+    "content",
+    [b"no gzip", gzip.compress(PAYLOAD)[:-10], b""],
+    ids=["no gzip", "cut short", "empty"],
+)
 def test_broken_archive_is_refused(folder, content):
     (folder / "toy" / "toy.csv.gz").write_bytes(content)
     with pytest.raises(DatasetDamagedError, match=r"'toy'.*(decompressed|published)"):
