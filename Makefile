@@ -19,7 +19,7 @@ endif
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test lint types doctest check bench bench-peers docs clean
-.PHONY: test-min test-latest dist
+.PHONY: test-slow test-min test-latest dist
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-12s %s\n", $$1, $$2}'
@@ -38,7 +38,6 @@ demo: $(STAMP)  ## run the main job; ARGS="--data german" picks the data
 test: $(STAMP)  ## run all tests but the slow ones; PYTEST_ARGS="-k name" picks some
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow" $(PYTEST_ARGS)
 
-.PHONY: test-slow
 test-slow: $(STAMP)  ## run the tests that are long by nature
 	$(BIN)/python -m pytest $(PARALLEL) -m slow $(PYTEST_ARGS)
 

@@ -962,7 +962,7 @@ def run_question(question: Question, out: Path) -> Arrays:
 
 
 def people_for(name: str, method: str, cost: str) -> int:
-    """Return how many refused people are asked about: quadratic programmes take seconds each."""
+    """Return how many refused people are asked about: quadratic programs take seconds each."""
     quadratic = (cost == "mixed" and method == "auto") or (cost != "l1" and method == "milp")
     if quadratic:
         return {"default": 1, "compas": 10, "bank": 10}.get(name, 3)

@@ -93,11 +93,6 @@ class FeatureSpace:
         """Number of encoded columns, d."""
         return sum(block.width for block in self.blocks)
 
-    @property
-    def encoded_names(self) -> tuple[str, ...]:
-        """Names of the encoded columns: the raw column's, with the category in one-hot groups."""
-        return self.name_encoded(self.raw_columns)
-
     def name_encoded(self, raw_names: Iterable) -> tuple[str, ...]:
         """Return the names of the encoded columns for other names of the raw columns."""
         names = [""] * self.n_encoded

@@ -10,7 +10,6 @@ from torch import Tensor
 from skcfq.quantization._bits import signed_range, unsigned_levels
 from skcfq.quantization._calibration import mse_clip, mse_step
 
-CALIBRATORS = ("minmax", "percentile", "mse", "reconstruction")
 # Steps and clips that reconstruction tries, as shares of those that just cover the values.
 _SHARES = (0.15, 1.1, 64)
 _ROUNDING_PASSES = 4

@@ -4,6 +4,5 @@ For developers; users take :class:`skcfq.RecourseResult`.
 """
 
 from skcfq.results._result import RecourseResult
-from skcfq.results._statuses import STATUSES
 
-__all__ = ["RecourseResult", "STATUSES"]
+__all__ = ["RecourseResult"]

@@ -33,7 +33,7 @@ def test_immutable_and_box_return_points_not_steps():
 
 
 def test_arithmetic_on_the_step_leaves_the_box_where_the_point_does_not():
-    # Control: Eq. 9 read literally, clip(x + delta) - x, then added to x again.
+    # For comparison: Eq. 9 read literally, clip(x + delta) - x, then added to x again.
     rng = np.random.default_rng(1)
     x, upper = rng.normal(size=20_000), rng.normal(size=20_000) + 5
     delta = np.minimum(x + 100.0, upper) - x
@@ -102,7 +102,7 @@ def test_top_k_over_columns_tears_one_hot_groups_apart_and_ours_does_not():
     )
     region = region_of(ActionSet(max_changes=2).compile(TableEncoder().fit(X).feature_space_), X)
     proposal = region.origin + torch.from_numpy(rng.normal(size=tuple(region.origin.shape)) * 3)
-    # Control: Algorithm 1 as printed, with k counting encoded columns.
+    # For comparison: Algorithm 1 as printed, with k counting encoded columns.
     free = region.assemble(region.snap(proposal[:, :2]), region.nearest_levels(proposal))
     delta = free - region.origin
     mask = torch.zeros_like(delta).scatter_(1, delta.abs().topk(2, dim=1).indices, 1.0)

@@ -235,7 +235,7 @@ def test_the_path_leads_from_the_row_to_the_point(rng, batch):
     assert 0 < share.mean() < 1
 
 
-def test_mixtures_take_whole_features_by_weight(rng):
+def test_feature_mixup_takes_whole_features_by_weight(rng):
     seen = []
     blocks = torch.tensor([[1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]])
 

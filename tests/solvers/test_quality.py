@@ -1,4 +1,4 @@
-"""How far from the optimum the strong solver stays, by brute force over every admissible row."""
+"""How far from the optimum the gradient search stays, by brute force over every admissible row."""
 
 from __future__ import annotations
 

@@ -196,7 +196,7 @@ def test_kinds_weigh_the_same_however_many_are_drawn(table, settings, monkeypatc
 
 
 @pytest.mark.parametrize("mixup", [0.0, 5.0])
-def test_a_judge_has_mixtures_of_its_own(table, settings, monkeypatch, mixup):
+def test_what_judges_has_mixed_rows_of_its_own(table, settings, monkeypatch, mixup):
     given = []
     monkeypatch.setattr(_rounding, "reconstruct_logits", lambda *all_: given.append(all_) or [])
     fitted(table, settings, max_iter=1, quantizer__activation_bits=4, objective__mixup=mixup)

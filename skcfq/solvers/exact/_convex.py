@@ -262,7 +262,7 @@ class _Program:
     def _linear(self, name: str, move: Any) -> Any:
         """Return a linear function of the state, less its value at the own point."""
         shape = self.shape
-        total: Any = shape.atom_numeric[name] @ move if shape.n_numeric else 0
+        total: Any = shape.literal_numeric[name] @ move if shape.n_numeric else 0
         if self.option is not None:
             levels = self._parameter(f"{name}_option", shape.n_levels, sign=None)
             total = total + levels @ self.option

@@ -55,7 +55,7 @@ class ProgramShape:
     linking_numeric: np.ndarray
     implications: list[tuple[list, list]]
     named_features: list[np.ndarray]
-    atom_numeric: dict[str, np.ndarray] = field(default_factory=dict)
+    literal_numeric: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def n_implications(self) -> int:
@@ -110,15 +110,15 @@ def program_shape(problem: LinearProblem, *, integer: bool) -> ProgramShape:
         limit = None
     grids = tuple(_grid(j, grid.numpy()) for j, grid in enumerate(region.grids) if grid is not None)
     linking = region.linking
-    implications, named, atom_numeric = [], [], {}
+    implications, named, literal_numeric = [], [], {}
     if linking is not None:
         for r, rule in enumerate(linking.implications):
             kinds = []
-            for side, atoms in (("premise", rule.premises), ("conclusion", rule.conclusions)):
-                kinds.append([_kind(atom) for atom in atoms])
-                for place, atom in enumerate(atoms):
-                    if isinstance(atom, LinearLiteral):
-                        atom_numeric[f"{side}_{r}_{place}"] = atom.numeric.numpy()
+            for side, literals in (("premise", rule.premises), ("conclusion", rule.conclusions)):
+                kinds.append([_kind(literal) for literal in literals])
+                for place, literal in enumerate(literals):
+                    if isinstance(literal, LinearLiteral):
+                        literal_numeric[f"{side}_{r}_{place}"] = literal.numeric.numpy()
             implications.append((kinds[0], kinds[1]))
             named.append(rule.features.numpy())
     has_min_change = region.min_change is not None
@@ -142,7 +142,7 @@ def program_shape(problem: LinearProblem, *, integer: bool) -> ProgramShape:
         linking_numeric=np.zeros((0, m)) if linking is None else linking.linear_numeric.numpy(),
         implications=implications if integer else [],
         named_features=named,
-        atom_numeric=atom_numeric,
+        literal_numeric=literal_numeric,
     )
 
 
@@ -152,13 +152,13 @@ def _grid(feature: int, points: np.ndarray) -> Grid:
     return Grid(feature, points, float((points[-1] - points[0]) / len(gaps)) if even else None)
 
 
-def _kind(atom: Any) -> Any:
-    if isinstance(atom, LinearLiteral):
+def _kind(literal: Any) -> Any:
+    if isinstance(literal, LinearLiteral):
         return "linear"
-    if isinstance(atom, LevelLiteral):
+    if isinstance(literal, LevelLiteral):
         return "level"
-    assert isinstance(atom, ChangeLiteral)
-    return (atom.feature, atom.changes)
+    assert isinstance(literal, ChangeLiteral)
+    return (literal.feature, literal.changes)
 
 
 def person_data(problem: LinearProblem, shape: ProgramShape, i: int) -> PersonData:
@@ -268,33 +268,33 @@ def _add_linking(parameters: dict, problem: LinearProblem, shape: ProgramShape, 
         waived = f"waived_{r}"
         parameters[f"{waived}_low"] = np.zeros(1)
         parameters[f"{waived}_high"] = np.array([float(rule.broken[i])])
-        for side, atoms in (("premise", rule.premises), ("conclusion", rule.conclusions)):
-            for place, atom in enumerate(atoms):
+        for side, literals in (("premise", rule.premises), ("conclusion", rule.conclusions)):
+            for place, literal in enumerate(literals):
                 name = f"{side}_{r}_{place}"
-                if isinstance(atom, LinearLiteral):
-                    _add_linear_atom(parameters, name, atom, i, own_values, own_levels, reach)
-                elif isinstance(atom, LevelLiteral):
-                    _add_level_atom(parameters, name, atom, i, own_levels, region)
+                if isinstance(literal, LinearLiteral):
+                    _add_linear_literal(parameters, name, literal, i, own_values, own_levels, reach)
+                elif isinstance(literal, LevelLiteral):
+                    _add_level_literal(parameters, name, literal, i, own_levels, region)
 
 
-def _add_linear_atom(
+def _add_linear_literal(
     parameters: dict,
     name: str,
-    atom: LinearLiteral,
+    literal: LinearLiteral,
     i: int,
     own_values: np.ndarray,
     own_levels: np.ndarray,
     reach: np.ndarray,
 ) -> None:
-    numeric = atom.numeric.numpy()
-    option = _relative([table[i] for table in atom.levels], own_levels)
+    numeric = literal.numeric.numpy()
+    option = _relative([table[i] for table in literal.levels], own_levels)
     at_own = float(numeric @ own_values)
     at_own += sum(
         float(table[i][level])
-        for table, level in zip(atom.levels, own_levels, strict=True)
+        for table, level in zip(literal.levels, own_levels, strict=True)
         if level >= 0
     )
-    limit = float(atom.limit[i]) - at_own
+    limit = float(literal.limit[i]) - at_own
     room = float(np.abs(numeric) @ reach + np.abs(option).sum()) + abs(limit) + 1.0
     parameters[f"{name}_option"] = option
     parameters[f"{name}_limit"] = np.array([limit])
@@ -303,13 +303,13 @@ def _add_linear_atom(
     parameters[f"{name}_low"], parameters[f"{name}_high"] = np.zeros(1), np.ones(1)
 
 
-def _add_level_atom(
-    parameters: dict, name: str, atom: LevelLiteral, i: int, own_levels: np.ndarray, region: Any
+def _add_level_literal(
+    parameters: dict, name: str, literal: LevelLiteral, i: int, own_levels: np.ndarray, region: Any
 ) -> None:
-    own = int(own_levels[atom.categorical])
-    mask = atom.mask.numpy().astype(float)
-    own_in = float(mask[own]) if own >= 0 else float(atom.unknown)
+    own = int(own_levels[literal.categorical])
+    mask = literal.mask.numpy().astype(float)
+    own_in = float(mask[own]) if own >= 0 else float(literal.unknown)
     option = [np.zeros(allowed.shape[1]) for allowed in region.allowed]
-    option[atom.categorical] = mask - own_in
+    option[literal.categorical] = mask - own_in
     parameters[f"{name}_own"] = np.array([own_in])
     parameters[f"{name}_option"] = np.concatenate(option)
