@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from skcfq.results._percentiles import BLOCK, feature_percentiles, number_percentiles, raw_columns
-from skcfq.utils import as_numbers, as_objects, strict_json
+from skcfq.utils import as_numbers, as_objects, atomic_write, strict_json
 
 if TYPE_CHECKING:
     from skcfq.actions import CompiledActions, RecourseCost
@@ -328,8 +328,7 @@ def to_json(result: RecourseResult, path: Any = None) -> str | None:
     text = f'{head},\n  "people": {people}\n}}'
     if path is None:
         return text
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text + "\n")
+    atomic_write(path, text + "\n")
     return None
 
 

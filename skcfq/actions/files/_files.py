@@ -20,6 +20,7 @@ from skcfq.actions.files._source_positions import (
     tree_of,
 )
 from skcfq.exceptions import ActionSetError, ActionSetFileError
+from skcfq.utils import atomic_write
 
 __all__ = ["from_data", "read_action_file", "to_data", "unchecked_data", "write_action_file"]
 
@@ -70,7 +71,7 @@ def write_action_file(parameters: Mapping[str, Any], path: str | os.PathLike) ->
     """Write the parameters of an action set to a TOML or JSON file."""
     suffix = _suffix(path)
     text = _WRITERS[suffix](to_data(parameters))
-    Path(path).write_bytes(text.encode())
+    atomic_write(path, text)
 
 
 def read_action_file(path: str | os.PathLike) -> dict[str, Any]:
