@@ -62,6 +62,13 @@ def taught(credit):
 
 
 @pytest.fixture(scope="session")
+def table():
+    """Array of 90 rows of four numbers, and labels that a line through two of them separates."""
+    X = np.random.default_rng(0).normal(size=(90, 4))
+    return X, (X[:, 0] + 0.5 * X[:, 1] > 0).astype(int)
+
+
+@pytest.fixture(scope="session")
 def people():
     """Table of 120 people with every kind of column, and a score that decides about them."""
     rng = np.random.default_rng(0)

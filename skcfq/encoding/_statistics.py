@@ -80,9 +80,12 @@ class ColumnStatistics:
             return self
         if level == "none":
             return NO_STATISTICS
-        is_number = self.minimum is not None and self.maximum is not None
-        # Of an empty column, whose range is NaN, nothing is given away.
-        is_share = is_number and not (self.minimum < 0 or self.maximum > 1)  # type: ignore[operator]
+        is_share = (
+            self.minimum is not None
+            and self.maximum is not None
+            # Of an empty column, whose range is NaN, nothing is given away.
+            and not (self.minimum < 0 or self.maximum > 1)
+        )
         return ColumnStatistics(
             self.n,
             self.missing,

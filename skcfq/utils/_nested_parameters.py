@@ -32,7 +32,7 @@ class NestedParametersMixin:
         """
         plain = {key: value for key, value in params.items() if "__" not in key}
         # A mixin: what stands above it is an estimator.
-        super().set_params(**plain)  # type: ignore[misc]
+        super().set_params(**plain)  # type: ignore[misc]  # a mixin of estimators
         for name in {key.partition("__")[0] for key in params if "__" in key}:
             if getattr(self, name, None) is None or isinstance(getattr(self, name), str):
                 default = self._default_object(name)

@@ -16,12 +16,6 @@ TINY = {"hidden_layer_sizes": (6,), "max_iter": 4, "batch_size": 16, "random_sta
 HAS_CUDA = torch.cuda.is_available()
 
 
-@pytest.fixture(scope="module")
-def table():
-    X = np.random.default_rng(0).normal(size=(90, 4))
-    return X, (X[:, 0] + 0.5 * X[:, 1] > 0).astype(int)
-
-
 @pytest.mark.parametrize("classifier", CLASSIFIERS)
 @pytest.mark.parametrize(
     ("device", "message"),

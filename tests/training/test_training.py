@@ -23,13 +23,6 @@ CLASSIFIERS = [TeacherClassifier, QATClassifier, CFQClassifier]
 
 
 @pytest.fixture(scope="module")
-def table():
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(90, 4))
-    return X, (X[:, 0] + 0.5 * X[:, 1] > 0).astype(int)
-
-
-@pytest.fixture(scope="module")
 def tiny():
     return {"hidden_layer_sizes": (6,), "max_iter": 10, "batch_size": 8}
 
