@@ -548,7 +548,9 @@ def file_parts(path: Path) -> Arrays:
     data = path.read_bytes()
     n_packed = int.from_bytes(data[12:16], "little")
     body = data[60:]
-    header = json.loads(zlib.decompress(body[:n_packed]))
+    packed = zlib.decompress(body[:n_packed])
+    # From schema 4 on, arrays follow the JSON behind a zero byte.
+    header = json.loads(packed.partition(b"\0")[0])
     header.pop("versions", None)
     return joined(
         **{
