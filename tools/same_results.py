@@ -1720,8 +1720,10 @@ def names_in(folder: Path, only: str) -> list[str]:
     return [name for name in names if only in name]
 
 
-def compare(first: Path, second: Path, only: str, rtol: float, atol: float, shown: int) -> int:
-    """Print one line a case, and return the exit status."""
+def compare(
+    first: Path, second: Path, only: str, rtol: float, atol: float, shown: int, but: list[str]
+) -> int:
+    """Print one line a case, without the arrays in `but`, and return the exit status."""
     theirs = set(names_in(second, only))
     counts: dict[str, int] = {}
     fails = 0
@@ -1731,7 +1733,11 @@ def compare(first: Path, second: Path, only: str, rtol: float, atol: float, show
             missing = "B" if paths[0].is_file() else "A"
             verdict = Verdict(f"missing in {missing}", missing == "B")
         else:
-            verdict = judge(*map(read_case, paths), rtol, atol)
+            kept = (
+                {key: value for key, value in read_case(path).items() if key not in but}
+                for path in paths
+            )
+            verdict = judge(*kept, rtol, atol)
         more = [f"    {line}" for line in verdict.lines[:shown]]
         if len(verdict.lines) > shown:
             more.append(f"    … and {len(verdict.lines) - shown} more")
@@ -1793,6 +1799,7 @@ def main() -> int:
     two.add_argument("b", type=Path)
     two.add_argument("--rtol", type=float, default=0.0, help="relative difference that may be")
     two.add_argument("--atol", type=float, default=0.0, help="absolute difference that may be")
+    two.add_argument("--but", nargs="*", default=[], help="arrays that are left out")
     two.add_argument("--lines", type=int, default=6, help="lines shown below a case")
     three = verbs.add_parser("load", help="read the files of an old record")
     three.add_argument("old", type=Path)
@@ -1802,7 +1809,7 @@ def main() -> int:
     if args.verb == "record":
         return record(args.out, args.only)
     if args.verb == "compare":
-        return compare(args.a, args.b, args.only, args.rtol, args.atol, args.lines)
+        return compare(args.a, args.b, args.only, args.rtol, args.atol, args.lines, args.but)
     if args.verb == "load":
         return load_all(args.old, args.only)
     print("\n".join(name for name in all_cases() if args.only in name))
