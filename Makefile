@@ -66,7 +66,7 @@ docs: $(STAMP)  ## build the HTML pages into docs/_build
 	$(BIN)/python -m sphinx -W --keep-going docs docs/_build/html
 
 # What other versions of the dependencies have to pass: every room, without long trainings.
-PART := tests/test_release.py tests/actions tests/encoding tests/quantization tests/deploy tests/models tests/nn \
+PART := tests/test_release.py tests/utils tests/actions tests/encoding tests/quantization tests/deploy tests/models tests/nn \
 	tests/solvers/test_convex.py tests/solvers/test_exact.py tests/solvers/test_plain_tables.py \
 	tests/solvers/test_recourse_solver.py tests/solvers/test_rules.py \
 	tests/solvers/test_standard_output.py tests/metrics/test_metric_definitions.py \

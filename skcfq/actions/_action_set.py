@@ -189,7 +189,7 @@ class ActionSet(KnownParameters):
         Examples
         --------
         >>> import numpy as np
-        >>> from skcfq.actions import ActionSet, region_of
+        >>> from skcfq.actions import ActionSet
         >>> from skcfq.encoding import FeatureSpace
         >>> space = FeatureSpace.from_frame(np.array([[0.0, 1.0], [2.0, 3.0]]))
         >>> ActionSet(immutable=[0]).compile(space).feature_names
@@ -234,7 +234,7 @@ class ActionSet(KnownParameters):
         Examples
         --------
         >>> import pandas as pd
-        >>> from skcfq.actions import ActionSet, region_of
+        >>> from skcfq.actions import ActionSet
         >>> X = pd.DataFrame({"hours": [40, 75], "spent": [10, 90], "income": [50, 80]})
         >>> rules = ActionSet(bounds={"hours": (10, 60)}, constraints=["spent <= income"])
         >>> for broken in rules.validate(X).itertuples():
@@ -260,7 +260,7 @@ class ActionSet(KnownParameters):
 
         Examples
         --------
-        >>> from skcfq.actions import ActionSet, region_of
+        >>> from skcfq.actions import ActionSet
         >>> ActionSet(immutable=["age"], bounds={"savings": (0, None)}).to_dict()
         {'schema': 'skcfq/action-set', 'version': 1, 'immutable': ['age'],
          'bounds': {'savings': {'low': 0}}}
@@ -287,7 +287,7 @@ class ActionSet(KnownParameters):
 
         Examples
         --------
-        >>> from skcfq.actions import ActionSet, region_of
+        >>> from skcfq.actions import ActionSet
         >>> ActionSet.from_dict(ActionSet(steps={"savings": 100}).to_dict())
         ActionSet(steps={'savings': 100})
         """
@@ -311,7 +311,7 @@ class ActionSet(KnownParameters):
         Examples
         --------
         >>> import pathlib, tempfile
-        >>> from skcfq.actions import ActionSet, region_of
+        >>> from skcfq.actions import ActionSet
         >>> path = pathlib.Path(tempfile.mkdtemp()) / "rules.toml"
         >>> ActionSet(immutable=["age"], bounds={"savings": (0, None)}).to_file(path)
         >>> print(path.read_text())
@@ -349,7 +349,7 @@ class ActionSet(KnownParameters):
         Examples
         --------
         >>> import pathlib, tempfile
-        >>> from skcfq.actions import ActionSet, region_of
+        >>> from skcfq.actions import ActionSet
         >>> path = pathlib.Path(tempfile.mkdtemp()) / "rules.toml"
         >>> ActionSet(immutable=["age"], max_changes=2).to_file(path)
         >>> ActionSet.from_file(path)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from skcfq.actions._raw import filled_numbers, is_missing
+from skcfq.actions._raw import filled_numbers, is_missing, is_same_label
 from skcfq.actions._rules import OBSERVED, FeatureRules, fail
 from skcfq.encoding import statistic_of
 from skcfq.exceptions import ActionSetError
@@ -257,9 +257,7 @@ class _LevelIndex:
         self.levels = levels
 
     def find(self, label: object) -> int | None:
-        if is_missing(label):
-            return next((i for i, level in enumerate(self.levels) if is_missing(level)), None)
-        return next((i for i, level in enumerate(self.levels) if _same(level, label)), None)
+        return next((i for i, one in enumerate(self.levels) if is_same_label(one, label)), None)
 
     def ranks(self, order: tuple) -> np.ndarray:
         self._check("ordinal", order)
@@ -294,8 +292,3 @@ class _LevelIndex:
                 f"{unknown[0]!r} is no category of the column",
                 f"Use its categories: {list(self.levels)!r}",
             )
-
-
-def _same(level: object, label: object) -> bool:
-    # A string never equals a number; numpy would answer with an array or a warning for some pairs.
-    return isinstance(level, str) == isinstance(label, str) and bool(level == label)

@@ -126,7 +126,8 @@ class CompiledActions:
 def compile_actions(parameters: dict[str, Any], space: FeatureSpace) -> CompiledActions:
     """Translate the parameters of an action set through a feature space.
 
-    What was compiled lately is kept: of few people, reading rules again takes longer than solving.
+    The last eight are kept: for a few people, reading the rules again would take longer than
+    solving.
     """
     try:
         written = pickle.dumps(parameters)

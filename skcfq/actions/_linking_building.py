@@ -14,7 +14,7 @@ from skcfq.actions._constraint_language import Changes, Condition, IsIn, Linear,
 from skcfq.actions._downstream import DownstreamEffects
 from skcfq.actions._linking import Implication, LinkingConstraints
 from skcfq.actions._literals import ChangeLiteral, LevelLiteral, LinearLiteral, Literal
-from skcfq.actions._raw import is_missing
+from skcfq.actions._raw import is_same_label
 from skcfq.exceptions import ActionSetError
 from skcfq.utils import as_numbers
 
@@ -155,13 +155,11 @@ class _Builder:
         return feature.block
 
     def _column(self, name: Hashable, rule: Rule) -> int:
-        if name in self.position:
-            return self.position[name]
-        known = [*self.compiled.space.raw_columns, *self.categorical]
-        raise ActionSetError(
-            f"constraints holds the rule {rule.text!r}: {name!r} is no column. Use one of "
-            f"{list(dict.fromkeys(known))!r}, in backquotes if it is no plain word."
-        )
+        # What names nothing was refused when the rules were compiled; a group is left.
+        if name not in self.position:
+            remedy = "Compare numbers, or test the category with =="
+            self._refuse(rule, name, "it holds categories", remedy)
+        return self.position[name]
 
     def _raw_numbers(self, name: Hashable, column: int, rule: Rule) -> Tensor:
         """Return an immutable column as numbers; gaps as what the encoder fills in, else NaN."""
@@ -183,16 +181,20 @@ class _Builder:
         if condition.name in self.categorical:
             i = self.categorical[condition.name]
             levels = self.compiled.categorical[i].levels
-            inside = [any(_same(level, label) for label in condition.levels) for level in levels]
+            inside = [
+                any(is_same_label(level, label) for label in condition.levels) for level in levels
+            ]
             for label in condition.levels:
-                if not any(_same(level, label) for level in levels):
+                if not any(is_same_label(level, label) for level in levels):
                     self._refuse(
                         rule, condition.name, f"{label!r} is no level", f"Use {list(levels)!r}"
                     )
             mask = torch.tensor(inside, dtype=torch.bool)
             return LevelLiteral(i, mask if condition.inside else ~mask, not condition.inside)
         column = np.asarray(self.columns[self._column(condition.name, rule)], dtype=object)
-        inside = [any(_same(value, label) for label in condition.levels) for value in column]
+        inside = [
+            any(is_same_label(value, label) for label in condition.levels) for value in column
+        ]
         return self._constant(np.array(inside, dtype=bool) == condition.inside)
 
     def _changes(self, condition: Changes, rule: Rule) -> Literal:
@@ -205,7 +207,7 @@ class _Builder:
         return self._constant(np.full(len(self.values), not condition.changes))
 
     def _constant(self, holds: np.ndarray) -> LinearLiteral:
-        """Return an literal that no action changes, as 0 <= 1 or 0 <= -1."""
+        """Return a literal that no action changes, as 0 <= 1 or 0 <= -1."""
         n, m = self.values.shape
         tables = [self.values.new_zeros(n, f.n_levels) for f in self.compiled.categorical]
         limit = torch.from_numpy(np.where(holds, 1.0, -1.0))
@@ -216,9 +218,3 @@ class _Builder:
             f"constraints holds the rule {rule.text!r}: {name!r} cannot stand there, {problem}. "
             f"{remedy}."
         )
-
-
-def _same(level: object, label: object) -> bool:
-    if is_missing(level) or is_missing(label):
-        return is_missing(level) and is_missing(label)
-    return isinstance(level, str) == isinstance(label, str) and bool(level == label)

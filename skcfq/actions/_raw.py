@@ -12,12 +12,20 @@ from skcfq.utils import as_numbers, replace_columns, rewrite
 if TYPE_CHECKING:
     from skcfq.encoding import FeatureSpace
 
-__all__ = ["filled_numbers", "is_missing", "read_columns", "write_columns"]
+__all__ = ["filled_numbers", "is_missing", "is_same_label", "read_columns", "write_columns"]
 
 
 def is_missing(value: object) -> bool:
     """Return whether a raw value is None, NaN or pd.NA."""
     return value is None or value is pd.NA or (isinstance(value, float) and value != value)
+
+
+def is_same_label(value: object, label: object) -> bool:
+    """Return whether a raw value is a label: text never equals a number, gaps equal each other."""
+    if is_missing(value) or is_missing(label):
+        return is_missing(value) and is_missing(label)
+    # numpy would answer with an array or a warning for some pairs of text and number.
+    return isinstance(value, str) == isinstance(label, str) and bool(value == label)
 
 
 def read_columns(space: FeatureSpace, X: Any) -> list:

@@ -13,7 +13,7 @@ from skcfq.actions._categorical import build_categorical
 from skcfq.actions._compiled import compile_actions
 from skcfq.actions._constraint_language import Changes, Condition, IsIn, Rule, parse_rule
 from skcfq.actions._numeric import build_numeric
-from skcfq.actions._raw import is_missing, read_columns
+from skcfq.actions._raw import is_same_label, read_columns
 from skcfq.actions._rules import OBSERVED, FeatureRules, read_constraints, read_rules
 from skcfq.encoding import FeatureSpace, TableEncoder
 from skcfq.exceptions import ActionSetError, FeatureSpaceError
@@ -223,7 +223,7 @@ class _RuleReader:
                 inside |= is_one & (member in condition.levels)
             return inside == condition.inside
         values = self.columns[positions[0]]
-        found = [any(_same(plain(v), level) for level in condition.levels) for v in values]
+        found = [any(is_same_label(plain(v), level) for level in condition.levels) for v in values]
         return np.array(found, dtype=bool) == condition.inside
 
     def _numbers(self, name: Hashable, rule: Rule) -> np.ndarray:
@@ -245,12 +245,6 @@ class _RuleReader:
 
 def _names_in_order(rule: Rule) -> list[Hashable]:
     return sorted(rule.names, key=lambda name: (rule.text.find(str(name)), str(name)))
-
-
-def _same(value: object, level: object) -> bool:
-    if is_missing(value) or is_missing(level):
-        return is_missing(value) and is_missing(level)
-    return isinstance(value, str) == isinstance(level, str) and bool(value == level)
 
 
 def _text(value: Any) -> str:

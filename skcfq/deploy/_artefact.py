@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -166,29 +168,30 @@ def read_header(path: str | os.PathLike) -> dict[str, Any]:
     header : dict
     """
     container = read_container(path)
-    try:
+    with _refusing_contradictions(container):
         return _as_lists(_resolved(container))
-    except (ValueError, TypeError, KeyError) as error:
-        raise _contradiction(container, error) from error
 
 
 def _model_of(container: Container) -> DeployedClassifier:
     header = container.header
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise ArtefactDamagedError(f"{container.allowance.name} does not hold a classifier.")
-    try:
+    with _refusing_contradictions(container):
         return _checked_model(container)
+
+
+@contextmanager
+def _refusing_contradictions(container: Container) -> Iterator[None]:
+    """Tell what a header that does not fit itself raises as what it is."""
+    try:
+        yield
+    except ArtefactDamagedError:
+        raise
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
-        if isinstance(error, ArtefactDamagedError):
-            raise
-        raise _contradiction(container, error) from error
-
-
-def _contradiction(container: Container, error: Exception) -> ArtefactDamagedError:
-    return ArtefactDamagedError(
-        f"{container.allowance.name} has a header that contradicts itself "
-        f"({type(error).__name__}: {error})."
-    )
+        raise ArtefactDamagedError(
+            f"{container.allowance.name} has a header that contradicts itself "
+            f"({type(error).__name__}: {error})."
+        ) from error
 
 
 def _checked_model(container: Container) -> DeployedClassifier:

@@ -15,6 +15,8 @@ from skcfq.deploy._schema import Check, fields, integer, listed, number, numbers
 
 _MOST_LAYERS = 1000
 _LARGEST_BIAS = 2**52
+# What is one number, or one a unit.
+_SCALES = ("step", "fraction_bits", "multiplier", "shift")
 # Far beyond what training makes, and far from where powers of two leave float64.
 _LARGEST_SHIFT = 800
 
@@ -71,22 +73,22 @@ def describe_network(network: IntegerNetwork, arrays: ArrayWriter) -> dict[str, 
             **{name: arrays.add(one) for name, one in more.items() if one is not None},
         },
         "logit_scale": network.logit_scale,
-        "layers": [
-            {
-                "n_out": layer.weight.shape[0],
-                "n_in": layer.weight.shape[1],
-                "bits": layer.bits,
-                "bias_bytes": _bias_width(layer) * len(layer.bias),
-                "levels": layer.levels,
-                **{
-                    name: arrays.add(one) if isinstance(one, np.ndarray) else one
-                    for name in ("step", "fraction_bits", "multiplier", "shift")
-                    for one in (getattr(layer, name),)
-                },
-            }
-            for layer in network.layers
-        ],
+        "layers": [_describe_layer(layer, arrays) for layer in network.layers],
     }
+
+
+def _describe_layer(layer: IntegerLayer, arrays: ArrayWriter) -> dict[str, Any]:
+    out: dict[str, Any] = {
+        "n_out": layer.weight.shape[0],
+        "n_in": layer.weight.shape[1],
+        "bits": layer.bits,
+        "bias_bytes": _bias_width(layer) * len(layer.bias),
+        "levels": layer.levels,
+    }
+    for name in _SCALES:
+        value = getattr(layer, name)
+        out[name] = arrays.add(value) if isinstance(value, np.ndarray) else value
+    return out
 
 
 def pack_weights(network: IntegerNetwork) -> bytes:
@@ -101,7 +103,9 @@ def pack_biases(network: IntegerNetwork) -> bytes:
     )
 
 
-def read_network(header: dict[str, Any], payload: memoryview, allowance: Allowance) -> Any:
+def read_network(
+    header: dict[str, Any], payload: memoryview, allowance: Allowance
+) -> IntegerNetwork:
     """Return the network of a checked header; sizes are compared before anything is unpacked."""
     described, inputs = header["layers"], header["input"]
     shapes = [(one["n_out"], one["n_in"]) for one in described]
@@ -145,7 +149,7 @@ def _layer(
     n_out, n_in, bits = one["n_out"], one["n_in"], one["bits"]
     if one["bias_bytes"] not in (4 * n_out, 8 * n_out):
         raise ValueError("a layer has biases for another number of units")
-    for name in ("step", "fraction_bits", "multiplier", "shift"):
+    for name in _SCALES:
         if isinstance(one[name], np.ndarray) and len(one[name]) != n_out:
             raise ValueError("a layer has scales for another number of units")
     allowance.take(n_out * n_in * (1 if bits <= 8 else 2) + 8 * n_out, "the weights of a layer")

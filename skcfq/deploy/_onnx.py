@@ -18,7 +18,7 @@ from skcfq.deploy._arithmetic import IntegerLayer, IntegerNetwork
 from skcfq.deploy._classifier import deployed_form
 from skcfq.deploy._packing import pack_codes
 from skcfq.exceptions import FeatureSpaceError, OptionalDependencyError, UnsupportedModelError
-from skcfq.utils import atomic_write
+from skcfq.utils import as_numbers, as_objects, atomic_write, missing_mask
 
 if TYPE_CHECKING:
     from skcfq.deploy._classifier import DeployedClassifier
@@ -98,8 +98,6 @@ def onnx_inputs(model: Any, X: Any) -> dict[str, np.ndarray]:
     FeatureSpaceError
         Columns are missing, or hold what the estimator would refuse.
     """
-    from skcfq.utils import as_objects, missing_mask
-
     inputs = {}
     model = deployed_form(model)
     columns, _ = model.feature_space_.columns_of(X)
@@ -117,8 +115,6 @@ def onnx_inputs(model: Any, X: Any) -> dict[str, np.ndarray]:
 
 def _numbers(name: Any, column: Any) -> np.ndarray:
     """Return a column as numbers; the graph itself cannot refuse what the estimator refuses."""
-    from skcfq.utils import as_numbers
-
     try:
         values = as_numbers(column)
     except ValueError as error:

@@ -109,7 +109,7 @@ def scalar(value: Any, place: str) -> Any:
 
 
 def free(value: Any, place: str) -> Any:
-    """Accept any JSON value; only what stands elsewhere as an array is none."""
+    """Accept any JSON value, but no array of numbers."""
     if isinstance(value, dict):
         for one in value.values():
             free(one, place)

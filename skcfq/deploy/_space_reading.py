@@ -24,9 +24,16 @@ from skcfq.deploy._schema import (
     text,
     unique,
 )
-from skcfq.deploy._space_writing import ARRAY_STATISTICS, KINDS, SCALAR_STATISTICS, one_hot
+from skcfq.deploy._space_writing import (
+    ARRAY_STATISTICS,
+    KINDS,
+    SCALAR_STATISTICS,
+    one_hot,
+    usual_columns,
+)
 from skcfq.encoding import (
     N_QUANTILES,
+    NO_STATISTICS,
     STATISTICS_LEVELS,
     AffineBlock,
     Block,
@@ -110,10 +117,9 @@ def space_from_tables(data: dict[str, Any], n_encoded: int, allowance: Allowance
         Number of encoded columns that there have to be.
     allowance : Allowance
     """
-    kinds, names = data["kinds"], data["names"]
-    allowance.take(BLOCK_BYTES * len(kinds), "its columns")
-    counts = np.bincount(kinds, minlength=len(KINDS)).tolist()
-    _, n_affine, n_monotone, n_tables = counts
+    allowance.take(BLOCK_BYTES * len(data["kinds"]), "its columns")
+    kinds, names = [KINDS[code] for code in data["kinds"].tolist()], data["names"]
+    n_affine, n_monotone, n_tables = map(kinds.count, ("affine", "monotone", "table"))
     sizes = {
         "names": (names, len(kinds)),
         "scale": (data["scale"], n_affine),
@@ -130,9 +136,11 @@ def space_from_tables(data: dict[str, Any], n_encoded: int, allowance: Allowance
             raise ValueError(f"feature_space.{name} has another length than its columns")
     if not np.all(data["scale"]):
         raise ValueError("feature_space.scale is 0 for a column")
-    widths = np.where((kinds == 1) | (kinds == 2), 1, 0)
-    if n_tables:
-        widths[kinds == 3] = data["widths"]
+    of_tables = iter(data.get("widths", ()))
+    of_others = {"unused": 0, "affine": 1, "monotone": 1}
+    widths = np.array(
+        [next(of_tables) if kind == "table" else of_others[kind] for kind in kinds], dtype=np.int64
+    )
     columns = _positions(data, widths, n_encoded)
     statistics = _read_statistics(data, kinds)
     parts = _parts(data, kinds, allowance)
@@ -162,23 +170,23 @@ def _positions(data: dict[str, Any], widths: np.ndarray, n_encoded: int) -> list
 
 
 def _parts(
-    data: dict[str, Any], kinds: np.ndarray, allowance: Allowance
+    data: dict[str, Any], kinds: list[str], allowance: Allowance
 ) -> Iterator[tuple[type[Block], dict[str, Any]]]:
     """Yield the class of each block, and what it has beside name, columns and statistics."""
     affine = zip(data["scale"].tolist(), data["offset"].tolist(), strict=True)
     numeric = zip(data["fill"].tolist(), data["is_integer"].tolist(), strict=True)
     monotone = zip(data["increasing"].tolist(), data["functions"], strict=True)
     tables = zip(data["tables"], data.get("widths", ()), strict=True)
-    for kind in kinds.tolist():
-        if kind == 0:
+    for kind in kinds:
+        if kind == "unused":
             yield Block, {}
-        elif kind == 3:
+        elif kind == "table":
             table, width = next(tables)
             yield TableBlock, _read_table(table, int(width), allowance)
         else:
             fill, is_integer = next(numeric)
             both = {"fill": None if fill != fill else fill, "is_integer": bool(is_integer)}
-            if kind == 1:
+            if kind == "affine":
                 scale, offset = next(affine)
                 yield AffineBlock, {"scale": scale, "offset": offset, **both}
             else:
@@ -211,23 +219,22 @@ def _read_table(table: dict[str, Any], width: int, allowance: Allowance) -> dict
     return {"categories": categories, "codes": codes, "unknown_code": unknown, "fill": fill}
 
 
-def _read_statistics(data: dict[str, Any], kinds: np.ndarray) -> list[ColumnStatistics]:
+def _read_statistics(data: dict[str, Any], kinds: list[str]) -> list[ColumnStatistics]:
     n = len(kinds)
     if data["statistics"] == "none":
-        nothing = ColumnStatistics(0.0, float("nan"))
-        return [nothing] * n
+        return [NO_STATISTICS] * n
     for name in ("n", "missing"):
         if len(data.get(name, ())) != n:
             raise ValueError(f"feature_space.{name} has another length than its columns")
     told: list[dict[str, Any]] = [{} for _ in range(n)]
     levels = iter([len(table["categories"]) for table in data["tables"]])
-    lengths = [next(levels) if kind == 3 else 0 for kind in kinds.tolist()]
+    lengths = [next(levels) if kind == "table" else 0 for kind in kinds]
     for name in (*SCALAR_STATISTICS, *ARRAY_STATISTICS):
         if name not in data:
             continue
-        usual = np.flatnonzero(kinds == 3 if name == "frequencies" else (kinds == 1) | (kinds == 2))
-        known = data[name].get("of", usual).tolist()
-        if not set(known) <= {*usual.tolist()} or len(set(known)) < len(known):
+        usual = usual_columns(name, kinds)
+        known = data[name]["of"].tolist() if "of" in data[name] else usual
+        if not set(known) <= set(usual) or len(set(known)) < len(known):
             raise ValueError(f"feature_space.{name} is of columns that have none")
         sizes = [lengths[i] if name == "frequencies" else N_QUANTILES for i in known]
         sizes = sizes if name in ARRAY_STATISTICS else [1] * len(known)

@@ -95,15 +95,15 @@ def _statistics(blocks: Sequence[Block], arrays: ArrayWriter) -> dict[str, Any]:
             continue
         values = [np.ravel(getattr(every[i], name)) for i in known]
         out[name] = {"values": arrays.add(np.concatenate(values).astype(float))}
-        if known != _usual(name, blocks):
+        if known != usual_columns(name, [block.kind for block in blocks]):
             out[name]["of"] = arrays.add(known)
     return out
 
 
-def _usual(name: str, blocks: Sequence[Block]) -> list[int]:
-    """Return the positions of the blocks that have a statistic, where nothing was left out."""
-    kinds = ("table",) if name == "frequencies" else ("affine", "monotone")
-    return [i for i, block in enumerate(blocks) if block.kind in kinds]
+def usual_columns(name: str, kinds: Sequence[str]) -> list[int]:
+    """Return the positions of the columns that have a statistic, where nothing was left out."""
+    owners = ("table",) if name == "frequencies" else ("affine", "monotone")
+    return [i for i, kind in enumerate(kinds) if kind in owners]
 
 
 def one_hot(hot: np.ndarray, width: int) -> np.ndarray:

@@ -14,6 +14,7 @@ from skcfq.encoding._serialization import functions_from_json, functions_to_json
 from skcfq.encoding._space import FeatureSpace
 from skcfq.encoding._statistics import (
     N_QUANTILES,
+    NO_STATISTICS,
     STATISTICS_LEVELS,
     ColumnStatistics,
     statistic_of,
@@ -29,6 +30,7 @@ __all__ = [
     "ColumnStatistics",
     "FeatureSpace",
     "MonotoneBlock",
+    "NO_STATISTICS",
     "N_QUANTILES",
     "STATISTICS_LEVELS",
     "TableBlock",

@@ -319,11 +319,11 @@ class FeatureSpace:
 
     @cached_property
     def _map_digest(self) -> str:
-        blocks = []
-        for block in self.blocks:
-            described = block_to_dict(block, describe_user_functions=True)
-            del described["statistics"]
-            blocks.append(described)
+        return self._digest(leave_out=("statistics",))
+
+    def _digest(self, leave_out: tuple[str, ...] = ()) -> str:
+        described = (block_to_dict(block, describe_user_functions=True) for block in self.blocks)
+        blocks = [{key: d[key] for key in d if key not in leave_out} for d in described]
         text = json.dumps([self.is_frame, blocks], sort_keys=True, allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -359,11 +359,7 @@ class FeatureSpace:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of the whole map, statistics included; equal spaces share it."""
-        if self.full_fingerprint is not None:
-            return self.full_fingerprint
-        blocks = [block_to_dict(block, describe_user_functions=True) for block in self.blocks]
-        text = json.dumps([self.is_frame, blocks], sort_keys=True, allow_nan=False)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return self._digest() if self.full_fingerprint is None else self.full_fingerprint
 
     @property
     def is_affine(self) -> bool:

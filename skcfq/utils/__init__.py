@@ -1,4 +1,6 @@
-"""Validation, and the guard around private names of scikit-learn.
+"""Helpers of every room: raw columns and scalars, whole files, warnings, validation.
+
+The one guard around private names of scikit-learn is here too.
 
 For developers: what other rooms take from this one.
 """

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from pathlib import Path
 from types import FrameType
 
-_PACKAGE = str(Path(__file__).parents[1])
+_PACKAGE = str(Path(__file__).parents[1]) + os.sep
 # Libraries that call us on behalf of a user: their lines say nothing to anybody.
 _BETWEEN = ("sklearn", "joblib", "skorch", "imblearn", "torch")
 

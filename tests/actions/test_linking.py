@@ -9,6 +9,7 @@ import torch
 
 from skcfq.actions import ActionSet, raw_rows, region_of
 from skcfq.encoding import FeatureSpace, TableEncoder
+from skcfq.exceptions import ActionSetError
 
 # Hours, pay and something that no rule names.
 BACKGROUND = np.array([[0.0, 0.0, 0.0], [100.0, 200.0, 10.0]])
@@ -118,3 +119,11 @@ def test_a_gap_that_stays_a_gap_is_no_change(rule):
     np.testing.assert_array_equal(with_gap.project(moved).numpy(), moved.numpy())
     known = region(np.array([[50.0, 20.0, 0.0]]), rule)
     assert not known.contains(known.origin + torch.tensor([0.0, 1.0, 0.0])).item()
+
+
+def test_a_group_is_no_number_of_a_linear_rule():
+    people = np.column_stack([np.arange(6.0), np.tile(np.eye(3), (2, 1))])
+    rules = ActionSet(one_hot={"group": [1, 2, 3]}, constraints=["group <= 2"])
+    actions = rules.compile(FeatureSpace.from_frame(people))
+    with pytest.raises(ActionSetError, match="'group' cannot stand there, it holds categories"):
+        region_of(actions, people)

@@ -48,11 +48,10 @@ def many_rows(credit):
 def forge(tmp_path):
     """Return a function that writes a file with another header, and a right checksum."""
 
-    def write(path, schema=None, **changes):
+    def write(path, **changes):
         found = read_container(path)
         header = {**found.header, **changes}
-        schema = found.schema if schema is None else schema
-        data = pack_container(header, bytes(found.payload), bytes(found.arrays), schema)
+        data = pack_container(header, bytes(found.payload), bytes(found.arrays), found.schema)
         (tmp_path / "forged").write_bytes(data)
         return tmp_path / "forged"
 
