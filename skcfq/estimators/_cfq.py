@@ -313,14 +313,16 @@ class CFQClassifier(StudentClassifier):
         if name == "objective":
             return objective_of(self.objective)
         if name == "teacher_actions":
-            return objective_of(self.objective).default_actions()
+            return self._default_actions()
         return super()._default_object(name)
+
+    def _default_actions(self) -> TeacherActions:
+        """Return what ``teacher_actions=None`` stands for."""
+        return objective_of(self.objective).default_actions()
 
     @property
     def _actions(self) -> TeacherActions:
-        if self.teacher_actions is None:
-            return objective_of(self.objective).default_actions()
-        return self.teacher_actions
+        return self._default_actions() if self.teacher_actions is None else self.teacher_actions
 
     def _check_plan(self) -> None:
         super()._check_plan()
@@ -342,13 +344,14 @@ class CFQClassifier(StudentClassifier):
             told = self._recourse_of(people, teacher, objective, self._actions, rng)
             if told is None or others is None:
                 return told, None
-            # They are all looked at, at points that do not change.
-            unheld = clone(objective).set_params(finish=None)
+            # The finish would keep some of these people for the bias, and every one is validated
+            # on; online actions would move the points from pass to pass.
+            without_finish = clone(objective).set_params(finish=None)
             fixed = clone(self._actions).set_params(online=False)
             with warnings.catch_warnings():
                 # Nobody who is refused among a few held-out rows is no news.
                 warnings.simplefilter("ignore", EmptyPopulationWarning)
-                return told, self._recourse_of(others, teacher, unheld, fixed, rng)
+                return told, self._recourse_of(others, teacher, without_finish, fixed, rng)
         except KeyboardInterrupt:
             self._interrupted = True
             return told, None

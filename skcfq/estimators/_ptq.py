@@ -93,9 +93,9 @@ class PTQClassifier(QuantizedClassifier):
     candidates : tuple of int, default=(2, 3, 4, 8)
         Widths from 2 to 16.
     quantizer : Quantizer, default=None
-        Its ``activation_bits`` apply, one width for all layers; None follows the weights of the
-        layer that produces the activations. Not its ``granularity`` and ``initialization``: every
-        layer has one weight step, which ``calibrator`` sets.
+        Only its ``activation_bits`` are used, one width for all layers; None, of either, follows
+        the weights of the layer that produces the activations. Its ``granularity`` and
+        ``initialization`` are not: every layer has one weight step, which ``calibrator`` sets.
     calibration_size : int or None, default=2048
         Rows of X that are drawn as :math:`X_{cal}`; None takes all.
     random_state : int, RandomState instance or None, default=None
@@ -270,12 +270,13 @@ class PTQClassifier(QuantizedClassifier):
     def _uses_recourse(self) -> bool:
         return self.calibration == "counterfactual" or self.allocation in _OF_RECOURSE
 
+    @property
     def _actions(self) -> TeacherActions:
         actions = self.teacher_actions
         return actions if isinstance(actions, TeacherActions) else TeacherActions()
 
     def _check_plan(self) -> None:
-        actions = self._actions()
+        actions = self._actions
         actions.check()
         if actions.online:
             raise ValueError(
@@ -295,9 +296,6 @@ class PTQClassifier(QuantizedClassifier):
 
     def _default_object(self, name: str) -> BaseEstimator | None:
         return TeacherActions() if name == "teacher_actions" else super()._default_object(name)
-
-    def _default_quantizer(self) -> Quantizer:
-        return Quantizer(granularity="per_tensor", initialization="lsq")
 
     def _network_of(self, module: nn.Module) -> nn.Module:
         return network_of_chain(module)
@@ -355,7 +353,7 @@ class PTQClassifier(QuantizedClassifier):
             points = torch.from_numpy(self.feature_space_.encode(result.points))
             valid = torch.from_numpy(np.asarray(result.valid))
         else:
-            actions = self._actions()
+            actions = self._actions
             drawn = actions.draw(len(denied), rng)
             X, target, denied = take_rows(X, drawn), target[drawn], denied[drawn]
             points, valid = actions.points(teacher, rules, X, target, seed)

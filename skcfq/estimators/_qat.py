@@ -200,17 +200,12 @@ class QATClassifier(StudentClassifier):
         kept = table.take(rows)
         teacher = self._fit_teacher(kept, rng)
         self._check_rules()
-        encode = self.feature_space_.encode
-        others = None
-        if held is not None:
-            held_table = table.take(held)
-            others = held_table.rows(encode(held_table.X)), None
         plan = TrainingPlan(
-            kept.rows(encode(kept.X)),
+            self._encoded(kept),
             teacher,
             self.feature_space_,
             fitted_steps=self.method == "pact",
-            held_out=others,
+            held_out=None if held is None else (self._encoded(table.take(held)), None),
         )
         with subnormals_as_zero():
             self._fit_network(plan, rng)

@@ -21,7 +21,7 @@ from skcfq.training import (
     Quantizer,
     TrainingTable,
     draw_seed,
-    fitted_model,
+    fit_model,
     fitted_or_clone,
     network_of_module,
 )
@@ -38,7 +38,7 @@ class QuantizedClassifier(DeployableClassifier):
     def _default_object(self, name: str) -> BaseEstimator | None:
         makers: dict[str, Callable[[], BaseEstimator]] = {
             "action_set": ActionSet,
-            "quantizer": self._default_quantizer,
+            "quantizer": Quantizer,
             "teacher": self._default_teacher,
         }
         return makers[name]() if name in makers else None
@@ -47,13 +47,9 @@ class QuantizedClassifier(DeployableClassifier):
         """Return the unfitted teacher that ``teacher=None`` stands for."""
         return TeacherClassifier()
 
-    def _default_quantizer(self) -> Quantizer:
-        """Return what ``quantizer=None`` stands for."""
-        return Quantizer()
-
     @property
     def _quantizer(self) -> Quantizer:
-        return self._default_quantizer() if self.quantizer is None else self.quantizer
+        return Quantizer() if self.quantizer is None else self.quantizer
 
     def _check_rules(self) -> None:
         """Tell wrong rules even where nobody is refused, or where they are not used."""
@@ -99,9 +95,9 @@ class QuantizedClassifier(DeployableClassifier):
         self.encoder_ = _encoder_of(model)
         return predictor
 
-    def _fit_model(self, model: Any, table: TrainingTable, seed: int, *, memory: Any = None) -> Any:
-        y = self.classes_[table.labels]
-        return fitted_model(memory, model, table.X, y, table.sample_weight, seed)
+    def _fit_model(self, model: Any, table: TrainingTable, seed: int) -> Any:
+        fit_model(model, table.X, self.classes_[table.labels], table.sample_weight, seed)
+        return model
 
     def _check_teacher(self, predictor: Predictor) -> None:
         """Refuse a teacher that has no logits on encoded rows, or other classes."""

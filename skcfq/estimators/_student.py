@@ -38,11 +38,12 @@ from skcfq.training import (
     TrainingPlan,
     TrainingTable,
     bit_policy_of,
-    check_budget,
+    check_kept_widths,
     draw_seed,
     epochs_for,
     faithful_module,
     first_inputs_suffice,
+    fitted_model,
     generator_on,
     quantized_network,
     seeded_initialization,
@@ -154,8 +155,9 @@ class StudentClassifier(TrainedClassifier, QuantizedClassifier):
             return as_predictor(self.teacher_, space=self.feature_space_)
         return super()._adopt_model(model, fitted, table, seed)
 
-    def _fit_model(self, model: Any, table: TrainingTable, seed: int, *, memory: Any = None) -> Any:
-        model = super()._fit_model(model, table, seed, memory=self.memory)
+    def _fit_model(self, model: Any, table: TrainingTable, seed: int) -> Any:
+        y = self.classes_[table.labels]
+        model = fitted_model(self.memory, model, table.X, y, table.sample_weight, seed)
         self._interrupted = was_interrupted(model)
         return model
 
@@ -217,7 +219,7 @@ class StudentClassifier(TrainedClassifier, QuantizedClassifier):
         rows, weights = plan.calibration_sample(sample)
         if self._goes_on:
             network = taken_over(self.network_, network)
-            check_budget(network, self.budget)
+            check_kept_widths(network, self.budget)
             return _Start(network, True, None, (rows, weights))
         network.calibrate(rows, weights)
         policy = start_policy(bit_policy_of(self.bit_policy), network, self.budget, sample)
@@ -253,7 +255,7 @@ class StudentClassifier(TrainedClassifier, QuantizedClassifier):
                 rows,
                 self._loop_settings(plan, start, device),
                 generator=generator,
-                again=plan.rows_again(),
+                again=plan.rows_again,
                 validation=validation_of(plan, network, device),
             )
 

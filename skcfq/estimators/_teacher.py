@@ -183,19 +183,17 @@ class TeacherClassifier(TrainedClassifier):
             self.encoder_, self.feature_space_ = fit_encoder(
                 encoder, table.X, table.labels, table.sample_weight
             )
-        encoded = self.feature_space_.encode(table.X)
+        encoded = self._encoded(table)
         with seeded_initialization(draw_seed(rng)):
             network = full_precision_network(
-                self.module, self.hidden_layer_sizes, encoded.shape[1], len(self.classes_)
+                self.module, self.hidden_layer_sizes, encoded.rows.shape[1], len(self.classes_)
             ).to(table.dtype)
         if self._goes_on:
             network = taken_over(self.network_, network)
         module = SupervisedModule(network).to(device)
         validation = None
         if held is not None:
-            others = whole.take(held)
-            rows_held = others.rows(self.feature_space_.encode(others.X))
-            validation = Validation(module, rows_held.to(device))
+            validation = Validation(module, self._encoded(whole.take(held)).to(device))
         generator = torch.Generator().manual_seed(draw_seed(rng))
         settings = LoopSettings(
             name="teacher",
@@ -211,7 +209,7 @@ class TeacherClassifier(TrainedClassifier):
         with seeded_layers(self.module, rng), subnormals_as_zero():
             trained = train(
                 module,
-                table.rows(encoded),
+                encoded,
                 settings,
                 generator=generator_on(device, generator),
                 validation=validation,

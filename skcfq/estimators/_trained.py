@@ -9,6 +9,7 @@ import pandas as pd
 from torch import nn
 
 from skcfq.estimators._network_classifier import NetworkClassifier
+from skcfq.nn import TrainingRows
 from skcfq.training import TrainingTable, draw_seed, held_out, joined
 
 
@@ -40,6 +41,10 @@ class TrainedClassifier(NetworkClassifier):
         if not self.early_stopping:
             return np.arange(len(table)), None
         return held_out(table.labels, self.validation_fraction, draw_seed(rng))
+
+    def _encoded(self, table: TrainingTable) -> TrainingRows:
+        """Return a table as the training loop takes it, behind the fitted encoder."""
+        return table.rows(self.feature_space_.encode(table.X))
 
     def _finish(
         self, network: nn.Module, history: pd.DataFrame, *, interrupted: bool = False

@@ -171,7 +171,7 @@ def _parts(layer: QuantizedLinear, bits: int, is_last: bool) -> LayerParts:
     codes = np.rint(weight / steps[..., None]).clip(*signed_range(bits))
     clip, levels = None, 0
     if not is_last and layer.log_clips is not None:
-        position = layer.activation_position(index)
+        position, _ = layer.activation_choice(index)
         levels = unsigned_levels(layer.activation_widths[position])
         clip = layer.log_clips.detach().double().exp()[position].item()
     bias = layer.bias.detach().double().numpy()

@@ -123,7 +123,7 @@ def _activate(
 ) -> Tensor:
     if layer.log_clips is None:
         return torch.relu(values)
-    position = layer.activation_position(index)
+    position, _ = layer.activation_choice(index)
     width = layer.activation_widths[position]
     if calibrator == "reconstruction":
         clip = reconstruction_clip(values, width, wanted, weights)

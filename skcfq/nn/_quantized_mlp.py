@@ -176,11 +176,6 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
         return cast("list[QuantizedLinear]", self.layers)
 
     @property
-    def weight_tensors(self) -> list[Tensor]:
-        """The unquantized weights of every layer."""
-        return [layer.weight for layer in self.quantized_layers]
-
-    @property
     def n_macs(self) -> list[int]:
         """Multiplications that every layer makes for one row: one for each weight."""
         return list(self.n_weights)

@@ -52,7 +52,7 @@ class QuantizedModule(QuantizedNetwork):
     ----------
     module : Module
         The copy; its layers are :class:`~skcfq.quantization.QuantizedLayer`.
-    layers : list of QuantizedLayer
+    quantized_layers : list of QuantizedLayer
         In the order of ``module.named_modules()``.
     layer_names : list of str
     bit_widths, n_weights, log_input_step, input_factors, input_centers
@@ -110,26 +110,16 @@ class QuantizedModule(QuantizedNetwork):
             )
         self.module = _replaced(module, made)
         self.layer_names = found
-        self._set_up(n_inputs, [layer.weight.numel() for layer in self.layers])
+        self._set_up(n_inputs, [layer.weight.numel() for layer in self.quantized_layers])
         self.register_buffer("logit_offset", torch.zeros(n_classes))
-        weight = self.layers[0].weight
+        weight = self.quantized_layers[0].weight
         self.to(weight.dtype)
         self._n_macs = self._measured(weight.new_zeros(2, n_inputs))
 
     @property
-    def layers(self) -> list[QuantizedLayer]:
-        """The quantized layers, each once."""
-        return [one for one in self.module.modules() if isinstance(one, QuantizedLayer)]
-
-    @property
     def quantized_layers(self) -> list[QuantizedLayer]:
-        """The L layers."""
-        return self.layers
-
-    @property
-    def weight_tensors(self) -> list[Tensor]:
-        """The unquantized weights of every layer."""
-        return [one.weight for one in self.layers]
+        """The L layers, each once."""
+        return [one for one in self.module.modules() if isinstance(one, QuantizedLayer)]
 
     @property
     def n_macs(self) -> list[int]:
@@ -140,7 +130,7 @@ class QuantizedModule(QuantizedNetwork):
     def activation_widths(self) -> list[int]:
         """Bits of what enters every layer at the fixed widths; 32 where it is not quantized."""
         inputs = width_of(self.input_bits, FULL_PRECISION_BITS)
-        widths = zip(self.layers, self.bit_widths.tolist(), strict=True)
+        widths = zip(self.quantized_layers, self.bit_widths.tolist(), strict=True)
         return [
             inputs if layer.reads_inputs else width_of(layer.activation_bits, bits)
             for layer, bits in widths
@@ -161,7 +151,7 @@ class QuantizedModule(QuantizedNetwork):
         Tensor of shape (n_samples, n_classes)
         """
         indices, rows = self._selected(selection)
-        layers = self.layers
+        layers = self.quantized_layers
         weights = quantize_layers(layers, indices, selection)
         uses = map(LayerUse, weights, indices, rows)
         return self._run(self.quantized_inputs(x), dict(zip(layers, uses, strict=True)))
@@ -186,7 +176,7 @@ class QuantizedModule(QuantizedNetwork):
             Of the layer, and of its width among the candidates. In evaluation mode.
         """
         uses = self._exact()
-        layer = self.layers[position]
+        layer = self.quantized_layers[position]
         uses[layer] = LayerUse(layer.quantized_weight(index), index)
         with self._evaluating():
             return self._run(x, uses)
@@ -201,7 +191,7 @@ class QuantizedModule(QuantizedNetwork):
             return self.module(x) + self.logit_offset
 
     def _exact(self) -> dict[nn.Module, LayerUse]:
-        return {layer: LayerUse(layer.weight) for layer in self.layers}
+        return {layer: LayerUse(layer.weight) for layer in self.quantized_layers}
 
     @torch.no_grad()
     def _set_activations(
@@ -211,7 +201,7 @@ class QuantizedModule(QuantizedNetwork):
         rule: str | None,
         indices: Sequence[list[int] | None],
     ) -> None:
-        entered: dict[nn.Module, list[Tensor]] = {layer: [] for layer in self.layers}
+        entered: dict[nn.Module, list[Tensor]] = {layer: [] for layer in self.quantized_layers}
         storage = x.untyped_storage().data_ptr()
 
         def note(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
@@ -223,25 +213,25 @@ class QuantizedModule(QuantizedNetwork):
             # What follows may work in place. Several rows may stand for one (one for each column).
             entered[layer].append(given.detach().reshape(len(x), -1).clone())
 
-        handles = [layer.register_forward_pre_hook(note) for layer in self.layers]
+        handles = [layer.register_forward_pre_hook(note) for layer in self.quantized_layers]
         try:
             self.unquantized(x)
         finally:
             for handle in handles:
                 handle.remove()
-        for layer, chosen in zip(self.layers, indices, strict=True):
+        for layer, chosen in zip(self.quantized_layers, indices, strict=True):
             if entered[layer]:
                 layer.reset_scales(torch.cat(entered[layer], 1), sample_weight, rule, chosen)
 
     @torch.no_grad()
     def _measured(self, x: Tensor) -> list[int]:
         """Return the multiplications of every layer for one row, from a first pass."""
-        macs = dict.fromkeys(self.layers, 0)
+        macs = dict.fromkeys(self.quantized_layers, 0)
 
         def note(layer: QuantizedLayer, inputs: tuple[Tensor, ...], outputs: Tensor) -> None:
             macs[layer] += outputs.numel() // len(x) * layer.weight_matrix.shape[1]
 
-        handles = [layer.register_forward_hook(note) for layer in self.layers]
+        handles = [layer.register_forward_hook(note) for layer in self.quantized_layers]
         try:
             with self._evaluating(), using(self._exact()):
                 check_logits(self.module, x, len(self.logit_offset))

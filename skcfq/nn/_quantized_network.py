@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -78,9 +78,9 @@ class QuantizedNetwork(nn.Module, ABC):
         """The L layers whose widths are chosen."""
 
     @property
-    @abstractmethod
     def weight_tensors(self) -> list[Tensor]:
         """The unquantized weights of every layer, as they are trained."""
+        return [cast(Tensor, layer.weight) for layer in self.quantized_layers]
 
     @property
     @abstractmethod

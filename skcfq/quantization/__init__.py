@@ -7,6 +7,7 @@ from skcfq.quantization._allocation import allocate_bits
 from skcfq.quantization._bits import (
     FULL_PRECISION_BITS,
     average_bits,
+    check_budget,
     check_candidates,
     is_full_precision,
     signed_range,
@@ -43,6 +44,7 @@ __all__ = [
     "allocate_bits",
     "average_bits",
     "bias_shift",
+    "check_budget",
     "check_candidates",
     "closed_form_bits",
     "column_steps",

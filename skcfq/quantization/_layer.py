@@ -155,9 +155,7 @@ class QuantizedLayer(SelectableLayer):
         selection : Tensor of shape (R,), optional
         """
         assert self.log_scales is not None
-        if len(self._levels) == 1:
-            # Of one width there is nothing to select.
-            index, selection = 0, None
+        index, selection = self.activation_choice(index, selection)
         if not self.signed:
             return SelectedClipped.apply(inputs, self.log_scales, selection, index, self._levels)
         rows = None if selection is None else selection.unsqueeze(0)

@@ -96,7 +96,7 @@ class QuantizedLinear(SelectableLayer, nn.Linear):
         """
         if self.log_clips is None:
             return math.inf, None
-        position = self.activation_position(index)
+        position, _ = self.activation_choice(index)
         return self.log_clips[position].exp(), self.activation_widths[position]
 
     def forward(  # type: ignore[override]  # at a width
@@ -154,9 +154,7 @@ class QuantizedLinear(SelectableLayer, nn.Linear):
             return outputs
         if self.log_clips is None:
             return torch.relu(outputs)
-        if len(self._levels) == 1:
-            # Of one width there is nothing to select.
-            selection, index = None, 0
+        index, selection = self.activation_choice(index, selection)
         chosen = (outputs, self.log_clips, selection, index, self._levels)
         if dither is not None and self._levels[index] <= _COARSE:
             return DitheredClipped.apply(*chosen, dither((self.out_features,)) - 0.5)

@@ -95,15 +95,26 @@ class SelectableLayer(nn.Module, ABC):
         """Weight steps, of the shape of ``log_steps``."""
         return self.log_steps.exp()
 
-    def activation_position(self, index: int) -> int:
-        """Return the position among the activation's quantizers: 0 where the width is fixed.
+    def activation_choice(
+        self, index: int, selection: Tensor | None = None
+    ) -> tuple[int, Tensor | None]:
+        """Return the position among the activation's quantizers, and the sample that selects it.
 
         Parameters
         ----------
         index : int
             Position of the weight width in ``candidates``.
+        selection : Tensor of shape (R,), optional
+            Straight-through one-hot sample with its 1 at ``index``.
+
+        Returns
+        -------
+        position : int
+            0 where the width is fixed.
+        selection : Tensor of shape (R,) or None
+            None where the width is fixed: of one width there is nothing to select.
         """
-        return index if len(self.activation_widths) > 1 else 0
+        return (index, selection) if len(self.activation_widths) > 1 else (0, None)
 
     def quantized_weight(self, index: int, selection: Tensor | None = None) -> Tensor:
         """Return the quantized weights as a matrix.

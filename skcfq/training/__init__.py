@@ -40,7 +40,7 @@ from skcfq.training._supervision import Supervision, supervise
 from skcfq.training._table import TrainingTable
 from skcfq.training._teacher_actions import TeacherActions
 from skcfq.training._validation import Validation, held_out
-from skcfq.training._warm_start import check_budget, check_same_classes, joined, taken_over
+from skcfq.training._warm_start import check_kept_widths, check_same_classes, joined, taken_over
 
 __all__ = [
     "BIT_POLICIES",
@@ -67,7 +67,7 @@ __all__ = [
     "Validation",
     "bias_above",
     "bit_policy_of",
-    "check_budget",
+    "check_kept_widths",
     "check_same_classes",
     "draw_seed",
     "epochs_for",

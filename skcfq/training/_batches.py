@@ -11,11 +11,11 @@ from torch import Tensor
 from skcfq.nn import Batch, SampleTable
 
 # Updates, and passes at most. Small networks settle after about so many updates; on tiny tables
-# that would be so many passes that the network learns the table by heart.
+# that would be so many passes that the network overfits.
 _LABELS = 2500, 30
-# A student that follows its teacher's logits does not learn labels by heart. One that starts from
-# the teacher's weights is near already, and straight-through gradients, which are not true ones,
-# lead it away again in the long run; any other has a long way to go.
+# A student that follows its teacher's logits does not overfit labels. One that starts from the
+# teacher's weights is near already, and straight-through gradients, which are not true ones, lead
+# it away again in the long run; any other has a long way to go.
 _FOLLOWING, _FROM_AFAR = (2500, 150), (5000, 600)
 _MIN_EPOCHS = 15
 # Visits of a row with an action in one pass, at most.

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from sklearn.base import BaseEstimator
 from torch import Tensor
 
-from skcfq.exceptions import BudgetError
 from skcfq.nn import QuantizedNetwork
-from skcfq.quantization import GumbelBits, check_candidates
+from skcfq.quantization import GumbelBits, check_budget, check_candidates
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,10 +114,5 @@ def widest(candidates: tuple[int, ...], budget: float) -> int:
         There is none.
     """
     candidates = check_candidates(candidates)
-    affordable = [bits for bits in candidates if bits <= budget]
-    if not affordable:
-        raise BudgetError(
-            f"budget={budget!r} is below the smallest candidate width of "
-            f"{candidates}. Raise it to at least {candidates[0]}, or give a smaller candidate."
-        )
-    return max(affordable)
+    check_budget(budget, candidates)
+    return max(bits for bits in candidates if bits <= budget)

@@ -286,7 +286,7 @@ class FittedSteps(Callback):
 
     def on_train_begin(self, net: TensorNet, **kwargs: Any) -> None:
         self.updates = 0
-        for layer in net.module_.network.layers:
+        for layer in net.module_.network.quantized_layers:
             layer.log_steps.requires_grad_(False)
 
     def on_batch_begin(self, net: TensorNet, training: bool = False, **kwargs: Any) -> None:

@@ -6,8 +6,10 @@ result that a computation would give, bit for bit.
 
 from __future__ import annotations
 
+from pickle import PicklingError
 from typing import Any
 
+import joblib
 import numpy as np
 import torch
 from sklearn.utils.validation import check_memory
@@ -41,11 +43,33 @@ def fitted_model(
     y, sample_weight : ndarray of shape (n,)
     seed : int
         For every ``random_state`` of the model that is None.
+
+    Raises
+    ------
+    ValueError
+        A parameter of the model cannot be pickled, so that no memory can know it again.
     """
     try:
         return check_memory(memory).cache(_fitted)(model, X, y, sample_weight, seed)
     except _Unfinished as stop:
         return stop.model
+    except PicklingError as error:
+        _check_picklable(model, error)
+        raise
+
+
+def _check_picklable(model: Any, error: PicklingError) -> None:
+    """Raise for a parameter that joblib could not make a key of."""
+    # The innermost first: what holds a parameter cannot be pickled either.
+    for name, value in sorted(model.get_params().items(), key=lambda one: -one[0].count("__")):
+        try:
+            joblib.hash(value)
+        except PicklingError:
+            raise ValueError(
+                f"`memory` knows a fit by its parameters, pickled, but {name}={value!r} of "
+                f"{type(model).__name__} cannot be pickled. Define it at the top level of a module "
+                "that can be imported, not inside a function or as a lambda, or give memory=None."
+            ) from error
 
 
 def was_interrupted(model: Any) -> bool:

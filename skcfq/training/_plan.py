@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -98,8 +99,9 @@ class TrainingPlan:
             known = known_logits(self.teacher, self.rows.rows, self.supervision.points)
         return self.supervision.added_to(self.rows, known)
 
+    @cached_property
     def rows_again(self) -> Tensor | None:
-        """Return the rows that every pass visits once more, for each time they are listed."""
+        """Rows that every pass visits once more, for each time they are listed."""
         told = self.supervision
         if told is None or not self.loss.of_teacher:
             return None
@@ -109,5 +111,4 @@ class TrainingPlan:
     @property
     def n_visits(self) -> int:
         """Visits of rows in one pass."""
-        again = self.rows_again()
-        return len(self.rows) + (0 if again is None else len(again))
+        return len(self.rows) + (0 if self.rows_again is None else len(self.rows_again))

@@ -16,7 +16,7 @@ from skcfq.utils import warn_user
 # allow. One that gets few takes four times as many products: it would be fitted to too few.
 _MOST_SAMPLES, _FEW_SAMPLES, _LEAST_SAMPLES, _PRODUCTS, _FOR_FEW = 16384, 4096, 256, 1.5e10, 6e10
 # Updates cost the same on many samples as on few, but many take memory, in a wide table the more.
-_TUNED_SAMPLES, _TUNED_NUMBERS, _JUDGED_SAMPLES = 32768, 2**22, 8192
+_TUNED_SAMPLES, _TUNED_NUMBERS, _VALIDATION_SAMPLES = 32768, 2**22, 8192
 # Updates of a round, as a share of those of the training and at most, and passes over the samples.
 _TUNING, _UPDATES, _PASSES, _BATCH_SIZE = 1.25, 750, 60, 512
 # The share where every update sees all samples: fewer are enough, and each lets the order in which
@@ -57,9 +57,10 @@ def round_to_teacher(
             if samples is None or tuned is None:
                 return
             tuning = _tuning(tuned, n_updates, source.generator, dither=dither, whole=whole)
-            # Without feature mixup there is nothing that codes are not fitted to.
-            judge = source.draw(_JUDGED_SAMPLES) if source.loss.mixup > 0 else None
-            for loss in reconstruct_logits(network, samples, tuning, judge):
+            # Feature mixup draws samples anew; without it these would be the fitted ones again.
+            mixup = source.loss.mixup > 0
+            validation = source.draw(_VALIDATION_SAMPLES) if mixup else None
+            for loss in reconstruct_logits(network, samples, tuning, validation):
                 bar.set_postfix(loss=f"{loss:.4f}")
                 bar.update()
         except KeyboardInterrupt:
@@ -94,4 +95,4 @@ def _samples_for(network: QuantizedMLP) -> int:
 def _tuned_for(network: QuantizedMLP) -> int:
     """Return on how many samples of a kind a network is tuned."""
     in_memory = _TUNED_NUMBERS // network.quantized_layers[0].in_features
-    return min(max(in_memory, _JUDGED_SAMPLES), _TUNED_SAMPLES)
+    return min(max(in_memory, _VALIDATION_SAMPLES), _TUNED_SAMPLES)

@@ -229,13 +229,13 @@ def _keeping_people_for_the_bias(
     rng: np.random.RandomState,
 ) -> Supervision:
     """Keep some people from the terms; of groups that are promised the same each, as many."""
-    one_promise = told.groups is None or told.groups.weights is not None
+    groups = told.groups
     held = calibration_people(
         torch.from_numpy(people.encoded),
         told.promised,
         torch.from_numpy(people.table.sample_weight),
         rng,
-        codes=None if one_promise or told.groups is None else told.groups.codes,
+        codes=None if groups is None or groups.weights is not None else groups.codes,
     )
     with torch.no_grad():
         depth = validity_slack(teacher.logits(told.points), told.targets)

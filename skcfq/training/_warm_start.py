@@ -83,13 +83,14 @@ def _settings(network: Any) -> dict[str, Any]:
         return {k: v for k, v in network._settings().items() if k != "input_units"}
     built: dict[str, Any] = {}
     if isinstance(network, QuantizedModule):
+        layers = network.quantized_layers
         built["candidates"] = network.candidates
-        built["activation_bits"] = tuple(layer.activation_bits for layer in network.layers)
-        built["start"] = network.layers[0].start
+        built["activation_bits"] = tuple(one.activation_bits for one in layers)
+        built["start"], built["per_channel"] = layers[0].start, layers[0].per_channel
     return built | {name: tuple(value.shape) for name, value in network.state_dict().items()}
 
 
-def check_budget(network: QuantizedNetwork, budget: float) -> None:
+def check_kept_widths(network: QuantizedNetwork, budget: float) -> None:
     """Refuse a budget that the widths of the previous fit exceed.
 
     Raises

@@ -297,7 +297,7 @@ def test_one_step_a_unit(start, module, credit):
         **settings,
     ).fit(credit.data, credit.target)
     assert model.average_bits_ <= 4
-    steps = model.network_.layers[0].log_steps
+    steps = model.network_.quantized_layers[0].log_steps
     assert steps.shape == (4, len(model.network_.weight_tensors[0]))
     assert (steps.std(dim=1) > 0).all()
     again = pickle.loads(pickle.dumps(model))
@@ -318,7 +318,7 @@ def test_starts_differ(credit):
         ).fit(credit.data, credit.target)
         for start in ("lsq", "mse")
     ]
-    first, second = (model.network_.layers[0].log_steps for model in models)
+    first, second = (model.network_.quantized_layers[0].log_steps for model in models)
     assert not torch.allclose(first, second, atol=0.05)
 
 

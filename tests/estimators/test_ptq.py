@@ -213,7 +213,7 @@ def test_the_noise_of_recourse_points_follows_the_seed(shared, credit):
 
 
 def test_budget_below_every_candidate(shared, credit):
-    with pytest.raises(BudgetError, match="Raise it to at least 3"):
+    with pytest.raises(BudgetError, match="raise it to at least 3"):
         PTQClassifier(2, candidates=(3, 4), **shared).fit(credit.data, credit.target)
 
 

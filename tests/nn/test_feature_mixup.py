@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import pytest
 import torch
 
@@ -21,7 +19,7 @@ def blocks_of(widths):
 
 def drawing(seed=0):
     generator = torch.Generator().manual_seed(seed)
-    return partial(lambda shape: torch.rand(tuple(shape), generator=generator, dtype=torch.float64))
+    return lambda shape: torch.rand(tuple(shape), generator=generator, dtype=torch.float64)
 
 
 def two_rows(blocks, weights=(1.0, 1.0), count=COUNT):

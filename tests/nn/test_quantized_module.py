@@ -123,7 +123,7 @@ def test_quantizers_are_those_of_what_enters(rows):
     _, network = build(pictures, activation_bits=4)
     network.calibrate(rows)
     network.set_bit_widths([4, 2])
-    first, last = network.layers
+    first, last = network.quantized_layers
     assert first.reads_inputs
     assert last.signed
     assert not last.reads_inputs
@@ -139,7 +139,7 @@ def test_a_rectified_input_has_the_quantizer_of_rectified_values(rows):
     _, network = build(perceptron)
     network.calibrate(rows)
     network.set_bit_widths([4, 3])
-    first, last = network.layers
+    first, last = network.quantized_layers
     hidden = nn.functional.linear(
         network.quantized_inputs(rows), first.layer.weight, first.layer.bias
     )
@@ -161,7 +161,7 @@ def test_gradients_reach_everything(make, rows):
     cross_entropy(network(rows, sample), labels).backward()
     unread = {
         f"module.{name}.log_scales"
-        for name, layer in zip(network.layer_names, network.layers, strict=True)
+        for name, layer in zip(network.layer_names, network.quantized_layers, strict=True)
         if layer.reads_inputs
     }
     for name, parameter in network.named_parameters():
@@ -202,7 +202,7 @@ def test_policies_can_read_it(make, rows):
     labels = (rows[:, 0] > 0).long()
     weights = torch.rand(60, generator=torch.Generator().manual_seed(1)).double()
     found = gradient_sensitivity(network, rows, labels, weights)
-    norms = torch.zeros(60, len(network.layers), dtype=torch.float64)
+    norms = torch.zeros(60, len(network.quantized_layers), dtype=torch.float64)
     for row in range(60):
         loss = cross_entropy(network.unquantized(rows[row : row + 1]), labels[row : row + 1])
         slopes = torch.autograd.grad(loss, network.weight_tensors)
@@ -256,7 +256,7 @@ def test_refit_keeps_what_was_learned(rows):
     network.set_bit_widths(4)
     selected = network.candidates.index(4)
     with torch.no_grad():
-        for layer in network.layers:
+        for layer in network.quantized_layers:
             layer.log_steps += 0.3
             layer.log_scales += 0.3
     before = copy.deepcopy(network.state_dict())
@@ -302,14 +302,14 @@ def test_rows_that_are_taken_apart_keep_their_weights(start, rows):
     network = QuantizedModule(Columns(), N_INPUTS, 2, start=start)
     weights = torch.arange(len(rows)) % 2 * 1.0
     network.calibrate(rows, weights)
-    steps = [layer.log_scales.detach().clone() for layer in network.layers]
+    steps = [layer.log_scales.detach().clone() for layer in network.quantized_layers]
     assert network.n_macs == [3 * N_INPUTS, 9 * N_INPUTS, 6 * N_INPUTS]
     network.refit(False, rows, weights)
     if start == "mse":
         # Rows of weight 0 do not count, however many values they have.
         kept = weights > 0
         network.calibrate(rows[kept], weights[kept])
-        for layer, step in zip(network.layers, steps, strict=True):
+        for layer, step in zip(network.quantized_layers, steps, strict=True):
             torch.testing.assert_close(layer.log_scales, step)
 
 
@@ -360,4 +360,4 @@ def test_modules_that_cannot_be_quantized(make, message):
 def test_a_layer_alone_does_not_run():
     _, network = build(perceptron)
     with pytest.raises(RuntimeError, match="Call the QuantizedModule"):
-        network.layers[0](torch.zeros(1, N_INPUTS))
+        network.quantized_layers[0](torch.zeros(1, N_INPUTS))

@@ -91,7 +91,7 @@ def test_codes_of_a_small_layer_beside_every_choice():
     assert np.mean(ratios) < 1
 
 
-def test_codes_stay_neighbours_of_the_trained_weights():
+def test_codes_stay_neighbors_of_the_trained_weights():
     teacher, rows = teacher_of((12, 8)), rows_of(400)
     network = student_of(teacher, rows)
     index = network.candidates.index(4)
@@ -191,7 +191,7 @@ def test_clips_leave_the_tail_to_the_tail():
     assert error(network, teacher, near) < 0.5 * error(by_error, teacher, near)
 
 
-def test_what_is_learned_by_heart_is_taken_back():
+def test_what_is_overfitted_is_taken_back():
     """Three thousand codes fit forty samples, and lose everywhere else."""
     teacher, many, few, unseen = (
         teacher_of((40, 40)),
@@ -204,12 +204,11 @@ def test_what_is_learned_by_heart_is_taken_back():
     tune(trained, Tuning(samples_at(teacher, many), 200, 128, order, learning_rate=1e-3))
     before = error(trained, teacher, unseen)
     after = {}
-    for judge in (None, many[:1000]):
+    for validation in (None, samples_at(teacher, many[:1000])):
         network = deepcopy(trained)
-        judged = None if judge is None else samples_at(teacher, judge)
-        losses = list(reconstruct_logits(network, samples_at(teacher, few), None, judged))
+        losses = list(reconstruct_logits(network, samples_at(teacher, few), None, validation))
         assert losses == sorted(losses, reverse=True)
-        after[judge is not None] = error(network, teacher, unseen)
+        after[validation is not None] = error(network, teacher, unseen)
     assert after[True] <= before < 0.9 * after[False]
 
 

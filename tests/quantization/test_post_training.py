@@ -66,7 +66,7 @@ def test_sensitivity_is_the_mean_norm_of_the_gradients_of_single_rows(source, ge
 
 
 @pytest.mark.parametrize("bits", [2, 3, 4, 8])
-def test_adaptive_rounding_never_loses_and_stays_between_neighbours(bits, generator):
+def test_adaptive_rounding_never_loses_and_stays_between_neighbors(bits, generator):
     # Correlated inputs: where they are independent, nearest rounding is hard to beat.
     weight, inputs = normal(generator, 5, 6), normal(generator, 80, 6) @ normal(generator, 6, 6)
     weights = torch.rand(80, generator=generator, dtype=torch.float64)

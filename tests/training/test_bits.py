@@ -146,7 +146,7 @@ def test_widths_are_reported_apart_from_the_network(table, tiny):
 @pytest.mark.parametrize("classifier", [QATClassifier, CFQClassifier])
 def test_budget_below_every_candidate(classifier, policy, table, tiny, monkeypatch):
     monkeypatch.setattr(classifier, "_fit_teacher", lambda *_: pytest.fail("trained in vain"))
-    message = r"budget=1.5 is below the smallest candidate .*Raise it to at least 2"
+    message = r"budget=1.5 is below the smallest candidate .*raise it to at least 2"
     with pytest.raises(BudgetError, match=message):
         classifier(1.5, bit_policy=policy, **tiny).fit(*table)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from skcfq import CFQClassifier, QATClassifier, TeacherClassifier
-from skcfq.estimators import CFQObjective, TeacherActions
+from skcfq.estimators import CFQObjective, TeacherActions, _student, _teacher
 from skcfq.training._device import generator_on, training_device
 
 CLASSIFIERS = [TeacherClassifier, QATClassifier, CFQClassifier]
@@ -28,9 +28,8 @@ HAS_CUDA = torch.cuda.is_available()
     ],
 )
 def test_a_device_that_is_not_there(classifier, device, message, table, monkeypatch):
-    import skcfq.training._loop as training
-
-    monkeypatch.setattr(training, "train", lambda *_: pytest.fail("trained in vain"))
+    for module in (_teacher, _student):
+        monkeypatch.setattr(module, "train", lambda *_, **__: pytest.fail("trained in vain"))
     with pytest.raises(ValueError, match=message):
         classifier(device=device, **TINY).fit(*table)
 

@@ -168,6 +168,30 @@ def test_what_was_interrupted_is_not_remembered(cfq, credit, counted, tmp_path, 
     assert same(model, cfq(**without).fit(X, y))
 
 
+def built_inside_a_function():
+    def build(n_inputs, n_classes):
+        return torch.nn.Linear(n_inputs, n_classes)
+
+    return build
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [(built_inside_a_function(), "build"), (lambda n, k: torch.nn.Linear(n, k), "lambda")],
+)
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_builder_that_cannot_be_pickled(inside, module, name, cfq, credit, tmp_path):
+    options, parameter = {"module": module}, "module"
+    if inside:
+        options["teacher"] = make_pipeline(TableEncoder(), TeacherClassifier(module=module))
+        parameter = "teacherclassifier__module"
+    message = rf"`memory` .* {parameter}=<function .*{name}.* cannot be .*top level .*memory=None"
+    with pytest.raises(ValueError, match=message):
+        cfq(memory=str(tmp_path), **options).fit(credit.data, credit.target)
+    assert not any(tmp_path.rglob("output.pkl"))
+    assert cfq(**options).fit(credit.data, credit.target).network_ is not None
+
+
 @pytest.mark.parametrize("memory", [1, TableEncoder()])
 def test_what_is_no_memory(memory, cfq, credit):
     with pytest.raises(ValueError, match="'memory' parameter of CFQClassifier"):

@@ -64,7 +64,7 @@ def test_steps_are_set_on_points_where_the_loss_follows_the_teacher(loss, n):
 def test_visits_of_a_pass(loss, given, visits):
     plan = plan_of(loss, **given)
     assert plan.n_visits == visits
-    again = plan.rows_again()
+    again = plan.rows_again
     assert (again is None) == (visits == 20)
     assert again is None or set(again.tolist()) == set(range(5))
     assert replace(plan, supervision=None).n_visits == 20

@@ -150,7 +150,7 @@ def test_a_module_without_integers_is_left_as_trained(table, settings):
     assert model.predict(table.data).shape == (600,)
 
 
-def test_wide_networks_and_tables_get_fewer_places():
+def test_wide_networks_and_tables_get_fewer_samples():
     from skcfq.nn import QuantizedMLP
 
     sizes = [(64, 64), (256, 256), (512, 512)]
@@ -174,7 +174,7 @@ def drawn(monkeypatch):
     return seen
 
 
-def test_every_place_counts_alike(table, settings, monkeypatch, drawn):
+def test_every_sample_counts_alike(table, settings, monkeypatch, drawn):
     """The few recourse points of a small table must not outweigh what is drawn beside them."""
     monkeypatch.setattr(_distillation_set, "near_boundary", lambda logits, weights: weights)
     fitted(table, settings, max_iter=1)
@@ -188,7 +188,7 @@ def test_every_place_counts_alike(table, settings, monkeypatch, drawn):
 
 def test_kinds_weigh_the_same_however_many_are_drawn(table, settings, monkeypatch, drawn):
     monkeypatch.setattr(_distillation_set, "near_boundary", lambda logits, weights: weights)
-    monkeypatch.setattr(_rounding, "_JUDGED_SAMPLES", 100)
+    monkeypatch.setattr(_rounding, "_VALIDATION_SAMPLES", 100)
     fitted(table, settings, max_iter=1)
     totals = [float(samples.weights.sum()) for _, samples in drawn]
     assert len({len(samples.rows) for _, samples in drawn}) > 1
@@ -196,16 +196,16 @@ def test_kinds_weigh_the_same_however_many_are_drawn(table, settings, monkeypatc
 
 
 @pytest.mark.parametrize("mixup", [0.0, 5.0])
-def test_what_judges_has_mixed_rows_of_its_own(table, settings, monkeypatch, mixup):
+def test_validation_samples_have_mixed_rows_of_their_own(table, settings, monkeypatch, mixup):
     given = []
     monkeypatch.setattr(_rounding, "reconstruct_logits", lambda *all_: given.append(all_) or [])
     fitted(table, settings, max_iter=1, quantizer__activation_bits=4, objective__mixup=mixup)
-    ((_, samples, tuning, judge),) = given
+    ((_, samples, tuning, validation),) = given
     assert tuning.dither
     if mixup == 0:
-        assert judge is None
+        assert validation is None
         return
-    rows = [one.rows for one in (samples, tuning.samples, judge)]
+    rows = [one.rows for one in (samples, tuning.samples, validation)]
     pooled = torch.cat([one.unique(dim=0) for one in rows])
     # All but the people of the table, who are everywhere.
     assert len(pooled.unique(dim=0)) > 0.9 * len(pooled)

@@ -29,11 +29,11 @@ def test_they_are_all_looked_at_and_at_points_that_do_not_change(monkeypatch):
         validation_fraction=0.4,
         random_state=0,
     ).fit(X, (X[:, 0] > 0).astype(int))
-    (trained, actions, objective, told), (held, fixed, unheld, told_of_held) = calls
+    (trained, actions, objective, told), (held, fixed, without_finish, told_of_held) = calls
     assert (len(trained.table), len(held.table)) == (72, 48)
     assert actions.online and told.online is not None and told.held.any()
     assert not fixed.online and told_of_held.online is None and told_of_held.held is None
     # Nothing else is changed, and not what was given.
     assert fixed.get_params() == {**actions.get_params(), "online": False}
-    assert unheld.finish is None and objective.finish.validity_drop == 0.1
+    assert without_finish.finish is None and objective.finish.validity_drop == 0.1
     assert model.teacher_actions.online

@@ -178,10 +178,13 @@ def test_a_users_module_goes_on_where_it_was(table):
             r"bit_policy \(its candidates\) \(2, 3, 4, 8\)",
         ),
         ({"quantizer__initialization": "lsq"}, "quantizer.initialization 'mse'"),
+        ({"quantizer__granularity": "per_tensor"}, "quantizer.granularity 'per_channel'"),
+        # Nothing is told of the module that is none of its settings.
+        ({"module": None}, r"quantizer.activation_bits \(4, 4\), input_bits None, but the"),
     ],
 )
 def test_a_users_module_with_other_quantizers(changed, message, table):
-    # The tensors have the same shapes, so that these do not tell.
+    # Of most, the tensors have the same shapes, so that these do not tell.
     def curved(n_inputs, n_classes):
         return torch.nn.Sequential(
             torch.nn.Linear(n_inputs, 6), torch.nn.Tanh(), torch.nn.Linear(6, n_classes)
