@@ -1,4 +1,12 @@
-"""Bytes a column, time to load and peak memory of model files, for each level of statistics."""
+"""Bytes a column, time to load and peak memory of model files, for each level of statistics.
+
+One quantized network with one hidden layer of 8 units is trained for one pass on 60 generated rows
+of lognormal floats, half of whose columns have a gap, and exported three times. Bytes a column are
+those of the header, where the statistics lie. The time is the best of the repeated loads, on one
+thread; the memory is the peak that Python's `tracemalloc` sees during one more load.
+
+    python examples/benchmarks/file_sizes.py --columns 2000 --repeats 5
+"""
 
 from __future__ import annotations
 
@@ -17,7 +25,7 @@ from skcfq import QATClassifier
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--columns", type=int, default=2000)
     parser.add_argument("--repeats", type=int, default=5, help="loads, of which the best counts")
     options = parser.parse_args()

@@ -36,9 +36,8 @@ from skcfq.nn import (
     TrainingRows,
 )
 from skcfq.quantization import GumbelBits
-from skcfq.training._loop import train
-from skcfq.training._loop_settings import LoopSettings
-from skcfq.training._module import first_inputs_suffice, giving_first_inputs
+from skcfq.training import LoopSettings, first_inputs_suffice, train
+from skcfq.training._module import giving_first_inputs
 from skcfq.training._supervision import known_logits
 from skcfq.training._teacher_actions import OnlineActions
 
@@ -88,7 +87,14 @@ class Clock(Callback):
 def seconds_of_epoch(run: Run, batch_size: int) -> float:
     clock = Clock()
     module, rows = run
-    settings = LoopSettings("the benchmark", 1, batch_size, 1e-4, 0.0, callbacks=[clock])
+    settings = LoopSettings(
+        name="the benchmark",
+        max_epochs=1,
+        batch_size=batch_size,
+        learning_rate=1e-4,
+        weight_decay=0.0,
+        callbacks=[clock],
+    )
     train(module, rows, settings, generator=torch.Generator().manual_seed(0))
     return clock.seconds_
 

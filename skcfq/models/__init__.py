@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from skcfq.models._functions import RowHead
-from skcfq.models._margins import RELATIVE_MARGIN, rounding_margin
+from skcfq.models._margins import rounding_margin
 from skcfq.models._pipelines import check_model_is_fitted, join_steps, split_model, transform_rows
 from skcfq.models._predictor import Predictor
 from skcfq.models._reading import as_predictor
@@ -17,19 +17,19 @@ from skcfq.utils import lazy_attributes
 
 if TYPE_CHECKING:
     from skcfq.models._mlp_head import MLPHead
-    from skcfq.models._validity import validity_slack
+    from skcfq.models._validity import least_margin, validity_slack
     from skcfq.models._variants import deployment_variants
 
 __all__ = [
     "MLPHead",
     "Predictor",
-    "RELATIVE_MARGIN",
     "RowHead",
     "as_predictor",
     "check_model_is_fitted",
     "default_target",
     "deployment_variants",
     "join_steps",
+    "least_margin",
     "resolve_target",
     "rounding_margin",
     "split_model",
@@ -43,6 +43,7 @@ __getattr__ = lazy_attributes(
     {
         "MLPHead": "_mlp_head",
         "deployment_variants": "_variants",
+        "least_margin": "_validity",
         "validity_slack": "_validity",
     },
 )

@@ -32,10 +32,29 @@ def validity_slack(logits: Tensor, target: Tensor, margin: float = 0.0) -> Tenso
     >>> validity_slack(torch.tensor([[0.0, 2.0]]), torch.tensor([1]), margin=0.5).tolist()
     [1.5]
     """
-    return target_margin(logits, target) - _least_margin(logits, margin)
+    return target_margin(logits, target) - least_margin(logits, margin)
 
 
-def _least_margin(logits: Tensor, margin: float) -> Tensor:
+def least_margin(logits: Tensor, margin: float = 0.0) -> Tensor:
+    """Return the margin that a valid point must have.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (n, n_classes)
+        Of the points.
+    margin : float, default=0.0
+        Margin in logit units that the caller asks for.
+
+    Returns
+    -------
+    required : Tensor of shape (n,)
+
+    Examples
+    --------
+    >>> import torch
+    >>> least_margin(torch.tensor([[0.0, 2.0]]), margin=0.5).tolist()
+    [0.5]
+    """
     # A binary score vanishes at the boundary, so the scale of its logits must not fall below 1.
     required = RELATIVE_MARGIN * logits.abs().amax(dim=1).clamp_min(1.0)
     return required.clamp_min(margin) if margin > RELATIVE_MARGIN else required

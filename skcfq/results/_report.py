@@ -12,12 +12,20 @@ import pandas as pd
 
 from skcfq.exceptions import UnsupportedModelError
 from skcfq.results._export import changes_of, units_of
-from skcfq.results._statuses import STATUSES
 from skcfq.utils import missing_mask, plain, take_rows
 
 if TYPE_CHECKING:
     from skcfq.results._result import RecourseResult
 
+# What a result can say of a person, in the order in which people read it.
+STATUSES = (
+    "optimal",
+    "feasible",
+    "already_favorable",
+    "infeasible",
+    "not_found",
+    "time_limit",
+)
 # People whose actions a notebook shows.
 _SHOWN = 10
 # A margin below this is a point on the boundary, as far as anybody can tell.

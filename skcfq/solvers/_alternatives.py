@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from skcfq.solvers.problems import Solution
 
@@ -144,22 +142,8 @@ def _ranked(batches: list[Solution], people: list[_Person], rank: int, other: So
     for owner in np.flatnonzero(has).tolist():
         number, row = people[owner].taken[rank]
         source[owner] = offsets[number] + row
-    picked = _concatenated([*batches, other]).take(source)
+    picked = Solution.concatenate([*batches, other]).take(source)
     if rank > 0:
         picked.status[~has] = [person.missing_status for person in people if person.missing(rank)]
         picked.bound[picked.status == "infeasible"] = np.inf
     return picked
-
-
-def _concatenated(batches: list[Solution]) -> Solution:
-    arrays = {
-        name: np.concatenate([getattr(batch, name) for batch in batches])
-        for name in ("status", "cost", "bound", "margin", "changed")
-    }
-    return Solution(points=_stacked([batch.points for batch in batches]), **arrays)
-
-
-def _stacked(tables: list[Any]) -> Any:
-    if isinstance(tables[0], pd.DataFrame):
-        return tables[0] if len(tables) == 1 else pd.concat(tables)
-    return np.concatenate(tables)

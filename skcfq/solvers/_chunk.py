@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
-from skcfq.solvers.problems import Solution
+from skcfq.solvers._collection import Collection
 
 if TYPE_CHECKING:
-    from skcfq.solvers.problems import Effort, Method, Shortcut, Task
+    from skcfq.solvers.problems import Effort, Method, Shortcut, Solution, Task
 
 
 def solve_chunk(
@@ -33,7 +32,7 @@ def solve_chunk(
     """
     shortcut = method.shortcut_for(task)
     if shortcut is not None:
-        return [_solve_short(shortcut, replace(method, shortcut=None), effort, task, seed)]
+        return [_solve_short(shortcut, method, effort, task, seed)]
     return _solve_long(method, effort, task, seed, starts)
 
 
@@ -53,6 +52,6 @@ def _solve_short(
     if len(left) == 0:
         return solution
     (others,) = _solve_long(method, effort, task.take(left), seed, [])
-    for field in fields(Solution):
-        getattr(solution, field.name)[left] = getattr(others, field.name)
-    return solution
+    collection = Collection(solution)
+    collection.write(left, others)
+    return collection.solution()

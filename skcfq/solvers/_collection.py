@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from skcfq.solvers.problems import Solution
-from skcfq.utils import as_slice
+from skcfq.utils import as_slice, stack_rows, take_rows
 
 if TYPE_CHECKING:
     from skcfq.results import RecourseResult
@@ -124,8 +124,7 @@ class _RawRows:
         # Where a row was written twice, the last one counts.
         source = np.arange(len(self.X))
         source[np.concatenate(self.rows)] = len(self.X) + np.arange(sum(map(len, self.rows)))
-        if isinstance(self.X, pd.DataFrame):
-            table = pd.concat([self.X, *self.parts]).iloc[source]
+        table = take_rows(stack_rows([self.X, *self.parts]), source)
+        if isinstance(table, pd.DataFrame):
             table.index = self.X.index
-            return table
-        return np.concatenate([self.X, *self.parts])[source]
+        return table

@@ -42,7 +42,7 @@ def with_cheaper_actions(
         return None
     part = task.take(rows)
     region = region_for(part)
-    problem = pose(part, region, part.target)
+    problem = pose(part, region)
     points = part.predictor.space.encode(take_rows(theirs.points, rows))
     states = problem.states_at(torch.from_numpy(points))
     states = states.take(states.valid)

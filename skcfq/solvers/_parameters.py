@@ -66,19 +66,19 @@ def required_radius(
     return _PERTURBATION_RADIUS if jumps and not is_literal else 0.0
 
 
-def second_predictor(first: Predictor, deployed: Any, background: Any) -> Predictor:
-    """Read the model that another is compared with.
+def second_predictor(first: Predictor, model: Any, background: Any) -> Predictor:
+    """Read a further model of the same rows: one to compare with, or a variant.
 
     A model file that tells less of its population than the first model, which has the same, takes
     the statistics of that.
     """
-    space = first.space if isinstance(deployed, DeployedClassifier) else None
-    predictor = as_predictor(deployed, background=background, space=space)
-    check_same_space(first, predictor)
+    space = first.space if isinstance(model, DeployedClassifier) else None
+    predictor = as_predictor(model, background=background, space=space)
+    _check_same_space(first, predictor)
     return predictor
 
 
-def check_same_space(first: Predictor, second: Predictor) -> None:
+def _check_same_space(first: Predictor, second: Predictor) -> None:
     """Raise unless two models read raw rows through one feature space."""
     # A file that leaves statistics out only claims its fingerprint; its map can be compared.
     claimed = first.space.full_fingerprint or second.space.full_fingerprint

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
@@ -25,10 +25,11 @@ from skcfq.solvers.problems import (
     region_for,
 )
 from skcfq.solvers.search import stabilize
-from skcfq.utils import take_rows
+from skcfq.utils import stack_rows, take_rows
 
 if TYPE_CHECKING:
     from skcfq.actions import ActionRegion
+    from skcfq.models import Predictor
     from skcfq.solvers.problems import Effort, Method, RecourseProblem, Task
 
 _Answer = TypeVar("_Answer")
@@ -107,8 +108,9 @@ def solve_people(
     source = np.arange(len(task))
     offset, rows = len(task), np.arange(len(task))
     for extra in _SAFER_MARGINS if not method.literal else (0.0,):
-        part = _Part.of(task, region, rows, extra, method.gradients)
-        states, status, bound = _ask(method, effort, part, seed, [start[rows] for start in starts])
+        part, problem = _posed(task, region, rows, extra, method.gradients)
+        points_of_part = [start[rows] for start in starts]
+        states, status, bound = _ask(method, effort, part, problem, seed, points_of_part)
         if extra == 0.0:
             answer.status[:] = status
             answer.bound[:] = bound
@@ -117,10 +119,10 @@ def solve_people(
         stands = torch.ones(len(states), dtype=torch.bool)
         if task.perturbation_radius:
             before = states.values
-            states, stands = stabilize(part.problem, states)
+            states, stands = stabilize(problem, states)
             moved = (states.values != before).any(dim=1)
             status[states.person[moved].numpy()] = "feasible"
-        checked = verify(part.task, part.problem, states)
+        checked = verify(part, problem, states)
         person = states.person.numpy()
         kept = checked.found & stands.numpy()
         found = rows[person[kept]]
@@ -142,41 +144,33 @@ def solve_people(
     return replace(answer, bound=bound, points=_joined(points, source))
 
 
-@dataclass(frozen=True, eq=False)
-class _Part:
-    """Some people of a task with some more margin."""
-
-    task: Task
-    problem: RecourseProblem
-    extra: float
-
-    @classmethod
-    def of(
-        cls, task: Task, region: ActionRegion, rows: np.ndarray, extra: float, gradients: bool
-    ) -> _Part:
-        if len(rows) < len(task):
-            task, region = task.take(rows), region.take(rows)
-        steady = extra > 0 and task.perturbation_radius > 0
-        problem = pose(task, region, task.target, extra, gradients=gradients, steady=steady)
-        return cls(task, problem, extra)
-
-    def examples(self) -> Tensor | None:
-        """Return people who have the target that all of this part want, if it is one."""
-        target = self.task.one_target
-        return None if target is None else favorable_examples(self.task, target)
+def _posed(
+    task: Task, region: ActionRegion, rows: np.ndarray, extra: float, gradients: bool
+) -> tuple[Task, RecourseProblem]:
+    """Return the task of some people, and their problem with some more margin."""
+    if len(rows) < len(task):
+        task, region = task.take(rows), region.take(rows)
+    steady = extra > 0 and task.perturbation_radius > 0
+    return task, pose(task, region, extra, gradients=gradients, steady=steady)
 
 
 def _ask(
-    method: Method, effort: Effort, part: _Part, seed: int, points: list[Tensor]
+    method: Method,
+    effort: Effort,
+    task: Task,
+    problem: RecourseProblem,
+    seed: int,
+    points: list[Tensor],
 ) -> tuple[States, np.ndarray, np.ndarray]:
     """Return at most one point for each person, and each person's status and bound."""
     if method.linear:
-        return _ask_linear(method, effort, part)
-    starts = Starts(points, torch.Generator().manual_seed(seed), part.examples)
-    found = method.solve(part.problem, effort, starts)
-    n = part.problem.n_people
+        return _ask_linear(method, effort, task, problem)
+    generator = torch.Generator().manual_seed(seed)
+    starts = Starts(points, generator, partial(favorable_examples, task))
+    found = method.solve(problem, effort, starts)
+    n = problem.n_people
     if method.proves:
-        return _believed(part.problem, np.arange(n), _checked(method, found, ExactAnswer))
+        return _believed(problem, np.arange(n), _checked(method, found, ExactAnswer))
     found = _checked(method, found, States)
     found = found.take(found.valid)
     found = found.take(best_per_person(found.person, found.cost, 1))
@@ -186,10 +180,10 @@ def _ask(
 
 
 def _ask_linear(
-    method: Method, effort: Effort, part: _Part
+    method: Method, effort: Effort, task: Task, problem: RecourseProblem
 ) -> tuple[States, np.ndarray, np.ndarray]:
     """Ask about the people of each target at once."""
-    task, region = part.task, part.problem.region
+    region = problem.region
     status, bound = np.full(len(task), "not_found", dtype="<U17"), np.zeros(len(task))
     found = []
     for target in np.unique(task.target).tolist():
@@ -197,20 +191,25 @@ def _ask_linear(
         of_target = region if len(here) == len(task) else region.take(here)
         problems = [
             linear_problem(
-                *model.linear,
+                *_linear_logits(model),
                 target,
                 of_target,
                 task.cost,
-                margin=task.margin + part.extra,
+                margin=problem.margin,
                 weight_radius=task.margin_radius,
             )
             for model in task.models
-            if model.linear is not None
         ]
         answer = _checked(method, method.solve(all_of(problems), effort), ExactAnswer)
-        states, status[here], bound[here] = _believed(part.problem, here, answer)
+        states, status[here], bound[here] = _believed(problem, here, answer)
         found.append(states)
     return States.concatenate(found), status, bound
+
+
+def _linear_logits(model: Predictor) -> tuple[Tensor, Tensor]:
+    # Whoever takes linear problems requires that all models are linear.
+    assert model.linear is not None
+    return model.linear
 
 
 def _checked(method: Method, answer: Any, kind: type[_Answer]) -> _Answer:
@@ -239,6 +238,4 @@ def _joined(points: list[Any], rows: np.ndarray) -> Any:
     """Return rows of several tables that lie one after the other."""
     if len(points) == 2 and np.array_equal(rows, len(points[0]) + np.arange(len(points[1]))):
         return points[1]
-    if isinstance(points[0], pd.DataFrame):
-        return take_rows(pd.concat(points), rows)
-    return np.concatenate(points)[rows]
+    return take_rows(stack_rows(points), rows)

@@ -79,11 +79,7 @@ def protocol_of(parameters: Mapping[str, Any], task: Task, method: str, status: 
     weights, proba = parameters["cost_weights"], parameters["target_proba"]
     weights = weights if isinstance(weights, str) else "given"
     target = task.one_target
-    wanted = (
-        "per person"
-        if target is None
-        else repr(task.predictor.classes[target : target + 1].tolist()[0])
-    )
+    wanted = "per person" if target is None else repr(task.predictor.classes.tolist()[target])
     n_denied = int((status != "already_favorable").sum())
     more = f", target_proba={proba:g}" if proba is not None else ""
     more += (

@@ -24,7 +24,6 @@ from skcfq.solvers._collection import Collection
 from skcfq.solvers._methods import METHODS, choose_method
 from skcfq.solvers._own_rows import margin_of, own_logits
 from skcfq.solvers._parameters import (
-    check_same_space,
     overrides_by_position,
     required_margin,
     required_radius,
@@ -338,9 +337,7 @@ class RecourseSolver(KnownParameters):
     ) -> Task:
         self._validate_params()
         predictor = as_predictor(model, background=background)
-        others = tuple(as_predictor(v, background=background) for v in variants)
-        for other in others:
-            check_same_space(predictor, other)
+        others = tuple(second_predictor(predictor, variant, background) for variant in variants)
         X = X if isinstance(X, pd.DataFrame) else np.asarray(X)
         decisions = predictor.predict(X)
         target = resolve_target(self.target, predictor.classes, decisions)

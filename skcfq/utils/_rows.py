@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,24 @@ def take_rows(X: Any, rows: np.ndarray | slice) -> Any:
     [[3], [1]]
     """
     return X.iloc[rows] if isinstance(X, pd.DataFrame) else np.asarray(X)[rows]
+
+
+def stack_rows(tables: Sequence[Any]) -> Any:
+    """Put tables one below the other, in the same container; each keeps its index.
+
+    A single DataFrame is returned as it is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> stack_rows([np.array([[1], [2]]), np.array([[3]])]).tolist()
+    [[1], [2], [3]]
+    >>> stack_rows([pd.DataFrame({"a": [1, 2]}), pd.DataFrame({"a": [3]})]).index.tolist()
+    [0, 1, 0]
+    """
+    if isinstance(tables[0], pd.DataFrame):
+        return tables[0] if len(tables) == 1 else pd.concat(tables)
+    return np.concatenate(tables)
 
 
 def as_slice(rows: np.ndarray) -> np.ndarray | slice:

@@ -109,6 +109,15 @@ def test_default_advice_needs_the_default_file_alone(models, paths, credit):
 
 
 @pytest.mark.parametrize("level", LEVELS)
+def test_a_file_can_be_a_variant(level, models, paths, credit):
+    solver = RecourseSolver(credit.action_set, target=credit.favorable, random_state=0)
+    X, given = credit.data.iloc[:12], {"background": credit.data}
+    result = solver.solve(models[4], X, variants=[skcfq.load(paths[level])], **given)
+    expected = solver.solve(models[4], X, variants=[models[4]], **given)
+    pd.testing.assert_frame_equal(result.points, expected.points)
+
+
+@pytest.mark.parametrize("level", LEVELS)
 def test_comparisons_need_no_statistics_of_the_file(level, models, paths, credit):
     loaded, X = skcfq.load(paths[level]), credit.data.iloc[:5]
     solver = RecourseSolver(credit.action_set, target=credit.favorable, random_state=0)

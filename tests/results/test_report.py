@@ -16,8 +16,7 @@ from sklearn.svm import LinearSVC
 from skcfq import ActionSet, RecourseSolver, TableEncoder
 from skcfq.exceptions import UnsupportedModelError
 from skcfq.models import as_predictor
-from skcfq.results._report import number_text
-from skcfq.results._statuses import STATUSES
+from skcfq.results._report import STATUSES, number_text
 
 
 def test_a_flipset_lists_other_ways_cheapest_first(result):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 
@@ -122,3 +123,43 @@ def test_a_method_that_claims_too_much_is_refuted(table):
         solver_for(Method("stay", stay, proves=True)).solve(model, X, background=X)
     with pytest.raises(ValueError, match="'method' parameter"):
         solver_for(stay).solve(model, X, background=X)
+
+
+def never_asked(problem, effort):
+    pytest.fail("what it requires was not compared with the task")
+
+
+@pytest.mark.parametrize(
+    ("model", "parameters", "message"),
+    [
+        (MLPClassifier((4,), max_iter=5), {}, "MLPClassifier is not linear"),
+        (LogisticRegression(), {"weight_radius": 0.1}, None),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_linear_method_requires_linear_models_of_itself(table, model, parameters, message):
+    X, y, _ = table
+    method = Method("mine", never_asked, proves=True, linear=True)
+    solver = solver_for(method, **parameters)
+    if message is None:
+        with pytest.raises(pytest.fail.Exception, match="not compared"):
+            solver.solve(model.fit(X, y), X, background=X)
+        return
+    with pytest.raises(UnsupportedModelError, match=message):
+        solver.solve(model.fit(X, y), X, background=X)
+
+
+@pytest.mark.parametrize("method", ["auto", "gradient", "black_box"])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_radius_of_weights_is_refused_without_a_remedy_that_is_refused_too(table, method):
+    X, y, linear_model = table
+    curved = MLPClassifier((4,), max_iter=5).fit(X, y)
+    solver = solver_for(method, weight_radius=0.1)
+    closed = RandomForestClassifier(5, random_state=0).fit(X, y)
+    for model in (curved,) if method == "gradient" else (curved, closed):
+        with pytest.raises(UnsupportedModelError, match="variants=") as error:
+            solver.solve(model, X, background=X)
+        assert "Use method=" not in str(error.value)
+    if method != "auto":
+        with pytest.raises(UnsupportedModelError, match="Use method='auto'"):
+            solver.solve(linear_model, X, background=X)

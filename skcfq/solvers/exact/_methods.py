@@ -10,11 +10,8 @@ from skcfq.solvers.problems import (
     Effort,
     Method,
     convex_rules,
-    differentiable,
     euclidean_cost,
     l1_cost,
-    linear,
-    no_downstream_errors,
     no_linking,
     one_model,
     separable_cost,
@@ -39,13 +36,11 @@ def _program(problem: LinearProblem, effort: Effort, *, integer: bool) -> ExactA
     return solve_convex(problem, integer=integer, time_limit=effort.time_limit)
 
 
-_LINEAR = (differentiable, linear, no_downstream_errors)
-
 EXACT = Method(
     "exact",
     _exact,
     proves=True,
-    requires=(*_LINEAR, two_classes, one_model, separable_cost, no_linking),
+    requires=(two_classes, one_model, separable_cost, no_linking),
     linear=True,
     batch_size=4096,
     shortcut=PLAIN_TABLES,
@@ -54,7 +49,7 @@ LP = Method(
     "lp",
     partial(_program, integer=False),
     proves=True,
-    requires=(*_LINEAR, l1_cost, convex_rules),
+    requires=(l1_cost, convex_rules),
     linear=True,
     batch_size=256,
 )
@@ -62,7 +57,7 @@ QP = Method(
     "qp",
     partial(_program, integer=False),
     proves=True,
-    requires=(*_LINEAR, euclidean_cost, convex_rules),
+    requires=(euclidean_cost, convex_rules),
     linear=True,
     batch_size=256,
 )
@@ -70,7 +65,6 @@ MILP = Method(
     "milp",
     partial(_program, integer=True),
     proves=True,
-    requires=_LINEAR,
     linear=True,
     batch_size=64,
 )

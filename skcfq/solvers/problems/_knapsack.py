@@ -160,7 +160,7 @@ def _fixed_both_ends(
     """Return the multipliers where features may have a lower end above zero."""
     first = np.divide(least, unit, out=np.zeros_like(last), where=gains)
     rate = np.broadcast_to(rate, last.shape)
-    fixed = np.where(gains, 0.0, np.zeros_like(last))
+    fixed = np.zeros_like(last)
     free = np.broadcast_to(gains, last.shape).copy()
     multiplier = np.zeros(len(need))
     for _ in range(last.shape[1] + 1):

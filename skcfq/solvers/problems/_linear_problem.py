@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skcfq.models import RELATIVE_MARGIN
+from skcfq.models import least_margin
 
 if TYPE_CHECKING:
     from skcfq.actions import ActionRegion, RecourseCost
@@ -159,7 +159,7 @@ def linear_problem(
     margins = origin @ rows.T + (intercept[target] - intercept[rivals])
     # More than validity asks for: the moved point's own logits may be a little larger, and its raw
     # row rounds.
-    rounding = RELATIVE_MARGIN * logits.abs().amax(dim=1).clamp_min(1.0)
+    rounding = least_margin(logits)
     slack = rounding.clamp_min(margin) + rounding
     need = slack[:, None] - margins
     numeric, levels = region.effects(rows)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skcfq.solvers.problems._requirements import nominal_weights
+from skcfq.solvers.problems._requirements import LINEAR_PROBLEM, nominal_weights
 
 if TYPE_CHECKING:
     from skcfq.solvers.problems._linear_problem import ExactAnswer
@@ -68,7 +68,8 @@ class Method:
         Each takes a :class:`~skcfq.solvers.problems.Task` and returns None, or the reason why the
         method does not apply, with what to do instead.
     linear : bool, default=False
-        Whether it takes the problem as a :class:`~skcfq.solvers.problems.LinearProblem`.
+        Whether it takes the problem as a :class:`~skcfq.solvers.problems.LinearProblem`, which
+        every model must then have.
     batch_size : int, default=1024
         People that are solved together by default.
     gradients : bool, default=True
@@ -76,7 +77,10 @@ class Method:
     literal : bool, default=False
         Whether its points are reported as they are: people whose raw row refutes their point are
         not asked again with more margin, and points keep no distance from the boundary by default.
+        ``"auto"`` never takes it.
     shortcut : Shortcut or None, default=None
+        A faster way to the same answers, for tasks that meet its own requirements; it is asked for
+        one action a person and takes no starts.
 
     Notes
     -----
@@ -95,9 +99,10 @@ class Method:
 
     def why_not(self, task: Task) -> str | None:
         """Return why the method does not apply to a task, or None."""
+        if self.linear:
+            return _first_reason((*LINEAR_PROBLEM, *self.requires), task)
         # Only linear problems contain the errors of the weights.
-        always = () if self.linear else (nominal_weights,)
-        return _first_reason((*self.requires, *always), task)
+        return _first_reason((*self.requires, nominal_weights), task)
 
     def shortcut_for(self, task: Task) -> Shortcut | None:
         """Return the faster way, where a task allows it."""

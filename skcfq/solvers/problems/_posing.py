@@ -31,9 +31,10 @@ def region_for(task: Task) -> ActionRegion:
     return region_of(task.actions, task.X, overrides)
 
 
-def favorable_examples(task: Task, target: int) -> Tensor | None:
-    """Return encoded people of the population whom the model gives a class."""
-    if task.examples is None:
+def favorable_examples(task: Task) -> Tensor | None:
+    """Return encoded people of the population who have the target that all want, if it is one."""
+    target = task.one_target
+    if task.examples is None or target is None:
         return None
     decided = task.predictor.predict(task.examples) == task.predictor.classes[target]
     rows = take_rows(task.examples, np.flatnonzero(decided))
@@ -43,7 +44,6 @@ def favorable_examples(task: Task, target: int) -> Tensor | None:
 def pose(
     task: Task,
     region: ActionRegion,
-    target: np.ndarray,
     extra_margin: float = 0.0,
     *,
     gradients: bool = True,
@@ -54,7 +54,7 @@ def pose(
         task.predictor,
         region,
         task.cost,
-        torch.from_numpy(target),
+        torch.from_numpy(task.target),
         task.margin + extra_margin,
         task.variants,
         gradients,

@@ -15,27 +15,23 @@ if TYPE_CHECKING:
 
 def differentiable(task: Task) -> str | None:
     """Require logits on encoded rows, with gradients, of every model."""
-    for model in task.models:
-        if isinstance(model.head, RowHead):
-            return f"{model.name} is closed ({model.head.reason}). Use method='black_box'."
-    return None
+    closed = _closed_model(task)
+    return None if closed is None else f"{closed} Use method='black_box'."
 
 
 def linear(task: Task) -> str | None:
     """Require that every model is linear."""
-    for model in task.models:
-        if not model.is_linear:
-            return f"{model.name} is not linear. Use method='gradient'."
-    return None
+    curved = _nonlinear_model(task)
+    return None if curved is None else f"{curved} Use method='gradient'."
 
 
 def nominal_weights(task: Task) -> str | None:
     """Require that answers need not survive errors of the weights."""
     if not task.weight_radius:
         return None
-    remedy = (
-        differentiable(task) or linear(task) or no_downstream_errors(task) or "Use method='auto'."
-    )
+    # Methods for models that are not linear would be refused for this same reason.
+    obstacle = _closed_model(task) or _nonlinear_model(task) or no_downstream_errors(task)
+    remedy = obstacle or "Use method='auto'."
     return (
         f"weight_radius={task.weight_radius:g} needs a linear model and an exact method. {remedy} "
         "For actions that hold on other versions of a model, give `variants=` to solve() instead."
@@ -47,6 +43,11 @@ def no_downstream_errors(task: Task) -> str | None:
     if task.weight_radius and task.actions.downstream:
         return "weight_radius does not cover implied changes. Leave one of the two out."
     return None
+
+
+# Errors of the weights are written out in a linear problem, so whoever solves one may be asked for
+# them; those of implied changes are not.
+LINEAR_PROBLEM = (differentiable, linear, no_downstream_errors)
 
 
 def two_classes(task: Task) -> str | None:
@@ -96,6 +97,22 @@ def convex_rules(task: Task) -> str | None:
     rule = _discrete_rule(task)
     if rule is not None:
         return f"{rule} makes the problem mixed-integer. Use method='milp'."
+    return None
+
+
+def _closed_model(task: Task) -> str | None:
+    """Return why the first model that is only a function of raw rows has no gradients."""
+    for model in task.models:
+        if isinstance(model.head, RowHead):
+            return f"{model.name} is closed ({model.head.reason})."
+    return None
+
+
+def _nonlinear_model(task: Task) -> str | None:
+    """Return which model is the first that is not linear."""
+    for model in task.models:
+        if not model.is_linear:
+            return f"{model.name} is not linear."
     return None
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
-from skcfq.utils import take_rows
+from skcfq.utils import stack_rows, take_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,5 +64,17 @@ class Solution:
 
     def take(self, rows: np.ndarray) -> Solution:
         """Return the answers of some people."""
-        arrays = {f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name != "points"}
+        arrays = {name: getattr(self, name)[rows] for name in _arrays()}
         return Solution(points=take_rows(self.points, rows), **arrays)
+
+    @staticmethod
+    def concatenate(parts: Sequence[Solution]) -> Solution:
+        """Join the answers of several people, one after the other."""
+        arrays = {
+            name: np.concatenate([getattr(part, name) for part in parts]) for name in _arrays()
+        }
+        return Solution(points=stack_rows([part.points for part in parts]), **arrays)
+
+
+def _arrays() -> list[str]:
+    return [field.name for field in fields(Solution) if field.name != "points"]

@@ -47,16 +47,17 @@ def line_search(
     bracket = _Bracket.around(states.take(rows), goal[rows], rows)
     for cut in range(_CUTS if near <= AT_BOUNDARY else _FEW_CUTS):
         share = bracket.next_share(cut)
-        place = bracket.at(problem, share)
+        values_tried = bracket.at(problem, share)
         if cut > 0 and problem.has_grids:
             # On a grid the secant may fall on an end of the bracket: the middle may not yet.
-            known = bracket.is_end(place).nonzero().squeeze(1)
+            known = bracket.is_end(values_tried).nonzero().squeeze(1)
             narrow = bracket.take(known)
             share[known] = (narrow.low + narrow.high) / 2
-            place[known] = narrow.at(problem, share[known])
-            unknown = (~bracket.is_end(place)).nonzero().squeeze(1)
-            bracket, share, place = bracket.take(unknown), share[unknown], place[unknown]
-        tried = problem.states(bracket.person, place, bracket.levels)
+            values_tried[known] = narrow.at(problem, share[known])
+            unknown = (~bracket.is_end(values_tried)).nonzero().squeeze(1)
+            bracket, share = bracket.take(unknown), share[unknown]
+            values_tried = values_tried[unknown]
+        tried = problem.states(bracket.person, values_tried, bracket.levels)
         better = tried.valid & (tried.cost < cost[bracket.rows])
         into = bracket.rows[better]
         values[into], cost[into] = tried.values[better], tried.cost[better]

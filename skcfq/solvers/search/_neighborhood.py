@@ -19,7 +19,7 @@ MAX_NUMERIC = 6
 # Of an exchange, only these few are moved, and only where the tangent promises no more than this
 # many times the cost: the margin bends.
 NEAREST, _LENIENCE = 5, 1.5
-# Places on the interval between the person's value and the end that the gradient points to.
+# Shares of the way between the person's value and the end that the gradient points to.
 FRACTIONS = (0.25, 1.0)
 # The same without a gradient, on both sides; and how far an open side is searched, in cost.
 BLIND_FRACTIONS = (0.05, 0.2, 0.5, 1.0)
@@ -116,8 +116,8 @@ def cross(problem: RecourseProblem, states: States, *, keep: Tensor, limit: Tens
         if problem.is_smooth:
             parts += _rays(problem, states, ways, rows, columns, limit)
         else:
-            places = _all_places(problem, states, ways, rows, columns)
-            moves = _Moves.concatenate([places, moves])
+            numeric = _all_values_along(problem, states, ways, rows, columns)
+            moves = _Moves.concatenate([numeric, moves])
     else:
         moves = _Moves.concatenate([_numeric_moves(problem, states), moves])
     free = _allowed(problem, states, moves) & (moves.feature != keep[moves.parent])
@@ -178,7 +178,7 @@ def _estimate(states: States, reached: States, parent: Tensor, is_numeric: Tenso
 
 
 def _numeric_moves(problem: RecourseProblem, states: States, onward: bool = False) -> _Moves:
-    """Move the numbers that promise most to a few places, or only to those that gain margin."""
+    """Move the numbers that promise most to a few values, or only to those that gain margin."""
     n, m = states.values.shape
     if m == 0 or n == 0:
         return _no_moves(states)
@@ -188,10 +188,10 @@ def _numeric_moves(problem: RecourseProblem, states: States, onward: bool = Fals
     promise = (ways.gradient * (ways.forward - states.values)).abs()
     chosen = torch.argsort(promise, dim=1, descending=True, stable=True)[:, :MAX_NUMERIC]
     rows = torch.arange(n).unsqueeze(1).expand_as(chosen).reshape(-1)
-    return _all_places(problem, states, ways, rows, chosen.reshape(-1), onward)
+    return _all_values_along(problem, states, ways, rows, chosen.reshape(-1), onward)
 
 
-def _all_places(
+def _all_values_along(
     problem: RecourseProblem,
     states: States,
     ways: _Ways,
@@ -199,18 +199,18 @@ def _all_places(
     columns: Tensor,
     onward: bool = False,
 ) -> _Moves:
-    """Move one number of each point to every place that may be worth it."""
+    """Move one number of each point to every value along its ways that may be worth it."""
     start, end = states.values[rows, columns], ways.forward[rows, columns]
     needed = ways.needed[rows, columns]
-    places = [start + needed, start + _BEYOND * needed, ways.backward[rows, columns]]
+    goals = [start + needed, start + _BEYOND * needed, ways.backward[rows, columns]]
     farther = [start + f * (end - start) for f in FRACTIONS]
-    places = farther if onward else places + farther
+    goals = farther if onward else goals + farther
     tried: list[Tensor] = [start]
     parts = []
-    for place in places:
-        moved = _with(problem, states, rows, columns, place)
+    for goal in goals:
+        moved = _with(problem, states, rows, columns, goal)
         reached = moved[torch.arange(len(rows)), columns]
-        # Places beyond the end, or on the same place of a grid, are one.
+        # Goals beyond the end, or nearest to the same value of a grid, are one.
         new = torch.stack([reached != other for other in tried]).all(dim=0)
         tried.append(reached)
         parts.append(_Moves(rows[new], moved[new], states.levels[rows[new]], columns[new]))
@@ -227,15 +227,15 @@ def _rays(
 ) -> list[Neighbors]:
     """Move one number of each invalid point on until it is valid, or as dear as the limit.
 
-    Where margin and values are continuous, a farther place leads to no other crossing than a
+    Where margin and values are continuous, a farther value leads to no other crossing than a
     nearer one that is valid.
     """
     last, needed = states.values[rows, columns], ways.needed[rows, columns]
     length = ways.forward[rows, columns] - last
-    places = last + torch.stack([_BEYOND * needed, *(f * length for f in FRACTIONS)])
+    goals = last + torch.stack([_BEYOND * needed, *(f * length for f in FRACTIONS)])
     parts = []
-    for step in range(len(places)):
-        moved = _with(problem, states, rows, columns, places[step])
+    for step in range(len(goals)):
+        moved = _with(problem, states, rows, columns, goals[step])
         moves = _Moves(rows, moved, states.levels[rows], columns)
         reached = moved[torch.arange(len(rows)), columns]
         farther = (reached - last) * needed > 0
@@ -246,7 +246,7 @@ def _rays(
         goes_on = torch.ones(len(rows), dtype=torch.bool)
         goes_on[asked] = ~neighbors.states.valid & (neighbors.states.cost < limit[rows[asked]])
         rows, columns, last, needed = (part[goes_on] for part in (rows, columns, last, needed))
-        places = places[:, goes_on]
+        goals = goals[:, goes_on]
     return parts
 
 
@@ -282,11 +282,11 @@ class _Ways:
 
 
 def _with(
-    problem: RecourseProblem, states: States, rows: Tensor, columns: Tensor, place: Tensor
+    problem: RecourseProblem, states: States, rows: Tensor, columns: Tensor, goal: Tensor
 ) -> Tensor:
-    """Return the values of points where one number of each goes to a place that is admissible."""
+    """Return the values of points where one number of each goes as near to a goal as it may."""
     moved = states.values[rows]
-    moved[torch.arange(len(rows)), columns] = place
+    moved[torch.arange(len(rows)), columns] = goal
     return problem.snap(states.person[rows], moved)
 
 
@@ -311,7 +311,7 @@ def _within_reach(
 
 
 def _blind_moves(problem: RecourseProblem, states: States) -> _Moves:
-    """Move every number to a few places on both sides, where nothing says which way is better."""
+    """Move every number to a few values on both sides, where nothing says which way is better."""
     _, m = states.values.shape
     person = states.person
     own = problem.values[person]
