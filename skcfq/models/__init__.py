@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from skcfq.models._carried import carried_action_set, carried_target, carry
 from skcfq.models._functions import RowHead
 from skcfq.models._margins import rounding_margin
 from skcfq.models._pipelines import check_model_is_fitted, join_steps, split_model, transform_rows
@@ -25,6 +26,9 @@ __all__ = [
     "Predictor",
     "RowHead",
     "as_predictor",
+    "carried_action_set",
+    "carried_target",
+    "carry",
     "check_model_is_fitted",
     "default_target",
     "deployment_variants",
