@@ -13,7 +13,7 @@ from skcfq.models._margins import rounding_margin
 from skcfq.models._pipelines import check_model_is_fitted, join_steps, split_model, transform_rows
 from skcfq.models._predictor import Predictor
 from skcfq.models._reading import as_predictor
-from skcfq.models._targets import default_target, resolve_target
+from skcfq.models._targets import default_target, encoding_hint, resolve_target
 from skcfq.utils import lazy_attributes
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ __all__ = [
     "check_model_is_fitted",
     "default_target",
     "deployment_variants",
+    "encoding_hint",
     "join_steps",
     "least_margin",
     "resolve_target",

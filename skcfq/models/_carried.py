@@ -80,11 +80,6 @@ def carried_target(*models: Any) -> Any:
     for model in models:
         for part in _parts(model):
             target = _target_of(part)
-            if callable(target):
-                raise TargetError(
-                    f"The target of {type(part).__name__} is the rule {target!r}, which serves "
-                    "training only. Give `target=`: a label, or 'opposite'."
-                )
             if target is not None:
                 return target
     return None
@@ -110,5 +105,14 @@ def _rules_of(part: Any) -> ActionSet | None:
 def _target_of(part: Any) -> Any:
     if not (hasattr(part, "action_set_") or hasattr(part, "action_set")):
         return None  # what a foreign model calls its target is something else
-    target = getattr(part, "target_", None)
-    return getattr(part, "target", None) if target is None else target
+    found = getattr(part, "target_", None)
+    if hasattr(part, "target"):
+        # A guess of the fit is none: it is made, and announced, each time anew.
+        given = part.target
+        found = given if given is None or found is None or callable(given) else found
+    if callable(found):
+        raise TargetError(
+            f"The target of {type(part).__name__} is the rule {found!r}, which serves training "
+            "only. Give `target=`: a label, or 'opposite'."
+        )
+    return found

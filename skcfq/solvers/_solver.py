@@ -9,32 +9,26 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 from tqdm.auto import tqdm
 
-from skcfq.actions import ActionSet, compile_cost
+from skcfq.actions import ActionSet
 from skcfq.exceptions import InterruptedWarning
-from skcfq.models import as_predictor, carried_action_set, carried_target, resolve_target
+from skcfq.models import as_predictor, carried_action_set, carried_target
 from skcfq.results import RecourseResult
 from skcfq.solvers._chunk import solve_chunk
 from skcfq.solvers._collection import Collection
 from skcfq.solvers._methods import METHODS, choose_method
 from skcfq.solvers._own_rows import margin_of, own_logits
 from skcfq.solvers._parameters import (
-    overrides_by_position,
-    required_margin,
-    required_radius,
     second_predictor,
 )
 from skcfq.solvers._provenance import protocol_of, provenance_of
+from skcfq.solvers._task_reading import read_task
 from skcfq.solvers.problems import Effort, Method, Solution, Task
 from skcfq.utils import Interval, KnownParameters, StrOptions, take_rows, warn_user
-
-# Rows of the background from which a search without gradients may copy.
-_EXAMPLES = 2000
 
 
 class RecourseSolver(KnownParameters):
@@ -65,7 +59,8 @@ class RecourseSolver(KnownParameters):
         for each feature that can change. None is what the action set states.
     target : label, "opposite", array-like of shape (n,) or None, default=None
         The class that people want. None takes the target that the model was given, as for
-        ``action_set``, else the last of ``classes_``.
+        ``action_set``, else the last of ``classes_``, each time with a warning where labels are
+        text, and then ``explain`` and ``flipset`` refuse to tell people.
     margin : float, default=0.0
         Target margin, in logit units, that a valid point must have.
     target_proba : float, default=None
@@ -370,44 +365,9 @@ class RecourseSolver(KnownParameters):
         better = with_cheaper_actions(task, mine, theirs)
         return mine if better is None else self._result(task, [better], mine.method)
 
-    def _task(
-        self,
-        model: Any,
-        X: Any,
-        background: Any,
-        overrides: Any = None,
-        variants: Sequence[Any] = (),
-        deployed: Any = None,
-    ) -> Task:
+    def _task(self, model: Any, X: Any, background: Any, *more: Any, **named: Any) -> Task:
         self._validate_params()
-        predictor = as_predictor(model, background=background)
-        others = tuple(second_predictor(predictor, variant, background) for variant in variants)
-        X = X if isinstance(X, pd.DataFrame) else np.asarray(X)
-        decisions = predictor.predict(X)
-        wanted = carried_target(model, deployed) if self.target is None else self.target
-        rules = self.action_set
-        if rules is None:
-            rules = carried_action_set(model, deployed) or ActionSet()
-        target = resolve_target(wanted, predictor.classes, decisions)
-        actions = rules.compile(predictor.space)
-        return Task(
-            predictor,
-            X,
-            target,
-            actions,
-            compile_cost(actions, self.cost, self.cost_weights),
-            required_margin(self.margin, self.target_proba, predictor),
-            others,
-            overrides_by_position(overrides, X),
-            self.target_proba,
-            self.weight_radius,
-            None
-            if background is None
-            else take_rows(background, np.arange(len(background))[:_EXAMPLES]),
-            required_radius(self.perturbation_radius, self.method, (predictor, *others)),
-            decisions,
-            n_alternatives=self.n_alternatives,
-        )
+        return read_task(self, model, X, background, *more, **named)
 
     def _second_task(self, first: Task, deployed: Any, background: Any) -> Task:
         predictor = second_predictor(first.predictor, deployed, background)
