@@ -16,7 +16,14 @@ from skcfq.estimators._deployable import DeployableClassifier
 from skcfq.estimators._teacher import TeacherClassifier
 from skcfq.estimators._torch_teacher import teacher_of_network
 from skcfq.exceptions import SpaceMismatchError, UnsupportedModelError
-from skcfq.models import Predictor, RowHead, as_predictor, join_steps, split_model
+from skcfq.models import (
+    Predictor,
+    RowHead,
+    as_predictor,
+    encoding_hint,
+    join_steps,
+    split_model,
+)
 from skcfq.training import (
     Quantizer,
     TrainingTable,
@@ -110,6 +117,7 @@ class QuantizedClassifier(DeployableClassifier):
             raise ValueError(
                 f"`teacher` knows the classes {predictor.classes.tolist()}, y has "
                 f"{self.classes_.tolist()}. Fit the teacher on the same labels."
+                f"{encoding_hint(self.classes_.tolist())}"
             )
 
 

@@ -14,7 +14,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from skcfq.actions import ActionSet
 from skcfq.exceptions import ActionSetError, TargetError
-from skcfq.models import Predictor, as_predictor, default_target, resolve_target, split_model
+from skcfq.models import (
+    Predictor,
+    as_predictor,
+    default_target,
+    given_target,
+    resolve_target,
+    split_model,
+)
 from skcfq.solvers import RecourseSolver
 from skcfq.training import draw_seed, fit_model, fitted_or_clone
 from skcfq.utils import HasMethods, NestedParametersMixin, take_rows
@@ -79,7 +86,7 @@ class RecourseParametersMixin(NestedParametersMixin):
         self.estimator_ = model
         self.predictor_ = predictor
         self.solver_ = solver
-        self.target_ = solver.target
+        self.target_ = _one_target(solver.target, predictor.classes)
         self.background_ = (
             None if predictor.differentiable else take_rows(X, np.arange(len(X))[:_EXAMPLES])
         )
@@ -97,8 +104,9 @@ class RecourseParametersMixin(NestedParametersMixin):
         rules.compile(predictor.space)
         solver.set_params(action_set=rules)
         wanted = solver.target if self.target is None else self.target
-        wanted = _own_target(final) if wanted is None else wanted
-        solver.set_params(target=_one_target(wanted, predictor.classes))
+        if wanted is None:
+            wanted = given_target(final, "Give `target=`: a label, or 'opposite'.")
+        solver.set_params(target=wanted)
         if not isinstance(solver.random_state, Integral):
             # Drawn once, so that the same rows get the same advice every time.
             source = solver.random_state
@@ -138,18 +146,6 @@ def _own_rules(final: Any, *, behind_steps: bool) -> ActionSet | None:
             "raw columns."
         )
     return clone(rules)
-
-
-def _own_target(final: Any) -> Any:
-    """Return the target that the classifier itself was given."""
-    target = getattr(final, "target_", None)
-    target = getattr(final, "target", None) if target is None else target
-    if callable(target):
-        raise TargetError(
-            f"The target of {type(final).__name__} is the rule {target!r}, which serves training "
-            "only. Give `target=`: a label, or 'opposite'."
-        )
-    return target
 
 
 def _one_target(target: Any, classes: np.ndarray) -> Any:

@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import UNUSED
 
 from skcfq.actions import ActionSet
-from skcfq.exceptions import ActionSetError, ReferenceRequiredError, TargetError
+from skcfq.exceptions import ActionSetError, ReferenceRequiredError
 from skcfq.metrics._faithfulness import (
     action_overlap,
     counterfactual_recourse_gap,
@@ -27,6 +27,7 @@ from skcfq.models import (
     Predictor,
     as_predictor,
     check_model_is_fitted,
+    given_target,
     resolve_target,
     split_model,
     transform_rows,
@@ -243,7 +244,8 @@ class RecourseScorer(BaseEstimator):
         if self.target is not None:
             solver.set_params(target=self.target)
         elif solver.target is None:
-            solver.set_params(target=_target_of(final))
+            remedy = "Give the scorer a `target`: a label, or 'opposite'."
+            solver.set_params(target=given_target(final, remedy))
         if self.action_set is not None:
             solver.set_params(action_set=clone(self.action_set))
         if solver.perturbation_radius == "auto":
@@ -312,17 +314,6 @@ class RecourseScorer(BaseEstimator):
         if not everyone:
             return drawn, weight
         return np.concatenate([drawn, others]), np.concatenate([weight, np.ones(len(others))])
-
-
-def _target_of(final: Any) -> Any:
-    target = getattr(final, "target_", None)
-    target = getattr(final, "target", None) if target is None else target
-    if callable(target):
-        raise TargetError(
-            f"The target of {type(final).__name__} is the rule {target!r}, which serves training "
-            "only. Give the scorer a `target`: a label, or 'opposite'."
-        )
-    return target
 
 
 def _action_set_of(final: Any) -> ActionSet:

@@ -12,7 +12,12 @@ from skcfq.models._margins import rounding_margin
 from skcfq.models._pipelines import check_model_is_fitted, join_steps, split_model, transform_rows
 from skcfq.models._predictor import Predictor
 from skcfq.models._reading import as_predictor
-from skcfq.models._targets import default_target, resolve_target
+from skcfq.models._targets import (
+    default_target,
+    encoding_hint,
+    given_target,
+    resolve_target,
+)
 from skcfq.utils import lazy_attributes
 
 if TYPE_CHECKING:
@@ -28,6 +33,8 @@ __all__ = [
     "check_model_is_fitted",
     "default_target",
     "deployment_variants",
+    "encoding_hint",
+    "given_target",
     "join_steps",
     "least_margin",
     "resolve_target",

@@ -45,6 +45,7 @@ def provenance_of(parameters: Mapping[str, Any], task: Task, method: str) -> dic
     record: dict[str, Any] = {
         "solver": settings,
         "method": method,
+        "target_given": task.target_given,
         "action_set": None if action_set is None else _rules(action_set),
         "required_margin": task.margin,
         "required_perturbation_radius": task.perturbation_radius,

@@ -61,7 +61,8 @@ class RecourseSolver(KnownParameters):
     cost_weights : {"std", "mad", "uniform"}, dict or array-like, default="std"
         Weight of each feature (Appendix A.5): one over its spread, or given by name.
     target : label, "opposite", array-like of shape (n,) or None, default=None
-        The class that people want; None takes the last of ``classes_``.
+        The class that people want; None takes the last of ``classes_``, each time with a warning
+        where labels are text, and then ``explain`` and ``flipset`` refuse to tell people.
     margin : float, default=0.0
         Target margin, in logit units, that a valid point must have.
     target_proba : float, default=None
@@ -361,6 +362,7 @@ class RecourseSolver(KnownParameters):
             required_radius(self.perturbation_radius, self.method, (predictor, *others)),
             decisions,
             n_alternatives=self.n_alternatives,
+            target_given=self.target is not None,
         )
 
     def _second_task(self, first: Task, deployed: Any, background: Any) -> Task:

@@ -26,7 +26,7 @@ from skcfq.utils._files import atomic_write
 from skcfq.utils._lazy import lazy_attributes
 from skcfq.utils._nested_parameters import NestedParametersMixin
 from skcfq.utils._rows import as_slice, stack_rows, take_rows
-from skcfq.utils._scalars import from_json, plain, strict_json, to_json
+from skcfq.utils._scalars import from_json, has_text, plain, strict_json, to_json
 from skcfq.utils._warnings import warn_user
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ __all__ = [
     "check_sample_weight",
     "check_unique_columns",
     "from_json",
+    "has_text",
     "is_integer_like",
     "lazy_attributes",
     "missing_mask",

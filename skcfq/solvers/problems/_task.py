@@ -54,6 +54,8 @@ class Task:
         Its logits, where they are known.
     n_alternatives : int
         Actions for each person.
+    target_given : bool
+        Whether somebody said what people want; a guess is no basis for what people read.
     """
 
     predictor: Predictor
@@ -71,6 +73,7 @@ class Task:
     decisions: np.ndarray | None = None
     logits: np.ndarray | None = None
     n_alternatives: int = 1
+    target_given: bool = True
 
     def __len__(self) -> int:
         return len(self.target)
