@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from skcfq.actions import ActionSet, CompiledActions, RecourseCost
     from skcfq.models import Predictor
 
+# A number is far outside where it weighs more than this in the logits, or costs more than this.
+FAR = 1e3
 # Rows that are put to a model at once where nothing else bounds the memory.
 _ROWS = 16_384
 # Their encoded numbers, which then stay in the cache.
