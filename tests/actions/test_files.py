@@ -28,6 +28,7 @@ from skcfq.encoding import TableEncoder
 from skcfq.exceptions import ActionSetError, ActionSetFileError
 
 EVERYTHING = {
+    "actionable": ["income", "grade"],
     "immutable": ["age", "a b", 3, ("top", 1), "`x`", "ü.\"q'"],
     "increasing": ["savings", 7],
     "decreasing": ["loan"],
@@ -53,6 +54,9 @@ EVERYTHING = {
         "age": {"education": 2, "grade": {"low": 0, "mid": 1.5}, "job": {"a": {"b": 3, "c": -1}}}
     },
     "max_changes": 4,
+    "cost": "mixed",
+    "cost_mix": 0.75,
+    "cost_weights": {"income": 2, "grade": 0.5, 3: 1},
 }
 
 
@@ -426,7 +430,7 @@ AMOUNTS = (
 @st.composite
 def action_sets(draw):
     """Draw consistent parameters; each rule has features of its own."""
-    names = draw(st.lists(NAMES, unique=True, max_size=14))
+    names = draw(st.lists(NAMES, unique=True, max_size=16))
 
     def some(k=3):
         taken = [names.pop() for _ in range(min(draw(st.integers(0, k)), len(names)))]
@@ -437,6 +441,7 @@ def action_sets(draw):
 
     members = some()
     return {
+        "actionable": draw(st.none() | st.just(some(2))),
         "immutable": some() or (),
         "increasing": some() or (),
         "decreasing": some() or (),
@@ -452,6 +457,9 @@ def action_sets(draw):
         "constraints": draw(st.lists(st.sampled_from(["a <= b", "`c d` >= 2"]), max_size=2)) or (),
         "implied": table(st.dictionaries(NAMES, AMOUNTS, min_size=1, max_size=2)),
         "max_changes": draw(st.none() | st.integers(1, 9)),
+        "cost": draw(st.sampled_from(["l1", "l2", "mixed"])),
+        "cost_mix": draw(st.floats(0, 1)),
+        "cost_weights": table(st.floats(1e-9, 1e9)) or draw(st.sampled_from(["std", "mad"])),
     }
 
 

@@ -9,8 +9,18 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from skcfq.actions._rule_values import is_list
 from skcfq.actions.files._labels import write_key, write_label
-from skcfq.actions.files._schema import NAMES, NESTED, PAIRS, PARAMETERS, SCHEMA, VERSION, read_tree
+from skcfq.actions.files._schema import (
+    DEFAULTS,
+    NAMES,
+    NESTED,
+    PAIRS,
+    PARAMETERS,
+    SCHEMA,
+    VERSION,
+    read_tree,
+)
 from skcfq.actions.files._source_positions import (
     Fault,
     Node,
@@ -46,7 +56,7 @@ def unchecked_data(parameters: Mapping[str, Any]) -> dict[str, Any]:
     data: dict[str, Any] = {"schema": SCHEMA, "version": VERSION}
     for rule in PARAMETERS:
         value = parameters[rule]
-        if value is None or (hasattr(value, "__len__") and len(value) == 0):
+        if _says_nothing(rule, value):
             continue
         if rule in PAIRS and isinstance(value, Mapping):
             data[rule] = {write_key(name): _limits(pair) for name, pair in value.items()}
@@ -57,6 +67,14 @@ def unchecked_data(parameters: Mapping[str, Any]) -> dict[str, Any]:
         else:
             data[rule] = _encoded(value)
     return data
+
+
+def _says_nothing(rule: str, value: Any) -> bool:
+    if rule in DEFAULTS and isinstance(value, str | float):
+        return value == DEFAULTS[rule]
+    if rule == "actionable" and value is not None:
+        return False
+    return value is None or ((is_list(value) or isinstance(value, Mapping)) and len(value) == 0)
 
 
 def from_data(data: Any) -> dict[str, Any]:
@@ -128,22 +146,18 @@ def _suffix(path: str | os.PathLike) -> str:
     return suffix
 
 
-def _is_list(value: Any) -> bool:
-    return isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
-
-
 def _texts(value: Any) -> Any:
     # Backquotes in a rule are part of its language.
     return (
         [str(text) if isinstance(text, str) else text for text in value]
-        if _is_list(value)
+        if is_list(value)
         else value
     )
 
 
 def _limits(pair: Any) -> Any:
     """Write an open side by leaving it out."""
-    sides = list(pair) if _is_list(pair) else []
+    sides = list(pair) if is_list(pair) else []
     if len(sides) != 2 or all(side is not None for side in sides):
         return _encoded(pair)
     named = zip(("low", "high"), sides, strict=True)
@@ -153,7 +167,7 @@ def _limits(pair: Any) -> Any:
 def _encoded(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {write_key(key): _encoded(item) for key, item in value.items()}
-    return [write_label(item) for item in value] if _is_list(value) else write_label(value)
+    return [write_label(item) for item in value] if is_list(value) else write_label(value)
 
 
 def _toml(data: Mapping[str, Any]) -> str:
