@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skcfq.models import rounding_margin
+from skcfq.solvers.problems import FAR
 
 if TYPE_CHECKING:
     from skcfq.actions import PlainNumbers
@@ -116,6 +117,23 @@ class PlainProblem:
         rounding = rounding_margin(self.logits)
         own = self.logits[:, self.target] - self.logits[:, 1 - self.target]
         return np.maximum(rounding, self.margin) + rounding - own
+
+    def far_rows(self, infeasible: np.ndarray) -> np.ndarray:
+        """Tell whose needs rounding may have spoiled, shape (n,).
+
+        Parameters
+        ----------
+        infeasible : ndarray of shape (n,), bool
+            People about whom this would be a false proof, and not just a dearer action.
+        """
+        far = np.abs(self.logits).max(axis=1) > FAR
+        coef, _ = self.predictor.linear_arrays
+        heavy = np.abs(coef).max(axis=1)
+        rows = np.flatnonzero(infeasible & ~far)
+        if len(rows):
+            encoded = self.predictor.space.encode(self.X[rows], copy=False)
+            far[rows] = (np.abs(encoded) * heavy > FAR).any(axis=1)
+        return far
 
     def has_gaps(self) -> bool:
         """Tell whether the encoder fills a gap of a feature; an open one shows itself."""
