@@ -345,6 +345,7 @@ class ActionSet(KnownParameters):
         >>> path = pathlib.Path(tempfile.mkdtemp()) / "rules.toml"
         >>> ActionSet(immutable=["age"], bounds={"savings": (0, None)}).to_file(path)
         >>> print(path.read_text())
+        # begin skcfq/action-set
         schema = "skcfq/action-set"
         version = 1
         <BLANKLINE>
@@ -352,6 +353,8 @@ class ActionSet(KnownParameters):
         <BLANKLINE>
         [bounds]
         savings = { low = 0 }
+        <BLANKLINE>
+        # end skcfq/action-set
         <BLANKLINE>
         """
         write_action_file(self.get_params(deep=False), path)

@@ -35,6 +35,12 @@ from skcfq.utils import atomic_write
 __all__ = ["from_data", "read_action_file", "to_data", "unchecked_data", "write_action_file"]
 
 _WIDTH = 88
+# Comments around what is written in TOML: a file with the first and without the last was cut off.
+_BEGIN, _END = f"# begin {SCHEMA}", f"# end {SCHEMA}"
+_CUT_OFF = (
+    f"the file begins with {_BEGIN!r} and does not end with {_END!r}, so part of it is missing. "
+    "Write it again; or take the first line away, if these are all the rules."
+)
 _NOT_FINITE = {"`inf`": "inf", "`-inf`": "-inf", "`nan`": "nan"}
 
 
@@ -79,7 +85,11 @@ def _says_nothing(rule: str, value: Any) -> bool:
 
 def from_data(data: Any) -> dict[str, Any]:
     """Return the parameters that :func:`to_data` wrote, with every fault in one error."""
-    parameters, faults = read_tree(tree_of(data))
+    try:
+        tree = tree_of(data)
+    except ValueError as error:
+        raise ActionSetError(str(error)) from error
+    parameters, faults = read_tree(tree)
     if faults:
         raise ActionSetError("\n".join(fault.message for fault in faults))
     return parameters
@@ -88,7 +98,11 @@ def from_data(data: Any) -> dict[str, Any]:
 def write_action_file(parameters: Mapping[str, Any], path: str | os.PathLike) -> None:
     """Write the parameters of an action set to a TOML or JSON file."""
     suffix = _suffix(path)
-    text = _WRITERS[suffix](to_data(parameters))
+    data = to_data(parameters)
+    if not any(rule in data for rule in PARAMETERS if rule not in DEFAULTS):
+        # A file says that everything may change on purpose, or not at all.
+        data["immutable"] = []
+    text = _WRITERS[suffix](data)
     atomic_write(path, text)
 
 
@@ -100,9 +114,11 @@ def read_action_file(path: str | os.PathLike) -> dict[str, Any]:
     ActionSetFileError
         With the position of everything that is wrong.
     """
-    read = _READERS[_suffix(path)]
+    suffix = _suffix(path)
     text = _read_text(path)
-    tree, faults = read(text)
+    if suffix == ".toml" and text.startswith(f"{_BEGIN}\n") and not _has_end(text):
+        raise _error(path, text, [Fault(len(text.rstrip()), _CUT_OFF)])
+    tree, faults = _READERS[suffix](text)
     parameters: dict[str, Any] = {}
     if tree is not None:
         parameters, more = read_tree(tree, text)
@@ -110,6 +126,10 @@ def read_action_file(path: str | os.PathLike) -> dict[str, Any]:
     if faults:
         raise _error(path, text, faults)
     return parameters
+
+
+def _has_end(text: str) -> bool:
+    return text.rstrip().endswith(f"\n{_END}")
 
 
 def _read_text(path: str | os.PathLike) -> str:
@@ -171,7 +191,7 @@ def _encoded(value: Any) -> Any:
 
 
 def _toml(data: Mapping[str, Any]) -> str:
-    lines = [f"{key} = {_toml_value(data[key])}" for key in ("schema", "version")]
+    lines = [_BEGIN, *(f"{key} = {_toml_value(data[key])}" for key in ("schema", "version"))]
     tables = [rule for rule in data if isinstance(data[rule], dict)]
     plain = [rule for rule in data if rule not in ("schema", "version", *tables)]
     if plain:
@@ -186,7 +206,7 @@ def _toml(data: Mapping[str, Any]) -> str:
         for name, entries in data[rule].items():
             lines += ["", f"[{rule}.{_toml_key(name)}]"]
             lines += [_assignment(_toml_key(key), value) for key, value in entries.items()]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", _END]) + "\n"
 
 
 def _assignment(key: str, value: Any, *, one_per_line: bool = False) -> str:

@@ -18,7 +18,16 @@ from skcfq.actions.files._rule_positions import find_fault
 from skcfq.actions.files._source_positions import Entry, Fault, Node, line_and_column
 from skcfq.exceptions import ActionSetError
 
-__all__ = ["DEFAULTS", "NAMES", "NESTED", "PAIRS", "PARAMETERS", "SCHEMA", "VERSION", "read_tree"]
+__all__ = [
+    "DEFAULTS",
+    "NAMES",
+    "NESTED",
+    "PAIRS",
+    "PARAMETERS",
+    "SCHEMA",
+    "VERSION",
+    "read_tree",
+]
 
 SCHEMA, VERSION = "skcfq/action-set", 1
 
@@ -74,6 +83,12 @@ def read_tree(root: Node, text: str | None = None) -> tuple[dict[str, Any], list
     return reader.parameters, reader.faults
 
 
+def _states_rules(table: dict[str, Entry]) -> bool:
+    """Return whether a file says what people may change, be it everything or nothing."""
+    rules = [rule for rule in PARAMETERS if rule in table and rule not in DEFAULTS]
+    return any(rule in NAMES or table[rule].node.value not in (None, [], {}) for rule in rules)
+
+
 class _Reader:
     def __init__(self, text: str | None):
         self.text = text
@@ -100,6 +115,9 @@ class _Reader:
             if rule in root.value:
                 self._rule(rule, root.value[rule].node)
         self._contradictions()
+        if self.text is not None and not self.faults and not _states_rules(root.value):
+            message = "no rule is stated, so that everything could change. State the rules; or "
+            self.fault(0, message + "give immutable an empty list to say so.")
 
     def _is_readable(self, table: dict[str, Entry]) -> bool:
         """Report a strange header; return whether the rest can be understood."""
@@ -140,7 +158,7 @@ class _Reader:
             self.fault(node.position, message + f"Write [{_shown(node)}] for a single one.")
         elif rule == "constraints":
             self.parameters[rule] = [self._constraint(item) for item in node.value]
-        else:
+        elif node.value or rule == "actionable":
             self.parameters[rule] = [self._name(rule, item) for item in node.value]
 
     def _max_changes(self, node: Node) -> int | None:
