@@ -351,7 +351,7 @@ class RecourseSolver(KnownParameters):
             target,
             actions,
             compile_cost(actions, norm=self.cost, weights=self.cost_weights),
-            required_margin(self.margin, self.target_proba, predictor),
+            required_margin(self.margin, self.target_proba, predictor, target),
             others,
             overrides_by_position(overrides, X),
             self.target_proba,
@@ -367,7 +367,9 @@ class RecourseSolver(KnownParameters):
 
     def _second_task(self, first: Task, deployed: Any, background: Any) -> Task:
         predictor = second_predictor(first.predictor, deployed, background)
-        return replace(first, predictor=predictor, decisions=predictor.predict(first.X))
+        margin = required_margin(self.margin, self.target_proba, predictor, first.target)
+        decisions = predictor.predict(first.X)
+        return replace(first, predictor=predictor, decisions=decisions, margin=margin)
 
     def _solve(self, task: Task, starts: list[Any]) -> RecourseResult:
         method = choose_method(self.method, task)
