@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from skcfq.models._carried import carried_action_set, carried_target, carry
 from skcfq.models._functions import RowHead
 from skcfq.models._heads import shifted_bias
 from skcfq.models._margins import rounding_margin
@@ -19,12 +20,7 @@ from skcfq.models._pipelines import (
 )
 from skcfq.models._predictor import Predictor
 from skcfq.models._reading import as_predictor
-from skcfq.models._targets import (
-    default_target,
-    encoding_hint,
-    given_target,
-    resolve_target,
-)
+from skcfq.models._targets import default_target, encoding_hint, resolve_target
 from skcfq.utils import lazy_attributes
 
 if TYPE_CHECKING:
@@ -37,11 +33,13 @@ __all__ = [
     "Predictor",
     "RowHead",
     "as_predictor",
+    "carried_action_set",
+    "carried_target",
+    "carry",
     "check_model_is_fitted",
     "default_target",
     "deployment_variants",
     "encoding_hint",
-    "given_target",
     "join_steps",
     "least_margin",
     "resolve_target",

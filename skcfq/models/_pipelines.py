@@ -20,7 +20,8 @@ def split_model(model: Any) -> tuple[Steps, Any]:
     """Split a fitted model into preprocessing steps and its final estimator.
 
     Pipelines may be nested; ``FrozenEstimator``, fitted searches and threshold classifiers are
-    unwrapped (see :func:`read_threshold`). Steps that predict skips (``"passthrough"`` and the samplers of imbalanced-learn) are left out.
+    unwrapped (see :func:`read_threshold`). Steps that predict skips (``"passthrough"`` and the
+    samplers of imbalanced-learn) are left out.
 
     Parameters
     ----------

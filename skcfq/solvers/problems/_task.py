@@ -11,7 +11,7 @@ import numpy as np
 from skcfq.utils import as_slice, take_rows
 
 if TYPE_CHECKING:
-    from skcfq.actions import CompiledActions, RecourseCost
+    from skcfq.actions import ActionSet, CompiledActions, RecourseCost
     from skcfq.models import Predictor
 
 # A number is far outside where it weighs more than this in the logits, or costs more than this.
@@ -54,6 +54,8 @@ class Task:
         Its logits, where they are known.
     n_alternatives : int
         Actions for each person.
+    action_set : ActionSet or None
+        What ``actions`` was compiled from.
     target_given : bool
         Whether somebody said what people want; a guess is no basis for what people read.
     """
@@ -73,6 +75,7 @@ class Task:
     decisions: np.ndarray | None = None
     logits: np.ndarray | None = None
     n_alternatives: int = 1
+    action_set: ActionSet | None = None
     target_given: bool = True
 
     def __len__(self) -> int:
