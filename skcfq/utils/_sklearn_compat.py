@@ -11,6 +11,8 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
 from sklearn.utils.validation import _check_sample_weight
 
+from skcfq.utils._weights import check_weights
+
 __all__ = [
     "HasMethods",
     "Interval",
@@ -28,7 +30,13 @@ def check_sample_weight(sample_weight: Any, X: Any) -> np.ndarray:
 
     Older versions of scikit-learn let weights through that are all zero.
     """
-    weights = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+    if isinstance(sample_weight, str):
+        raise ValueError(
+            f"sample_weight={sample_weight!r}: give one number a row. Weights by class are "
+            "`class_weight` of the classifiers."
+        )
+    weights = _check_sample_weight(sample_weight, X)
+    check_weights(weights, "sample_weight")
     if not np.any(weights):
         raise ValueError("Sample weights must contain at least one non-zero number.")
     return weights
