@@ -22,9 +22,7 @@ from skcfq.solvers._chunk import solve_chunk
 from skcfq.solvers._collection import Collection
 from skcfq.solvers._methods import METHODS, choose_method
 from skcfq.solvers._own_rows import margin_of, own_logits
-from skcfq.solvers._parameters import (
-    second_predictor,
-)
+from skcfq.solvers._parameters import required_margin, second_predictor
 from skcfq.solvers._provenance import protocol_of, provenance_of
 from skcfq.solvers._task_reading import read_task
 from skcfq.solvers.problems import Effort, Method, Solution, Task
