@@ -163,7 +163,7 @@ def read_head(estimator: Any) -> Head:
     return head
 
 
-def head_with_threshold(head: Head, estimator: Any, threshold: DecisionThreshold) -> Head:
+def head_with_threshold(head: Any, estimator: Any, threshold: DecisionThreshold) -> Head:
     """Return a head whose argmax follows a threshold of the estimator's own score.
 
     Parameters

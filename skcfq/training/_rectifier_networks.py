@@ -32,8 +32,9 @@ def rectifier_network(teacher: Predictor) -> FullPrecisionMLP:
     own = getattr(getattr(head, "estimator", None), "network_", None)
     if isinstance(own, FullPrecisionMLP):
         layers = [(one.weight.detach(), _bias(one)) for one in _linear_layers(own)]
-        if head.shift:
-            layers[-1] = (layers[-1][0], shifted_bias(layers[-1][1], head.shift))
+        shift = getattr(head, "shift", 0.0)
+        if shift:
+            layers[-1] = (layers[-1][0], shifted_bias(layers[-1][1], shift))
     elif teacher.linear is not None:
         layers = [teacher.linear]
     elif isinstance(head, MLPHead) and isinstance(head.activation, (nn.ReLU, nn.Identity)):
