@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         StrOptions,
         check_feature_names_in,
         check_sample_weight,
+        positive_label_of,
         power_transformer_scaler,
     )
     from skcfq.utils._validation import validate_table
@@ -63,6 +64,7 @@ __all__ = [
     "lazy_attributes",
     "missing_mask",
     "plain",
+    "positive_label_of",
     "power_transformer_scaler",
     "raw_table",
     "replace_columns",
@@ -86,6 +88,7 @@ __getattr__ = lazy_attributes(
         "StrOptions": "_sklearn_compat",
         "check_feature_names_in": "_sklearn_compat",
         "check_sample_weight": "_sklearn_compat",
+        "positive_label_of": "_sklearn_compat",
         "power_transformer_scaler": "_sklearn_compat",
         "validate_table": "_validation",
     },

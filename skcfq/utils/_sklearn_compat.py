@@ -20,6 +20,7 @@ __all__ = [
     "StrOptions",
     "check_feature_names_in",
     "check_sample_weight",
+    "positive_label_of",
     "power_transformer_scaler",
 ]
 
@@ -44,6 +45,12 @@ def check_sample_weight(sample_weight: Any, X: Any) -> np.ndarray:
 def power_transformer_scaler(transformer: Any) -> Any:
     """Return the scaler inside a fitted ``PowerTransformer``, None without standardization."""
     return transformer._scaler if transformer.standardize else None
+
+
+def positive_label_of(model: Any) -> Any:
+    """Return the label that a threshold classifier's score speaks of, None for the last one."""
+    scorer = getattr(model, "_curve_scorer", None)
+    return model.pos_label if scorer is None else scorer._get_pos_label()
 
 
 class KnownParameters(BaseEstimator):
