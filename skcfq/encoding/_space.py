@@ -231,7 +231,9 @@ class FeatureSpace:
         try:
             Z = np.asarray(Z, dtype=np.float64)
         except (TypeError, ValueError, OverflowError) as error:
-            raise FeatureSpaceError(f"Z must hold encoded rows, which are numbers: {error}.") from error
+            raise FeatureSpaceError(
+                f"Z must hold encoded rows, which are numbers: {error}."
+            ) from error
         columns, n = self.columns_of(X)
         if Z.shape != (n, self.n_encoded):
             raise FeatureSpaceError(
@@ -292,7 +294,9 @@ class FeatureSpace:
             There is no such level, or this space tells less than that.
         """
         if not isinstance(level, str) or level not in STATISTICS_LEVELS:
-            raise ValueError(f"statistics level={reprlib.repr(level)} is unknown; give one of {STATISTICS_LEVELS}.")
+            raise ValueError(
+                f"statistics level={reprlib.repr(level)} is unknown; give one of {STATISTICS_LEVELS}."
+            )
         if STATISTICS_LEVELS.index(level) > STATISTICS_LEVELS.index(self.statistics):
             raise ValueError(
                 f"statistics={level!r} cannot be written: the model was loaded from a file with "
