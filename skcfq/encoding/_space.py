@@ -294,9 +294,8 @@ class FeatureSpace:
             There is no such level, or this space tells less than that.
         """
         if not isinstance(level, str) or level not in STATISTICS_LEVELS:
-            raise ValueError(
-                f"statistics level={reprlib.repr(level)} is unknown; give one of {STATISTICS_LEVELS}."
-            )
+            unknown = reprlib.repr(level)
+            raise ValueError(f"The level={unknown} is unknown; give one of {STATISTICS_LEVELS}.")
         if STATISTICS_LEVELS.index(level) > STATISTICS_LEVELS.index(self.statistics):
             raise ValueError(
                 f"statistics={level!r} cannot be written: the model was loaded from a file with "
