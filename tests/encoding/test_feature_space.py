@@ -223,7 +223,7 @@ def test_wrong_tables_are_refused_with_a_remedy():
             lambda space, X: space.encode(X.assign(text=[{}] * len(X))),
             "'text' holds what is no",
         ),
-        (lambda space, X: space.decode("many", X), "Z must hold numbers"),
+        (lambda space, X: space.decode("many", X), "Z must hold encoded rows"),
         (lambda space, X: space.block([1]), r"name=\[1\] is no column"),
         (lambda space, X: space.with_statistics(np.array([])), r"level=array\(\[\].* is unknown"),
         (lambda space, X: space.described_by(X, 1j), "`sample_weight` is 1j"),
