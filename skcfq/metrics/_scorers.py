@@ -32,6 +32,7 @@ from skcfq.models import (
     resolve_target,
     split_model,
     transform_rows,
+    with_final,
 )
 from skcfq.results import RecourseResult
 from skcfq.solvers import RecourseSolver
@@ -281,7 +282,8 @@ class RecourseScorer(BaseEstimator):
         reference = _on_space_of(final, reference)
         if not steps:
             return reference, estimator, _unchanged
-        return reference, final, lambda X: None if X is None else transform_rows(steps, X)
+        deployed = with_final(estimator, final, keep_steps=False)
+        return reference, deployed, lambda X: None if X is None else transform_rows(steps, X)
 
     def _reference(self, final: Any) -> Any:
         if self.reference is not None:

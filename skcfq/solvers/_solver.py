@@ -22,9 +22,7 @@ from skcfq.solvers._chunk import solve_chunk
 from skcfq.solvers._collection import Collection
 from skcfq.solvers._methods import METHODS, choose_method
 from skcfq.solvers._own_rows import margin_of, own_logits
-from skcfq.solvers._parameters import (
-    second_predictor,
-)
+from skcfq.solvers._parameters import required_margin, second_predictor
 from skcfq.solvers._provenance import protocol_of, provenance_of
 from skcfq.solvers._task_reading import read_task
 from skcfq.solvers.problems import Effort, Method, Solution, Task
@@ -371,7 +369,9 @@ class RecourseSolver(KnownParameters):
 
     def _second_task(self, first: Task, deployed: Any, background: Any) -> Task:
         predictor = second_predictor(first.predictor, deployed, background)
-        return replace(first, predictor=predictor, decisions=predictor.predict(first.X))
+        margin = required_margin(self.margin, self.target_proba, predictor, first.target)
+        decisions = predictor.predict(first.X)
+        return replace(first, predictor=predictor, decisions=decisions, margin=margin)
 
     def _solve(self, task: Task, starts: list[Any]) -> RecourseResult:
         method = choose_method(self.method, task)

@@ -60,7 +60,7 @@ def read_task(
         target,
         actions,
         compile_cost(actions, solver.cost, solver.cost_weights),
-        required_margin(solver.margin, solver.target_proba, predictor),
+        required_margin(solver.margin, solver.target_proba, predictor, target),
         others,
         overrides_by_position(overrides, X),
         solver.target_proba,
