@@ -1,8 +1,8 @@
 """Share of the refused who can reach the target under each table's own action set.
 
 Rules under which hardly anybody has recourse measure nothing. A logistic regression is solved
-exactly, a network with two hidden layers of 64 by the gradient search, for refused test rows drawn at
-random. Real tables are read where `SKCFQ_DATA` is set.
+exactly, a network with two hidden layers of 64 by the gradient search, for refused test rows drawn
+at random. Real tables are read where `SKCFQ_DATA` is set.
 
     python examples/benchmarks/reachable.py --people 300
 """

@@ -94,9 +94,9 @@ def fetch_bank_marketing(*, data_home: str | os.PathLike | None = None, random_s
     *What can change*: nobody is refused here; a client who is not expected to subscribe is one whom
     the campaign does not win. So the campaign's own choices come first: day and month of the call,
     the number of contacts (1 to 10), and by which phone, also where none was noted. A client can
-    hold a larger balance (steps of 100 euros, up to the 99 % quantile), pay off a housing or personal
-    loan, end a default, gain a higher education and take another job; at most 5 changes in all. Age and
-    marital status are immutable, and so is what has happened: earlier campaigns and their outcome.
+    hold a larger balance (steps of 100 euros, up to the 99 % quantile), pay off a housing or
+    personal loan, end a default, gain a higher education and take another job; at most 5 changes in
+    all. Age and marital status are immutable, and so are earlier campaigns and their outcome.
     Without the campaign's choices, 2 % of the clients whom a logistic regression does not expect to
     subscribe could reach the other side; with them, 95 %.
 
