@@ -24,9 +24,12 @@ from skcfq.solvers._methods import METHODS, choose_method
 from skcfq.solvers._own_rows import margin_of, own_logits
 from skcfq.solvers._parameters import required_margin, second_predictor
 from skcfq.solvers._provenance import protocol_of, provenance_of
-from skcfq.solvers._task_reading import read_task
+from skcfq.solvers._task_reading import read_starts, read_task
 from skcfq.solvers.problems import Effort, Method, Solution, Task
 from skcfq.utils import Interval, KnownParameters, StrOptions, take_rows, warn_user
+
+# No radius or step in units of logits or of encoded columns is larger.
+_LARGEST = 1e9
 
 
 class RecourseSolver(KnownParameters):
@@ -132,13 +135,13 @@ class RecourseSolver(KnownParameters):
         "target": "no_validation",
         "margin": [Interval(Real, 0, None, closed="left")],
         "target_proba": [Interval(Real, 0, 1, closed="neither"), None],
-        "perturbation_radius": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
-        "weight_radius": [Interval(Real, 0, None, closed="left")],
-        "n_alternatives": [Interval(Integral, 1, None, closed="left")],
-        "n_restarts": [Interval(Integral, 0, None, closed="left")],
-        "beam_width": [Interval(Integral, 1, None, closed="left")],
-        "n_steps": [Interval(Integral, 1, None, closed="left")],
-        "step_size": [Interval(Real, 0, None, closed="neither")],
+        "perturbation_radius": [StrOptions({"auto"}), Interval(Real, 0, _LARGEST, closed="both")],
+        "weight_radius": [Interval(Real, 0, _LARGEST, closed="both")],
+        "n_alternatives": [Interval(Integral, 1, 1000, closed="both")],
+        "n_restarts": [Interval(Integral, 0, 10_000, closed="both")],
+        "beam_width": [Interval(Integral, 1, 10_000, closed="both")],
+        "n_steps": [Interval(Integral, 1, 100_000, closed="both")],
+        "step_size": [Interval(Real, 0, _LARGEST, closed="right")],
         "time_limit": [Interval(Real, 0, None, closed="neither"), None],
         "batch_size": [Interval(Integral, 1, None, closed="left"), None],
         "n_jobs": [Integral, None],
@@ -273,7 +276,7 @@ class RecourseSolver(KnownParameters):
         TargetError, ActionSetError, BackgroundRequiredError, UnsupportedModelError
         """
         task = self._task(model, X, background, overrides, variants)
-        return self._solve(task, [] if start is None else [start])
+        return self._solve(task, read_starts(start, task.X))
 
     def solve_chunks(
         self,
@@ -383,7 +386,7 @@ class RecourseSolver(KnownParameters):
         size = self.batch_size or method.batch_size_for(task)
         chunks = [denied[first : first + size] for first in range(0, len(denied), size)]
         effort = Effort(
-            self.n_restarts, self.beam_width, self.n_steps, self.step_size, self.time_limit
+            self.n_restarts, self.beam_width, self.n_steps, float(self.step_size), self.time_limit
         )
         jobs = (
             delayed(solve_chunk)(
