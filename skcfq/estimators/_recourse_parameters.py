@@ -15,7 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 from skcfq.actions import ActionSet
 from skcfq.exceptions import ActionSetError, TargetError
 from skcfq.models import Predictor, as_predictor, default_target, resolve_target, split_model
-from skcfq.solvers import RecourseSolver
+from skcfq.results import RecourseResult
+from skcfq.solvers import RecourseSolver, solve_whole
 from skcfq.training import draw_seed, fit_model, fitted_or_clone
 from skcfq.utils import HasMethods, NestedParametersMixin, take_rows
 
@@ -34,7 +35,7 @@ _EXAMPLES = 2000
 class RecourseParametersMixin(NestedParametersMixin):
     """Reads ``estimator`` by the one rule for models, and completes ``solver`` for it.
 
-    A subclass's ``fit`` calls :meth:`_read_estimator`, and :meth:`_solve` afterwards.
+    A subclass's ``fit`` calls :meth:`_read_estimator`, and :meth:`_solve_whole` afterwards.
     """
 
     estimator: Any
@@ -105,10 +106,9 @@ class RecourseParametersMixin(NestedParametersMixin):
             solver.set_params(random_state=draw_seed(rng if source is None else source))
         return solver
 
-    def _solve(self, X: Any, overrides: Any = None) -> Any:
-        return self.solver_.solve(
-            self.predictor_, X, background=self.background_, overrides=overrides
-        )
+    def _solve_whole(self, X: Any) -> RecourseResult:
+        """Solve; Ctrl-C leaves nothing, since rows without advice would look like advice."""
+        return solve_whole(self.solver_, self.predictor_, X, background=self.background_)
 
     def _needs_labels(self) -> bool:
         """Whether ``fit`` has to fit the estimator."""

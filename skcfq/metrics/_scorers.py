@@ -32,7 +32,7 @@ from skcfq.models import (
     transform_rows,
 )
 from skcfq.results import RecourseResult
-from skcfq.solvers import RecourseSolver
+from skcfq.solvers import RecourseSolver, compare_whole, solve_whole
 from skcfq.utils import take_rows
 
 
@@ -232,9 +232,9 @@ class RecourseScorer(BaseEstimator):
         X = take_rows(X, rows)
         solver.set_params(target=target[rows])
         if set(names) <= set(_OF_REFERENCE):
-            result = solver.solve(reference, X, background=background)
+            result = solve_whole(solver, reference, X, background=background)
             return _Comparison(reference, deployed, result, None, weight)
-        results = solver.compare(reference, deployed, X, background=background)
+        results = compare_whole(solver, reference, deployed, X, background=background)
         return _Comparison(reference, deployed, *results, weight)
 
     def _solver(self, final: Any, rng: np.random.RandomState) -> RecourseSolver:

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.utils import check_random_state
-from tqdm.auto import tqdm
 
 from skcfq.actions import ActionSet, compile_cost
-from skcfq.exceptions import InterruptedWarning
 from skcfq.models import as_predictor, resolve_target
 from skcfq.results import RecourseResult
-from skcfq.solvers._chunk import solve_chunk
+from skcfq.solvers._batches import Batches
 from skcfq.solvers._collection import Collection
 from skcfq.solvers._methods import METHODS, choose_method
 from skcfq.solvers._own_rows import margin_of, own_logits
@@ -30,8 +26,16 @@ from skcfq.solvers._parameters import (
     second_predictor,
 )
 from skcfq.solvers._provenance import protocol_of, provenance_of
+from skcfq.solvers._stopping import tell_interruption, worker_died
 from skcfq.solvers.problems import Effort, Method, Solution, Task
-from skcfq.utils import Interval, KnownParameters, StrOptions, take_rows, warn_user
+from skcfq.utils import (
+    HeldInterrupts,
+    Interval,
+    KnownParameters,
+    Progress,
+    StrOptions,
+    take_rows,
+)
 
 # Rows of the background from which a search without gradients may copy.
 _EXAMPLES = 2000
@@ -228,15 +232,30 @@ class RecourseSolver(KnownParameters):
         Returns
         -------
         result : RecourseResult
-            Complete also after an interruption by the keyboard: who was not reached yet has the
-            status ``"time_limit"``.
+            Complete also after Ctrl-C: ``interrupted`` is True, and who was not finished yet has
+            the status ``"time_limit"``.
 
         Raises
         ------
         sklearn.exceptions.NotFittedError
             The model is not fitted.
         TargetError, ActionSetError, BackgroundRequiredError, UnsupportedModelError
+        WorkerDiedError
+            Its ``results`` have those who were finished.
         """
+        result = self._answer(model, X, background, overrides, start, variants)
+        tell_interruption(result)
+        return result
+
+    def _answer(
+        self,
+        model: Any,
+        X: Any,
+        background: Any = None,
+        overrides: Any = None,
+        start: Any = None,
+        variants: Sequence[Any] = (),
+    ) -> RecourseResult:
         task = self._task(model, X, background, overrides, variants)
         return self._solve(task, [] if start is None else [start])
 
@@ -266,15 +285,20 @@ class RecourseSolver(KnownParameters):
         Yields
         ------
         result : RecourseResult
-            One for each chunk, in order.
+            One for each chunk, in order. Ctrl-C while one is solved ends the stream: its result,
+            with those who were finished, is the last, and says ``interrupted``. Between two of
+            them it raises KeyboardInterrupt, and nothing is left to hand over.
         """
         self._validate_params()
         predictor = as_predictor(model, background=background)
         quiet = clone(self).set_params(verbose=0)
-        with tqdm(total=total, disable=not self.verbose, desc="recourse", unit="row") as bar:
+        with Progress("recourse", "row", total, shown=bool(self.verbose)) as progress:
             for chunk in chunks:
-                yield quiet.solve(predictor, chunk, variants=variants)
-                bar.update(len(chunk))
+                result = quiet.solve(predictor, chunk, variants=variants)
+                progress.update(len(chunk))
+                yield result
+                if result.interrupted:
+                    return
 
     def compare(
         self,
@@ -303,29 +327,31 @@ class RecourseSolver(KnownParameters):
         Returns
         -------
         result_reference, result_deployed : RecourseResult
+            Complete also after Ctrl-C, as in :meth:`solve`; people who were not finished under a
+            model are not offered the other's action.
 
         Raises
         ------
         SpaceMismatchError
             The two models do not share one feature space.
+        WorkerDiedError
+            Its ``results`` have those who were finished.
         """
+        results = self._answers(reference, deployed, X, background, overrides)
+        tell_interruption(*results)
+        return results
+
+    def _answers(
+        self, reference: Any, deployed: Any, X: Any, background: Any = None, overrides: Any = None
+    ) -> tuple[RecourseResult, RecourseResult]:
+        from skcfq.solvers._comparison import solve_both
+
         first = self._task(reference, X, background, overrides)
         if self.perturbation_radius == "auto":
             # One that the deployed model alone has would be a recourse gap of its own.
             first = replace(first, perturbation_radius=0.0)
         second = self._second_task(first, deployed, background)
-        result_reference = self._solve(first, [])
-        result_deployed = self._solve(second, [result_reference.points])
-        # A cheaper action that only the deployed solve found is the reference's too, if valid.
-        result_reference = self._adopt(first, result_reference, result_deployed)
-        result_deployed = self._adopt(second, result_deployed, result_reference)
-        return result_reference, result_deployed
-
-    def _adopt(self, task: Task, mine: RecourseResult, theirs: RecourseResult) -> RecourseResult:
-        from skcfq.solvers._comparison import with_cheaper_actions
-
-        better = with_cheaper_actions(task, mine, theirs)
-        return mine if better is None else self._result(task, [better], mine.method)
+        return solve_both(self._solve, self._result, first, second)
 
     def _task(
         self,
@@ -367,7 +393,8 @@ class RecourseSolver(KnownParameters):
         predictor = second_predictor(first.predictor, deployed, background)
         return replace(first, predictor=predictor, decisions=predictor.predict(first.X))
 
-    def _solve(self, task: Task, starts: list[Any]) -> RecourseResult:
+    def _solve(self, task: Task, starts: list[Any], *, stopped: bool = False) -> RecourseResult:
+        """Solve, or, where work was stopped before, tell only who needs nothing."""
         method = choose_method(self.method, task)
         denied = np.flatnonzero(task.decisions != task.predictor.classes[task.target])
         logits = own_logits(task)
@@ -376,44 +403,26 @@ class RecourseSolver(KnownParameters):
         ranks = [Collection.before(task, denied, margin.copy()) for _ in range(self.n_alternatives)]
         size = self.batch_size or method.batch_size_for(task)
         chunks = [denied[first : first + size] for first in range(0, len(denied), size)]
+        chunks = [] if stopped else chunks
         effort = Effort(
             self.n_restarts, self.beam_width, self.n_steps, self.step_size, self.time_limit
         )
-        jobs = (
-            delayed(solve_chunk)(
-                method, effort, task.take(rows), seed, [take_rows(start, rows) for start in starts]
-            )
-            for rows, seed in zip(chunks, self._seeds(method, len(chunks)), strict=True)
-        )
-        # Even a silent bar takes as long as reading the rules does.
-        bar = tqdm(total=len(denied), desc="recourse", unit="person") if self.verbose else None
-        with bar or nullcontext():
-            try:
-                for rows, parts in zip(chunks, self._parts(jobs, len(chunks)), strict=True):
-                    for rank, part in zip(ranks, parts, strict=True):
-                        rank.write(rows, part)
-                    if bar is not None:
-                        bar.update(len(rows))
-            except KeyboardInterrupt:
-                left = int((ranks[0].status == "time_limit").sum())
-                warn_user(
-                    f"Interrupted: {left} of {len(denied)} people were not looked at; they have "
-                    "the status 'time_limit'.",
-                    InterruptedWarning,
-                )
-        return self._result(task, [rank.solution() for rank in ranks], method.name)
+        batches = Batches(method, effort, task, starts, chunks, self._seeds(method, len(chunks)))
+        with Progress("recourse", "person", len(denied), shown=bool(self.verbose)) as progress:
+            end = batches.solve_into(ranks, self.n_jobs, progress)
+        with HeldInterrupts() as held:
+            result = self._result(task, [rank.solution() for rank in ranks], method.name)
+        if isinstance(end, Exception):
+            raise worker_died(replace(result, interrupted=True)) from end
+        if stopped or end is not None or held.pressed:
+            return replace(result, interrupted=True)
+        return result
 
     def _seeds(self, method: Method, n_chunks: int) -> list[int]:
         """Return a seed for every chunk; methods that prove draw nothing."""
         if method.proves:
             return [0] * n_chunks
         return check_random_state(self.random_state).randint(2**31 - 1, size=n_chunks).tolist()
-
-    def _parts(self, jobs: Iterable[Any], n_chunks: int) -> Iterable[list[Solution]]:
-        """Solve the chunks, one after the other or shared out; a single one is not worth it."""
-        if n_chunks == 1:
-            return (solve(*given, **named) for solve, given, named in jobs)
-        return Parallel(n_jobs=self.n_jobs, return_as="generator")(jobs)
 
     def _result(self, task: Task, ranks: list[Solution], method: str) -> RecourseResult:
         parameters = self.get_params(deep=False)
