@@ -11,6 +11,7 @@ import torch
 
 from skcfq.exceptions import WorkerDiedError
 from skcfq.solvers._collection import Collection
+from skcfq.solvers._stopping import as_interrupted
 from skcfq.solvers._verification import verify
 from skcfq.solvers.problems import pose, region_for
 from skcfq.solvers.search import stabilize
@@ -60,7 +61,7 @@ def solve_both(
         adopted = adopt(first, mine, theirs)
         return adopted, adopt(second, theirs, adopted)
     except KeyboardInterrupt:
-        return replace(mine, interrupted=True), replace(theirs, interrupted=True)
+        return as_interrupted(mine), as_interrupted(theirs)
 
 
 def with_cheaper_actions(

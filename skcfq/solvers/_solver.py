@@ -26,7 +26,7 @@ from skcfq.solvers._parameters import (
     second_predictor,
 )
 from skcfq.solvers._provenance import protocol_of, provenance_of
-from skcfq.solvers._stopping import tell_interruption, worker_died
+from skcfq.solvers._stopping import as_interrupted, tell_interruption, worker_died
 from skcfq.solvers.problems import Effort, Method, Solution, Task
 from skcfq.utils import (
     HeldInterrupts,
@@ -413,9 +413,9 @@ class RecourseSolver(KnownParameters):
         with HeldInterrupts() as held:
             result = self._result(task, [rank.solution() for rank in ranks], method.name)
         if isinstance(end, Exception):
-            raise worker_died(replace(result, interrupted=True)) from end
+            raise worker_died(as_interrupted(result)) from end
         if stopped or end is not None or held.pressed:
-            return replace(result, interrupted=True)
+            return as_interrupted(result)
         return result
 
     def _seeds(self, method: Method, n_chunks: int) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -69,6 +70,12 @@ def compare_whole(
 def _stop_where_interrupted(*results: RecourseResult) -> None:
     if any(result.interrupted for result in results):
         raise KeyboardInterrupt
+
+
+def as_interrupted(result: RecourseResult) -> RecourseResult:
+    """Return a result, and its alternatives, that say so."""
+    others = tuple(replace(other, interrupted=True) for other in result.alternatives)
+    return replace(result, alternatives=others, interrupted=True)
 
 
 def tell_interruption(*results: RecourseResult) -> None:
