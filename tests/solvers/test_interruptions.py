@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from concurrent.futures.process import BrokenProcessPool
 from types import SimpleNamespace
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -111,9 +114,9 @@ def test_points_that_were_confirmed_stay_while_others_are_asked_again(whole, mon
         calls.append(len(states))
         if len(calls) == 2:
             raise KeyboardInterrupt
-        checked = original(task, problem, states)
+        checked, shortfall = original(task, problem, states)
         checked.cost[::2], checked.status[::2] = np.nan, "not_found"
-        return checked
+        return checked, shortfall
 
     monkeypatch.setattr(_people, "verify", verify)
     part = interrupted(solver_for(method="gradient").solve, MODEL, PEOPLE)
@@ -279,7 +282,7 @@ def test_held_interrupts_leave_other_handlers_and_threads_alone():
 
 
 def scoring(model):
-    scorer = RecourseScorer("recourse_gap", reference=OTHER, solver=solver_for(method="exact"))
+    scorer = RecourseScorer("validity_drop", reference=OTHER, solver=solver_for(method="exact"))
     grid = {"logisticregression__C": [0.5, 1.0]}
     search = GridSearchCV(model, grid, cv=2, scoring=scorer)
     return search.fit(CREDIT.data, CREDIT.target)
@@ -306,6 +309,54 @@ def test_a_part_of_the_people_is_no_answer(work, monkeypatch):
         work(MODEL)
 
 
+class Broken:
+    """What joblib is, with a pool whose workers die after two batches."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __call__(self, **options):
+        assert options["return_as"] == "generator_unordered"
+        return self._run
+
+    def _run(self, jobs):
+        jobs = list(jobs)
+        for work, given, named in jobs[:0:-1][:2]:
+            yield work(*given, **named)
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error", [TerminatedWorkerError("a worker was killed"), BrokenProcessPool("broken")]
+)
+def test_a_pool_that_breaks_costs_no_finished_batch(error, monkeypatch):
+    solver = solver_for(method="milp", batch_size=4)
+    full, pair = solver.solve(MODEL, PEOPLE), solver.compare(MODEL, MODEL, PEOPLE)
+    monkeypatch.setattr(_batches, "Parallel", Broken(error))
+    with pytest.raises(WorkerDiedError, match=r"8 of 16 were not.*n_jobs.*batch_size") as caught:
+        solver.solve(MODEL, PEOPLE)
+    assert assert_kept(*caught.value.results, full) == (8, 8)
+    assert caught.value.__cause__ is error
+    parallel, calls = _batches.Parallel, []
+
+    def second_breaks(**options):
+        calls.append(1)
+        return joblib.Parallel(**options) if len(calls) == 1 else parallel(**options)
+
+    monkeypatch.setattr(_batches, "Parallel", second_breaks)
+    with pytest.raises(WorkerDiedError) as caught:
+        solver.compare(MODEL, MODEL, PEOPLE)
+    first, second = caught.value.results
+    assert first.status.tolist() == pair[0].status.tolist() and not first.interrupted
+    assert assert_kept(second, pair[1]) == (8, 8)
+
+
+def test_an_error_of_the_model_is_its_own(monkeypatch):
+    monkeypatch.setattr(_batches, "Parallel", Broken(OSError("the service is down")))
+    with pytest.raises(OSError, match="service"):
+        solver_for(method="milp", batch_size=4).solve(MODEL, PEOPLE)
+
+
 class Fatal:
     """A model whose process dies when it is asked about some person."""
 
@@ -321,6 +372,7 @@ class Fatal:
         return np.column_stack([np.zeros(len(rows)), score - 1])
 
 
+@pytest.mark.slow  # workers take long to start
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 def test_a_worker_that_dies_costs_no_finished_batch():
     X = PEOPLE.assign(income=PEOPLE["income"] + np.arange(len(PEOPLE)) / 1024)
@@ -329,7 +381,7 @@ def test_a_worker_that_dies_costs_no_finished_batch():
     rules = clone(CREDIT.action_set).set_params(immutable=["income"])
     solver = solver_for(method="black_box", batch_size=2, beam_width=1, n_restarts=0, n_jobs=2)
     solver.set_params(action_set=rules)
-    whole = solver.solve(model, X)
+    whole = clone(solver).set_params(n_jobs=1).solve(model, X)
     fatal.income = X["income"].iloc[np.flatnonzero(whole.denied)[-1]]
     with pytest.raises(WorkerDiedError, match=r"\d+ of \d+ were not.*n_jobs.*batch_size") as caught:
         solver.solve(model, X)
