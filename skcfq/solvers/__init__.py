@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from skcfq.solvers._solver import RecourseSolver
-from skcfq.solvers._stopping import compare_whole, solve_whole
+from skcfq.solvers._whole import compare_whole, solve_whole
 from skcfq.solvers.problems import Effort, Method, Starts, differentiable
 from skcfq.utils import lazy_attributes
 

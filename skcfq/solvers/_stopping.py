@@ -1,9 +1,9 @@
-"""What is said where work was stopped, and what is done where a part of it is of no use."""
+"""What is said where work was stopped before everybody was finished."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,64 +12,6 @@ from skcfq.utils import warn_user
 
 if TYPE_CHECKING:
     from skcfq.results import RecourseResult
-    from skcfq.solvers._solver import RecourseSolver
-
-
-def solve_whole(solver: RecourseSolver, model: Any, X: Any, **asked: Any) -> RecourseResult:
-    """Solve, for those to whom a part of the people is of no use.
-
-    Parameters
-    ----------
-    solver : RecourseSolver
-    model : fitted estimator or Predictor
-    X : DataFrame or ndarray of shape (n, n_raw_columns)
-    **asked
-        As in :meth:`RecourseSolver.solve`.
-
-    Returns
-    -------
-    result : RecourseResult
-
-    Raises
-    ------
-    KeyboardInterrupt
-        Where :meth:`RecourseSolver.solve` returns what is done.
-    """
-    result = solver._answer(model, X, **asked)
-    _stop_where_interrupted(result)
-    return result
-
-
-def compare_whole(
-    solver: RecourseSolver, reference: Any, deployed: Any, X: Any, **asked: Any
-) -> tuple[RecourseResult, RecourseResult]:
-    """Compare, for those to whom a part of the people is of no use.
-
-    Parameters
-    ----------
-    solver : RecourseSolver
-    reference, deployed : fitted estimators
-    X : DataFrame or ndarray of shape (n, n_raw_columns)
-    **asked
-        As in :meth:`RecourseSolver.compare`.
-
-    Returns
-    -------
-    result_reference, result_deployed : RecourseResult
-
-    Raises
-    ------
-    KeyboardInterrupt
-        Where :meth:`RecourseSolver.compare` returns what is done.
-    """
-    results = solver._answers(reference, deployed, X, **asked)
-    _stop_where_interrupted(*results)
-    return results
-
-
-def _stop_where_interrupted(*results: RecourseResult) -> None:
-    if any(result.interrupted for result in results):
-        raise KeyboardInterrupt
 
 
 def as_interrupted(result: RecourseResult) -> RecourseResult:
