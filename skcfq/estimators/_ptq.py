@@ -27,7 +27,7 @@ from skcfq.nn import (
     sensitivities,
 )
 from skcfq.quantization import allocate_bits, check_candidates, exact_bits, greedy_bits
-from skcfq.solvers import RecourseSolver, solve_whole
+from skcfq.solvers import RecourseSolver
 from skcfq.training import (
     Quantizer,
     TeacherActions,
@@ -349,7 +349,7 @@ class PTQClassifier(QuantizedClassifier):
             solver = clone(self.teacher_actions).set_params(
                 action_set=rules, target=self.classes_[target], random_state=seed
             )
-            result = solve_whole(solver, teacher, X)
+            result = solver.solve(teacher, X, keep_partial=False)
             points = torch.from_numpy(self.feature_space_.encode(result.points))
             valid = torch.from_numpy(np.asarray(result.valid))
         else:

@@ -23,7 +23,7 @@ from skcfq.models import (
     resolve_target,
 )
 from skcfq.results import RecourseResult
-from skcfq.solvers import RecourseSolver, solve_whole
+from skcfq.solvers import RecourseSolver
 from skcfq.training import draw_seed, fit_model, fitted_or_clone
 from skcfq.utils import HasMethods, NestedParametersMixin, take_rows
 
@@ -114,7 +114,9 @@ class RecourseParametersMixin(NestedParametersMixin):
 
     def _solve_whole(self, X: Any) -> RecourseResult:
         """Solve; Ctrl-C leaves nothing, since rows without advice would look like advice."""
-        return solve_whole(self.solver_, self.predictor_, X, background=self.background_)
+        return self.solver_.solve(
+            self.predictor_, X, background=self.background_, keep_partial=False
+        )
 
     def _needs_labels(self) -> bool:
         """Whether ``fit`` has to fit the estimator."""

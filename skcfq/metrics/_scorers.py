@@ -35,7 +35,7 @@ from skcfq.models import (
     with_final,
 )
 from skcfq.results import RecourseResult
-from skcfq.solvers import RecourseSolver, compare_whole, solve_whole
+from skcfq.solvers import RecourseSolver
 from skcfq.utils import take_rows
 
 
@@ -236,9 +236,9 @@ class RecourseScorer(BaseEstimator):
         X = take_rows(X, rows)
         solver.set_params(target=target[rows])
         if set(names) <= set(_OF_REFERENCE):
-            result = solve_whole(solver, reference, X, background=background)
+            result = solver.solve(reference, X, background=background, keep_partial=False)
             return _Comparison(reference, deployed, result, None, weight)
-        results = compare_whole(solver, reference, deployed, X, background=background)
+        results = solver.compare(reference, deployed, X, background=background, keep_partial=False)
         return _Comparison(reference, deployed, *results, weight)
 
     def _solver(self, final: Any, rng: np.random.RandomState) -> RecourseSolver:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from skcfq.solvers._solver import RecourseSolver
-from skcfq.solvers._whole import compare_whole, solve_whole
 from skcfq.solvers.problems import Effort, Method, Starts, differentiable
 from skcfq.utils import lazy_attributes
 
@@ -23,9 +22,7 @@ __all__ = [
     "RecourseSolver",
     "Starts",
     "States",
-    "compare_whole",
     "differentiable",
-    "solve_whole",
 ]
 
 __getattr__ = lazy_attributes(

@@ -240,6 +240,7 @@ class RecourseSolver(KnownParameters):
         overrides: Any = None,
         start: Any = None,
         variants: Sequence[Any] = (),
+        keep_partial: bool = True,
     ) -> RecourseResult:
         """Look for recourse for every row that the model does not give the target.
 
@@ -263,6 +264,9 @@ class RecourseSolver(KnownParameters):
             Further models on the same feature space, for example from
             :func:`skcfq.models.deployment_variants`, that must give the target too (robust
             recourse, Appendix E.2).
+        keep_partial : bool, default=True
+            Whether Ctrl-C returns what is done; False raises KeyboardInterrupt, for those to whom
+            a part of the people is of no use.
 
         Returns
         -------
@@ -278,21 +282,10 @@ class RecourseSolver(KnownParameters):
         WorkerDiedError
             Its ``results`` have those who were finished.
         """
-        result = self._answer(model, X, background, overrides, start, variants)
-        tell_interruption(result)
-        return result
-
-    def _answer(
-        self,
-        model: Any,
-        X: Any,
-        background: Any = None,
-        overrides: Any = None,
-        start: Any = None,
-        variants: Sequence[Any] = (),
-    ) -> RecourseResult:
         task = self._task(model, X, background, overrides, variants)
-        return self._solve(task, [] if start is None else [start])
+        result = self._solve(task, [] if start is None else [start])
+        tell_interruption(result, keep_partial=keep_partial)
+        return result
 
     def solve_chunks(
         self,
@@ -343,6 +336,7 @@ class RecourseSolver(KnownParameters):
         *,
         background: Any = None,
         overrides: Any = None,
+        keep_partial: bool = True,
     ) -> tuple[RecourseResult, RecourseResult]:
         """Solve two models so that the gap between their costs is not the solver's own.
 
@@ -358,7 +352,8 @@ class RecourseSolver(KnownParameters):
         X : DataFrame or ndarray of shape (n, n_raw_columns)
         background : DataFrame or ndarray, optional
         overrides : dict of row label to rules, optional
-            As in :meth:`solve`.
+        keep_partial : bool, default=True
+            Both as in :meth:`solve`.
 
         Returns
         -------
@@ -373,13 +368,6 @@ class RecourseSolver(KnownParameters):
         WorkerDiedError
             Its ``results`` have those who were finished.
         """
-        results = self._answers(reference, deployed, X, background, overrides)
-        tell_interruption(*results)
-        return results
-
-    def _answers(
-        self, reference: Any, deployed: Any, X: Any, background: Any = None, overrides: Any = None
-    ) -> tuple[RecourseResult, RecourseResult]:
         from skcfq.solvers._comparison import solve_both
 
         first = self._task(reference, X, background, overrides, deployed=deployed)
@@ -388,7 +376,9 @@ class RecourseSolver(KnownParameters):
             first = replace(first, perturbation_radius=0.0)
         second = self._second_task(first, deployed, background)
         make = partial(result_of, self.get_params(deep=False))
-        return solve_both(self._solve, make, first, second)
+        results = solve_both(self._solve, make, first, second)
+        tell_interruption(*results, keep_partial=keep_partial)
+        return results
 
     def _task(self, model: Any, X: Any, background: Any, *more: Any, **named: Any) -> Task:
         self._validate_params()

@@ -20,14 +20,20 @@ def as_interrupted(result: RecourseResult) -> RecourseResult:
     return replace(result, alternatives=others, interrupted=True)
 
 
-def tell_interruption(*results: RecourseResult) -> None:
-    """Warn where somebody has pressed Ctrl-C.
+def tell_interruption(*results: RecourseResult, keep_partial: bool) -> None:
+    """Warn where somebody has pressed Ctrl-C; raise where a part of the people is of no use.
+
+    Raises
+    ------
+    KeyboardInterrupt
 
     Warns
     -----
     InterruptedWarning
     """
     if any(result.interrupted for result in results):
+        if not keep_partial:
+            raise KeyboardInterrupt
         left = " and ".join(_left(result) for result in results)
         warn_user(
             f"Interrupted: {left} people were not finished; they have the status 'time_limit', "

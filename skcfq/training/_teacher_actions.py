@@ -13,7 +13,7 @@ from torch import Tensor
 from skcfq.actions import ActionRegion, ActionSet, Box, box_of, region_of
 from skcfq.models import Predictor, validity_slack
 from skcfq.nn import FrozenMLP
-from skcfq.solvers import RecourseSolver, solve_whole
+from skcfq.solvers import RecourseSolver
 from skcfq.solvers.search import projected_steps
 from skcfq.utils import Progress
 
@@ -233,7 +233,7 @@ class TeacherActions(BaseEstimator):
         if verbose:
             solver.set_params(verbose=1)
         # Training on the people who happened to come first would be another training.
-        result = solve_whole(solver, teacher, X)
+        result = solver.solve(teacher, X, keep_partial=False)
         return torch.from_numpy(teacher.space.encode(result.points))
 
 
