@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from skcfq.solvers._collection import Collection
+from skcfq.solvers.problems import Solution
+from skcfq.utils import take_rows
 
 if TYPE_CHECKING:
-    from skcfq.solvers.problems import Effort, Method, Shortcut, Solution, Task
+    from skcfq.solvers.problems import Effort, Method, Shortcut, Task
 
 
 def solve_chunk(
@@ -30,6 +34,22 @@ def solve_chunk(
     solutions : list of n_alternatives Solution
         Cheapest first.
     """
+    groups = list(task.groups())
+    if len(groups) == 1:
+        return _solve_group(method, effort, task, seed, starts)
+    place = np.argsort(np.concatenate(groups))
+    parts = [
+        _solve_group(
+            method, effort, task.take(rows), seed, [take_rows(start, rows) for start in starts]
+        )
+        for rows in groups
+    ]
+    return [Solution.concatenate(rank).take(place) for rank in zip(*parts, strict=True)]
+
+
+def _solve_group(
+    method: Method, effort: Effort, task: Task, seed: int, starts: list[Any]
+) -> list[Solution]:
     shortcut = method.shortcut_for(task)
     if shortcut is not None:
         return [_solve_short(shortcut, method, effort, task, seed)]

@@ -376,6 +376,7 @@ class RecourseSolver(KnownParameters):
         ranks = [Collection.before(task, denied, margin.copy()) for _ in range(self.n_alternatives)]
         size = self.batch_size or method.batch_size_for(task)
         chunks = [denied[first : first + size] for first in range(0, len(denied), size)]
+        seed = self._seed(method)
         effort = Effort(
             self.n_restarts, self.beam_width, self.n_steps, self.step_size, self.time_limit
         )
@@ -383,7 +384,7 @@ class RecourseSolver(KnownParameters):
             delayed(solve_chunk)(
                 method, effort, task.take(rows), seed, [take_rows(start, rows) for start in starts]
             )
-            for rows, seed in zip(chunks, self._seeds(method, len(chunks)), strict=True)
+            for rows in chunks
         )
         # Even a silent bar takes as long as reading the rules does.
         bar = tqdm(total=len(denied), desc="recourse", unit="person") if self.verbose else None
@@ -403,11 +404,9 @@ class RecourseSolver(KnownParameters):
                 )
         return self._result(task, [rank.solution() for rank in ranks], method.name)
 
-    def _seeds(self, method: Method, n_chunks: int) -> list[int]:
-        """Return a seed for every chunk; methods that prove draw nothing."""
-        if method.proves:
-            return [0] * n_chunks
-        return check_random_state(self.random_state).randint(2**31 - 1, size=n_chunks).tolist()
+    def _seed(self, method: Method) -> int:
+        """Return the seed of the random starts; methods that prove draw nothing."""
+        return 0 if method.proves else int(check_random_state(self.random_state).randint(2**31 - 1))
 
     def _parts(self, jobs: Iterable[Any], n_chunks: int) -> Iterable[list[Solution]]:
         """Solve the chunks, one after the other or shared out; a single one is not worth it."""

@@ -25,7 +25,7 @@ from skcfq.utils._columns import (
 from skcfq.utils._files import atomic_write
 from skcfq.utils._lazy import lazy_attributes
 from skcfq.utils._nested_parameters import NestedParametersMixin
-from skcfq.utils._rows import as_slice, stack_rows, take_rows
+from skcfq.utils._rows import as_slice, row_products, row_sums, stack_rows, take_rows
 from skcfq.utils._scalars import from_json, plain, strict_json, to_json
 from skcfq.utils._warnings import warn_user
 
@@ -64,6 +64,8 @@ __all__ = [
     "raw_table",
     "replace_columns",
     "rewrite",
+    "row_products",
+    "row_sums",
     "snap_integers",
     "stack_rows",
     "strict_json",

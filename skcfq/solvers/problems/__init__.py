@@ -30,6 +30,7 @@ from skcfq.utils import lazy_attributes
 
 if TYPE_CHECKING:
     from skcfq.solvers.problems._box_knapsack import cheapest_in_box
+    from skcfq.solvers.problems._draws import Draws
     from skcfq.solvers.problems._linear_problem import (
         ExactAnswer,
         LinearProblem,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from skcfq.solvers.problems._states import States, best_per_person
 
 __all__ = [
+    "Draws",
     "Effort",
     "ExactAnswer",
     "LinearProblem",
@@ -75,6 +77,7 @@ __all__ = [
 __getattr__ = lazy_attributes(
     __name__,
     {
+        "Draws": "_draws",
         "ExactAnswer": "_linear_problem",
         "LinearProblem": "_linear_problem",
         "RecourseProblem": "_problem",

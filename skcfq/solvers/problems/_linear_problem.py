@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from skcfq.models import least_margin
+from skcfq.utils import row_products
 
 if TYPE_CHECKING:
     from skcfq.actions import ActionRegion, RecourseCost
@@ -87,7 +88,7 @@ class LinearProblem:
         gain : Tensor of shape (n, R)
         """
         own = torch.nan_to_num(self.region.values)
-        total = (values - own) @ self.numeric_gain.T
+        total = _products(values - own, self.numeric_gain)
         if self.weight_radius:
             total = total - self.weight_radius * (values.abs() - own.abs()).sum(dim=1)[:, None]
         for c, gain in enumerate(self.level_gain):
@@ -155,8 +156,8 @@ def linear_problem(
     rivals = torch.arange(len(coef)) != target
     rows = coef[target] - coef[rivals]
     origin = torch.nan_to_num(region.origin)
-    logits = origin @ coef.T + intercept
-    margins = origin @ rows.T + (intercept[target] - intercept[rivals])
+    logits = _products(origin, coef) + intercept
+    margins = _products(origin, rows) + (intercept[target] - intercept[rivals])
     # More than validity asks for: the moved point's own logits may be a little larger, and its raw
     # row rounds.
     rounding = least_margin(logits)
@@ -193,6 +194,11 @@ def all_of(problems: Sequence[LinearProblem]) -> LinearProblem:
         level_gain=[torch.cat(gains, dim=1) for gains in levels],
         need=torch.cat([problem.need for problem in problems], dim=1),
     )
+
+
+def _products(points: Tensor, rows: Tensor) -> Tensor:
+    """Return ``points @ rows.T``, each point as if it were the only one."""
+    return torch.from_numpy(row_products(points.numpy(), rows.T.numpy()))
 
 
 def _code_growth(region: ActionRegion, c: int) -> Tensor:
