@@ -112,9 +112,7 @@ class Predictor:
         network = self._network
         if network is not None:
             n = len(Z)
-            gradient, logits = network.frozen().loss_gradient(
-                _whole_tiles(Z), _whole_tiles(target)
-            )
+            gradient, logits = network.frozen().loss_gradient(_whole_tiles(Z), _whole_tiles(target))
             return gradient[:n], logits[:n]
         Z = Z.detach().requires_grad_(True)
         logits = self.logits(Z)

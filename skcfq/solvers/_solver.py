@@ -95,7 +95,7 @@ class RecourseSolver(KnownParameters):
     n_jobs : int, default=None
         Batches that are solved at once, through joblib, whose backends (Dask, Ray) apply.
     random_state : int, RandomState instance or None, default=None
-        Seed of the random starts.
+        Seed of the random starts, which are drawn for each person alone.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -105,6 +105,11 @@ class RecourseSolver(KnownParameters):
     ``predict`` gives the target. ``"optimal"`` and ``"infeasible"`` are proved, and only exact
     methods say so. An action of a heuristic is ``"feasible"``; a person for whom it found nothing
     is ``"not_found"``, which proves nothing.
+
+    A person's answer depends on that person, the model, the rules and ``random_state``, to the
+    last bit: not on who else is asked about, on the order, on ``batch_size`` or on ``n_jobs``.
+    Exceptions are a ``time_limit``, and a function or closed model whose own answer to a row
+    depends on the rows that it is asked about together.
 
     A valid point has at least 1e-9 of the logits' scale as margin (rounding would reject it
     otherwise), so an optimal cost is above the mathematical optimum by up to some 1e-7 of it.

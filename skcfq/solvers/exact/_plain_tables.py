@@ -23,6 +23,7 @@ from skcfq.solvers.exact._plain_problem import (
     plain_question,
 )
 from skcfq.solvers.problems import Shortcut, Solution, Task, quadratic_knapsack
+from skcfq.utils import row_sums
 
 if TYPE_CHECKING:
     from skcfq.actions import PlainNumbers
@@ -182,7 +183,7 @@ class _Reach(NamedTuple):
         numbers = problem.numbers.take(features)
         direction = np.sign(problem.gain[features])
         place = rows, numbers.columns
-        own = problem.X[place]
+        own = np.ascontiguousarray(problem.X[place])
         coded = numbers.encode(own)
         limits = numbers.limits(own, coded)
         end = np.where(direction > 0, limits[3], limits[2])
@@ -212,10 +213,12 @@ def _write(
 def _with_powers(
     total: np.ndarray, distance: np.ndarray, weight: np.ndarray, norm: str
 ) -> np.ndarray:
-    """Return a total with what a norm is the sum or the root of, one feature after the other."""
+    """Return a total with what a norm is the sum or the root of, shape (n,)."""
     parts = np.abs(distance) * weight if norm == "l1" else np.square(distance * weight)
     if parts.ndim == 1:
         return total + parts
+    if norm == "l2":
+        return np.asarray(total + row_sums(parts))
     # As many features as are looked at together must make no difference.
     return np.cumsum(np.column_stack([total, parts]), axis=1)[:, -1]
 
