@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from skcfq.actions._categorical import CategoricalFeature, build_categorical
-from skcfq.actions._constraint_language import Linear, Rule, parse_rule
+from skcfq.actions._conditions import Linear, Rule
+from skcfq.actions._constraint_language import parse_rule
+from skcfq.actions._cost_rules import CostRules, read_cost
 from skcfq.actions._downstream_rules import DownstreamRule, build_downstream_rules
 from skcfq.actions._numeric import NumericFeature, build_numeric
 from skcfq.actions._plain_numbers import PlainNumbers
@@ -49,6 +51,8 @@ class CompiledActions:
         Rules across features.
     downstream : tuple of DownstreamRule
         Columns that follow the changes of others.
+    cost_rules : CostRules
+        What a change costs.
 
     Examples
     --------
@@ -67,6 +71,7 @@ class CompiledActions:
     max_changes: int | None = None
     rules: tuple[Rule, ...] = ()
     downstream: tuple[DownstreamRule, ...] = ()
+    cost_rules: CostRules = field(default_factory=CostRules)
 
     @property
     def has_linking(self) -> bool:
@@ -154,6 +159,7 @@ def _compiled(parameters: dict[str, Any], space: FeatureSpace) -> CompiledAction
         max_changes,
         tuple(parse_rule(text) for text in constraints),
         build_downstream_rules(parameters["implied"], numeric, categorical, space),
+        read_cost(parameters, rules),
     )
     _check_names(compiled)
     return compiled
@@ -186,11 +192,18 @@ def _features(
 
 def _check_names(compiled: CompiledActions) -> None:
     """Refuse rules that name no column."""
-    known = {*compiled.space.raw_columns, *range(compiled.space.n_raw), *compiled.feature_names}
+    columns = compiled.space.raw_columns
+    known = {*columns, *range(compiled.space.n_raw), *compiled.feature_names}
     for rule in compiled.rules:
         for name in rule.names:
             if name not in known:
                 raise ActionSetError(
                     f"constraints holds the rule {rule.text!r}: {name!r} is no column. Use one of "
-                    f"{list(compiled.space.raw_columns)!r}, in backquotes if it is no plain word."
+                    f"{list(columns)!r}, in backquotes if it is no plain word."
+                )
+            own = columns[name] if isinstance(name, int) and name not in columns else name
+            if own != name and str(name) in known - {own}:
+                raise ActionSetError(
+                    f"constraints holds the rule {rule.text!r}: `{name}` is the position of "
+                    f"{own!r}, and the name of another column. Rename that column."
                 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,13 +38,16 @@ def solve_chunk(
     groups = list(task.groups())
     if len(groups) == 1:
         return _solve_group(method, effort, task, seed, starts)
+    parts: list[list[Solution]] = []
+    for rows in groups:
+        part = task.take(rows)
+        if parts and parts[-1][0].interrupted:
+            left = Solution.nothing(part.X, part.actions.n_features, "time_limit")
+            parts.append([replace(left, interrupted=True)] * task.n_alternatives)
+            continue
+        of_part = [take_rows(start, rows) for start in starts]
+        parts.append(_solve_group(method, effort, part, seed, of_part))
     place = np.argsort(np.concatenate(groups))
-    parts = [
-        _solve_group(
-            method, effort, task.take(rows), seed, [take_rows(start, rows) for start in starts]
-        )
-        for rows in groups
-    ]
     return [Solution.concatenate(rank).take(place) for rank in zip(*parts, strict=True)]
 
 
@@ -74,4 +78,4 @@ def _solve_short(
     (others,) = _solve_long(method, effort, task.take(left), seed, [])
     collection = Collection(solution)
     collection.write(left, others)
-    return collection.solution()
+    return replace(collection.solution(), interrupted=others.interrupted)

@@ -3,38 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.utils import check_random_state
-from tqdm.auto import tqdm
 
-from skcfq.actions import ActionSet, compile_cost
-from skcfq.exceptions import InterruptedWarning
-from skcfq.models import as_predictor, resolve_target
+from skcfq.actions import ActionSet
+from skcfq.models import as_predictor, carried_action_set, carried_target
 from skcfq.results import RecourseResult
-from skcfq.solvers._chunk import solve_chunk
+from skcfq.solvers._batches import Batches
 from skcfq.solvers._collection import Collection
 from skcfq.solvers._methods import METHODS, choose_method
 from skcfq.solvers._own_rows import margin_of, own_logits
-from skcfq.solvers._parameters import (
-    overrides_by_position,
-    required_margin,
-    required_radius,
-    second_predictor,
+from skcfq.solvers._parameters import required_margin, second_predictor
+from skcfq.solvers._result_building import result_of
+from skcfq.solvers._stopping import as_interrupted, tell_interruption, worker_died
+from skcfq.solvers._task_reading import read_task
+from skcfq.solvers.problems import Effort, Method, Task
+from skcfq.utils import (
+    HeldInterrupts,
+    Interval,
+    KnownParameters,
+    Progress,
+    StrOptions,
 )
-from skcfq.solvers._provenance import protocol_of, provenance_of
-from skcfq.solvers.problems import Effort, Method, Solution, Task
-from skcfq.utils import Interval, KnownParameters, StrOptions, take_rows, warn_user
-
-# Rows of the background from which a search without gradients may copy.
-_EXAMPLES = 2000
 
 
 class RecourseSolver(KnownParameters):
@@ -43,8 +39,10 @@ class RecourseSolver(KnownParameters):
     Parameters
     ----------
     action_set : ActionSet, default=None
-        What people may change, on the columns of the X given to :meth:`solve`. None lets every
-        column move inside its observed range.
+        What people may change, on the columns of the X given to :meth:`solve`. None takes that
+        of the model: estimators and model files of this library carry the one they were given,
+        and the teacher that such a fit made carries it too. Without any, every column may move
+        inside its observed range.
     method : {"auto", "exact", "lp", "qp", "milp", "gradient", "black_box", "pgd"} or Method, \
             default="auto"
         Exact, for linear models: ``"exact"`` solves all people at once (two classes, a cost that
@@ -56,12 +54,15 @@ class RecourseSolver(KnownParameters):
         actions are neither cheap nor always valid. ``"auto"`` takes the fastest exact method that
         applies, else ``"gradient"``, else ``"black_box"``; ``result.method`` says which. A
         :class:`Method` is one of your own.
-    cost : {"l1", "l2", "mixed"}, default="l1"
-        Norm of the weighted action (Eq. 4).
-    cost_weights : {"std", "mad", "uniform"}, dict or array-like, default="std"
-        Weight of each feature (Appendix A.5): one over its spread, or given by name.
+    cost : {"l1", "l2", "mixed"}, default=None
+        Norm of the weighted action (Eq. 4). None is the cost that the action set states.
+    cost_weights : {"std", "mad", "uniform"}, dict or array-like, default=None
+        Weight of each feature (Appendix A.5): one over its spread, or given by name, or one number
+        for each feature that can change. None is what the action set states.
     target : label, "opposite", array-like of shape (n,) or None, default=None
-        The class that people want; None takes the last of ``classes_``.
+        The class that people want. None takes the target that the model was given, as for
+        ``action_set``, else the last of ``classes_``, each time with a warning where labels are
+        text, and then ``explain`` and ``flipset`` refuse to tell people.
     margin : float, default=0.0
         Target margin, in logit units, that a valid point must have.
     target_proba : float, default=None
@@ -135,8 +136,8 @@ class RecourseSolver(KnownParameters):
     _parameter_constraints: dict = {
         "action_set": [ActionSet, None],
         "method": [StrOptions({"auto", *METHODS}), Method],
-        "cost": [StrOptions({"l1", "l2", "mixed"})],
-        "cost_weights": [StrOptions({"std", "mad", "uniform"}), dict, "array-like"],
+        "cost": [StrOptions({"l1", "l2", "mixed"}), None],
+        "cost_weights": [StrOptions({"std", "mad", "uniform"}), dict, "array-like", None],
         "target": "no_validation",
         "margin": [Interval(Real, 0, None, closed="left")],
         "target_proba": [Interval(Real, 0, 1, closed="neither"), None],
@@ -159,8 +160,8 @@ class RecourseSolver(KnownParameters):
         action_set: ActionSet | None = None,
         *,
         method: str | Method = "auto",
-        cost: str = "l1",
-        cost_weights: Any = "std",
+        cost: str | None = None,
+        cost_weights: Any = None,
         target: Any = None,
         margin: float = 0.0,
         target_proba: float | None = None,
@@ -197,6 +198,44 @@ class RecourseSolver(KnownParameters):
         self.random_state = random_state
         self.verbose = verbose
 
+    @classmethod
+    def from_estimator(cls, estimator: Any, **parameters: Any) -> RecourseSolver:
+        """Make a solver with the action set and the target of an estimator.
+
+        :meth:`solve` reads them from the model that it is given. This is for other models of the
+        same table, such as a teacher that was fitted before.
+
+        Parameters
+        ----------
+        estimator : estimator or loaded model file
+            One that was given an action set or a target, or a pipeline or search around it.
+        **parameters : dict
+            All other parameters of the solver; an ``action_set`` or a ``target`` wins.
+
+        Returns
+        -------
+        solver : RecourseSolver
+
+        Raises
+        ------
+        ActionSetError
+            The rules name columns behind the steps of a pipeline.
+        TargetError
+            The target is a rule for training rows.
+
+        Examples
+        --------
+        >>> from skcfq import CFQClassifier, RecourseSolver
+        >>> clf = CFQClassifier(target="granted")
+        >>> RecourseSolver.from_estimator(clf, n_restarts=2)
+        RecourseSolver(n_restarts=2, target='granted')
+        """
+        if parameters.get("action_set") is None:
+            parameters["action_set"] = carried_action_set(estimator)
+        if parameters.get("target") is None:
+            parameters["target"] = carried_target(estimator)
+        return cls(**parameters)
+
     def solve(
         self,
         model: Any,
@@ -206,6 +245,7 @@ class RecourseSolver(KnownParameters):
         overrides: Any = None,
         start: Any = None,
         variants: Sequence[Any] = (),
+        keep_partial: bool = True,
     ) -> RecourseResult:
         """Look for recourse for every row that the model does not give the target.
 
@@ -229,21 +269,28 @@ class RecourseSolver(KnownParameters):
             Further models on the same feature space, for example from
             :func:`skcfq.models.deployment_variants`, that must give the target too (robust
             recourse, Appendix E.2).
+        keep_partial : bool, default=True
+            Whether Ctrl-C returns what is done; False raises KeyboardInterrupt, for those to whom
+            a part of the people is of no use.
 
         Returns
         -------
         result : RecourseResult
-            Complete also after an interruption by the keyboard: who was not reached yet has the
-            status ``"time_limit"``.
+            Complete also after Ctrl-C: ``interrupted`` is True, and who was not finished yet has
+            the status ``"time_limit"``.
 
         Raises
         ------
         sklearn.exceptions.NotFittedError
             The model is not fitted.
         TargetError, ActionSetError, BackgroundRequiredError, UnsupportedModelError
+        WorkerDiedError
+            Its ``results`` have those who were finished.
         """
         task = self._task(model, X, background, overrides, variants)
-        return self._solve(task, [] if start is None else [start])
+        result = self._solve(task, [] if start is None else [start])
+        tell_interruption(result, keep_partial=keep_partial)
+        return result
 
     def solve_chunks(
         self,
@@ -271,15 +318,20 @@ class RecourseSolver(KnownParameters):
         Yields
         ------
         result : RecourseResult
-            One for each chunk, in order.
+            One for each chunk, in order. Ctrl-C while one is solved ends the stream: its result,
+            with those who were finished, is the last, and says ``interrupted``. Between two of
+            them it raises KeyboardInterrupt, and nothing is left to hand over.
         """
         self._validate_params()
         predictor = as_predictor(model, background=background)
         quiet = clone(self).set_params(verbose=0)
-        with tqdm(total=total, disable=not self.verbose, desc="recourse", unit="row") as bar:
+        with Progress("recourse", "row", total, shown=bool(self.verbose)) as progress:
             for chunk in chunks:
-                yield quiet.solve(predictor, chunk, variants=variants)
-                bar.update(len(chunk))
+                result = quiet.solve(predictor, chunk, variants=variants)
+                progress.update(len(chunk))
+                yield result
+                if result.interrupted:
+                    return
 
     def compare(
         self,
@@ -289,6 +341,7 @@ class RecourseSolver(KnownParameters):
         *,
         background: Any = None,
         overrides: Any = None,
+        keep_partial: bool = True,
     ) -> tuple[RecourseResult, RecourseResult]:
         """Solve two models so that the gap between their costs is not the solver's own.
 
@@ -299,80 +352,51 @@ class RecourseSolver(KnownParameters):
         Parameters
         ----------
         reference, deployed : fitted estimators
-            Both must read the raw columns through one feature space.
+            Both must read the raw columns through one feature space. Where solver and reference
+            have no action set, or no target, that of the deployed model counts.
         X : DataFrame or ndarray of shape (n, n_raw_columns)
         background : DataFrame or ndarray, optional
         overrides : dict of row label to rules, optional
-            As in :meth:`solve`.
+        keep_partial : bool, default=True
+            Both as in :meth:`solve`.
 
         Returns
         -------
         result_reference, result_deployed : RecourseResult
+            Complete also after Ctrl-C, as in :meth:`solve`; people who were not finished under a
+            model are not offered the other's action.
 
         Raises
         ------
         SpaceMismatchError
             The two models do not share one feature space.
+        WorkerDiedError
+            Its ``results`` have those who were finished.
         """
-        first = self._task(reference, X, background, overrides)
+        from skcfq.solvers._comparison import solve_both
+
+        first = self._task(reference, X, background, overrides, deployed=deployed)
         if self.perturbation_radius == "auto":
             # One that the deployed model alone has would be a recourse gap of its own.
             first = replace(first, perturbation_radius=0.0)
         second = self._second_task(first, deployed, background)
-        result_reference = self._solve(first, [])
-        result_deployed = self._solve(second, [result_reference.points])
-        # A cheaper action that only the deployed solve found is the reference's too, if valid.
-        result_reference = self._adopt(first, result_reference, result_deployed)
-        result_deployed = self._adopt(second, result_deployed, result_reference)
-        return result_reference, result_deployed
+        make = partial(result_of, self.get_params(deep=False))
+        results = solve_both(self._solve, make, first, second)
+        tell_interruption(*results, keep_partial=keep_partial)
+        return results
 
-    def _adopt(self, task: Task, mine: RecourseResult, theirs: RecourseResult) -> RecourseResult:
-        from skcfq.solvers._comparison import with_cheaper_actions
-
-        better = with_cheaper_actions(task, mine, theirs)
-        return mine if better is None else self._result(task, [better], mine.method)
-
-    def _task(
-        self,
-        model: Any,
-        X: Any,
-        background: Any,
-        overrides: Any = None,
-        variants: Sequence[Any] = (),
-    ) -> Task:
+    def _task(self, model: Any, X: Any, background: Any, *more: Any, **named: Any) -> Task:
         self._validate_params()
-        predictor = as_predictor(model, background=background)
-        others = tuple(second_predictor(predictor, variant, background) for variant in variants)
-        X = X if isinstance(X, pd.DataFrame) else np.asarray(X)
-        decisions = predictor.predict(X)
-        target = resolve_target(self.target, predictor.classes, decisions)
-        actions = (ActionSet() if self.action_set is None else self.action_set).compile(
-            predictor.space
-        )
-        return Task(
-            predictor,
-            X,
-            target,
-            actions,
-            compile_cost(actions, norm=self.cost, weights=self.cost_weights),
-            required_margin(self.margin, self.target_proba, predictor),
-            others,
-            overrides_by_position(overrides, X),
-            self.target_proba,
-            self.weight_radius,
-            None
-            if background is None
-            else take_rows(background, np.arange(len(background))[:_EXAMPLES]),
-            required_radius(self.perturbation_radius, self.method, (predictor, *others)),
-            decisions,
-            n_alternatives=self.n_alternatives,
-        )
+        return read_task(self, model, X, background, *more, **named)
 
     def _second_task(self, first: Task, deployed: Any, background: Any) -> Task:
         predictor = second_predictor(first.predictor, deployed, background)
-        return replace(first, predictor=predictor, decisions=predictor.predict(first.X))
+        margin = required_margin(self.margin, self.target_proba, predictor, first.target)
+        decisions = predictor.predict(first.X)
+        return replace(first, predictor=predictor, decisions=decisions, margin=margin)
 
-    def _solve(self, task: Task, starts: list[Any]) -> RecourseResult:
+    def _solve(self, task: Task, starts: list[Any], *, stopped: bool = False) -> RecourseResult:
+        """Solve, or, where work was stopped before, tell only who needs nothing."""
         method = choose_method(self.method, task)
         denied = np.flatnonzero(task.decisions != task.predictor.classes[task.target])
         logits = own_logits(task)
@@ -381,64 +405,22 @@ class RecourseSolver(KnownParameters):
         ranks = [Collection.before(task, denied, margin.copy()) for _ in range(self.n_alternatives)]
         size = self.batch_size or method.batch_size_for(task)
         chunks = [denied[first : first + size] for first in range(0, len(denied), size)]
-        seed = self._seed(method)
+        chunks = [] if stopped else chunks
         effort = Effort(
             self.n_restarts, self.beam_width, self.n_steps, self.step_size, self.time_limit
         )
-        jobs = (
-            delayed(solve_chunk)(
-                method, effort, task.take(rows), seed, [take_rows(start, rows) for start in starts]
-            )
-            for rows in chunks
-        )
-        # Even a silent bar takes as long as reading the rules does.
-        bar = tqdm(total=len(denied), desc="recourse", unit="person") if self.verbose else None
-        with bar or nullcontext():
-            try:
-                for rows, parts in zip(chunks, self._parts(jobs, len(chunks)), strict=True):
-                    for rank, part in zip(ranks, parts, strict=True):
-                        rank.write(rows, part)
-                    if bar is not None:
-                        bar.update(len(rows))
-            except KeyboardInterrupt:
-                left = int((ranks[0].status == "time_limit").sum())
-                warn_user(
-                    f"Interrupted: {left} of {len(denied)} people were not looked at; they have "
-                    "the status 'time_limit'.",
-                    InterruptedWarning,
-                )
-        return self._result(task, [rank.solution() for rank in ranks], method.name)
+        batches = Batches(method, effort, task, starts, chunks, self._seed(method))
+        with Progress("recourse", "person", len(denied), shown=bool(self.verbose)) as progress:
+            end = batches.solve_into(ranks, self.n_jobs, progress)
+        with HeldInterrupts() as held:
+            solutions = [rank.solution() for rank in ranks]
+            result = result_of(self.get_params(deep=False), task, solutions, method.name)
+        if isinstance(end, Exception):
+            raise worker_died(as_interrupted(result)) from end
+        if stopped or end is not None or held.pressed:
+            return as_interrupted(result)
+        return result
 
     def _seed(self, method: Method) -> int:
         """Return the seed of the random starts; methods that prove draw nothing."""
         return 0 if method.proves else int(check_random_state(self.random_state).randint(2**31 - 1))
-
-    def _parts(self, jobs: Iterable[Any], n_chunks: int) -> Iterable[list[Solution]]:
-        """Solve the chunks, one after the other or shared out; a single one is not worth it."""
-        if n_chunks == 1:
-            return (solve(*given, **named) for solve, given, named in jobs)
-        return Parallel(n_jobs=self.n_jobs, return_as="generator")(jobs)
-
-    def _result(self, task: Task, ranks: list[Solution], method: str) -> RecourseResult:
-        parameters = self.get_params(deep=False)
-        provenance = provenance_of(parameters, task, method)
-        results = [
-            RecourseResult(
-                X=task.X,
-                points=rank.points,
-                cost=rank.cost,
-                margin=rank.margin,
-                status=rank.status,
-                valid=rank.found,
-                changed=rank.changed,
-                target=task.predictor.classes[task.target],
-                actions=task.actions,
-                protocol=protocol_of(parameters, task, method, rank.status),
-                lower_bound=rank.bound,
-                method=method,
-                cost_function=task.cost,
-                provenance=provenance,
-            )
-            for rank in ranks
-        ]
-        return replace(results[0], alternatives=tuple(results[1:]))

@@ -80,7 +80,7 @@ def model(kind):
 
 
 def problem(kind, method, seed, n=6):
-    """Return a function from positions of people to their answers, and how many people there are."""
+    """Return a function from positions of people to their answers, and how many there are."""
     rng = np.random.default_rng(seed)
     X, _ = table()
     refused = np.flatnonzero(model(kind).predict(X) == "no")

@@ -55,6 +55,7 @@ def solve_linear(problem: LinearProblem, effort: Effort) -> ExactAnswer:
         torch.cat([answer.levels for answer in answers])[place],
         np.concatenate([answer.status for answer in answers])[place.numpy()],
         torch.cat([answer.bound for answer in answers])[place],
+        answers[1].interrupted,
     )
 
 
@@ -64,7 +65,7 @@ def _branch_and_bound(problem: LinearProblem, effort: Effort) -> ExactAnswer:
     optimum = branch_and_bound(separable, time_limit=limit)
     values, levels = state_of(problem, separable, optimum.amounts)
     bound = optimum.bound.sqrt() if separable.squared else optimum.bound
-    return ExactAnswer(values, levels, _status(optimum), bound)
+    return ExactAnswer(values, levels, _status(optimum), bound, optimum.interrupted)
 
 
 def _status(optimum: Optimum) -> np.ndarray:

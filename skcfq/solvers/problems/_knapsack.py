@@ -125,8 +125,9 @@ def quadratic_knapsack(
     # Only the rows that have lower ends: another way rounds in another way.
     if least is not None and (least > 0).any():
         lifted = np.flatnonzero((least > 0).any(axis=1))
-        wide = (np.broadcast_to(part, last.shape)[lifted] for part in (rate, gains, unit))
-        multiplier[lifted] = _fixed_both_ends(*wide, last[lifted], least[lifted], need[lifted])
+        wide = [np.broadcast_to(part, last.shape)[lifted] for part in (rate, gains, unit)]
+        own = [part[lifted] for part in (last, least, need)]
+        multiplier[lifted] = _fixed_both_ends(*wide, *own)
     ended = last <= multiplier[:, None]
     distance = np.minimum(multiplier[:, None] * unit, most)
     np.copyto(distance, most, where=ended & gains)
