@@ -23,7 +23,7 @@ from skcfq.utils._columns import (
     values_of,
 )
 from skcfq.utils._files import atomic_write
-from skcfq.utils._interrupts import HeldInterrupts
+from skcfq.utils._interrupts import HeldInterrupts, NotedInterrupts
 from skcfq.utils._lazy import lazy_attributes
 from skcfq.utils._nested_parameters import NestedParametersMixin
 from skcfq.utils._progress import Progress
@@ -51,6 +51,7 @@ __all__ = [
     "Interval",
     "KnownParameters",
     "NestedParametersMixin",
+    "NotedInterrupts",
     "Progress",
     "StrOptions",
     "as_array",
