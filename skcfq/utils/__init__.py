@@ -23,7 +23,7 @@ from skcfq.utils._columns import (
     values_of,
 )
 from skcfq.utils._files import atomic_write
-from skcfq.utils._interrupts import HeldInterrupts
+from skcfq.utils._interrupts import HeldInterrupts, NotedInterrupts
 from skcfq.utils._lazy import lazy_attributes
 from skcfq.utils._nested_parameters import NestedParametersMixin
 from skcfq.utils._progress import Progress
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         KnownParameters,
         StrOptions,
         check_feature_names_in,
+        check_parameters,
         check_sample_weight,
         positive_label_of,
         power_transformer_scaler,
@@ -51,17 +52,19 @@ __all__ = [
     "Interval",
     "KnownParameters",
     "NestedParametersMixin",
+    "NotedInterrupts",
     "Progress",
     "StrOptions",
     "as_array",
     "as_numbers",
     "as_objects",
     "as_slice",
+    "as_weights",
     "atomic_write",
     "check_feature_names_in",
+    "check_parameters",
     "check_sample_weight",
     "check_unique_columns",
-    "as_weights",
     "check_weights",
     "from_json",
     "has_text",
@@ -94,6 +97,7 @@ __getattr__ = lazy_attributes(
         "KnownParameters": "_sklearn_compat",
         "StrOptions": "_sklearn_compat",
         "check_feature_names_in": "_sklearn_compat",
+        "check_parameters": "_sklearn_compat",
         "check_sample_weight": "_sklearn_compat",
         "positive_label_of": "_sklearn_compat",
         "power_transformer_scaler": "_sklearn_compat",
