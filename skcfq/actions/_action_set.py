@@ -53,8 +53,10 @@ class ActionSet(KnownParameters):
 
     steps : dict of name to float, default=None
         The value after a change is a multiple of the step. A stepped column with an open side
-        ends at the observed extreme on that side. A column that is stored as whole numbers has
-        step 1 unless another one is given, as far as it has ends; 0 frees it.
+        ends at the observed extreme on that side. A column of whole numbers has step 1 unless
+        another one is given: one that is stored as such, or has no other values in at least 20
+        rows of the background. One that has exactly two values in at least 20 rows moves between
+        these, unless bounds lead beyond them. A step of 0 frees a column.
 
     ordinal : dict of name to list of levels, default=None
         For a numeric column, its discrete domain in rising order. For a category, its levels

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -190,7 +190,7 @@ def _numeric_limits(
     own = feature.own_values(columns)
     raw_lower, raw_upper = feature.limits(own)
     for rows, (low, high) in overrides:
-        person = replace(feature, low=low, high=high)
+        person = feature.within(low, high)
         raw_lower[rows], raw_upper[rows] = person.limits(own[rows])
     raw_grid = feature.grid(raw_lower, raw_upper)
     grid = None

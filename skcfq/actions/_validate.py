@@ -12,7 +12,7 @@ import pandas as pd
 from skcfq.actions._categorical import build_categorical
 from skcfq.actions._compiled import compile_actions
 from skcfq.actions._constraint_language import Changes, Condition, IsIn, Rule, parse_rule
-from skcfq.actions._numeric import build_numeric
+from skcfq.actions._numeric import absolute_limits
 from skcfq.actions._raw import is_same_label, read_columns
 from skcfq.actions._rules import OBSERVED, FeatureRules, read_constraints, read_rules
 from skcfq.encoding import FeatureSpace, TableEncoder
@@ -112,14 +112,14 @@ def _number(feature: FeatureRules, block: Any, column: Any) -> Iterator[_Breach]
         limits = getattr(feature, rule)
         if limits is None:
             continue
-        number = build_numeric(_alone(feature, **{rule: limits}), block)
-        if number.low > number.high:  # the background has no value at all
+        low, high = absolute_limits(_alone(feature, **{rule: limits}), block)
+        if low > high:  # the background has no value at all
             continue
         kind = "observed " if limits == OBSERVED else ""
         slack = _TOLERANCE * np.maximum(1.0, np.abs(own))
         for side, limit, outside in (
-            ("below the lower", number.low, own < number.low - slack),
-            ("above the upper", number.high, own > number.high + slack),
+            ("below the lower", low, own < low - slack),
+            ("above the upper", high, own > high + slack),
         ):
             yield _single(rule, feature, outside, f"{side} {kind}bound {limit:.12g}")
     if feature.step:
