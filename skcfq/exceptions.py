@@ -131,6 +131,10 @@ class DefaultTargetWarning(SkcfqWarning):
     """The wanted label was guessed as the last of ``classes_``."""
 
 
+class ContradictingRowsWarning(SkcfqWarning):
+    """Rows are at no level of a one-hot group that the action set declares."""
+
+
 class EmptyPopulationWarning(SkcfqWarning):
     """A metric has no row to be computed on, and is NaN."""
 

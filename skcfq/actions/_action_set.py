@@ -68,7 +68,8 @@ class ActionSet(KnownParameters):
 
     one_hot : dict of group name to list of names, default=None
         Raw columns that are a one-hot group already; they change together, as one feature whose
-        levels are the column names.
+        levels are the column names. Where the background has rows in which all of them are 0, as
+        with ``pandas.get_dummies(drop_first=True)``, that is the level ``"none"``.
 
     min_change, max_change : dict of name to float, default=None
         A change is at least, or at most, so large: in raw units, or in ranks of an ordered

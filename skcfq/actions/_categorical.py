@@ -13,8 +13,14 @@ from skcfq.actions._raw import filled_numbers, is_missing, is_same_label
 from skcfq.actions._rules import OBSERVED, FeatureRules, fail
 from skcfq.encoding import statistic_of
 from skcfq.exceptions import ActionSetError
+from skcfq.utils import missing_mask
 
 __all__ = ["CategoricalFeature", "build_categorical"]
+
+# The level of a one-hot group at which all of its columns are 0, as dummies with a dropped level.
+NONE_OF_THEM = "none"
+# Shares of ones that add up to less than 1 by more than this leave rows without any.
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +36,8 @@ class CategoricalFeature:
     blocks : tuple of Block
         One per raw column.
     levels : tuple
-        Raw labels; the column names for a one-hot group.
+        Raw labels; the column names for a one-hot group, and ``"none"`` where the background has
+        rows whose columns are all 0.
     codes : ndarray of shape (L, w)
         Encoded row of each level.
     allowed : ndarray of bool of shape (L + 1, L)
@@ -68,8 +75,14 @@ class CategoricalFeature:
         pairs = zip(self.blocks, self.columns, strict=True)
         members = np.column_stack([filled_numbers(block, columns[j]) for block, j in pairs])
         is_one = members == 1.0
-        is_one_hot = (is_one.sum(axis=1) == 1) & ((members == 0.0) | is_one).all(axis=1)
-        return np.where(is_one_hot, is_one.argmax(axis=1), -1)
+        n_ones = np.where(((members == 0.0) | is_one).all(axis=1), is_one.sum(axis=1), -1)
+        none = len(self.columns) if self.n_levels > len(self.columns) else -1
+        return np.where(n_ones == 1, is_one.argmax(axis=1), np.where(n_ones == 0, none, -1))
+
+    def unreadable(self, columns: Sequence[Any]) -> np.ndarray:
+        """Return who is at no level of a one-hot group, gaps left alone, bool of shape (n,)."""
+        gap = np.any([missing_mask(columns[j]) for j in self.columns], axis=0)
+        return (self.own_levels(columns) < 0) & ~gap
 
 
 def build_categorical(rules: FeatureRules, blocks: Sequence[Any]) -> CategoricalFeature:
@@ -144,8 +157,21 @@ def _group_table(
         frequencies.append(_share_of_ones(block))
     size = len(blocks)
     rows = ([encoded[j][int(j == level)] for j in range(size)] for level in range(size))
-    codes = np.stack([np.concatenate(row) for row in rows])
-    return rules.members, codes, np.array(frequencies)
+    codes = [np.concatenate(row) for row in rows]
+    share_of_none = 1.0 - sum(frequencies)
+    if not share_of_none > _ROUNDING:
+        return rules.members, np.stack(codes), np.array(frequencies)
+    if NONE_OF_THEM in rules.members:
+        fail(
+            "one_hot",
+            rules.name,
+            rules.members,
+            f"in some rows all are 0; that level is called {NONE_OF_THEM!r}, which is a column",
+            "Rename the column",
+        )
+    codes.append(np.concatenate([pair[0] for pair in encoded]))
+    levels = (*rules.members, NONE_OF_THEM)
+    return levels, np.stack(codes), np.array([*frequencies, share_of_none])
 
 
 def _zero_one(block: Any) -> np.ndarray | None:

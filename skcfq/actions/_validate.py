@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skcfq.actions._categorical import build_categorical
+from skcfq.actions._categorical import NONE_OF_THEM, build_categorical
 from skcfq.actions._compiled import compile_actions
 from skcfq.actions._constraint_language import Changes, Condition, IsIn, Rule, parse_rule
 from skcfq.actions._numeric import absolute_limits
@@ -156,15 +156,14 @@ def _category(feature: FeatureRules, blocks: list, column: Any) -> Iterator[_Bre
 
 
 def _group(feature: FeatureRules, blocks: list, columns: list) -> _Breach:
-    levels = build_categorical(_alone(feature), blocks).own_levels(columns)
-    gap = np.any([missing_mask(columns[j]) for j in feature.columns], axis=0)
+    rows = build_categorical(_alone(feature), blocks).unreadable(columns)
 
     def message(*values: str) -> str:
         pairs = zip(feature.members, values, strict=True)
         shown = ", ".join(f"{name} is {value}" for name, value in pairs)
         return f"{shown}: exactly one of the group {feature.name!r} must be 1"
 
-    return _Breach("one_hot", feature.columns, (levels < 0) & ~gap, message)
+    return _Breach("one_hot", feature.columns, rows, message)
 
 
 def _single(rule: str, feature: FeatureRules, rows: np.ndarray, problem: str) -> _Breach:
@@ -221,6 +220,7 @@ class _RuleReader:
             inside = np.zeros(self.n, dtype=bool)
             for member, is_one in zip(members, ones, strict=True):
                 inside |= is_one & (member in condition.levels)
+            inside |= ~np.any(ones, axis=0) & (NONE_OF_THEM in condition.levels)
             return inside == condition.inside
         values = self.columns[positions[0]]
         found = [any(is_same_label(plain(v), level) for level in condition.levels) for v in values]

@@ -45,6 +45,10 @@ class Block:
         """Number of encoded columns."""
         return len(self.columns)
 
+    def encoded_names(self, raw_name: Hashable) -> list[str]:
+        """Return the names of the encoded columns for a name of the raw column."""
+        return [str(raw_name)] * self.width
+
     def encode(self, values: Any) -> np.ndarray:
         """Encode raw values.
 
@@ -217,6 +221,13 @@ class TableBlock(Block):
     def n_levels(self) -> int:
         """Number of categories, L."""
         return len(self.categories)
+
+    def encoded_names(self, raw_name: Hashable) -> list[str]:
+        """Return the name of the category of each encoded column, behind that of the raw one."""
+        if self.width == 1:
+            return super().encoded_names(raw_name)
+        own = [self.categories[level] for level in self.codes.argmax(axis=0)]
+        return [f"{raw_name}_{'missing' if pd.isna(label) else label}" for label in own]
 
     def level_of(self, values: Any) -> np.ndarray:
         """Return the category of raw values, -1 for one that is not in the table.

@@ -21,6 +21,7 @@ from skcfq.models import as_predictor, resolve_target
 from skcfq.results import RecourseResult
 from skcfq.solvers._chunk import solve_chunk
 from skcfq.solvers._collection import Collection
+from skcfq.solvers._contradictions import without_false_proofs
 from skcfq.solvers._methods import METHODS, choose_method
 from skcfq.solvers._own_rows import margin_of, own_logits
 from skcfq.solvers._parameters import (
@@ -401,7 +402,8 @@ class RecourseSolver(KnownParameters):
                     "the status 'time_limit'.",
                     InterruptedWarning,
                 )
-        return self._result(task, [rank.solution() for rank in ranks], method.name)
+        solutions = without_false_proofs(task, denied, [rank.solution() for rank in ranks])
+        return self._result(task, solutions, method.name)
 
     def _seeds(self, method: Method, n_chunks: int) -> list[int]:
         """Return a seed for every chunk; methods that prove draw nothing."""
