@@ -5,6 +5,8 @@ which catches ``ValueError`` keeps working. An unfitted model raises
 :class:`sklearn.exceptions.NotFittedError`, as everywhere else in scikit-learn.
 """
 
+import warnings
+
 __all__ = [
     "ActionSetError",
     "ActionSetFileError",
@@ -128,7 +130,14 @@ class SkcfqWarning(UserWarning):
 
 
 class DefaultTargetWarning(SkcfqWarning):
-    """The wanted label was guessed as the last of ``classes_``."""
+    """The wanted label was guessed as the last of ``classes_``, in the order of the alphabet.
+
+    It is shown each time, and not once for each line of code, unless a filter says otherwise.
+    """
+
+
+# Behind all filters of the user: what the first of ten fits has guessed, all ten of them guess.
+warnings.simplefilter("always", DefaultTargetWarning, append=True)
 
 
 class ContradictingRowsWarning(SkcfqWarning):

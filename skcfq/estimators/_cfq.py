@@ -63,7 +63,8 @@ class CFQClassifier(StudentClassifier):
     target : label, "opposite", callable or None, default=None
         The outcome that people want: a label, the other one than the teacher's decision (two
         classes), or a rule ``T(X, y)`` that returns one label a row. None takes the last of
-        ``classes_``, with a warning where labels are strings.
+        ``classes_``, each time with a warning where labels are text, whose alphabet says nothing
+        of what people want.
     encoder : transformer, default=None
         Map from raw to encoded columns, fitted here unless it is fitted; None is a
         :class:`~skcfq.TableEncoder`.
@@ -408,7 +409,9 @@ class CFQClassifier(StudentClassifier):
                     f"The rule target={self.target!r} returned None. Let it return one label a row."
                 )
         elif wanted is None:
-            wanted = self.target_ = self.classes_[default_target(self.classes_)]
+            asked = objective_of(self.objective).needs_recourse
+            last = default_target(self.classes_) if asked else -1
+            wanted = self.target_ = self.classes_[last]
         else:
             self.target_ = wanted
         return resolve_target(wanted, self.classes_, decisions)

@@ -38,7 +38,8 @@ class CounterfactualSampler(RecourseParametersMixin, BaseSampler):
         own, else lets every column move inside its observed range.
     target : label, "opposite" or None, default=None
         The label that refused people want, and that their points get. None takes the solver's,
-        else the estimator's own, else the last class, with a warning where labels are strings.
+        else the estimator's own, else the last class, each time with a warning where labels are
+        text.
     share : float, default=1.0
         Share in (0, 1] of the rows that the estimator refuses, drawn at random (at least one).
         Each drawn row with recourse adds one row.

@@ -116,7 +116,8 @@ class DeployableClassifier(NetworkClassifier):
         """
         check_is_fitted(self, "network_")
         names = getattr(self, "feature_names_in_", None)
-        target = getattr(self, "target_", self.target)
+        # A guess is none: whoever asks the file is told that one is made.
+        target = None if self.target is None else getattr(self, "target_", self.target)
         rules = self.action_set
         return DeployedClassifier(
             self._integers(),

@@ -16,7 +16,15 @@ from skcfq.estimators._deployable import DeployableClassifier
 from skcfq.estimators._teacher import TeacherClassifier
 from skcfq.estimators._torch_teacher import teacher_of_network
 from skcfq.exceptions import SpaceMismatchError, UnsupportedModelError
-from skcfq.models import Predictor, RowHead, as_predictor, join_steps, split_model
+from skcfq.models import (
+    Predictor,
+    RowHead,
+    as_predictor,
+    carry,
+    encoding_hint,
+    join_steps,
+    split_model,
+)
 from skcfq.training import (
     Quantizer,
     TrainingTable,
@@ -80,6 +88,7 @@ class QuantizedClassifier(DeployableClassifier):
             table.sample_weight,
         )
         self.feature_space_, self.encoder_ = self.teacher_.feature_space_, self.teacher_.encoder_
+        carry(self.teacher_, self.action_set, self.target)
         return as_predictor(self.teacher_)
 
     def _adopt_model(self, model: Any, fitted: bool, table: TrainingTable, seed: int) -> Predictor:
@@ -90,6 +99,9 @@ class QuantizedClassifier(DeployableClassifier):
             model = self._fit_model(model, table, seed)
         predictor = as_predictor(model, background=table.X, sample_weight=table.sample_weight)
         self._check_teacher(predictor)
+        if not fitted:
+            # A model of the user's own stays as it is.
+            carry(model, self.action_set, self.target)
         self.teacher_ = model
         self.feature_space_ = predictor.space
         self.encoder_ = _encoder_of(model)
@@ -110,6 +122,7 @@ class QuantizedClassifier(DeployableClassifier):
             raise ValueError(
                 f"`teacher` knows the classes {predictor.classes.tolist()}, y has "
                 f"{self.classes_.tolist()}. Fit the teacher on the same labels."
+                f"{encoding_hint(self.classes_.tolist())}"
             )
 
 

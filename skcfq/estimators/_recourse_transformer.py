@@ -39,7 +39,7 @@ class RecourseTransformer(RecourseParametersMixin, TransformerMixin, BaseEstimat
         own, else lets every column move inside its observed range.
     target : label, "opposite" or None, default=None
         The outcome that people want. None takes the solver's, else the estimator's own, else the
-        last class, with a warning where labels are strings.
+        last class, each time with a warning where labels are text.
     add_status : bool, default=False
         Whether a last column ``recourse_status`` holds the status of each row, as in
         :class:`~skcfq.RecourseResult`. An array becomes one of objects then.

@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import UNUSED
 
 from skcfq.actions import ActionSet
-from skcfq.exceptions import ActionSetError, ReferenceRequiredError, TargetError
+from skcfq.exceptions import ActionSetError, ReferenceRequiredError
 from skcfq.metrics._faithfulness import (
     action_overlap,
     counterfactual_recourse_gap,
@@ -26,10 +26,13 @@ from skcfq.metrics._population import warn_empty
 from skcfq.models import (
     Predictor,
     as_predictor,
+    carried_action_set,
+    carried_target,
     check_model_is_fitted,
     resolve_target,
     split_model,
     transform_rows,
+    with_final,
 )
 from skcfq.results import RecourseResult
 from skcfq.solvers import RecourseSolver
@@ -102,10 +105,11 @@ class RecourseScorer(BaseEstimator):
         By default the ``teacher_`` of the estimator.
     action_set : ActionSet, optional
         Names the columns of the raw X. By default the solver's; else the ``action_set``
-        of the estimator, which names the columns that this step of a pipeline receives.
+        of the estimator, which names the columns that this step of a pipeline receives; else that
+        of the reference. Costs are those that the action set states, unless the solver has a cost.
     target : label, optional
-        By default the solver's; else ``target_`` or ``target`` of the estimator; else the last
-        class.
+        By default the solver's; else that of the estimator; else that of the reference; else the
+        last class.
     background : DataFrame or ndarray, optional
         Population for spreads and observed bounds, in the columns of the raw X; needed only where
         the models carry no statistics.
@@ -243,7 +247,7 @@ class RecourseScorer(BaseEstimator):
         if self.target is not None:
             solver.set_params(target=self.target)
         elif solver.target is None:
-            solver.set_params(target=_target_of(final))
+            solver.set_params(target=carried_target(final, self.reference))
         if self.action_set is not None:
             solver.set_params(action_set=clone(self.action_set))
         if solver.perturbation_radius == "auto":
@@ -263,7 +267,8 @@ class RecourseScorer(BaseEstimator):
         reference = self._reference(final)
         own_rules = solver.action_set is not None
         if not own_rules:
-            solver.set_params(action_set=_action_set_of(final))
+            rules = carried_action_set(final, self.reference)
+            solver.set_params(action_set=ActionSet() if rules is None else rules)
         if self.reference is not None:
             if steps and not own_rules and getattr(final, "action_set", None) is not None:
                 raise ActionSetError(
@@ -277,7 +282,8 @@ class RecourseScorer(BaseEstimator):
         reference = _on_space_of(final, reference)
         if not steps:
             return reference, estimator, _unchanged
-        return reference, final, lambda X: None if X is None else transform_rows(steps, X)
+        deployed = with_final(estimator, final, keep_steps=False)
+        return reference, deployed, lambda X: None if X is None else transform_rows(steps, X)
 
     def _reference(self, final: Any) -> Any:
         if self.reference is not None:
@@ -312,25 +318,6 @@ class RecourseScorer(BaseEstimator):
         if not everyone:
             return drawn, weight
         return np.concatenate([drawn, others]), np.concatenate([weight, np.ones(len(others))])
-
-
-def _target_of(final: Any) -> Any:
-    target = getattr(final, "target_", None)
-    target = getattr(final, "target", None) if target is None else target
-    if callable(target):
-        raise TargetError(
-            f"The target of {type(final).__name__} is the rule {target!r}, which serves training "
-            "only. Give the scorer a `target`: a label, or 'opposite'."
-        )
-    return target
-
-
-def _action_set_of(final: Any) -> ActionSet:
-    action_set = getattr(final, "action_set", None)
-    if isinstance(action_set, dict):
-        # A model file holds its rules as plain values.
-        return ActionSet.from_dict(action_set)
-    return ActionSet() if action_set is None else clone(action_set)
 
 
 def _unchanged(X: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from skcfq.exceptions import DefaultTargetWarning, TargetError
-from skcfq.utils import warn_user
+from skcfq.utils import has_text, warn_user
 
 OPPOSITE = "opposite"
 
@@ -18,7 +18,7 @@ def resolve_target(target: Any, classes: np.ndarray, decisions: np.ndarray) -> n
     Parameters
     ----------
     target : None, label, "opposite" or array-like of shape (n,)
-        None takes the last class, with a warning where labels are strings, because their
+        None takes the last class, with a warning where labels are text, because their
         alphabetical order says nothing. ``"opposite"`` (two classes only) is the other class than
         the decision. A label always wins over the word. An array gives one label a person.
     classes : ndarray of shape (n_classes,)
@@ -53,6 +53,7 @@ def resolve_target(target: Any, classes: np.ndarray, decisions: np.ndarray) -> n
             return _opposite(classes, decisions)
         raise TargetError(
             f"target={target!r} is no class of the model. Give one of {labels}, or 'opposite'."
+            f"{encoding_hint(labels)}"
         )
     wanted = np.asarray(target)
     if wanted.shape != (n,):
@@ -64,20 +65,33 @@ def resolve_target(target: Any, classes: np.ndarray, decisions: np.ndarray) -> n
     if not known.all():
         raise TargetError(
             f"target={wanted[~known].tolist()[0]!r} is no class of the model. Its classes are "
-            f"{labels}."
+            f"{labels}.{encoding_hint(labels)}"
         )
     return np.searchsorted(classes, wanted).astype(np.int64)
 
 
 def default_target(classes: np.ndarray) -> int:
     """Return the position of the last class, and say so where labels are strings."""
-    if classes.dtype.kind in "OUST":
+    if has_text(classes):
+        labels = classes.tolist()
         warn_user(
-            f"No `target` was given: {classes.tolist()[-1]!r}, the last of the classes "
-            f"{classes.tolist()}, is taken as the outcome that people want. Give `target=`.",
+            f"No `target` was given: {labels[-1]!r}, the last by alphabet of the classes {labels}, "
+            f"is taken as the outcome that people want. If they want {labels[0]!r}, give "
+            f"target={labels[0]!r}.",
             DefaultTargetWarning,
         )
     return len(classes) - 1
+
+
+def encoding_hint(labels: list) -> str:
+    """Return a further sentence for a label that is unknown where labels may be positions."""
+    if labels != list(range(len(labels))) or isinstance(labels[0], bool):
+        return ""
+    return (
+        f" If y had other labels than {labels}, a tool around this classifier has encoded them "
+        '(VotingClassifier, StackingClassifier and cross_val_predict(method="predict_proba") do): '
+        "name a label by its position in the sorted labels, the first being 0."
+    )
 
 
 def _opposite(classes: np.ndarray, decisions: np.ndarray) -> np.ndarray:

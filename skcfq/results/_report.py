@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from skcfq.exceptions import UnsupportedModelError
+from skcfq.exceptions import TargetError, UnsupportedModelError
 from skcfq.results._export import changes_of, units_of
-from skcfq.utils import missing_mask, plain, take_rows
+from skcfq.utils import has_text, missing_mask, plain, take_rows
 
 if TYPE_CHECKING:
     from skcfq.results._result import RecourseResult
@@ -130,8 +130,27 @@ def number_text(value: float, toward: float = 0.0) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def _check_target_given(result: RecourseResult) -> None:
+    """Refuse to tell a person how to get an outcome that was guessed by the alphabet.
+
+    Raises
+    ------
+    TargetError
+        The labels are text, and no target was given.
+    """
+    given = (result.provenance or {}).get("target_given", True)
+    if not given and has_text(result.target):
+        raise TargetError(
+            f"No `target` was given, and {plain(result.target[0])!r} was taken because it is the "
+            "last label by alphabet, which may be what nobody wants. What people read needs the "
+            "wanted label: give the solver, the transformer or the classifier `target=`, and solve "
+            "again."
+        )
+
+
 def explain(result: RecourseResult, row: int, units: Mapping, model: Any) -> str:
     """Return the sentences of :meth:`RecourseResult.explain`."""
+    _check_target_given(result)
     status, wanted = str(result.status[row]), repr(plain(result.target[row]))
     label = result.X.index[row] if isinstance(result.X, pd.DataFrame) else row
     person = f"person {plain(label)}"
@@ -277,6 +296,7 @@ def _sentence(text: str) -> str:
 
 def flipset(result: RecourseResult, row: int, units: Mapping) -> pd.DataFrame:
     """Return the table of :meth:`RecourseResult.flipset`."""
+    _check_target_given(result)
     lines: list[dict[str, Any]] = []
     for answer in (result, *result.alternatives):
         if not (answer.valid[row] and answer.changed[row].any()):

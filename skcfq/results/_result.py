@@ -328,7 +328,7 @@ class RecourseResult:
         Raises
         ------
         ValueError
-            No such person, or a label that several rows share.
+            No such person, a label that several rows share, or text labels without a `target`.
 
         Examples
         --------
@@ -380,7 +380,7 @@ class RecourseResult:
         Raises
         ------
         ValueError
-            No such person, or a label that several rows share.
+            No such person, a label that several rows share, or text labels without a `target`.
 
         Examples
         --------

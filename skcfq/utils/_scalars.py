@@ -29,6 +29,17 @@ def plain(value: Any) -> Any:
     return value
 
 
+def has_text(labels: np.ndarray) -> bool:
+    """Tell whether labels are text, whose order says nothing of what people want.
+
+    Examples
+    --------
+    >>> has_text(np.array(["approve", "reject"])), has_text(np.array([0, 1]))
+    (True, False)
+    """
+    return any(isinstance(label, str) for label in labels.tolist())
+
+
 def to_json(value: Any) -> Any:
     """Write a scalar, list or dict so that JSON keeps it apart from every other one."""
     if isinstance(value, dict):

@@ -8,8 +8,19 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.ensemble import StackingClassifier, VotingClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_predict
 
-from skcfq import ActionSet, CFQClassifier, QATClassifier, RecourseSolver
+from skcfq import (
+    ActionSet,
+    CFQClassifier,
+    PTQClassifier,
+    QATClassifier,
+    RecourseSolver,
+    RecourseTransformer,
+)
 from skcfq.estimators import CFQObjective, Finish, TeacherActions, TeacherClassifier
 from skcfq.exceptions import (
     ActionSetError,
@@ -18,6 +29,7 @@ from skcfq.exceptions import (
     TargetError,
 )
 from skcfq.metrics import RecourseScorer
+from skcfq.models import resolve_target
 
 
 @pytest.fixture(scope="module")
@@ -154,16 +166,92 @@ def test_target_that_is_no_class(classifier, people, settings, monkeypatch):
 def test_the_default_is_announced_for_strings_only(people, settings):
     X, score = people
     model = CFQClassifier(objective="paper", **settings)
-    with pytest.warns(DefaultTargetWarning, match="'yes', the last of the classes"):
+    with pytest.warns(DefaultTargetWarning, match="'yes', the last by alphabet of the classes"):
         model.fit(X, np.where(score > 0, "yes", "no"))
     assert model.target_ == "yes"
-    # Once it is resolved, nothing else has to guess.
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         clone(model).fit(X, (score > 0).astype(int))
         clone(model).fit(X, score > 0)
-        QATClassifier(**settings).fit(X, np.where(score > 0, "yes", "no"))
-        RecourseScorer("validity_drop", solver=RecourseSolver(method="pgd"))(model, X)
+
+
+def test_a_guess_is_announced_each_time_and_reaches_nobody(people, teacher, settings):
+    X, score = people
+    y = np.where(score > 0, "approve", "reject")
+    guessed = "'reject', the last by alphabet of .*'approve', 'reject'.*give target='approve'"
+    model = CFQClassifier(objective="paper", **settings)
+    with warnings.catch_warnings(record=True) as caught:
+        # What Python shows where nobody has set a filter: a line warns once.
+        warnings.resetwarnings()
+        warnings.simplefilter("always", DefaultTargetWarning, append=True)
+        for _ in range(2):
+            model.fit(X, y)
+    assert sum(one.category is DefaultTargetWarning for one in caught) == 2
+    scorer = RecourseScorer("validity_drop", solver=RecourseSolver(method="pgd"))
+    transformer = RecourseTransformer(FrozenEstimator(model), solver=scorer.solver)
+    with pytest.warns(DefaultTargetWarning, match=guessed):
+        scorer(model, X)
+    with pytest.warns(DefaultTargetWarning, match=guessed):
+        transformer.fit(X)
+    assert transformer.target_ == "reject"
+    with pytest.warns(DefaultTargetWarning, match=guessed):
+        result = transformer.solve(X[:5])
+    assert len(result.to_frame()) >= 5
+    for told in (result.explain, result.flipset):
+        with pytest.raises(TargetError, match="'reject' was taken because.*last label by alphabet"):
+            told(row=0)
+    # The same outcome, said by somebody.
+    told = RecourseSolver(method="pgd", target="reject").solve(model, X[:5])
+    assert "'reject'" in told.explain(row=0)
+    assert model.deployed().target_ is None
+
+
+def test_a_guess_of_numbers_is_told(people):
+    X, score = people
+    X = X[["income", "years"]].fillna(0)
+    model = LogisticRegression(max_iter=500).fit(X, score > 0)
+    assert "True" in RecourseSolver().solve(model, X[:3], background=X).explain(row=0)
+
+
+@pytest.mark.filterwarnings("error::skcfq.exceptions.DefaultTargetWarning")
+def test_where_no_recourse_is_used_nothing_is_guessed(people, settings):
+    X, score = people
+    y = np.where(score > 0, "approve", "reject")
+    QATClassifier(**settings).fit(X, y)
+    CFQClassifier(objective=CFQObjective(eta=0), **settings).fit(X, y)
+    teacher = TeacherClassifier((4,), max_iter=3)
+    PTQClassifier(teacher=teacher, calibration="factual", allocation="factual").fit(X, y)
+
+
+@pytest.mark.parametrize("target", ["granted", ["granted"] * 120])
+def test_labels_that_a_tool_around_has_encoded(target, people, settings):
+    X, score = people
+    y = np.where(score > 0, "granted", "refused")
+    model = CFQClassifier(target=target, objective="paper", **settings)
+    if isinstance(target, str):
+        voting = VotingClassifier([("net", model)], voting="soft")
+        with pytest.raises(TargetError, match="tool around .* encoded.* position in the sorted"):
+            voting.fit(X, y)
+        with pytest.raises(TargetError, match="tool around .* encoded.* position in the sorted"):
+            cross_val_predict(model, X, y, cv=2, method="predict_proba")
+        # What the message asks for.
+        fitted = voting.set_params(net__target=0).fit(X, y)
+        assert fitted.estimators_[0].target_ == 0
+        assert set(fitted.predict(X)) == {"granted", "refused"}
+    else:
+        with pytest.raises(TargetError, match="tool around"):
+            resolve_target(target, np.array([0, 1]), np.zeros(120, dtype=int))
+    with pytest.raises(TargetError, match="no class") as refused:
+        resolve_target(target, np.array(["no", "yes"]), np.zeros(120, dtype=int))
+    assert "encoded" not in str(refused.value)
+
+
+def test_a_teacher_of_other_labels_behind_a_tool_that_encodes(people, teacher, settings):
+    X, score = people
+    y = np.where(score > 0, "yes", "no")
+    net = QATClassifier(teacher=FrozenEstimator(teacher), **settings)
+    with pytest.raises(ValueError, match="same labels.*tool around.*encoded"):
+        StackingClassifier([("net", net)], LogisticRegression(), cv=2).fit(X, y)
 
 
 class AlwaysYes(TeacherClassifier):
