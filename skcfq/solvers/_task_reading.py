@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from skcfq.actions import ActionSet, compile_cost
 from skcfq.models import as_predictor, carried_action_set, carried_target, resolve_target
@@ -17,7 +16,7 @@ from skcfq.solvers._parameters import (
     second_predictor,
 )
 from skcfq.solvers.problems import Task
-from skcfq.utils import take_rows
+from skcfq.utils import as_table, take_rows
 
 # Rows of the background from which a search without gradients may copy.
 _EXAMPLES = 2000
@@ -45,7 +44,7 @@ def read_task(
     """
     predictor = as_predictor(model, background=background)
     others = tuple(second_predictor(predictor, variant, background) for variant in variants)
-    X = X if isinstance(X, pd.DataFrame) else np.asarray(X)
+    X = as_table(X)
     decisions = predictor.predict(X)
     wanted, rules = solver.target, solver.action_set
     if wanted is None:
