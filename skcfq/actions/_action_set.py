@@ -67,7 +67,8 @@ class ActionSet(KnownParameters):
     ordinal : dict of name to list of levels, default=None
         For a numeric column, its discrete domain in rising order. For a category, its levels
         from low to high: `increasing` and `decreasing` then apply, and a move costs the
-        difference of ranks. A category that is not listed can be kept, never reached.
+        difference of ranks. All categories are listed; the missing one has no rank. A column that
+        is an ordered ``pandas.Categorical`` brings its order.
 
     transitions : dict of name to dict of level to list of levels, default=None
         Allowed moves between categories. A level that is not listed may only stay.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skcfq.actions._categorical import NONE_OF_THEM, build_categorical
+from skcfq.actions._categorical import NONE_OF_THEM, build_categorical, ordered_levels
 from skcfq.actions._compiled import compile_actions
 from skcfq.actions._constraint_language import Changes, Condition, IsIn, Rule, parse_rule
 from skcfq.actions._numeric import absolute_limits
@@ -143,9 +143,7 @@ def _category(feature: FeatureRules, blocks: list, column: Any) -> Iterator[_Bre
     if categorical.ranks is None:
         return
     ranks = np.append(categorical.ranks, np.nan)[levels]
-    order = list(feature.ordinal or ())
-    unlisted = np.isnan(ranks) & ~gap & ~unknown
-    yield _single("ordinal", feature, unlisted, f"none of the ordered levels {order!r}")
+    order = list(ordered_levels(feature, blocks) or ())
     if feature.bounds is None or feature.bounds == OBSERVED:
         return
     low, high = feature.bounds

@@ -80,6 +80,7 @@ _TABLE: Check = fields(
         "hot": numbers(-1, 2**31, whole=True),
         "codes": numbers(nan=True),
         "unknown": numbers(nan=True),
+        "order": numbers(0, 2**31, whole=True),
     },
 )
 _SOME: Check = fields({"values": numbers(nan=True)}, {"of": numbers(0, 2**31, whole=True)})
@@ -219,8 +220,16 @@ def _read_table(table: dict[str, Any], width: int, allowance: Allowance) -> dict
         raise ValueError("a table of categories has a code of unknown ones of another length")
     if width == 0 or (fill is not None and fill >= n_levels):
         raise ValueError("a table of categories has no codes, or a fill that is no category")
-    categories = tuple(table["categories"])
-    return {"categories": categories, "codes": codes, "unknown_code": unknown, "fill": fill}
+    order = tuple(table["order"].tolist()) if "order" in table else None
+    if order is not None and not set(order) <= set(range(n_levels)):
+        raise ValueError("a table of categories has an order of other categories")
+    return {
+        "categories": tuple(table["categories"]),
+        "codes": codes,
+        "unknown_code": unknown,
+        "fill": fill,
+        "order": order,
+    }
 
 
 def _read_statistics(data: dict[str, Any], kinds: list[str]) -> list[ColumnStatistics]:

@@ -84,6 +84,8 @@ def _table(block: TableBlock, arrays: ArrayWriter) -> dict[str, Any]:
         out["hot"] = arrays.add(hot)
     else:
         out["codes"] = arrays.add(codes)
+    if block.order is not None:
+        out["order"] = arrays.add(list(block.order))
     if block.unknown_code is not None:
         out["unknown"] = arrays.add(np.asarray(block.unknown_code, dtype=np.float64))
     return out

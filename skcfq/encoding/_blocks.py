@@ -198,6 +198,9 @@ class TableBlock(Block):
         Code of a value that is no category; None refuses such values.
     fill : int or None
         The category that stands for a gap.
+    order : tuple of int or None
+        Positions of the categories from low to high, where the raw column is an ordered
+        ``pandas.Categorical``.
 
     Examples
     --------
@@ -215,6 +218,7 @@ class TableBlock(Block):
     codes: np.ndarray
     unknown_code: np.ndarray | None = None
     fill: int | None = None
+    order: tuple[int, ...] | None = None
     kind: ClassVar[str] = "table"
 
     @property
@@ -329,6 +333,18 @@ class TableBlock(Block):
         if self.fill is None and self._missing_levels:
             others = next(iter(self._missing_levels.values()))
         return self._missing_levels.get(_gap(value), others)
+
+
+def declared_order(column: Any, categories: Sequence[Any]) -> tuple[int, ...] | None:
+    """Return the positions of categories in the order that a column declares, None without one."""
+    values = values_of(column)
+    if not isinstance(values, pd.Categorical) or not values.ordered:
+        return None
+    labels = np.empty(len(categories), dtype=object)
+    labels[:] = categories
+    ranks = values.categories.get_indexer(pd.Index(labels, dtype=object))
+    by_rank = np.argsort(ranks, kind="stable")
+    return tuple(by_rank[ranks[by_rank] >= 0].tolist())
 
 
 def _distances(codes: np.ndarray, other: np.ndarray) -> np.ndarray:

@@ -27,6 +27,7 @@ from skcfq.exceptions import FeatureSpaceError
 from skcfq.utils import (
     as_array,
     as_numbers,
+    check_container,
     check_unique_columns,
     is_integer_like,
     plain,
@@ -217,6 +218,7 @@ class FeatureSpace:
         Z : float64 ndarray of shape (n, d)
         """
         if isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype == np.float64 and self._affine:
+            check_container(X)
             self._by_position(X)
             return self._affine.encode(X, copy=copy)
         columns, n = self.columns_of(X)

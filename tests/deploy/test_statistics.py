@@ -274,3 +274,14 @@ def test_every_level_tells_which_numbers_are_whole(level, tmp_path):
             hats.compile(loaded)
     else:
         assert hats.compile(loaded).numeric[0].values.tolist() == [0, 0.5]
+
+
+def test_bins_and_their_order_are_in_the_file(tmp_path):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"age": pd.cut(rng.integers(18, 80, 90), [-np.inf, 30, 50, 99])})
+    model = small().fit(X.assign(v=rng.normal(size=90)), X["age"].cat.codes == 1)
+    model.export(tmp_path / "model")
+    loaded, own = skcfq.load(tmp_path / "model").feature_space_, model.feature_space_
+    assert loaded.blocks[0].categories == own.blocks[0].categories
+    assert loaded.blocks[0].order == own.blocks[0].order == (0, 1, 2)
+    assert loaded.same_map(own)
