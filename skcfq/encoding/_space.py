@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import hashlib
 import json
+import reprlib
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from functools import cached_property
@@ -16,12 +17,8 @@ import pandas as pd
 
 from skcfq.encoding._affine_table import AffineTable
 from skcfq.encoding._background import described_blocks
-from skcfq.encoding._blocks import (
-    AffineBlock,
-    Block,
-    encode_columns,
-)
-from skcfq.encoding._serialization import block_from_dict, block_to_dict
+from skcfq.encoding._blocks import AffineBlock, Block, encode_columns
+from skcfq.encoding._serialization import block_to_dict, read_space
 from skcfq.encoding._statistics import STATISTICS_LEVELS
 from skcfq.exceptions import FeatureSpaceError
 from skcfq.utils import (
@@ -36,9 +33,6 @@ from skcfq.utils import (
     rewrite,
     values_of,
 )
-
-# Columns that are named where a space is printed.
-_NAMED = 8
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -98,10 +92,10 @@ class FeatureSpace:
     def __repr__(self) -> str:
         kinds = Counter(block.kind for block in self.blocks)
         shown = ", ".join(f"{number} {kind}" for kind, number in kinds.items())
-        names = [repr(name) for name in self.raw_columns[:_NAMED]] + ["…"] * (self.n_raw > _NAMED)
+        names = reprlib.repr(self.raw_columns)
         return (
             f"FeatureSpace({self.n_raw} raw columns ({shown}), {self.n_encoded} encoded,\n"
-            f"    statistics={self.statistics!r}, raw_columns=({', '.join(names)}))"
+            f"    statistics={self.statistics!r}, raw_columns={names})"
         )
 
     @cached_property
@@ -244,7 +238,12 @@ class FeatureSpace:
             A copy. A column of whole numbers that gets a number that is not whole becomes
             float64; a categorical dtype gains the categories that it lacks.
         """
-        Z = np.asarray(Z, dtype=np.float64)
+        try:
+            Z = np.asarray(Z, dtype=np.float64)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise FeatureSpaceError(
+                f"Z must hold encoded rows, which are numbers: {error}."
+            ) from error
         columns, n = self.columns_of(X)
         if Z.shape != (n, self.n_encoded):
             raise FeatureSpaceError(
@@ -276,6 +275,10 @@ class FeatureSpace:
 
     def position(self, name: Hashable) -> int:
         """Return the position of a raw column, given its name or position."""
+        if not isinstance(name, Hashable):
+            raise FeatureSpaceError(
+                f"name={reprlib.repr(name)} is no column: give a column name or a position."
+            )
         if name in self._positions and not isinstance(name, bool):
             return self._positions[name]
         integer = isinstance(name, (int, np.integer)) and not isinstance(name, bool)
@@ -300,8 +303,9 @@ class FeatureSpace:
         ValueError
             There is no such level, or this space tells less than that.
         """
-        if level not in STATISTICS_LEVELS:
-            raise ValueError(f"statistics={level!r} is no level; give one of {STATISTICS_LEVELS}.")
+        if not isinstance(level, str) or level not in STATISTICS_LEVELS:
+            unknown = reprlib.repr(level)
+            raise ValueError(f"The level={unknown} is unknown; give one of {STATISTICS_LEVELS}.")
         if STATISTICS_LEVELS.index(level) > STATISTICS_LEVELS.index(self.statistics):
             raise ValueError(
                 f"statistics={level!r} cannot be written: the model was loaded from a file with "
@@ -363,15 +367,16 @@ class FeatureSpace:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> FeatureSpace:
-        """Rebuild a space from :meth:`to_dict`."""
-        if data.get("version") != 1:
-            raise FeatureSpaceError(
-                f"version={data.get('version')!r} of a stored space is not readable; expected 1."
-            )
-        blocks = tuple(block_from_dict(block) for block in data["blocks"])
+        """Rebuild a space from :meth:`to_dict`.
+
+        Raises
+        ------
+        FeatureSpaceError
+            The data are not those of a space.
+        """
+        blocks, is_frame, level, known_as = read_space(data)
         names = tuple(block.name for block in blocks)
-        level, known_as = data.get("statistics", "full"), data.get("full_fingerprint")
-        return cls(blocks, names, bool(data["is_frame"]), level, known_as)
+        return cls(blocks, names, is_frame, level, known_as)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -236,9 +236,9 @@ class RecourseScorer(BaseEstimator):
         X = take_rows(X, rows)
         solver.set_params(target=target[rows])
         if set(names) <= set(_OF_REFERENCE):
-            result = solver.solve(reference, X, background=background)
+            result = solver.solve(reference, X, background=background, keep_partial=False)
             return _Comparison(reference, deployed, result, None, weight)
-        results = solver.compare(reference, deployed, X, background=background)
+        results = solver.compare(reference, deployed, X, background=background, keep_partial=False)
         return _Comparison(reference, deployed, *results, weight)
 
     def _solver(self, final: Any, rng: np.random.RandomState) -> RecourseSolver:

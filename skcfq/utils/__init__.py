@@ -25,12 +25,14 @@ from skcfq.utils._columns import (
     values_of,
 )
 from skcfq.utils._files import atomic_write
+from skcfq.utils._interrupts import HeldInterrupts
 from skcfq.utils._lazy import lazy_attributes
 from skcfq.utils._nested_parameters import NestedParametersMixin
+from skcfq.utils._progress import Progress
 from skcfq.utils._rows import as_slice, stack_rows, take_rows
 from skcfq.utils._scalars import from_json, has_text, plain, strict_json, to_json
 from skcfq.utils._warnings import warn_user
-from skcfq.utils._weights import check_weights
+from skcfq.utils._weights import as_weights, check_weights
 
 if TYPE_CHECKING:
     from skcfq.utils._sklearn_compat import (
@@ -47,9 +49,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "HasMethods",
+    "HeldInterrupts",
     "Interval",
     "KnownParameters",
     "NestedParametersMixin",
+    "Progress",
     "StrOptions",
     "as_array",
     "as_table",
@@ -61,6 +65,7 @@ __all__ = [
     "check_sample_weight",
     "check_container",
     "check_unique_columns",
+    "as_weights",
     "check_weights",
     "from_json",
     "has_text",
