@@ -68,12 +68,6 @@ class NumericFeature:
         """Whether the encoded value grows with the raw value."""
         return bool(self.block.increasing)
 
-    def within(self, low: float, high: float) -> NumericFeature:
-        """Return the feature with other absolute limits; a grid gets ends on open sides."""
-        if self.step is not None:
-            low, high = _closed(self.block, low, high, self.lifted)
-        return replace(self, low=low, high=high)
-
     def own_values(self, columns: Sequence[Any]) -> np.ndarray:
         """Return people's raw values, gaps filled, float64 of shape (n,), from the raw columns."""
         return filled_numbers(self.block, columns[self.column])
@@ -91,6 +85,18 @@ class NumericFeature:
                 "of the column is not defined. Narrow its bounds."
             )
         return encoded
+
+    def with_bounds(self, low: float, high: float) -> NumericFeature:
+        """Return the feature with other absolute limits.
+
+        A grid needs ends: where the rules leave a side open, it takes those of the population.
+        """
+        if self.step is None:
+            return replace(self, low=low, high=high)
+        low, high = _closed(self.block, low, high, self.lifted)
+        if low <= high and self.relative[1] - self.relative[0] >= MAX_GRID * self.step:
+            _check_size(self.step, low, high, self.name)
+        return replace(self, low=low, high=high)
 
     def limits(self, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return lower and upper raw limits of each person; both sides contain `own`."""
@@ -184,10 +190,7 @@ def build_numeric(rules: FeatureRules, block: Any) -> NumericFeature:
         return feature
     if rules.step is None:
         return _on_own_grid(feature, rules)
-    feature = feature.within(low, high)
-    if feature.low <= feature.high and relative[1] - relative[0] >= MAX_GRID * rules.step:
-        _check_size(rules.step, feature.low, feature.high, rules.name)
-    return feature
+    return feature.with_bounds(low, high)
 
 
 def _on_own_grid(feature: NumericFeature, rules: FeatureRules) -> NumericFeature:

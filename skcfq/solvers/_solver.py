@@ -23,7 +23,7 @@ from skcfq.solvers._own_rows import margin_of, own_logits
 from skcfq.solvers._parameters import required_margin, second_predictor
 from skcfq.solvers._result_building import result_of
 from skcfq.solvers._stopping import as_interrupted, tell_interruption, worker_died
-from skcfq.solvers._task_reading import read_task
+from skcfq.solvers._task_reading import read_starts, read_task
 from skcfq.solvers.problems import Effort, Method, Task
 from skcfq.utils import (
     HeldInterrupts,
@@ -32,6 +32,9 @@ from skcfq.utils import (
     Progress,
     StrOptions,
 )
+
+# No radius or step in units of logits or of encoded columns is larger.
+_LARGEST = 1e9
 
 
 class RecourseSolver(KnownParameters):
@@ -97,7 +100,7 @@ class RecourseSolver(KnownParameters):
     n_jobs : int, default=None
         Batches that are solved at once, through joblib, whose backends (Dask, Ray) apply.
     random_state : int, RandomState instance or None, default=None
-        Seed of the random starts.
+        Seed of the random starts, which are drawn for each person alone.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -107,6 +110,11 @@ class RecourseSolver(KnownParameters):
     ``predict`` gives the target. ``"optimal"`` and ``"infeasible"`` are proved, and only exact
     methods say so. An action of a heuristic is ``"feasible"``; a person for whom it found nothing
     is ``"not_found"``, which proves nothing.
+
+    A person's answer depends on that person, the model, the rules and ``random_state``, to the
+    last bit: not on who else is asked about, on the order, on ``batch_size`` or on ``n_jobs``.
+    Exceptions are a ``time_limit``, and a function or closed model whose own answer to a row
+    depends on the rows that it is asked about together.
 
     A valid point has at least 1e-9 of the logits' scale as margin (rounding would reject it
     otherwise), so an optimal cost is above the mathematical optimum by up to some 1e-7 of it.
@@ -137,13 +145,13 @@ class RecourseSolver(KnownParameters):
         "target": "no_validation",
         "margin": [Interval(Real, 0, None, closed="left")],
         "target_proba": [Interval(Real, 0, 1, closed="neither"), None],
-        "perturbation_radius": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
-        "weight_radius": [Interval(Real, 0, None, closed="left")],
-        "n_alternatives": [Interval(Integral, 1, None, closed="left")],
-        "n_restarts": [Interval(Integral, 0, None, closed="left")],
-        "beam_width": [Interval(Integral, 1, None, closed="left")],
-        "n_steps": [Interval(Integral, 1, None, closed="left")],
-        "step_size": [Interval(Real, 0, None, closed="neither")],
+        "perturbation_radius": [StrOptions({"auto"}), Interval(Real, 0, _LARGEST, closed="both")],
+        "weight_radius": [Interval(Real, 0, _LARGEST, closed="both")],
+        "n_alternatives": [Interval(Integral, 1, 1000, closed="both")],
+        "n_restarts": [Interval(Integral, 0, 10_000, closed="both")],
+        "beam_width": [Interval(Integral, 1, 10_000, closed="both")],
+        "n_steps": [Interval(Integral, 1, 100_000, closed="both")],
+        "step_size": [Interval(Real, 0, _LARGEST, closed="right")],
         "time_limit": [Interval(Real, 0, None, closed="neither"), None],
         "batch_size": [Interval(Integral, 1, None, closed="left"), None],
         "n_jobs": [Integral, None],
@@ -284,7 +292,7 @@ class RecourseSolver(KnownParameters):
             Its ``results`` have those who were finished.
         """
         task = self._task(model, X, background, overrides, variants)
-        result = self._solve(task, [] if start is None else [start])
+        result = self._solve(task, read_starts(start, task.X))
         tell_interruption(result, keep_partial=keep_partial)
         return result
 
@@ -403,9 +411,9 @@ class RecourseSolver(KnownParameters):
         chunks = [denied[first : first + size] for first in range(0, len(denied), size)]
         chunks = [] if stopped else chunks
         effort = Effort(
-            self.n_restarts, self.beam_width, self.n_steps, self.step_size, self.time_limit
+            self.n_restarts, self.beam_width, self.n_steps, float(self.step_size), self.time_limit
         )
-        batches = Batches(method, effort, task, starts, chunks, self._seeds(method, len(chunks)))
+        batches = Batches(method, effort, task, starts, chunks, self._seed(method))
         with Progress("recourse", "person", len(denied), shown=bool(self.verbose)) as progress:
             end = batches.solve_into(ranks, self.n_jobs, progress)
         with HeldInterrupts() as held:
@@ -417,8 +425,6 @@ class RecourseSolver(KnownParameters):
             return as_interrupted(result)
         return result
 
-    def _seeds(self, method: Method, n_chunks: int) -> list[int]:
-        """Return a seed for every chunk; methods that prove draw nothing."""
-        if method.proves:
-            return [0] * n_chunks
-        return check_random_state(self.random_state).randint(2**31 - 1, size=n_chunks).tolist()
+    def _seed(self, method: Method) -> int:
+        """Return the seed of the random starts; methods that prove draw nothing."""
+        return 0 if method.proves else int(check_random_state(self.random_state).randint(2**31 - 1))
