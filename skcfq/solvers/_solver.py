@@ -181,7 +181,7 @@ class RecourseSolver(KnownParameters):
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
-    ):
+    ) -> None:
         self.action_set = action_set
         self.method = method
         self.cost = cost
