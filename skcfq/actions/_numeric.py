@@ -117,8 +117,8 @@ class NumericFeature:
         ends = float(np.fmin.reduce(lower)), float(np.fmax.reduce(upper))
         if not all(map(math.isfinite, ends)):  # nobody has a value
             return np.empty(0)
-        if ends[1] - ends[0] > MAX_GRID * self.step:
-            if self.high - self.low > MAX_GRID * self.step:
+        if ends[1] - ends[0] >= MAX_GRID * self.step:
+            if self.high - self.low >= MAX_GRID * self.step:
                 return self._grid_around(lower, upper)
             # A person far outside must not make the grid endless: they may stay or come back in.
             ends = self.low, self.high
