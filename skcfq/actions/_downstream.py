@@ -31,7 +31,7 @@ class DownstreamEffects:
         Encoded units per raw unit.
     """
 
-    def __init__(self, compiled: CompiledActions):
+    def __init__(self, compiled: CompiledActions) -> None:
         self.position = {rule.column: t for t, rule in enumerate(compiled.downstream)}
         scales = torch.tensor(
             [getattr(f.block, "scale", 1.0) for f in compiled.numeric], dtype=torch.float64

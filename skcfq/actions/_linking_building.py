@@ -64,7 +64,7 @@ class _Builder:
         values: Tensor,
         levels: Tensor,
         downstream: DownstreamEffects | None,
-    ):
+    ) -> None:
         self.compiled = compiled
         self.columns = columns
         self.values = values

@@ -146,7 +146,7 @@ def solve_people(
 class _Pile:
     """What is known so far about some people; their raw rows, before and after, lie in one pile."""
 
-    def __init__(self, task: Task):
+    def __init__(self, task: Task) -> None:
         self.answer = Solution.nothing(task.X, task.actions.n_features)
         self.points = [task.X]
         # Where each person's row is.

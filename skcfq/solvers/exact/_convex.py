@@ -95,7 +95,7 @@ def solve_convex(
 class _Program:
     """One parametrized program for people of the same shape."""
 
-    def __init__(self, shape: ProgramShape):
+    def __init__(self, shape: ProgramShape) -> None:
         self.shape = shape
         m, n_levels, rivals = shape.n_numeric, shape.n_levels, shape.n_rivals
         self.parameters: dict[str, cp.Parameter] = {}
