@@ -11,6 +11,7 @@ from skcfq.metrics._faithfulness import (
     feasible_recourse_rate,
     validity_drop,
 )
+from skcfq.metrics._precision import single_precision_drop
 from skcfq.metrics._robustness import DeploymentSuccess, deployment_success
 from skcfq.metrics._selection import select_faithful
 from skcfq.utils import lazy_attributes
@@ -29,6 +30,7 @@ __all__ = [
     "faithfulness_scorer",
     "feasible_recourse_rate",
     "select_faithful",
+    "single_precision_drop",
     "validity_drop",
     "vd_scorer",
 ]

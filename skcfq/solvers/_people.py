@@ -12,6 +12,7 @@ from torch import Tensor
 
 from skcfq.models import least_margin
 from skcfq.solvers._alternatives import enumerate_actions
+from skcfq.solvers._collection import Collection
 from skcfq.solvers._verification import verify
 from skcfq.solvers.problems import (
     ExactAnswer,
@@ -40,6 +41,8 @@ _Answer = TypeVar("_Answer")
 _SAFER_MARGINS = (0.0, 1e-7, 1e-4)
 # Then a cost above the proved bound by no more than this share is still called optimal.
 _STILL_OPTIMAL = 1e-6
+# The same for what a column of single precision makes of a value.
+_STILL_ROUNDED = 1e-5
 
 
 def solve_with_alternatives(
@@ -104,6 +107,36 @@ def solve_people(
     -------
     solution : Solution
     """
+    answer, lacks_margin = _solve_people(method, effort, task, seed, starts, region)
+    if not task.single_precision:
+        return answer
+    # A margin for rounding must not lose a person: where it cannot be had, none is asked for.
+    left = ~answer.found & (lacks_margin | (answer.status == "infeasible"))
+    if not left.any():
+        return answer
+    rows = np.flatnonzero(left)
+    others, _ = _solve_people(
+        method,
+        effort,
+        replace(task.take(rows), single_precision=False),
+        seed,
+        [start[rows] for start in starts],
+        region.take(rows),
+    )
+    collection = Collection(answer)
+    collection.write(rows, others)
+    return collection.solution()
+
+
+def _solve_people(
+    method: Method,
+    effort: Effort,
+    task: Task,
+    seed: int,
+    starts: list[Tensor],
+    region: ActionRegion,
+) -> tuple[Solution, np.ndarray]:
+    """Return what is found with one margin, and which raw rows lacked some of it, shape (N,)."""
     answer = Solution.nothing(task.X, task.actions.n_features)
     # Raw rows before and after lie in one pile; `source` says where each person's is.
     points = [task.X]
@@ -133,6 +166,13 @@ def solve_people(
         found = rows[person[kept]]
         cost = checked.cost[kept]
         still = (extra == 0.0) | (cost <= answer.bound[found] * (1 + _STILL_OPTIMAL))
+        # A column of half precision cannot hold the values that were proved to be the cheapest.
+        still &= cost <= states.cost.numpy()[kept] * (1 + _STILL_ROUNDED)
+        if task.single_precision:
+            # The margin of a person is what rounding takes there, of which the first was a guess.
+            guessed = missing[found] > extra
+            still |= guessed
+            answer.bound[found] = np.where(guessed, bound[person[kept]], answer.bound[found])
         answer.status[found] = np.where(still, status[person[kept]], "feasible")
         answer.cost[found] = cost
         answer.margin[found] = checked.margin[kept]
@@ -147,7 +187,7 @@ def solve_people(
         if len(rows) == 0:
             break
     bound = np.fmin(answer.bound, np.where(answer.found, answer.cost, np.inf))
-    return replace(answer, bound=bound, points=_joined(points, source))
+    return replace(answer, bound=bound, points=_joined(points, source)), missing > 0
 
 
 def _posed(
