@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from skcfq.actions._compiled import CompiledActions, compile_actions
 from skcfq.actions._validate import broken_rules
 from skcfq.actions.files import from_data, read_action_file, to_data, write_action_file
+from skcfq.encoding import FeatureSpace
 from skcfq.utils import KnownParameters
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from skcfq.encoding import FeatureSpace
 
 __all__ = ["ActionSet"]
 
@@ -225,6 +225,7 @@ class ActionSet(KnownParameters):
         >>> ActionSet(immutable=[0]).compile(space).feature_names
         (1,)
         """
+        _check_space(space)
         return compile_actions(self.get_params(deep=False), space)
 
     def validate(self, X: Any, space: FeatureSpace | None = None) -> pd.DataFrame:
@@ -272,6 +273,8 @@ class ActionSet(KnownParameters):
         1; bounds; ('hours',); hours is 75, above the upper bound 60
         1; constraints; ('spent', 'income'); spent is 90, income is 80: 'spent <= income' is broken
         """
+        if space is not None:
+            _check_space(space)
         return broken_rules(self.get_params(deep=False), X, space)
 
     def to_dict(self) -> dict[str, Any]:
@@ -389,3 +392,11 @@ class ActionSet(KnownParameters):
         ActionSet(immutable=['age'], max_changes=2)
         """
         return cls(**read_action_file(path))
+
+
+def _check_space(space: Any) -> None:
+    if not isinstance(space, FeatureSpace):
+        raise TypeError(
+            f"space is of type {type(space).__name__}; give a FeatureSpace, such as "
+            "`feature_space_` of a classifier or a TableEncoder, or FeatureSpace.from_encoder."
+        )

@@ -28,7 +28,7 @@ from skcfq.utils._nested_parameters import NestedParametersMixin
 from skcfq.utils._rows import as_slice, stack_rows, take_rows
 from skcfq.utils._scalars import from_json, has_text, plain, strict_json, to_json
 from skcfq.utils._warnings import warn_user
-from skcfq.utils._weights import check_weights
+from skcfq.utils._weights import as_weights, check_weights
 
 if TYPE_CHECKING:
     from skcfq.utils._sklearn_compat import (
@@ -57,6 +57,7 @@ __all__ = [
     "check_feature_names_in",
     "check_sample_weight",
     "check_unique_columns",
+    "as_weights",
     "check_weights",
     "from_json",
     "has_text",

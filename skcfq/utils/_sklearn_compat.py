@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
 from sklearn.utils.validation import _check_sample_weight
 
-from skcfq.utils._weights import check_weights
+from skcfq.utils._weights import as_weights, check_weights
 
 __all__ = [
     "HasMethods",
@@ -35,6 +35,8 @@ def check_sample_weight(sample_weight: Any, X: Any) -> np.ndarray:
             f"sample_weight={sample_weight!r}: give one number a row. Weights by class are "
             "`class_weight` of the classifiers."
         )
+    if sample_weight is not None and getattr(sample_weight, "dtype", None) != np.float32:
+        sample_weight = as_weights(sample_weight, "sample_weight")
     weights = _check_sample_weight(sample_weight, X)
     check_weights(weights, "sample_weight")
     if not np.any(weights):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import resource
+import tempfile
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 
@@ -57,6 +58,8 @@ def _receive(connection: Connection, seconds: float) -> Verdict | None:
 
 def _work(connection: Connection, cases: Sequence[Case]) -> None:
     _limit_memory()
+    # Odd paths that can be written are written there.
+    os.chdir(tempfile.mkdtemp(prefix="attack-"))
     # What a case prints is not looked at.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     os.dup2(1, 2)

@@ -126,7 +126,7 @@ def _solver_parameters() -> dict[str, Parameter]:
     return {
         "action_set": only(ActionSet),
         "method": choice("auto", "exact", "lp", "qp", "milp", "gradient", "black_box", "pgd"),
-        "cost": choice("l1", "l2", "mixed"),
+        "cost": choice(None, "l1", "l2", "mixed"),
         "cost_weights": _weights(),
         "target": odd_targets(),
         "margin": real(0),

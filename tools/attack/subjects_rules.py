@@ -119,7 +119,7 @@ def subjects() -> list[Subject]:
                 **{"encoder": TableEncoder().fit(people()), "X": people()} | p
             ),
             {
-                "encoder": refused(words=("step", "fitted")),
+                "encoder": refused(words=("step", "fitted", "estimator")),
                 "X": anything(*ODD_TABLES, words=TABLE),
                 "sample_weight": anything(*ODD_WEIGHTS, words=("weight",)),
             },
@@ -145,7 +145,7 @@ def subjects() -> list[Subject]:
         Subject(
             "FeatureSpace.from_dict",
             lambda **p: FeatureSpace.from_dict(**{"data": space().to_dict()} | p),
-            {"data": anything(*_odd_spaces(), words=("key", "block", "column", "raw_columns"))},
+            {"data": anything(*_odd_spaces(), words=("space", "block"))},
         ),
         Subject(
             "FeatureSpace.block",

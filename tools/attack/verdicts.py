@@ -94,7 +94,8 @@ def _of_error(error: Exception, name: str, parameter: Parameter, expected: bool 
         return Verdict(UNCLEAR, f"should work; {said}", place)
     if not isinstance(error, _FITTING) or isinstance(error, _RAW):
         return Verdict(UNCLEAR, said, place)
-    if any(word in str(error) for word in (name, *parameter.words)):
+    told = str(error).lower()
+    if any(word.lower() in told for word in (name, *parameter.words)):
         return Verdict(CLEAR, said, place)
     # scikit-learn's own checks of tables and labels speak of them in its words.
     if "/sklearn/" in frames[-1].filename and name in ("X", "y", "sample_weight"):
