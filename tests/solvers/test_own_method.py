@@ -104,7 +104,8 @@ def test_statuses_of_a_proof_are_its_own(table):
         )
         return ExactAnswer(ends, problem.levels, status, bound)
 
-    result = solver_for(Method("corner", prove, proves=True)).solve(model, X, background=X)
+    solver = solver_for(Method("corner", prove, proves=True), margin=0.0)
+    result = solver.solve(model, X, background=X)
     assert result.status[result.denied][:3].tolist() == ["infeasible", "not_found", "optimal"]
     assert result.lower_bound[result.denied][:3].tolist() == [np.inf, 0.0, 0.125]
     assert (model.predict(result.points[result.reachable]) == 1).all()
@@ -147,6 +148,24 @@ def test_a_linear_method_requires_linear_models_of_itself(table, model, paramete
         return
     with pytest.raises(UnsupportedModelError, match=message):
         solver.solve(model.fit(X, y), X, background=X)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"name": ""},
+        {"solve": None},
+        {"requires": [min]},
+        {"requires": ("x",)},
+        {"batch_size": 0},
+        {"batch_size": 1.5},
+        {"proves": "no"},
+    ],
+)
+def test_what_a_method_cannot_be_made_of(wrong):
+    (name,) = wrong
+    with pytest.raises((TypeError, ValueError), match=f"{name}=.* of a Method"):
+        Method(**{"name": "mine", "solve": never_asked} | wrong)
 
 
 @pytest.mark.parametrize("method", ["auto", "gradient", "black_box"])
