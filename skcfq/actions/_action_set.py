@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from skcfq.actions._compiled import CompiledActions, compile_actions
@@ -28,7 +29,9 @@ class ActionSet(KnownParameters):
     bounds, off the grid or in an unrecognized category keeps the own value as one option.
 
     An action set holds parameters only. :meth:`compile` derives the frozen form that solvers
-    and metrics use; every rule is checked there, against the columns that exist.
+    and metrics use; every rule is checked there, against the columns that exist. ``set_params``
+    changes the object itself, for everybody who holds it: for another variant of a shared one,
+    such as that of a dataset, begin with ``sklearn.base.clone(action_set)``.
 
     Parameters
     ----------
@@ -143,26 +146,26 @@ class ActionSet(KnownParameters):
     def __init__(
         self,
         *,
-        actionable=None,
-        immutable=(),
-        increasing=(),
-        decreasing=(),
-        bounds=None,
-        relative_bounds=None,
-        quantile_bounds=None,
-        steps=None,
-        ordinal=None,
-        transitions=None,
-        one_hot=None,
-        min_change=None,
-        max_change=None,
-        constraints=(),
-        implied=None,
-        max_changes=None,
-        cost="l1",
-        cost_weights="std",
-        cost_mix=0.5,
-    ):
+        actionable: Iterable[Hashable] | None = None,
+        immutable: Iterable[Hashable] = (),
+        increasing: Iterable[Hashable] = (),
+        decreasing: Iterable[Hashable] = (),
+        bounds: Mapping[Any, Any] | None = None,
+        relative_bounds: Mapping[Any, Any] | None = None,
+        quantile_bounds: Mapping[Any, Any] | None = None,
+        steps: Mapping[Any, float] | None = None,
+        ordinal: Mapping[Any, Iterable] | None = None,
+        transitions: Mapping[Any, Mapping] | None = None,
+        one_hot: Mapping[Any, Iterable] | None = None,
+        min_change: Mapping[Any, float] | None = None,
+        max_change: Mapping[Any, float] | None = None,
+        constraints: Iterable[str] = (),
+        implied: Mapping[Any, Mapping] | None = None,
+        max_changes: int | None = None,
+        cost: str = "l1",
+        cost_weights: Any = "std",
+        cost_mix: float = 0.5,
+    ) -> None:
         self.actionable = actionable
         self.immutable = immutable
         self.increasing = increasing

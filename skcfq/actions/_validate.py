@@ -179,7 +179,9 @@ def _single(rule: str, feature: FeatureRules, rows: np.ndarray, problem: str) ->
 class _RuleReader:
     """Evaluates rules across features on rows that do not change."""
 
-    def __init__(self, space: FeatureSpace, columns: list, groups: dict[Hashable, tuple[int, ...]]):
+    def __init__(
+        self, space: FeatureSpace, columns: list, groups: dict[Hashable, tuple[int, ...]]
+    ) -> None:
         self.space = space
         self.columns = columns
         self.groups = groups

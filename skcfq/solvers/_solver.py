@@ -103,7 +103,7 @@ class RecourseSolver(KnownParameters):
     n_jobs : int, default=None
         Batches that are solved at once, through joblib, whose backends (Dask, Ray) apply.
     random_state : int, RandomState instance or None, default=None
-        Seed of the random starts.
+        Seed of the random starts, which are drawn for each person alone.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -113,6 +113,11 @@ class RecourseSolver(KnownParameters):
     ``predict`` gives the target. ``"optimal"`` and ``"infeasible"`` are proved, and only exact
     methods say so. An action of a heuristic is ``"feasible"``; a person for whom it found nothing
     is ``"not_found"``, which proves nothing.
+
+    A person's answer depends on that person, the model, the rules and ``random_state``, to the
+    last bit: not on who else is asked about, on the order, on ``batch_size`` or on ``n_jobs``.
+    Exceptions are a ``time_limit``, and a function or closed model whose own answer to a row
+    depends on the rows that it is asked about together.
 
     An optimal cost is the least one for the margin that is asked for: with ``"auto"`` it is above
     the mathematical optimum by some 1e-6 of it. With ``margin=0``, a valid point still has 1e-9 of
@@ -180,7 +185,7 @@ class RecourseSolver(KnownParameters):
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
-    ):
+    ) -> None:
         self.action_set = action_set
         self.method = method
         self.cost = cost
@@ -413,7 +418,7 @@ class RecourseSolver(KnownParameters):
         effort = Effort(
             self.n_restarts, self.beam_width, self.n_steps, float(self.step_size), self.time_limit
         )
-        batches = Batches(method, effort, task, starts, chunks, self._seeds(method, len(chunks)))
+        batches = Batches(method, effort, task, starts, chunks, self._seed(method))
         with Progress("recourse", "person", len(denied), shown=bool(self.verbose)) as progress:
             end = batches.solve_into(ranks, self.n_jobs, progress)
         with HeldInterrupts() as held:
@@ -425,8 +430,6 @@ class RecourseSolver(KnownParameters):
             return as_interrupted(result)
         return result
 
-    def _seeds(self, method: Method, n_chunks: int) -> list[int]:
-        """Return a seed for every chunk; methods that prove draw nothing."""
-        if method.proves:
-            return [0] * n_chunks
-        return check_random_state(self.random_state).randint(2**31 - 1, size=n_chunks).tolist()
+    def _seed(self, method: Method) -> int:
+        """Return the seed of the random starts; methods that prove draw nothing."""
+        return 0 if method.proves else int(check_random_state(self.random_state).randint(2**31 - 1))

@@ -27,7 +27,7 @@ from skcfq.utils._interrupts import HeldInterrupts, NotedInterrupts
 from skcfq.utils._lazy import lazy_attributes
 from skcfq.utils._nested_parameters import NestedParametersMixin
 from skcfq.utils._progress import Progress
-from skcfq.utils._rows import as_slice, stack_rows, take_rows
+from skcfq.utils._rows import as_slice, row_products, row_sums, stack_rows, take_rows
 from skcfq.utils._scalars import from_json, has_text, plain, strict_json, to_json
 from skcfq.utils._warnings import warn_user
 from skcfq.utils._weights import as_weights, check_weights
@@ -77,6 +77,8 @@ __all__ = [
     "raw_table",
     "replace_columns",
     "rewrite",
+    "row_products",
+    "row_sums",
     "snap_integers",
     "stack_rows",
     "strict_json",

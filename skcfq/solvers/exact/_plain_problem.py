@@ -10,6 +10,7 @@ import numpy as np
 
 from skcfq.models import rounding_margin
 from skcfq.solvers.problems import FAR
+from skcfq.utils import row_products
 
 if TYPE_CHECKING:
     from skcfq.actions import PlainNumbers
@@ -148,10 +149,10 @@ class PlainProblem:
             self, X=self.X[rows], logits=self.logits[rows], margin=margin, first_margin=margin
         )
 
-    def has_gaps(self) -> bool:
-        """Tell whether the encoder fills a gap of a feature; an open one shows itself."""
+    def gaps(self) -> np.ndarray:
+        """Tell who has a gap of a feature that the encoder fills; an open one shows itself."""
         filled = self.numbers.columns[~np.isnan(self.numbers.fill)]
-        return bool(np.isnan(self.X[:, filled]).any())
+        return np.asarray(np.isnan(self.X[:, filled]).any(axis=1))
 
     def confirm(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Ask the model about raw rows: whether it says the target, and by which margin."""
@@ -162,7 +163,7 @@ class PlainProblem:
         # The encoded rows of a block stay in the cache.
         for rows in blocks(len(points), 8 * BLOCK, predictor.space.n_encoded):
             encoded = predictor.space.encode(points[rows], copy=False)
-            logits = encoded @ coef + intercept
+            logits = row_products(encoded, coef) + intercept
             margin[rows] = logits[:, target] - logits[:, 1 - target]
             required = np.maximum(rounding_margin(logits), self.margin[rows])
             if self.single_precision:
