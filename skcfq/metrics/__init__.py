@@ -11,12 +11,12 @@ from skcfq.metrics._faithfulness import (
     feasible_recourse_rate,
     validity_drop,
 )
-from skcfq.metrics._precision import single_precision_drop
 from skcfq.metrics._robustness import DeploymentSuccess, deployment_success
 from skcfq.metrics._selection import select_faithful
 from skcfq.utils import lazy_attributes
 
 if TYPE_CHECKING:
+    from skcfq.metrics._precision import single_precision_drop
     from skcfq.metrics._scorers import RecourseScorer, crg_scorer, faithfulness_scorer, vd_scorer
 
 __all__ = [
@@ -41,6 +41,7 @@ __getattr__ = lazy_attributes(
         "RecourseScorer": "_scorers",
         "crg_scorer": "_scorers",
         "faithfulness_scorer": "_scorers",
+        "single_precision_drop": "_precision",
         "vd_scorer": "_scorers",
     },
 )
