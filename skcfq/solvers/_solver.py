@@ -22,7 +22,7 @@ from skcfq.solvers._own_rows import margin_of, own_logits
 from skcfq.solvers._parameters import required_margin, second_predictor
 from skcfq.solvers._result_building import result_of
 from skcfq.solvers._stopping import as_interrupted, tell_interruption, worker_died
-from skcfq.solvers._task_reading import read_task
+from skcfq.solvers._task_reading import read_starts, read_task
 from skcfq.solvers.problems import Effort, Method, Task
 from skcfq.utils import (
     HeldInterrupts,
@@ -31,6 +31,9 @@ from skcfq.utils import (
     Progress,
     StrOptions,
 )
+
+# No radius or step in units of logits or of encoded columns is larger.
+_LARGEST = 1e9
 
 
 class RecourseSolver(KnownParameters):
@@ -136,13 +139,13 @@ class RecourseSolver(KnownParameters):
         "target": "no_validation",
         "margin": [Interval(Real, 0, None, closed="left")],
         "target_proba": [Interval(Real, 0, 1, closed="neither"), None],
-        "perturbation_radius": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
-        "weight_radius": [Interval(Real, 0, None, closed="left")],
-        "n_alternatives": [Interval(Integral, 1, None, closed="left")],
-        "n_restarts": [Interval(Integral, 0, None, closed="left")],
-        "beam_width": [Interval(Integral, 1, None, closed="left")],
-        "n_steps": [Interval(Integral, 1, None, closed="left")],
-        "step_size": [Interval(Real, 0, None, closed="neither")],
+        "perturbation_radius": [StrOptions({"auto"}), Interval(Real, 0, _LARGEST, closed="both")],
+        "weight_radius": [Interval(Real, 0, _LARGEST, closed="both")],
+        "n_alternatives": [Interval(Integral, 1, 1000, closed="both")],
+        "n_restarts": [Interval(Integral, 0, 10_000, closed="both")],
+        "beam_width": [Interval(Integral, 1, 10_000, closed="both")],
+        "n_steps": [Interval(Integral, 1, 100_000, closed="both")],
+        "step_size": [Interval(Real, 0, _LARGEST, closed="right")],
         "time_limit": [Interval(Real, 0, None, closed="neither"), None],
         "batch_size": [Interval(Integral, 1, None, closed="left"), None],
         "n_jobs": [Integral, None],
@@ -283,7 +286,7 @@ class RecourseSolver(KnownParameters):
             Its ``results`` have those who were finished.
         """
         task = self._task(model, X, background, overrides, variants)
-        result = self._solve(task, [] if start is None else [start])
+        result = self._solve(task, read_starts(start, task.X))
         tell_interruption(result, keep_partial=keep_partial)
         return result
 
@@ -402,7 +405,7 @@ class RecourseSolver(KnownParameters):
         chunks = [denied[first : first + size] for first in range(0, len(denied), size)]
         chunks = [] if stopped else chunks
         effort = Effort(
-            self.n_restarts, self.beam_width, self.n_steps, self.step_size, self.time_limit
+            self.n_restarts, self.beam_width, self.n_steps, float(self.step_size), self.time_limit
         )
         batches = Batches(method, effort, task, starts, chunks, self._seeds(method, len(chunks)))
         with Progress("recourse", "person", len(denied), shown=bool(self.verbose)) as progress:
