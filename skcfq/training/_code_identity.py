@@ -41,9 +41,7 @@ def code_identity(*objects: Any) -> str:
 
     Examples
     --------
-    >>> from sklearn.preprocessing import FunctionTransformer
-    >>> first, second = FunctionTransformer(lambda x: x + 1), FunctionTransformer(lambda x: x + 2)
-    >>> code_identity(first) == code_identity(first), code_identity(first) == code_identity(second)
+    >>> code_identity(len) == code_identity(len), code_identity(len) == code_identity(max)
     (True, False)
     """
     code = _Code()
@@ -140,11 +138,15 @@ class _Collector(pickle.Pickler):
         self.found: list[Any] = []
 
     def reducer_override(self, value: Any) -> Any:
-        if isinstance(value, _NAMED):
-            self.found.append(value)
-            # In place of the name, which need not lead back here.
-            return str, ()
-        return NotImplemented
+        if value is _placeholder or not isinstance(value, _NAMED):
+            return NotImplemented
+        self.found.append(value)
+        # In place of the name, which need not lead back here.
+        return _placeholder, ()
+
+
+def _placeholder() -> None:
+    """Stand in a pickle for a function or a class."""
 
 
 class _Nowhere:

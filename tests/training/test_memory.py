@@ -278,6 +278,9 @@ def unit():
 def shrunk(values):
     return values / (unit() + 1)
 
+def grown(values):
+    return values * (unit() + 1)
+
 class Shrinking(BaseEstimator):
     def used(self):
         return {method}
@@ -314,12 +317,12 @@ def test_code_is_told_apart_where_names_are_the_same(changed, written):
 
 
 def test_a_function_that_was_rewritten_is_not_the_one_that_is_remembered(
-    written, cfq, credit, counted, tmp_path
+    written, quick, credit, counted, tmp_path
 ):
     X, y = credit.data[["income", "loan_amount", "age"]], credit.target
-    rules = {"action_set": None, "memory": str(tmp_path)}
     for unit, expected in ((1, 1), (1, 1), (3, 2)):
-        encoder = FunctionTransformer(written(unit).shrunk, feature_names_out="one-to-one")
+        module = written(unit)
+        encoder = FunctionTransformer(module.shrunk, module.grown)
         teacher = TeacherClassifier((8,), max_iter=2, encoder=encoder)
-        cfq(teacher=teacher, **rules).fit(X, y)
+        QATClassifier(teacher=teacher, memory=str(tmp_path), **quick).fit(X, y)
         assert counted["teacher"] == expected
