@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -58,7 +59,7 @@ class RecourseProblem:
         gradients: bool = True,
         perturbation_radius: float = 0.0,
         steady: bool = False,
-    ):
+    ) -> None:
         self.predictor = predictor
         self.variants = tuple(variants)
         self.gradients = gradients and all(p.differentiable for p in (predictor, *variants))
@@ -124,6 +125,12 @@ class RecourseProblem:
             self.perturbation_radius,
             self.steady,
         )
+
+    def without_gradients(self) -> RecourseProblem:
+        """Return the same problem, whose models are asked for answers only."""
+        blind = copy(self)
+        blind.gradients = False
+        return blind
 
     def assemble(self, person: Tensor, values: Tensor, levels: Tensor) -> Tensor:
         """Return the encoded points, shape (N, n_encoded)."""
