@@ -17,6 +17,7 @@ from skcfq.actions._cost_rules import CostRules, read_cost
 from skcfq.actions._downstream_rules import DownstreamRule, build_downstream_rules
 from skcfq.actions._numeric import NumericFeature, build_numeric
 from skcfq.actions._plain_numbers import PlainNumbers
+from skcfq.actions._raw import read_columns
 from skcfq.actions._rules import (
     FeatureRules,
     check_max_changes,
@@ -118,6 +119,25 @@ class CompiledActions:
             *(np.array([feature.encoded_column]) for feature in self.numeric),
             *(feature.encoded_columns for feature in self.categorical),
         )
+
+    def far_from_grids(self, X: Any) -> np.ndarray:
+        """Return a number for each person, equal for those who are far from the same grids.
+
+        Who is far may stay, or come back into the limits of all; the grids of others must not
+        lie on their way.
+
+        Parameters
+        ----------
+        X : DataFrame or ndarray of shape (n, n_raw_columns)
+        """
+        kinds = np.zeros(len(X), dtype=np.int64)
+        gridded = [feature for feature in self.numeric if feature.step is not None]
+        columns = read_columns(self.space, X) if gridded else []
+        for feature in gridded:
+            far = feature.is_far(*feature.limits(feature.own_values(columns)))
+            if far.any():
+                kinds = np.unique(2 * kinds + far, return_inverse=True)[1]
+        return kinds
 
     @property
     def mutable_columns(self) -> np.ndarray:
