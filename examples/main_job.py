@@ -5,6 +5,7 @@ the same budget; measures whether the teacher's advice survives; then shows thre
 
     python examples/main_job.py                    # a generated lending table, no download
     python examples/main_job.py --data german      # or adult, compas, bank, default
+    python examples/main_job.py --quiet            # no progress on standard error
 """
 
 from __future__ import annotations
@@ -58,9 +59,9 @@ def main() -> None:
         "target": data.favorable,
         "quantizer": Quantizer(activation_bits=options.activation_bits),
         "random_state": options.seed,
-        "verbose": 1,
+        "verbose": int(not options.quiet),
     }
-    teacher = TeacherClassifier(random_state=options.seed, verbose=1).fit(X, y)
+    teacher = TeacherClassifier(random_state=options.seed, verbose=shared["verbose"]).fit(X, y)
     frozen = FrozenEstimator(teacher)
     models = {
         "LSQ-QAT": QATClassifier(options.budget, teacher=frozen, **shared).fit(X, y),
@@ -70,7 +71,7 @@ def main() -> None:
         data.action_set,
         target=data.favorable,
         random_state=options.seed,
-        verbose=1,
+        verbose=shared["verbose"],
     )
     people = sample_refused(teacher, data.favorable, X_test, options)
     results = {
@@ -88,6 +89,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--activation-bits", type=int, default=None, help="default: the weights'")
     parser.add_argument("--people", type=int, default=2000, help="refused test rows to solve")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--quiet", action="store_true", help="no progress, only the results")
     return parser.parse_args()
 
 

@@ -104,13 +104,14 @@ class Task:
         )
 
     def groups(self) -> Iterator[np.ndarray]:
-        """Yield the positions of people who want the same class and have the same kind of rules.
+        """Yield the positions of people with one target and the same kind of rules and limits.
 
-        How a group is solved may depend on both; how a person is, must not depend on others.
+        How a group is solved may depend on these; how a person is, must not depend on others.
         """
         own_rules = np.zeros(len(self), dtype=bool)
         own_rules[list(self.overrides or {})] = True
         kind = 2 * self.target + own_rules
+        kind += 2 * len(self.predictor.classes) * self.actions.far_from_grids(self.X)
         for one in np.unique(kind):
             yield np.flatnonzero(kind == one)
 
