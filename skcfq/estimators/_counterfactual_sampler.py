@@ -18,6 +18,7 @@ from skcfq.actions import ActionSet
 from skcfq.estimators._all_or_nothing import all_or_nothing
 from skcfq.estimators._recourse_parameters import RECOURSE_CONSTRAINTS, RecourseParametersMixin
 from skcfq.exceptions import EmptyPopulationWarning
+from skcfq.models import decision_fault
 from skcfq.solvers import RecourseSolver
 from skcfq.utils import Interval, take_rows, validate_table, warn_user
 
@@ -152,6 +153,8 @@ class CounterfactualSampler(RecourseParametersMixin, BaseSampler):
         """
         table, labels, one_vs_all = self._read(X, y)
         sources, points, new_labels = self._added(table, self._draw(table))
+        if not len(sources):
+            self._warn_nothing_added(table, labels)
         self.sample_indices_ = np.concatenate([np.arange(len(labels)), sources])
         counted, counts = np.unique(new_labels, return_counts=True)
         self.sampling_strategy_ = dict(zip(counted.tolist(), counts.tolist(), strict=True))
@@ -177,13 +180,16 @@ class CounterfactualSampler(RecourseParametersMixin, BaseSampler):
             )
         return table, labels, one_vs_all
 
+    def _refused(self, table: Any) -> np.ndarray:
+        """Return whom the estimator does not give the target, shape (n,), bool."""
+        decisions = self.predictor_.predict(table)
+        if self.target_ in self.predictor_.classes.tolist():
+            return np.asarray(decisions != self.target_)
+        return np.ones(len(decisions), dtype=bool)
+
     def _draw(self, table: Any) -> np.ndarray:
         """Return the positions of the rows that recourse is looked for."""
-        decisions = self.predictor_.predict(table)
-        refused = np.ones(len(decisions), dtype=bool)
-        if self.target_ in self.predictor_.classes.tolist():
-            refused = decisions != self.target_
-        candidates = np.flatnonzero(refused)
+        candidates = np.flatnonzero(self._refused(table))
         if self.share == 1:
             return candidates
         n_drawn = int(np.ceil(self.share * len(candidates)))
@@ -191,25 +197,29 @@ class CounterfactualSampler(RecourseParametersMixin, BaseSampler):
         return np.sort(drawn)
 
     def _added(self, table: Any, drawn: np.ndarray) -> tuple[np.ndarray, Any, np.ndarray]:
-        """Return sources, points and labels of the rows to add, none with a warning."""
+        """Return sources, points and labels of the rows to add."""
         rows = drawn[:0]
         if len(drawn):
             result = self._solve_whole(take_rows(table, drawn))
             rows = np.flatnonzero(result.reachable)
         if not len(rows):
-            self._warn_nothing_added(len(drawn))
             return rows, take_rows(table, rows), self.predictor_.classes[:0]
         return drawn[rows], take_rows(result.points, rows), result.target[rows]
 
-    def _warn_nothing_added(self, n_drawn: int) -> None:
+    def _warn_nothing_added(self, table: Any, labels: np.ndarray) -> None:
         name, target = type(self.estimator_).__name__, np.asarray(self.target_).item()
-        what = (
-            f"`estimator` ({name}) refuses nobody the target {target!r}. Check `target`."
-            if n_drawn == 0
-            else f"None of the {n_drawn} drawn people whom `estimator` ({name}) refuses has "
-            "recourse. Widen `action_set`, or give a `solver` that searches more."
+        fault = None
+        if target in self.predictor_.classes.tolist():
+            wanted = np.full(len(labels), target)
+            fault = decision_fault(self.predictor_.predict(table), wanted, labels, name="It")
+        what = f"`estimator` ({name}) refuses nobody the target {target!r}"
+        remedy = "Check `target`."
+        if self._refused(table).any():
+            what = f"nobody was drawn whom `estimator` ({name}) refuses and who has recourse"
+            remedy = "Widen `action_set`, or give a `solver` that searches more."
+        warn_user(
+            f"CounterfactualSampler adds no row: {what}. {fault or remedy}", EmptyPopulationWarning
         )
-        warn_user(f"CounterfactualSampler adds no row: {what}", EmptyPopulationWarning)
 
     def _fit_resample(self, X: Any, y: Any, **params: Any) -> tuple[Any, Any]:
         # Abstract in imbalanced-learn, whose own fit_resample would cast columns back to their

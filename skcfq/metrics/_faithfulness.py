@@ -11,13 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from skcfq.metrics._population import (
-    compared_rows,
-    row_weights,
-    warn_empty,
-    weighted_mean,
-    weighted_median,
-)
+from skcfq.metrics._population import Population, compared_rows, row_weights
 from skcfq.results import RecourseResult
 from skcfq.utils import HasMethods, Interval, StrOptions, check_parameters, take_rows
 
@@ -100,7 +94,7 @@ def validity_drop(
         _check_solved_on(reference, points, target)
         failed[rows] = np.asarray(deployed.predict(points)) != target
     population = "reachable rows" if kind == "target" else "rows that the reference favors"
-    return weighted_mean(failed, weight * rows, metric="validity_drop", population=population)
+    return Population("validity_drop", population, result).mean(failed, weight * rows)
 
 
 @check_parameters(
@@ -168,18 +162,15 @@ def counterfactual_recourse_gap(
     cost_reference = result_reference.cost[rows]
     difference = result_deployed.cost[rows] - cost_reference
     gap = difference / (cost_reference + eps)
-    about = {"metric": "counterfactual_recourse_gap", "population": BOTH}
+    people = Population("counterfactual_recourse_gap", BOTH, result_reference)
     if kind == "absolute":
-        return weighted_mean(np.abs(gap), weight, **about)
+        return people.mean(np.abs(gap), weight)
     if kind == "signed":
-        return weighted_mean(gap, weight, **about)
+        return people.mean(gap, weight)
     if kind == "median":
-        return weighted_median(gap, weight, **about)
+        return people.median(gap, weight)
     total = np.dot(weight, cost_reference)
-    if total > 0:
-        return float(np.dot(weight, difference) / total)
-    warn_empty(**about)
-    return float("nan")
+    return float(np.dot(weight, difference) / total) if total > 0 else people.nan()
 
 
 @check_parameters(
@@ -235,7 +226,7 @@ def direction_similarity(
     first, second = result_reference.delta_of(rows), result_deployed.delta_of(rows)
     lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
     cosine = np.sum(first * second, axis=1) / (lengths + eps)
-    return weighted_mean(cosine, weight, metric="direction_similarity", population=BOTH)
+    return Population("direction_similarity", BOTH, result_reference).mean(cosine, weight)
 
 
 @check_parameters(
@@ -293,9 +284,8 @@ def action_overlap(
     )
     shared = np.sum(first & second, axis=1)
     either = np.sum(first | second, axis=1)
-    return weighted_mean(
-        shared / np.maximum(either, 1), weight, metric="action_overlap", population=BOTH
-    )
+    overlap = shared / np.maximum(either, 1)
+    return Population("action_overlap", BOTH, result_reference).mean(overlap, weight)
 
 
 @check_parameters(
@@ -329,8 +319,8 @@ def feasible_recourse_rate(result: RecourseResult, *, sample_weight: Any = None)
     1.0
     """
     weight = row_weights(sample_weight, result) * result.denied
-    return weighted_mean(
-        result.reachable, weight, metric="feasible_recourse_rate", population="denied rows"
+    return Population("feasible_recourse_rate", "denied rows", result).mean(
+        result.reachable, weight
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from skcfq.exceptions import ActionSetError, EmptyPopulationWarning, SpaceMismatchError, TargetError
+from skcfq.models import decision_fault
 from skcfq.utils import check_weights, warn_user
 
 if TYPE_CHECKING:
@@ -35,41 +37,66 @@ def row_weights(sample_weight: Any, result: RecourseResult) -> np.ndarray:
     return weight
 
 
-def weighted_mean(values: np.ndarray, weight: np.ndarray, *, metric: str, population: str) -> float:
-    """Return Σ w·v / Σ w, or NaN with a warning where the population is empty."""
-    total = weight.sum()
-    if not total > 0:
-        warn_empty(metric, population)
-        return float("nan")
-    return float(np.dot(weight, values) / total)
+@dataclass(frozen=True, eq=False)
+class Population:
+    """The people whom a metric is defined over, and what is said where there are none.
 
-
-def weighted_median(
-    values: np.ndarray, weight: np.ndarray, *, metric: str, population: str
-) -> float:
-    """Return the median in which each value counts ``weight`` times; NaN where no weight is left.
-
-    Where the cumulated weight reaches exactly one half at a value, the median is the mean of that
-    value and the next one, which is the usual median when all weights are equal.
+    Attributes
+    ----------
+    metric : str
+    people : str
+        Who they are.
+    result : RecourseResult
+        Of the model that refuses them.
     """
-    counted = weight > 0
-    if not counted.any():
-        warn_empty(metric, population)
+
+    metric: str
+    people: str
+    result: RecourseResult
+
+    def mean(self, values: np.ndarray, weight: np.ndarray) -> float:
+        """Return Σ w·v / Σ w, or NaN with a warning where the population is empty."""
+        total = weight.sum()
+        if not total > 0:
+            return self.nan()
+        return float(np.dot(weight, values) / total)
+
+    def median(self, values: np.ndarray, weight: np.ndarray) -> float:
+        """Return the median in which each value counts ``weight`` times; NaN as in the mean.
+
+        Where the cumulated weight reaches exactly one half at a value, the median is the mean of
+        that value and the next one, which is the usual median when all weights are equal.
+        """
+        counted = weight > 0
+        if not counted.any():
+            return self.nan()
+        order = np.argsort(values[counted], kind="stable")
+        ordered, reached = values[counted][order], np.cumsum(weight[counted][order])
+        half = reached[-1] / 2
+        tolerance = 1e-12 * reached[-1]
+        low = np.searchsorted(reached, half - tolerance)
+        high = np.searchsorted(reached, half + tolerance)
+        return float((ordered[low] + ordered[min(high, len(ordered) - 1)]) / 2)
+
+    def nan(self) -> float:
+        """Return NaN, with a warning that looks at the model first."""
+        denied = self.result.denied
+        fault = None
+        if not denied.any():
+            target = self.result.target
+            fault = decision_fault(target, target, name="The model")
+        warn_empty(self.metric, self.people, fault)
         return float("nan")
-    order = np.argsort(values[counted], kind="stable")
-    ordered, reached = values[counted][order], np.cumsum(weight[counted][order])
-    half = reached[-1] / 2
-    tolerance = 1e-12 * reached[-1]
-    low = np.searchsorted(reached, half - tolerance)
-    high = np.searchsorted(reached, half + tolerance)
-    return float((ordered[low] + ordered[min(high, len(ordered) - 1)]) / 2)
 
 
-def warn_empty(metric: str, population: str) -> None:
+def warn_empty(metric: str, people: str, fault: str | None) -> None:
     """Warn that a metric is NaN because its population is empty."""
+    remedy = (
+        "See first that the model gives the target to somebody; else loosen the action set, give "
+        "more rows, or strengthen the solver."
+    )
     warn_user(
-        f"{metric} is NaN: it is defined over {population}, and there are none. Loosen the action "
-        "set, give more rows, or strengthen the solver.",
+        f"{metric} is NaN: it is defined over {people}, and there are none. {fault or remedy}",
         EmptyPopulationWarning,
     )
 

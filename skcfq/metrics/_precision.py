@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skcfq.metrics._population import row_weights, weighted_mean
+from skcfq.metrics._population import Population, row_weights
 from skcfq.models import as_predictor
 from skcfq.utils import take_rows
 
@@ -63,7 +63,4 @@ def single_precision_drop(
         if logits is None:
             return float("nan")
         failed[rows] = predictor.classes[logits.argmax(axis=1)] != result.target[rows]
-    population = "reachable rows"
-    return weighted_mean(
-        failed, weight * rows, metric="single_precision_drop", population=population
-    )
+    return Population("single_precision_drop", "reachable rows", result).mean(failed, weight * rows)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from skcfq.metrics._population import row_weights, weighted_mean
+from skcfq.metrics._population import Population, row_weights
 from skcfq.results import RecourseResult
 from skcfq.utils import check_parameters, take_rows
 
@@ -117,13 +117,12 @@ def deployment_success(
         points, target = take_rows(result.points, rows), result.target[rows]
         works = [np.asarray(variant.predict(points)) == target for variant in variants]
         shares[rows] = np.mean(works, axis=0)
-    about = {"metric": "deployment_success", "population": "refused people who have an action"}
+    name = "deployment_success"
+    advised = Population(name, "refused people who have an action", result)
     return DeploymentSuccess(
-        nominal=weighted_mean(
-            rows, weight * denied, metric="deployment_success", population="refused people"
-        ),
-        robust=weighted_mean(shares[rows], weight[rows], **about),
-        all_variants=weighted_mean(shares[rows] == 1, weight[rows], **about),
+        nominal=Population(name, "refused people", result).mean(rows, weight * denied),
+        robust=advised.mean(shares[rows], weight[rows]),
+        all_variants=advised.mean(shares[rows] == 1, weight[rows]),
         shares=shares,
         n_denied=int(denied.sum()),
         n_reachable=int(rows.sum()),

@@ -11,11 +11,11 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.metadata_routing import UNUSED
 
 from skcfq.actions import ActionSet
-from skcfq.exceptions import ActionSetError, ReferenceRequiredError
+from skcfq.exceptions import ActionSetError, EmptyPopulationWarning, ReferenceRequiredError
 from skcfq.metrics._faithfulness import (
     action_overlap,
     counterfactual_recourse_gap,
@@ -30,6 +30,7 @@ from skcfq.models import (
     carried_action_set,
     carried_target,
     check_model_is_fitted,
+    decision_fault,
     resolve_target,
     split_model,
     transform_rows,
@@ -37,7 +38,7 @@ from skcfq.models import (
 )
 from skcfq.results import RecourseResult
 from skcfq.solvers import RecourseSolver
-from skcfq.utils import Interval, take_rows
+from skcfq.utils import Interval, take_rows, warn_user
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,8 +198,9 @@ class RecourseScorer(BaseEstimator):
             A fitted classifier or pipeline.
         X : DataFrame or ndarray of shape (n, n_raw_columns)
             Rows, as the estimator receives them.
-        y : None
-            Ignored: recourse is about decisions, not about labels.
+        y : array-like of shape (n,), optional
+            Recourse is about decisions: labels only say, where there is nobody to measure, whether
+            that lies at the reference.
 
         Returns
         -------
@@ -214,7 +216,7 @@ class RecourseScorer(BaseEstimator):
         """
         self._validate_params()
         names = self._metric_names()
-        comparison = self._compare(estimator, X, names)
+        comparison = self._compare(estimator, X, y, names)
         scores = {
             name: float("nan") if comparison is None else float(_METRICS[name](comparison))
             for name in names
@@ -231,7 +233,7 @@ class RecourseScorer(BaseEstimator):
             )
         return names
 
-    def _compare(self, estimator: Any, X: Any, names: list[str]) -> _Comparison | None:
+    def _compare(self, estimator: Any, X: Any, y: Any, names: list[str]) -> _Comparison | None:
         """Solve what the metrics need; None where the reference denies no row."""
         check_model_is_fitted(estimator, name="estimator", remedy="Scorers never fit.")
         final = split_model(estimator)[1]
@@ -242,16 +244,23 @@ class RecourseScorer(BaseEstimator):
         decisions = np.asarray(reference.predict(X))
         classes = _classes_of(reference)
         target = classes[resolve_target(solver.target, classes, decisions)]
+        labels = None if y is None else column_or_1d(y)
+        fault = decision_fault(decisions, target, labels, name="The reference")
         rows, weight = self._sample(decisions != target, rng, everyone="label_mismatch" in names)
         if len(rows) == 0:
-            warn_empty(f"RecourseScorer({self.metrics!r})", "rows that the reference denies")
+            warn_empty(f"RecourseScorer({self.metrics!r})", "rows that the reference denies", fault)
             return None
         X = take_rows(X, rows)
         solver.set_params(target=target[rows])
         if set(names) <= set(_OF_REFERENCE):
             result = solver.solve(reference, X, background=background, keep_partial=False)
-            return _Comparison(reference, deployed, result, None, weight)
-        results = solver.compare(reference, deployed, X, background=background, keep_partial=False)
+            results = (result, None)
+        else:
+            results = solver.compare(
+                reference, deployed, X, background=background, keep_partial=False
+            )
+        if fault is not None and not results[0].reachable.any():
+            warn_user(f"Nobody has recourse. {fault}", EmptyPopulationWarning)
         return _Comparison(reference, deployed, *results, weight)
 
     def _solver(self, final: Any, rng: np.random.RandomState) -> RecourseSolver:

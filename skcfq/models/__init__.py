@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from skcfq.models._carried import carried_action_set, carried_target, carry
+from skcfq.models._faults import decision_fault
 from skcfq.models._functions import RowHead
 from skcfq.models._heads import shifted_bias
 from skcfq.models._margins import rounding_margin
@@ -37,6 +38,7 @@ __all__ = [
     "carried_target",
     "carry",
     "check_model_is_fitted",
+    "decision_fault",
     "default_target",
     "deployment_variants",
     "encoding_hint",

@@ -41,7 +41,6 @@ from skcfq.training._sensitivity_bits import SensitivityBits
 from skcfq.training._supervision import Supervision, supervise
 from skcfq.training._table import TrainingTable
 from skcfq.training._teacher_actions import TeacherActions
-from skcfq.training._teacher_faults import teacher_fault
 from skcfq.training._validation import Validation, held_out
 from skcfq.training._warm_start import check_kept_widths, check_same_classes, joined, taken_over
 
@@ -99,7 +98,6 @@ __all__ = [
     "start_policy",
     "supervise",
     "taken_over",
-    "teacher_fault",
     "tell_interruption",
     "train",
     "training_device",

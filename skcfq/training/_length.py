@@ -24,7 +24,7 @@ _SHARE = 0.2
 # Updates, and passes at least, in which a loss that falls has fallen by this share of what knowing
 # nothing but how frequent each label is would cost. Of few rows that are told apart the loss goes
 # on falling for ever, by next to nothing.
-_PATIENCE, _LEAST_PASSES, _FALL = 200, 3, 2e-3
+_PATIENCE, _LEAST_PASSES, _FALL = 200, 3, 5e-3
 # Updates of the trial at most, and of the training at least; large tables, a pass of which takes
 # many, may have so many passes.
 _MOST_UPDATES, _LEAST_UPDATES, _MOST_PASSES = 2500, 50, 30

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from skcfq.actions import ActionSet, CompiledActions, compile_cost, region_of
 from skcfq.exceptions import EmptyPopulationWarning
-from skcfq.models import Predictor, validity_slack
+from skcfq.models import Predictor, decision_fault, validity_slack
 from skcfq.nn import Matching, QuantizedNetwork, TrainingRows
 from skcfq.solvers.search import projected_steps
 from skcfq.training._conformal import (
@@ -28,7 +28,6 @@ from skcfq.training._people import People
 from skcfq.training._seeds import draw_seed
 from skcfq.training._table import TrainingTable
 from skcfq.training._teacher_actions import OnlineActions, TeacherActions
-from skcfq.training._teacher_faults import teacher_fault
 from skcfq.utils import take_rows, warn_user
 
 # Rows that the teacher is asked about together.
@@ -191,8 +190,7 @@ def supervise(
     X, target = people.table.X, torch.from_numpy(people.target)
     rows = np.flatnonzero(people.denied)
     if len(rows) == 0:
-        fault = _fault_of(people, teacher)
-        _warn_unsupervised(fault or "The teacher refuses nobody", "Check `target`")
+        _warn_unsupervised("The teacher refuses nobody", "Check `target`.", people)
         return None
     rows = rows[actions.draw(len(rows), rng)]
     seed, asked = draw_seed(rng), (take_rows(X, rows), people.target[rows])
@@ -201,7 +199,13 @@ def supervise(
         memory, actions, teacher, action_set, *asked, seed, verbose=verbose
     )
     if not valid.any():
-        _warn_without_actions(len(rows), actions, _fault_of(people, teacher))
+        other = "more or larger steps" if actions.method == "pgd" else "another solver"
+        _warn_unsupervised(
+            f"Of the {len(rows)} people whom the teacher refuses, none reaches the target by its "
+            "actions",
+            f"Widen `action_set`, or give `teacher_actions` {other}.",
+            people,
+        )
         return None
     drawn, promised = torch.zeros(2, len(points), dtype=torch.bool)
     # Where the teacher itself refuses the point, there is no promise that could be kept.
@@ -282,23 +286,12 @@ def _matching(
     )
 
 
-def _fault_of(people: People, teacher: Predictor) -> str | None:
-    predicted = np.searchsorted(teacher.classes, teacher.predict(people.table.X))
-    return teacher_fault(predicted, people.table.labels, people.target)
-
-
-def _warn_without_actions(n_people: int, actions: TeacherActions, fault: str | None) -> None:
-    other = "more or larger steps" if actions.method == "pgd" else "another solver"
-    nobody = f"Of the {n_people} people whom the teacher refuses, none reaches the target"
-    _warn_unsupervised(
-        f"{nobody} by its actions" if fault is None else f"{nobody}. {fault}",
-        f"Widen `action_set`, or give `teacher_actions` {other}",
-    )
-
-
-def _warn_unsupervised(what: str, remedy: str) -> None:
+def _warn_unsupervised(what: str, remedy: str, people: People) -> None:
+    # Of those who are refused it is enough to know that they are.
+    decisions = np.where(people.denied, -1, people.target)
+    fault = decision_fault(decisions, people.target, people.table.labels)
     warn_user(
         f"{what}, so there is no recourse to preserve: the training is without the terms at "
-        f"recourse points, and the bias stays as it is. {remedy}.",
+        f"recourse points, and the bias stays as it is. {fault or remedy}",
         EmptyPopulationWarning,
     )

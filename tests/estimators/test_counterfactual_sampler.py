@@ -106,7 +106,7 @@ class TestRows:
 
     def test_nobody_has_recourse(self, credit, sampler):
         sampler.set_params(action_set=ActionSet(immutable=list(credit.data)))
-        with pytest.warns(EmptyPopulationWarning, match="people whom .* refuses has recourse"):
+        with pytest.warns(EmptyPopulationWarning, match="nobody .*refuses and who has recourse"):
             X_more, _ = sampler.fit_resample(credit.data, credit.target)
         assert X_more is not credit.data
         pd.testing.assert_frame_equal(X_more, credit.data)

@@ -275,8 +275,8 @@ class NeverYes(AlwaysYes):
 @pytest.mark.parametrize(
     ("teacher", "message"),
     [
-        (AlwaysYes, "refuses nobody.*Check `target`"),
-        (NeverYes, "Of the 120 people .* none reaches .*another solver"),
+        (AlwaysYes, "refuses nobody.*target to all of 120 rows, and .* learns who does not"),
+        (NeverYes, "Of the 120 people .* none reaches .*target to none .* learns who does"),
     ],
 )
 def test_nobody_to_teach_about(teacher, message, people, settings):
@@ -295,9 +295,10 @@ def test_nobody_to_teach_about(teacher, message, people, settings):
         ("paper", "more or larger steps", {"task_loss"}),
     ],
 )
-def test_what_is_left_without_recourse_is_said(objective, remedy, left, people, settings):
+def test_what_is_left_without_recourse_is_said(objective, remedy, left, people, settings, teacher):
     X, score = people
-    model = CFQClassifier(target="yes", teacher=NeverYes((8,), max_iter=5), **settings)
+    nothing = ActionSet(immutable=list(X))
+    model = CFQClassifier(target="yes", teacher=teacher, action_set=nothing, **settings)
     model.set_params(objective=objective)
     with pytest.warns(EmptyPopulationWarning, match=f"without the terms at recourse.*{remedy}"):
         model.fit(X, np.where(score > 0, "yes", "no"))

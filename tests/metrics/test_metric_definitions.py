@@ -183,6 +183,12 @@ def test_nobody_gives_nan_and_a_warning(metric):
         assert math.isnan(metric(empty_result()))
 
 
+def test_a_model_that_refuses_nobody_is_named_before_the_action_set():
+    result = make_result(["already_favorable"] * 2, [9, 9], cost=[0, 0])
+    with pytest.warns(EmptyPopulationWarning, match="The model gives the target to all of 2 rows"):
+        feasible_recourse_rate(result)
+
+
 def test_nobody_reachable_is_a_rate_of_zero():
     assert feasible_recourse_rate(empty_result()) == 0.0
 

@@ -366,6 +366,8 @@ def test_nobody_denied_is_nan(people):
     with pytest.warns(EmptyPopulationWarning, match="rows that the reference denies"):
         scores = scorer(model, numbers(X))
     assert all(math.isnan(score) for score in scores.values())
+    with pytest.warns(EmptyPopulationWarning, match="to all of .* 1.7% of y do not have it"):
+        scorer(model, numbers(X), [1] * 59 + [0])
 
 
 @pytest.mark.parametrize("metrics", ["accuracy", ["validity_drop", "vd"], []])
@@ -451,8 +453,11 @@ def test_dummy_reference_that_refuses_everybody_has_nobody_to_measure(people):
     dummy = DummyClassifier(strategy="constant", constant=0).fit(numbers(X), y)
     model = LogisticRegression().fit(numbers(X), y)
     scorer = RecourseScorer("validity_drop", reference=dummy, background=numbers(X), target=1)
-    with pytest.warns(EmptyPopulationWarning):
-        assert np.isnan(scorer(model, numbers(X)))
+    with pytest.warns(EmptyPopulationWarning) as caught:
+        assert np.isnan(scorer(model, numbers(X), y))
+    share = f"{100 * np.mean(y):.2g}% of y have it"
+    assert "The reference gives the target to none" in str(caught[0].message)
+    assert share in str(caught[0].message)
 
 
 def test_a_sampled_denied_row_stands_for_those_that_were_not_drawn():
