@@ -21,6 +21,7 @@ __all__ = [
     "DefaultTargetWarning",
     "DivergenceWarning",
     "EmptyPopulationWarning",
+    "EncodedTableWarning",
     "FeatureSpaceError",
     "InterruptedWarning",
     "OptionalDependencyError",
@@ -172,6 +173,10 @@ class CostFallbackWarning(SkcfqWarning):
 
 class DivergenceWarning(SkcfqWarning):
     """A training ran into numbers that are not finite; the last finite state is kept."""
+
+
+class EncodedTableWarning(SkcfqWarning):
+    """A table was encoded before, and no action set keeps its columns together."""
 
 
 class ManyLevelsWarning(SkcfqWarning):

@@ -24,6 +24,7 @@ from skcfq.actions._rules import (
     read_constraints,
     read_rules,
 )
+from skcfq.actions._unknown_names import unknown_column
 from skcfq.exceptions import ActionSetError
 
 if TYPE_CHECKING:
@@ -223,10 +224,8 @@ def _check_names(compiled: CompiledActions) -> None:
     for rule in compiled.rules:
         for name in rule.names:
             if name not in known:
-                raise ActionSetError(
-                    f"constraints holds the rule {rule.text!r}: {name!r} is no column. Use one of "
-                    f"{list(columns)!r}, in backquotes if it is no plain word."
-                )
+                where = f"constraints holds the rule {rule.text!r}, which"
+                raise unknown_column(where, name, columns, ", in backquotes if it is no plain word")
             own = columns[name] if isinstance(name, int) and name not in columns else name
             if own != name and str(name) in known - {own}:
                 raise ActionSetError(

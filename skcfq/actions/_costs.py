@@ -16,6 +16,7 @@ import numpy as np
 
 from skcfq.actions._cost_rules import WEIGHTS, check_cost
 from skcfq.actions._rule_values import check_weight
+from skcfq.actions._unknown_names import unknown_column
 from skcfq.encoding import statistic_of
 from skcfq.exceptions import ActionSetError, CostFallbackWarning
 from skcfq.utils import warn_user
@@ -321,10 +322,7 @@ def _named_weights(compiled: CompiledActions, weights: Mapping) -> np.ndarray:
     known = {*compiled.feature_names, *compiled.space.raw_columns, *compiled.cost_rules.names}
     unknown = [name for name in weights if name not in known]
     if unknown:
-        raise ActionSetError(
-            f"cost_weights names {unknown[0]!r}, which is no feature. "
-            f"Use names among {compiled.feature_names!r}."
-        )
+        raise unknown_column("cost_weights", unknown[0], compiled.feature_names)
     given = {name: check_weight("cost_weights", name, weights[name]) for name in weights}
     values = _preset_weights(compiled, "std", frozenset(given))
     for i, name in enumerate(compiled.feature_names):

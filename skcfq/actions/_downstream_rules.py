@@ -11,6 +11,7 @@ import numpy as np
 from skcfq.actions._categorical import CategoricalFeature
 from skcfq.actions._numeric import NumericFeature
 from skcfq.actions._rule_values import fail, number
+from skcfq.actions._unknown_names import unknown_column
 from skcfq.exceptions import ActionSetError
 
 __all__ = ["DownstreamRule", "build_downstream_rules"]
@@ -116,7 +117,7 @@ def _position(name: Hashable, space: Any) -> int:
         return names.index(name)
     if isinstance(name, int) and 0 <= name < len(names):
         return name
-    raise ActionSetError(f"implied names {name!r}, which is no column. Use one of {names!r}.")
+    raise unknown_column("implied", name, names)
 
 
 def _categorical_position(

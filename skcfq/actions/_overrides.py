@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from skcfq.actions._rule_values import fail, is_list, number_pair
+from skcfq.actions._unknown_names import unknown_column
 from skcfq.exceptions import ActionSetError
 
 if TYPE_CHECKING:
@@ -105,6 +106,4 @@ def _feature(rule: str, name: Hashable, compiled: CompiledActions) -> int | None
             return len(compiled.numeric) + position
     if name in compiled.space.raw_columns or name in range(compiled.space.n_raw):
         return None
-    raise ActionSetError(
-        f"{rule} names {name!r}, which is no column. Use one of {compiled.feature_names!r}."
-    )
+    raise unknown_column(rule, name, compiled.space.raw_columns)

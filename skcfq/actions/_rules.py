@@ -26,6 +26,7 @@ from skcfq.actions._rule_values import (
     fail,
     is_list,
 )
+from skcfq.actions._unknown_names import unknown_column
 from skcfq.exceptions import ActionSetError
 
 __all__ = ["FeatureRules", "check_max_changes", "read_constraints", "read_rules"]
@@ -198,13 +199,9 @@ class _NameReader:
             position = int(name)
             if 0 <= position < len(self.raw_names):
                 return position
-        known = ", ".join(repr(raw_name) for raw_name in self.raw_names[:12])
-        more = "" if len(self.raw_names) <= 12 else ", ..."
-        raise ActionSetError(
-            f"{rule} names {name!r}, which is no column. Use one of the columns of X "
-            f"({known}{more}), a position from 0 to {len(self.raw_names) - 1}, "
-            "or a group declared in one_hot."
-        )
+        last = len(self.raw_names) - 1
+        more = f", a position from 0 to {last}, or a group declared in one_hot"
+        raise unknown_column(rule, name, self.raw_names, more)
 
     def find(self, rule: str, name: Hashable) -> FeatureRules:
         if self.groups and isinstance(name, Hashable) and name in self.groups:

@@ -97,11 +97,14 @@ class Reading:
         One per raw column, without statistics.
     columns : list of 1-d arrays
     is_frame : bool
+    outputs : list of expression
+        The columns that the encoder itself puts out, in front of any map behind it.
     """
 
     blocks: list[Block]
     columns: list[Any]
     is_frame: bool
+    outputs: list[Expression]
 
 
 def read_encoder(encoder: Any, X: Any, *, last: BlockMap | None = None) -> Reading:
@@ -114,6 +117,7 @@ def read_encoder(encoder: Any, X: Any, *, last: BlockMap | None = None) -> Readi
     columns, names, is_frame = raw_table(X)
     context = Context((), columns, names)
     expressions = _read(encoder, [Value(i) for i in range(len(columns))], context)
+    outputs = expressions
     if last is not None:
         expressions = _read_blocks(last.blocks, expressions, context)
     blocks = [
@@ -122,7 +126,7 @@ def read_encoder(encoder: Any, X: Any, *, last: BlockMap | None = None) -> Readi
     ]
     expected = encoder.transform(X)
     _verify(blocks, columns, expressions, expected if last is None else last.encode(expected))
-    return Reading(blocks, columns, is_frame)
+    return Reading(blocks, columns, is_frame, outputs)
 
 
 def _fitted_columns(encoder: Any, X: Any) -> Any:

@@ -11,7 +11,7 @@ from skcfq.exceptions import BackgroundRequiredError
 
 N_QUANTILES = 101
 # Rows from which on it is believed that a column takes whole numbers, or two values, only.
-_TELLING_ROWS = 20
+TELLING_ROWS = 20
 # What may be kept of the statistics, from the least to the most.
 STATISTICS_LEVELS = ("none", "bounds", "full")
 
@@ -256,8 +256,8 @@ def numeric_statistics(
         quantiles=quantiles,
         encoded_std=encoded_std,
         encoded_mad=encoded_mad,
-        is_whole=len(values) >= _TELLING_ROWS and _are_whole(values),
-        is_binary=len(values) >= _TELLING_ROWS and _are_two(values),
+        is_whole=len(values) >= TELLING_ROWS and _are_whole(values),
+        is_binary=len(values) >= TELLING_ROWS and _are_two(values),
     )
 
 

@@ -286,7 +286,7 @@ class CFQClassifier(StudentClassifier):
         rows, held = self._hold_out(table, rng)
         teacher = self._fit_teacher(table.take(rows), rng)
         decisions = teacher.predict(table.X)
-        self._check_rules()
+        self._check_rules(table)
         target = self._resolve_target(table, decisions)
         self.logit_bias_ = 0.0
         denied = decisions != self.classes_[target]
@@ -325,6 +325,10 @@ class CFQClassifier(StudentClassifier):
     def _default_actions(self) -> TeacherActions:
         """Return what ``teacher_actions=None`` stands for."""
         return objective_of(self.objective).default_actions()
+
+    @property
+    def _uses_recourse(self) -> bool:
+        return objective_of(self.objective).needs_recourse
 
     @property
     def _actions(self) -> TeacherActions:

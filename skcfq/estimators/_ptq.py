@@ -240,7 +240,7 @@ class PTQClassifier(QuantizedClassifier):
         rng = check_random_state(self.random_state)
         teacher = self._fit_teacher(table, rng)
         source = rectifier_network(teacher)
-        self._check_rules()
+        self._check_rules(table)
         rows = self._calibration_rows(table, rng)
         factual = CalibrationSet(
             torch.from_numpy(self.feature_space_.encode(take_rows(table.X, rows))),

@@ -205,7 +205,7 @@ class QATClassifier(StudentClassifier):
         rows, held = self._hold_out(table, rng)
         kept = table.take(rows)
         teacher = self._fit_teacher(kept, rng)
-        self._check_rules()
+        self._check_rules(table)
         plan = TrainingPlan(
             self._encoded(kept),
             teacher,

@@ -12,10 +12,11 @@ from sklearn.preprocessing import FunctionTransformer
 from torch import nn
 
 from skcfq.actions import ActionSet
+from skcfq.encoding import one_hot_groups
 from skcfq.estimators._deployable import DeployableClassifier
 from skcfq.estimators._teacher import TeacherClassifier
 from skcfq.estimators._torch_teacher import teacher_of_network
-from skcfq.exceptions import SpaceMismatchError, UnsupportedModelError
+from skcfq.exceptions import EncodedTableWarning, SpaceMismatchError, UnsupportedModelError
 from skcfq.models import (
     Predictor,
     RowHead,
@@ -33,6 +34,7 @@ from skcfq.training import (
     fitted_or_clone,
     network_of_module,
 )
+from skcfq.utils import warn_user
 
 
 class QuantizedClassifier(DeployableClassifier):
@@ -59,10 +61,17 @@ class QuantizedClassifier(DeployableClassifier):
     def _quantizer(self) -> Quantizer:
         return Quantizer() if self.quantizer is None else self.quantizer
 
-    def _check_rules(self) -> None:
+    @property
+    def _uses_recourse(self) -> bool:
+        """Whether the fit asks what people can do."""
+        return False
+
+    def _check_rules(self, table: TrainingTable) -> None:
         """Tell wrong rules even where nobody is refused, or where they are not used."""
         if self.action_set is not None:
             self.action_set.compile(self.feature_space_)
+        elif self._uses_recourse:
+            _warn_of_encoded(table.X)
 
     def _fit_teacher(self, table: TrainingTable, rng: np.random.RandomState) -> Predictor:
         """Fit, clone or adopt the teacher, and take over its feature space."""
@@ -124,6 +133,22 @@ class QuantizedClassifier(DeployableClassifier):
                 f"{self.classes_.tolist()}. Fit the teacher on the same labels."
                 f"{encoding_hint(self.classes_.tolist())}"
             )
+
+
+def _warn_of_encoded(X: Any) -> None:
+    """Warn that nothing keeps one-hot columns together, or what nobody can change as it is."""
+    groups = one_hot_groups(X)
+    if not groups:
+        return
+    shown = ", ".join(repr(name) for name in groups[0][:3])
+    warn_user(
+        f"X looks encoded: {len(groups)} groups of its columns have one 1 in every row, such as "
+        f"{shown}{', ...' if len(groups[0]) > 3 else ''}. Without an `action_set` each of these "
+        "columns may move on its own, so that somebody has two categories, and so may what nobody "
+        "can change, such as age. Where a pipeline has encoded the table, take the transformer out "
+        "of it and give it as `encoder=`; else declare ActionSet(one_hot={...}, immutable=[...]).",
+        EncodedTableWarning,
+    )
 
 
 def _give_encoder(teacher: Any, fitted: bool, encoder: Any) -> None:

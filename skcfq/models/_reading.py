@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from skcfq.deploy import DeployedClassifier
-from skcfq.encoding import FeatureSpace, TableEncoder
+from skcfq.encoding import FeatureSpace, TableEncoder, space_in_front
 from skcfq.exceptions import (
     BackgroundRequiredError,
     FeatureSpaceError,
@@ -32,6 +32,7 @@ def as_predictor(
     space: FeatureSpace | None = None,
     classes: Any = None,
     output: str = "auto",
+    example: Any = None,
 ) -> Predictor:
     """Read a fitted classifier, or any function of raw rows, as a predictor.
 
@@ -59,6 +60,10 @@ def as_predictor(
     output : {"auto", "labels", "probabilities", "logits"}, default="auto"
         What a plain function returns. ``"auto"`` takes scores of shape (n, n_classes) whose rows
         sum to one for probabilities, other scores for logits, and everything else for labels.
+    example : DataFrame or ndarray, optional
+        Some rows as the whole model receives them, for the names and types of the columns. With
+        them a pipeline needs no ``background`` where its last step carries statistics and the steps
+        in front only impute, scale, encode categories, select or pass through.
 
     Returns
     -------
@@ -97,7 +102,7 @@ def as_predictor(
         return _function_predictor(model, background, sample_weight, space, classes, output)
     if isinstance(model, DeployedClassifier):
         return _loaded_predictor(model, background, sample_weight, space)
-    return _estimator_predictor(model, background, sample_weight, space)
+    return _estimator_predictor(model, background, sample_weight, space, example)
 
 
 def _check_background(background: Any) -> None:
@@ -116,7 +121,7 @@ def _check_background(background: Any) -> None:
 
 
 def _estimator_predictor(
-    model: Any, background: Any, sample_weight: Any, space: FeatureSpace | None
+    model: Any, background: Any, sample_weight: Any, space: FeatureSpace | None, example: Any
 ) -> Predictor:
     check_model_is_fitted(model)
     steps, final = split_model(model)
@@ -127,7 +132,7 @@ def _estimator_predictor(
         if threshold is not None:
             head = head_with_threshold(head, final, threshold)
         if space is None:
-            space = _read_space(steps, final, background, sample_weight)
+            space = _read_space(steps, final, background, sample_weight, example)
         _check_width(space, head, final)
         predictor = Predictor(model, space, np.asarray(final.classes_), head, threshold)
         if model is not final or not is_own_estimator(final):
@@ -220,10 +225,16 @@ def _raw_space(name: str, background: Any, sample_weight: Any) -> FeatureSpace:
     return _with_variety(background, encoder.feature_space_)
 
 
-def _read_space(steps: Steps, final: Any, background: Any, sample_weight: Any) -> FeatureSpace:
+def _read_space(
+    steps: Steps, final: Any, background: Any, sample_weight: Any, example: Any = None
+) -> FeatureSpace:
     own = is_own_estimator(final)
     if own and not steps:
         return final.feature_space_
+    if own and background is None and example is not None:
+        found = space_in_front(final.feature_space_, join_steps(steps), example)
+        if found is not None:
+            return found
     if own:
         steps = [*steps, ("encoder", _own_encoder(final))]
     elif len(steps) == 1 and hasattr(steps[0][1], "feature_space_"):

@@ -82,14 +82,14 @@ def required_radius(
     return _PERTURBATION_RADIUS if jumps and not is_literal else 0.0
 
 
-def second_predictor(first: Predictor, model: Any, background: Any) -> Predictor:
+def second_predictor(first: Predictor, model: Any, background: Any, X: Any) -> Predictor:
     """Read a further model of the same rows: one to compare with, or a variant.
 
     A model file that tells less of its population than the first model, which has the same, takes
     the statistics of that.
     """
     space = first.space if isinstance(model, DeployedClassifier) else None
-    predictor = as_predictor(model, background=background, space=space)
+    predictor = as_predictor(model, background=background, space=space, example=X)
     _check_same_space(first, predictor)
     return predictor
 

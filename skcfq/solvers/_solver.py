@@ -266,7 +266,7 @@ class RecourseSolver(KnownParameters):
             Raw rows, as the whole model receives them.
         background : DataFrame or ndarray, optional
             Population that spreads, quantiles and observed bounds come from; needed only where
-            the model carries none.
+            the model, or the last step of a pipeline, carries none.
         overrides : dict of row label to rules, optional
             Rules of single people: ``{label: {"immutable": [...], "bounds": {name: (low,
             high)}}}``. Labels are those of the index of X, positions for an array. Bounds take
@@ -400,7 +400,7 @@ class RecourseSolver(KnownParameters):
         return read_task(self, model, X, background, *more, **named)
 
     def _second_task(self, first: Task, deployed: Any, background: Any) -> Task:
-        predictor = second_predictor(first.predictor, deployed, background)
+        predictor = second_predictor(first.predictor, deployed, background, first.X)
         margin = required_margin(self.margin, self.target_proba, predictor, first.target)
         decisions = predictor.predict(first.X)
         return replace(first, predictor=predictor, decisions=decisions, margin=margin)

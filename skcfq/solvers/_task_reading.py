@@ -43,10 +43,10 @@ def read_task(
     deployed : fitted estimator, optional
         A second model, whose rules and target count where neither solver nor model has any.
     """
-    predictor = as_predictor(model, background=background)
-    _check_is_list_of_models(variants)
-    others = tuple(second_predictor(predictor, variant, background) for variant in variants)
     X = as_table(X)
+    predictor = as_predictor(model, background=background, example=X)
+    _check_is_list_of_models(variants)
+    others = tuple(second_predictor(predictor, variant, background, X) for variant in variants)
     decisions = predictor.predict(X)
     wanted, rules = solver.target, solver.action_set
     if wanted is None:

@@ -23,15 +23,16 @@ from skcfq.utils import warn_user
 _SHARE = 0.2
 # Updates, and passes at least, in which a loss that falls has fallen by this share of what knowing
 # nothing but how frequent each label is would cost. Of few rows that are told apart the loss goes
-# on falling for ever, by next to nothing.
-_PATIENCE, _LEAST_PASSES, _FALL = 200, 3, 5e-3
+# on falling for ever, by next to nothing. Where hardly any weight is on other labels, that is less
+# than a loss can show.
+_PATIENCE, _LEAST_PASSES, _FALL, _LEAST_FALL = 200, 3, 5e-3, 2e-4
 # Updates of the trial at most, and of the training at least; large tables, a pass of which takes
 # many, may have so many passes.
 _MOST_UPDATES, _LEAST_UPDATES, _MOST_PASSES = 2500, 50, 30
 # How finely a projection of a row is looked at to draw it.
 _SPREAD = 1e4
-# Updates where there are too few rows to hold some out.
-_OF_FEW_ROWS = 200
+# Updates where fewer different rows than these can be held out: their loss would tell nothing.
+_OF_FEW_ROWS, _LEAST_HELD = 200, 10
 
 
 def settled_passes(
@@ -73,7 +74,7 @@ def settled_passes(
         settings,
         max_epochs=most,
         patience=max(math.ceil(_PATIENCE / some), _LEAST_PASSES),
-        least_fall=(_FALL * _entropy(others), "abs"),
+        least_fall=(max(_FALL * _entropy(others), _LEAST_FALL), "abs"),
         anneal=False,
         callbacks=(),
         verbose=False,
@@ -105,7 +106,7 @@ def settled_passes(
 
 
 def _parts(rows: TrainingRows, seed: int) -> tuple[TrainingRows, TrainingRows] | None:
-    """Split the rows, each label in the same shares; None where a label has one kind of row only.
+    """Split the rows, each label in the same shares; None where too few kinds of rows are there.
 
     Who is held out depends on the row's own values, so that a row of weight 2 is two equal rows.
     """
@@ -113,7 +114,7 @@ def _parts(rows: TrainingRows, seed: int) -> tuple[TrainingRows, TrainingRows] |
     values = rows.rows.double().cpu().flatten(1).numpy()
     direction = np.random.RandomState(seed).uniform(1.0, 2.0, size=values.shape[1])
     keys = ((values * direction).sum(axis=1) * _SPREAD) % 1.0
-    held = np.zeros(len(labels), dtype=bool)
+    held, n_kinds = np.zeros(len(labels), dtype=bool), 0
     for label in np.unique(labels):
         own = labels == label
         found, kinds = np.unique(keys[own], return_inverse=True)
@@ -124,6 +125,9 @@ def _parts(rows: TrainingRows, seed: int) -> tuple[TrainingRows, TrainingRows] |
         if len(found) < 2:
             return None
         held[own] = few[kinds]
+        n_kinds += few.sum()
+    if n_kinds < _LEAST_HELD:
+        return None
     return _take(rows, np.flatnonzero(~held)), _take(rows, np.flatnonzero(held))
 
 
