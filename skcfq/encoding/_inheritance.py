@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from skcfq.encoding._blocks import Block
+from skcfq.encoding._blocks import Block, TableBlock
 from skcfq.encoding._expressions import Expression, Lookup, Value
 from skcfq.encoding._functions import Affine
 from skcfq.encoding._space import FeatureSpace
@@ -82,8 +82,9 @@ def _statistics_of(
     last : FeatureSpace
     """
     used = [(last.blocks[j].statistics, e) for j, e in parts if last.blocks[j].width]
-    if all(isinstance(e, Lookup) for _, e in used):
-        return _of_levels([s for s, _ in used], [e.values for _, e in used], len(block.categories))
+    codes = [e.values for _, e in used if isinstance(e, Lookup)]
+    if codes and isinstance(block, TableBlock):
+        return _of_levels([told for told, _ in used], codes, block.n_levels)
     told, value = used[0]
     assert isinstance(value, Value)
     if not value.functions:
@@ -110,8 +111,11 @@ def _of_levels(
 
 def _of_line(told: ColumnStatistics, line: Affine, fill: Any) -> ColumnStatistics | None:
     """Take the statistics of a scaled column back to the column."""
-    if told.quantiles is None or told.mean is None:
+    if told.quantiles is None:
         return None
+    assert told.mean is not None
+    assert told.std is not None
+    assert told.mad is not None
 
     def back(values: Any) -> np.ndarray:
         return snap_integers(line.inverse(np.asarray(values, dtype=np.float64)))

@@ -254,14 +254,14 @@ class RecourseScorer(BaseEstimator):
         solver.set_params(target=target[rows])
         if set(names) <= set(_OF_REFERENCE):
             result = solver.solve(reference, X, background=background, keep_partial=False)
-            results = (result, None)
+            other = None
         else:
-            results = solver.compare(
+            result, other = solver.compare(
                 reference, deployed, X, background=background, keep_partial=False
             )
-        if fault is not None and not results[0].reachable.any():
+        if fault is not None and not result.reachable.any():
             warn_user(f"Nobody has recourse. {fault}", EmptyPopulationWarning)
-        return _Comparison(reference, deployed, *results, weight)
+        return _Comparison(reference, deployed, result, other, weight)
 
     def _solver(self, final: Any, rng: np.random.RandomState) -> RecourseSolver:
         """Return a solver of one's own, complete but for an action set of the estimator."""

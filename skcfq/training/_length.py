@@ -25,7 +25,7 @@ _SHARE = 0.2
 # nothing but how frequent each label is would cost. Of few rows that are told apart the loss goes
 # on falling for ever, by next to nothing. Where hardly any weight is on other labels, that is less
 # than a loss can show.
-_PATIENCE, _LEAST_PASSES, _FALL, _LEAST_FALL = 200, 3, 5e-3, 2e-4
+_PATIENCE, _LEAST_PASSES, _FALL, _LEAST_FALL = 100, 3, 5e-3, 2e-4
 # Updates of the trial at most, and of the training at least; large tables, a pass of which takes
 # many, may have so many passes.
 _MOST_UPDATES, _LEAST_UPDATES, _MOST_PASSES = 2500, 50, 30

@@ -75,9 +75,9 @@ def test_preset_and_nested_key_together():
 
 
 def test_nested_key_of_the_default_teacher_keeps_its_other_settings():
-    model = CFQClassifier(max_iter=7).set_params(teacher__alpha=0.5, hidden_layer_sizes=(3,))
+    model = CFQClassifier(batch_size=7).set_params(teacher__alpha=0.5, hidden_layer_sizes=(3,))
     assert model.teacher.hidden_layer_sizes == (3,)
-    assert model.teacher.max_iter == 7
+    assert model.teacher.batch_size == 7
 
 
 @pytest.mark.parametrize(
@@ -144,6 +144,7 @@ def test_several_metrics_at_once(credit, model):
     assert np.isfinite(search.cv_results_["mean_test_validity_drop"]).all()
 
 
+@pytest.mark.filterwarnings("ignore::skcfq.exceptions.EncodedTableWarning")
 @pytest.mark.parametrize("make", [make_pipeline, make_imblearn_pipeline])
 def test_last_step_of_a_pipeline(make, credit, model):
     # Columns have other names behind the encoder, so there are no rules.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from skcfq import CFQClassifier, QATClassifier
+from skcfq import CFQClassifier, QATClassifier, TeacherClassifier
 from skcfq.estimators import BitPolicy, LearnedBits, Quantizer, UniformBits
 from skcfq.exceptions import BudgetError
 from skcfq.quantization import GumbelBits, average_bits
@@ -23,7 +23,8 @@ def table():
 
 @pytest.fixture(scope="module")
 def tiny():
-    return {"hidden_layer_sizes": (5, 7), "max_iter": 6, "batch_size": 16, "random_state": 0}
+    size = {"hidden_layer_sizes": (5, 7), "max_iter": 6, "batch_size": 16, "random_state": 0}
+    return {**size, "teacher": TeacherClassifier(**size)}
 
 
 def average(model):
@@ -188,7 +189,7 @@ def test_activation_widths(table, tiny):
 
 
 def test_logistic_regression_can_be_quantized(table, tiny):
-    options = {**tiny, "objective": "paper", "hidden_layer_sizes": (), "max_iter": 20}
+    options = {**tiny, "teacher": None, "objective": "paper", "hidden_layer_sizes": ()}
     model = CFQClassifier(3, **options).fit(*table)
     np.testing.assert_array_equal(model.bit_widths_, [3])
     assert model.score(*table) > 0.8
