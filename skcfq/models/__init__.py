@@ -22,6 +22,7 @@ from skcfq.utils import lazy_attributes
 
 if TYPE_CHECKING:
     from skcfq.models._mlp_head import MLPHead
+    from skcfq.models._rectified_layers import rectified_layers
     from skcfq.models._validity import least_margin, validity_slack
     from skcfq.models._variants import deployment_variants
 
@@ -37,6 +38,7 @@ __all__ = [
     "given_target",
     "join_steps",
     "least_margin",
+    "rectified_layers",
     "resolve_target",
     "rounding_margin",
     "split_model",
@@ -51,6 +53,7 @@ __getattr__ = lazy_attributes(
         "MLPHead": "_mlp_head",
         "deployment_variants": "_variants",
         "least_margin": "_validity",
+        "rectified_layers": "_rectified_layers",
         "validity_slack": "_validity",
     },
 )

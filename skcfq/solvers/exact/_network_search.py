@@ -1,0 +1,287 @@
+"""Exact branch and bound over the lattices of many people, under one or more networks.
+
+Every round takes the most promising boxes of each person, leaves out what cannot be cheaper than
+the best point so far, and bounds the rest: the margin by a linear function of the first layer, and
+so the cost by a knapsack. The knapsack's solutions, put on the lattice, are tried as answers; small
+boxes are enumerated, the others are cut in two. What happens to one person depends on that person
+alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from skcfq.solvers.exact._boxes import Boxes, contract, cut, whole_lattice
+from skcfq.solvers.exact._choice_bound import ChoiceBound, choice_bound
+from skcfq.solvers.exact._gains import Gains
+from skcfq.solvers.exact._lattice import Lattice
+from skcfq.solvers.exact._leaves import points_of
+from skcfq.solvers.exact._network_bounds import blame_of, margin_bound, spans_of
+from skcfq.solvers.exact._network_tables import Tables
+from skcfq.solvers.exact._rounding import rounded
+
+# An action is optimal when no bound is lower than its cost by more than this share.
+RELATIVE_GAP = 1e-9
+# Points up to which a box is enumerated rather than cut.
+_LEAF = 256
+# A person's boxes in one round: a share of those that wait, within limits.
+_SHARE, _FEWEST, _MOST = 4, 8, 64
+# Boxes that are bounded together: their arrays then stay in the cache.
+_BLOCK = 1024
+# Answers of one box that are tried together, the cheapest first.
+_TRIED = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Demand:
+    """What one margin of a network must reach.
+
+    Attributes
+    ----------
+    tables : Tables
+    target, rival : int64 ndarray of shape (P,)
+        The margin of each person is the total of the one class less that of the other.
+    need : ndarray of shape (P,)
+        What a bound must reach for a box to hold an answer, in the units of the totals.
+    tolerance : float
+        Share of its parts by which a bound may err.
+    """
+
+    tables: Tables
+    target: np.ndarray
+    rival: np.ndarray
+    need: np.ndarray
+    tolerance: float
+
+
+@dataclass(frozen=True, eq=False)
+class Optimum:
+    """The best points of P people.
+
+    Attributes
+    ----------
+    rungs : int64 ndarray of shape (P, F)
+        The own ones where nothing was found.
+    cost, bound : ndarray of shape (P,)
+        Cost, infinite where nothing was found, and its proved lower bound.
+    finished : bool ndarray of shape (P,)
+        Whether the search was complete.
+    n_boxes : int64 ndarray of shape (P,)
+        How many boxes were bounded.
+    """
+
+    rungs: np.ndarray
+    cost: np.ndarray
+    bound: np.ndarray
+    finished: np.ndarray
+    n_boxes: np.ndarray
+
+
+# Tells which points are answers: people (M,) and their rungs (M, F) to bool (M,).
+Judge = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """What is searched: the lattice, what must be reached, and who says what is an answer.
+
+    Attributes
+    ----------
+    lattice : Lattice
+    demands : sequence of Demand
+        All of them must be met.
+    is_valid : Judge
+    most_changes : int
+    """
+
+    lattice: Lattice
+    demands: Sequence[Demand]
+    is_valid: Judge
+    most_changes: int
+
+
+def search_networks(
+    search: Search, *, most_boxes: int, time_limit: float | None = None
+) -> Optimum:
+    """Find the cheapest point of every person.
+
+    Parameters
+    ----------
+    search : Search
+    most_boxes : int
+        Boxes of one person that are bounded before the proof is given up.
+    time_limit : float, optional
+        Seconds for all people together.
+
+    Notes
+    -----
+    Certified, within a relative gap of 1e-9.
+    """
+    n = search.lattice.n_people
+    best = _Best(search.lattice.own.copy(), np.full(n, np.inf))
+    n_boxes = np.zeros(n, dtype=np.int64)
+    waiting = whole_lattice(search.lattice)
+    given_up = np.full(n, np.inf)
+    deadline = None if time_limit is None else time.monotonic() + time_limit
+    while len(waiting):
+        late = deadline is not None and time.monotonic() > deadline
+        spent = late | (n_boxes >= most_boxes)[waiting.person]
+        np.minimum.at(given_up, waiting.person[spent], waiting.bound[spent])
+        waiting = waiting.take(~spent)
+        chosen = _of_this_round(waiting)
+        parts = [waiting.take(~chosen)]
+        now = waiting.take(chosen)
+        n_boxes += np.bincount(now.person, minlength=n)
+        parts += [_process(search, block, best) for block in _blocks(now)]
+        waiting = Boxes.concatenate(parts)
+        waiting = waiting.take(waiting.bound < best.to_beat[waiting.person])
+        waiting = waiting.take(np.argsort(waiting.person, kind="stable"))
+    finished = given_up >= best.to_beat
+    return Optimum(best.rungs, best.cost, np.minimum(best.cost, given_up), finished, n_boxes)
+
+
+@dataclass(eq=False)
+class _Best:
+    """The best point of every person so far."""
+
+    rungs: np.ndarray
+    cost: np.ndarray
+
+    @property
+    def to_beat(self) -> np.ndarray:
+        return self.cost * (1 - RELATIVE_GAP)
+
+    def offer(self, person: np.ndarray, rungs: np.ndarray, cost: np.ndarray) -> None:
+        """Keep each person's cheapest of some answers; of equal ones the first."""
+        order = np.lexsort((cost, person))
+        first = np.ones(len(order), dtype=bool)
+        first[1:] = person[order[1:]] != person[order[:-1]]
+        chosen = order[first]
+        chosen = chosen[cost[chosen] < self.to_beat[person[chosen]]]
+        self.rungs[person[chosen]], self.cost[person[chosen]] = rungs[chosen], cost[chosen]
+
+
+def _of_this_round(waiting: Boxes) -> np.ndarray:
+    """Return which boxes are bounded next: those of lowest bound of each person."""
+    order = np.lexsort((waiting.bound, waiting.person))
+    person = waiting.person[order]
+    count = np.bincount(person, minlength=int(person.max(initial=-1)) + 1)
+    quota = np.clip(count // _SHARE, _FEWEST, _MOST)
+    chosen = np.zeros(len(waiting), dtype=bool)
+    chosen[order[_rank(person) < quota[person]]] = True
+    return chosen
+
+
+def _blocks(boxes: Boxes) -> list[Boxes]:
+    """Cut boxes, which are sorted by person, so that nobody's are cut apart."""
+    last = np.flatnonzero(np.append(boxes.person[1:] != boxes.person[:-1], True)) + 1
+    blocks, begin = [], 0
+    for at, end in enumerate(last):
+        if at + 1 == len(last) or last[at + 1] - begin > _BLOCK:
+            blocks.append(boxes.take(slice(begin, end)))
+            begin = end
+    return blocks
+
+
+def _process(search: Search, boxes: Boxes, best: _Best) -> Boxes:
+    """Bound boxes, try what follows from that, and return what they are cut into."""
+    lattice = search.lattice
+    boxes = contract(lattice, boxes, best.to_beat[boxes.person], search.most_changes)
+    if len(boxes) == 0:
+        return boxes
+    views = [_view(search, demand, boxes) for demand in search.demands]
+    bounds = np.stack([view.found.bound for view in views])
+    # Each box goes on with the demand that says most about it.
+    which = bounds.argmax(axis=0)
+    boxes = replace(boxes, bound=np.maximum(boxes.bound, bounds.max(axis=0)))
+    children = []
+    for d, view in enumerate(views):
+        open_ = np.flatnonzero((which == d) & (boxes.bound < best.to_beat[boxes.person]))
+        if len(open_):
+            children.append(_divide(search, boxes.take(open_), view.take(open_), best))
+    return Boxes.concatenate(children) if children else boxes.take(slice(0))
+
+
+@dataclass(frozen=True, eq=False)
+class _View:
+    """N boxes as one demand sees them.
+
+    Attributes
+    ----------
+    gains : Gains
+    need : ndarray of shape (N,)
+        What gains must reach.
+    found : ChoiceBound
+    blame : ndarray of shape (N, F)
+        How much of what the bound may lose is due to each feature.
+    """
+
+    gains: Gains
+    need: np.ndarray
+    found: ChoiceBound
+    blame: np.ndarray
+
+    def take(self, rows: np.ndarray) -> _View:
+        return _View(
+            self.gains.take(rows), self.need[rows], self.found.take(rows), self.blame[rows]
+        )
+
+
+def _view(search: Search, demand: Demand, boxes: Boxes) -> _View:
+    tables, person = demand.tables, boxes.person
+    start = search.lattice.start[person]
+    spans = spans_of(tables, boxes, start)
+    line = margin_bound(tables, spans, demand.target[person], demand.rival[person])
+    parts = line.slope * tables.base[person]
+    own = line.constant + parts.sum(axis=1)
+    size = 1 + np.abs(line.constant) + np.abs(parts).sum(axis=1)
+    need = demand.need[person] - demand.tolerance * size - own
+    gains = Gains.of(tables, boxes, start, (spans.near, spans.far), line.slope)
+    found = choice_bound(gains.options(search.lattice, search.most_changes), need)
+    return _View(gains, need, found, blame_of(tables, spans, line))
+
+
+def _divide(search: Search, boxes: Boxes, view: _View, best: _Best) -> Boxes:
+    """Try the knapsack's solutions, enumerate small boxes, and cut the others in two."""
+    person, rungs = rounded(search.lattice, view.gains, view.found, view.need)
+    _try(search, person, rungs, best)
+    open_ = boxes.bound < best.to_beat[boxes.person]
+    small = boxes.n_points() <= _LEAF
+    leaves = np.flatnonzero(open_ & small)
+    if len(leaves):
+        inside = boxes.take(leaves)
+        limit = best.to_beat[inside.person]
+        part = view.take(leaves)
+        person, rungs = points_of(
+            search.lattice, inside, limit, search.most_changes, part.gains, part.need
+        )
+        _try(search, person, rungs, best)
+    large = np.flatnonzero(open_ & ~small)
+    return cut(search.lattice, boxes.take(large), view.blame[large])
+
+
+def _try(search: Search, person: np.ndarray, rungs: np.ndarray, best: _Best) -> None:
+    """Ask about points, each person's cheapest first, until all are dearer than an answer."""
+    cost = search.lattice.cost[search.lattice.places(person, rungs)].sum(axis=1)
+    order = np.lexsort((cost, person))
+    person, rungs, cost = person[order], rungs[order], cost[order]
+    while True:
+        cheaper = cost < best.to_beat[person]
+        person, rungs, cost = person[cheaper], rungs[cheaper], cost[cheaper]
+        if len(person) == 0:
+            return
+        now = _rank(person) < _TRIED
+        valid = np.flatnonzero(now)[search.is_valid(person[now], rungs[now])]
+        best.offer(person[valid], rungs[valid], cost[valid])
+        person, rungs, cost = person[~now], rungs[~now], cost[~now]
+
+
+def _rank(person: np.ndarray) -> np.ndarray:
+    """Return the how-manieth of its person every point is; persons are sorted."""
+    starts = np.flatnonzero(np.concatenate([[True], person[1:] != person[:-1]]))
+    count = np.diff(np.append(starts, len(person)))
+    return np.arange(len(person)) - np.repeat(starts, count)

@@ -1,0 +1,115 @@
+"""The exact method for networks: recourse problems become lattices, tables and demands."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from skcfq.models import validity_slack
+from skcfq.solvers.exact._lattice import Lattice, lattice_of
+from skcfq.solvers.exact._network_layers import Network, network_of
+from skcfq.solvers.exact._network_search import Demand, Optimum, Search, search_networks
+from skcfq.solvers.exact._network_tables import Tables, tables_of
+from skcfq.solvers.problems import Effort, ExactAnswer, RecourseProblem
+
+if TYPE_CHECKING:
+    from skcfq.models import Predictor
+
+# A valid point has at least this margin (docs/design.md, "valid"); how far a bound may err, as a
+# share of its parts, and how far it must stay below the least margin of integers, in their units.
+_LEAST_MARGIN, _ROUNDING, _HALF_A_UNIT = 1e-9, 1e-13, 0.5
+
+
+def solve_networks(problem: RecourseProblem, effort: Effort) -> ExactAnswer:
+    """Find the cheapest valid point of every person under networks.
+
+    Parameters
+    ----------
+    problem : RecourseProblem
+        Of networks with rectifiers or with integers, and numbers on grids.
+    effort : Effort
+        Boxes of a person, and seconds of a person, the mean over all people.
+
+    Returns
+    -------
+    answer : ExactAnswer
+
+    Notes
+    -----
+    Certified: ``"optimal"`` within a relative gap of 1e-9, ``"infeasible"`` because no box of the
+    lattice holds an answer.
+    """
+    lattice = lattice_of(problem.region, problem.cost_function)
+    search = search_for(problem, lattice)
+    limit = None if effort.time_limit is None else effort.time_limit * problem.n_people
+    optimum = search_networks(search, most_boxes=20_000, time_limit=limit)
+    everybody = np.arange(problem.n_people)
+    values, levels = lattice.states(everybody, optimum.rungs)
+    bound = torch.from_numpy(optimum.bound)
+    return ExactAnswer(
+        torch.from_numpy(values), torch.from_numpy(levels), _status(optimum), bound
+    )
+
+
+def search_for(problem: RecourseProblem, lattice: Lattice) -> Search:
+    """Return what is to be searched.
+
+    Parameters
+    ----------
+    problem : RecourseProblem
+    lattice : Lattice
+        Of its people.
+    """
+    target = problem.target.numpy()
+    tables = [
+        tables_of(_network(model), lattice, problem.region)
+        for model in (problem.predictor, *problem.variants)
+    ]
+    n_classes = len(problem.predictor.classes)
+    demands = []
+    for table in tables:
+        need, tolerance = _need(table.network, problem.margin)
+        # Every class but the target is a rival.
+        for r in range(n_classes - 1):
+            rival = r + (r >= target)
+            demands.append(
+                Demand(table, target, rival, np.full(len(target), need), tolerance)
+            )
+
+    def is_valid(person: np.ndarray, rungs: np.ndarray) -> np.ndarray:
+        places = lattice.places(person, rungs)
+        wanted = torch.from_numpy(target[person])
+        valid = np.ones(len(person), dtype=bool)
+        for table in tables:
+            first = table.first_totals(person, places)
+            logits = table.network.totals(first) * table.network.unit
+            slack = validity_slack(torch.from_numpy(logits), wanted, problem.margin)
+            valid &= slack.numpy() >= 0
+        return valid
+
+    return Search(lattice, demands, is_valid, min(problem.max_changes, lattice.n_features))
+
+
+def _network(model: Predictor) -> Network:
+    network = network_of(model)
+    # The method requires that there is one.
+    assert network is not None
+    return network
+
+
+def _need(network: Network, margin: float) -> tuple[float, float]:
+    """Return what a bound must reach in units of the totals, and the share by which it may err."""
+    need = max(margin, _LEAST_MARGIN) / network.unit
+    if network.integers is None:
+        # A bound is believed when it excludes a point by more than its own rounding.
+        return need, _ROUNDING
+    return max(math.ceil(need * (1 - 1e-9)), 1) - _HALF_A_UNIT, 0.0
+
+
+def _status(optimum: Optimum) -> np.ndarray:
+    found = np.isfinite(optimum.cost)
+    proved = np.where(found, "optimal", "infeasible")
+    return np.where(optimum.finished, proved, np.where(found, "feasible", "time_limit"))
