@@ -68,7 +68,6 @@ def main() -> None:
     solver = RecourseSolver(
         data.action_set,
         target=data.favorable,
-        cost=data.cost,
         random_state=options.seed,
         verbose=1,
     )

@@ -177,16 +177,16 @@ def share_optimal(result: RecourseResult) -> float:
 
 def gaps(one: Case, n_people: int) -> str:
     """Tell how much dearer heuristics are than the optimum, and whom they miss."""
-    best, seconds = one.solve(n_people, method="exact", cost=one.table.cost)
+    best, seconds = one.solve(n_people, method="exact")
     rows = [gap_row("exact", best, best, seconds)]
     for method in ("gradient", "black_box"):
         for restarts in (0, 1, 4):
-            settings = {"method": method, "n_restarts": restarts, "cost": one.table.cost}
+            settings = {"method": method, "n_restarts": restarts}
             found, seconds = one.solve(n_people, **settings)
             rows.append(gap_row(f"{method}, n_restarts={restarts}", best, found, seconds))
     for size in STEP_SIZES:
         for k in N_STEPS:
-            settings = {"method": "pgd", "n_steps": k, "step_size": size, "cost": one.table.cost}
+            settings = {"method": "pgd", "n_steps": k, "step_size": size}
             found, seconds = one.solve(n_people, **settings)
             rows.append(gap_row(f"pgd, K={k}, step_size={size}", best, found, seconds))
     header = ["method", "people", "found", "at the optimum", "mean", "median", "95 %", "people/s"]

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from skcfq.actions._compiled import CompiledActions, compile_actions
 from skcfq.actions._validate import broken_rules
 from skcfq.actions.files import from_data, read_action_file, to_data, write_action_file
+from skcfq.encoding import FeatureSpace
 from skcfq.utils import KnownParameters
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from skcfq.encoding import FeatureSpace
 
 __all__ = ["ActionSet"]
 
@@ -32,6 +32,10 @@ class ActionSet(KnownParameters):
 
     Parameters
     ----------
+    actionable : sequence of names, default=None
+        The only features that may change: all others are immutable. None says nothing, so that
+        everything may change but for what `immutable` names.
+
     immutable : sequence of names, default=()
         Features that never change. Columns that the encoder drops are immutable too.
 
@@ -46,7 +50,9 @@ class ActionSet(KnownParameters):
 
     relative_bounds : dict of name to (low, high), default=None
         Offsets from the person's own value, in raw units: ``(-10, 20)`` allows ten less to
-        twenty more. For an ordered category, offsets in ranks.
+        twenty more. For an ordered category, offsets in ranks. Alone they take the place of the
+        observed range, which people may then leave: give ``bounds={name: "observed"}`` too to keep
+        them in it.
 
     quantile_bounds : dict of name to (low, high), default=None
         Limits as weighted quantiles of the background population, such as ``(0.01, 0.99)``.
@@ -87,6 +93,18 @@ class ActionSet(KnownParameters):
     max_changes : int or None, default=None
         How many features one person may change at most; a one-hot group counts once.
 
+    cost : {"l1", "l2", "mixed"}, default="l1"
+        Norm of the weighted action (Eq. 4): the sum over features, the root of the sum of squares,
+        or a mixture of both.
+
+    cost_weights : {"std", "mad", "uniform"} or dict of name to float, default="std"
+        What a unit of change weighs (Appendix A.5): one over the spread of the feature; one over
+        its median absolute deviation; or 1, on encoded columns. Features that a dict leaves out
+        keep one over their spread.
+
+    cost_mix : float, default=0.5
+        Share of l1 in the mixed norm, in [0, 1].
+
     Notes
     -----
     With :math:`x_j` the person's own value, the values after a change of feature :math:`j` are
@@ -95,6 +113,10 @@ class ActionSet(KnownParameters):
     encoded columns, and :math:`\delta = 0` is always admissible. A gap in a numeric column is
     treated as the value that the encoder fills in, and staying leaves the gap alone. Nobody can
     move into the category "missing", unless a transition names it.
+
+    What an action costs belongs to the rules: whoever has the action set counts with this cost.
+    That is every estimator, solver, scorer and transformer that is given it, and the model file.
+    The ``cost`` and ``cost_weights`` of a :class:`~skcfq.RecourseSolver` take its place there.
 
     A level that is absent from the background is passed over when the rule lists every category
     that is present (a small training fold may lack a rare level); otherwise it is an error,
@@ -121,6 +143,7 @@ class ActionSet(KnownParameters):
     def __init__(
         self,
         *,
+        actionable=None,
         immutable=(),
         increasing=(),
         decreasing=(),
@@ -136,7 +159,11 @@ class ActionSet(KnownParameters):
         constraints=(),
         implied=None,
         max_changes=None,
+        cost="l1",
+        cost_weights="std",
+        cost_mix=0.5,
     ):
+        self.actionable = actionable
         self.immutable = immutable
         self.increasing = increasing
         self.decreasing = decreasing
@@ -152,6 +179,9 @@ class ActionSet(KnownParameters):
         self.constraints = constraints
         self.implied = implied
         self.max_changes = max_changes
+        self.cost = cost
+        self.cost_weights = cost_weights
+        self.cost_mix = cost_mix
 
     def __setattr__(self, name: str, value: Any) -> None:
         # A misspelled rule that is silently stored would free a feature that was meant to be held.
@@ -195,6 +225,7 @@ class ActionSet(KnownParameters):
         >>> ActionSet(immutable=[0]).compile(space).feature_names
         (1,)
         """
+        _check_space(space)
         return compile_actions(self.get_params(deep=False), space)
 
     def validate(self, X: Any, space: FeatureSpace | None = None) -> pd.DataFrame:
@@ -242,6 +273,8 @@ class ActionSet(KnownParameters):
         1; bounds; ('hours',); hours is 75, above the upper bound 60
         1; constraints; ('spent', 'income'); spent is 90, income is 80: 'spent <= income' is broken
         """
+        if space is not None:
+            _check_space(space)
         return broken_rules(self.get_params(deep=False), X, space)
 
     def to_dict(self) -> dict[str, Any]:
@@ -315,6 +348,7 @@ class ActionSet(KnownParameters):
         >>> path = pathlib.Path(tempfile.mkdtemp()) / "rules.toml"
         >>> ActionSet(immutable=["age"], bounds={"savings": (0, None)}).to_file(path)
         >>> print(path.read_text())
+        # begin skcfq/action-set
         schema = "skcfq/action-set"
         version = 1
         <BLANKLINE>
@@ -322,6 +356,8 @@ class ActionSet(KnownParameters):
         <BLANKLINE>
         [bounds]
         savings = { low = 0 }
+        <BLANKLINE>
+        # end skcfq/action-set
         <BLANKLINE>
         """
         write_action_file(self.get_params(deep=False), path)
@@ -356,3 +392,11 @@ class ActionSet(KnownParameters):
         ActionSet(immutable=['age'], max_changes=2)
         """
         return cls(**read_action_file(path))
+
+
+def _check_space(space: Any) -> None:
+    if not isinstance(space, FeatureSpace):
+        raise TypeError(
+            f"space is of type {type(space).__name__}; give a FeatureSpace, such as "
+            "`feature_space_` of a classifier or a TableEncoder, or FeatureSpace.from_encoder."
+        )

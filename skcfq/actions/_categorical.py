@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from skcfq.actions._raw import filled_numbers, is_missing, is_same_label
-from skcfq.actions._rules import OBSERVED, FeatureRules, fail
+from skcfq.actions._rule_values import OBSERVED, fail
+from skcfq.actions._rules import FeatureRules
 from skcfq.encoding import statistic_of
 from skcfq.exceptions import ActionSetError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from skcfq.actions._categorical import CategoricalFeature, build_categorical
 from skcfq.actions._constraint_language import Linear, Rule, parse_rule
+from skcfq.actions._cost_rules import CostRules, read_cost
 from skcfq.actions._downstream_rules import DownstreamRule, build_downstream_rules
 from skcfq.actions._numeric import NumericFeature, build_numeric
 from skcfq.actions._plain_numbers import PlainNumbers
@@ -49,6 +50,8 @@ class CompiledActions:
         Rules across features.
     downstream : tuple of DownstreamRule
         Columns that follow the changes of others.
+    cost_rules : CostRules
+        What a change costs.
 
     Examples
     --------
@@ -67,6 +70,7 @@ class CompiledActions:
     max_changes: int | None = None
     rules: tuple[Rule, ...] = ()
     downstream: tuple[DownstreamRule, ...] = ()
+    cost_rules: CostRules = field(default_factory=CostRules)
 
     @property
     def has_linking(self) -> bool:
@@ -154,6 +158,7 @@ def _compiled(parameters: dict[str, Any], space: FeatureSpace) -> CompiledAction
         max_changes,
         tuple(parse_rule(text) for text in constraints),
         build_downstream_rules(parameters["implied"], numeric, categorical, space),
+        read_cost(parameters, rules),
     )
     _check_names(compiled)
     return compiled

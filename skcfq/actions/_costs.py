@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skcfq.actions._cost_rules import WEIGHTS, check_cost
+from skcfq.actions._rule_values import check_weight
 from skcfq.encoding import statistic_of
 from skcfq.exceptions import ActionSetError, CostFallbackWarning
 from skcfq.utils import warn_user
@@ -26,9 +28,6 @@ if TYPE_CHECKING:
     from skcfq.actions._region import ActionRegion
 
 __all__ = ["RecourseCost", "compile_cost"]
-
-NORMS = ("l1", "l2", "mixed")
-WEIGHTS = ("std", "mad", "uniform")
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +45,15 @@ class RecourseCost:
         Share of l1 in the mixed cost.
     level_distances : tuple of c ndarrays of shape (L + 1, L)
         Distance between levels; the last row is for an unrecognized one.
+    weighting : {"std", "mad", "uniform", "given"}
+        Where the weights come from.
     """
 
     weights: np.ndarray
     norm: str
     mix: float
     level_distances: tuple[np.ndarray, ...]
+    weighting: str = "given"
 
     @cached_property
     def feature_weights(self) -> Tensor:
@@ -169,7 +171,10 @@ class RecourseCost:
 
 
 def compile_cost(
-    compiled: CompiledActions, norm: str = "l1", weights: Any = "std", mix: float = 0.5
+    compiled: CompiledActions,
+    cost: str | None = None,
+    cost_weights: Any = None,
+    cost_mix: float | None = None,
 ) -> RecourseCost:
     r"""Build the cost of actions in a compiled action set.
 
@@ -177,18 +182,19 @@ def compile_cost(
     ----------
     compiled : CompiledActions
 
-    norm : {"l1", "l2", "mixed"}, default="l1"
+    cost : {"l1", "l2", "mixed"}, default=None
         With the contributions :math:`w_g |\delta_g|` of the features: their sum, the root of
-        the sum of squares, or `mix` times the first plus ``1 - mix`` times the second.
+        the sum of squares, or `cost_mix` times the first plus ``1 - cost_mix`` times the second.
+        None is what the action set says, as for the next two.
 
-    weights : {"std", "mad", "uniform"}, dict or array-like of shape (F,), default="std"
+    cost_weights : {"std", "mad", "uniform"}, dict or array-like of shape (F,), default=None
         ``"std"`` is :math:`1 / \sigma` of the encoded column (Eq. 13); a category has
         :math:`\sigma^2 = (1 - \sum_l p_l^2) / 2`, the variance of half its one-hot distance,
         an ordered one the variance of its rank. ``"mad"`` takes the median absolute deviation
         for numbers and keeps ``"std"`` for categories. A dict names features; those it leaves
         out keep their ``"std"`` weight.
 
-    mix : float, default=0.5
+    cost_mix : float, default=None
         Share of l1 in the mixed norm, in [0, 1].
 
     Returns
@@ -214,38 +220,45 @@ def compile_cost(
     >>> cost(region.origin.flip(0), region)
     tensor([4., 4.], dtype=torch.float64)
     """
-    if norm not in NORMS:
-        raise ValueError(f"norm is {norm!r}; use one of {', '.join(map(repr, NORMS))}.")
-    if not 0 <= mix <= 1:
-        raise ValueError(f"mix is {mix!r}; give the share of l1, between 0 and 1.")
+    own = compiled.cost_rules
+    norm = own.norm if cost is None else cost
+    weights = own.weights if cost_weights is None else cost_weights
+    mix = own.mix if cost_mix is None else cost_mix
+    check_cost(norm, weights, mix)
     if isinstance(weights, Mapping):
         values = _named_weights(compiled, weights)
     elif isinstance(weights, str):
         values = _preset_weights(compiled, weights)
     else:
-        values = np.asarray(weights, dtype=np.float64)
-        if values.shape != (compiled.n_features,):
-            raise ActionSetError(
-                f"weights has shape {values.shape}, and {compiled.n_features} features can change: "
-                f"{compiled.feature_names!r}. Give one weight for each, or a dict by name."
-            )
-    _check_positive(values, compiled.feature_names)
+        values = _listed_weights(compiled, weights)
     return RecourseCost(
-        np.array(values, dtype=np.float64),
+        values,
         norm,
         float(mix),
         tuple(feature.distance for feature in compiled.categorical),
+        weights if isinstance(weights, str) else "given",
     )
+
+
+def _listed_weights(compiled: CompiledActions, weights: Any) -> np.ndarray:
+    try:
+        values = np.array(weights, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        values = np.empty(0)
+    if values.shape != (compiled.n_features,):
+        raise ActionSetError(
+            f"cost_weights is {weights!r}: {compiled.n_features} features can change, "
+            f"{compiled.feature_names!r}. Give one number for each, a dict by name, or one of "
+            f"{', '.join(map(repr, WEIGHTS))}."
+        )
+    for name, value in zip(compiled.feature_names, values.tolist(), strict=True):
+        check_weight("cost_weights", name, value)
+    return values
 
 
 def _preset_weights(
     compiled: CompiledActions, weights: str, skip: frozenset[Hashable] = frozenset()
 ) -> np.ndarray:
-    if weights not in WEIGHTS:
-        raise ValueError(
-            f"weights is {weights!r}; use one of {', '.join(map(repr, WEIGHTS))}, a dict by "
-            "feature name, or an array."
-        )
     if weights == "uniform":
         return np.ones(compiled.n_features)
     spreads, to_std, to_one = [], [], []
@@ -293,30 +306,22 @@ def _warn_fallback(to_std: list[Hashable], to_one: list[Hashable]) -> None:
         notes.append(f"the spread of {to_one!r} is 0, so their weight is 1")
     if notes:
         warn_user(
-            f"Cost weights: {'; '.join(notes)}. Give weights as a dict to set them yourself.",
+            f"Cost weights: {'; '.join(notes)}. Give cost_weights as a dict to set them yourself.",
             CostFallbackWarning,
         )
 
 
 def _named_weights(compiled: CompiledActions, weights: Mapping) -> np.ndarray:
-    known = {*compiled.feature_names, *compiled.space.raw_columns}
+    # The action set has checked the names of its own weights, also of features that stay.
+    known = {*compiled.feature_names, *compiled.space.raw_columns, *compiled.cost_rules.names}
     unknown = [name for name in weights if name not in known]
     if unknown:
         raise ActionSetError(
-            f"weights names {unknown[0]!r}, which is no feature. "
+            f"cost_weights names {unknown[0]!r}, which is no feature. "
             f"Use names among {compiled.feature_names!r}."
         )
-    values = _preset_weights(compiled, "std", frozenset(weights))
+    given = {name: check_weight("cost_weights", name, weights[name]) for name in weights}
+    values = _preset_weights(compiled, "std", frozenset(given))
     for i, name in enumerate(compiled.feature_names):
-        if name in weights:
-            values[i] = float(weights[name])
+        values[i] = given.get(name, values[i])
     return values
-
-
-def _check_positive(values: np.ndarray, names: tuple[Hashable, ...]) -> None:
-    for name, value in zip(names, values, strict=True):
-        if not (math.isfinite(value) and value > 0):
-            raise ActionSetError(
-                f"weights for {name!r} is {value!r}: a weight must be positive and finite. "
-                "Name the feature in immutable to forbid a change."
-            )

@@ -10,7 +10,7 @@ import numpy as np
 
 from skcfq.actions._categorical import CategoricalFeature
 from skcfq.actions._numeric import NumericFeature
-from skcfq.actions._rules import fail, number
+from skcfq.actions._rule_values import fail, number
 from skcfq.exceptions import ActionSetError
 
 __all__ = ["DownstreamRule", "build_downstream_rules"]

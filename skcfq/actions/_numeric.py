@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from skcfq.actions._raw import filled_numbers
-from skcfq.actions._rules import OBSERVED, FeatureRules, fail, number, number_pair
+from skcfq.actions._rule_values import OBSERVED, fail, number, number_pair
+from skcfq.actions._rules import FeatureRules
 from skcfq.encoding import statistic_of
 from skcfq.exceptions import ActionSetError
 

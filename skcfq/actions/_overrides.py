@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from skcfq.actions._rules import fail, number_pair
+from skcfq.actions._rule_values import fail, number_pair
 from skcfq.exceptions import ActionSetError
 
 if TYPE_CHECKING:

@@ -7,19 +7,28 @@ checked where the feature is built.
 
 from __future__ import annotations
 
-import math
 import numbers
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
+from skcfq.actions._rule_values import (
+    check_bounds,
+    check_levels,
+    check_quantiles,
+    check_relative,
+    check_size,
+    check_step,
+    check_transitions,
+    check_weight,
+    fail,
+    is_list,
+)
 from skcfq.exceptions import ActionSetError
 
-__all__ = ["FeatureRules", "check_max_changes", "fail", "read_constraints", "read_rules"]
-
-OBSERVED = "observed"
+__all__ = ["FeatureRules", "check_max_changes", "read_constraints", "read_rules"]
 
 
 @dataclass
@@ -44,6 +53,8 @@ class FeatureRules:
     ordinal : tuple or None
     transitions : dict or None
     min_change, max_change : float or None
+    cost_weight : float or None
+        How much a change weighs in the cost.
     """
 
     name: Hashable
@@ -60,6 +71,7 @@ class FeatureRules:
     transitions: dict | None = None
     min_change: float | None = None
     max_change: float | None = None
+    cost_weight: float | None = None
 
     @property
     def is_only_held(self) -> bool:
@@ -76,11 +88,6 @@ class FeatureRules:
             and self.min_change is None
             and self.max_change is None
         )
-
-
-def fail(rule: str, name: object, value: object, problem: str, remedy: str) -> NoReturn:
-    """Raise the error of one rule: parameter, column, value, problem and remedy."""
-    raise ActionSetError(f"{rule} for {name!r} is {value!r}: {problem}. {remedy}.")
 
 
 def check_max_changes(value: object) -> int | None:
@@ -115,17 +122,21 @@ def read_rules(
     for rule in ("immutable", "increasing", "decreasing"):
         for name in _as_names(rule, parameters[rule]):
             _mark(reader.find(rule, name), rule, name)
+    _hold_the_others(reader, parameters["actionable"])
+    weights = parameters["cost_weights"]
+    by_name = {**parameters, "cost_weights": weights if isinstance(weights, Mapping) else None}
     for rule, attribute, check in (
-        ("bounds", "bounds", _check_bounds),
-        ("relative_bounds", "relative_bounds", _check_relative),
-        ("quantile_bounds", "quantile_bounds", _check_quantiles),
-        ("steps", "step", _check_step),
-        ("ordinal", "ordinal", _check_levels),
-        ("transitions", "transitions", _check_transitions),
-        ("min_change", "min_change", _check_size),
-        ("max_change", "max_change", _check_size),
+        ("bounds", "bounds", check_bounds),
+        ("relative_bounds", "relative_bounds", check_relative),
+        ("quantile_bounds", "quantile_bounds", check_quantiles),
+        ("steps", "step", check_step),
+        ("ordinal", "ordinal", check_levels),
+        ("transitions", "transitions", check_transitions),
+        ("min_change", "min_change", check_size),
+        ("max_change", "max_change", check_size),
+        ("cost_weights", "cost_weight", check_weight),
     ):
-        for name, value in _as_mapping(rule, parameters[rule]).items():
+        for name, value in _as_mapping(rule, by_name[rule]).items():
             feature = reader.find(rule, name)
             if getattr(feature, attribute) is not None:
                 fail(
@@ -260,6 +271,22 @@ def _mark(feature: FeatureRules, rule: str, name: Hashable) -> None:
     feature.direction = direction
 
 
+def _hold_the_others(reader: _NameReader, actionable: Any) -> None:
+    """Make immutable what is not among the features that may move; None holds nothing."""
+    if actionable is None:
+        return
+    free = set()
+    for name in _as_names("actionable", actionable):
+        feature = reader.find("actionable", name)
+        if feature.immutable:
+            raise ActionSetError(
+                f"{name!r} is named in both actionable and immutable. Name it in one of the two."
+            )
+        free.add(feature.columns)
+    for feature in reader.features:
+        feature.immutable = feature.columns not in free
+
+
 def _as_mapping(rule: str, value: Any) -> Mapping[Hashable, Any]:
     if value is None:
         return {}
@@ -274,142 +301,9 @@ def _as_mapping(rule: str, value: Any) -> Mapping[Hashable, Any]:
 def _as_names(rule: str, value: Any) -> list:
     if value is None:
         return []
-    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+    if not is_list(value):
         raise ActionSetError(
             f"{rule} is {value!r}: it must be a list of column names or positions. "
             f"Write {rule}=[{value!r}] for a single column."
         )
     return list(value)
-
-
-def _pair(rule: str, name: Hashable, value: Any) -> tuple[Any, Any]:
-    if type(value) is tuple and len(value) == 2:
-        return value
-    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
-        fail(rule, name, value, "a pair (low, high) is needed", "Give two values, None for open")
-    pair = tuple(value)
-    if len(pair) != 2:
-        fail(rule, name, value, f"it has {len(pair)} values", "Give a pair (low, high)")
-    return pair
-
-
-def number(rule: str, name: Hashable, value: Any) -> float:
-    """Return a real, non-NaN number as float."""
-    if type(value) is float and value == value:
-        return value
-    is_number = isinstance(value, (numbers.Real, np.bool_)) and not isinstance(
-        value, (bool, np.bool_)
-    )
-    if not is_number or math.isnan(float(value)):
-        fail(rule, name, value, "a number is needed", "Give a real number in the column's units")
-    return float(value)
-
-
-def number_pair(rule: str, name: Hashable, value: Any) -> tuple[float, float]:
-    """Return (low, high) as floats, open sides as infinities."""
-    low, high = _pair(rule, name, value)
-    low = -math.inf if low is None else number(rule, name, low)
-    high = math.inf if high is None else number(rule, name, high)
-    if low > high:
-        fail(
-            rule,
-            name,
-            value,
-            f"the lower side {low:g} is above the upper side {high:g}",
-            "Swap the two, or give None for an open side",
-        )
-    return low, high
-
-
-def _check_bounds(rule: str, name: Hashable, value: Any) -> Any:
-    # Labels of an ordered category are as good as numbers here; the feature knows which it needs.
-    if isinstance(value, str):
-        if value != OBSERVED:
-            fail(rule, name, value, "no such bounds", "Give a pair (low, high) or 'observed'")
-        return OBSERVED
-    pair = _pair(rule, name, value)
-    if all(side is None or isinstance(side, (float, numbers.Real)) for side in pair):
-        number_pair(rule, name, value)
-    return pair
-
-
-def _check_relative(rule: str, name: Hashable, value: Any) -> tuple[float, float]:
-    return number_pair(rule, name, value)
-
-
-def _check_quantiles(rule: str, name: Hashable, value: Any) -> tuple[float, float]:
-    low, high = _pair(rule, name, value)
-    low = 0.0 if low is None else number(rule, name, low)
-    high = 1.0 if high is None else number(rule, name, high)
-    if not 0 <= low <= 1 or not 0 <= high <= 1:
-        fail(
-            rule, name, value, "a quantile lies outside [0, 1]", "Give shares such as (0.01, 0.99)"
-        )
-    if low > high:
-        fail(
-            rule,
-            name,
-            value,
-            f"the lower share {low:g} is above the upper share {high:g}",
-            "Swap the two",
-        )
-    return low, high
-
-
-def _check_step(rule: str, name: Hashable, value: Any) -> float:
-    step = number(rule, name, value)
-    if not 0 <= step < math.inf:
-        fail(
-            rule,
-            name,
-            value,
-            "a step must be finite and not negative",
-            "Give the size of one step in the column's units, or 0 for none",
-        )
-    return step
-
-
-def _check_size(rule: str, name: Hashable, value: Any) -> float:
-    size = number(rule, name, value)
-    if not 0 < size < math.inf:
-        fail(rule, name, value, "it must be positive and finite", "Give an amount in raw units")
-    return size
-
-
-def _check_levels(rule: str, name: Hashable, value: Any) -> tuple:
-    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
-        fail(rule, name, value, "a list of levels is needed", "List the levels from low to high")
-    levels = tuple(value)
-    if not levels:
-        fail(rule, name, value, "it has no level", "List the levels from low to high")
-    duplicates = [level for i, level in enumerate(levels) if level in levels[:i]]
-    if duplicates:
-        fail(rule, name, value, f"level {duplicates[0]!r} is listed twice", "List each level once")
-    return levels
-
-
-def _check_transitions(rule: str, name: Hashable, value: Any) -> dict:
-    if not isinstance(value, Mapping):
-        fail(rule, name, value, "a dict is needed", "Write {from_level: [to_level, ...]}")
-    moves = {}
-    for source, targets in value.items():
-        if isinstance(targets, (str, bytes, Mapping)) or not isinstance(targets, Iterable):
-            fail(
-                rule,
-                name,
-                value,
-                f"the targets of {source!r} are no list",
-                "Write {from_level: [to_level, ...]}",
-            )
-        targets = tuple(targets)
-        duplicates = [level for i, level in enumerate(targets) if level in targets[:i]]
-        if duplicates:
-            fail(
-                rule,
-                name,
-                value,
-                f"{source!r} lists {duplicates[0]!r} twice",
-                "List each target once",
-            )
-        moves[source] = targets
-    return moves

@@ -14,7 +14,8 @@ from skcfq.actions._compiled import compile_actions
 from skcfq.actions._constraint_language import Changes, Condition, IsIn, Rule, parse_rule
 from skcfq.actions._numeric import build_numeric
 from skcfq.actions._raw import is_same_label, read_columns
-from skcfq.actions._rules import OBSERVED, FeatureRules, read_constraints, read_rules
+from skcfq.actions._rule_values import OBSERVED
+from skcfq.actions._rules import FeatureRules, read_constraints, read_rules
 from skcfq.encoding import FeatureSpace, TableEncoder
 from skcfq.exceptions import ActionSetError, FeatureSpaceError
 from skcfq.utils import as_array, as_numbers, missing_mask, plain

@@ -8,11 +8,10 @@ Every loader returns a :class:`sklearn.utils.Bunch` with the keys
     Series of readable labels; ``favorable`` is the label that people want.
 ``action_set``
     :class:`skcfq.ActionSet` on the raw columns: what a real applicant can change, in which
-    direction and in which steps; ``immutable`` lists the columns that nobody can change.
+    direction and in which steps, and what it costs; ``immutable`` lists the columns that nobody
+    can change.
 ``groups``
     DataFrame of slices for fairness reports, aligned with ``data``.
-``cost``
-    Norm of the primary cost, ``"l1"`` or ``"l2"``.
 ``train_indices``, ``test_indices``
     Row positions of the split.
 ``feature_names``, ``units``, ``DESCR``

@@ -168,7 +168,6 @@ def fetch_adult(*, data_home: str | os.PathLike | None = None) -> Bunch:
         favorable=">50K",
         action_set=_action_set(),
         groups=data[["sex", "race"]].assign(age=age_group(data["age"])),
-        cost="l1",
         split=(positions[: len(train)], positions[len(train) :]),
         units=_UNITS,
         descr=_DESCR,

@@ -131,7 +131,6 @@ def fetch_bank_marketing(*, data_home: str | os.PathLike | None = None, random_s
         favorable="yes",
         action_set=_action_set(),
         groups=data[["marital"]].assign(age=age_group(data["age"])),
-        cost="l1",
         split=random_split(target, n_train=36_168, n_test=9_043, random_state=random_state),
         units=_UNITS,
         descr=_DESCR,

@@ -117,7 +117,6 @@ def fetch_compas(*, data_home: str | os.PathLike | None = None, random_state=0) 
         favorable="no recidivism",
         action_set=_action_set(),
         groups=data[["race", "sex"]].assign(age=age_group(data["age"])),
-        cost="l1",
         split=random_split(target, n_train=4320, n_test=1852, random_state=random_state),
         units=_UNITS,
         descr=_DESCR,

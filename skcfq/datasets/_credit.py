@@ -106,7 +106,6 @@ def make_credit(n_samples: int = 2000, *, random_state=None) -> Bunch:
         favorable="granted",
         action_set=_action_set(),
         groups=data[["sex"]].assign(age=age_group(data["age"])),
-        cost="l1",
         split=random_split(target, n_train=n - n_test, n_test=n_test, random_state=rng),
         units=_UNITS,
         descr=_DESCR,

@@ -120,7 +120,6 @@ def fetch_default_credit(*, data_home: str | os.PathLike | None = None, random_s
         favorable="no default",
         action_set=_action_set(),
         groups=data[["sex", "education", "marital_status"]].assign(age=age_group(data["age"])),
-        cost="l2",
         split=random_split(target, n_train=24_000, n_test=6_000, random_state=random_state),
         units=_UNITS,
         descr=_DESCR,
@@ -141,4 +140,5 @@ def _action_set() -> ActionSet:
         steps=dict.fromkeys(delays, 1) | dict.fromkeys([*bills, *payments], 1_000),
         ordinal={"education": ["high school", "university", "graduate school"]},
         max_changes=4,
+        cost="l2",
     )

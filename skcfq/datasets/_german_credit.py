@@ -203,7 +203,6 @@ def fetch_german_credit(*, data_home: str | os.PathLike | None = None, random_st
                 "foreign_worker": data["foreign_worker"],
             }
         ),
-        cost="l1",
         split=random_split(target, n_train=700, n_test=300, random_state=random_state),
         units=_UNITS,
         descr=_DESCR,

@@ -15,8 +15,15 @@ from torch import Tensor, nn
 
 from skcfq.deploy import softmax
 from skcfq.encoding import FeatureSpace
+from skcfq.models import encoding_hint
 from skcfq.training import TrainingTable, check_same_classes
-from skcfq.utils import NestedParametersMixin, check_sample_weight, take_rows, validate_table
+from skcfq.utils import (
+    NestedParametersMixin,
+    check_sample_weight,
+    check_weights,
+    take_rows,
+    validate_table,
+)
 
 # Rows that one forward pass takes.
 _ROWS = 8192
@@ -170,4 +177,27 @@ def _class_weights(
     if class_weight == "balanced":
         totals = np.bincount(labels, weights=sample_weight)
         return (totals.mean() / totals)[labels]
+    if class_weight is not None:
+        _check_class_weight(class_weight, np.unique(y))
     return compute_sample_weight(class_weight, y)
+
+
+def _check_class_weight(class_weight: dict, classes: np.ndarray) -> None:
+    """Refuse weights that are none, and labels that y does not have where others are left out."""
+    labels = classes.tolist()
+    unknown = [label for label in class_weight if label not in labels]
+    left_out = [label for label in labels if label not in class_weight]
+    if unknown and left_out:
+        raise ValueError(
+            f"`class_weight` names {unknown}, which y does not have, and leaves out {left_out}. "
+            f"Name labels of y.{encoding_hint(labels)}"
+        )
+    try:
+        weights = np.array([class_weight.get(label, 1.0) for label in labels], dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"`class_weight` is {class_weight!r}; give a number a label.") from error
+    check_weights(weights, "class_weight")
+    if not weights.any():
+        raise ValueError(
+            f"`class_weight` is {class_weight!r}: no class counts. Give a class a positive weight."
+        )

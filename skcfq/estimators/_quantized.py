@@ -20,6 +20,7 @@ from skcfq.models import (
     Predictor,
     RowHead,
     as_predictor,
+    carry,
     encoding_hint,
     join_steps,
     split_model,
@@ -87,6 +88,7 @@ class QuantizedClassifier(DeployableClassifier):
             table.sample_weight,
         )
         self.feature_space_, self.encoder_ = self.teacher_.feature_space_, self.teacher_.encoder_
+        carry(self.teacher_, self.action_set, self.target)
         return as_predictor(self.teacher_)
 
     def _adopt_model(self, model: Any, fitted: bool, table: TrainingTable, seed: int) -> Predictor:
@@ -97,6 +99,9 @@ class QuantizedClassifier(DeployableClassifier):
             model = self._fit_model(model, table, seed)
         predictor = as_predictor(model, background=table.X, sample_weight=table.sample_weight)
         self._check_teacher(predictor)
+        if not fitted:
+            # A model of the user's own stays as it is.
+            carry(model, self.action_set, self.target)
         self.teacher_ = model
         self.feature_space_ = predictor.space
         self.encoder_ = _encoder_of(model)

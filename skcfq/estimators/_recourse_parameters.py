@@ -13,14 +13,14 @@ from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from skcfq.actions import ActionSet
-from skcfq.exceptions import ActionSetError, TargetError
+from skcfq.exceptions import TargetError
 from skcfq.models import (
     Predictor,
     as_predictor,
+    carried_action_set,
+    carried_target,
     default_target,
-    given_target,
     resolve_target,
-    split_model,
 )
 from skcfq.solvers import RecourseSolver
 from skcfq.training import draw_seed, fit_model, fitted_or_clone
@@ -62,8 +62,7 @@ class RecourseParametersMixin(NestedParametersMixin):
         own = None if self.solver is None else self.solver.action_set
         if own is not None:
             return clone(own)
-        steps, final = split_model(self.estimator)
-        return _own_rules(final, behind_steps=bool(steps)) or ActionSet()
+        return carried_action_set(self.estimator) or ActionSet()
 
     def _read_estimator(self, X: Any, y: Any, sample_weight: np.ndarray) -> None:
         """Fit a clone of the estimator, or adopt it, and prepare its solver.
@@ -96,16 +95,15 @@ class RecourseParametersMixin(NestedParametersMixin):
     ) -> RecourseSolver:
         """Return a clone of the solver with rules that fit, one target and one seed."""
         solver = RecourseSolver() if self.solver is None else clone(self.solver)
-        steps, final = split_model(model)
         rules = solver.action_set if self.action_set is None else clone(self.action_set)
         if rules is None:
-            rules = _own_rules(final, behind_steps=bool(steps)) or ActionSet()
+            rules = carried_action_set(model) or ActionSet()
         # Rules that do not fit the table are told now, not when the first person is refused.
         rules.compile(predictor.space)
         solver.set_params(action_set=rules)
         wanted = solver.target if self.target is None else self.target
         if wanted is None:
-            wanted = given_target(final, "Give `target=`: a label, or 'opposite'.")
+            wanted = carried_target(model)
         solver.set_params(target=wanted)
         if not isinstance(solver.random_state, Integral):
             # Drawn once, so that the same rows get the same advice every time.
@@ -132,20 +130,6 @@ class RecourseParametersMixin(NestedParametersMixin):
             return bool(getattr(get_tags(self.estimator).input_tags, kind))
         except (AttributeError, TypeError):
             return False
-
-
-def _own_rules(final: Any, *, behind_steps: bool) -> ActionSet | None:
-    """Return the rules that the classifier itself was given."""
-    rules = getattr(final, "action_set", None)
-    if rules is None:
-        return None
-    if behind_steps:
-        raise ActionSetError(
-            f"The action set of {type(final).__name__} names columns behind the preprocessing "
-            "steps of its pipeline, and the pipeline reads the raw X. Give `action_set=` on the "
-            "raw columns."
-        )
-    return clone(rules)
 
 
 def _one_target(target: Any, classes: np.ndarray) -> Any:

@@ -17,7 +17,7 @@ from skcfq.estimators._quantized import QuantizedClassifier
 from skcfq.estimators._teacher import NETWORK_CONSTRAINTS, TeacherClassifier
 from skcfq.estimators._trained import TrainedClassifier
 from skcfq.exceptions import InterruptedWarning, SpaceMismatchError
-from skcfq.models import Predictor, as_predictor, resolve_target, split_model
+from skcfq.models import Predictor, as_predictor, carry, resolve_target, split_model
 from skcfq.nn import (
     LossWeights,
     QuantizedMLP,
@@ -152,6 +152,8 @@ class StudentClassifier(TrainedClassifier, QuantizedClassifier):
 
     def _adopt_model(self, model: Any, fitted: bool, table: TrainingTable, seed: int) -> Predictor:
         if self._goes_on and (not fitted or model is self.teacher_):
+            if not fitted:
+                carry(self.teacher_, self.action_set, self.target)
             return as_predictor(self.teacher_, space=self.feature_space_)
         return super()._adopt_model(model, fitted, table, seed)
 

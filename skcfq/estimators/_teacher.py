@@ -90,6 +90,8 @@ class TeacherClassifier(TrainedClassifier):
     classes_ : ndarray of shape (n_classes,)
     encoder_ : transformer
     feature_space_ : FeatureSpace
+    action_set_, target_
+        What the student was given whose fit made this teacher, for solvers; else missing.
     network_ : FullPrecisionMLP or Module
         In float64.
     history_ : DataFrame

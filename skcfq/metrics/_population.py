@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from skcfq.exceptions import EmptyPopulationWarning, SpaceMismatchError, TargetError
-from skcfq.utils import warn_user
+from skcfq.utils import check_weights, warn_user
 
 if TYPE_CHECKING:
     from skcfq.results import RecourseResult
@@ -23,11 +23,12 @@ def row_weights(sample_weight: Any, result: RecourseResult) -> np.ndarray:
         sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
     )
     check_consistent_length(weight, result.status)
-    if weight.ndim != 1 or (weight < 0).any():
+    if weight.ndim != 1:
         raise ValueError(
-            "`sample_weight` must hold one weight that is not negative for each row of the "
-            f"result, got shape {weight.shape} with minimum {weight.min()}."
+            "`sample_weight` must hold one weight for each row of the result, got the shape "
+            f"{weight.shape}."
         )
+    check_weights(weight, "sample_weight")
     return weight
 
 

@@ -26,11 +26,13 @@ from skcfq.metrics._population import warn_empty
 from skcfq.models import (
     Predictor,
     as_predictor,
+    carried_action_set,
+    carried_target,
     check_model_is_fitted,
-    given_target,
     resolve_target,
     split_model,
     transform_rows,
+    with_final,
 )
 from skcfq.results import RecourseResult
 from skcfq.solvers import RecourseSolver
@@ -103,10 +105,11 @@ class RecourseScorer(BaseEstimator):
         By default the ``teacher_`` of the estimator.
     action_set : ActionSet, optional
         Names the columns of the raw X. By default the solver's; else the ``action_set``
-        of the estimator, which names the columns that this step of a pipeline receives.
+        of the estimator, which names the columns that this step of a pipeline receives; else that
+        of the reference. Costs are those that the action set states, unless the solver has a cost.
     target : label, optional
-        By default the solver's; else ``target_`` or ``target`` of the estimator; else the last
-        class.
+        By default the solver's; else that of the estimator; else that of the reference; else the
+        last class.
     background : DataFrame or ndarray, optional
         Population for spreads and observed bounds, in the columns of the raw X; needed only where
         the models carry no statistics.
@@ -244,8 +247,7 @@ class RecourseScorer(BaseEstimator):
         if self.target is not None:
             solver.set_params(target=self.target)
         elif solver.target is None:
-            remedy = "Give the scorer a `target`: a label, or 'opposite'."
-            solver.set_params(target=given_target(final, remedy))
+            solver.set_params(target=carried_target(final, self.reference))
         if self.action_set is not None:
             solver.set_params(action_set=clone(self.action_set))
         if solver.perturbation_radius == "auto":
@@ -265,7 +267,8 @@ class RecourseScorer(BaseEstimator):
         reference = self._reference(final)
         own_rules = solver.action_set is not None
         if not own_rules:
-            solver.set_params(action_set=_action_set_of(final))
+            rules = carried_action_set(final, self.reference)
+            solver.set_params(action_set=ActionSet() if rules is None else rules)
         if self.reference is not None:
             if steps and not own_rules and getattr(final, "action_set", None) is not None:
                 raise ActionSetError(
@@ -279,7 +282,8 @@ class RecourseScorer(BaseEstimator):
         reference = _on_space_of(final, reference)
         if not steps:
             return reference, estimator, _unchanged
-        return reference, final, lambda X: None if X is None else transform_rows(steps, X)
+        deployed = with_final(estimator, final, keep_steps=False)
+        return reference, deployed, lambda X: None if X is None else transform_rows(steps, X)
 
     def _reference(self, final: Any) -> Any:
         if self.reference is not None:
@@ -314,14 +318,6 @@ class RecourseScorer(BaseEstimator):
         if not everyone:
             return drawn, weight
         return np.concatenate([drawn, others]), np.concatenate([weight, np.ones(len(others))])
-
-
-def _action_set_of(final: Any) -> ActionSet:
-    action_set = getattr(final, "action_set", None)
-    if isinstance(action_set, dict):
-        # A model file holds its rules as plain values.
-        return ActionSet.from_dict(action_set)
-    return ActionSet() if action_set is None else clone(action_set)
 
 
 def _unchanged(X: Any) -> Any:

@@ -34,8 +34,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from skcfq.models._heads import Head
+    from skcfq.models._thresholds import DecisionThreshold
     from skcfq.nn import FrozenMLP, FullPrecisionMLP
 
+# Rows on which a model's decisions are compared with its margins.
+_DECISIONS = 512
+# A difference of logits above this share of them is no rounding.
+_CLEAR = 1e-6
 # Rows on which a model's probabilities are compared with its margins.
 _EXAMPLES = 16
 
@@ -56,12 +61,15 @@ class Predictor:
         Labels, in the order of the logits.
     head : LinearHead, MLPHead, EstimatorHead, DeployedNetwork or RowHead
         Encoded rows to logits; raw rows to logits where the model is only a function.
+    threshold : DecisionThreshold or None
+        The threshold of the model's own that is in the logits already.
     """
 
     model: Any
     space: FeatureSpace
     classes: np.ndarray
     head: Head | RowHead
+    threshold: DecisionThreshold | None = None
 
     def logits(self, Z: Tensor) -> Tensor:
         """Return the class logits of encoded rows, differentiable with respect to them.
@@ -134,10 +142,16 @@ class Predictor:
         same = self.in_precision(dtype)
         return same.logits if same is not None else lambda Z: self.logits(Z.double())
 
+    def nominal_margin(self, target: int) -> float:
+        """Return the margin of a target on the threshold, were it none of the model's own."""
+        if self.threshold is None:
+            return 0.0
+        return self.threshold.logit if target == 1 else -self.threshold.logit
+
     @property
     def _network(self) -> FullPrecisionMLP | None:
         """The network whose rectified layers are all that the head is."""
-        if not isinstance(self.head, EstimatorHead):
+        if not isinstance(self.head, EstimatorHead) or self.head.shift:
             return None
         from skcfq.nn import FullPrecisionMLP
 
@@ -195,7 +209,7 @@ class Predictor:
         return bool(found)
 
     def _looks_logistic(self, X: Any) -> bool:
-        if len(self.classes) != 2:
+        if len(self.classes) != 2 or self.threshold is not None:
             return False
         if isinstance(self.head, RowHead):
             return self.head.output == "probabilities"
@@ -275,4 +289,39 @@ class Predictor:
         return (
             f"Predictor({self.name}, {self.space.n_raw} raw and {self.space.n_encoded} encoded "
             f"columns, {len(self.classes)} classes)"
+        )
+
+
+def check_decisions(predictor: Predictor, background: Any) -> None:
+    """Compare the argmax of the logits with the model's ``predict`` on rows of a population.
+
+    Parameters
+    ----------
+    predictor : Predictor
+    background : DataFrame, ndarray of shape (n, n_raw_columns), or None
+        With None, nothing is compared.
+
+    Raises
+    ------
+    UnsupportedModelError
+        They differ where the logits leave no doubt.
+    """
+    if background is None:
+        return
+    step = max(len(background) // _DECISIONS, 1)
+    X = take_rows(background, np.arange(0, len(background), step))
+    if predictor.differentiable:
+        # A model may refuse gaps that its background has.
+        X = take_rows(X, np.flatnonzero(np.isfinite(predictor.space.encode(X)).all(axis=1)))
+    if len(X) == 0:
+        return
+    logits = predictor.row_scores(X)
+    top = np.sort(logits, axis=1)
+    clear = top[:, -1] - top[:, -2] > _CLEAR * np.abs(logits).max(axis=1).clip(1)
+    if not np.array_equal(
+        predictor.predict(X)[clear], predictor.classes[logits.argmax(axis=1)][clear]
+    ):
+        raise UnsupportedModelError(
+            f"`predict` of {type(predictor.model).__name__} is not the argmax of what "
+            f"{predictor.name} computes: it decides by a rule of its own."
         )

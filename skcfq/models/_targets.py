@@ -83,40 +83,6 @@ def default_target(classes: np.ndarray) -> int:
     return len(classes) - 1
 
 
-def given_target(model: Any, remedy: str) -> Any:
-    """Return the target that a classifier was given; None where it was given none.
-
-    Its ``target_`` may be a guess, and a guess is made, and announced, each time anew.
-
-    Parameters
-    ----------
-    model : classifier
-        The final step.
-    remedy : str
-        What to give instead of a rule.
-
-    Raises
-    ------
-    TargetError
-        It is a rule ``T(X, y)``, and there are no y.
-
-    Examples
-    --------
-    >>> from skcfq import CFQClassifier
-    >>> given_target(CFQClassifier(target="granted"), "Give `target=`.")
-    'granted'
-    """
-    found = getattr(model, "target_", None)
-    if hasattr(model, "target"):
-        found = model.target if model.target is None or found is None else found
-    if callable(found):
-        raise TargetError(
-            f"The target of {type(model).__name__} is the rule {found!r}, which serves training "
-            f"only. {remedy}"
-        )
-    return found
-
-
 def encoding_hint(labels: list) -> str:
     """Return a further sentence for a label that is unknown where labels may be positions."""
     if labels != list(range(len(labels))) or isinstance(labels[0], bool):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from skcfq.models._margins import RELATIVE_MARGIN
 from skcfq.nn import target_margin
 
 
-def validity_slack(logits: Tensor, target: Tensor, margin: float = 0.0) -> Tensor:
+def validity_slack(logits: Tensor, target: Tensor, margin: float | Tensor = 0.0) -> Tensor:
     """Return the target margin less the margin that a valid point must have.
 
     A point is valid when its slack is not negative. The required margin is the larger of
@@ -19,7 +20,7 @@ def validity_slack(logits: Tensor, target: Tensor, margin: float = 0.0) -> Tenso
     ----------
     logits : Tensor of shape (n, n_classes)
     target : Tensor of shape (n,), int64
-    margin : float, default=0.0
+    margin : float or Tensor of shape (n,), default=0.0
         Margin in logit units that the caller asks for.
 
     Returns
@@ -35,14 +36,14 @@ def validity_slack(logits: Tensor, target: Tensor, margin: float = 0.0) -> Tenso
     return target_margin(logits, target) - least_margin(logits, margin)
 
 
-def least_margin(logits: Tensor, margin: float = 0.0) -> Tensor:
+def least_margin(logits: Tensor, margin: float | Tensor = 0.0) -> Tensor:
     """Return the margin that a valid point must have.
 
     Parameters
     ----------
     logits : Tensor of shape (n, n_classes)
         Of the points.
-    margin : float, default=0.0
+    margin : float or Tensor of shape (n,), default=0.0
         Margin in logit units that the caller asks for.
 
     Returns
@@ -57,4 +58,6 @@ def least_margin(logits: Tensor, margin: float = 0.0) -> Tensor:
     """
     # A binary score vanishes at the boundary, so the scale of its logits must not fall below 1.
     required = RELATIVE_MARGIN * logits.abs().amax(dim=1).clamp_min(1.0)
+    if isinstance(margin, Tensor):
+        return torch.maximum(required, margin)
     return required.clamp_min(margin) if margin > RELATIVE_MARGIN else required

@@ -52,7 +52,7 @@ def with_cheaper_actions(
     states = states.take(~(torch.from_numpy(mine.cost[rows])[states.person] <= states.cost))
     if len(states) == 0:
         return None
-    checked = verify(part, problem, states)
+    checked, _ = verify(part, problem, states)
     confirmed = np.flatnonzero(checked.found)
     adopted, here = checked.take(confirmed), rows[states.person.numpy()[confirmed]]
     status = np.where(mine.status[here] == "optimal", "optimal", "feasible")

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skcfq.models import least_margin
 from skcfq.solvers._alternatives import enumerate_actions
 from skcfq.solvers._verification import verify
 from skcfq.solvers.problems import (
@@ -18,6 +19,7 @@ from skcfq.solvers.problems import (
     Starts,
     States,
     all_of,
+    anchor_far_people,
     best_per_person,
     favorable_examples,
     linear_problem,
@@ -107,8 +109,11 @@ def solve_people(
     points = [task.X]
     source = np.arange(len(task))
     offset, rows = len(task), np.arange(len(task))
+    # How much margin the raw row of a point lacked, twice.
+    missing = np.zeros(len(task))
     for extra in _SAFER_MARGINS if not method.literal else (0.0,):
-        part, problem = _posed(task, region, rows, extra, method.gradients)
+        more = np.maximum(missing[rows], extra)
+        part, problem = _posed(task, region, rows, more, method.gradients)
         points_of_part = [start[rows] for start in starts]
         states, status, bound = _ask(method, effort, part, problem, seed, points_of_part)
         if extra == 0.0:
@@ -122,7 +127,7 @@ def solve_people(
             states, stands = stabilize(problem, states)
             moved = (states.values != before).any(dim=1)
             status[states.person[moved].numpy()] = "feasible"
-        checked = verify(part, problem, states)
+        checked, shortfall = verify(part, problem, states)
         person = states.person.numpy()
         kept = checked.found & stands.numpy()
         found = rows[person[kept]]
@@ -132,6 +137,7 @@ def solve_people(
         answer.cost[found] = cost
         answer.margin[found] = checked.margin[kept]
         answer.changed[found] = checked.changed[kept]
+        missing[rows[person]] = 2 * shortfall
         source[found] = offset + np.flatnonzero(kept)
         points.append(checked.points)
         offset += len(kept)
@@ -145,13 +151,13 @@ def solve_people(
 
 
 def _posed(
-    task: Task, region: ActionRegion, rows: np.ndarray, extra: float, gradients: bool
+    task: Task, region: ActionRegion, rows: np.ndarray, more: np.ndarray, gradients: bool
 ) -> tuple[Task, RecourseProblem]:
     """Return the task of some people, and their problem with some more margin."""
     if len(rows) < len(task):
         task, region = task.take(rows), region.take(rows)
-    steady = extra > 0 and task.perturbation_radius > 0
-    return task, pose(task, region, extra, gradients=gradients, steady=steady)
+    steady = bool(more.any()) and task.perturbation_radius > 0
+    return task, pose(task, region, torch.from_numpy(more), gradients=gradients, steady=steady)
 
 
 def _ask(
@@ -189,21 +195,38 @@ def _ask_linear(
     for target in np.unique(task.target).tolist():
         here = np.flatnonzero(task.target == target)
         of_target = region if len(here) == len(task) else region.take(here)
+        logits = [_linear_logits(model) for model in task.models]
+        anchors = anchor_far_people(
+            of_target,
+            *_margins(logits, target),
+            least_margin(torch.zeros(1, 1), float(problem.margin.min())).item(),
+            task.cost,
+            weight_radius=task.margin_radius,
+        )
         problems = [
             linear_problem(
-                *_linear_logits(model),
+                *of_model,
                 target,
-                of_target,
+                anchors.region,
                 task.cost,
-                margin=problem.margin,
+                margin=problem.margin[here],
                 weight_radius=task.margin_radius,
             )
-            for model in task.models
+            for of_model in logits
         ]
-        answer = _checked(method, method.solve(all_of(problems), effort), ExactAnswer)
+        linear = replace(all_of(problems), forced=anchors.forced)
+        answer = _checked(method, method.solve(linear, effort), ExactAnswer)
+        answer = anchors.believed(answer)
         states, status[here], bound[here] = _believed(problem, here, answer)
         found.append(states)
     return States.concatenate(found), status, bound
+
+
+def _margins(logits: list[tuple[Tensor, Tensor]], target: int) -> tuple[Tensor, Tensor]:
+    """Return weights and intercepts of the margins over all rivals under all models."""
+    rivals = torch.arange(len(logits[0][1])) != target
+    rows = [coef[target] - coef[rivals] for coef, _ in logits]
+    return torch.cat(rows), torch.cat([b[target] - b[rivals] for _, b in logits])
 
 
 def _linear_logits(model: Predictor) -> tuple[Tensor, Tensor]:

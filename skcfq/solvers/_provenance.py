@@ -37,7 +37,8 @@ def provenance_of(parameters: Mapping[str, Any], task: Task, method: str) -> dic
         Parameters and action set as they are now, seed, versions, and what the models are.
     """
     settings = dict(parameters)
-    action_set, seed = settings.pop("action_set"), settings["random_state"]
+    del settings["action_set"]  # that of the task, which may be the model's
+    seed = settings["random_state"]
     settings["random_state"] = _seed(seed)
     if not isinstance(settings["method"], str):
         # A method of the user's own: its code is not written, its name is.
@@ -46,8 +47,8 @@ def provenance_of(parameters: Mapping[str, Any], task: Task, method: str) -> dic
         "solver": settings,
         "method": method,
         "target_given": task.target_given,
-        "action_set": None if action_set is None else _rules(action_set),
-        "required_margin": task.margin,
+        "action_set": None if task.action_set is None else _rules(task.action_set),
+        "required_margin": float(task.margin.max(initial=0.0)),
         "required_perturbation_radius": task.perturbation_radius,
         "seed": _seed(seed) if isinstance(seed, (int, np.integer)) else None,
         "model": _model_record(task.predictor, task),
@@ -77,8 +78,7 @@ def protocol_of(parameters: Mapping[str, Any], task: Task, method: str, status: 
     status : ndarray of shape (n,)
         Of every person.
     """
-    weights, proba = parameters["cost_weights"], parameters["target_proba"]
-    weights = weights if isinstance(weights, str) else "given"
+    proba = parameters["target_proba"]
     target = task.one_target
     wanted = "per person" if target is None else repr(task.predictor.classes.tolist()[target])
     n_denied = int((status != "already_favorable").sum())
@@ -89,7 +89,7 @@ def protocol_of(parameters: Mapping[str, Any], task: Task, method: str, status: 
     more += f", weight_radius={task.weight_radius:g}" if task.weight_radius else ""
     more += f", variants={len(task.variants)}" if task.variants else ""
     return (
-        f"method={method}, cost={parameters['cost']} ({weights}), "
+        f"method={method}, cost={task.cost.norm} ({task.cost.weighting}), "
         f"margin={parameters['margin']:g}{more}, target={wanted}, "
         f"denied={n_denied} of {len(task)}, max_changes={task.actions.max_changes}"
     )

@@ -9,32 +9,24 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 from tqdm.auto import tqdm
 
-from skcfq.actions import ActionSet, compile_cost
+from skcfq.actions import ActionSet
 from skcfq.exceptions import InterruptedWarning
-from skcfq.models import as_predictor, resolve_target
+from skcfq.models import as_predictor, carried_action_set, carried_target
 from skcfq.results import RecourseResult
 from skcfq.solvers._chunk import solve_chunk
 from skcfq.solvers._collection import Collection
 from skcfq.solvers._methods import METHODS, choose_method
 from skcfq.solvers._own_rows import margin_of, own_logits
-from skcfq.solvers._parameters import (
-    overrides_by_position,
-    required_margin,
-    required_radius,
-    second_predictor,
-)
+from skcfq.solvers._parameters import required_margin, second_predictor
 from skcfq.solvers._provenance import protocol_of, provenance_of
+from skcfq.solvers._task_reading import read_task
 from skcfq.solvers.problems import Effort, Method, Solution, Task
 from skcfq.utils import Interval, KnownParameters, StrOptions, take_rows, warn_user
-
-# Rows of the background from which a search without gradients may copy.
-_EXAMPLES = 2000
 
 
 class RecourseSolver(KnownParameters):
@@ -43,8 +35,10 @@ class RecourseSolver(KnownParameters):
     Parameters
     ----------
     action_set : ActionSet, default=None
-        What people may change, on the columns of the X given to :meth:`solve`. None lets every
-        column move inside its observed range.
+        What people may change, on the columns of the X given to :meth:`solve`. None takes that
+        of the model: estimators and model files of this library carry the one they were given,
+        and the teacher that such a fit made carries it too. Without any, every column may move
+        inside its observed range.
     method : {"auto", "exact", "lp", "qp", "milp", "gradient", "black_box", "pgd"} or Method, \
             default="auto"
         Exact, for linear models: ``"exact"`` solves all people at once (two classes, a cost that
@@ -56,13 +50,15 @@ class RecourseSolver(KnownParameters):
         actions are neither cheap nor always valid. ``"auto"`` takes the fastest exact method that
         applies, else ``"gradient"``, else ``"black_box"``; ``result.method`` says which. A
         :class:`Method` is one of your own.
-    cost : {"l1", "l2", "mixed"}, default="l1"
-        Norm of the weighted action (Eq. 4).
-    cost_weights : {"std", "mad", "uniform"}, dict or array-like, default="std"
-        Weight of each feature (Appendix A.5): one over its spread, or given by name.
+    cost : {"l1", "l2", "mixed"}, default=None
+        Norm of the weighted action (Eq. 4). None is the cost that the action set states.
+    cost_weights : {"std", "mad", "uniform"}, dict or array-like, default=None
+        Weight of each feature (Appendix A.5): one over its spread, or given by name, or one number
+        for each feature that can change. None is what the action set states.
     target : label, "opposite", array-like of shape (n,) or None, default=None
-        The class that people want; None takes the last of ``classes_``, each time with a warning
-        where labels are text, and then ``explain`` and ``flipset`` refuse to tell people.
+        The class that people want. None takes the target that the model was given, as for
+        ``action_set``, else the last of ``classes_``, each time with a warning where labels are
+        text, and then ``explain`` and ``flipset`` refuse to tell people.
     margin : float, default=0.0
         Target margin, in logit units, that a valid point must have.
     target_proba : float, default=None
@@ -131,8 +127,8 @@ class RecourseSolver(KnownParameters):
     _parameter_constraints: dict = {
         "action_set": [ActionSet, None],
         "method": [StrOptions({"auto", *METHODS}), Method],
-        "cost": [StrOptions({"l1", "l2", "mixed"})],
-        "cost_weights": [StrOptions({"std", "mad", "uniform"}), dict, "array-like"],
+        "cost": [StrOptions({"l1", "l2", "mixed"}), None],
+        "cost_weights": [StrOptions({"std", "mad", "uniform"}), dict, "array-like", None],
         "target": "no_validation",
         "margin": [Interval(Real, 0, None, closed="left")],
         "target_proba": [Interval(Real, 0, 1, closed="neither"), None],
@@ -155,8 +151,8 @@ class RecourseSolver(KnownParameters):
         action_set: ActionSet | None = None,
         *,
         method: str | Method = "auto",
-        cost: str = "l1",
-        cost_weights: Any = "std",
+        cost: str | None = None,
+        cost_weights: Any = None,
         target: Any = None,
         margin: float = 0.0,
         target_proba: float | None = None,
@@ -192,6 +188,44 @@ class RecourseSolver(KnownParameters):
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, **parameters: Any) -> RecourseSolver:
+        """Make a solver with the action set and the target of an estimator.
+
+        :meth:`solve` reads them from the model that it is given. This is for other models of the
+        same table, such as a teacher that was fitted before.
+
+        Parameters
+        ----------
+        estimator : estimator or loaded model file
+            One that was given an action set or a target, or a pipeline or search around it.
+        **parameters : dict
+            All other parameters of the solver; an ``action_set`` or a ``target`` wins.
+
+        Returns
+        -------
+        solver : RecourseSolver
+
+        Raises
+        ------
+        ActionSetError
+            The rules name columns behind the steps of a pipeline.
+        TargetError
+            The target is a rule for training rows.
+
+        Examples
+        --------
+        >>> from skcfq import CFQClassifier, RecourseSolver
+        >>> clf = CFQClassifier(target="granted")
+        >>> RecourseSolver.from_estimator(clf, n_restarts=2)
+        RecourseSolver(n_restarts=2, target='granted')
+        """
+        if parameters.get("action_set") is None:
+            parameters["action_set"] = carried_action_set(estimator)
+        if parameters.get("target") is None:
+            parameters["target"] = carried_target(estimator)
+        return cls(**parameters)
 
     def solve(
         self,
@@ -295,7 +329,8 @@ class RecourseSolver(KnownParameters):
         Parameters
         ----------
         reference, deployed : fitted estimators
-            Both must read the raw columns through one feature space.
+            Both must read the raw columns through one feature space. Where solver and reference
+            have no action set, or no target, that of the deployed model counts.
         X : DataFrame or ndarray of shape (n, n_raw_columns)
         background : DataFrame or ndarray, optional
         overrides : dict of row label to rules, optional
@@ -310,7 +345,7 @@ class RecourseSolver(KnownParameters):
         SpaceMismatchError
             The two models do not share one feature space.
         """
-        first = self._task(reference, X, background, overrides)
+        first = self._task(reference, X, background, overrides, deployed=deployed)
         if self.perturbation_radius == "auto":
             # One that the deployed model alone has would be a recourse gap of its own.
             first = replace(first, perturbation_radius=0.0)
@@ -328,46 +363,15 @@ class RecourseSolver(KnownParameters):
         better = with_cheaper_actions(task, mine, theirs)
         return mine if better is None else self._result(task, [better], mine.method)
 
-    def _task(
-        self,
-        model: Any,
-        X: Any,
-        background: Any,
-        overrides: Any = None,
-        variants: Sequence[Any] = (),
-    ) -> Task:
+    def _task(self, model: Any, X: Any, background: Any, *more: Any, **named: Any) -> Task:
         self._validate_params()
-        predictor = as_predictor(model, background=background)
-        others = tuple(second_predictor(predictor, variant, background) for variant in variants)
-        X = X if isinstance(X, pd.DataFrame) else np.asarray(X)
-        decisions = predictor.predict(X)
-        target = resolve_target(self.target, predictor.classes, decisions)
-        actions = (ActionSet() if self.action_set is None else self.action_set).compile(
-            predictor.space
-        )
-        return Task(
-            predictor,
-            X,
-            target,
-            actions,
-            compile_cost(actions, norm=self.cost, weights=self.cost_weights),
-            required_margin(self.margin, self.target_proba, predictor),
-            others,
-            overrides_by_position(overrides, X),
-            self.target_proba,
-            self.weight_radius,
-            None
-            if background is None
-            else take_rows(background, np.arange(len(background))[:_EXAMPLES]),
-            required_radius(self.perturbation_radius, self.method, (predictor, *others)),
-            decisions,
-            n_alternatives=self.n_alternatives,
-            target_given=self.target is not None,
-        )
+        return read_task(self, model, X, background, *more, **named)
 
     def _second_task(self, first: Task, deployed: Any, background: Any) -> Task:
         predictor = second_predictor(first.predictor, deployed, background)
-        return replace(first, predictor=predictor, decisions=predictor.predict(first.X))
+        margin = required_margin(self.margin, self.target_proba, predictor, first.target)
+        decisions = predictor.predict(first.X)
+        return replace(first, predictor=predictor, decisions=decisions, margin=margin)
 
     def _solve(self, task: Task, starts: list[Any]) -> RecourseResult:
         method = choose_method(self.method, task)

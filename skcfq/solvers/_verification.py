@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from skcfq.solvers.problems import RecourseProblem, States, Task
 
 
-def verify(task: Task, problem: RecourseProblem, states: States) -> Solution:
+def verify(task: Task, problem: RecourseProblem, states: States) -> tuple[Solution, np.ndarray]:
     """Ask the models about the decoded raw rows of some points.
 
     Parameters
@@ -34,6 +34,8 @@ def verify(task: Task, problem: RecourseProblem, states: States) -> Solution:
         ``"feasible"``: its raw row obeys all rules, has the required margin under every model,
         and every model's own ``predict`` gives the target. The others are ``"not_found"``, and
         have no cost.
+    shortfall : ndarray of shape (N,)
+        How much margin each raw row lacks under one of the models; 0 where it lacks none.
     """
     everybody = torch.equal(states.person, torch.arange(problem.region.n_people))
     region = problem.region if everybody else problem.region.take(states.person)
@@ -41,14 +43,18 @@ def verify(task: Task, problem: RecourseProblem, states: States) -> Solution:
     points = raw_rows(region, problem.assemble(states.person, states.values, states.levels))
     encoded = torch.from_numpy(task.predictor.space.encode(points))
     confirmed = region.contains(encoded)
+    asked = torch.from_numpy(task.margin)[states.person]
     margin = None
+    shortfall = torch.zeros(len(states), dtype=torch.float64)
     worst_loss = task.margin_radius * (encoded.abs().sum(dim=1) + 1) if task.weight_radius else 0.0
     for predictor in task.models:
         if predictor.differentiable:
             logits = predictor.logits(encoded).detach()
         else:
             logits = predictor.row_logits(points).detach()
-        confirmed &= validity_slack(logits, target, task.margin) >= worst_loss
+        slack = validity_slack(logits, target, asked) - worst_loss
+        confirmed &= slack >= 0
+        shortfall = torch.maximum(shortfall, -slack)
         labels = predictor.classes[target.numpy()]
         confirmed &= torch.from_numpy(predictor.predict(points) == labels)
         if margin is None:
@@ -58,7 +64,7 @@ def verify(task: Task, problem: RecourseProblem, states: States) -> Solution:
         shares = shares[np.arange(len(shares)), target.numpy()]
         confirmed &= torch.from_numpy(shares >= task.proba - 1e-9)
     changed = problem.changed(states.person, states.values, states.levels)
-    return Solution(
+    solution = Solution(
         np.where(confirmed.numpy(), "feasible", "not_found").astype("<U17"),
         np.where(confirmed.numpy(), states.cost.numpy(), np.nan),
         np.zeros(len(states)),
@@ -66,3 +72,4 @@ def verify(task: Task, problem: RecourseProblem, states: States) -> Solution:
         changed.numpy(),
         points,
     )
+    return solution, shortfall.numpy()

@@ -28,6 +28,7 @@ from skcfq.utils._nested_parameters import NestedParametersMixin
 from skcfq.utils._rows import as_slice, stack_rows, take_rows
 from skcfq.utils._scalars import from_json, has_text, plain, strict_json, to_json
 from skcfq.utils._warnings import warn_user
+from skcfq.utils._weights import as_weights, check_weights
 
 if TYPE_CHECKING:
     from skcfq.utils._sklearn_compat import (
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         StrOptions,
         check_feature_names_in,
         check_sample_weight,
+        positive_label_of,
         power_transformer_scaler,
     )
     from skcfq.utils._validation import validate_table
@@ -55,12 +57,15 @@ __all__ = [
     "check_feature_names_in",
     "check_sample_weight",
     "check_unique_columns",
+    "as_weights",
+    "check_weights",
     "from_json",
     "has_text",
     "is_integer_like",
     "lazy_attributes",
     "missing_mask",
     "plain",
+    "positive_label_of",
     "power_transformer_scaler",
     "raw_table",
     "replace_columns",
@@ -84,6 +89,7 @@ __getattr__ = lazy_attributes(
         "StrOptions": "_sklearn_compat",
         "check_feature_names_in": "_sklearn_compat",
         "check_sample_weight": "_sklearn_compat",
+        "positive_label_of": "_sklearn_compat",
         "power_transformer_scaler": "_sklearn_compat",
         "validate_table": "_validation",
     },

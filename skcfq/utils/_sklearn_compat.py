@@ -11,6 +11,8 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
 from sklearn.utils.validation import _check_sample_weight
 
+from skcfq.utils._weights import as_weights, check_weights
+
 __all__ = [
     "HasMethods",
     "Interval",
@@ -18,6 +20,7 @@ __all__ = [
     "StrOptions",
     "check_feature_names_in",
     "check_sample_weight",
+    "positive_label_of",
     "power_transformer_scaler",
 ]
 
@@ -27,7 +30,15 @@ def check_sample_weight(sample_weight: Any, X: Any) -> np.ndarray:
 
     Older versions of scikit-learn let weights through that are all zero.
     """
-    weights = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+    if isinstance(sample_weight, str):
+        raise ValueError(
+            f"sample_weight={sample_weight!r}: give one number a row. Weights by class are "
+            "`class_weight` of the classifiers."
+        )
+    if sample_weight is not None and getattr(sample_weight, "dtype", None) != np.float32:
+        sample_weight = as_weights(sample_weight, "sample_weight")
+    weights = _check_sample_weight(sample_weight, X)
+    check_weights(weights, "sample_weight")
     if not np.any(weights):
         raise ValueError("Sample weights must contain at least one non-zero number.")
     return weights
@@ -36,6 +47,12 @@ def check_sample_weight(sample_weight: Any, X: Any) -> np.ndarray:
 def power_transformer_scaler(transformer: Any) -> Any:
     """Return the scaler inside a fitted ``PowerTransformer``, None without standardization."""
     return transformer._scaler if transformer.standardize else None
+
+
+def positive_label_of(model: Any) -> Any:
+    """Return the label that a threshold classifier's score speaks of, None for the last one."""
+    scorer = getattr(model, "_curve_scorer", None)
+    return model.pos_label if scorer is None else scorer._get_pos_label()
 
 
 class KnownParameters(BaseEstimator):

@@ -234,3 +234,11 @@ def test_rules_that_cannot_be_pickled_are_compiled():
 
     space = FeatureSpace.from_frame(pd.DataFrame({"a": [0.0, 9.0], "b": [0.0, 9.0]}))
     assert ActionSet(immutable=[Name("a")]).compile(space).feature_names == ("b",)
+
+
+@pytest.mark.parametrize("space", ["x", [1], pd.DataFrame({"age": [1]})])
+def test_rules_are_compiled_through_a_feature_space_only(table, space):
+    with pytest.raises(TypeError, match="space is of type .*; give a FeatureSpace"):
+        ActionSet().compile(space)
+    with pytest.raises(TypeError, match="space is of type .*; give a FeatureSpace"):
+        ActionSet().validate(table, space)

@@ -54,7 +54,7 @@ def test_the_category_spread_is_that_of_half_the_squared_one_hot_distance():
 def test_mad_falls_back_to_std_and_std_to_one_with_a_single_warning():
     actions = compiled()
     with pytest.warns(CostFallbackWarning) as caught:
-        cost = compile_cost(actions, weights="mad")
+        cost = compile_cost(actions, cost_weights="mad")
     assert len(caught) == 1
     assert "['gain']" in str(caught[0].message)
     assert "['constant']" in str(caught[0].message)
@@ -65,9 +65,9 @@ def test_mad_falls_back_to_std_and_std_to_one_with_a_single_warning():
 
 def test_uniform_given_and_named_weights():
     actions = compiled(immutable=["constant"])
-    assert compile_cost(actions, weights="uniform").feature_weights.tolist() == [1.0] * 4
-    assert compile_cost(actions, weights=[1, 2, 3, 4]).feature_weights.tolist() == [1, 2, 3, 4]
-    named = compile_cost(actions, weights={"gain": 7, "constant": 2}).feature_weights
+    assert compile_cost(actions, cost_weights="uniform").feature_weights.tolist() == [1.0] * 4
+    assert compile_cost(actions, cost_weights=[1, 2, 3, 4]).feature_weights.tolist() == [1, 2, 3, 4]
+    named = compile_cost(actions, cost_weights={"gain": 7, "constant": 2}).feature_weights
     std = compile_cost(actions).feature_weights
     assert named.tolist() == [std[0], 7.0, std[2], std[3]]
 
@@ -75,13 +75,13 @@ def test_uniform_given_and_named_weights():
 def test_a_weight_that_is_given_needs_no_fallback():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        compile_cost(compiled(), weights={"constant": 1.0})
+        compile_cost(compiled(), cost_weights={"constant": 1.0})
 
 
 def test_a_category_pays_once_and_an_ordered_one_by_rank():
     actions = compiled(immutable=["constant", "age", "gain"])
     region = region_of(actions, X)
-    cost = compile_cost(actions, weights=[10.0, 1.0])
+    cost = compile_cost(actions, cost_weights=[10.0, 1.0])
     levels = region.levels.clone()
     levels[:, 0] = (levels[:, 0] + 1) % 3
     names = actions.categorical[1].levels
@@ -101,7 +101,9 @@ def test_norms_on_a_case_small_enough_to_check_by_hand():
     move[0, 0] += 3.0
     move[0, 1] += 4.0
     by_norm = {
-        norm: float(compile_cost(actions, norm=norm, weights="uniform", mix=0.25)(move, region))
+        norm: float(
+            compile_cost(actions, cost=norm, cost_weights="uniform", cost_mix=0.25)(move, region)
+        )
         for norm in ("l1", "l2", "mixed")
     }
     assert by_norm == pytest.approx({"l1": 7.0, "l2": 5.0, "mixed": 0.25 * 7 + 0.75 * 5})
@@ -117,7 +119,7 @@ def test_the_spread_of_an_order_is_that_of_the_people_in_it():
 
 @pytest.mark.parametrize("norm", ["l1", "l2", "mixed"])
 def test_one_number_that_contributes_something_else_is_priced_as_if_all_were_summed(norm):
-    cost = compile_cost(compiled(immutable=["constant"]), norm=norm, mix=0.3)
+    cost = compile_cost(compiled(immutable=["constant"]), cost=norm, cost_mix=0.3)
     rng = np.random.RandomState(0)
     contributions, moved = torch.from_numpy(rng.rand(5, 4)), torch.from_numpy(rng.rand(5, 2))
     for j in range(2):
@@ -132,7 +134,7 @@ def test_gradient_of_the_cost_is_finite_where_nothing_moves():
     region = region_of(actions, X)
     for norm in ("l1", "l2", "mixed"):
         values = region.values.clone().requires_grad_()
-        compile_cost(actions, norm=norm).of_state(values, region.levels, region).sum().backward()
+        compile_cost(actions, cost=norm).of_state(values, region.levels, region).sum().backward()
         assert torch.isfinite(values.grad).all()
 
 
@@ -140,21 +142,39 @@ def test_nothing_to_change_costs_nothing():
     actions = compiled(immutable=list(X.columns))
     region = region_of(actions, X)
     for norm in ("l1", "l2", "mixed"):
-        assert compile_cost(actions, norm=norm)(region.origin, region).tolist() == [0.0] * 6
+        assert compile_cost(actions, cost=norm)(region.origin, region).tolist() == [0.0] * 6
 
 
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"norm": "l3"}, ValueError, "norm is 'l3'.*'l1'"),
-        ({"mix": 2}, ValueError, "mix is 2"),
-        ({"weights": "sd"}, ValueError, "weights is 'sd'.*'std'"),
-        ({"weights": [1.0, 2.0]}, ActionSetError, r"shape \(2,\).*4 features.*dict"),
-        ({"weights": {"agee": 1.0}}, ActionSetError, "'agee'.*no feature"),
-        ({"weights": {"age": 0.0}}, ActionSetError, "'age' is.*positive.*immutable"),
-        ({"weights": {"age": np.nan}}, ActionSetError, "'age' is.*positive"),
+        ({"cost": "l3"}, ActionSetError, "cost is 'l3'.*'l1'"),
+        ({"cost_mix": 2}, ActionSetError, "cost_mix is 2"),
+        ({"cost_weights": "sd"}, ActionSetError, "cost_weights is 'sd'.*'std'"),
+        ({"cost_weights": 3}, ActionSetError, "cost_weights is 3.*'std'"),
+        ({"cost_weights": [1.0, 2.0]}, ActionSetError, "cost_weights is .*4 features.*dict"),
+        ({"cost_weights": ["a"] * 4}, ActionSetError, "cost_weights is .*4 features.*dict"),
+        ({"cost_weights": {"agee": 1.0}}, ActionSetError, "cost_weights .*'agee'.*no feature"),
+        ({"cost_weights": {"age": 0.0}}, ActionSetError, "'age' is.*positive.*immutable"),
+        ({"cost_weights": {"age": "1"}}, ActionSetError, "'age' is '1': a number"),
+        ({"cost_weights": {"age": np.nan}}, ActionSetError, "'age' is.*number"),
     ],
 )
 def test_arguments_that_make_no_cost_are_refused(arguments, error, message):
     with pytest.raises(error, match=message):
         compile_cost(compiled(immutable=["constant"]), **arguments)
+    with pytest.raises(ActionSetError):
+        compile_cost(compiled(immutable=["constant"], **arguments))
+
+
+def test_an_action_set_carries_its_cost():
+    held = ["constant", "job"]
+    weights = {"gain": 7, "job": 3, 0: 2}
+    own = compiled(immutable=held, cost="mixed", cost_mix=0.25, cost_weights=weights)
+    cost, std = compile_cost(own), compile_cost(compiled(immutable=held))
+    assert (cost.norm, cost.mix, cost.weighting) == ("mixed", 0.25, "given")
+    expected = dict(zip(own.feature_names, std.weights, strict=True)) | {"gain": 7, "age": 2}
+    assert dict(zip(own.feature_names, cost.weights, strict=True)) == expected
+    other = compile_cost(own, cost="l1", cost_weights="std")
+    assert (other.norm, other.weighting) == ("l1", "std")
+    assert other.weights.tolist() == std.weights.tolist()

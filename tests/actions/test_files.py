@@ -28,6 +28,7 @@ from skcfq.encoding import TableEncoder
 from skcfq.exceptions import ActionSetError, ActionSetFileError
 
 EVERYTHING = {
+    "actionable": ["income", "grade"],
     "immutable": ["age", "a b", 3, ("top", 1), "`x`", "ü.\"q'"],
     "increasing": ["savings", 7],
     "decreasing": ["loan"],
@@ -53,6 +54,9 @@ EVERYTHING = {
         "age": {"education": 2, "grade": {"low": 0, "mid": 1.5}, "job": {"a": {"b": 3, "c": -1}}}
     },
     "max_changes": 4,
+    "cost": "mixed",
+    "cost_mix": 0.75,
+    "cost_weights": {"income": 2, "grade": 0.5, 3: 1},
 }
 
 
@@ -76,11 +80,49 @@ def test_dict_is_strict_json_and_comes_back():
     assert ActionSet.from_dict(copy).get_params() == EVERYTHING
 
 
-def test_an_empty_action_set_is_two_lines(tmp_path):
-    path = tmp_path / "rules.toml"
+@pytest.mark.parametrize("extension", ["toml", "json"])
+def test_a_file_says_that_everything_may_change_on_purpose_or_not_at_all(tmp_path, extension):
+    path = tmp_path / f"rules.{extension}"
     ActionSet(immutable=[], bounds={}).to_file(path)
-    assert path.read_text() == 'schema = "skcfq/action-set"\nversion = 1\n'
+    assert "immutable" in path.read_text()
     assert ActionSet.from_file(path).get_params() == ActionSet().get_params()
+    assert ActionSet.from_dict(ActionSet().to_dict()).get_params() == ActionSet().get_params()
+    text = {"toml": HEAD + 'cost = "l2"\n[bounds]\n', "json": json.dumps(ActionSet().to_dict())}
+    path.write_text(text[extension])
+    assert "no rule is stated" in str(_problems(path))
+
+
+def test_nothing_may_change_is_not_everything_may_change(tmp_path):
+    path = tmp_path / "rules.toml"
+    ActionSet(actionable=[]).to_file(path)
+    assert ActionSet.from_file(path).actionable == []
+
+
+@pytest.mark.parametrize("extension", ["toml", "json"])
+@pytest.mark.parametrize("rules", [EVERYTHING, {}, {"constraints": ["a <= b"]}])
+def test_a_file_that_was_cut_off_is_never_read_as_fewer_rules(tmp_path, extension, rules):
+    path = tmp_path / f"rules.{extension}"
+    ActionSet(**rules).to_file(path)
+    whole = path.read_bytes()
+    expected = ActionSet.from_file(path).get_params()
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        if length >= len(whole.rstrip()):
+            assert ActionSet.from_file(path).get_params() == expected
+        else:
+            with pytest.raises(ActionSetFileError):
+                ActionSet.from_file(path)
+
+
+def test_the_error_of_a_cut_off_file_says_what_to_do(tmp_path):
+    path = tmp_path / "rules.toml"
+    ActionSet(immutable=["age"], bounds={"savings": (0, None)}).to_file(path)
+    lines = path.read_text().split("\n")
+    path.write_text("\n".join(lines[:6]))
+    problem = _problems(path).problems[0]
+    assert problem[0] == 5 and "'# end skcfq/action-set'" in problem[2]
+    path.write_text("\n".join(lines[1:6]))  # as written by hand
+    assert ActionSet.from_file(path).get_params() == ActionSet(immutable=["age"]).get_params()
 
 
 def test_arrays_sets_and_numpy_scalars_are_written_as_plain_values():
@@ -350,8 +392,31 @@ def test_json_that_is_no_table(tmp_path):
     path = tmp_path / "rules.json"
     path.write_text("[1]")
     assert "a table of rules is needed" in str(_problems(path))
-    path.write_text("[" * 100_000)
-    assert "not valid JSON" in str(_problems(path))
+
+
+DEEP = {
+    "lists.json": '{"schema": "skcfq/action-set", "version": 1, "immutable": %s}',
+    "lists.toml": 'schema = "skcfq/action-set"\nversion = 1\nimmutable = %s',
+}
+
+
+@pytest.mark.parametrize("depth", [20, 900, 100_000])
+@pytest.mark.parametrize("name", [*DEEP, "keys.toml", "header.toml"])
+def test_what_is_nested_deeper_than_any_rule_is_refused(tmp_path, name, depth):
+    path = tmp_path / name
+    if name in DEEP:
+        path.write_text(DEEP[name] % ("[" * depth + "]" * depth))
+    else:
+        key = "implied" + ".a" * depth
+        path.write_text(HEAD + (f"{key} = 1" if name == "keys.toml" else f"[{key}]\nx = 1"))
+    assert "nested deeper" in str(_problems(path))
+
+
+def test_data_that_hold_themselves_are_refused():
+    data = ActionSet(implied={"age": {"degree": 2}}).to_dict()
+    data["implied"]["age"]["job"] = data["implied"]
+    with pytest.raises(ActionSetError, match="nested deeper"):
+        ActionSet.from_dict(data)
 
 
 def test_faults_of_the_file_itself(tmp_path):
@@ -426,7 +491,7 @@ AMOUNTS = (
 @st.composite
 def action_sets(draw):
     """Draw consistent parameters; each rule has features of its own."""
-    names = draw(st.lists(NAMES, unique=True, max_size=14))
+    names = draw(st.lists(NAMES, unique=True, max_size=16))
 
     def some(k=3):
         taken = [names.pop() for _ in range(min(draw(st.integers(0, k)), len(names)))]
@@ -437,6 +502,7 @@ def action_sets(draw):
 
     members = some()
     return {
+        "actionable": draw(st.none() | st.just(some(2))),
         "immutable": some() or (),
         "increasing": some() or (),
         "decreasing": some() or (),
@@ -452,6 +518,9 @@ def action_sets(draw):
         "constraints": draw(st.lists(st.sampled_from(["a <= b", "`c d` >= 2"]), max_size=2)) or (),
         "implied": table(st.dictionaries(NAMES, AMOUNTS, min_size=1, max_size=2)),
         "max_changes": draw(st.none() | st.integers(1, 9)),
+        "cost": draw(st.sampled_from(["l1", "l2", "mixed"])),
+        "cost_mix": draw(st.floats(0, 1)),
+        "cost_weights": table(st.floats(1e-9, 1e9)) or draw(st.sampled_from(["std", "mad"])),
     }
 
 

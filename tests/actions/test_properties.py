@@ -430,7 +430,7 @@ def test_costs_equal_their_definition_person_by_person(case, norm):
     region = _region(case)
     names = region.compiled.feature_names
     weights = np.arange(1.0, len(names) + 1)
-    cost = compile_cost(region.compiled, norm=norm, weights=weights, mix=0.3)
+    cost = compile_cost(region.compiled, cost=norm, cost_weights=weights, cost_mix=0.3)
     u = region.project(_proposal(case, region, 5.0))
     rows = raw_rows(region, u)
     for i, value in enumerate(cost(u, region)):

@@ -51,7 +51,7 @@ def test_sizes_are_the_documented_ones(name, bunch):
     assert bunch.data.shape == (rows, columns)
     assert (len(bunch.train_indices), len(bunch.test_indices)) == (n_train, n_test)
     assert sum(not is_number(bunch.data[column]) for column in bunch.data) == groups
-    assert (bunch.action_set.max_changes, bunch.cost) == (max_changes, cost)
+    assert (bunch.action_set.max_changes, bunch.action_set.cost) == (max_changes, cost)
 
 
 def test_split_covers_every_row_once(bunch):

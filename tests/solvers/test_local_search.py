@@ -68,7 +68,7 @@ def make_problem(weights: dict) -> RecourseProblem:
     actions = ActionSet().compile(predictor.space)
     # A number's weight is a price of an encoded unit.
     prices = {"a": weights["a"] / moves[0, 0], "b": weights["b"] / moves[1, 1]}
-    cost = compile_cost(actions, weights=prices | {"color": weights["color"]})
+    cost = compile_cost(actions, cost_weights=prices | {"color": weights["color"]})
     target = torch.ones(1, dtype=torch.int64)
     return RecourseProblem(predictor, region_of(actions, person), cost, target, 0.0)
 

@@ -34,7 +34,7 @@ def make_problem(kind: str, norm: str = "l1", seed: int = 0, **rules) -> Recours
     )
     people = X[model.predict(X) == 0][:40]
     target = torch.ones(len(people), dtype=torch.int64)
-    cost = compile_cost(compiled, norm=norm)
+    cost = compile_cost(compiled, cost=norm)
     return RecourseProblem(predictor, region_of(compiled, people), cost, target, 0.0)
 
 

@@ -171,7 +171,7 @@ def test_the_short_way_is_for_plain_questions(more):
 def test_the_cost_with_another_move_is_the_cost_of_that_state(norm):
     X, _, _ = draw(2, n=20)
     actions = ActionSet().compile(FeatureSpace.from_frame(X))
-    cost, region = compile_cost(actions, norm=norm), region_of(actions, X)
+    cost, region = compile_cost(actions, cost=norm), region_of(actions, X)
     here = region.values + region.values.std(dim=0)
     parts = cost.contributions(here, region.levels, region)
     elsewhere = region.values - 0.3

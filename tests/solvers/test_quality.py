@@ -91,7 +91,7 @@ def test_mean_excess_over_the_optimum_is_small(norm, max_changes):
             rules = ActionSet(**RULES, max_changes=max_changes)
             space = as_predictor(model).space
             actions = rules.compile(space)
-            cost = compile_cost(actions, norm=norm)
+            cost = compile_cost(actions, cost=norm)
             weights = dict(zip(actions.feature_names, cost.feature_weights.tolist(), strict=True))
             scales = {name: abs(space.block(name).scale) for name in NUMBERS}
             people = X[model.predict(X) == 0].head(15)

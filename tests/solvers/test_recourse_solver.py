@@ -80,7 +80,7 @@ def test_every_answer_keeps_the_contract(request, credit, name, cost):
     assert result.changed.sum(axis=1).max() <= credit.action_set.max_changes
     # The cost is that of the definition, and the action is what was encoded.
     found = ~np.isin(result.status, ["not_found", "infeasible"])
-    definition = compile_cost(result.actions, norm=cost)(encoded, region).numpy()
+    definition = compile_cost(result.actions, cost=cost)(encoded, region).numpy()
     np.testing.assert_allclose(result.cost[found], definition[found], rtol=1e-9, atol=1e-12)
     assert np.isnan(result.cost[~found]).all()
     assert np.isnan(result.delta[~found]).all()

@@ -9,8 +9,18 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from skcfq.actions._rule_values import is_list
 from skcfq.actions.files._labels import write_key, write_label
-from skcfq.actions.files._schema import NAMES, NESTED, PAIRS, PARAMETERS, SCHEMA, VERSION, read_tree
+from skcfq.actions.files._schema import (
+    DEFAULTS,
+    NAMES,
+    NESTED,
+    PAIRS,
+    PARAMETERS,
+    SCHEMA,
+    VERSION,
+    read_tree,
+)
 from skcfq.actions.files._source_positions import (
     Fault,
     Node,
@@ -25,6 +35,12 @@ from skcfq.utils import atomic_write
 __all__ = ["from_data", "read_action_file", "to_data", "unchecked_data", "write_action_file"]
 
 _WIDTH = 88
+# Comments around what is written in TOML: a file with the first and without the last was cut off.
+_BEGIN, _END = f"# begin {SCHEMA}", f"# end {SCHEMA}"
+_CUT_OFF = (
+    f"the file begins with {_BEGIN!r} and does not end with {_END!r}, so part of it is missing. "
+    "Write it again; or take the first line away, if these are all the rules."
+)
 _NOT_FINITE = {"`inf`": "inf", "`-inf`": "-inf", "`nan`": "nan"}
 
 
@@ -46,7 +62,7 @@ def unchecked_data(parameters: Mapping[str, Any]) -> dict[str, Any]:
     data: dict[str, Any] = {"schema": SCHEMA, "version": VERSION}
     for rule in PARAMETERS:
         value = parameters[rule]
-        if value is None or (hasattr(value, "__len__") and len(value) == 0):
+        if _says_nothing(rule, value):
             continue
         if rule in PAIRS and isinstance(value, Mapping):
             data[rule] = {write_key(name): _limits(pair) for name, pair in value.items()}
@@ -59,9 +75,21 @@ def unchecked_data(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return data
 
 
+def _says_nothing(rule: str, value: Any) -> bool:
+    if rule in DEFAULTS and isinstance(value, str | float):
+        return value == DEFAULTS[rule]
+    if rule == "actionable" and value is not None:
+        return False
+    return value is None or ((is_list(value) or isinstance(value, Mapping)) and len(value) == 0)
+
+
 def from_data(data: Any) -> dict[str, Any]:
     """Return the parameters that :func:`to_data` wrote, with every fault in one error."""
-    parameters, faults = read_tree(tree_of(data))
+    try:
+        tree = tree_of(data)
+    except ValueError as error:
+        raise ActionSetError(str(error)) from error
+    parameters, faults = read_tree(tree)
     if faults:
         raise ActionSetError("\n".join(fault.message for fault in faults))
     return parameters
@@ -70,7 +98,11 @@ def from_data(data: Any) -> dict[str, Any]:
 def write_action_file(parameters: Mapping[str, Any], path: str | os.PathLike) -> None:
     """Write the parameters of an action set to a TOML or JSON file."""
     suffix = _suffix(path)
-    text = _WRITERS[suffix](to_data(parameters))
+    data = to_data(parameters)
+    if not any(rule in data for rule in PARAMETERS if rule not in DEFAULTS):
+        # A file says that everything may change on purpose, or not at all.
+        data["immutable"] = []
+    text = _WRITERS[suffix](data)
     atomic_write(path, text)
 
 
@@ -82,9 +114,11 @@ def read_action_file(path: str | os.PathLike) -> dict[str, Any]:
     ActionSetFileError
         With the position of everything that is wrong.
     """
-    read = _READERS[_suffix(path)]
+    suffix = _suffix(path)
     text = _read_text(path)
-    tree, faults = read(text)
+    if suffix == ".toml" and text.startswith(f"{_BEGIN}\n") and not _has_end(text):
+        raise _error(path, text, [Fault(len(text.rstrip()), _CUT_OFF)])
+    tree, faults = _READERS[suffix](text)
     parameters: dict[str, Any] = {}
     if tree is not None:
         parameters, more = read_tree(tree, text)
@@ -92,6 +126,10 @@ def read_action_file(path: str | os.PathLike) -> dict[str, Any]:
     if faults:
         raise _error(path, text, faults)
     return parameters
+
+
+def _has_end(text: str) -> bool:
+    return text.rstrip().endswith(f"\n{_END}")
 
 
 def _read_text(path: str | os.PathLike) -> str:
@@ -128,22 +166,18 @@ def _suffix(path: str | os.PathLike) -> str:
     return suffix
 
 
-def _is_list(value: Any) -> bool:
-    return isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
-
-
 def _texts(value: Any) -> Any:
     # Backquotes in a rule are part of its language.
     return (
         [str(text) if isinstance(text, str) else text for text in value]
-        if _is_list(value)
+        if is_list(value)
         else value
     )
 
 
 def _limits(pair: Any) -> Any:
     """Write an open side by leaving it out."""
-    sides = list(pair) if _is_list(pair) else []
+    sides = list(pair) if is_list(pair) else []
     if len(sides) != 2 or all(side is not None for side in sides):
         return _encoded(pair)
     named = zip(("low", "high"), sides, strict=True)
@@ -153,11 +187,11 @@ def _limits(pair: Any) -> Any:
 def _encoded(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {write_key(key): _encoded(item) for key, item in value.items()}
-    return [write_label(item) for item in value] if _is_list(value) else write_label(value)
+    return [write_label(item) for item in value] if is_list(value) else write_label(value)
 
 
 def _toml(data: Mapping[str, Any]) -> str:
-    lines = [f"{key} = {_toml_value(data[key])}" for key in ("schema", "version")]
+    lines = [_BEGIN, *(f"{key} = {_toml_value(data[key])}" for key in ("schema", "version"))]
     tables = [rule for rule in data if isinstance(data[rule], dict)]
     plain = [rule for rule in data if rule not in ("schema", "version", *tables)]
     if plain:
@@ -172,7 +206,7 @@ def _toml(data: Mapping[str, Any]) -> str:
         for name, entries in data[rule].items():
             lines += ["", f"[{rule}.{_toml_key(name)}]"]
             lines += [_assignment(_toml_key(key), value) for key, value in entries.items()]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", _END]) + "\n"
 
 
 def _assignment(key: str, value: Any, *, one_per_line: bool = False) -> str:

@@ -11,28 +11,49 @@ import math
 from collections.abc import Hashable, Iterable
 from typing import Any
 
+from skcfq.actions._cost_rules import check_cost
 from skcfq.actions._rules import check_max_changes, read_rules
 from skcfq.actions.files._labels import read_label
 from skcfq.actions.files._rule_positions import find_fault
 from skcfq.actions.files._source_positions import Entry, Fault, Node, line_and_column
 from skcfq.exceptions import ActionSetError
 
-__all__ = ["NAMES", "NESTED", "PAIRS", "PARAMETERS", "SCHEMA", "VERSION", "read_tree"]
+__all__ = [
+    "DEFAULTS",
+    "NAMES",
+    "NESTED",
+    "PAIRS",
+    "PARAMETERS",
+    "SCHEMA",
+    "VERSION",
+    "read_tree",
+]
 
 SCHEMA, VERSION = "skcfq/action-set", 1
 
-NAMES = ("immutable", "increasing", "decreasing")
+NAMES = ("actionable", "immutable", "increasing", "decreasing")
 PAIRS = ("bounds", "relative_bounds", "quantile_bounds")
 NESTED = ("transitions", "implied")
 _NUMBERS = ("steps", "min_change", "max_change")
 _TABLES = (*PAIRS, *_NUMBERS, "ordinal", "one_hot", *NESTED)
 # In the order in which they are written; TOML wants its tables last.
-PARAMETERS = (*NAMES, "max_changes", "constraints", *_TABLES)
+PARAMETERS = (
+    *NAMES,
+    "max_changes",
+    "constraints",
+    "cost",
+    "cost_mix",
+    "cost_weights",
+    *_TABLES,
+)
+# What need not be written.
+DEFAULTS = {"cost": "l1", "cost_mix": 0.5, "cost_weights": "std"}
 
 _EMPTY: dict[str, Any] = dict.fromkeys(PARAMETERS)
 
 # Pairs of rules that cannot hold for one name, with the remedy.
 _CONTRADICTIONS = [
+    ("actionable", "immutable", "Name it in one of the two"),
     ("increasing", "decreasing", "Name it in one of the two, or in immutable"),
     ("steps", "ordinal", "Give its admissible values by one of the two"),
     *(
@@ -62,6 +83,12 @@ def read_tree(root: Node, text: str | None = None) -> tuple[dict[str, Any], list
     return reader.parameters, reader.faults
 
 
+def _states_rules(table: dict[str, Entry]) -> bool:
+    """Return whether a file says what people may change, be it everything or nothing."""
+    rules = [rule for rule in PARAMETERS if rule in table and rule not in DEFAULTS]
+    return any(rule in NAMES or table[rule].node.value not in (None, [], {}) for rule in rules)
+
+
 class _Reader:
     def __init__(self, text: str | None):
         self.text = text
@@ -88,6 +115,9 @@ class _Reader:
             if rule in root.value:
                 self._rule(rule, root.value[rule].node)
         self._contradictions()
+        if self.text is not None and not self.faults and not _states_rules(root.value):
+            message = "no rule is stated, so that everything could change. State the rules; or "
+            self.fault(0, message + "give immutable an empty list to say so.")
 
     def _is_readable(self, table: dict[str, Entry]) -> bool:
         """Report a strange header; return whether the rest can be understood."""
@@ -116,8 +146,10 @@ class _Reader:
         self.fault(position, f"the key {key!r} is unknown. {hint}")
 
     def _rule(self, rule: str, node: Node) -> None:
-        if rule in _TABLES:
+        if rule in _TABLES or (rule == "cost_weights" and isinstance(node.value, dict)):
             self.parameters[rule] = self._table(rule, node)
+        elif rule in DEFAULTS:
+            self.parameters[rule] = self._cost(rule, node)
         elif rule == "max_changes":
             self.parameters[rule] = self._max_changes(node)
         elif not isinstance(node.value, list):
@@ -126,7 +158,7 @@ class _Reader:
             self.fault(node.position, message + f"Write [{_shown(node)}] for a single one.")
         elif rule == "constraints":
             self.parameters[rule] = [self._constraint(item) for item in node.value]
-        else:
+        elif node.value or rule == "actionable":
             self.parameters[rule] = [self._name(rule, item) for item in node.value]
 
     def _max_changes(self, node: Node) -> int | None:
@@ -136,6 +168,14 @@ class _Reader:
         except ActionSetError as error:
             self.fault(node.position, str(error))
             return None
+
+    def _cost(self, rule: str, node: Node) -> Any:
+        value = self._plain(node)
+        try:
+            check_cost(**{**DEFAULTS, rule: value})
+        except ActionSetError as error:
+            self.fault(node.position, str(error))
+        return value
 
     def _constraint(self, node: Node) -> Any:
         found = find_fault(node)

@@ -58,6 +58,19 @@ class Fault(NamedTuple):
     message: str
 
 
+# Amounts of implied changes, the deepest values, are five deep.
+_DEEPEST = 12
+TOO_DEEP = (
+    "values are nested deeper than those of any rule. Take brackets, or parts of the key, away."
+)
+
+
+class _TooDeepError(ValueError):
+    def __init__(self, position: int):
+        super().__init__(TOO_DEEP)
+        self.position = position
+
+
 def read_json(text: str) -> tuple[Node | None, list[Fault]]:
     """Return the tree of a JSON text, None if it is not valid, and keys that are given twice."""
     scanner = _JsonScanner(text)
@@ -66,7 +79,11 @@ def read_json(text: str) -> tuple[Node | None, list[Fault]]:
         return scanner.value(), scanner.faults
     except json.JSONDecodeError as error:
         return None, [Fault(error.pos, _syntax("JSON", error.msg))]
-    except (ValueError, RecursionError) as error:
+    except _TooDeepError as error:
+        return None, [Fault(error.position, str(error))]
+    except RecursionError:
+        return None, [Fault(0, TOO_DEEP)]
+    except ValueError as error:
         return None, [Fault(0, _syntax("JSON", str(error)))]
 
 
@@ -77,11 +94,16 @@ def read_toml(text: str) -> tuple[Node | None, list[Fault]]:
     """
     scanner = _TomlScanner(text)
     try:
+        _check_dotted_keys(text)
         tomllib.loads(text)
         return scanner.document(), []
     except tomllib.TOMLDecodeError as error:
         refused = Fault(_toml_position(text, str(error)), _syntax("TOML", str(error)))
-    except (ValueError, RecursionError) as error:
+    except _TooDeepError as error:
+        return None, [Fault(error.position, str(error))]
+    except RecursionError:
+        return None, [Fault(0, TOO_DEEP)]
+    except ValueError as error:
         return None, [Fault(0, _syntax("TOML", str(error)))]
     try:
         tree = scanner.document()
@@ -138,6 +160,7 @@ class _Scanner:
     def __init__(self, text: str):
         self.text = text
         self.at = 0
+        self.depth = 0
         self.faults: list[Fault] = []
 
     def skip(self, pattern: re.Pattern) -> None:
@@ -146,11 +169,15 @@ class _Scanner:
 
     def items(self, end: str, blanks: re.Pattern, read: Callable[[], None]) -> None:
         """Call `read` at each item of a list or table, up to its end."""
+        self.depth += 1
+        if self.depth > _DEEPEST:
+            raise _TooDeepError(self.at)
         self.at += 1
         while True:
             self.skip(blanks)
             if self.text[self.at] == end:
                 self.at += 1
+                self.depth -= 1
                 return
             read()
 
@@ -268,6 +295,8 @@ class _TomlScanner(_Scanner):
             is_quoted = word[0] in "\"'"
             path.append((_toml_scalar(word) if is_quoted else word, match.start()))
             self.skip(self._DOTS)
+            if len(path) > _DEEPEST:
+                raise _TooDeepError(path[0][1])
         return path
 
     def _value(self) -> Node:
@@ -292,10 +321,32 @@ def _toml_scalar(source: str) -> Any:
     return tomllib.loads(f"x = {source}")["x"]
 
 
-def tree_of(data: Any) -> Node:
-    """Return the tree of plain data, without positions."""
+def _check_dotted_keys(text: str) -> None:
+    """Refuse keys of many parts, on which the standard library's parser takes for ever."""
+    start = 0
+    for line in text.split("\n"):
+        parts = line.split(".")
+        # Words and nothing else between the dots, as no list of numbers has them.
+        in_a_row = 0
+        for part in parts if len(parts) > _DEEPEST else ():
+            in_a_row = in_a_row + 1 if re.fullmatch(r"[ \t]*[\w-]+[ \t]*", part) else 0
+            if in_a_row > 10 * _DEEPEST:
+                raise _TooDeepError(start)
+        start += len(line) + 1
+
+
+def tree_of(data: Any, depth: int = 0) -> Node:
+    """Return the tree of plain data, without positions.
+
+    Raises
+    ------
+    ValueError
+        The data are nested deeper than any rule, or hold themselves.
+    """
+    if depth > _DEEPEST:
+        raise ValueError(TOO_DEEP)
     if isinstance(data, Mapping):
-        return Node({key: Entry(None, tree_of(value)) for key, value in data.items()})
+        return Node({key: Entry(None, tree_of(value, depth + 1)) for key, value in data.items()})
     if isinstance(data, list | tuple):
-        return Node([tree_of(value) for value in data])
+        return Node([tree_of(value, depth + 1) for value in data])
     return Node(data)

@@ -90,7 +90,8 @@ def _to_beat(best: Tensor) -> Tensor:
 
 def _roots(separable: Separable) -> Nodes:
     n = len(separable.need)
-    state = torch.where(separable.high > 0, FREE, OUT).to(torch.int8)
+    state = torch.where(separable.high > 0, FREE, OUT)
+    state = torch.where(separable.forced, IN, state).to(torch.int8)
     bound = torch.zeros(n, dtype=torch.float64)
     return Nodes(torch.arange(n), separable.low, separable.high, state, bound)
 
@@ -165,7 +166,8 @@ def _refill(separable: Separable, nodes: Nodes, amounts: Tensor, floor: Tensor) 
     """Choose the continuous amounts of the changed features at best, given all the others."""
     person, a = nodes.person, separable.n_continuous
     moves = separable.continuous
-    low, high = floor[:, :a], torch.where(amounts[:, :a] > 0, nodes.high[:, :a], 0.0)
+    changed = (amounts[:, :a] > 0) | (nodes.state[:, :a] == IN)
+    low, high = floor[:, :a], torch.where(changed, nodes.high[:, :a], 0.0)
     low = torch.minimum(low, high)
     rest = separable.evaluate(amounts, person)[1][:, a:].sum(dim=1)
     goal = separable.need[person] - rest

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skcfq.models import rounding_margin
+from skcfq.solvers.problems import FAR
 
 if TYPE_CHECKING:
     from skcfq.actions import PlainNumbers
@@ -59,8 +60,8 @@ class PlainProblem:
     predictor : Predictor
     target : int
         Position of the class that all want.
-    margin : float
-        Margin in logit units that a valid point must have.
+    margin : ndarray of shape (n,)
+        Margin in logit units that a valid point of each person must have.
     X : ndarray of shape (n, n_raw_columns), float64
     logits : ndarray of shape (n, 2)
         Of the own rows.
@@ -75,7 +76,7 @@ class PlainProblem:
 
     predictor: Predictor
     target: int
-    margin: float
+    margin: np.ndarray
     X: np.ndarray
     logits: np.ndarray
     numbers: PlainNumbers
@@ -117,6 +118,23 @@ class PlainProblem:
         own = self.logits[:, self.target] - self.logits[:, 1 - self.target]
         return np.maximum(rounding, self.margin) + rounding - own
 
+    def far_rows(self, infeasible: np.ndarray) -> np.ndarray:
+        """Tell whose needs rounding may have spoiled, shape (n,).
+
+        Parameters
+        ----------
+        infeasible : ndarray of shape (n,), bool
+            People about whom this would be a false proof, and not just a dearer action.
+        """
+        far = np.abs(self.logits).max(axis=1) > FAR
+        coef, _ = self.predictor.linear_arrays
+        heavy = np.abs(coef).max(axis=1)
+        rows = np.flatnonzero(infeasible & ~far)
+        if len(rows):
+            encoded = self.predictor.space.encode(self.X[rows], copy=False)
+            far[rows] = (np.abs(encoded) * heavy > FAR).any(axis=1)
+        return far
+
     def has_gaps(self) -> bool:
         """Tell whether the encoder fills a gap of a feature; an open one shows itself."""
         filled = self.numbers.columns[~np.isnan(self.numbers.fill)]
@@ -131,7 +149,9 @@ class PlainProblem:
         for rows in blocks(len(points), 8 * BLOCK, predictor.space.n_encoded):
             logits = predictor.row_scores(points[rows])
             margin[rows] = logits[:, target] - logits[:, 1 - target]
-            confirmed[rows] &= margin[rows] >= np.maximum(rounding_margin(logits), self.margin)
+            confirmed[rows] &= margin[rows] >= np.maximum(
+                rounding_margin(logits), self.margin[rows]
+            )
         return confirmed, margin
 
 

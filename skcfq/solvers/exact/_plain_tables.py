@@ -45,8 +45,8 @@ def solve_plain_tables(task: Task) -> tuple[Solution, np.ndarray]:
     -------
     solution : Solution
     open_rows : ndarray of int
-        People about whom nothing is said: their rows have gaps, or the moved raw row does not
-        confirm the answer.
+        People about whom nothing is said: their rows have gaps or lie far outside, or the moved
+        raw row does not confirm the answer.
 
     Notes
     -----
@@ -62,17 +62,18 @@ def solve_plain_tables(task: Task) -> tuple[Solution, np.ndarray]:
     moved = (_fill if problem.norm == "l1" else _spread)(problem, need)
     confirmed, margin = problem.confirm(moved.points)
     confirmed &= moved.admissible
-    found = moved.feasible & confirmed
+    far = problem.far_rows(~moved.feasible)
+    found, refuted = moved.feasible & confirmed & ~far, ~moved.feasible & ~far
     solution.status[found] = "optimal"
-    solution.status[~moved.feasible] = "infeasible"
-    solution.bound[~moved.feasible] = np.inf
+    solution.status[refuted] = "infeasible"
+    solution.bound[refuted] = np.inf
     solution.bound[found] = np.fmin(moved.bound, moved.cost)[found]
     solution.cost[found] = moved.cost[found]
     solution.margin[found] = margin[found]
     if not found.all():
         moved.changed[~found] = False
         moved.points[~found] = problem.X[~found]
-    open_rows = np.flatnonzero(moved.feasible & ~confirmed)
+    open_rows = np.flatnonzero(~found & ~refuted)
     return replace(solution, changed=moved.changed, points=moved.points), open_rows
 
 

@@ -187,9 +187,17 @@ def person_data(problem: LinearProblem, shape: ProgramShape, i: int) -> PersonDa
         parameters["min_change"] = np.minimum(least, np.maximum(up, down))
         parameters["rises_high"] *= up >= least
         parameters["falls_high"] *= down >= least
+    forced = np.zeros(len(own), dtype=bool)
+    if problem.forced is not None and problem.forced[i].any():
+        forced = problem.forced[i].numpy()
+        # Whoever was moved up cannot go back down.
+        rises = forced & (own <= lower)
+        for side, moved in (("rises", rises), ("falls", forced & ~rises)):
+            parameters[f"{side}_low"] = moved.astype(float)
+            parameters[f"{side}_high"] = np.where(forced, moved, parameters[f"{side}_high"])
     _add_options(parameters, problem, shape, i)
     for grid in shape.grids:
-        _add_grid(parameters, grid, own, lower, upper)
+        _add_grid(parameters, grid, own, lower, upper, bool(forced[grid.feature]))
     if region.linking is not None:
         _add_linking(parameters, problem, shape, i)
     return PersonData(
@@ -225,13 +233,19 @@ def _add_options(parameters: dict, problem: LinearProblem, shape: ProgramShape, 
 
 
 def _add_grid(
-    parameters: dict, grid: Grid, own: np.ndarray, lower: np.ndarray, upper: np.ndarray
+    parameters: dict,
+    grid: Grid,
+    own: np.ndarray,
+    lower: np.ndarray,
+    upper: np.ndarray,
+    forced: bool,
 ) -> None:
     j, name = grid.feature, f"grid_{grid.feature}"
     slack = 1e-9 * max(1.0, abs(own[j]))
     inside = (grid.points >= lower[j] - slack) & (grid.points <= upper[j] + slack)
     if grid.step is None:
-        inside &= np.abs(grid.points - own[j]) > slack
+        # A number that was moved near stands on a point that it may take.
+        inside &= forced | (np.abs(grid.points - own[j]) > slack)
         parameters[f"{name}_distance"] = np.where(inside, grid.points - own[j], 0.0)
         parameters[f"{name}_low"] = np.zeros(grid.size)
         parameters[f"{name}_high"] = inside.astype(float)

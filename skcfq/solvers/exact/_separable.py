@@ -127,6 +127,8 @@ class Separable:
         The level that each option stands for.
     low, high : Tensor of shape (P, F)
         Smallest and largest useful amount of a change; ``high`` 0 where there is none.
+    forced : Tensor of shape (P, F), bool
+        Features that count as changed with any amount, 0 included.
     max_changes : int
     """
 
@@ -142,6 +144,7 @@ class Separable:
     option_level: Tensor
     low: Tensor
     high: Tensor
+    forced: Tensor
     max_changes: int
 
     @property
@@ -242,6 +245,11 @@ def separate(problem: LinearProblem) -> Separable:
     n_options = torch.isfinite(option_cost).sum(dim=2) - 1
     low = torch.cat([continuous.least, low_steps, torch.ones_like(n_options)], dim=1)
     high = torch.cat([continuous.most, high_steps, n_options], dim=1)
+    forced = torch.zeros(low.shape, dtype=torch.bool)
+    if problem.forced is not None:
+        numbers = torch.cat([problem.forced[:, ~is_grid], problem.forced[:, is_grid]], dim=1)
+        forced[:, : numbers.shape[1]] = numbers
+        low = torch.where(forced, 0.0, low)
     low = torch.minimum(low, high)
     n_features = low.shape[1]
     return Separable(
@@ -257,6 +265,7 @@ def separate(problem: LinearProblem) -> Separable:
         options[2],
         low,
         high,
+        forced,
         min(problem.max_changes or n_features, n_features),
     )
 

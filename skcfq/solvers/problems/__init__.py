@@ -25,10 +25,11 @@ from skcfq.solvers.problems._requirements import (
     two_classes,
 )
 from skcfq.solvers.problems._solution import Solution
-from skcfq.solvers.problems._task import Task
+from skcfq.solvers.problems._task import FAR, Task
 from skcfq.utils import lazy_attributes
 
 if TYPE_CHECKING:
+    from skcfq.solvers.problems._anchors import Anchors, anchor_far_people
     from skcfq.solvers.problems._box_knapsack import cheapest_in_box
     from skcfq.solvers.problems._linear_problem import (
         ExactAnswer,
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from skcfq.solvers.problems._states import States, best_per_person
 
 __all__ = [
+    "FAR",
+    "Anchors",
     "Effort",
     "ExactAnswer",
     "LinearProblem",
@@ -52,6 +55,7 @@ __all__ = [
     "States",
     "Task",
     "all_of",
+    "anchor_far_people",
     "best_per_person",
     "cheapest_in_box",
     "convex_rules",
@@ -75,11 +79,13 @@ __all__ = [
 __getattr__ = lazy_attributes(
     __name__,
     {
+        "Anchors": "_anchors",
         "ExactAnswer": "_linear_problem",
         "LinearProblem": "_linear_problem",
         "RecourseProblem": "_problem",
         "States": "_states",
         "all_of": "_linear_problem",
+        "anchor_far_people": "_anchors",
         "best_per_person": "_states",
         "cheapest_in_box": "_box_knapsack",
         "favorable_examples": "_posing",

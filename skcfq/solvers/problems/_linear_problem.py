@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from skcfq.models import least_margin
+from skcfq.solvers.problems._task import FAR
 
 if TYPE_CHECKING:
     from skcfq.actions import ActionRegion, RecourseCost
@@ -47,6 +48,8 @@ class LinearProblem:
         :math:`\rho`: every weight of the model may be off by this much. With one rival, the gain
         of a number is then :math:`a_j (v - x) - \rho(|v| - |x|)`, and `level_gain` and `need`
         contain their part of :math:`\rho(\|x'\|_1 + 1)` already.
+    forced : Tensor of shape (n, m), bool, or None
+        Numbers that count as changed where they stay, because the own value was moved near.
     """
 
     region: ActionRegion
@@ -56,6 +59,7 @@ class LinearProblem:
     level_gain: list[Tensor]
     need: Tensor
     weight_radius: float = 0.0
+    forced: Tensor | None = None
 
     @property
     def n_people(self) -> int:
@@ -72,6 +76,7 @@ class LinearProblem:
             [gain[rows] for gain in self.level_gain],
             self.need[rows],
             self.weight_radius,
+            None if self.forced is None else self.forced[rows],
         )
 
     def gain(self, values: Tensor, levels: Tensor) -> Tensor:
@@ -127,7 +132,7 @@ def linear_problem(
     region: ActionRegion,
     cost: RecourseCost,
     *,
-    margin: float = 0.0,
+    margin: float | Tensor = 0.0,
     weight_radius: float = 0.0,
 ) -> LinearProblem:
     """Write out the recourse problem of a linear model.
@@ -142,7 +147,7 @@ def linear_problem(
     region : ActionRegion
         What each of the n people may change.
     cost : RecourseCost
-    margin : float, default=0.0
+    margin : float or Tensor of shape (n,), default=0.0
         Logit margin that a valid point must have.
     weight_radius : float, default=0.0
         Largest error of each weight and intercept of a class, in logit units per encoded unit.
@@ -158,10 +163,9 @@ def linear_problem(
     logits = origin @ coef.T + intercept
     margins = origin @ rows.T + (intercept[target] - intercept[rivals])
     # More than validity asks for: the moved point's own logits may be a little larger, and its raw
-    # row rounds.
-    rounding = least_margin(logits)
-    slack = rounding.clamp_min(margin) + rounding
-    need = slack[:, None] - margins
+    # row rounds. Those of people far outside say nothing about where they go.
+    logits = logits.clamp(-FAR, FAR)
+    need = (least_margin(logits, margin) + least_margin(logits))[:, None] - margins
     numeric, levels = region.effects(rows)
     own = region.levels.clamp_min(0)
     if weight_radius:

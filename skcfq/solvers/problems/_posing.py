@@ -44,18 +44,18 @@ def favorable_examples(task: Task) -> Tensor | None:
 def pose(
     task: Task,
     region: ActionRegion,
-    extra_margin: float = 0.0,
+    more_margin: Tensor | float = 0.0,
     *,
     gradients: bool = True,
     steady: bool = False,
 ) -> RecourseProblem:
-    """Return the problem of people in a region, with some more margin than asked for."""
+    """Return the problem of people in a region, each with some more margin than asked for."""
     return RecourseProblem(
         task.predictor,
         region,
         task.cost,
         torch.from_numpy(task.target),
-        task.margin + extra_margin,
+        torch.from_numpy(task.margin) + more_margin,
         task.variants,
         gradients,
         task.perturbation_radius,

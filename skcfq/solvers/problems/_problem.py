@@ -35,8 +35,8 @@ class RecourseProblem:
     cost : RecourseCost
     target : Tensor of shape (n,), int64
         Position of each person's target among the classes.
-    margin : float
-        Margin in logit units that a valid point must have.
+    margin : float or Tensor of shape (n,)
+        Margin in logit units that a valid point must have, of all or of each person.
     variants : sequence of Predictor, default=()
         Further models on the same feature space that must say the target too.
     gradients : bool, default=True
@@ -53,7 +53,7 @@ class RecourseProblem:
         region: ActionRegion,
         cost: RecourseCost,
         target: Tensor,
-        margin: float,
+        margin: float | Tensor,
         variants: Sequence[Predictor] = (),
         gradients: bool = True,
         perturbation_radius: float = 0.0,
@@ -64,7 +64,7 @@ class RecourseProblem:
         self.gradients = gradients and all(p.differentiable for p in (predictor, *variants))
         self.region = region
         self.target = target
-        self.margin = margin
+        self.margin = torch.as_tensor(margin, dtype=torch.float64).expand(len(target))
         self.cost_function = cost
         self.origin = region.origin
         self.values, self.levels = region.values, region.levels
@@ -118,7 +118,7 @@ class RecourseProblem:
             self.region.take(rows),
             self.cost_function,
             self.target[rows],
-            self.margin,
+            self.margin[rows],
             self.variants,
             self.gradients,
             self.perturbation_radius,
@@ -200,11 +200,11 @@ class RecourseProblem:
 
     def _slack(self, points: Tensor, person: Tensor) -> Tensor:
         """Return the smallest slack that any of the models leaves, shape (N,)."""
-        target = self.target[person]
-        slack = validity_slack(self._logits(self.predictor, points, person), target, self.margin)
+        target, margin = self.target[person], self.margin[person]
+        slack = validity_slack(self._logits(self.predictor, points, person), target, margin)
         for variant in self.variants:
             logits = self._logits(variant, points, person)
-            slack = torch.minimum(slack, validity_slack(logits, target, self.margin))
+            slack = torch.minimum(slack, validity_slack(logits, target, margin))
         return slack
 
     def worst_slack(self, points: Tensor, person: Tensor) -> Tensor:

@@ -11,9 +11,11 @@ import numpy as np
 from skcfq.utils import as_slice, take_rows
 
 if TYPE_CHECKING:
-    from skcfq.actions import CompiledActions, RecourseCost
+    from skcfq.actions import ActionSet, CompiledActions, RecourseCost
     from skcfq.models import Predictor
 
+# A number is far outside where it weighs more than this in the logits, or costs more than this.
+FAR = 1e3
 # Rows that are put to a model at once where nothing else bounds the memory.
 _ROWS = 16_384
 # Their encoded numbers, which then stay in the cache.
@@ -32,8 +34,8 @@ class Task:
         Position of each person's target among the classes.
     actions : CompiledActions
     cost : RecourseCost
-    margin : float
-        Margin in logit units that a valid point must have.
+    margin : ndarray of shape (n,)
+        Margin in logit units that a valid point of each person must have.
     variants : tuple of Predictor
         Further models that must say the target too.
     overrides : dict of row position to rules
@@ -52,6 +54,8 @@ class Task:
         Its logits, where they are known.
     n_alternatives : int
         Actions for each person.
+    action_set : ActionSet or None
+        What ``actions`` was compiled from.
     target_given : bool
         Whether somebody said what people want; a guess is no basis for what people read.
     """
@@ -61,7 +65,7 @@ class Task:
     target: np.ndarray
     actions: CompiledActions
     cost: RecourseCost
-    margin: float = 0.0
+    margin: np.ndarray
     variants: tuple[Predictor, ...] = ()
     overrides: Mapping[int, Mapping] | None = None
     proba: float | None = None
@@ -71,6 +75,7 @@ class Task:
     decisions: np.ndarray | None = None
     logits: np.ndarray | None = None
     n_alternatives: int = 1
+    action_set: ActionSet | None = None
     target_given: bool = True
 
     def __len__(self) -> int:
@@ -89,6 +94,7 @@ class Task:
             self,
             X=take_rows(self.X, as_slice(rows)),
             target=self.target[rows],
+            margin=self.margin[rows],
             overrides=overrides,
             decisions=None,
             logits=None if self.logits is None else self.logits[rows],

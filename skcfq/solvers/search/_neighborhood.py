@@ -270,7 +270,7 @@ class _Ways:
         gradient = gradient[:, problem.numeric_columns]
         # A broken rule across features does not say how much margin is missing.
         free = problem.region.linking is None
-        missing = -states.slack if free else problem.margin - margin
+        missing = -states.slack if free else problem.margin[states.person] - margin
         lower, upper = problem.region.lower[states.person], problem.region.upper[states.person]
         rising = gradient >= 0
         # Slightly beyond: a point on the very boundary may be refused when it is rounded again.

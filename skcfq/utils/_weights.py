@@ -1,0 +1,69 @@
+"""What weights of rows and classes may be."""
+
+from __future__ import annotations
+
+import reprlib
+from typing import Any
+
+import numpy as np
+
+# Products of two such weights, and sums over a billion rows, are numbers in single precision too.
+_LEAST, _MOST = 1e-15, 1e15
+
+
+def as_weights(values: Any, name: str) -> np.ndarray:
+    """Return weights as float64, of any shape.
+
+    Parameters
+    ----------
+    values : array-like
+    name : str
+        Of the parameter.
+
+    Raises
+    ------
+    ValueError
+        They are no numbers.
+    """
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(
+            f"`{name}` is {reprlib.repr(values)}; give one number a row ({error})."
+        ) from error
+
+
+def check_weights(weights: np.ndarray, name: str) -> None:
+    """Refuse weights that are no weights, or whose sums a training would lose.
+
+    Parameters
+    ----------
+    weights : ndarray of any shape, float
+        Zeros are allowed.
+    name : str
+        Of the parameter.
+
+    Raises
+    ------
+    ValueError
+
+    Examples
+    --------
+    >>> check_weights(np.array([0.0, 2.0]), "sample_weight")
+    >>> check_weights(np.array([1.0, -1.0]), "sample_weight")
+    Traceback (most recent call last):
+    ...
+    ValueError: `sample_weight` holds -1.0; give finite numbers, none negative.
+    """
+    wrong = ~(np.isfinite(weights) & (weights >= 0))
+    if wrong.any():
+        raise ValueError(
+            f"`{name}` holds {float(weights[wrong][0])}; give finite numbers, none negative."
+        )
+    lost = (weights > 0) & ((weights < _LEAST) | (weights > _MOST))
+    if lost.any():
+        raise ValueError(
+            f"`{name}` holds {float(weights[lost][0]):g}; give weights that are 0 or between "
+            f"{_LEAST:g} and {_MOST:g}, for example divided by their mean. Only their ratios count "
+            "in a mean."
+        )
