@@ -42,6 +42,7 @@ def choose_method(method: str | Method, task: Task) -> Method:
     reason = None
     automatic = (candidate for candidate in METHODS.values() if not candidate.literal)
     for candidate in automatic if named is None else [named]:
+        candidate = candidate if named is None else candidate.suited_to(task)
         reason = candidate.why_not(task)
         if reason is None:
             return candidate

@@ -151,8 +151,9 @@ class Network:
     Attributes
     ----------
     layers : tuple of Layer
-        The totals of the last one are the logits in units of ``unit``.
     unit : float
+        A logit is a total of the last layer times this, less its shift.
+    shift : ndarray of shape (K,)
     integers : IntegerNetwork or None
         Where inputs are integer codes and every total is an integer; None where they are the
         encoded columns themselves.
@@ -160,7 +161,13 @@ class Network:
 
     layers: tuple[Layer, ...]
     unit: float
+    shift: np.ndarray
     integers: IntegerNetwork | None
+
+    @property
+    def n_classes(self) -> int:
+        """Number K of classes."""
+        return len(self.shift)
 
     def inputs(self, encoded: np.ndarray) -> np.ndarray:
         """Return what the first layer reads of encoded rows, shape (N, n_inputs)."""
@@ -174,13 +181,13 @@ class Network:
         code = np.clip(np.rint(encoded / self.integers.input_steps[column]), low[column], high[column])
         return code * self.integers.input_factors[column]
 
-    def totals(self, first: np.ndarray) -> np.ndarray:
-        """Return the totals of the last layer (N, K) for those of the first (N, H)."""
+    def logits(self, first: np.ndarray) -> np.ndarray:
+        """Return the logits (N, K) for totals of the first layer (N, H)."""
         total = first
         for before, layer in zip(self.layers, self.layers[1:], strict=False):
             assert before.activation is not None
             total = before.activation(total) @ layer.matrix + layer.offset
-        return total
+        return total * self.unit - self.shift
 
 
 def network_of(predictor: Predictor) -> Network | None:
@@ -190,16 +197,19 @@ def network_of(predictor: Predictor) -> Network | None:
     ----------
     predictor : Predictor
     """
+    # A threshold other than one half is a shift of the last logit.
+    shift = np.zeros(len(predictor.classes))
+    shift[-1] = getattr(predictor.head, "shift", 0.0)
     integers = predictor.integers
     if integers is not None:
         layers = tuple(_integer_layer(layer) for layer in integers.layers)
-        return Network(layers, integers.logit_scale, integers)
+        return Network(layers, integers.logit_scale, shift, integers)
     arrays = rectified_layers(predictor)
     if arrays is None:
         return None
     *hidden, last = arrays
     rectified = [Layer(matrix, offset, Rectifier()) for matrix, offset in hidden]
-    return Network((*rectified, Layer(*last, None)), 1.0, None)
+    return Network((*rectified, Layer(*last, None)), 1.0, shift, None)
 
 
 def _integer_layer(layer: IntegerLayer) -> Layer:

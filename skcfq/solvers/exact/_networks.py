@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,7 +44,7 @@ def solve_networks(problem: RecourseProblem, effort: Effort) -> ExactAnswer:
     lattice = lattice_of(problem.region, problem.cost_function)
     search = search_for(problem, lattice)
     limit = None if effort.time_limit is None else effort.time_limit * problem.n_people
-    optimum = search_networks(search, most_boxes=20_000, time_limit=limit)
+    optimum = search_networks(search, most_boxes=effort.max_boxes, time_limit=limit)
     everybody = np.arange(problem.n_people)
     values, levels = lattice.states(everybody, optimum.rungs)
     bound = torch.from_numpy(optimum.bound)
@@ -68,29 +67,45 @@ def search_for(problem: RecourseProblem, lattice: Lattice) -> Search:
         tables_of(_network(model), lattice, problem.region)
         for model in (problem.predictor, *problem.variants)
     ]
-    n_classes = len(problem.predictor.classes)
-    demands = []
-    for table in tables:
-        need, tolerance = _need(table.network, problem.margin)
-        # Every class but the target is a rival.
-        for r in range(n_classes - 1):
-            rival = r + (r >= target)
-            demands.append(
-                Demand(table, target, rival, np.full(len(target), need), tolerance)
-            )
+    margin = problem.margin.numpy()
+    # Every class but the target is a rival.
+    rivals = [r + (r >= target) for r in range(len(problem.predictor.classes) - 1)]
+    demands = [
+        _demand(table, target, rival, margin) for table in tables for rival in rivals
+    ]
 
     def is_valid(person: np.ndarray, rungs: np.ndarray) -> np.ndarray:
         places = lattice.places(person, rungs)
         wanted = torch.from_numpy(target[person])
         valid = np.ones(len(person), dtype=bool)
         for table in tables:
-            first = table.first_totals(person, places)
-            logits = table.network.totals(first) * table.network.unit
-            slack = validity_slack(torch.from_numpy(logits), wanted, problem.margin)
+            logits = table.network.logits(table.first_totals(person, places))
+            slack = validity_slack(torch.from_numpy(logits), wanted, problem.margin[person])
             valid &= slack.numpy() >= 0
+        left = np.flatnonzero(valid)
+        valid[left] = _obeys(problem, lattice, person[left], rungs[left])
         return valid
 
     return Search(lattice, demands, is_valid, min(problem.max_changes, lattice.n_features))
+
+
+def _obeys(
+    problem: RecourseProblem, lattice: Lattice, person: np.ndarray, rungs: np.ndarray
+) -> np.ndarray:
+    """Return which points obey the rules across features, and are valid under jitter too."""
+    linking, jitters = problem.region.linking, problem.perturbation_radius > 0
+    good = np.ones(len(person), dtype=bool)
+    if (linking is None and not jitters) or len(person) == 0:
+        return good
+    who = torch.from_numpy(person)
+    values, levels = map(torch.from_numpy, lattice.states(person, rungs))
+    if linking is not None:
+        good &= (linking.violation(values, levels, who) == 0).numpy()
+    if jitters:
+        with torch.no_grad():
+            points = problem.assemble(who, values, levels)
+            good &= (problem.worst_slack(points, who) >= 0).numpy()
+    return good
 
 
 def _network(model: Predictor) -> Network:
@@ -100,13 +115,18 @@ def _network(model: Predictor) -> Network:
     return network
 
 
-def _need(network: Network, margin: float) -> tuple[float, float]:
-    """Return what a bound must reach in units of the totals, and the share by which it may err."""
-    need = max(margin, _LEAST_MARGIN) / network.unit
+def _demand(
+    table: Tables, target: np.ndarray, rival: np.ndarray, margin: np.ndarray
+) -> Demand:
+    """Return what one margin of each person must reach, in units of the totals."""
+    network = table.network
+    shift = network.shift[target] - network.shift[rival]
+    need = (np.maximum(margin, _LEAST_MARGIN) + shift) / network.unit
     if network.integers is None:
-        # A bound is believed when it excludes a point by more than its own rounding.
-        return need, _ROUNDING
-    return max(math.ceil(need * (1 - 1e-9)), 1) - _HALF_A_UNIT, 0.0
+        return Demand(table, target, rival, need, _ROUNDING)
+    # Margins are whole numbers; a bound that misses the least of them by half a unit excludes it.
+    least = np.ceil(need - 1e-9 * np.abs(need))
+    return Demand(table, target, rival, least - _HALF_A_UNIT, 0.0)
 
 
 def _status(optimum: Optimum) -> np.ndarray:

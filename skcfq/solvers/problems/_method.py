@@ -81,6 +81,8 @@ class Method:
     shortcut : Shortcut or None, default=None
         A faster way to the same answers, for tasks that meet its own requirements; it is asked for
         one action a person and takes no starts.
+    nonlinear : Method or None, default=None
+        What goes by the same name where a model is not linear, if the method itself is `linear`.
 
     Notes
     -----
@@ -96,6 +98,13 @@ class Method:
     gradients: bool = True
     literal: bool = False
     shortcut: Shortcut | None = None
+    nonlinear: Method | None = None
+
+    def suited_to(self, task: Task) -> Method:
+        """Return the method of this name for the models of a task."""
+        if self.nonlinear is None or all(model.is_linear for model in task.models):
+            return self
+        return self.nonlinear
 
     def why_not(self, task: Task) -> str | None:
         """Return why the method does not apply to a task, or None."""

@@ -92,6 +92,24 @@ def euclidean_cost(task: Task) -> str | None:
     return None
 
 
+def gridded(task: Task) -> str | None:
+    """Require that every number that can move has a grid."""
+    for feature in task.actions.numeric:
+        if feature.step is None and feature.values is None:
+            return (
+                f"{feature.name!r} moves continuously. Give it a grid with `steps` of the action "
+                "set, or use method='gradient'."
+            )
+    return None
+
+
+def no_downstream(task: Task) -> str | None:
+    """Require that no column follows the changes of others."""
+    if task.actions.downstream:
+        return "it does not take implied changes. Use method='gradient'."
+    return None
+
+
 def convex_rules(task: Task) -> str | None:
     """Require continuous features, and rules that neither count nor choose."""
     rule = _discrete_rule(task)
