@@ -8,6 +8,7 @@ constraint: a knapsack.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -15,9 +16,10 @@ from skcfq.solvers.exact._boxes import Boxes
 from skcfq.solvers.exact._choice_bound import Options
 from skcfq.solvers.exact._lattice import Lattice
 from skcfq.solvers.exact._network_tables import Tables
+from skcfq.solvers.exact._objective import Objective
 
-# The two options of a number: the end of its stretch where its gain is larger, and the other one.
-FAR, NEAR = 0, 1
+# Lines that stand for a square.
+_TANGENTS = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,63 +98,69 @@ class Gains:
         ]
         return np.column_stack([numbers, *levels])
 
-    def options(self, lattice: Lattice, most: int) -> Options:
+    def options(self, lattice: Lattice, objective: Objective) -> Choosing:
         """Return the knapsacks whose solutions cost no more than any point of the boxes.
 
         Parameters
         ----------
         lattice : Lattice
-        most : int
-            How many features may change.
+            With prices for costs.
+        objective : Objective
         """
         m, rungs = self.number.shape[1], self._level_rungs()
-        width = max([2, *(inside.rung.shape[1] for inside in rungs)])
+        numbers, upward = self._numbers(lattice, objective)
+        width = max([numbers.move.shape[2], *(inside.rung.shape[1] for inside in rungs)])
         shape = len(self.boxes), lattice.n_features, width
         cost, gain = np.full(shape, np.inf), np.zeros(shape)
-        may_stay = self.boxes.holds_own(lattice)
-        numbers = self._number_options(lattice, may_stay[:, :m])
-        cost[:, :m, :2], gain[:, :m, :2] = numbers
+        span = slice(numbers.move.shape[2])
+        cost[:, :m, span], gain[:, :m, span] = numbers.price, numbers.gain
         for c, inside in enumerate(rungs):
             changes = inside.there & (inside.rung > 0)
             span = slice(inside.rung.shape[1])
             cost[:, m + c, span] = np.where(changes, lattice.cost[inside.place], np.inf)
             gain[:, m + c, span] = np.where(changes, self._of_rungs(c, inside), 0.0)
-        return Options(cost, gain, may_stay, most)
+        may_stay = self.boxes.holds_own(lattice)
+        options = Options(cost, gain, may_stay, objective.most_changes)
+        return Choosing(options, np.where(upward[..., None], numbers.move, -numbers.move), upward)
 
-    def _number_options(
-        self, lattice: Lattice, may_stay: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return cost and gain of both options of every number, each of shape (N, m, 2).
+    def _numbers(self, lattice: Lattice, objective: Objective) -> tuple[_Moves, np.ndarray]:
+        """Return the useful moves of numbers, and which of them go up.
 
         Notes
         -----
-        No rung costs less than its coordinate times the least rate of its side, nor than the
-        nearest one. That is a convex function of the coordinate with a kink, so its least value
-        less a multiple of the gain lies at the kink or at the far end.
+        No rung contributes less than its coordinate times the least rate of its side, nor than the
+        nearest one: a convex function of the coordinate. So is a line or two below it, and the
+        least value less a multiple of the gain then lies where lines meet.
         """
         boxes, tables, m = self.boxes, self.tables, self.number.shape[1]
-        near_end, far_end = self.ends
-        above = boxes.low[:, :m] > lattice.own[boxes.person][:, :m]
-        upward = np.where(may_stay, self.number > 0, above)
+        own = lattice.own[boxes.person][:, :m]
+        low, high = boxes.low[:, :m], boxes.high[:, :m]
+        may_stay = (low <= own) & (own <= high)
+        upward = np.where(may_stay, self.number > 0, low > own)
+        slope = np.where(upward, self.number, -self.number)
+        reach = np.maximum(np.where(upward, self.ends[1], -self.ends[0]), 0.0)
+        nearest = np.maximum(np.where(upward, self.ends[0], -self.ends[1]), 0.0)
+        nearest = np.where(may_stay, 0.0, nearest)
+        least = lattice.cost[self.start[:, :m] + np.where(upward, low, high)]
+        least = np.where(may_stay, 0.0, least)
         rate = np.where(upward, tables.rate_up[boxes.person], tables.rate_down[boxes.person])
-        sign = np.where(upward, 1.0, -1.0)
-        reach = np.maximum(np.where(upward, far_end, -near_end), 0.0)
-        slope = self.number * sign
-        inner = np.where(upward, boxes.low[:, :m], boxes.high[:, :m])
-        nearest = np.where(upward, near_end, -far_end)
-        least = lattice.cost[self.start[:, :m] + inner]
+        rate = np.where(reach > 0, rate, 0.0)
+        flat = np.sqrt(least) if objective.squared else least
         with np.errstate(invalid="ignore", divide="ignore"):
-            far_cost = np.where(reach > 0, rate * reach, 0.0)
-            kink = np.where(reach > 0, np.clip(least / rate, nearest, reach), nearest)
+            kink = np.where(rate > 0, np.clip(flat / rate, nearest, reach), nearest)
         helps = slope > 0
-        cost = np.full((*slope.shape, 2), np.inf)
-        gain = np.zeros_like(cost)
         goes = helps & (~may_stay | (reach > 0))
-        cost[..., FAR] = np.where(goes, np.where(may_stay, far_cost, np.maximum(least, far_cost)), np.inf)
-        gain[..., FAR] = np.where(goes, slope * reach, 0.0)
-        cost[..., NEAR] = np.where(may_stay, np.inf, least)
-        gain[..., NEAR] = np.where(may_stay, 0.0, slope * np.where(helps, kink, nearest))
-        return cost, gain
+        parts = [(np.maximum(objective.prices(rate * reach), least), reach, goes)]
+        # Where going farther only costs, the nearest rung is best.
+        parts += [(least, np.where(helps, kink, nearest), ~may_stay)]
+        if objective.squared:
+            ends = [kink + (reach - kink) * (i / _TANGENTS) for i in range(_TANGENTS + 1)]
+            parts += [
+                (np.maximum(rate**2 * a * b, least), (a + b) / 2, goes) for a, b in pairwise(ends)
+            ]
+        price = np.stack([np.where(there, price, np.inf) for price, _, there in parts], axis=2)
+        move = np.stack([np.where(there, move, 0.0) for _, move, there in parts], axis=2)
+        return _Moves(price, slope[:, :, None] * move, move), upward
 
     def _level_rungs(self) -> list[_Rungs]:
         m = self.number.shape[1]
@@ -164,6 +172,37 @@ class Gains:
     def _of_rungs(self, c: int, rungs: _Rungs) -> np.ndarray:
         row = self.tables.coordinate[rungs.place].astype(np.int64)
         return np.take_along_axis(self.level[c], row, axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Choosing:
+    """Knapsacks, and what their options are.
+
+    Attributes
+    ----------
+    options : Options
+    move : ndarray of shape (N, m, V)
+        Coordinate that an option of a number stands for. That of a category is its rung.
+    upward : bool ndarray of shape (N, m)
+        Whether a number goes up.
+    """
+
+    options: Options
+    move: np.ndarray
+    upward: np.ndarray
+
+    def take(self, rows: np.ndarray) -> Choosing:
+        """Return some of the knapsacks."""
+        return Choosing(self.options.take(rows), self.move[rows], self.upward[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class _Moves:
+    """Prices, gains and lengths of moves of numbers, each (N, m, V)."""
+
+    price: np.ndarray
+    gain: np.ndarray
+    move: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)

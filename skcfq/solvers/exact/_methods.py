@@ -62,7 +62,7 @@ EXACT_ON_NETWORKS = Method(
     "exact",
     _exact_on_networks,
     proves=True,
-    requires=(differentiable, networks, l1_cost, no_downstream, gridded),
+    requires=(differentiable, networks, no_downstream, gridded),
     batch_size=256,
 )
 EXACT = Method(

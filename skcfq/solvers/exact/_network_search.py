@@ -17,11 +17,12 @@ import numpy as np
 
 from skcfq.solvers.exact._boxes import Boxes, contract, cut, whole_lattice
 from skcfq.solvers.exact._choice_bound import ChoiceBound, choice_bound
-from skcfq.solvers.exact._gains import Gains
+from skcfq.solvers.exact._gains import Choosing, Gains
 from skcfq.solvers.exact._lattice import Lattice
 from skcfq.solvers.exact._leaves import points_of
 from skcfq.solvers.exact._network_bounds import blame_of, margin_bound, spans_of
 from skcfq.solvers.exact._network_tables import Tables
+from skcfq.solvers.exact._objective import Objective
 from skcfq.solvers.exact._rounding import rounded
 
 # An action is optimal when no bound is lower than its cost by more than this share.
@@ -92,16 +93,17 @@ class Search:
     Attributes
     ----------
     lattice : Lattice
+        With prices for costs.
     demands : sequence of Demand
         All of them must be met.
     is_valid : Judge
-    most_changes : int
+    objective : Objective
     """
 
     lattice: Lattice
     demands: Sequence[Demand]
     is_valid: Judge
-    most_changes: int
+    objective: Objective
 
 
 def search_networks(
@@ -122,7 +124,8 @@ def search_networks(
     Certified, within a relative gap of 1e-9.
     """
     n = search.lattice.n_people
-    best = _Best(search.lattice.own.copy(), np.full(n, np.inf))
+    objective = search.objective
+    best = _Best(objective, search.lattice.own.copy(), np.full(n, np.inf))
     n_boxes = np.zeros(n, dtype=np.int64)
     waiting = whole_lattice(search.lattice)
     given_up = np.full(n, np.inf)
@@ -138,22 +141,29 @@ def search_networks(
         n_boxes += np.bincount(now.person, minlength=n)
         parts += [_process(search, block, best) for block in _blocks(now)]
         waiting = Boxes.concatenate(parts)
-        waiting = waiting.take(waiting.bound < best.to_beat[waiting.person])
+        waiting = waiting.take(waiting.bound < best.room[waiting.person])
         waiting = waiting.take(np.argsort(waiting.person, kind="stable"))
-    finished = given_up >= best.to_beat
-    return Optimum(best.rungs, best.cost, np.minimum(best.cost, given_up), finished, n_boxes)
+    bound = np.minimum(best.cost, objective.least_cost(given_up))
+    return Optimum(best.rungs, best.cost, bound, given_up >= best.room, n_boxes)
 
 
 @dataclass(eq=False)
 class _Best:
     """The best point of every person so far."""
 
+    objective: Objective
     rungs: np.ndarray
     cost: np.ndarray
 
     @property
     def to_beat(self) -> np.ndarray:
+        """Costs below which an action is better."""
         return self.cost * (1 - RELATIVE_GAP)
+
+    @property
+    def room(self) -> np.ndarray:
+        """Sums of prices below which all better actions lie."""
+        return self.objective.room(self.to_beat)
 
     def offer(self, person: np.ndarray, rungs: np.ndarray, cost: np.ndarray) -> None:
         """Keep each person's cheapest of some answers; of equal ones the first."""
@@ -190,7 +200,7 @@ def _blocks(boxes: Boxes) -> list[Boxes]:
 def _process(search: Search, boxes: Boxes, best: _Best) -> Boxes:
     """Bound boxes, try what follows from that, and return what they are cut into."""
     lattice = search.lattice
-    boxes = contract(lattice, boxes, best.to_beat[boxes.person], search.most_changes)
+    boxes = contract(lattice, boxes, best.room[boxes.person], search.objective.most_changes)
     if len(boxes) == 0:
         return boxes
     views = [_view(search, demand, boxes) for demand in search.demands]
@@ -200,7 +210,7 @@ def _process(search: Search, boxes: Boxes, best: _Best) -> Boxes:
     boxes = replace(boxes, bound=np.maximum(boxes.bound, bounds.max(axis=0)))
     children = []
     for d, view in enumerate(views):
-        open_ = np.flatnonzero((which == d) & (boxes.bound < best.to_beat[boxes.person]))
+        open_ = np.flatnonzero((which == d) & (boxes.bound < best.room[boxes.person]))
         if len(open_):
             children.append(_divide(search, boxes.take(open_), view.take(open_), best))
     return Boxes.concatenate(children) if children else boxes.take(slice(0))
@@ -213,6 +223,7 @@ class _View:
     Attributes
     ----------
     gains : Gains
+    choosing : Choosing
     need : ndarray of shape (N,)
         What gains must reach.
     found : ChoiceBound
@@ -221,13 +232,18 @@ class _View:
     """
 
     gains: Gains
+    choosing: Choosing
     need: np.ndarray
     found: ChoiceBound
     blame: np.ndarray
 
     def take(self, rows: np.ndarray) -> _View:
         return _View(
-            self.gains.take(rows), self.need[rows], self.found.take(rows), self.blame[rows]
+            self.gains.take(rows),
+            self.choosing.take(rows),
+            self.need[rows],
+            self.found.take(rows),
+            self.blame[rows],
         )
 
 
@@ -241,23 +257,29 @@ def _view(search: Search, demand: Demand, boxes: Boxes) -> _View:
     size = 1 + np.abs(line.constant) + np.abs(parts).sum(axis=1)
     need = demand.need[person] - demand.tolerance * size - own
     gains = Gains.of(tables, boxes, start, (spans.near, spans.far), line.slope)
-    found = choice_bound(gains.options(search.lattice, search.most_changes), need)
-    return _View(gains, need, found, blame_of(tables, spans, line))
+    choosing = gains.options(search.lattice, search.objective)
+    found = choice_bound(choosing.options, need)
+    return _View(gains, choosing, need, found, blame_of(tables, spans, line))
 
 
 def _divide(search: Search, boxes: Boxes, view: _View, best: _Best) -> Boxes:
     """Try the knapsack's solutions, enumerate small boxes, and cut the others in two."""
-    person, rungs = rounded(search.lattice, view.gains, view.found, view.need)
+    person, rungs = rounded(search.lattice, view.gains, view.choosing, view.found, view.need)
     _try(search, person, rungs, best)
-    open_ = boxes.bound < best.to_beat[boxes.person]
+    open_ = boxes.bound < best.room[boxes.person]
     small = boxes.n_points() <= _LEAF
     leaves = np.flatnonzero(open_ & small)
     if len(leaves):
         inside = boxes.take(leaves)
-        limit = best.to_beat[inside.person]
+        limit = best.room[inside.person]
         part = view.take(leaves)
         person, rungs = points_of(
-            search.lattice, inside, limit, search.most_changes, part.gains, part.need
+            search.lattice,
+            inside,
+            limit,
+            search.objective.most_changes,
+            part.gains,
+            part.need,
         )
         _try(search, person, rungs, best)
     large = np.flatnonzero(open_ & ~small)
@@ -266,7 +288,7 @@ def _divide(search: Search, boxes: Boxes, view: _View, best: _Best) -> Boxes:
 
 def _try(search: Search, person: np.ndarray, rungs: np.ndarray, best: _Best) -> None:
     """Ask about points, each person's cheapest first, until all are dearer than an answer."""
-    cost = search.lattice.cost[search.lattice.places(person, rungs)].sum(axis=1)
+    cost = search.objective.costs(search.lattice.cost[search.lattice.places(person, rungs)])
     order = np.lexsort((cost, person))
     person, rungs, cost = person[order], rungs[order], cost[order]
     while True:

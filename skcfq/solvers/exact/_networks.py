@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ from skcfq.solvers.exact._lattice import Lattice, lattice_of
 from skcfq.solvers.exact._network_layers import Network, network_of
 from skcfq.solvers.exact._network_search import Demand, Optimum, Search, search_networks
 from skcfq.solvers.exact._network_tables import Tables, tables_of
+from skcfq.solvers.exact._objective import Objective
 from skcfq.solvers.problems import Effort, ExactAnswer, RecourseProblem
 
 if TYPE_CHECKING:
@@ -86,7 +88,10 @@ def search_for(problem: RecourseProblem, lattice: Lattice) -> Search:
         valid[left] = _obeys(problem, lattice, person[left], rungs[left])
         return valid
 
-    return Search(lattice, demands, is_valid, min(problem.max_changes, lattice.n_features))
+    most = min(problem.max_changes, lattice.n_features)
+    objective = Objective.of(problem.cost_function, most)
+    priced = replace(lattice, cost=objective.prices(lattice.cost))
+    return Search(priced, demands, is_valid, objective)
 
 
 def _obeys(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from skcfq.solvers.exact._choice_bound import ChoiceBound, Choices
-from skcfq.solvers.exact._gains import FAR, Gains
+from skcfq.solvers.exact._gains import Choosing, Gains
 from skcfq.solvers.exact._lattice import Lattice
 
 # Where on the way from the choice that misses the need to the one that meets it numbers are put,
@@ -14,7 +14,7 @@ _FURTHER = (0.5, 1.0)
 
 
 def rounded(
-    lattice: Lattice, gains: Gains, found: ChoiceBound, need: np.ndarray
+    lattice: Lattice, gains: Gains, choosing: Choosing, found: ChoiceBound, need: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return points near the solutions of the knapsacks of N boxes.
 
@@ -22,6 +22,7 @@ def rounded(
     ----------
     lattice : Lattice
     gains : Gains
+    choosing : Choosing
     found : ChoiceBound
         Of knapsacks that have a solution.
     need : ndarray of shape (N,)
@@ -32,48 +33,42 @@ def rounded(
     rungs : int64 ndarray of shape (M, F)
         Within the boxes; they change no more features than the knapsacks allow.
     """
-    under = _rungs(lattice, gains, found.under)
-    over = _rungs(lattice, gains, found.over)
+    m = lattice.n_numbers
+    begin, end = (_moves(choosing, one) for one in (found.under, found.over))
     missing = found.over.gain - found.under.gain
     with np.errstate(invalid="ignore", divide="ignore"):
         share = (need - found.under.gain) / missing
     share = np.clip(np.nan_to_num(share, nan=1.0), 0.0, 1.0)
-    points = [_between(lattice, gains, under, over, share)]
-    points += [_between(lattice, gains, under, over, share + f * (1 - share)) for f in _FURTHER]
+    rungs = np.where(found.over.option >= 0, found.over.option, lattice.own[gains.boxes.person])
+    points = []
+    for further in (0.0, *_FURTHER):
+        part = (share + further * (1 - share))[:, None]
+        point = rungs.copy()
+        point[:, :m] = _rungs_beyond(lattice, gains, choosing, (1 - part) * begin + part * end)
+        points.append(point)
     return np.tile(gains.boxes.person, len(points)), np.concatenate(points)
 
 
-def _rungs(lattice: Lattice, gains: Gains, choice: Choices) -> np.ndarray:
-    """Return the rungs that choices stand for, shape (N, F)."""
-    boxes, m = gains.boxes, lattice.n_numbers
-    own = lattice.own[boxes.person]
-    option = choice.option
-    rungs = np.where(option >= 0, option, own)
-    above = boxes.low[:, :m] > own[:, :m]
-    outward = np.where(boxes.holds_own(lattice)[:, :m], gains.number > 0, above)
-    far = np.where(outward, boxes.high[:, :m], boxes.low[:, :m])
-    near = np.where(outward, boxes.low[:, :m], boxes.high[:, :m])
-    moved = np.where(option[:, :m] == FAR, far, near)
-    rungs[:, :m] = np.where(option[:, :m] >= 0, moved, own[:, :m])
-    return rungs
+def _moves(choosing: Choosing, choice: Choices) -> np.ndarray:
+    """Return how far choices move numbers, shape (N, m)."""
+    option = choice.option[:, : choosing.move.shape[1]]
+    move = np.take_along_axis(choosing.move, np.maximum(option, 0)[:, :, None], axis=2)[:, :, 0]
+    return np.where(option >= 0, move, 0.0)
 
 
-def _between(
-    lattice: Lattice, gains: Gains, under: np.ndarray, over: np.ndarray, share: np.ndarray
+def _rungs_beyond(
+    lattice: Lattice, gains: Gains, choosing: Choosing, goal: np.ndarray
 ) -> np.ndarray:
-    """Move numbers from one choice toward the other, and away from the own value to a rung."""
-    m = lattice.n_numbers
-    coordinate = gains.tables.coordinate
-    start = gains.start[:, :m]
-    begin, end = under[:, :m], over[:, :m]
-    goal = (1 - share[:, None]) * coordinate[start + begin] + share[:, None] * coordinate[start + end]
-    side = np.sign(end - begin)
-    least, most = np.zeros_like(side), np.abs(end - begin)
+    """Return the first rungs of boxes, from the own values outward, that are not before a goal."""
+    boxes, m = gains.boxes, lattice.n_numbers
+    coordinate, start = gains.tables.coordinate, gains.start[:, :m]
+    low, high = boxes.low[:, :m], boxes.high[:, :m]
+    begin = np.clip(lattice.own[boxes.person][:, :m], low, high)
+    side = np.where(choosing.upward, 1, -1)
+    least, most = np.zeros_like(begin), np.where(choosing.upward, high - begin, begin - low)
     while bool((least < most).any()):
         middle = (least + most) >> 1
         reached = side * (coordinate[start + begin + side * middle] - goal) >= 0
         most = np.where(reached, middle, most)
         least = np.where(reached, least, np.minimum(middle + 1, most))
-    rungs = over.copy()
-    rungs[:, :m] = begin + side * least
-    return rungs
+    return begin + side * least
