@@ -14,7 +14,6 @@ from skcfq.solvers.problems import (
     euclidean_cost,
     gridded,
     l1_cost,
-    no_downstream,
     no_linking,
     one_model,
     separable_cost,
@@ -62,7 +61,7 @@ EXACT_ON_NETWORKS = Method(
     "exact",
     _exact_on_networks,
     proves=True,
-    requires=(differentiable, networks, no_downstream, gridded),
+    requires=(differentiable, networks, gridded),
     batch_size=256,
 )
 EXACT = Method(

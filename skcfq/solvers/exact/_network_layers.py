@@ -6,7 +6,7 @@ does to a total, and two straight lines between which it lies over an interval o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
@@ -69,11 +69,11 @@ class Staircase:
     Parameters
     ----------
     scale : float or ndarray of shape (H,)
-    top : float
+    top : float or ndarray of shape (H,)
     """
 
     scale: float | np.ndarray
-    top: float
+    top: float | np.ndarray
 
     def __call__(self, total: np.ndarray) -> np.ndarray:
         """Return the activations of totals (N, H)."""
@@ -157,12 +157,15 @@ class Network:
     integers : IntegerNetwork or None
         Where inputs are integer codes and every total is an integer; None where they are the
         encoded columns themselves.
+    late : int64 ndarray of shape (D,) or None
+        Columns whose codes are made behind the first layer.
     """
 
     layers: tuple[Layer, ...]
     unit: float
     shift: np.ndarray
     integers: IntegerNetwork | None
+    late: np.ndarray | None = None
 
     @property
     def n_classes(self) -> int:
@@ -171,11 +174,16 @@ class Network:
 
     def inputs(self, encoded: np.ndarray) -> np.ndarray:
         """Return what the first layer reads of encoded rows, shape (N, n_inputs)."""
-        return encoded if self.integers is None else self.integers.codes(encoded)
+        if self.integers is None:
+            return encoded
+        codes = self.integers.codes(encoded)
+        if self.late is not None:
+            codes[:, self.late] = encoded[:, self.late]
+        return codes
 
     def column_inputs(self, encoded: np.ndarray, column: int) -> np.ndarray:
         """Return what the first layer reads of values (N,) of one encoded column."""
-        if self.integers is None:
+        if self.integers is None or (self.late is not None and column in self.late):
             return encoded
         low, high = self.integers.input_range
         code = np.clip(np.rint(encoded / self.integers.input_steps[column]), low[column], high[column])
@@ -188,6 +196,82 @@ class Network:
             assert before.activation is not None
             total = before.activation(total) @ layer.matrix + layer.offset
         return total * self.unit - self.shift
+
+
+def with_late_codes(network: Network, columns: np.ndarray) -> Network:
+    """Return a network that reads some columns as they are, and rounds them in a layer of its own.
+
+    What several features add to one column of an integer network adds up before it is rounded.
+
+    Parameters
+    ----------
+    network : Network
+        Of integers.
+    columns : int64 ndarray of shape (D,)
+        Encoded columns.
+    """
+    assert network.integers is not None
+    first, d = network.layers[0], len(columns)
+    n_inputs, n_units = first.matrix.shape
+    matrix = np.zeros((n_inputs, d + n_units))
+    matrix[:, d:] = first.matrix
+    matrix[columns] = 0.0
+    matrix[columns, np.arange(d)] = 1.0
+    rounding = InputCodes(network.integers, columns)
+    before = Layer(matrix, np.concatenate([np.zeros(d), first.offset]), rounding)
+    after = Layer(
+        np.concatenate([first.matrix[columns], np.eye(n_units)]),
+        np.zeros(n_units),
+        first.activation,
+    )
+    return replace(network, layers=(before, after, *network.layers[1:]), late=columns)
+
+
+@dataclass(frozen=True, eq=False)
+class InputCodes:
+    """Input codes of the first D totals; the others stay as they are.
+
+    Parameters
+    ----------
+    integers : IntegerNetwork
+    columns : int64 ndarray of shape (D,)
+        Encoded columns that the totals are.
+    """
+
+    integers: IntegerNetwork
+    columns: np.ndarray
+
+    def __call__(self, total: np.ndarray) -> np.ndarray:
+        """Return the activations of totals (N, D + H)."""
+        steps, low, high, factors = self._grid
+        d = len(self.columns)
+        code = np.clip(np.rint(total[:, :d] / steps), low, high) * factors
+        return np.concatenate([code, total[:, d:]], axis=1)
+
+    def lines(self, low: np.ndarray, high: np.ndarray) -> Lines:
+        """Return the lines of a staircase for the codes, and the identity for the others."""
+        steps, least, most, factors = self._grid
+        d = len(self.columns)
+        # A staircase that begins at 0, moved to where the codes begin.
+        first, last = low[:, :d] / steps - least, high[:, :d] / steps - least
+        stairs = Staircase(1.0, most - least).lines(first, last)
+        one, zero = np.ones_like(low[:, d:]), np.zeros_like(low[:, d:])
+
+        def put(slope: np.ndarray, intercept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            moved = (intercept + least - slope * least) * factors
+            scaled = slope * factors / steps
+            return np.concatenate([scaled, one], axis=1), np.concatenate([moved, zero], axis=1)
+
+        return Lines(
+            *put(stairs.upper_slope, stairs.upper_intercept),
+            *put(stairs.lower_slope, stairs.lower_intercept),
+        )
+
+    @cached_property
+    def _grid(self) -> tuple[np.ndarray, ...]:
+        low, high = self.integers.input_range
+        parts = self.integers.input_steps, low, high, self.integers.input_factors
+        return tuple(part[self.columns] for part in parts)
 
 
 def network_of(predictor: Predictor) -> Network | None:

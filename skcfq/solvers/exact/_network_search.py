@@ -27,8 +27,6 @@ from skcfq.solvers.exact._rounding import rounded
 
 # An action is optimal when no bound is lower than its cost by more than this share.
 RELATIVE_GAP = 1e-9
-# Points up to which a box is enumerated rather than cut.
-_LEAF = 256
 # A person's boxes in one round: a share of those that wait, within limits.
 _SHARE, _FEWEST, _MOST = 4, 8, 64
 # Boxes that are bounded together: their arrays then stay in the cache.
@@ -98,12 +96,15 @@ class Search:
         All of them must be met.
     is_valid : Judge
     objective : Objective
+    leaf : int, default=256
+        Points up to which a box is enumerated rather than cut.
     """
 
     lattice: Lattice
     demands: Sequence[Demand]
     is_valid: Judge
     objective: Objective
+    leaf: int = 256
 
 
 def search_networks(
@@ -267,7 +268,7 @@ def _divide(search: Search, boxes: Boxes, view: _View, best: _Best) -> Boxes:
     person, rungs = rounded(search.lattice, view.gains, view.choosing, view.found, view.need)
     _try(search, person, rungs, best)
     open_ = boxes.bound < best.room[boxes.person]
-    small = boxes.n_points() <= _LEAF
+    small = boxes.n_points() <= search.leaf
     leaves = np.flatnonzero(open_ & small)
     if len(leaves):
         inside = boxes.take(leaves)

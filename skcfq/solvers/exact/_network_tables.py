@@ -137,9 +137,10 @@ def tables_of(network: Network, lattice: Lattice, region: ActionRegion) -> Table
     Parameters
     ----------
     network : Network
+        Which reads the columns that several features move as they are, before any rounding.
     lattice : Lattice
     region : ActionRegion
-        Of the same people, without implied changes.
+        Of the same people.
     """
     m, origin = lattice.n_numbers, region.origin.numpy()
     first = network.layers[0]
@@ -151,53 +152,104 @@ def tables_of(network: Network, lattice: Lattice, region: ActionRegion) -> Table
         own = network.column_inputs(origin[:, columns[j]], columns[j])
         inputs = network.column_inputs(lattice.value[part], columns[j])
         coordinate[part] = inputs - np.repeat(own, lattice.size[:, j])
+    slopes = first.matrix[columns]
+    effects = _Effects(region, first.matrix)
+    slopes = slopes + effects.of_numbers
     rows, ranges, own_rows = [], [], np.zeros((len(origin), lattice.n_features - m), np.int64)
-    for c, places in enumerate(region.categorical_columns):
+    for c in range(lattice.n_features - m):
         part = _of_feature(lattice, m + c)
-        level = lattice.value[part].astype(np.int64)
-        codes, row = _known_codes(region, c, level, np.repeat(np.arange(len(origin)), lattice.size[:, m + c]))
-        inputs = np.zeros((len(codes), origin.shape[1]))
-        inputs[:, places.numpy()] = codes
-        added = network.inputs(inputs)[:, places.numpy()] @ first.matrix[places.numpy()]
-        coordinate[part] = row
+        rungs = _LevelRungs.of(lattice, region, c, part)
+        codes, row = rungs.codes(region)
+        added = _level_rows(network, region.categorical_columns[c].numpy(), codes)
+        added, coordinate[part] = effects.of_levels(c, rungs, added, row)
         own_rows[:, c] = coordinate[lattice.start[:, m + c] + lattice.own[:, m + c]]
         rows.append(added)
         ranges.append(RangeTable.of(added, _padded(lattice, m + c, coordinate)))
-    rest = base - sum(table[own_rows[:, c]] for c, table in enumerate(rows))
-    return Tables(
-        network,
-        base,
-        rest,
-        coordinate,
-        first.matrix[columns],
-        rows,
-        own_rows,
-        ranges,
-        *_rates(lattice, coordinate),
-    )
+    rest = base.copy()
+    for c, table in enumerate(rows):
+        rest -= table[own_rows[:, c]]
+    rates = _rates(lattice, coordinate)
+    return Tables(network, base, rest, coordinate, slopes, rows, own_rows, ranges, *rates)
+
+
+def _level_rows(network: Network, columns: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Return what codes of a category add to the totals of the first layer, shape (R, H)."""
+    first = network.layers[0]
+    inputs = np.zeros((len(codes), len(first.matrix)))
+    inputs[:, columns] = codes
+    return network.inputs(inputs)[:, columns] @ first.matrix[columns]
+
+
+@dataclass(frozen=True, eq=False)
+class _LevelRungs:
+    """The rungs of one category: whose they are, the own level and theirs, each (n,)."""
+
+    category: int
+    person: np.ndarray
+    own: np.ndarray
+    level: np.ndarray
+
+    @classmethod
+    def of(cls, lattice: Lattice, region: ActionRegion, c: int, part: slice) -> _LevelRungs:
+        f = lattice.n_numbers + c
+        person = np.repeat(np.arange(lattice.n_people), lattice.size[:, f])
+        own = region.levels[:, c].numpy()[person]
+        return cls(c, person, own, lattice.value[part].astype(np.int64))
+
+    def codes(self, region: ActionRegion) -> tuple[np.ndarray, np.ndarray]:
+        """Return all codes of the category, and which one every rung has.
+
+        The codes of its levels come first, then the own ones of people whose category is not
+        recognized.
+        """
+        codes = region.codes[self.category].numpy()
+        unknown = self.level < 0
+        columns = region.categorical_columns[self.category]
+        strangers = region.origin[self.person[unknown]][:, columns].numpy()
+        different, which = np.unique(strangers, axis=0, return_inverse=True)
+        row = self.level.copy()
+        row[unknown] = len(codes) + which.reshape(-1)
+        return np.concatenate([codes, different]), row
+
+
+class _Effects:
+    """What implied changes add to the totals of the first layer.
+
+    Parameters
+    ----------
+    region : ActionRegion
+    matrix : ndarray of shape (n_inputs, H)
+        Of the first layer.
+    """
+
+    def __init__(self, region: ActionRegion, matrix: np.ndarray):
+        self.downstream = region.downstream
+        self.of_numbers = np.zeros((len(region.numeric_columns), matrix.shape[1]))
+        if self.downstream is not None:
+            self.seen = (self.downstream.encoded >= 0).numpy()
+            columns = self.downstream.encoded.numpy()[self.seen]
+            # By raw unit of each column that follows.
+            self.by_unit = self.downstream.scale.numpy()[self.seen, None] * matrix[columns]
+            self.of_numbers = self.downstream.per_value.numpy()[self.seen].T @ self.by_unit
+
+    def of_levels(
+        self, c: int, rungs: _LevelRungs, added: np.ndarray, row: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return what levels add, effects included, and which of these rows every rung has."""
+        if self.downstream is None:
+            return added, row
+        table = self.downstream.tables[c].numpy()[self.seen]
+        stays = rungs.level == rungs.own
+        amounts = np.where(stays, 0.0, table[:, rungs.own, np.maximum(rungs.level, 0)]).T
+        pairs, which = np.unique(np.column_stack([row, amounts]), axis=0, return_inverse=True)
+        level_rows = added[pairs[:, 0].astype(np.int64)]
+        return level_rows + pairs[:, 1:] @ self.by_unit, which.reshape(-1)
 
 
 def _of_feature(lattice: Lattice, f: int) -> slice:
     """Return where the ladders of a feature lie in the flat arrays."""
     begin = int(lattice.start[0, f]) if lattice.n_people else 0
     return slice(begin, begin + int(lattice.size[:, f].sum()))
-
-
-def _known_codes(
-    region: ActionRegion, c: int, level: np.ndarray, person: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return all codes of a category, and which one every rung has.
-
-    The codes of its levels come first, then the own ones of people whose category is not
-    recognized.
-    """
-    codes = region.codes[c].numpy()
-    unknown = level < 0
-    strangers = region.origin[person[unknown]][:, region.categorical_columns[c]].numpy()
-    different, which = np.unique(strangers, axis=0, return_inverse=True)
-    row = level.copy()
-    row[unknown] = len(codes) + which.reshape(-1)
-    return np.concatenate([codes, different]), row
 
 
 def _padded(lattice: Lattice, f: int, coordinate: np.ndarray) -> np.ndarray:

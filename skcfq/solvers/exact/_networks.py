@@ -10,13 +10,14 @@ import torch
 
 from skcfq.models import validity_slack
 from skcfq.solvers.exact._lattice import Lattice, lattice_of
-from skcfq.solvers.exact._network_layers import Network, network_of
+from skcfq.solvers.exact._network_layers import Network, network_of, with_late_codes
 from skcfq.solvers.exact._network_search import Demand, Optimum, Search, search_networks
 from skcfq.solvers.exact._network_tables import Tables, tables_of
 from skcfq.solvers.exact._objective import Objective
 from skcfq.solvers.problems import Effort, ExactAnswer, RecourseProblem
 
 if TYPE_CHECKING:
+    from skcfq.actions import ActionRegion
     from skcfq.models import Predictor
 
 # A valid point has at least this margin (docs/design.md, "valid"); how far a bound may err, as a
@@ -47,11 +48,12 @@ def solve_networks(problem: RecourseProblem, effort: Effort) -> ExactAnswer:
     search = search_for(problem, lattice)
     limit = None if effort.time_limit is None else effort.time_limit * problem.n_people
     optimum = search_networks(search, most_boxes=effort.max_boxes, time_limit=limit)
-    everybody = np.arange(problem.n_people)
-    values, levels = lattice.states(everybody, optimum.rungs)
-    bound = torch.from_numpy(optimum.bound)
+    values, levels = lattice.states(np.arange(problem.n_people), optimum.rungs)
     return ExactAnswer(
-        torch.from_numpy(values), torch.from_numpy(levels), _status(optimum), bound
+        torch.from_numpy(values),
+        torch.from_numpy(levels),
+        _status(optimum),
+        torch.from_numpy(optimum.bound),
     )
 
 
@@ -66,7 +68,7 @@ def search_for(problem: RecourseProblem, lattice: Lattice) -> Search:
     """
     target = problem.target.numpy()
     tables = [
-        tables_of(_network(model), lattice, problem.region)
+        tables_of(_network(model, problem.region), lattice, problem.region)
         for model in (problem.predictor, *problem.variants)
     ]
     margin = problem.margin.numpy()
@@ -113,11 +115,18 @@ def _obeys(
     return good
 
 
-def _network(model: Predictor) -> Network:
+def _network(model: Predictor, region: ActionRegion) -> Network:
+    """Return a network that reads what several features may move before it is rounded."""
     network = network_of(model)
     # The method requires that there is one.
     assert network is not None
-    return network
+    if network.integers is None or region.downstream is None:
+        return network
+    downstream = region.downstream
+    seen = downstream.encoded >= 0
+    causes = (downstream.per_value[seen] != 0).any(dim=0)
+    columns = torch.cat([downstream.encoded[seen], region.numeric_columns[causes]])
+    return with_late_codes(network, np.unique(columns.numpy()))
 
 
 def _demand(

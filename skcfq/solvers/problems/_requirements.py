@@ -103,13 +103,6 @@ def gridded(task: Task) -> str | None:
     return None
 
 
-def no_downstream(task: Task) -> str | None:
-    """Require that no column follows the changes of others."""
-    if task.actions.downstream:
-        return "it does not take implied changes. Use method='gradient'."
-    return None
-
-
 def convex_rules(task: Task) -> str | None:
     """Require continuous features, and rules that neither count nor choose."""
     rule = _discrete_rule(task)
