@@ -35,6 +35,8 @@ def rounded(
     """
     m = lattice.n_numbers
     begin, end = (_moves(choosing, one) for one in (found.under, found.over))
+    # A mixture of two choices would change the features of both.
+    begin = np.where(found.over.option[:, :m] >= 0, begin, end)
     missing = found.over.gain - found.under.gain
     with np.errstate(invalid="ignore", divide="ignore"):
         share = (need - found.under.gain) / missing
