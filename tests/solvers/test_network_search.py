@@ -16,9 +16,8 @@ from network_cases import (
     problem_for,
 )
 
-from skcfq.solvers.exact._lattice import lattice_of
 from skcfq.solvers.exact._network_search import search_networks
-from skcfq.solvers.exact._networks import search_for, solve_networks
+from skcfq.solvers.exact._networks import lattice_for, search_for, solve_networks
 from skcfq.solvers.problems import Effort
 
 PEOPLE = draw_people(50)
@@ -50,7 +49,7 @@ LEAVES = (1, 6, 256)
 
 def assert_proved(problem, leaf=256):
     """Compare with brute force; return the least costs."""
-    search = replace(search_for(problem, lattice_of(problem.region, problem.cost_function)), leaf=leaf)
+    search = replace(search_for(problem, lattice_for(problem)), leaf=leaf)
     optimum = search_networks(search, most_boxes=100_000)
     least = np.array(least_costs(problem))
     assert optimum.finished.all()

@@ -8,6 +8,7 @@ follow by cost. The ladders of all people lie one after the other in flat arrays
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,11 @@ class Lattice:
         """Number F of features."""
         return self.start.shape[1]
 
+    def part(self, f: int) -> slice:
+        """Return where the ladders of a feature lie in the flat arrays."""
+        begin = int(self.start[0, f]) if self.n_people else 0
+        return slice(begin, begin + int(self.size[:, f].sum()))
+
     def places(self, person: np.ndarray, rungs: np.ndarray) -> np.ndarray:
         """Return where rungs (N, F) of people (N,) lie in the flat arrays."""
         return self.start[person] + rungs
@@ -64,21 +70,27 @@ class Lattice:
         return chosen[:, : self.n_numbers], chosen[:, self.n_numbers :].astype(np.int64)
 
 
-def lattice_of(region: ActionRegion, cost: RecourseCost) -> Lattice:
+# Values that a number without a grid may be moved to: its position, own values (P, 1) and smallest
+# changes (P, 1) to rising values (P, G).
+Points = Callable[[int, np.ndarray, np.ndarray], np.ndarray]
+
+
+def lattice_of(region: ActionRegion, cost: RecourseCost, points: Points | None = None) -> Lattice:
     """Write down what people may do.
 
     Parameters
     ----------
     region : ActionRegion
-        With a grid for every number that can move; without one it can only stay.
     cost : RecourseCost
+    points : callable, optional
+        Where numbers without a grid may go, inside their bounds; without it they only stay.
 
     Returns
     -------
     lattice : Lattice
     """
     m = len(region.grids)
-    ladders = [_number(region, j) for j in range(m)]
+    ladders = [_number(region, j, points) for j in range(m)]
     ladders += [_category(region, i, cost.level_distances[i]) for i in range(len(region.allowed))]
     n, n_features = region.n_people, len(ladders)
     start, size, own = (np.zeros((n, n_features), dtype=np.int64) for _ in range(3))
@@ -101,12 +113,21 @@ def lattice_of(region: ActionRegion, cost: RecourseCost) -> Lattice:
 _Ladder = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
-def _number(region: ActionRegion, j: int) -> _Ladder:
-    own = region.values[:, j].numpy()[:, None]
-    grid = region.grids[j]
-    points = np.empty(0) if grid is None else grid.numpy()
+def _number(region: ActionRegion, j: int, points_for: Points | None) -> _Ladder:
+    own, grid = region.values[:, j].numpy()[:, None], region.grids[j]
+    if grid is not None:
+        points, allowed = grid.numpy(), region.reachable_points(j).numpy()
+    elif points_for is not None:
+        least = np.zeros_like(own)
+        if region.min_change is not None:
+            least = region.min_change[:, j, None].numpy()
+        points = points_for(j, own, least)
+        lower, upper = region.lower[:, j, None].numpy(), region.upper[:, j, None].numpy()
+        allowed = (points >= lower) & (points <= upper) & (points != own)
+        allowed &= np.abs(points - own) >= least
+    else:
+        points, allowed = np.empty(0), np.zeros((len(own), 0), dtype=bool)
     distance = np.abs(points - own)
-    allowed = region.reachable_points(j).numpy()
     below = points < own
     rungs = np.broadcast_to(points, allowed.shape)
     # The own value lies between what is below it and what is above.

@@ -12,7 +12,7 @@ from skcfq.solvers.problems import (
     convex_rules,
     differentiable,
     euclidean_cost,
-    gridded,
+    finite,
     l1_cost,
     no_linking,
     one_model,
@@ -61,7 +61,7 @@ EXACT_ON_NETWORKS = Method(
     "exact",
     _exact_on_networks,
     proves=True,
-    requires=(differentiable, networks, gridded),
+    requires=(differentiable, networks, finite),
     batch_size=256,
 )
 EXACT = Method(

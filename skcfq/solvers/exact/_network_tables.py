@@ -148,7 +148,7 @@ def tables_of(network: Network, lattice: Lattice, region: ActionRegion) -> Table
     coordinate = np.zeros_like(lattice.value)
     columns = region.numeric_columns.numpy()
     for j in range(m):
-        part = _of_feature(lattice, j)
+        part = lattice.part(j)
         own = network.column_inputs(origin[:, columns[j]], columns[j])
         inputs = network.column_inputs(lattice.value[part], columns[j])
         coordinate[part] = inputs - np.repeat(own, lattice.size[:, j])
@@ -157,7 +157,7 @@ def tables_of(network: Network, lattice: Lattice, region: ActionRegion) -> Table
     slopes = slopes + effects.of_numbers
     rows, ranges, own_rows = [], [], np.zeros((len(origin), lattice.n_features - m), np.int64)
     for c in range(lattice.n_features - m):
-        part = _of_feature(lattice, m + c)
+        part = lattice.part(m + c)
         rungs = _LevelRungs.of(lattice, region, c, part)
         codes, row = rungs.codes(region)
         added = _level_rows(network, region.categorical_columns[c].numpy(), codes)
@@ -246,12 +246,6 @@ class _Effects:
         return level_rows + pairs[:, 1:] @ self.by_unit, which.reshape(-1)
 
 
-def _of_feature(lattice: Lattice, f: int) -> slice:
-    """Return where the ladders of a feature lie in the flat arrays."""
-    begin = int(lattice.start[0, f]) if lattice.n_people else 0
-    return slice(begin, begin + int(lattice.size[:, f].sum()))
-
-
 def _padded(lattice: Lattice, f: int, coordinate: np.ndarray) -> np.ndarray:
     """Return the coordinates of a feature's rungs, the last one repeated, shape (P, V)."""
     size = lattice.size[:, f, None]
@@ -263,7 +257,7 @@ def _rates(lattice: Lattice, coordinate: np.ndarray) -> tuple[np.ndarray, np.nda
     """Return the least cost per unit of the coordinate above and below the own value."""
     up, down = (np.full((lattice.n_people, lattice.n_numbers), np.inf) for _ in range(2))
     for j in range(lattice.n_numbers if lattice.n_people else 0):
-        part = _of_feature(lattice, j)
+        part = lattice.part(j)
         begins = lattice.start[:, j] - part.start
         cost, move = lattice.cost[part], coordinate[part]
         for rate, side in ((up, move), (down, -move)):

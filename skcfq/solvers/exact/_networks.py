@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from skcfq.models import validity_slack
+from skcfq.solvers.exact._input_codes import InputGrid, without_twins
 from skcfq.solvers.exact._lattice import Lattice, lattice_of
 from skcfq.solvers.exact._network_layers import Network, network_of, with_late_codes
 from skcfq.solvers.exact._network_search import Demand, Optimum, Search, search_networks
@@ -44,7 +45,7 @@ def solve_networks(problem: RecourseProblem, effort: Effort) -> ExactAnswer:
     Certified: ``"optimal"`` within a relative gap of 1e-9, ``"infeasible"`` because no box of the
     lattice holds an answer.
     """
-    lattice = lattice_of(problem.region, problem.cost_function)
+    lattice = lattice_for(problem)
     search = search_for(problem, lattice)
     limit = None if effort.time_limit is None else effort.time_limit * problem.n_people
     optimum = search_networks(search, most_boxes=effort.max_boxes, time_limit=limit)
@@ -55,6 +56,17 @@ def solve_networks(problem: RecourseProblem, effort: Effort) -> ExactAnswer:
         _status(optimum),
         torch.from_numpy(optimum.bound),
     )
+
+
+def lattice_for(problem: RecourseProblem) -> Lattice:
+    """Return what the people of a problem may do, as far as it matters."""
+    region, models = problem.region, (problem.predictor, *problem.variants)
+    networks = [model.integers for model in models if model.integers is not None]
+    if len(networks) < len(models) or region.linking is not None or region.downstream is not None:
+        return lattice_of(region, problem.cost_function)
+    radii = problem.radii.numpy() if problem.perturbation_radius else np.zeros(len(region.grids))
+    grid = InputGrid(networks, region.numeric_columns.numpy(), radii)
+    return without_twins(lattice_of(region, problem.cost_function, grid.points_beyond), grid)
 
 
 def search_for(problem: RecourseProblem, lattice: Lattice) -> Search:

@@ -92,8 +92,14 @@ def euclidean_cost(task: Task) -> str | None:
     return None
 
 
-def gridded(task: Task) -> str | None:
-    """Require that every number that can move has a grid."""
+def finite(task: Task) -> str | None:
+    """Require that people have finitely many actions that differ to the models.
+
+    Numbers have grids, or are read as integer codes and moved by nothing but themselves.
+    """
+    by_codes = all(model.integers is not None for model in task.models)
+    if by_codes and not task.actions.has_linking and not task.actions.downstream:
+        return None
     for feature in task.actions.numeric:
         if feature.step is None and feature.values is None:
             return (
