@@ -125,14 +125,21 @@ def problem_for(
     )
 
 
-def every_point(problem: RecourseProblem, person: int) -> States:
-    """List what one person may do, by asking the region about all combinations of values."""
+def every_point(
+    problem: RecourseProblem, person: int, given: dict[int, list[float]] | None = None
+) -> States:
+    """List what one person may do, by asking the region about all combinations of values.
+
+    Values of numbers without a grid are given.
+    """
     region = problem.region
     own = region.values[person]
     numbers = [
         [own[j].item(), *(grid.tolist() if grid is not None else [])]
         for j, grid in enumerate(region.grids)
     ]
+    for j, values in (given or {}).items():
+        numbers[j] = values
     levels = [
         sorted({int(region.levels[person, c]), *range(allowed.shape[1])})
         for c, allowed in enumerate(region.allowed)

@@ -12,10 +12,13 @@ from network_cases import (
     draw_integers,
     draw_people,
     draw_rectifiers,
+    every_point,
     least_costs,
     problem_for,
 )
 
+from skcfq import ActionSet, RecourseSolver
+from skcfq.exceptions import UnsupportedModelError
 from skcfq.solvers.exact._network_search import search_networks
 from skcfq.solvers.exact._networks import lattice_for, search_for, solve_networks
 from skcfq.solvers.problems import Effort
@@ -151,3 +154,81 @@ def test_an_answer_does_not_depend_on_who_else_is_asked(name):
         assert torch.equal(alone.values, together.values[people])
         assert torch.equal(alone.levels, together.levels[people])
         assert torch.equal(alone.bound, together.bound[people])
+
+
+CONTINUOUS = RULES | {"steps": {"debt": 5}}
+
+
+@pytest.mark.parametrize("radius", [0.0, 0.05])
+@pytest.mark.parametrize("bits", ["2 bits", "4 bits, 3 classes"])
+def test_a_continuum_that_is_read_in_codes(bits, radius):
+    rules = CONTINUOUS | {"max_changes": 2, "min_change": {"income": 4}}
+    people = PEOPLE.head(8)
+    problem = problem_for([MODELS[bits]], PEOPLE, rules, asked=people, perturbation_radius=radius)
+    answer = solve_networks(problem, Effort())
+    for person in range(problem.n_people):
+        least = _least_cost_of_a_continuum(problem, person)
+        if np.isinf(least):
+            assert answer.status[person] == "infeasible"
+        else:
+            assert answer.status[person] == "optimal"
+            assert answer.bound[person].item() == pytest.approx(least, rel=1e-6)
+
+
+def _least_cost_of_a_continuum(problem, person):
+    """Try values that lie close to each other, then halve between those that differ."""
+    region, column = problem.region, int(problem.numeric_columns[0])
+    network = problem.predictor.integers
+    own = region.values[person, 0].item()
+    ends = region.lower[person, 0].item(), region.upper[person, 0].item()
+    radius = problem.radii[0].item() if problem.perturbation_radius else 0.0
+
+    def read(values):
+        rows = np.zeros((len(values), network.n_inputs))
+        shifted = []
+        for shift in (0.0, radius, -radius):
+            rows[:, column] = values + shift
+            shifted.append(network.codes(rows)[:, column])
+        return np.stack(shifted)
+
+    samples = np.linspace(*ends, 40_000)
+    change = np.flatnonzero((read(samples)[:, 1:] != read(samples)[:, :-1]).any(axis=0))
+    low, high = samples[change].copy(), samples[change + 1].copy()
+    for _ in range(60):
+        middle = (low + high) / 2
+        same = (read(middle) == read(low)).all(axis=0)
+        low, high = np.where(same, middle, low), np.where(same, high, middle)
+    least_move = region.min_change[person, 0].item()
+    tried = [own, own - least_move, own + least_move, *low.tolist(), *high.tolist()]
+    grid = [own, *(low - 1e-9).tolist(), *(high + 1e-9).tolist(), *tried]
+    grid = [v for v in grid if ends[0] <= v <= ends[1]]
+    grid = [v for v in grid if v == own or abs(v - own) >= least_move * (1 - 1e-9)]
+    states = every_point(problem, person, {0: grid})
+    points = problem.assemble(states.person, states.values, states.levels)
+    valid = states.valid
+    if radius:
+        valid &= problem.worst_slack(points, states.person) >= 0
+    return min(states.cost[valid].tolist(), default=np.inf)
+
+
+def test_raw_rows_confirm_what_is_proved():
+    model = MODELS["4 bits"]
+    rules = ActionSet(**(CONTINUOUS | {"steps": {}}))
+    wanted = {"target": 1, "random_state": 0}
+    exact = RecourseSolver(rules, method="exact", **wanted).solve(model, PEOPLE, background=PEOPLE)
+    search = RecourseSolver(rules, method="gradient", **wanted).solve(
+        model, PEOPLE, background=PEOPLE
+    )
+    assert exact.method == "exact"
+    assert set(exact.status) <= {"optimal", "infeasible", "already_favorable"}
+    assert (exact.reachable >= search.reachable).all()
+    both = search.reachable
+    assert (exact.cost[both] <= search.cost[both] * (1 + 1e-6)).all()
+    assert (exact.cost[both] < search.cost[both] * (1 - 1e-6)).any()
+
+
+def test_what_is_not_finite_is_refused():
+    with pytest.raises(UnsupportedModelError, match="'income' moves continuously"):
+        RecourseSolver(ActionSet(**CONTINUOUS), method="exact", target=1).solve(
+            MODELS["rectifiers, 1 layer"], PEOPLE, background=PEOPLE
+        )

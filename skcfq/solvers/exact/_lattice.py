@@ -124,7 +124,8 @@ def _number(region: ActionRegion, j: int, points_for: Points | None) -> _Ladder:
         points = points_for(j, own, least)
         lower, upper = region.lower[:, j, None].numpy(), region.upper[:, j, None].numpy()
         allowed = (points >= lower) & (points <= upper) & (points != own)
-        allowed &= np.abs(points - own) >= least
+        # The smallest change itself must not be lost to rounding.
+        allowed &= np.abs(points - own) >= least * (1 - 1e-12)
     else:
         points, allowed = np.empty(0), np.zeros((len(own), 0), dtype=bool)
     distance = np.abs(points - own)
