@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skcfq.actions._constraint_language import Changes, Condition, IsIn, Linear, Rule
+from skcfq.actions._conditions import Changes, Condition, IsIn, Linear, Rule
 from skcfq.actions._downstream import DownstreamEffects
 from skcfq.actions._linking import Implication, LinkingConstraints
 from skcfq.actions._literals import ChangeLiteral, LevelLiteral, LinearLiteral, Literal
@@ -184,18 +184,25 @@ class _Builder:
             inside = [
                 any(is_same_label(level, label) for label in condition.levels) for level in levels
             ]
-            for label in condition.levels:
-                if not any(is_same_label(level, label) for level in levels):
-                    self._refuse(
-                        rule, condition.name, f"{label!r} is no level", f"Use {list(levels)!r}"
-                    )
+            self._check_levels(condition, levels, rule)
             mask = torch.tensor(inside, dtype=torch.bool)
             return LevelLiteral(i, mask if condition.inside else ~mask, not condition.inside)
-        column = np.asarray(self.columns[self._column(condition.name, rule)], dtype=object)
+        position = self._column(condition.name, rule)
+        block = self.compiled.space.blocks[position]
+        if hasattr(block, "categories"):
+            self._check_levels(condition, block.categories, rule)
+        column = np.asarray(self.columns[position], dtype=object)
         inside = [
             any(is_same_label(value, label) for label in condition.levels) for value in column
         ]
         return self._constant(np.array(inside, dtype=bool) == condition.inside)
+
+    def _check_levels(self, condition: IsIn, levels: tuple, rule: Rule) -> None:
+        for label in condition.levels:
+            if not any(is_same_label(level, label) for level in levels):
+                self._refuse(
+                    rule, condition.name, f"{label!r} is no level", f"Use {list(levels)!r}"
+                )
 
     def _changes(self, condition: Changes, rule: Rule) -> Literal:
         if condition.name in self.numeric:

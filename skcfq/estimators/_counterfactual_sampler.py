@@ -192,7 +192,7 @@ class CounterfactualSampler(RecourseParametersMixin, BaseSampler):
         """Return sources, points and labels of the rows to add, none with a warning."""
         rows = drawn[:0]
         if len(drawn):
-            result = self._solve(take_rows(table, drawn))
+            result = self._solve_whole(take_rows(table, drawn))
             rows = np.flatnonzero(result.reachable)
         if not len(rows):
             self._warn_nothing_added(len(drawn))

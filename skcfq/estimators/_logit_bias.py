@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from numbers import Real
 from typing import Any
 
 import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
-from skcfq.models import as_predictor, validity_slack
+from skcfq.models import as_predictor, resolve_target, validity_slack
 from skcfq.results import RecourseResult
 from skcfq.training import bias_above, quantile
+from skcfq.utils import Interval, check_parameters
 
 
+@check_parameters(bias=[Interval(Real, None, None, closed="neither")])
 def with_logit_bias(model: Any, target: Any, bias: float) -> Any:
     """Return a copy of a quantized classifier with a bias on the target's logit.
 
@@ -30,11 +33,12 @@ def with_logit_bias(model: Any, target: Any, bias: float) -> Any:
     """
     check_is_fitted(model, "network_")
     biased = deepcopy(model)
-    position = int(np.flatnonzero(model.classes_ == target)[0])
+    position = int(resolve_target([target], model.classes_, model.classes_[:1])[0])
     biased.network_.add_logit_bias(position, bias)
     return biased
 
 
+@check_parameters(result=[RecourseResult], validity_drop=[Interval(Real, 0, 1, closed="both")])
 def bias_for_validity_drop(model: Any, result: RecourseResult, validity_drop: float) -> float:
     """Return the logit bias at which a model has a wanted validity drop on given actions.
 

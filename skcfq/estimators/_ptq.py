@@ -349,7 +349,7 @@ class PTQClassifier(QuantizedClassifier):
             solver = clone(self.teacher_actions).set_params(
                 action_set=rules, target=self.classes_[target], random_state=seed
             )
-            result = solver.solve(teacher, X)
+            result = solver.solve(teacher, X, keep_partial=False)
             points = torch.from_numpy(self.feature_space_.encode(result.points))
             valid = torch.from_numpy(np.asarray(result.valid))
         else:

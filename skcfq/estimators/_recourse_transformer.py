@@ -152,7 +152,8 @@ class RecourseTransformer(RecourseParametersMixin, TransformerMixin, BaseEstimat
             The container, index and column types of X: a column changes its type only where the
             advice needs values that it cannot hold.
         """
-        result = self.solve(X)
+        check_is_fitted(self, "predictor_")
+        result = self._solve_whole(validate_table(self, X, reset=False))
         if not self.add_status:
             return result.points
         if isinstance(result.points, pd.DataFrame):
@@ -175,7 +176,10 @@ class RecourseTransformer(RecourseParametersMixin, TransformerMixin, BaseEstimat
             Its ``points`` are what :meth:`transform` returns.
         """
         check_is_fitted(self, "predictor_")
-        return self._solve(validate_table(self, X, reset=False), overrides)
+        X = validate_table(self, X, reset=False)
+        return self.solver_.solve(
+            self.predictor_, X, background=self.background_, overrides=overrides
+        )
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return the names of the columns of X, and ``recourse_status`` if it is added.

@@ -13,14 +13,13 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, LRScheduler, PassthroughScoring
 from skorch.utils import noop
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from skcfq.exceptions import DivergenceWarning, InterruptedWarning
 from skcfq.nn import Batch, FaithfulModule, SampleTable, SupervisedModule, TrainingRows
 from skcfq.training._batches import ShuffledBatches
 from skcfq.training._loop_settings import LoopSettings
 from skcfq.training._validation import VALIDATION_COLUMNS, Validation
-from skcfq.utils import warn_user
+from skcfq.utils import Progress, warn_user
 
 # Times that the steps of unsampled widths are refitted while widths are searched.
 _REFITS = 8
@@ -175,21 +174,20 @@ class TensorNet(NeuralNet):
             buffer.copy_(kept)
 
 
-class EpochBar(Callback):
-    """Show the passes over the data as a progress bar."""
+class EpochProgress(Callback):
+    """Tell how many passes over the data are done."""
 
-    def __init__(self, description: str):
-        self.description = description
+    def __init__(self, phase: str):
+        self.phase = phase
 
     def on_train_begin(self, net: TensorNet, **kwargs: Any) -> None:
-        self.bar_ = tqdm(total=net.max_epochs, desc=self.description, unit="epoch")
+        self.progress_ = Progress(self.phase, "epoch", net.max_epochs).__enter__()
 
     def on_epoch_end(self, net: TensorNet, **kwargs: Any) -> None:
-        self.bar_.set_postfix(loss=f"{net.history[-1, 'train_loss']:.4f}")
-        self.bar_.update(1)
+        self.progress_.update(figures=f"loss={net.history[-1, 'train_loss']:.4f}")
 
     def on_train_end(self, net: TensorNet, **kwargs: Any) -> None:
-        self.bar_.close()
+        self.progress_.__exit__(None, None, None)
 
 
 class ValidationScores(Callback):
@@ -300,7 +298,7 @@ _NEVER_STOP = (
     EpochTimer,
     PassthroughScoring,
     LRScheduler,
-    EpochBar,
+    EpochProgress,
     ValidationScores,
     BitSchedule,
     FittedSteps,
@@ -382,7 +380,7 @@ def _callbacks(
         found.append(ValidationScores(validation))
     found.append(LRScheduler("CosineAnnealingLR", T_max=settings.max_epochs, step_every="epoch"))
     if settings.verbose:
-        found.append(EpochBar(settings.name))
+        found.append(EpochProgress(settings.name))
     found.extend(settings.callbacks)
     if validation is not None and settings.patience is not None:
         patience = settings.patience

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 
 import torch
-from tqdm.auto import tqdm
 
 from skcfq.exceptions import InterruptedWarning
 from skcfq.nn import QuantizedMLP, Samples, Tuning, reconstruct_logits
 from skcfq.training._distillation_set import DistillationSet
-from skcfq.utils import warn_user
+from skcfq.utils import Progress, warn_user
 
 # Samples of each kind that codes are fitted to; for a wide network as many as so many products
 # allow. One that gets few takes four times as many products: it would be fitted to too few.
@@ -51,7 +50,7 @@ def round_to_teacher(
     verbose : bool, default=False
         Whether to show a progress bar.
     """
-    with tqdm(desc="rounding", unit="pass", disable=not verbose) as bar:
+    with Progress("rounding", "pass", shown=verbose) as progress:
         try:
             samples, tuned = source.draw(_samples_for(network)), source.draw(_tuned_for(network))
             if samples is None or tuned is None:
@@ -61,8 +60,7 @@ def round_to_teacher(
             mixup = source.loss.mixup > 0
             validation = source.draw(_VALIDATION_SAMPLES) if mixup else None
             for loss in reconstruct_logits(network, samples, tuning, validation):
-                bar.set_postfix(loss=f"{loss:.4f}")
-                bar.update()
+                progress.update(figures=f"loss={loss:.4f}")
         except KeyboardInterrupt:
             warn_user(
                 "Interrupted while integer weights were chosen: the network is that of the last "

@@ -23,8 +23,10 @@ from skcfq.utils._columns import (
     values_of,
 )
 from skcfq.utils._files import atomic_write
+from skcfq.utils._interrupts import HeldInterrupts
 from skcfq.utils._lazy import lazy_attributes
 from skcfq.utils._nested_parameters import NestedParametersMixin
+from skcfq.utils._progress import Progress
 from skcfq.utils._rows import as_slice, stack_rows, take_rows
 from skcfq.utils._scalars import from_json, has_text, plain, strict_json, to_json
 from skcfq.utils._warnings import warn_user
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
         KnownParameters,
         StrOptions,
         check_feature_names_in,
+        check_parameters,
         check_sample_weight,
         positive_label_of,
         power_transformer_scaler,
@@ -45,19 +48,22 @@ if TYPE_CHECKING:
 
 __all__ = [
     "HasMethods",
+    "HeldInterrupts",
     "Interval",
     "KnownParameters",
     "NestedParametersMixin",
+    "Progress",
     "StrOptions",
     "as_array",
     "as_numbers",
     "as_objects",
     "as_slice",
+    "as_weights",
     "atomic_write",
     "check_feature_names_in",
+    "check_parameters",
     "check_sample_weight",
     "check_unique_columns",
-    "as_weights",
     "check_weights",
     "from_json",
     "has_text",
@@ -88,6 +94,7 @@ __getattr__ = lazy_attributes(
         "KnownParameters": "_sklearn_compat",
         "StrOptions": "_sklearn_compat",
         "check_feature_names_in": "_sklearn_compat",
+        "check_parameters": "_sklearn_compat",
         "check_sample_weight": "_sklearn_compat",
         "positive_label_of": "_sklearn_compat",
         "power_transformer_scaler": "_sklearn_compat",

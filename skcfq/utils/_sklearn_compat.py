@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions, validate_params
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
 from sklearn.utils.validation import _check_sample_weight
 
@@ -19,10 +20,26 @@ __all__ = [
     "KnownParameters",
     "StrOptions",
     "check_feature_names_in",
+    "check_parameters",
     "check_sample_weight",
     "positive_label_of",
     "power_transformer_scaler",
 ]
+
+
+_Function = TypeVar("_Function", bound=Callable)
+
+
+def check_parameters(**constraints: Any) -> Callable[[_Function], _Function]:
+    """Return a decorator that checks parameters as scikit-learn's own functions do.
+
+    Parameters
+    ----------
+    constraints : list by name of parameter
+        As in ``_parameter_constraints`` of an estimator.
+    """
+    checked = validate_params(constraints, prefer_skip_nested_validation=True)
+    return cast(Callable[[_Function], _Function], checked)
 
 
 def check_sample_weight(sample_weight: Any, X: Any) -> np.ndarray:

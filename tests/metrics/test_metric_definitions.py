@@ -223,9 +223,9 @@ class TestResultsThatCannotBeCompared:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda r: counterfactual_recourse_gap(r, r, kind="mean"), "`kind`"),
-        (lambda r: validity_drop(AtLeast(1), AtLeast(1), r, kind="labels"), "`kind`"),
-        (lambda r: action_overlap(r, r, threshold=-1.0), "`threshold`"),
+        (lambda r: counterfactual_recourse_gap(r, r, kind="mean"), "'kind'"),
+        (lambda r: validity_drop(AtLeast(1), AtLeast(1), r, kind="labels"), "'kind'"),
+        (lambda r: action_overlap(r, r, threshold=-1.0), "'threshold'"),
         (lambda r: feasible_recourse_rate(r, sample_weight=[1.0, -1.0]), "`sample_weight`"),
         # Their sum is infinite, and a share of it would be 0.
         (lambda r: feasible_recourse_rate(r, sample_weight=[1e308, 1e308]), "`sample_weight`"),

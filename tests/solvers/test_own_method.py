@@ -149,6 +149,24 @@ def test_a_linear_method_requires_linear_models_of_itself(table, model, paramete
         solver.solve(model.fit(X, y), X, background=X)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"name": ""},
+        {"solve": None},
+        {"requires": [min]},
+        {"requires": ("x",)},
+        {"batch_size": 0},
+        {"batch_size": 1.5},
+        {"proves": "no"},
+    ],
+)
+def test_what_a_method_cannot_be_made_of(wrong):
+    (name,) = wrong
+    with pytest.raises((TypeError, ValueError), match=f"{name}=.* of a Method"):
+        Method(**{"name": "mine", "solve": never_asked} | wrong)
+
+
 @pytest.mark.parametrize("method", ["auto", "gradient", "black_box"])
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_radius_of_weights_is_refused_without_a_remedy_that_is_refused_too(table, method):

@@ -105,7 +105,7 @@ def flag() -> Parameter:
 
 
 def seed() -> Parameter:
-    """Take what scikit-learn does as ``random_state``."""
+    """Take what scikit-learn does as ``random_state``, whose errors speak of a seed."""
 
     def expects(value: Any) -> bool | None:
         if value is None:
@@ -114,7 +114,7 @@ def seed() -> Parameter:
             return None if _is_bool(value) else 0 <= value < 2**32
         return False
 
-    return Parameter(expects)
+    return Parameter(expects, words=("seed",))
 
 
 def only(*kinds: type, optional: bool = True, words: tuple[str, ...] = ()) -> Parameter:

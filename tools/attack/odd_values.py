@@ -59,8 +59,8 @@ CONTAINERS = [
     Odd("pd.Series([1])", lambda: pd.Series([1])),
     Odd("pd.DataFrame()", pd.DataFrame),
     Odd("generator", lambda: (i for i in range(3))),
-    Odd("list, 100 deep", lambda: deep(list, 100)),
-    Odd("dict, 100 deep", lambda: deep(dict, 100)),
+    Odd("list, 30 deep", lambda: deep(list, 30)),
+    Odd("dict, 30 deep", lambda: deep(dict, 30)),
     Odd("list that holds itself", _cyclic),
 ]
 COMMON = [*SCALARS, *CONTAINERS]

@@ -226,7 +226,7 @@ def _subjects_of_results() -> list[Subject]:
         Subject(
             "RecourseResult.to_frame",
             lambda **p: result().to_frame(**p),
-            {"units": units, "details": flag()},
+            {"units": units},
         ),
         Subject(
             "RecourseResult.with_units",

@@ -38,12 +38,15 @@ class Optimum:
         Proved lower bound of the objective.
     finished : Tensor of shape (P,), bool
         Whether the search was complete.
+    interrupted : bool
+        Ctrl-C came; whoever was open then is not finished.
     """
 
     amounts: Tensor
     cost: Tensor
     bound: Tensor
     finished: Tensor
+    interrupted: bool = False
 
 
 def branch_and_bound(separable: Separable, *, time_limit: float | None = None) -> Optimum:
@@ -65,23 +68,37 @@ def branch_and_bound(separable: Separable, *, time_limit: float | None = None) -
     given_up = torch.full((n,), torch.inf, dtype=torch.float64)
     waiting = _roots(separable)
     deadline = None if time_limit is None else time.monotonic() + time_limit
+    interrupted = False
     while len(waiting):
         late = deadline is not None and time.monotonic() > deadline
         if late or len(waiting) > _MOST_NODES:
-            given_up.scatter_reduce_(0, waiting.person, waiting.bound, "amin")
             break
-        nodes, waiting = _next_round(waiting)
-        dual = dual_bound(separable, nodes)
-        _improve(separable, nodes, dual, amounts, best)
-        open_ = dual.bound < _to_beat(best)[nodes.person]
-        nodes = replace(nodes, bound=torch.maximum(nodes.bound, dual.bound)).take(open_)
-        dual = Dual(dual.bound[open_], dual.under.take(open_), dual.over.take(open_))
-        children, stuck = _branch(separable, nodes, dual)
-        given_up.scatter_reduce_(0, nodes.person[stuck], nodes.bound[stuck], "amin")
-        waiting = Nodes.concatenate([waiting, children])
-        waiting = waiting.take(waiting.bound < _to_beat(best)[waiting.person])
+        try:
+            waiting = _round(separable, waiting, amounts, best, given_up)
+        except KeyboardInterrupt:
+            # The nodes of the broken round are open still.
+            interrupted = True
+            break
+    given_up.scatter_reduce_(0, waiting.person, waiting.bound, "amin")
     finished = given_up >= _to_beat(best)
-    return Optimum(amounts, best, torch.minimum(best, given_up), finished)
+    bound = torch.minimum(best, given_up)
+    return Optimum(amounts, best, bound, finished, interrupted)
+
+
+def _round(
+    separable: Separable, waiting: Nodes, amounts: Tensor, best: Tensor, given_up: Tensor
+) -> Nodes:
+    """Bound some open nodes, note what they give, and return those that are open afterwards."""
+    nodes, waiting = _next_round(waiting)
+    dual = dual_bound(separable, nodes)
+    _improve(separable, nodes, dual, amounts, best)
+    open_ = dual.bound < _to_beat(best)[nodes.person]
+    nodes = replace(nodes, bound=torch.maximum(nodes.bound, dual.bound)).take(open_)
+    dual = Dual(dual.bound[open_], dual.under.take(open_), dual.over.take(open_))
+    children, stuck = _branch(separable, nodes, dual)
+    given_up.scatter_reduce_(0, nodes.person[stuck], nodes.bound[stuck], "amin")
+    waiting = Nodes.concatenate([waiting, children])
+    return waiting.take(waiting.bound < _to_beat(best)[waiting.person])
 
 
 def _to_beat(best: Tensor) -> Tensor:
@@ -115,8 +132,9 @@ def _improve(separable: Separable, nodes: Nodes, dual: Dual, amounts: Tensor, be
     chosen = best_per_person(nodes.person, cost, 1)
     person, cost = nodes.person[chosen], cost[chosen]
     better = cost < best[person]
-    best[person[better]] = cost[better]
+    # In this order, a cost that Ctrl-C leaves behind is never below that of its amounts.
     amounts[person[better]] = trimmed[chosen[better]]
+    best[person[better]] = cost[better]
 
 
 def _trim(separable: Separable, nodes: Nodes, amounts: Tensor) -> Tensor:

@@ -47,7 +47,7 @@ def solve_linear(problem: LinearProblem, effort: Effort) -> ExactAnswer:
     optimum = branch_and_bound(separable, time_limit=limit)
     values, levels = state_of(problem, separable, optimum.amounts)
     bound = optimum.bound.sqrt() if separable.squared else optimum.bound
-    return ExactAnswer(values, levels, _status(optimum), bound)
+    return ExactAnswer(values, levels, _status(optimum), bound, optimum.interrupted)
 
 
 def _status(optimum: Optimum) -> np.ndarray:

@@ -117,12 +117,15 @@ class ExactAnswer:
     bound : Tensor of shape (n,)
         Proved lower bound of the cost: the cost itself where optimal, infinity where infeasible,
         0 where nothing is proved.
+    interrupted : bool
+        Ctrl-C came; who was not finished is ``"time_limit"``.
     """
 
     values: Tensor
     levels: Tensor
     status: np.ndarray
     bound: Tensor
+    interrupted: bool = False
 
 
 def linear_problem(
