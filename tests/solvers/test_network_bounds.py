@@ -50,7 +50,9 @@ def random_points(boxes, rng):
 def test_ladders_hold_what_is_admissible_at_its_cost(rules):
     people = PEOPLE.copy()
     people.loc[:4, "color"] = "violet"
-    problem = problem_for([MODELS["rectifiers"]], PEOPLE, rules | {"max_changes": None}, asked=people)
+    problem = problem_for(
+        [MODELS["rectifiers"]], PEOPLE, rules | {"max_changes": None}, asked=people
+    )
     lattice = lattice_of(problem.region, problem.cost_function)
     for person in range(problem.n_people):
         ladders = [range(size) for size in lattice.size[person]]
@@ -64,7 +66,9 @@ def test_ladders_hold_what_is_admissible_at_its_cost(rules):
         cost = lattice.cost[lattice.places(who, rungs)].sum(axis=1)
         states = problem.states(*map(torch.from_numpy, (who, values, levels)))
         assert np.allclose(cost, states.cost.numpy(), rtol=1e-12, atol=1e-12)
-        assert (lattice.states(who[:1], lattice.own[[person]])[0] == problem.values[person].numpy()).all()
+        assert (
+            lattice.states(who[:1], lattice.own[[person]])[0] == problem.values[person].numpy()
+        ).all()
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -256,7 +260,9 @@ def test_contraction_and_leaves_keep_all_that_is_cheaper(most):
         )[1]
         for k in range(len(small))
     ]
-    found = [(int(i), *rung) for i, rungs in zip(which, each, strict=True) for rung in rungs.tolist()]
+    found = [
+        (int(i), *rung) for i, rungs in zip(which, each, strict=True) for rung in rungs.tolist()
+    ]
     assert len(found) == len(set(found))
     assert set(found) == wanted
     assert small.n_points().sum() < boxes.n_points().sum()

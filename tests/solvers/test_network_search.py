@@ -44,7 +44,9 @@ OTHER_RULES = {
     "relative": {"relative_bounds": {"income": (-10, 20)}},
     "everything": {"decreasing": [], "increasing": [], "transitions": {}, "max_changes": 4},
     "linear rule": {"constraints": ["income >= 2 * debt", "change(income) + debt <= 40"]},
-    "if-then rule": {"constraints": ["if changes(color) then income >= 30", "if income >= 40 then debt <= 10"]},
+    "if-then rule": {
+        "constraints": ["if changes(color) then income >= 30", "if income >= 40 then debt <= 10"]
+    },
     "implied": {"implied": {"age": {"grade": 3, "income": 0.1, "color": {"green": 2}}}},
 }
 LEAVES = (1, 6, 256)

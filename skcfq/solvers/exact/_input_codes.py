@@ -94,9 +94,7 @@ def without_twins(lattice: Lattice, grid: InputGrid) -> Lattice:
         offset += int(kept.sum())
         value.append(lattice.value[part][kept])
         cost.append(lattice.cost[part][kept])
-    return Lattice(
-        lattice.n_numbers, start, size, own, np.concatenate(value), np.concatenate(cost)
-    )
+    return Lattice(lattice.n_numbers, start, size, own, np.concatenate(value), np.concatenate(cost))
 
 
 def _differs(lattice: Lattice, grid: InputGrid, j: int) -> np.ndarray:

@@ -186,7 +186,9 @@ class Network:
         if self.integers is None or (self.late is not None and column in self.late):
             return encoded
         low, high = self.integers.input_range
-        code = np.clip(np.rint(encoded / self.integers.input_steps[column]), low[column], high[column])
+        code = np.clip(
+            np.rint(encoded / self.integers.input_steps[column]), low[column], high[column]
+        )
         return code * self.integers.input_factors[column]
 
     def logits(self, first: np.ndarray) -> np.ndarray:

@@ -107,9 +107,7 @@ class Search:
     leaf: int = 256
 
 
-def search_networks(
-    search: Search, *, most_boxes: int, time_limit: float | None = None
-) -> Optimum:
+def search_networks(search: Search, *, most_boxes: int, time_limit: float | None = None) -> Optimum:
     """Find the cheapest point of every person.
 
     Parameters

@@ -86,9 +86,7 @@ def search_for(problem: RecourseProblem, lattice: Lattice) -> Search:
     margin = problem.margin.numpy()
     # Every class but the target is a rival.
     rivals = [r + (r >= target) for r in range(len(problem.predictor.classes) - 1)]
-    demands = [
-        _demand(table, target, rival, margin) for table in tables for rival in rivals
-    ]
+    demands = [_demand(table, target, rival, margin) for table in tables for rival in rivals]
 
     def is_valid(person: np.ndarray, rungs: np.ndarray) -> np.ndarray:
         places = lattice.places(person, rungs)
@@ -141,9 +139,7 @@ def _network(model: Predictor, region: ActionRegion) -> Network:
     return with_late_codes(network, np.unique(columns.numpy()))
 
 
-def _demand(
-    table: Tables, target: np.ndarray, rival: np.ndarray, margin: np.ndarray
-) -> Demand:
+def _demand(table: Tables, target: np.ndarray, rival: np.ndarray, margin: np.ndarray) -> Demand:
     """Return what one margin of each person must reach, in units of the totals."""
     network = table.network
     shift = network.shift[target] - network.shift[rival]
