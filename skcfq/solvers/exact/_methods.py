@@ -46,7 +46,7 @@ def _exact_on_networks(problem: RecourseProblem, effort: Effort, starts: Starts)
 
 def networks(task: Task) -> str | None:
     """Require networks of linear layers with rectifiers between them, or of integers."""
-    from skcfq.solvers.exact._network_layers import network_of
+    from skcfq.proofs import network_of
 
     for model in task.models:
         if network_of(model) is None:

@@ -9,12 +9,22 @@ import numpy as np
 import torch
 
 from skcfq.models import validity_slack
-from skcfq.solvers.exact._input_codes import InputGrid, without_twins
-from skcfq.solvers.exact._lattice import Lattice, lattice_of
-from skcfq.solvers.exact._network_layers import Network, network_of, with_late_codes
-from skcfq.solvers.exact._network_search import Demand, Optimum, Search, search_networks
-from skcfq.solvers.exact._network_tables import Tables, tables_of
-from skcfq.solvers.exact._objective import Objective
+from skcfq.proofs import (
+    Demand,
+    InputGrid,
+    Lattice,
+    Network,
+    Objective,
+    Optimum,
+    Search,
+    Tables,
+    lattice_of,
+    network_of,
+    search_networks,
+    tables_of,
+    with_late_codes,
+    without_twins,
+)
 from skcfq.solvers.problems import Effort, ExactAnswer, RecourseProblem
 
 if TYPE_CHECKING:

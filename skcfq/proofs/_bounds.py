@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skcfq.solvers.exact._boxes import Boxes
-from skcfq.solvers.exact._network_layers import Lines
-from skcfq.solvers.exact._network_tables import Tables
+from skcfq.proofs._boxes import Boxes
+from skcfq.proofs._layers import Lines
+from skcfq.proofs._tables import Tables
 
 
 @dataclass(frozen=True, eq=False)

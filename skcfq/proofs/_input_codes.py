@@ -1,4 +1,4 @@
-"""Numbers that networks read as integer codes: finitely many values that matter, also of a continuum.
+"""Numbers that networks read as integer codes: only finitely many values matter.
 
 Between two thresholds of rounding a value changes nothing but the cost, so of every such stretch
 only the value nearest to the own one counts. Where points must hold under jitter, what a network
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skcfq.deploy import IntegerNetwork
-from skcfq.solvers.exact._lattice import Lattice
+from skcfq.proofs._lattice import Lattice
 
 # How far a value is put beyond a threshold, as a share of its size: raw rows round.
 _BEYOND = 1e-9

@@ -12,11 +12,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from skcfq.solvers.exact._boxes import Boxes
-from skcfq.solvers.exact._choice_bound import Options
-from skcfq.solvers.exact._lattice import Lattice
-from skcfq.solvers.exact._network_tables import Tables
-from skcfq.solvers.exact._objective import Objective
+from skcfq.proofs._boxes import Boxes
+from skcfq.proofs._choice_bound import Options
+from skcfq.proofs._lattice import Lattice
+from skcfq.proofs._objective import Objective
+from skcfq.proofs._tables import Tables
 
 # Lines that stand for a square.
 _TANGENTS = 4

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from skcfq.solvers.exact._choice_bound import ChoiceBound, Choices
-from skcfq.solvers.exact._gains import Choosing, Gains
-from skcfq.solvers.exact._lattice import Lattice
+from skcfq.proofs._choice_bound import ChoiceBound, Choices
+from skcfq.proofs._gains import Choosing, Gains
+from skcfq.proofs._lattice import Lattice
 
 # Where on the way from the choice that misses the need to the one that meets it numbers are put,
 # beside the place where the relaxed need is just met.

@@ -14,8 +14,8 @@ import numpy as np
 
 if TYPE_CHECKING:
     from skcfq.actions import ActionRegion
-    from skcfq.solvers.exact._lattice import Lattice
-    from skcfq.solvers.exact._network_layers import Network
+    from skcfq.proofs._lattice import Lattice
+    from skcfq.proofs._layers import Network
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +58,8 @@ class RangeTable:
             most.append(np.maximum(most[-1], most[-1][:, follows]))
             reach *= 2
         n_units = rows.shape[1]
-        flat = (np.stack(part).reshape(-1, n_units) for part in (least, most))
-        return cls(kind.reshape(-1), *flat, n_kinds, width)
+        flat = [np.stack(part).reshape(-1, n_units) for part in (least, most)]
+        return cls(kind.reshape(-1), flat[0], flat[1], n_kinds, width)
 
     def over(
         self, person: np.ndarray, low: np.ndarray, high: np.ndarray

@@ -15,15 +15,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from skcfq.solvers.exact._boxes import Boxes, contract, cut, whole_lattice
-from skcfq.solvers.exact._choice_bound import ChoiceBound, choice_bound
-from skcfq.solvers.exact._gains import Choosing, Gains
-from skcfq.solvers.exact._lattice import Lattice
-from skcfq.solvers.exact._leaves import points_of
-from skcfq.solvers.exact._network_bounds import blame_of, margin_bound, spans_of
-from skcfq.solvers.exact._network_tables import Tables
-from skcfq.solvers.exact._objective import Objective
-from skcfq.solvers.exact._rounding import rounded
+from skcfq.proofs._bounds import blame_of, margin_bound, spans_of
+from skcfq.proofs._boxes import Boxes, contract, cut, whole_lattice
+from skcfq.proofs._choice_bound import ChoiceBound, choice_bound
+from skcfq.proofs._gains import Choosing, Gains
+from skcfq.proofs._lattice import Lattice
+from skcfq.proofs._leaves import points_of
+from skcfq.proofs._objective import Objective
+from skcfq.proofs._rounding import rounded
+from skcfq.proofs._tables import Tables
 
 # An action is optimal when no bound is lower than its cost by more than this share.
 RELATIVE_GAP = 1e-9
@@ -191,8 +191,8 @@ def _blocks(boxes: Boxes) -> list[Boxes]:
     blocks, begin = [], 0
     for at, end in enumerate(last):
         if at + 1 == len(last) or last[at + 1] - begin > _BLOCK:
-            blocks.append(boxes.take(slice(begin, end)))
-            begin = end
+            blocks.append(boxes.take(slice(begin, int(end))))
+            begin = int(end)
     return blocks
 
 

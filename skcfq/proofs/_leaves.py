@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from skcfq.solvers.exact._boxes import Boxes, least_cost
-from skcfq.solvers.exact._gains import Gains
-from skcfq.solvers.exact._lattice import Lattice
+from skcfq.proofs._boxes import Boxes, least_cost
+from skcfq.proofs._gains import Gains
+from skcfq.proofs._lattice import Lattice
 
 
 def points_of(

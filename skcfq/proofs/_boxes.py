@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from skcfq.solvers.exact._lattice import Lattice
+from skcfq.proofs._lattice import Lattice
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,13 +17,13 @@ from network_cases import (
     problem_for,
 )
 
-from skcfq.solvers.exact._boxes import Boxes, contract, whole_lattice
-from skcfq.solvers.exact._choice_bound import Options, choice_bound
-from skcfq.solvers.exact._gains import Gains
-from skcfq.solvers.exact._lattice import lattice_of
-from skcfq.solvers.exact._leaves import points_of
-from skcfq.solvers.exact._network_bounds import margin_bound, spans_of
-from skcfq.solvers.exact._network_layers import InputCodes, Rectifier, Staircase
+from skcfq.proofs._bounds import margin_bound, spans_of
+from skcfq.proofs._boxes import Boxes, contract, whole_lattice
+from skcfq.proofs._choice_bound import Options, choice_bound
+from skcfq.proofs._gains import Gains
+from skcfq.proofs._lattice import lattice_of
+from skcfq.proofs._layers import InputCodes, Rectifier, Staircase
+from skcfq.proofs._leaves import points_of
 from skcfq.solvers.exact._networks import search_for
 
 PEOPLE = draw_people(25)
