@@ -29,6 +29,8 @@ from skcfq.proofs._tables import Tables
 RELATIVE_GAP = 1e-9
 # A person's boxes in one round: a share of those that wait, within limits.
 _SHARE, _FEWEST, _MOST = 4, 8, 64
+# Boxes that wait, beyond which one person after the other is brought to an end.
+_MOST_WAITING = 500_000
 # Boxes that are bounded together: their arrays then stay in the cache.
 _BLOCK = 1024
 # Answers of one box that are tried together, the cheapest first.
@@ -182,6 +184,8 @@ def _of_this_round(waiting: Boxes) -> np.ndarray:
     quota = np.clip(count // _SHARE, _FEWEST, _MOST)
     chosen = np.zeros(len(waiting), dtype=bool)
     chosen[order[_rank(person) < quota[person]]] = True
+    if len(waiting) > _MOST_WAITING:
+        chosen &= waiting.person == waiting.person[0]
     return chosen
 
 

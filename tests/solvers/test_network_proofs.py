@@ -23,7 +23,7 @@ from skcfq.proofs._search import search_networks
 from skcfq.solvers.exact._networks import lattice_for, search_for, solve_networks
 from skcfq.solvers.problems import Effort
 
-PEOPLE = draw_people(50)
+PEOPLE = draw_people(36)
 MODELS = {
     "rectifiers, 1 layer": draw_rectifiers(PEOPLE, (8,)),
     "rectifiers, 2 layers": draw_rectifiers(PEOPLE, (8, 6)),
@@ -49,7 +49,7 @@ OTHER_RULES = {
     },
     "implied": {"implied": {"age": {"grade": 3, "income": 0.1, "color": {"green": 2}}}},
 }
-LEAVES = (1, 6, 256)
+LEAVES = (1, 256)
 
 
 def assert_proved(problem, leaf=256):
@@ -165,7 +165,7 @@ CONTINUOUS = RULES | {"steps": {"debt": 5}}
 @pytest.mark.parametrize("bits", ["2 bits", "4 bits, 3 classes"])
 def test_a_continuum_that_is_read_in_codes(bits, radius):
     rules = CONTINUOUS | {"max_changes": 2, "min_change": {"income": 4}}
-    people = PEOPLE.head(8)
+    people = PEOPLE.head(6)
     problem = problem_for([MODELS[bits]], PEOPLE, rules, asked=people, perturbation_radius=radius)
     answer = solve_networks(problem, Effort())
     for person in range(problem.n_people):
