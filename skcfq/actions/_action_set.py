@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from skcfq.actions._compiled import CompiledActions, compile_actions
@@ -28,7 +29,9 @@ class ActionSet(KnownParameters):
     bounds, off the grid or in an unrecognized category keeps the own value as one option.
 
     An action set holds parameters only. :meth:`compile` derives the frozen form that solvers
-    and metrics use; every rule is checked there, against the columns that exist.
+    and metrics use; every rule is checked there, against the columns that exist. ``set_params``
+    changes the object itself, for everybody who holds it: for another variant of a shared one,
+    such as that of a dataset, begin with ``sklearn.base.clone(action_set)``.
 
     Parameters
     ----------
@@ -59,20 +62,24 @@ class ActionSet(KnownParameters):
 
     steps : dict of name to float, default=None
         The value after a change is a multiple of the step. A stepped column with an open side
-        ends at the observed extreme on that side. A column that is stored as whole numbers has
-        step 1 unless another one is given, as far as it has ends; 0 frees it.
+        ends at the observed extreme on that side. A column of whole numbers has step 1 unless
+        another one is given: one that is stored as such, or has no other values in at least 20
+        rows of the background. One that has exactly two values in at least 20 rows moves between
+        these, unless bounds lead beyond them. A step of 0 frees a column.
 
     ordinal : dict of name to list of levels, default=None
         For a numeric column, its discrete domain in rising order. For a category, its levels
         from low to high: `increasing` and `decreasing` then apply, and a move costs the
-        difference of ranks. A category that is not listed can be kept, never reached.
+        difference of ranks. All categories are listed; the missing one has no rank. A column that
+        is an ordered ``pandas.Categorical`` brings its order.
 
     transitions : dict of name to dict of level to list of levels, default=None
         Allowed moves between categories. A level that is not listed may only stay.
 
     one_hot : dict of group name to list of names, default=None
         Raw columns that are a one-hot group already; they change together, as one feature whose
-        levels are the column names.
+        levels are the column names. Where the background has rows in which all of them are 0, as
+        with ``pandas.get_dummies(drop_first=True)``, that is the level ``"none"``.
 
     min_change, max_change : dict of name to float, default=None
         A change is at least, or at most, so large: in raw units, or in ranks of an ordered
@@ -143,26 +150,26 @@ class ActionSet(KnownParameters):
     def __init__(
         self,
         *,
-        actionable=None,
-        immutable=(),
-        increasing=(),
-        decreasing=(),
-        bounds=None,
-        relative_bounds=None,
-        quantile_bounds=None,
-        steps=None,
-        ordinal=None,
-        transitions=None,
-        one_hot=None,
-        min_change=None,
-        max_change=None,
-        constraints=(),
-        implied=None,
-        max_changes=None,
-        cost="l1",
-        cost_weights="std",
-        cost_mix=0.5,
-    ):
+        actionable: Iterable[Hashable] | None = None,
+        immutable: Iterable[Hashable] = (),
+        increasing: Iterable[Hashable] = (),
+        decreasing: Iterable[Hashable] = (),
+        bounds: Mapping[Any, Any] | None = None,
+        relative_bounds: Mapping[Any, Any] | None = None,
+        quantile_bounds: Mapping[Any, Any] | None = None,
+        steps: Mapping[Any, float] | None = None,
+        ordinal: Mapping[Any, Iterable] | None = None,
+        transitions: Mapping[Any, Mapping] | None = None,
+        one_hot: Mapping[Any, Iterable] | None = None,
+        min_change: Mapping[Any, float] | None = None,
+        max_change: Mapping[Any, float] | None = None,
+        constraints: Iterable[str] = (),
+        implied: Mapping[Any, Mapping] | None = None,
+        max_changes: int | None = None,
+        cost: str = "l1",
+        cost_weights: Any = "std",
+        cost_mix: float = 0.5,
+    ) -> None:
         self.actionable = actionable
         self.immutable = immutable
         self.increasing = increasing

@@ -76,7 +76,7 @@ class _Sum:
 class _Parser:
     """Reads the tokens of one rule, each once."""
 
-    def __init__(self, text: str):
+    def __init__(self, text: str) -> None:
         self.text = text
         self.tokens = tokens_of(text)
         self.at = 0

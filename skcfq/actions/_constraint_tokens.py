@@ -38,7 +38,7 @@ class RuleError(ActionSetError):
         Where in the text of the rule.
     """
 
-    def __init__(self, message: str, offset: int = 0):
+    def __init__(self, message: str, offset: int = 0) -> None:
         super().__init__(message)
         self.offset = offset
 

@@ -15,6 +15,7 @@ from skcfq.actions._downstream import DownstreamEffects
 from skcfq.actions._linking import Implication, LinkingConstraints
 from skcfq.actions._literals import ChangeLiteral, LevelLiteral, LinearLiteral, Literal
 from skcfq.actions._raw import is_same_label
+from skcfq.actions._weighted_sum import weighted_sum
 from skcfq.exceptions import ActionSetError
 from skcfq.utils import as_numbers
 
@@ -63,7 +64,7 @@ class _Builder:
         values: Tensor,
         levels: Tensor,
         downstream: DownstreamEffects | None,
-    ):
+    ) -> None:
         self.compiled = compiled
         self.columns = columns
         self.values = values
@@ -143,7 +144,7 @@ class _Builder:
             if self.downstream is not None and column in self.downstream.position:
                 t = self.downstream.position[column]
                 numeric += factor * self.downstream.per_value[t]
-                constant = constant - factor * (own @ self.downstream.per_value[t])
+                constant = constant - factor * weighted_sum(own, self.downstream.per_value[t])
                 for c, table in enumerate(self.downstream.tables):
                     tables[c] += factor * table[t][self.levels[:, c]]
         return LinearLiteral(numeric, tables, condition.limit - constant)

@@ -11,6 +11,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skcfq.actions import ActionSet
+from skcfq.estimators._all_or_nothing import all_or_nothing
 from skcfq.estimators._recourse_parameters import RECOURSE_CONSTRAINTS, RecourseParametersMixin
 from skcfq.results import RecourseResult
 from skcfq.solvers import RecourseSolver
@@ -105,6 +106,7 @@ class RecourseTransformer(RecourseParametersMixin, TransformerMixin, BaseEstimat
         self.add_status = add_status
         self.random_state = random_state
 
+    @all_or_nothing
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> RecourseTransformer:
         """Fit the estimator, unless it is fitted, and check the rules against the columns.
 

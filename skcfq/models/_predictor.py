@@ -27,7 +27,7 @@ from skcfq.models._heads import (
     linear_weights,
 )
 from skcfq.models._pipelines import split_model
-from skcfq.utils import take_rows
+from skcfq.utils import row_products, take_rows
 
 if TYPE_CHECKING:
     import torch
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from skcfq.models._thresholds import DecisionThreshold
     from skcfq.nn import FrozenMLP, FullPrecisionMLP
 
+# Rows are asked about in whole tiles: a product of matrices treats the rows of an incomplete one
+# in another order, and a row's logits would depend on how many are asked about together.
+_TILE = 16
 # Rows on which a model's decisions are compared with its margins.
 _DECISIONS = 512
 # A difference of logits above this share of them is no rounding.
@@ -93,7 +96,8 @@ class Predictor:
                 f"{self.name} is only a function of raw rows: it has no logits on encoded rows and "
                 "no gradients. Use row_logits, or a solver with method='black_box'."
             )
-        return self.head(Z)
+        n = len(Z)
+        return self.head(_whole_tiles(Z))[:n] if n % _TILE else self.head(Z)
 
     def loss_gradient(self, Z: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Return the gradient of the summed cross-entropy of a target, and the logits.
@@ -115,7 +119,9 @@ class Predictor:
 
         network = self._network
         if network is not None:
-            return network.frozen().loss_gradient(Z, target)
+            n = len(Z)
+            gradient, logits = network.frozen().loss_gradient(_whole_tiles(Z), _whole_tiles(target))
+            return gradient[:n], logits[:n]
         Z = Z.detach().requires_grad_(True)
         logits = self.logits(Z)
         (gradient,) = torch.autograd.grad(cross_entropy(logits, target, reduction="sum"), Z)
@@ -163,7 +169,10 @@ class Predictor:
         import torch
 
         if isinstance(self.head, RowHead):
-            return torch.from_numpy(self.head(X))
+            # The last row again and again, in place of rows that nobody knows.
+            rows = np.arange(len(X) + -len(X) % _TILE).clip(max=max(len(X) - 1, 0))
+            tiles = X if len(rows) == len(X) else take_rows(X, rows)
+            return torch.from_numpy(self.head(tiles)[: len(X)])
         return self.logits(torch.from_numpy(self.space.encode(X, copy=False)))
 
     def row_scores(self, X: Any) -> np.ndarray:
@@ -180,7 +189,7 @@ class Predictor:
         if not isinstance(self.head, LinearHead):
             return self.row_logits(X).detach().numpy()
         coef, intercept = self.linear_arrays
-        return self.space.encode(X, copy=False) @ coef + intercept
+        return row_products(self.space.encode(X, copy=False), coef) + intercept
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the model's own labels for raw rows.
@@ -325,3 +334,11 @@ def check_decisions(predictor: Predictor, background: Any) -> None:
             f"`predict` of {type(predictor.model).__name__} is not the argmax of what "
             f"{predictor.name} computes: it decides by a rule of its own."
         )
+
+
+def _whole_tiles(rows: Tensor) -> Tensor:
+    """Return rows followed by as many zeros as fill the last tile."""
+    import torch
+
+    missing = -len(rows) % _TILE
+    return torch.cat([rows, rows.new_zeros(missing, *rows.shape[1:])]) if missing else rows

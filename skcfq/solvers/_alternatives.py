@@ -76,7 +76,7 @@ def enumerate_actions(
 class _Person:
     """The open sub-problems of one person, and the actions that were taken."""
 
-    def __init__(self, n_alternatives: int):
+    def __init__(self, n_alternatives: int) -> None:
         self.n_alternatives = n_alternatives
         self.taken: list[tuple[int, int]] = []
         self.exhausted = False

@@ -33,8 +33,8 @@ class Batches:
         Raw points of all rows to start from too.
     rows : list of ndarray of int
         Positions of the people of each batch.
-    seeds : list of int
-        One for each batch.
+    seed : int
+        Of everybody's random starts.
     """
 
     method: Method
@@ -42,7 +42,7 @@ class Batches:
     task: Task
     starts: list[Any]
     rows: list[np.ndarray]
-    seeds: list[int]
+    seed: int
 
     def solve_into(
         self, ranks: list[Collection], n_jobs: int | None, bar: Any
@@ -91,7 +91,7 @@ class Batches:
         rows = self.rows[position]
         starts = [take_rows(start, rows) for start in self.starts]
         task = self.task.take(rows)
-        return position, self.method, self.effort, task, self.seeds[position], starts
+        return position, self.method, self.effort, task, self.seed, starts
 
 
 def _numbered(position: int, *given: Any) -> tuple[int, list[Solution]]:

@@ -14,6 +14,7 @@ from skcfq.models import least_margin
 from skcfq.solvers._alternatives import enumerate_actions
 from skcfq.solvers._verification import verify
 from skcfq.solvers.problems import (
+    Draws,
     ExactAnswer,
     Solution,
     Starts,
@@ -145,7 +146,7 @@ def solve_people(
 class _Pile:
     """What is known so far about some people; their raw rows, before and after, lie in one pile."""
 
-    def __init__(self, task: Task):
+    def __init__(self, task: Task) -> None:
         self.answer = Solution.nothing(task.X, task.actions.n_features)
         self.points = [task.X]
         # Where each person's row is.
@@ -224,8 +225,7 @@ def _ask(
     """Return at most one point for each person, their statuses and bounds, and if Ctrl-C came."""
     if method.linear:
         return _ask_linear(method, effort, task, problem)
-    generator = torch.Generator().manual_seed(seed)
-    starts = Starts(points, generator, partial(favorable_examples, task))
+    starts = Starts(points, _draws(seed, problem), partial(favorable_examples, task))
     found = method.solve(problem, effort, starts)
     n = problem.n_people
     if method.proves:
@@ -237,6 +237,11 @@ def _ask(
     status = np.full(n, "not_found", dtype="<U17")
     status[found.person.numpy()] = "feasible"
     return found, status, np.zeros(n), False
+
+
+def _draws(seed: int, problem: RecourseProblem) -> Draws:
+    """Return random numbers that depend on each person's row and target, and on nobody else."""
+    return Draws(seed, np.column_stack([problem.origin.numpy(), problem.target.numpy()]))
 
 
 def _ask_linear(

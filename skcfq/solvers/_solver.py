@@ -17,6 +17,7 @@ from skcfq.models import as_predictor, carried_action_set, carried_target
 from skcfq.results import RecourseResult
 from skcfq.solvers._batches import Batches
 from skcfq.solvers._collection import Collection
+from skcfq.solvers._contradictions import without_false_proofs
 from skcfq.solvers._methods import METHODS, choose_method
 from skcfq.solvers._own_rows import margin_of, own_logits
 from skcfq.solvers._parameters import required_margin, second_predictor
@@ -101,7 +102,7 @@ class RecourseSolver(KnownParameters):
     n_jobs : int, default=None
         Batches that are solved at once, through joblib, whose backends (Dask, Ray) apply.
     random_state : int, RandomState instance or None, default=None
-        Seed of the random starts.
+        Seed of the random starts, which are drawn for each person alone.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -111,6 +112,11 @@ class RecourseSolver(KnownParameters):
     ``predict`` gives the target. ``"optimal"`` and ``"infeasible"`` are proved, and only exact
     methods say so. An action of a heuristic is ``"feasible"``; a person for whom it found nothing
     is ``"not_found"``, which proves nothing.
+
+    A person's answer depends on that person, the model, the rules and ``random_state``, to the
+    last bit: not on who else is asked about, on the order, on ``batch_size`` or on ``n_jobs``.
+    Exceptions are a ``time_limit``, and a function or closed model whose own answer to a row
+    depends on the rows that it is asked about together.
 
     A valid point has at least 1e-9 of the logits' scale as margin (rounding would reject it
     otherwise), so an optimal cost is above the mathematical optimum by up to some 1e-7 of it.
@@ -177,7 +183,7 @@ class RecourseSolver(KnownParameters):
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
-    ):
+    ) -> None:
         self.action_set = action_set
         self.method = method
         self.cost = cost
@@ -409,11 +415,11 @@ class RecourseSolver(KnownParameters):
         effort = Effort(
             self.n_restarts, self.beam_width, self.n_steps, float(self.step_size), self.time_limit
         )
-        batches = Batches(method, effort, task, starts, chunks, self._seeds(method, len(chunks)))
+        batches = Batches(method, effort, task, starts, chunks, self._seed(method))
         with Progress("recourse", "person", len(denied), shown=bool(self.verbose)) as progress:
             end = batches.solve_into(ranks, self.n_jobs, progress)
         with HeldInterrupts() as held:
-            solutions = [rank.solution() for rank in ranks]
+            solutions = without_false_proofs(task, denied, [rank.solution() for rank in ranks])
             result = result_of(self.get_params(deep=False), task, solutions, method.name)
         if isinstance(end, Exception):
             raise worker_died(as_interrupted(result)) from end
@@ -421,8 +427,6 @@ class RecourseSolver(KnownParameters):
             return as_interrupted(result)
         return result
 
-    def _seeds(self, method: Method, n_chunks: int) -> list[int]:
-        """Return a seed for every chunk; methods that prove draw nothing."""
-        if method.proves:
-            return [0] * n_chunks
-        return check_random_state(self.random_state).randint(2**31 - 1, size=n_chunks).tolist()
+    def _seed(self, method: Method) -> int:
+        """Return the seed of the random starts; methods that prove draw nothing."""
+        return 0 if method.proves else int(check_random_state(self.random_state).randint(2**31 - 1))

@@ -14,12 +14,13 @@ from skorch.callbacks import Callback, EarlyStopping, EpochTimer, LRScheduler, P
 from skorch.utils import noop
 from torch import Tensor, nn
 
-from skcfq.exceptions import DivergenceWarning, InterruptedWarning
+from skcfq.exceptions import DivergenceWarning
 from skcfq.nn import Batch, FaithfulModule, SampleTable, SupervisedModule, TrainingRows
 from skcfq.training._batches import ShuffledBatches
+from skcfq.training._interruption import tell_interruption
 from skcfq.training._loop_settings import LoopSettings
 from skcfq.training._validation import VALIDATION_COLUMNS, Validation
-from skcfq.utils import Progress, warn_user
+from skcfq.utils import HeldInterrupts, Progress, warn_user
 
 # Times that the steps of unsampled widths are refitted while widths are searched.
 _REFITS = 8
@@ -103,8 +104,10 @@ class TensorNet(NeuralNet):
                 ended = "diverged"
                 self._restore_parameters()
         finally:
-            self._end()
-        return ended
+            # Widths that are not chosen yet are chosen here, and the best pass is restored.
+            with HeldInterrupts() as held:
+                self._end()
+        return "interrupted" if held.pressed and ended == "done" else ended
 
     def _end(self) -> None:
         with contextlib.suppress(_StopTraining):
@@ -333,10 +336,15 @@ def train(
     -------
     trained : Trained
 
+    Raises
+    ------
+    KeyboardInterrupt
+        Ctrl-C was pressed before the first pass was over, or the training is a part of a search.
+
     Warns
     -----
     InterruptedWarning
-        Ctrl-C was pressed; the module is as it was then, with its widths chosen.
+        Ctrl-C was pressed after the first pass; the module is as it was then, its widths chosen.
     DivergenceWarning
         A number was not finite; the module is as it was before that pass.
     """
@@ -400,13 +408,12 @@ def _complete(net: TensorNet, columns: list[str], n_passes: int | None) -> pd.Da
 
 
 def _warn(ended: str, n_passes: int, settings: LoopSettings) -> None:
-    name, where = settings.name, f"in pass {n_passes + 1} of {settings.max_epochs}"
+    name, last = settings.name, settings.max_epochs
+    where = f"in pass {min(n_passes + 1, last)} of {last}"
     if ended == "interrupted":
-        warn_user(
-            f"Training of {name}: interrupted {where}. The network is as it was then and can be "
-            "used; fit with warm_start=True to go on from it.",
-            InterruptedWarning,
-        )
+        if n_passes == 0:
+            raise KeyboardInterrupt
+        tell_interruption(name, where)
     if ended == "diverged":
         kept = f"that after pass {n_passes}" if n_passes else "the one it started from"
         warn_user(

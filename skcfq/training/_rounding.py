@@ -6,10 +6,9 @@ import math
 
 import torch
 
-from skcfq.exceptions import InterruptedWarning
 from skcfq.nn import QuantizedMLP, Samples, Tuning, reconstruct_logits
 from skcfq.training._distillation_set import DistillationSet
-from skcfq.utils import Progress, warn_user
+from skcfq.utils import Progress
 
 # Samples of each kind that codes are fitted to; for a wide network as many as so many products
 # allow. One that gets few takes four times as many products: it would be fitted to too few.
@@ -49,24 +48,22 @@ def round_to_teacher(
         as two rows; then it stays so.
     verbose : bool, default=False
         Whether to show a progress bar.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        The network is that of the last finished pass over its codes.
     """
     with Progress("rounding", "pass", shown=verbose) as progress:
-        try:
-            samples, tuned = source.draw(_samples_for(network)), source.draw(_tuned_for(network))
-            if samples is None or tuned is None:
-                return
-            tuning = _tuning(tuned, n_updates, source.generator, dither=dither, whole=whole)
-            # Feature mixup draws samples anew; without it these would be the fitted ones again.
-            mixup = source.loss.mixup > 0
-            validation = source.draw(_VALIDATION_SAMPLES) if mixup else None
-            for loss in reconstruct_logits(network, samples, tuning, validation):
-                progress.update(figures=f"loss={loss:.4f}")
-        except KeyboardInterrupt:
-            warn_user(
-                "Interrupted while integer weights were chosen: the network is that of the last "
-                "finished pass, and can be used.",
-                InterruptedWarning,
-            )
+        samples, tuned = source.draw(_samples_for(network)), source.draw(_tuned_for(network))
+        if samples is None or tuned is None:
+            return
+        tuning = _tuning(tuned, n_updates, source.generator, dither=dither, whole=whole)
+        # Feature mixup draws samples anew; without it these would be the fitted ones again.
+        mixup = source.loss.mixup > 0
+        validation = source.draw(_VALIDATION_SAMPLES) if mixup else None
+        for loss in reconstruct_logits(network, samples, tuning, validation):
+            progress.update(figures=f"loss={loss:.4f}")
 
 
 def _tuning(

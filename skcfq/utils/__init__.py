@@ -13,6 +13,8 @@ from skcfq.utils._columns import (
     as_array,
     as_numbers,
     as_objects,
+    as_table,
+    check_container,
     check_unique_columns,
     is_integer_like,
     missing_mask,
@@ -23,11 +25,11 @@ from skcfq.utils._columns import (
     values_of,
 )
 from skcfq.utils._files import atomic_write
-from skcfq.utils._interrupts import HeldInterrupts
+from skcfq.utils._interrupts import HeldInterrupts, NotedInterrupts
 from skcfq.utils._lazy import lazy_attributes
 from skcfq.utils._nested_parameters import NestedParametersMixin
 from skcfq.utils._progress import Progress
-from skcfq.utils._rows import as_slice, stack_rows, take_rows
+from skcfq.utils._rows import as_slice, row_products, row_sums, stack_rows, take_rows
 from skcfq.utils._scalars import from_json, has_text, plain, strict_json, to_json
 from skcfq.utils._warnings import warn_user
 from skcfq.utils._weights import as_weights, check_weights
@@ -52,9 +54,11 @@ __all__ = [
     "Interval",
     "KnownParameters",
     "NestedParametersMixin",
+    "NotedInterrupts",
     "Progress",
     "StrOptions",
     "as_array",
+    "as_table",
     "as_numbers",
     "as_objects",
     "as_slice",
@@ -63,6 +67,7 @@ __all__ = [
     "check_feature_names_in",
     "check_parameters",
     "check_sample_weight",
+    "check_container",
     "check_unique_columns",
     "check_weights",
     "from_json",
@@ -76,6 +81,8 @@ __all__ = [
     "raw_table",
     "replace_columns",
     "rewrite",
+    "row_products",
+    "row_sums",
     "snap_integers",
     "stack_rows",
     "strict_json",

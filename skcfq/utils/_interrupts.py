@@ -38,11 +38,11 @@ class HeldInterrupts:
         handler = signal.getsignal(signal.SIGINT)
         # Not a function: the signal is ignored, or ends the process.
         if callable(handler):
+            self._handler = handler
             try:
                 signal.signal(signal.SIGINT, self._note)
             except ValueError:
-                return self
-            self._handler = handler
+                self._handler = None
         return self
 
     def _note(self, number: int, frame: FrameType | None) -> None:
@@ -62,3 +62,32 @@ class HeldInterrupts:
                 self._handler(*self._came)
             except KeyboardInterrupt:
                 self.pressed = True
+
+
+class NotedInterrupts(HeldInterrupts):
+    """Let Ctrl-C through, and tell afterwards whether it came: some libraries swallow it.
+
+    Attributes
+    ----------
+    pressed : bool
+
+    Examples
+    --------
+    >>> import signal
+    >>> before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    >>> with NotedInterrupts() as noted:
+    ...     try:
+    ...         signal.raise_signal(signal.SIGINT)
+    ...     except KeyboardInterrupt:
+    ...         pass
+    >>> noted.pressed
+    True
+    >>> handler = signal.signal(signal.SIGINT, before)
+    """
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        try:
+            self._handler(number, frame)
+        except KeyboardInterrupt:
+            self.pressed = True
+            raise

@@ -12,9 +12,15 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
 
-from skcfq import RecourseResult
-from skcfq.exceptions import EmptyPopulationWarning, SpaceMismatchError, TargetError
+from skcfq import ActionSet, RecourseResult, RecourseSolver
+from skcfq.exceptions import (
+    ActionSetError,
+    EmptyPopulationWarning,
+    SpaceMismatchError,
+    TargetError,
+)
 from skcfq.metrics import (
     action_overlap,
     counterfactual_recourse_gap,
@@ -315,3 +321,18 @@ def expected_delta(status, delta):
     if status in ("feasible", "optimal"):
         return delta
     return (0.0,) * 3 if status == "already_favorable" else (np.nan,) * 3
+
+
+def test_results_under_other_rules_or_costs_are_not_compared():
+    X = np.array([[0.0, 1.0], [1.0, 3.0], [2.0, 2.0], [3.0, 0.0]])
+    model = LogisticRegression().fit(X, [0, 0, 1, 1])
+    solved = [
+        RecourseSolver(rules, cost=cost).solve(model, X, background=X)
+        for rules, cost in ((None, None), (None, "l2"), (ActionSet(max_changes=1), None))
+    ]
+    assert counterfactual_recourse_gap(solved[0], solved[0]) == 0
+    same = RecourseSolver(ActionSet(cost="l2"), cost="l1").solve(model, X, background=X)
+    assert counterfactual_recourse_gap(solved[0], same) == 0
+    for other, words in ((solved[1], "different costs, 'l1'"), (solved[2], "different action set")):
+        with pytest.raises(ActionSetError, match=f"{words}.*RecourseSolver.compare"):
+            counterfactual_recourse_gap(solved[0], other)

@@ -23,7 +23,7 @@ def random_points(problem, effort, starts):
     lower, upper = problem.region.lower, problem.region.upper
     tried = []
     for _ in range(20 * effort.n_restarts):
-        share = torch.rand(lower.shape, generator=starts.generator, dtype=torch.float64)
+        share = starts.draws.uniform(lower.shape[1])
         values = problem.snap(torch.arange(problem.n_people), lower + share * (upper - lower))
         tried.append(problem.states(torch.arange(problem.n_people), values, problem.levels))
     return States.concatenate(tried)

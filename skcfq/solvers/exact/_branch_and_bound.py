@@ -19,9 +19,10 @@ from skcfq.solvers.problems import best_per_person
 
 # An action is optimal when no bound is lower than its objective by more than this share.
 RELATIVE_GAP = 1e-9
-# Nodes that are bounded together, and nodes that may wait: beyond them, proofs are given up.
+# Nodes that are bounded together, and nodes of one person that may wait: beyond them, that
+# person's proof is given up.
 _NODES_PER_ROUND = 16_384
-_MOST_NODES = 2_000_000
+_MOST_NODES = 500_000
 _CUTS = 64
 
 
@@ -71,8 +72,12 @@ def branch_and_bound(separable: Separable, *, time_limit: float | None = None) -
     interrupted = False
     while len(waiting):
         late = deadline is not None and time.monotonic() > deadline
-        if late or len(waiting) > _MOST_NODES:
-            break
+        hopeless = late | (torch.bincount(waiting.person, minlength=n) > _MOST_NODES)
+        if bool(hopeless.any()):
+            left = hopeless[waiting.person]
+            given_up.scatter_reduce_(0, waiting.person[left], waiting.bound[left], "amin")
+            waiting = waiting.take(~left)
+            continue
         try:
             waiting = _round(separable, waiting, amounts, best, given_up)
         except KeyboardInterrupt:
@@ -114,11 +119,17 @@ def _roots(separable: Separable) -> Nodes:
 
 
 def _next_round(waiting: Nodes) -> tuple[Nodes, Nodes]:
-    """Take the nodes with the lowest bounds."""
-    if len(waiting) <= _NODES_PER_ROUND:
-        return waiting, waiting.take(torch.zeros(0, dtype=torch.int64))
-    order = torch.argsort(waiting.bound, stable=True)
-    return waiting.take(order[:_NODES_PER_ROUND]), waiting.take(order[_NODES_PER_ROUND:])
+    """Take all nodes of as many people as there is room for, those with the lowest bounds first.
+
+    A person's nodes come in the same rounds and in the same order, whoever else waits.
+    """
+    order = best_per_person(waiting.person, waiting.bound, _NODES_PER_ROUND)
+    _, sizes = torch.unique_consecutive(waiting.person[order], return_counts=True)
+    ends = torch.cumsum(sizes, dim=0)
+    order = order[: ends[ends <= _NODES_PER_ROUND][-1]]
+    rest = torch.ones(len(waiting), dtype=torch.bool)
+    rest[order] = False
+    return waiting.take(order), waiting.take(rest)
 
 
 def _improve(separable: Separable, nodes: Nodes, dual: Dual, amounts: Tensor, best: Tensor) -> None:
@@ -151,28 +162,29 @@ def _trim(separable: Separable, nodes: Nodes, amounts: Tensor) -> Tensor:
     # Rounding of the last sum must not cost the last step of a grid.
     slack = 1e-13 * need.abs()
     prices = torch.where(gain > 0, cost / gain, 0.0)[:, a:b]
-    for j in torch.argsort(prices.sum(dim=0), descending=True).tolist():
+    rows = torch.arange(len(person))
+    for j in torch.argsort(prices, dim=1, descending=True, stable=True).T:
         distance = separable.grid_distance(amounts[:, a:b], person)
-        kept = (separable.gridded.gain(distance, person)[:, j] - surplus).clamp_min(0)
+        kept = (separable.gridded.gain(distance, person)[rows, j] - surplus).clamp_min(0)
         goal = separable.gridded.alpha1[person, j]
         wanted = torch.zeros_like(distance)
-        wanted[:, j] = _distance_for(separable, person, j, kept)
-        steps = separable.grid_steps(wanted, person)[:, j]
+        wanted[rows, j] = _distance_for(separable, person, j, kept)
+        steps = separable.grid_steps(wanted, person)[rows, j]
         for extra in (0.0, 1.0):
             tried = amounts.clone()
-            tried[:, a + j] = torch.minimum(
-                torch.maximum(steps + extra, floor[:, a + j]), amounts[:, a + j]
+            tried[rows, a + j] = torch.minimum(
+                torch.maximum(steps + extra, floor[rows, a + j]), amounts[rows, a + j]
             )
             left = separable.evaluate(tried, person)[1].sum(dim=1) - need
             valid = (left >= -slack) & (goal > 0)
             amounts = torch.where(valid.unsqueeze(1), tried, amounts)
             surplus = torch.where(valid, left, surplus)
-            steps = torch.where(valid, tried[:, a + j] - extra, steps)
+            steps = torch.where(valid, tried[rows, a + j] - extra, steps)
     return amounts
 
 
-def _distance_for(separable: Separable, person: Tensor, j: int, gain: Tensor) -> Tensor:
-    """Return the distance at which one number on a grid gains so much."""
+def _distance_for(separable: Separable, person: Tensor, j: Tensor, gain: Tensor) -> Tensor:
+    """Return the distance at which a number on a grid gains so much."""
     moves = separable.gridded
     alpha1, alpha2 = moves.alpha1[person, j], moves.alpha2[person, j]
     kink = moves.kink[person, j]

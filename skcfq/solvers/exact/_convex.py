@@ -95,7 +95,7 @@ def solve_convex(
 class _Program:
     """One parametrized program for people of the same shape."""
 
-    def __init__(self, shape: ProgramShape):
+    def __init__(self, shape: ProgramShape) -> None:
         self.shape = shape
         m, n_levels, rivals = shape.n_numeric, shape.n_levels, shape.n_rivals
         self.parameters: dict[str, cp.Parameter] = {}
@@ -342,7 +342,8 @@ class _Program:
             # cvxpy warns of inaccurate answers; all are verified on the raw row anyway.
             warnings.simplefilter("ignore")
             try:
-                self.problem.solve(solver=solver, **settings)
+                # Else a person's answer would depend on who was solved before.
+                self.problem.solve(solver=solver, warm_start=False, **settings)
             except cp.SolverError:
                 return str(cp.SOLVER_ERROR)
         return str(self.problem.status)

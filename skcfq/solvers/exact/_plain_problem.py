@@ -135,10 +135,10 @@ class PlainProblem:
             far[rows] = (np.abs(encoded) * heavy > FAR).any(axis=1)
         return far
 
-    def has_gaps(self) -> bool:
-        """Tell whether the encoder fills a gap of a feature; an open one shows itself."""
+    def gaps(self) -> np.ndarray:
+        """Tell who has a gap of a feature that the encoder fills; an open one shows itself."""
         filled = self.numbers.columns[~np.isnan(self.numbers.fill)]
-        return bool(np.isnan(self.X[:, filled]).any())
+        return np.asarray(np.isnan(self.X[:, filled]).any(axis=1))
 
     def confirm(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Ask the model about raw rows: whether it says the target, and by which margin."""

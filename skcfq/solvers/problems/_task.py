@@ -100,6 +100,17 @@ class Task:
             logits=None if self.logits is None else self.logits[rows],
         )
 
+    def groups(self) -> Iterator[np.ndarray]:
+        """Yield the positions of people who want the same class and have the same kind of rules.
+
+        How a group is solved may depend on both; how a person is, must not depend on others.
+        """
+        own_rules = np.zeros(len(self), dtype=bool)
+        own_rules[list(self.overrides or {})] = True
+        kind = 2 * self.target + own_rules
+        for one in np.unique(kind):
+            yield np.flatnonzero(kind == one)
+
     @property
     def models(self) -> tuple[Predictor, ...]:
         """All models that must say the target."""
