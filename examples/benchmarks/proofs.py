@@ -70,8 +70,8 @@ def print_row(name: str, kind: str, table: Any, model: Any, people: int, alone: 
     found = np.where(search.reachable, search.cost, np.inf)
     dearer = (found > least * (1 + 1e-9)).mean()
     each = [timed_solve("exact", table, model, refused.iloc[[i]])[1] for i in range(alone)]
-    cells = [f"{name:>11}{kind:>11}{len(refused):>11}{proved:>11.3f}{len(refused) / seconds:>11.0f}"]
-    cells += [f"{len(refused) / longer:>11.0f}{dearer:>11.3f}"]
+    cells = [f"{name:>11}{kind:>11}{len(refused):>11}{proved:>11.3f}"]
+    cells += [f"{len(refused) / seconds:>11.0f}{len(refused) / longer:>11.0f}{dearer:>11.3f}"]
     cells += [f"{np.mean(np.array(each) <= 1):>11.3f}{max(each):>11.2f}"]
     print("".join(cells), flush=True)
 

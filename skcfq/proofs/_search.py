@@ -73,6 +73,8 @@ class Optimum:
         Whether the search was complete.
     n_boxes : int64 ndarray of shape (P,)
         How many boxes were bounded.
+    interrupted : bool
+        Whether Ctrl-C came; the rest is what was known then.
     """
 
     rungs: np.ndarray
@@ -80,6 +82,7 @@ class Optimum:
     bound: np.ndarray
     finished: np.ndarray
     n_boxes: np.ndarray
+    interrupted: bool
 
 
 # Tells which points are answers: people (M,) and their rungs (M, F) to bool (M,).
@@ -131,21 +134,34 @@ def search_networks(search: Search, *, most_boxes: int, time_limit: float | None
     waiting = whole_lattice(search.lattice)
     given_up = np.full(n, np.inf)
     deadline = None if time_limit is None else time.monotonic() + time_limit
+    interrupted = False
     while len(waiting):
         late = deadline is not None and time.monotonic() > deadline
         spent = late | (n_boxes >= most_boxes)[waiting.person]
-        np.minimum.at(given_up, waiting.person[spent], waiting.bound[spent])
-        waiting = waiting.take(~spent)
-        chosen = _of_this_round(waiting)
-        parts = [waiting.take(~chosen)]
-        now = waiting.take(chosen)
-        n_boxes += np.bincount(now.person, minlength=n)
-        parts += [_process(search, block, best) for block in _blocks(now)]
-        waiting = Boxes.concatenate(parts)
-        waiting = waiting.take(waiting.bound < best.room[waiting.person])
-        waiting = waiting.take(np.argsort(waiting.person, kind="stable"))
+        if spent.any():
+            np.minimum.at(given_up, waiting.person[spent], waiting.bound[spent])
+            waiting = waiting.take(~spent)
+            continue
+        try:
+            waiting = _round(search, waiting, best, n_boxes)
+        except KeyboardInterrupt:
+            # The boxes of the broken round are open still.
+            interrupted = True
+            break
+    np.minimum.at(given_up, waiting.person, waiting.bound)
     bound = np.minimum(best.cost, objective.least_cost(given_up))
-    return Optimum(best.rungs, best.cost, bound, given_up >= best.room, n_boxes)
+    return Optimum(best.rungs, best.cost, bound, given_up >= best.room, n_boxes, interrupted)
+
+
+def _round(search: Search, waiting: Boxes, best: _Best, n_boxes: np.ndarray) -> Boxes:
+    """Bound some of the boxes, and return those that are open afterwards, sorted by person."""
+    chosen = _of_this_round(waiting)
+    now = waiting.take(chosen)
+    n_boxes += np.bincount(now.person, minlength=len(n_boxes))
+    parts = [_process(search, block, best) for block in _blocks(now)]
+    waiting = Boxes.concatenate([waiting.take(~chosen), *parts])
+    waiting = waiting.take(waiting.bound < best.room[waiting.person])
+    return waiting.take(np.argsort(waiting.person, kind="stable"))
 
 
 @dataclass(eq=False)

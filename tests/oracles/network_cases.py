@@ -41,7 +41,7 @@ def draw_people(n: int = 60, seed: int = 0) -> pd.DataFrame:
     people = pd.DataFrame(
         {
             "age": rng.randint(18, 70, n),
-            "income": rng.randint(0, 60, n).astype(float),
+            "income": rng.uniform(0, 60, n),
             "debt": rng.randint(0, 25, n).astype(float),
             "grade": rng.choice(GRADES, n),
             "color": rng.choice(list(MOVES), n),

@@ -19,7 +19,7 @@ from network_cases import (
 
 from skcfq import ActionSet, RecourseSolver
 from skcfq.exceptions import UnsupportedModelError
-from skcfq.proofs._search import search_networks
+from skcfq.proofs import _search, search_networks
 from skcfq.solvers.exact._networks import lattice_for, search_for, solve_networks
 from skcfq.solvers.problems import Effort
 
@@ -142,6 +142,27 @@ def test_a_budget_that_is_spent_leaves_a_bound_and_what_was_found():
     late = solve_networks(problem, Effort(time_limit=0.0))
     assert set(late.status) == {"time_limit"}
     assert (late.bound == 0).all()
+
+
+def test_what_is_known_when_interrupted_is_kept(monkeypatch):
+    problem = problem_for([MODELS["4 bits"]], PEOPLE, RULES | {"steps": {"income": 2, "debt": 1}})
+    whole = solve_networks(problem, Effort())
+    rounds = []
+
+    def broken(boxes):
+        rounds.append(len(boxes))
+        if len(rounds) == 3:
+            raise KeyboardInterrupt
+        return blocks(boxes)
+
+    blocks = _search._blocks
+    monkeypatch.setattr(_search, "_blocks", broken)
+    answer = solve_networks(problem, Effort())
+    assert answer.interrupted
+    assert "feasible" in answer.status
+    assert (answer.bound <= whole.bound * (1 + 1e-12)).all()
+    proved = np.isin(answer.status, ["optimal", "infeasible"])
+    assert torch.equal(answer.values[proved], whole.values[proved])
 
 
 @pytest.mark.parametrize("name", ["rectifiers, 2 layers", "4 bits"])

@@ -65,6 +65,7 @@ def solve_networks(problem: RecourseProblem, effort: Effort) -> ExactAnswer:
         torch.from_numpy(levels),
         _status(optimum),
         torch.from_numpy(optimum.bound),
+        optimum.interrupted,
     )
 
 
