@@ -255,3 +255,37 @@ def test_what_is_not_finite_is_refused():
         RecourseSolver(ActionSet(**CONTINUOUS), method="exact", target=1).solve(
             MODELS["rectifiers, 1 layer"], PEOPLE, background=PEOPLE
         )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(60))
+def test_random_networks_rules_and_norms(seed):
+    rng = np.random.RandomState(seed)
+    people = draw_people(60, seed)
+    hidden = tuple(rng.randint(4, 10, rng.randint(1, 5)))
+    n_classes = int(rng.choice([2, 2, 3]))
+    models = []
+    for k in range(rng.choice([1, 1, 2])):
+        if rng.rand() < 0.5:
+            models.append(draw_rectifiers(people, hidden, n_classes, seed + k))
+        else:
+            bits, per_channel = int(rng.choice([2, 3, 4, 8])), bool(rng.rand() < 0.5)
+            models.append(
+                draw_integers(
+                    people, hidden, n_classes, seed + k, bits=bits, per_channel=per_channel
+                )
+            )
+    rules = RULES | {"max_changes": [1, 2, 3, None][rng.randint(4)]}
+    for name in rng.choice(list(OTHER_RULES), rng.randint(3), replace=False):
+        rules |= OTHER_RULES[name]
+    problem = problem_for(
+        models,
+        people,
+        rules,
+        norm=str(rng.choice(["l1", "l2", "mixed"])),
+        margin=float(rng.choice([0.0, 0.1])),
+        target=int(rng.randint(n_classes)),
+        perturbation_radius=float(rng.choice([0.0, 0.0, 0.05])),
+    )
+    if problem.n_people:
+        assert_proved(problem, int(rng.choice([1, 16, 256])))

@@ -84,6 +84,8 @@ class Method:
         one action a person and takes no starts.
     nonlinear : Method or None, default=None
         What goes by the same name where a model is not linear, if the method itself is `linear`.
+    otherwise : Method or None, default=None
+        A search that is asked too about people whose proof was given up; the cheaper point counts.
 
     Notes
     -----
@@ -100,6 +102,7 @@ class Method:
     literal: bool = False
     shortcut: Shortcut | None = None
     nonlinear: Method | None = None
+    otherwise: Method | None = None
 
     def suited_to(self, task: Task) -> Method:
         """Return the method of this name for the models of a task."""
