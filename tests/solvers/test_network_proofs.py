@@ -16,9 +16,11 @@ from network_cases import (
     least_costs,
     problem_for,
 )
+from scipy.optimize import Bounds, LinearConstraint, milp
 
 from skcfq import ActionSet, RecourseSolver
 from skcfq.exceptions import UnsupportedModelError
+from skcfq.models import rectified_layers
 from skcfq.proofs import _search, search_networks
 from skcfq.solvers.exact._networks import lattice_for, search_for, solve_networks
 from skcfq.solvers.problems import Effort
@@ -289,3 +291,72 @@ def test_random_networks_rules_and_norms(seed):
     )
     if problem.n_people:
         assert_proved(problem, int(rng.choice([1, 16, 256])))
+
+
+def test_an_integer_program_agrees():
+    problem = problem_for([MODELS["rectifiers, 2 layers"]], PEOPLE.head(14))
+    answer = solve_networks(problem, Effort())
+    lattice = lattice_for(problem)
+    for person in range(problem.n_people):
+        least = _program(problem, lattice, person)
+        assert answer.bound[person].item() == pytest.approx(least, rel=1e-6)
+
+
+def _program(problem, lattice, person):
+    """Choose a rung a feature; rectifiers are written with big constants."""
+    sizes, start = lattice.size[person], lattice.start[person]
+    picks = np.concatenate([start[f] + np.arange(n) for f, n in enumerate(sizes)])
+    feature = np.repeat(np.arange(len(sizes)), sizes)
+    rungs = np.tile(lattice.own[person], (len(picks), 1))
+    rungs[np.arange(len(picks)), feature] = picks - start[feature]
+    who = np.full(len(picks), person)
+    states = map(torch.from_numpy, (who, *lattice.states(who, rungs)))
+    points = problem.assemble(*states).numpy()
+    own = problem.origin[person].numpy()
+    first, second, last = rectified_layers(problem.predictor)
+    big, n_picks = 1e3, len(picks)
+    units = [len(first[1]), len(second[1])]
+    n = n_picks + 2 * sum(units)
+    rows, low, high = [], [], []
+
+    def add(row, least, most):
+        rows.append(row)
+        low.append(least)
+        high.append(most)
+
+    def at(index, values):
+        row = np.zeros(n)
+        row[index] = values
+        return row
+
+    begin = n_picks
+    inputs, weights = np.arange(n_picks), (points - own) @ first[0]
+    offset = own @ first[0] + first[1]
+    for layer, count in ((second, units[0]), (last, units[1])):
+        value, active = begin + np.arange(count), begin + count + np.arange(count)
+        for u in range(count):
+            total = at(inputs, weights[:, u])
+            add(at(value[u], 1) - total, offset[u], np.inf)
+            add(at(value[u], 1) - total + at(active[u], big), -np.inf, offset[u] + big)
+            add(at(value[u], 1) - at(active[u], big), -np.inf, 0)
+        inputs, weights, offset = value, layer[0], layer[1]
+        begin += 2 * count
+    target = int(problem.target[person])
+    margin = at(inputs, weights[:, target] - weights[:, 1 - target])
+    add(margin, 1e-9 - (offset[target] - offset[1 - target]), np.inf)
+    for f in range(len(sizes)):
+        add(at(np.flatnonzero(feature == f), 1), 1, 1)
+    changes = picks != (start + lattice.own[person])[feature]
+    add(at(np.arange(n_picks), changes), -np.inf, problem.max_changes)
+    whole = np.zeros(n)
+    whole[:n_picks] = 1
+    for count, first_unit in zip(units, (n_picks, n_picks + 2 * units[0]), strict=True):
+        whole[first_unit + count : first_unit + 2 * count] = 1
+    found = milp(
+        at(np.arange(n_picks), lattice.cost[picks]),
+        constraints=LinearConstraint(np.array(rows), low, high),
+        bounds=Bounds(0, np.where(whole > 0, 1, np.inf)),
+        integrality=whole,
+        options={"mip_rel_gap": 1e-9},
+    )
+    return found.fun if found.status == 0 else np.inf
