@@ -174,5 +174,9 @@ class DivergenceWarning(SkcfqWarning):
     """A training ran into numbers that are not finite; the last finite state is kept."""
 
 
+class ManyLevelsWarning(SkcfqWarning):
+    """Nearly every row has a category of its own in a column."""
+
+
 class InterruptedWarning(SkcfqWarning):
     """Work was interrupted by Ctrl-C; what was done is returned."""

@@ -126,6 +126,25 @@ class CompiledActions:
             *(feature.encoded_columns for feature in self.categorical),
         )
 
+    def far_from_grids(self, X: Any) -> np.ndarray:
+        """Return a number for each person, equal for those who are far from the same grids.
+
+        Who is far may stay, or come back into the limits of all; the grids of others must not
+        lie on their way.
+
+        Parameters
+        ----------
+        X : DataFrame or ndarray of shape (n, n_raw_columns)
+        """
+        kinds = np.zeros(len(X), dtype=np.int64)
+        gridded = [feature for feature in self.numeric if feature.step is not None]
+        columns = read_columns(self.space, X) if gridded else []
+        for feature in gridded:
+            far = feature.is_far(*feature.limits(feature.own_values(columns)))
+            if far.any():
+                kinds = np.unique(2 * kinds + far, return_inverse=True)[1]
+        return kinds
+
     @property
     def mutable_columns(self) -> np.ndarray:
         """Whether each encoded column belongs to a feature that can change, bool of shape (d,)."""

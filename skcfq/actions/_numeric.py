@@ -112,24 +112,30 @@ class NumericFeature:
         """Return the rising raw grid that covers all people, or None for a continuous column."""
         if self.step is None:
             return self.values
-        if lower.size == 0:
+        known = np.isfinite(lower) & np.isfinite(upper)
+        if not known.any():  # nobody has a value
             return np.empty(0)
-        ends = float(np.fmin.reduce(lower)), float(np.fmax.reduce(upper))
-        if not all(map(math.isfinite, ends)):  # nobody has a value
-            return np.empty(0)
-        if ends[1] - ends[0] > MAX_GRID * self.step:
-            if self.high - self.low > MAX_GRID * self.step:
-                return self._grid_around(lower, upper)
+        lower, upper = lower[known], upper[known]
+        if upper.max() - lower.min() <= MAX_GRID * self.step:
+            return multiples(self.step, float(lower.min()), float(upper.max()), self.name)
+        far = self.is_far(lower, upper)
+        if far.any() and 0 <= self.high - self.low <= MAX_GRID * self.step:
             # A person far outside must not make the grid endless: they may stay or come back in.
-            ends = self.low, self.high
-        return multiples(self.step, *ends, self.name)
+            lower, upper = np.append(lower[~far], self.low), np.append(upper[~far], self.high)
+        return self._grid_around(lower, upper)
+
+    def is_far(self, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+        """Tell whose limits are too far apart for a grid of their own, bool of shape (n,)."""
+        if self.step is None:
+            return np.zeros(len(lower), dtype=bool)
+        with np.errstate(invalid="ignore"):
+            return np.asarray(upper - lower > MAX_GRID * self.step)
 
     def _grid_around(self, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
         """Return the grid near each person, where one of them is far away from the others."""
         assert self.step is not None
-        known = np.isfinite(lower) & np.isfinite(upper)
-        order = np.argsort(lower[known], kind="stable")
-        lower, reach = lower[known][order], np.maximum.accumulate(upper[known][order])
+        order = np.argsort(lower, kind="stable")
+        lower, reach = lower[order], np.maximum.accumulate(upper[order])
         # A gap between the reach of some and the start of the next ends a stretch.
         starts = np.flatnonzero(np.append(True, lower[1:] > reach[:-1] + self.step))
         ends = reach[np.append(starts[1:], len(lower)) - 1]

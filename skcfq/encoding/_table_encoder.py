@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from skcfq.encoding._blocks import AffineBlock, Block, TableBlock, declared_order
 from skcfq.encoding._space import build_space
 from skcfq.encoding._statistics import weighted_mean_std, weighted_median
+from skcfq.exceptions import ManyLevelsWarning
 from skcfq.utils import (
     as_numbers,
     as_objects,
@@ -23,7 +24,11 @@ from skcfq.utils import (
     raw_table,
     validate_table,
     values_of,
+    warn_user,
 )
+
+# Fewer are no burden, and a small table may have them all once.
+_MANY_LEVELS = 50
 
 
 class TableEncoder(TransformerMixin, BaseEstimator):
@@ -92,6 +97,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             block = _fit_block(name, column, weights, width)
             blocks.append(block)
             width += block.width
+        _warn_of_names(blocks, len(weights))
         self.feature_space_ = build_space(blocks, columns, is_frame, weights)
         return self
 
@@ -142,6 +148,23 @@ def _fit_block(name: Any, column: Any, weights: np.ndarray, start: int) -> Block
     if _is_numeric(column):
         return _fit_numbers(name, column, weights, start)
     return _fit_categories(name, column, start)
+
+
+def _warn_of_names(blocks: list[Block], n: int) -> None:
+    """Name the columns whose categories tell rows apart rather than kinds of rows."""
+    names = [
+        f"{block.name!r} ({block.n_levels} levels)"
+        for block in blocks
+        if isinstance(block, TableBlock) and block.n_levels > max(_MANY_LEVELS, n / 2)
+    ]
+    if names:
+        warn_user(
+            f"More than half of the {n} rows have a category of their own in {', '.join(names)}. "
+            "Drop identifiers, turn dates and numbers that are stored as text into numbers "
+            "(pandas.to_numeric, pandas.to_datetime), and merge rare categories: such a column "
+            "says nothing of new rows, and takes one encoded column a level.",
+            ManyLevelsWarning,
+        )
 
 
 def _is_numeric(column: Any) -> bool:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, effective_n_jobs
 
 from skcfq.solvers._chunk import solve_chunk
-from skcfq.utils import HeldInterrupts, take_rows
+from skcfq.utils import HeldInterrupts, interrupts_heard, take_rows
 
 if TYPE_CHECKING:
     from skcfq.solvers._collection import Collection
@@ -60,32 +60,38 @@ class Batches:
         stopped : BaseException or None
             Why not everybody was finished: Ctrl-C, or the death of a worker.
         """
-        try:
-            with closing(self._answers(n_jobs)) as answers:
-                for position, parts in answers:
-                    rows = self.rows[position]
-                    with HeldInterrupts() as held:
+        with HeldInterrupts() as held:
+            try:
+                with closing(self._answers(n_jobs)) as answers:
+                    for position, parts in answers:
                         for rank, part in zip(ranks, parts, strict=True):
-                            rank.write(rows, part)
-                    if held.pressed or any(part.interrupted for part in parts):
-                        return KeyboardInterrupt()
-                    bar.update(len(rows))
-        except KeyboardInterrupt as stop:
-            return stop
-        except Exception as error:
-            if not _is_death(error):
-                raise
-            return error
-        return None
+                            rank.write(self.rows[position], part)
+                        if held.came or any(part.interrupted for part in parts):
+                            return KeyboardInterrupt()
+                        bar.update(len(self.rows[position]))
+            except KeyboardInterrupt as stop:
+                return stop
+            except Exception as error:
+                if not _is_death(error):
+                    raise
+                return error
+        return KeyboardInterrupt() if held.pressed else None
 
     def _answers(self, n_jobs: int | None) -> Generator[tuple[int, list[Solution]], None, None]:
         """Solve one batch after the other, or share them out; a single one is not worth it."""
-        if len(self.rows) <= 1:
+        if len(self.rows) <= 1 or effective_n_jobs(n_jobs) == 1:
             yield from (_numbered(*self._given(position)) for position in range(len(self.rows)))
             return
         jobs = (delayed(_numbered)(*self._given(k)) for k in range(len(self.rows)))
         # As they are finished: a slow batch holds no finished one back.
-        yield from Parallel(n_jobs=n_jobs, return_as="generator_unordered")(jobs)
+        answers = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(jobs)
+        with closing(answers):
+            while True:
+                with interrupts_heard():
+                    answer = next(answers, None)
+                if answer is None:
+                    return
+                yield answer
 
     def _given(self, position: int) -> tuple:
         rows = self.rows[position]

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from skcfq.models import least_margin
 from skcfq.solvers._alternatives import enumerate_actions
+from skcfq.solvers._collection import Collection
 from skcfq.solvers._verification import verify
 from skcfq.solvers.problems import (
     Draws,
@@ -28,7 +29,7 @@ from skcfq.solvers.problems import (
     region_for,
 )
 from skcfq.solvers.search import stabilize
-from skcfq.utils import HeldInterrupts, stack_rows, take_rows
+from skcfq.utils import HeldInterrupts, interrupts_heard, stack_rows, take_rows
 
 if TYPE_CHECKING:
     from skcfq.actions import ActionRegion
@@ -41,6 +42,8 @@ _Answer = TypeVar("_Answer")
 _SAFER_MARGINS = (0.0, 1e-7, 1e-4)
 # Then a cost above the proved bound by no more than this share is still called optimal.
 _STILL_OPTIMAL = 1e-6
+# The same for what a column of single precision makes of a value.
+_STILL_ROUNDED = 1e-5
 
 
 def solve_with_alternatives(
@@ -105,42 +108,79 @@ def solve_people(
     -------
     solution : Solution
     """
+    answer, lacks_margin = _solve_people(method, effort, task, seed, starts, region)
+    if not task.single_precision or answer.interrupted:
+        return answer
+    # A margin for rounding must not lose a person: where it cannot be had, none is asked for.
+    left = ~answer.found & (lacks_margin | (answer.status == "infeasible"))
+    if not left.any():
+        return answer
+    rows = np.flatnonzero(left)
+    others, _ = _solve_people(
+        method,
+        effort,
+        replace(task.take(rows), single_precision=False),
+        seed,
+        [start[rows] for start in starts],
+        region.take(rows),
+    )
+    collection = Collection(answer)
+    collection.write(rows, others)
+    return replace(collection.solution(), interrupted=others.interrupted)
+
+
+def _solve_people(
+    method: Method,
+    effort: Effort,
+    task: Task,
+    seed: int,
+    starts: list[Tensor],
+    region: ActionRegion,
+) -> tuple[Solution, np.ndarray]:
+    """Return what is found with one margin, and which raw rows lacked some of it, shape (N,)."""
     pile = _Pile(task)
     open_rows, interrupted = np.arange(len(task)), False
     # How much margin the raw row of a point lacked, twice.
     missing = np.zeros(len(task))
-    for extra in _SAFER_MARGINS if not method.literal else (0.0,):
-        rows = open_rows
-        try:
-            more = np.maximum(missing[rows], extra)
-            part, problem = _posed(task, region, rows, more, method.gradients)
-            points = [start[rows] for start in starts]
-            states, status, bound, interrupted = _ask(method, effort, part, problem, seed, points)
-            if extra == 0.0:
-                pile.begin(status, bound)
-            if interrupted:
-                pile.leave(rows[status == "time_limit"])
-            # Who has no point is finished.
-            open_rows = rows[states.person.numpy()]
-            if len(open_rows) == 0:
-                break
-            states, stands = _stable(part, problem, states, status)
-            checked, shortfall = verify(part, problem, states)
-            kept = checked.found & stands.numpy()
-            with HeldInterrupts() as held:
-                pile.add(open_rows, checked, status[states.person.numpy()], kept, extra)
+    # Ctrl-C is heard while somebody searches, and else after what was found is written down.
+    with HeldInterrupts() as held:
+        for extra in _SAFER_MARGINS if not method.literal else (0.0,):
+            rows = open_rows
+            try:
+                more = np.maximum(missing[rows], extra)
+                part, problem = _posed(task, region, rows, more, method.gradients)
+                points = [start[rows] for start in starts]
+                states, status, bound, interrupted = _ask(
+                    method, effort, part, problem, seed, points
+                )
+                if extra == 0.0:
+                    pile.begin(status, bound)
+                if interrupted:
+                    pile.leave(rows[status == "time_limit"])
+                # Who has no point is finished.
+                open_rows = rows[states.person.numpy()]
+                if len(open_rows) == 0:
+                    break
+                states, stands = _stable(part, problem, states, status)
+                checked, shortfall = verify(part, problem, states)
+                kept, person = checked.found & stands.numpy(), states.person.numpy()
+                said = status[person]
+                # A column of half precision cannot hold the values that were proved the cheapest.
+                said[checked.cost > states.cost.numpy() * (1 + _STILL_ROUNDED)] = "feasible"
+                # The margin for rounding is that of the point, of which the first was a guess.
+                guessed = kept & task.single_precision & (missing[open_rows] > extra)
+                pile.answer.bound[open_rows[guessed]] = bound[person[guessed]]
+                pile.add(open_rows, checked, said, kept, extra)
                 missing[open_rows] = 2 * shortfall
                 open_rows = open_rows[~kept]
-            interrupted |= held.pressed
-        except KeyboardInterrupt:
-            interrupted = True
-        if interrupted or len(open_rows) == 0:
-            break
-    with HeldInterrupts() as held:
-        if interrupted:
+            except KeyboardInterrupt:
+                interrupted = True
+            if interrupted or held.came or len(open_rows) == 0:
+                break
+        if interrupted or held.came:
             pile.leave(open_rows)
         answer = pile.solution()
-    return replace(answer, interrupted=interrupted or held.pressed)
+    return replace(answer, interrupted=interrupted or held.pressed), missing > 0
 
 
 class _Pile:
@@ -198,7 +238,8 @@ def _stable(
     if not task.perturbation_radius:
         return states, torch.ones(len(states), dtype=torch.bool)
     before = states.values
-    states, stands = stabilize(problem, states)
+    with interrupts_heard():
+        states, stands = stabilize(problem, states)
     moved = (states.values != before).any(dim=1)
     status[states.person[moved].numpy()] = "feasible"
     return states, stands
@@ -226,7 +267,8 @@ def _ask(
     if method.linear:
         return _ask_linear(method, effort, task, problem)
     starts = Starts(points, _draws(seed, problem), partial(favorable_examples, task))
-    found = method.solve(problem, effort, starts)
+    with interrupts_heard():
+        found = method.solve(problem, effort, starts)
     n = problem.n_people
     if method.proves:
         answer = _checked(method, found, ExactAnswer)
@@ -292,6 +334,7 @@ def _ask_linear(
             for of_model in logits
         ]
         linear = replace(all_of(problems), forced=anchors.forced)
+        # Methods that prove hear Ctrl-C where they can stop, and return what is proved.
         answer = _checked(method, method.solve(linear, effort), ExactAnswer)
         answer = anchors.believed(answer)
         states, status[here], bound[here] = _believed(problem, here, answer)

@@ -1,11 +1,15 @@
 """What ``memory`` spares: the fit of a teacher, and its recourse.
 
-Both are functions of their arguments alone, seeds included, so that a result from the cache is the
-result that a computation would give, bit for bit.
+Both are functions of their arguments alone, seeds included, and of the code behind them, which is
+a part of the key: a result from the cache is the result that a computation would give, bit for
+bit. It is kept with a digest, and computed anew where the two no longer fit.
 """
 
 from __future__ import annotations
 
+import hashlib
+import pickle
+from collections.abc import Callable
 from pickle import PicklingError
 from typing import Any
 
@@ -17,6 +21,7 @@ from torch import Tensor
 
 from skcfq.actions import ActionSet
 from skcfq.models import Predictor
+from skcfq.training._code_identity import code_identity
 from skcfq.training._inner_models import fit_model
 from skcfq.training._teacher_actions import TeacherActions
 
@@ -41,8 +46,14 @@ def fitted_model(
     ValueError
         A parameter of the model cannot be pickled, so that no memory can know it again.
     """
+    if memory is None:
+        fit_model(model, X, y, sample_weight, seed)
+        return model
     try:
-        return check_memory(memory).cache(_fitted)(model, X, y, sample_weight, seed)
+        cached = check_memory(memory).cache(_fitted)
+        return _remembered(cached, _fitted, code_identity(model), model, X, y, sample_weight, seed)
+    except _Unkept as stop:
+        return stop.model
     except PicklingError as error:
         _check_picklable(model, error)
         raise
@@ -93,19 +104,59 @@ def teacher_points(
     points : Tensor of shape (n, n_encoded), float64
     valid : Tensor of shape (n,), bool
     """
+    asked = (actions, teacher.fingerprint, action_set, X, target, seed)
+    if memory is None:
+        return actions.points(teacher, action_set, X, target, seed, verbose=verbose)
     cached = check_memory(memory).cache(_points, ignore=["teacher", "verbose"])
-    points, valid = cached(
-        actions, teacher.fingerprint, action_set, X, target, seed, teacher=teacher, verbose=verbose
-    )
+    identity = code_identity(actions, action_set, teacher.model)
+    points, valid = _remembered(cached, _points, identity, *asked, teacher=teacher, verbose=verbose)
     return torch.from_numpy(points), torch.from_numpy(valid)
 
 
-def _fitted(model: Any, X: Any, y: np.ndarray, sample_weight: np.ndarray, seed: int) -> Any:
+class _Unkept(Exception):  # noqa: N818  (a signal, not an error)
+    """A fitted model cannot be pickled: it is used, but not remembered."""
+
+    def __init__(self, model: Any):
+        super().__init__(model)
+        self.model = model
+
+
+def _remembered(cached: Any, work: Callable[..., tuple], *given: Any, **named: Any) -> Any:
+    """Return what is kept, or what is computed where nothing is, or something else."""
+    sealed = cached(*given, **named)
+    if not _is_whole(sealed):
+        # A file that cannot be read is noticed by joblib, other numbers in it are not.
+        if hasattr(cached, "call_and_shelve"):
+            cached.call_and_shelve(*given, **named).clear()
+            sealed = cached(*given, **named)
+        else:
+            sealed = work(*given, **named)
+    return pickle.loads(sealed[1])
+
+
+def _sealed(value: Any) -> tuple[str, bytes]:
+    content = pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
+    return hashlib.sha256(content).hexdigest(), content
+
+
+def _is_whole(sealed: Any) -> bool:
+    if not (isinstance(sealed, tuple) and len(sealed) == 2 and isinstance(sealed[1], bytes)):
+        return False
+    return bool(hashlib.sha256(sealed[1]).hexdigest() == sealed[0])
+
+
+def _fitted(
+    identity: str, model: Any, X: Any, y: np.ndarray, sample_weight: np.ndarray, seed: int
+) -> tuple[str, bytes]:
     fit_model(model, X, y, sample_weight, seed)
-    return model
+    try:
+        return _sealed(model)
+    except (PicklingError, TypeError, AttributeError) as error:
+        raise _Unkept(model) from error
 
 
 def _points(
+    identity: str,
     actions: TeacherActions,
     fingerprint: str,
     action_set: ActionSet,
@@ -115,6 +166,6 @@ def _points(
     *,
     teacher: Predictor,
     verbose: bool,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[str, bytes]:
     points, valid = actions.points(teacher, action_set, X, target, seed, verbose=verbose)
-    return points.numpy(), valid.numpy()
+    return _sealed((points.numpy(), valid.numpy()))

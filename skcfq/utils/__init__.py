@@ -25,7 +25,7 @@ from skcfq.utils._columns import (
     values_of,
 )
 from skcfq.utils._files import atomic_write
-from skcfq.utils._interrupts import HeldInterrupts, NotedInterrupts
+from skcfq.utils._interrupts import HeldInterrupts, NotedInterrupts, interrupts_heard
 from skcfq.utils._lazy import lazy_attributes
 from skcfq.utils._nested_parameters import NestedParametersMixin
 from skcfq.utils._progress import Progress
@@ -72,6 +72,7 @@ __all__ = [
     "check_weights",
     "from_json",
     "has_text",
+    "interrupts_heard",
     "is_integer_like",
     "lazy_attributes",
     "missing_mask",

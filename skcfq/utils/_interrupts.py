@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -11,7 +14,8 @@ class HeldInterrupts:
     """Hold Ctrl-C back while something short is written, and tell afterwards whether it came.
 
     What the handler of the signal does is done at the end; ``pressed`` says whether that was to
-    raise KeyboardInterrupt. Outside of the main thread, where Python raises none, nothing is held.
+    raise KeyboardInterrupt. Who presses twice does not wait for the end. Outside of the main
+    thread, where Python raises no KeyboardInterrupt, nothing is held.
 
     Attributes
     ----------
@@ -45,7 +49,14 @@ class HeldInterrupts:
                 self._handler = None
         return self
 
+    @property
+    def came(self) -> bool:
+        """Whether Ctrl-C was held back so far."""
+        return self._came is not None
+
     def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.came:
+            self._handler(number, frame)
         self._came = number, frame
 
     def __exit__(
@@ -62,6 +73,31 @@ class HeldInterrupts:
                 self._handler(*self._came)
             except KeyboardInterrupt:
                 self.pressed = True
+
+
+@contextmanager
+def interrupts_heard() -> Iterator[None]:
+    """Hear Ctrl-C inside, where it is held back around; at once, where it came before.
+
+    Raises
+    ------
+    KeyboardInterrupt
+    """
+    holders = []
+    handler: Any = signal.getsignal(signal.SIGINT)
+    while type(getattr(handler, "__self__", None)) is HeldInterrupts:
+        holders.append(handler.__self__)
+        handler = handler.__self__._handler
+    if not holders or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    if any(one.came for one in holders):
+        raise KeyboardInterrupt
+    signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, holders[0]._note)
 
 
 class NotedInterrupts(HeldInterrupts):

@@ -45,6 +45,9 @@ def to_json(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: to_json(item) for key, item in value.items()}
     if isinstance(value, list):
+        # A table of codes has millions of them.
+        if {*map(type, value)} == {float} and all(map(math.isfinite, value)):
+            return value
         return [to_json(item) for item in value]
     if isinstance(value, tuple):
         return {"$tuple": [to_json(item) for item in value]}

@@ -18,7 +18,7 @@ from sklearn.preprocessing import OneHotEncoder
 from skcfq import ActionSet, RecourseSolver, TableEncoder
 from skcfq.actions import region_of
 from skcfq.encoding import FeatureSpace
-from skcfq.exceptions import FeatureSpaceError
+from skcfq.exceptions import FeatureSpaceError, ManyLevelsWarning
 
 N = 30
 DAYS = np.arange(N) % 5
@@ -155,3 +155,13 @@ def test_an_ordered_categorical_brings_its_order(encoder):
     assert ActionSet(bounds={"size": ("large", None)}).validate(X, space)["row"].tolist() == [
         0, 4, 8, 12, 16
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("container", ["frame", "array"])
+def test_columns_that_tell_rows_apart_are_named(container):
+    X = pd.DataFrame({"id": [f"P{i}" for i in range(120)], "job": ["cook", "clerk"] * 60})
+    X = X if container == "frame" else X.astype(object).to_numpy()
+    name = "'id'" if container == "frame" else "0"
+    with pytest.warns(ManyLevelsWarning, match=rf"120 rows .* in {name} \(120 levels\)\. Drop"):
+        TableEncoder().fit(X)
+    TableEncoder().fit(X[:50] if container == "array" else X.head(50))

@@ -225,3 +225,24 @@ def test_lower_ends_of_one_row_change_no_other_knapsack():
     lifted, _ = quadratic_knapsack(slope, weight, most, need, least)
     assert np.array_equal(plain[1:], lifted[1:])
     assert (lifted[0] >= least[0]).all()
+
+
+@pytest.mark.parametrize("method", ["exact", "milp"])
+def test_a_person_far_outside_takes_no_grid_from_others(method):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"loans": rng.integers(0, 11, 200), "income": rng.normal(size=200)})
+    lr = LogisticRegression().fit(X, (X.loans + X.income > 6).astype(int))
+    # The first two may come down by one loan; the others are too far out for a grid of their own.
+    people = pd.DataFrame(
+        {"loans": [12, 13, 5_000_000, 7_000_000], "income": [-5.5, -6.2, 0.1, 0.2]}
+    )
+    rules = ActionSet(bounds={"loans": (0, 10)}, immutable=["income"])
+    solver = RecourseSolver(rules, method=method, target=0)
+    together = solver.solve(lr, people, background=X)
+    assert together.denied.all()
+    assert together.points.loans.tolist()[:2] == [11, 12]
+    for row in range(len(people)):
+        alone = solver.solve(lr, people.iloc[[row]], background=X)
+        assert alone.status[0] == together.status[row]
+        assert alone.points.iloc[0].tolist() == together.points.iloc[row].tolist()
+        assert alone.cost[0] == together.cost[row]

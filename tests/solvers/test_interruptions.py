@@ -25,7 +25,7 @@ from skcfq.metrics import RecourseScorer
 from skcfq.models import as_predictor
 from skcfq.solvers import _batches, _collection, _people
 from skcfq.solvers.exact import _branch_and_bound, _convex
-from skcfq.utils import HeldInterrupts
+from skcfq.utils import HeldInterrupts, interrupts_heard
 
 CREDIT = make_credit(240, random_state=4)
 MODEL = make_pipeline(TableEncoder(), LogisticRegression(max_iter=1000))
@@ -112,7 +112,7 @@ def test_points_that_were_confirmed_stay_while_others_are_asked_again(whole, mon
 
     def verify(task, problem, states):
         calls.append(len(states))
-        if len(calls) == 2:
+        if len(calls) >= 2:
             raise KeyboardInterrupt
         checked, shortfall = original(task, problem, states)
         checked.cost[::2], checked.status[::2] = np.nan, "not_found"
@@ -281,6 +281,51 @@ def test_held_interrupts_leave_other_handlers_and_threads_alone():
         signal.signal(signal.SIGINT, before)
 
 
+def test_a_second_press_does_not_wait():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    reached = []
+
+    def work():
+        with HeldInterrupts() as held:
+            signal.raise_signal(signal.SIGINT)
+            reached.append(held.came)
+            signal.raise_signal(signal.SIGINT)
+            reached.append("never")
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            work()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert reached == [True]
+
+
+def test_what_is_held_is_heard_where_it_may_be():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    seen = []
+    try:
+        with HeldInterrupts() as outer, HeldInterrupts() as inner:
+            for _ in range(2):
+                try:
+                    with interrupts_heard():
+                        seen.append("in")
+                        signal.raise_signal(signal.SIGINT)
+                except KeyboardInterrupt:
+                    seen.append("heard")
+            assert not inner.came and not outer.came
+            signal.raise_signal(signal.SIGINT)
+            try:
+                with interrupts_heard():
+                    seen.append("never")
+            except KeyboardInterrupt:
+                seen.append("at once")
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert seen == ["in", "heard", "in", "heard", "at once"]
+    assert outer.pressed and not inner.pressed
+
+
 def scoring(model):
     scorer = RecourseScorer("validity_drop", reference=OTHER, solver=solver_for(method="exact"))
     grid = {"logisticregression__C": [0.5, 1.0]}
@@ -330,8 +375,9 @@ class Broken:
     "error", [TerminatedWorkerError("a worker was killed"), BrokenProcessPool("broken")]
 )
 def test_a_pool_that_breaks_costs_no_finished_batch(error, monkeypatch):
-    solver = solver_for(method="milp", batch_size=4)
-    full, pair = solver.solve(MODEL, PEOPLE), solver.compare(MODEL, MODEL, PEOPLE)
+    solver = solver_for(method="milp", batch_size=4, n_jobs=2)
+    alone = clone(solver).set_params(n_jobs=1)
+    full, pair = alone.solve(MODEL, PEOPLE), alone.compare(MODEL, MODEL, PEOPLE)
     monkeypatch.setattr(_batches, "Parallel", Broken(error))
     with pytest.raises(WorkerDiedError, match=r"8 of 16 were not.*n_jobs.*batch_size") as caught:
         solver.solve(MODEL, PEOPLE)
@@ -341,7 +387,9 @@ def test_a_pool_that_breaks_costs_no_finished_batch(error, monkeypatch):
 
     def second_breaks(**options):
         calls.append(1)
-        return joblib.Parallel(**options) if len(calls) == 1 else parallel(**options)
+        return (
+            joblib.Parallel(**{**options, "n_jobs": 1}) if len(calls) == 1 else parallel(**options)
+        )
 
     monkeypatch.setattr(_batches, "Parallel", second_breaks)
     with pytest.raises(WorkerDiedError) as caught:
@@ -354,7 +402,7 @@ def test_a_pool_that_breaks_costs_no_finished_batch(error, monkeypatch):
 def test_an_error_of_the_model_is_its_own(monkeypatch):
     monkeypatch.setattr(_batches, "Parallel", Broken(OSError("the service is down")))
     with pytest.raises(OSError, match="service"):
-        solver_for(method="milp", batch_size=4).solve(MODEL, PEOPLE)
+        solver_for(method="milp", batch_size=4, n_jobs=2).solve(MODEL, PEOPLE)
 
 
 class Fatal:

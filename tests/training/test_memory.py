@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import pickle
+import sys
+
 import joblib
 import numpy as np
 import pytest
@@ -10,9 +14,12 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from skcfq import CFQClassifier, QATClassifier, RecourseSolver, TableEncoder, TeacherClassifier
 from skcfq.estimators import CFQObjective, TeacherActions
+from skcfq.training import _code_identity
+from skcfq.training._code_identity import code_identity
 
 
 @pytest.fixture
@@ -194,3 +201,128 @@ def test_a_builder_that_cannot_be_pickled(inside, module, name, cfq, credit, tmp
 def test_what_is_no_memory(memory, cfq, credit):
     with pytest.raises(ValueError, match="'memory' parameter of CFQClassifier"):
         cfq(memory=memory).fit(credit.data, credit.target)
+
+
+def flip(content):
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [flip, lambda content: content[:-100], lambda content: b"", lambda content: pickle.dumps(3)],
+    ids=["one-bit", "truncated", "empty", "another"],
+)
+def test_a_damaged_entry_is_computed_anew(damage, cfq, credit, counted, tmp_path, caplog):
+    X, y = credit.data, credit.target
+    first = cfq(memory=str(tmp_path)).fit(X, y)
+    files = sorted(tmp_path.rglob("output.pkl"))
+    assert len(files) == 2
+    for file in files:
+        file.write_bytes(damage(file.read_bytes()))
+    for expected in ({"teacher": 2, "recourse": 2}, {"teacher": 2, "recourse": 2}):
+        again = cfq(memory=str(tmp_path)).fit(X, y)
+        # Once, and then the new entry is known.
+        assert counted == expected
+        assert same(first, again)
+
+
+class Shelf:
+    """Another cache, with no more than the interface that is asked for."""
+
+    def __init__(self):
+        self.kept, self.damaged = {}, False
+
+    def cache(self, function, ignore=()):
+        def cached(*given, **named):
+            known = {name: value for name, value in named.items() if name not in ignore}
+            key = function.__name__, joblib.hash((given, known))
+            if key not in self.kept:
+                self.kept[key] = function(*given, **named)
+            digest, content = self.kept[key]
+            return digest, flip(content) if self.damaged else content
+
+        return cached
+
+
+def test_another_cache(cfq, credit, counted):
+    shelf = Shelf()
+    first = cfq(memory=shelf).fit(credit.data, credit.target)
+    assert same(first, cfq(memory=shelf).fit(credit.data, credit.target))
+    assert counted == {"teacher": 1, "recourse": 1}
+    shelf.damaged = True
+    assert same(first, cfq(memory=shelf).fit(credit.data, credit.target))
+    assert counted == {"teacher": 2, "recourse": 2}
+
+
+@pytest.mark.parametrize("package", ["torch", "scikit-learn"])
+def test_what_another_version_kept_is_not_used(
+    package, cfq, credit, counted, tmp_path, monkeypatch
+):
+    cfq(memory=str(tmp_path)).fit(credit.data, credit.target)
+    version = _code_identity._version
+    monkeypatch.setattr(
+        _code_identity, "_version", lambda name: "0" if name == package else version(name)
+    )
+    cfq(memory=str(tmp_path)).fit(credit.data, credit.target)
+    assert counted == {"teacher": 2, "recourse": 2}
+
+
+SOURCE = """
+import numpy as np
+from sklearn.base import BaseEstimator
+
+def unit():
+    return {unit}
+
+def shrunk(values):
+    return values / (unit() + 1)
+
+def grown(values):
+    return values * (unit() + 1)
+
+class Shrinking(BaseEstimator):
+    def used(self):
+        return {method}
+"""
+
+
+@pytest.fixture
+def written(tmp_path, monkeypatch):
+    """A user's module, written anew, whose names stay."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+
+    def write(unit=1, method=1):
+        sys.modules.pop("shrinking_by_a_user", None)
+        importlib.invalidate_caches()
+        source = SOURCE.format(unit=unit, method=method)
+        (tmp_path / "shrinking_by_a_user.py").write_text(source)
+        return importlib.import_module("shrinking_by_a_user")
+
+    yield write
+    sys.modules.pop("shrinking_by_a_user", None)
+
+
+@pytest.mark.parametrize("changed", [{"unit": 2}, {"method": 2}])
+def test_code_is_told_apart_where_names_are_the_same(changed, written):
+    def identities():
+        module = written()
+        before = code_identity(FunctionTransformer(module.shrunk), module.Shrinking())
+        module = written(**changed)
+        return before, code_identity(FunctionTransformer(module.shrunk), module.Shrinking())
+
+    (first, second), (again, _) = identities(), identities()
+    assert first == again != second
+
+
+def test_a_function_that_was_rewritten_is_not_the_one_that_is_remembered(
+    written, quick, credit, counted, tmp_path
+):
+    X, y = credit.data[["income", "loan_amount", "age"]], credit.target
+    for unit, expected in ((1, 1), (1, 1), (3, 2)):
+        module = written(unit)
+        encoder = FunctionTransformer(module.shrunk, module.grown)
+        teacher = TeacherClassifier((8,), max_iter=2, encoder=encoder)
+        QATClassifier(teacher=teacher, memory=str(tmp_path), **quick).fit(X, y)
+        assert counted["teacher"] == expected

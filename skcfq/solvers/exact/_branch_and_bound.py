@@ -16,6 +16,7 @@ from torch import Tensor
 from skcfq.solvers.exact._lagrangian import FREE, IN, OUT, Dual, Nodes, dual_bound
 from skcfq.solvers.exact._separable import Separable
 from skcfq.solvers.problems import best_per_person
+from skcfq.utils import interrupts_heard
 
 # An action is optimal when no bound is lower than its objective by more than this share.
 RELATIVE_GAP = 1e-9
@@ -79,7 +80,8 @@ def branch_and_bound(separable: Separable, *, time_limit: float | None = None) -
             waiting = waiting.take(~left)
             continue
         try:
-            waiting = _round(separable, waiting, amounts, best, given_up)
+            with interrupts_heard():
+                waiting = _round(separable, waiting, amounts, best, given_up)
         except KeyboardInterrupt:
             # The nodes of the broken round are open still.
             interrupted = True

@@ -25,6 +25,7 @@ from skcfq.solvers.exact._program_data import (
     program_shape,
 )
 from skcfq.solvers.problems import ExactAnswer, LinearProblem
+from skcfq.utils import interrupts_heard
 
 # An optimal cost is proved within this share of itself.
 _GAP = 1e-8
@@ -79,7 +80,8 @@ def solve_convex(
     for i in range(problem.n_people):
         try:
             data = person_data(problem, shape, i)
-            told, bound[i], state = program.solve(data, time_limit)
+            with interrupts_heard():
+                told, bound[i], state = program.solve(data, time_limit)
             if state is not None:
                 values[i], levels[i] = torch.from_numpy(state[0]), torch.from_numpy(state[1])
             status[i] = told

@@ -108,7 +108,9 @@ def program_shape(problem: LinearProblem, *, integer: bool) -> ProgramShape:
     limit = problem.max_changes
     if limit is not None and limit >= region.n_features:
         limit = None
-    grids = tuple(_grid(j, grid.numpy()) for j, grid in enumerate(region.grids) if grid is not None)
+    grids = tuple(
+        _grid(j, grid.numpy(), region) for j, grid in enumerate(region.grids) if grid is not None
+    )
     linking = region.linking
     implications, named, literal_numeric = [], [], {}
     if linking is not None:
@@ -146,7 +148,11 @@ def program_shape(problem: LinearProblem, *, integer: bool) -> ProgramShape:
     )
 
 
-def _grid(feature: int, points: np.ndarray) -> Grid:
+def _grid(feature: int, points: np.ndarray, region: Any) -> Grid:
+    number = region.compiled.numeric[feature]
+    if number.step is not None and number.block.kind == "affine" and len(points):
+        # Of the rule: how far the grid goes depends on who else is asked about.
+        return Grid(feature, points, abs(number.step * number.block.scale))
     gaps = np.diff(points)
     even = len(gaps) > 0 and np.ptp(gaps) <= 1e-9 * gaps.mean()
     return Grid(feature, points, float((points[-1] - points[0]) / len(gaps)) if even else None)
@@ -251,8 +257,10 @@ def _add_grid(
         parameters[f"{name}_high"] = inside.astype(float)
         return
     counts = np.flatnonzero(inside)
-    first, last = (counts[0], counts[-1]) if len(counts) else (1, 0)
-    parameters[f"{name}_shift"] = np.array([np.nan_to_num(grid.points[0] - own[j])])
+    # Counted from the person's own first point.
+    start = grid.points[counts[0]] if len(counts) else own[j]
+    first, last = (0, len(counts) - 1) if len(counts) else (1, 0)
+    parameters[f"{name}_shift"] = np.array([np.nan_to_num(start - own[j])])
     parameters[f"{name}_first"], parameters[f"{name}_last"] = np.array([first]), np.array([last])
     parameters[f"{name}_low"] = np.array([0.0])
     parameters[f"{name}_high"] = np.array([float(max(last, 0))])

@@ -54,6 +54,8 @@ class Task:
         Its logits, where they are known.
     n_alternatives : int
         Actions for each person.
+    single_precision : bool
+        Whether valid points must be so for a float32 copy of the models too.
     action_set : ActionSet or None
         What ``actions`` was compiled from.
     target_given : bool
@@ -75,6 +77,7 @@ class Task:
     decisions: np.ndarray | None = None
     logits: np.ndarray | None = None
     n_alternatives: int = 1
+    single_precision: bool = False
     action_set: ActionSet | None = None
     target_given: bool = True
 
@@ -101,13 +104,14 @@ class Task:
         )
 
     def groups(self) -> Iterator[np.ndarray]:
-        """Yield the positions of people who want the same class and have the same kind of rules.
+        """Yield the positions of people with one target and the same kind of rules and limits.
 
-        How a group is solved may depend on both; how a person is, must not depend on others.
+        How a group is solved may depend on these; how a person is, must not depend on others.
         """
         own_rules = np.zeros(len(self), dtype=bool)
         own_rules[list(self.overrides or {})] = True
         kind = 2 * self.target + own_rules
+        kind += 2 * len(self.predictor.classes) * self.actions.far_from_grids(self.X)
         for one in np.unique(kind):
             yield np.flatnonzero(kind == one)
 
@@ -126,6 +130,13 @@ class Task:
     def margin_radius(self) -> float:
         """Largest error of a weight of a margin: a difference of two classes errs twice."""
         return self.weight_radius * (1 if len(self.predictor.classes) == 2 else 2)
+
+    @property
+    def first_margin(self) -> np.ndarray:
+        """The margin that is asked for at first, shape (n,): what suffices for most points."""
+        if not self.single_precision:
+            return self.margin
+        return np.maximum(self.margin, max(model.typical_noise for model in self.models))
 
     def blocks(self) -> Iterator[slice]:
         """Cut the people into blocks of rows."""
