@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -16,12 +17,12 @@ from skcfq.training import (
     LoopSettings,
     Validation,
     draw_seed,
-    epochs_for,
     fit_encoder,
     full_precision_network,
     generator_on,
     seeded_initialization,
     seeded_layers,
+    settled_passes,
     taken_over,
     train,
     training_device,
@@ -61,7 +62,8 @@ class TeacherClassifier(TrainedClassifier):
     encoder : transformer, default=None
         Map from raw to encoded columns; None is a :class:`~skcfq.TableEncoder`.
     max_iter : int, default=None
-        Passes over the data; None takes enough for some thousand updates.
+        Passes over the data. None trains until the loss stops falling: on a share of the rows it
+        is seen how long it falls on the others, and then the network is trained on all rows.
     batch_size : int, default=256
     learning_rate_init : float, default=0.003
         Rate of Adam at the start; it falls to 0 along a cosine.
@@ -107,6 +109,10 @@ class TeacherClassifier(TrainedClassifier):
     With ``warm_start`` a further fit has ``max_iter`` passes more, from the weights that are
     there, behind the encoder that is there; the learning rate starts anew. Columns, labels and
     layers must be the same.
+
+    A network whose loss still falls after 2500 updates, 30 passes at least, ends with a
+    ``ConvergenceWarning``: ``learning_rate_init`` is too low, or the columns have scales of their
+    own behind a custom ``encoder``.
 
     After Ctrl-C the network is kept as it is, after numbers that are not finite as it was before
     that pass; both with a warning.
@@ -199,7 +205,7 @@ class TeacherClassifier(TrainedClassifier):
         generator = torch.Generator().manual_seed(draw_seed(rng))
         settings = LoopSettings(
             name="teacher",
-            max_epochs=epochs_for(len(table), self.batch_size, self.max_iter),
+            max_epochs=self.max_iter or 1,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate_init,
             weight_decay=self.alpha,
@@ -209,6 +215,9 @@ class TeacherClassifier(TrainedClassifier):
             verbose=bool(self.verbose),
         )
         with seeded_layers(self.module, rng), subnormals_as_zero():
+            if self.max_iter is None:
+                passes = settled_passes(network, encoded, settings, draw_seed(rng))
+                settings = replace(settings, max_epochs=passes)
             trained = train(
                 module,
                 encoded,

@@ -316,7 +316,7 @@ def train(
     again: Tensor | None = None,
     validation: Validation | None = None,
 ) -> Trained:
-    """Minimize the module's loss with Adam and a cosine rate.
+    """Minimize the module's loss with Adam.
 
     Parameters
     ----------
@@ -380,13 +380,16 @@ def _callbacks(
     found: list = [(one, PassthroughScoring(name=one, on_train=True)) for one in names]
     if validation is not None:
         found.append(ValidationScores(validation))
-    found.append(LRScheduler("CosineAnnealingLR", T_max=settings.max_epochs, step_every="epoch"))
+    if settings.anneal:
+        cosine = LRScheduler("CosineAnnealingLR", T_max=settings.max_epochs, step_every="epoch")
+        found.append(cosine)
     if settings.verbose:
         found.append(EpochBar(settings.name))
     found.extend(settings.callbacks)
     if validation is not None and settings.patience is not None:
-        patience = settings.patience
-        found.append(SettledStopping("valid_loss", patience=patience, load_best=True, sink=noop))
+        fall, mode = settings.least_fall
+        how = {"threshold": fall, "threshold_mode": mode, "load_best": True, "sink": noop}
+        found.append(SettledStopping("valid_loss", settings.patience, **how))
     return found
 
 
