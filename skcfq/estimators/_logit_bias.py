@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
+from skcfq.exceptions import TargetError
 from skcfq.models import as_predictor, validity_slack
 from skcfq.results import RecourseResult
 from skcfq.training import bias_above, quantile
@@ -30,7 +31,12 @@ def with_logit_bias(model: Any, target: Any, bias: float) -> Any:
     """
     check_is_fitted(model, "network_")
     biased = deepcopy(model)
-    position = int(np.flatnonzero(model.classes_ == target)[0])
+    if not np.isfinite(bias):
+        raise ValueError(f"bias={bias!r}: give a finite number of logit units.")
+    labels = model.classes_.tolist()
+    if target not in labels:
+        raise TargetError(f"target={target!r} is no class of the model. Give one of {labels}.")
+    position = labels.index(target)
     biased.network_.add_logit_bias(position, bias)
     return biased
 
@@ -73,6 +79,8 @@ def bias_for_validity_drop(model: Any, result: RecourseResult, validity_drop: fl
     >>> validity_drop(model.teacher_, lenient, advice) <= 0.1
     True
     """
+    if not 0 <= validity_drop <= 1:
+        raise ValueError(f"validity_drop={validity_drop!r}: give a share from 0 to 1.")
     rows = result.reachable
     if not rows.any():
         raise ValueError("`result` has no reachable row, so no bias can be chosen on it.")

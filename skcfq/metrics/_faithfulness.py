@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from skcfq.metrics._population import (
+    check_models,
+    check_results,
     compared_rows,
     row_weights,
     warn_empty,
@@ -88,6 +90,8 @@ def validity_drop(
     """
     if kind not in ("target", "mismatch"):
         raise ValueError(f"`kind` must be 'target' or 'mismatch', got {kind!r}.")
+    check_models(reference=reference, deployed=deployed)
+    check_results(result=result)
     weight = row_weights(sample_weight, result)
     rows = result.reachable if kind == "target" else result.valid
     failed = np.zeros(len(rows), dtype=bool)
@@ -309,6 +313,7 @@ def feasible_recourse_rate(result: RecourseResult, *, sample_weight: Any = None)
     >>> feasible_recourse_rate(RecourseSolver().solve(model, X, background=X))
     1.0
     """
+    check_results(result=result)
     weight = row_weights(sample_weight, result) * result.denied
     return weighted_mean(
         result.reachable, weight, metric="feasible_recourse_rate", population="denied rows"

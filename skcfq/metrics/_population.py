@@ -32,6 +32,25 @@ def row_weights(sample_weight: Any, result: RecourseResult) -> np.ndarray:
     return weight
 
 
+def check_results(**results: Any) -> None:
+    """Refuse what is no result of a solver, by the name of the parameter."""
+    for name, value in results.items():
+        if not (hasattr(value, "reachable") and hasattr(value, "valid")):
+            raise TypeError(
+                f"`{name}` is {type(value).__name__} {value!r:.60}; give the RecourseResult of "
+                "RecourseSolver.solve or compare."
+            )
+
+
+def check_models(**models: Any) -> None:
+    """Refuse what cannot predict, by the name of the parameter."""
+    for name, value in models.items():
+        if not hasattr(value, "predict"):
+            raise TypeError(
+                f"`{name}` is {type(value).__name__} {value!r:.60}; give a fitted classifier."
+            )
+
+
 def weighted_mean(values: np.ndarray, weight: np.ndarray, *, metric: str, population: str) -> float:
     """Return Σ w·v / Σ w, or NaN with a warning where the population is empty."""
     total = weight.sum()
@@ -79,6 +98,7 @@ def compared_rows(
     They are the rows reachable under the reference for which the deployed model reaches the target
     too, rows that it favors already included.
     """
+    check_results(result_reference=result_reference, result_deployed=result_deployed)
     check_comparable(result_reference, result_deployed)
     rows = result_reference.reachable & result_deployed.valid
     return rows, row_weights(sample_weight, result_reference)[rows]

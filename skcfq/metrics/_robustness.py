@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skcfq.metrics._population import row_weights, weighted_mean
+from skcfq.metrics._population import check_results, row_weights, weighted_mean
 from skcfq.utils import take_rows
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ def deployment_success(
     >>> deployment_success(robust, unseen).robust > deployment_success(standard, unseen).robust
     True
     """
+    check_results(result=result)
     if len(variants) == 0:
         raise ValueError(
             "`variants` is empty: give the deployments to judge by, for example those of "

@@ -70,7 +70,7 @@ class TensorNet(NeuralNet):
         generator: torch.Generator,
         again: Tensor | None = None,
         **kwargs,
-    ):
+    ) -> None:
         super().__init__(module, criterion=nn.Identity, **kwargs)
         self.generator = generator
         self.again = again
@@ -178,7 +178,7 @@ class TensorNet(NeuralNet):
 class EpochBar(Callback):
     """Show the passes over the data as a progress bar."""
 
-    def __init__(self, description: str):
+    def __init__(self, description: str) -> None:
         self.description = description
 
     def on_train_begin(self, net: TensorNet, **kwargs: Any) -> None:
@@ -195,7 +195,7 @@ class EpochBar(Callback):
 class ValidationScores(Callback):
     """Write what the network does on held-out rows into the history."""
 
-    def __init__(self, validation: Validation):
+    def __init__(self, validation: Validation) -> None:
         self.validation = validation
 
     def on_epoch_end(self, net: TensorNet, **kwargs: Any) -> None:
@@ -243,7 +243,7 @@ class BitSchedule(Callback):
         weights: Tensor,
         search_epochs: int,
         temperatures: tuple[float, float],
-    ):
+    ) -> None:
         self.rows = rows
         self.weights = weights
         self.search_epochs = search_epochs

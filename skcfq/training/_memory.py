@@ -24,7 +24,7 @@ from skcfq.training._teacher_actions import TeacherActions
 class _Unfinished(Exception):  # noqa: N818  (a signal, not an error)
     """A fit was interrupted: its model is used, but not remembered."""
 
-    def __init__(self, model: Any):
+    def __init__(self, model: Any) -> None:
         super().__init__(model)
         self.model = model
 

@@ -33,7 +33,8 @@ def teacher_fault(predicted: np.ndarray, labels: np.ndarray, target: np.ndarray)
         )
     if gets.all() and not has.all():
         return (
-            f"The teacher gives the target to all of {n} rows, and {100 - share:.2g}% of y do not "
-            f"have it: see that the teacher learns who does not, {remedy}"
+            f"The teacher refuses nobody: it gives the target to all of {n} rows, and "
+            f"{100 - share:.2g}% of y do not have it: see that the teacher learns who does not, "
+            f"{remedy}"
         )
     return None

@@ -238,6 +238,22 @@ def test_bad_arguments_are_refused(call, message):
         call(empty_result())
 
 
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda r: feasible_recourse_rate(None), "result"),
+        (lambda r: counterfactual_recourse_gap(r, None), "result_deployed"),
+        (lambda r: action_overlap("x", r), "result_reference"),
+        (lambda r: validity_drop(AtLeast(1), AtLeast(1), None), "result"),
+        (lambda r: validity_drop(None, AtLeast(1), r), "reference"),
+        (lambda r: validity_drop(AtLeast(1), 3, r), "deployed"),
+    ],
+)
+def test_metrics_of_nothing_name_the_parameter(call, name):
+    with pytest.raises(TypeError, match=f"`{name}` is .*; give "):
+        call(empty_result())
+
+
 STATUS = st.sampled_from(["feasible", "optimal", "already_favorable", "not_found", "infeasible"])
 PEOPLE = st.lists(
     st.tuples(

@@ -98,7 +98,7 @@ def test_nobody_to_advise_is_first_the_fault_of_the_teacher(model, rare):
 def test_a_teacher_who_refuses_nobody_is_told_apart_from_a_target_that_all_have():
     all_of_them, most = np.ones(20, dtype=int), (np.arange(20) > 1).astype(int)
     told = teacher_fault(all_of_them, most, np.ones(20, dtype=int))
-    assert "to all of 20 rows, and 10% of y do not" in told
+    assert "refuses nobody: it gives the target to all of 20 rows, and 10% of y do not" in told
     assert teacher_fault(all_of_them, all_of_them, np.ones(20, dtype=int)) is None
     assert teacher_fault(most, most, np.ones(20, dtype=int)) is None
     assert "none of 20" in teacher_fault(0 * most, most, np.ones(20, dtype=int))
