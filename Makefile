@@ -19,7 +19,7 @@ endif
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test lint types doctest check bench bench-peers docs clean
-.PHONY: test-slow test-min test-latest oracle dist
+.PHONY: test-slow test-min test-latest oracle attack dist
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-12s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ test-slow: $(STAMP)  ## run the tests that are long by nature
 
 oracle: $(STAMP)  ## solve 1,000 random problems, and by enumeration; ARGS="--only trees" picks some
 	$(BIN)/python tools/against_enumeration.py $(ARGS)
+
+attack: $(STAMP)  ## give every public parameter odd values; ARGS="--only ActionSet" picks some
+	$(BIN)/python tools/attack $(ARGS)
 
 lint: $(STAMP)  ## check style, format and spelling
 	$(BIN)/ruff check .

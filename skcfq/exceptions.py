@@ -31,6 +31,7 @@ __all__ = [
     "TargetError",
     "UnreadableStepError",
     "UnsupportedModelError",
+    "WorkerDiedError",
 ]
 
 
@@ -117,6 +118,23 @@ class UnsupportedModelError(SkcfqError, TypeError):
     """A model cannot be read as a predictor, or lacks what the method needs."""
 
 
+class WorkerDiedError(SkcfqError, RuntimeError):
+    """A process that solved people in parallel is no more.
+
+    Attributes
+    ----------
+    results : tuple of RecourseResult
+        What is known: one, or the two of a comparison. Who was not finished is ``"time_limit"``.
+    """
+
+    def __init__(self, message: str, results: tuple = ()):
+        super().__init__(message, results)
+        self.results = results
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class DatasetNotFoundError(SkcfqError, FileNotFoundError):
     """The file of a dataset is neither in the data folder nor downloadable."""
 
@@ -153,4 +171,4 @@ class DivergenceWarning(SkcfqWarning):
 
 
 class InterruptedWarning(SkcfqWarning):
-    """Work was interrupted; what was done is returned."""
+    """Work was interrupted by Ctrl-C; what was done is returned."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from skcfq.actions._action_set import ActionSet
 from skcfq.actions._compiled import CompiledActions
+from skcfq.actions._overrides import read_overrides
 from skcfq.actions._plain_numbers import PlainNumbers
 from skcfq.utils import lazy_attributes
 
@@ -39,6 +40,7 @@ __all__ = [
     "project_grid",
     "project_min_change",
     "raw_rows",
+    "read_overrides",
     "region_of",
 ]
 

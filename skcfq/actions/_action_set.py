@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from skcfq.actions._compiled import CompiledActions, compile_actions
 from skcfq.actions._validate import broken_rules
 from skcfq.actions.files import from_data, read_action_file, to_data, write_action_file
+from skcfq.encoding import FeatureSpace
 from skcfq.utils import KnownParameters
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from skcfq.encoding import FeatureSpace
 
 __all__ = ["ActionSet"]
 
@@ -28,7 +29,9 @@ class ActionSet(KnownParameters):
     bounds, off the grid or in an unrecognized category keeps the own value as one option.
 
     An action set holds parameters only. :meth:`compile` derives the frozen form that solvers
-    and metrics use; every rule is checked there, against the columns that exist.
+    and metrics use; every rule is checked there, against the columns that exist. ``set_params``
+    changes the object itself, for everybody who holds it: for another variant of a shared one,
+    such as that of a dataset, begin with ``sklearn.base.clone(action_set)``.
 
     Parameters
     ----------
@@ -143,26 +146,26 @@ class ActionSet(KnownParameters):
     def __init__(
         self,
         *,
-        actionable=None,
-        immutable=(),
-        increasing=(),
-        decreasing=(),
-        bounds=None,
-        relative_bounds=None,
-        quantile_bounds=None,
-        steps=None,
-        ordinal=None,
-        transitions=None,
-        one_hot=None,
-        min_change=None,
-        max_change=None,
-        constraints=(),
-        implied=None,
-        max_changes=None,
-        cost="l1",
-        cost_weights="std",
-        cost_mix=0.5,
-    ):
+        actionable: Iterable[Hashable] | None = None,
+        immutable: Iterable[Hashable] = (),
+        increasing: Iterable[Hashable] = (),
+        decreasing: Iterable[Hashable] = (),
+        bounds: Mapping[Any, Any] | None = None,
+        relative_bounds: Mapping[Any, Any] | None = None,
+        quantile_bounds: Mapping[Any, Any] | None = None,
+        steps: Mapping[Any, float] | None = None,
+        ordinal: Mapping[Any, Iterable] | None = None,
+        transitions: Mapping[Any, Mapping] | None = None,
+        one_hot: Mapping[Any, Iterable] | None = None,
+        min_change: Mapping[Any, float] | None = None,
+        max_change: Mapping[Any, float] | None = None,
+        constraints: Iterable[str] = (),
+        implied: Mapping[Any, Mapping] | None = None,
+        max_changes: int | None = None,
+        cost: str = "l1",
+        cost_weights: Any = "std",
+        cost_mix: float = 0.5,
+    ) -> None:
         self.actionable = actionable
         self.immutable = immutable
         self.increasing = increasing
@@ -225,6 +228,7 @@ class ActionSet(KnownParameters):
         >>> ActionSet(immutable=[0]).compile(space).feature_names
         (1,)
         """
+        _check_space(space)
         return compile_actions(self.get_params(deep=False), space)
 
     def validate(self, X: Any, space: FeatureSpace | None = None) -> pd.DataFrame:
@@ -272,6 +276,8 @@ class ActionSet(KnownParameters):
         1; bounds; ('hours',); hours is 75, above the upper bound 60
         1; constraints; ('spent', 'income'); spent is 90, income is 80: 'spent <= income' is broken
         """
+        if space is not None:
+            _check_space(space)
         return broken_rules(self.get_params(deep=False), X, space)
 
     def to_dict(self) -> dict[str, Any]:
@@ -389,3 +395,11 @@ class ActionSet(KnownParameters):
         ActionSet(immutable=['age'], max_changes=2)
         """
         return cls(**read_action_file(path))
+
+
+def _check_space(space: Any) -> None:
+    if not isinstance(space, FeatureSpace):
+        raise TypeError(
+            f"space is of type {type(space).__name__}; give a FeatureSpace, such as "
+            "`feature_space_` of a classifier or a TableEncoder, or FeatureSpace.from_encoder."
+        )

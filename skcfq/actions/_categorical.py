@@ -253,7 +253,7 @@ def _missing_columns(levels: tuple) -> np.ndarray:
 class _LevelIndex:
     """Finds the labels that rules name among the categories of a feature."""
 
-    def __init__(self, name: Hashable, levels: tuple):
+    def __init__(self, name: Hashable, levels: tuple) -> None:
         self.name = name
         self.levels = levels
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skcfq.actions._categorical import CategoricalFeature, build_categorical
-from skcfq.actions._constraint_language import Linear, Rule, parse_rule
+from skcfq.actions._conditions import Linear, Rule
+from skcfq.actions._constraint_language import parse_rule
 from skcfq.actions._cost_rules import CostRules, read_cost
 from skcfq.actions._downstream_rules import DownstreamRule, build_downstream_rules
 from skcfq.actions._numeric import NumericFeature, build_numeric
@@ -191,11 +192,18 @@ def _features(
 
 def _check_names(compiled: CompiledActions) -> None:
     """Refuse rules that name no column."""
-    known = {*compiled.space.raw_columns, *range(compiled.space.n_raw), *compiled.feature_names}
+    columns = compiled.space.raw_columns
+    known = {*columns, *range(compiled.space.n_raw), *compiled.feature_names}
     for rule in compiled.rules:
         for name in rule.names:
             if name not in known:
                 raise ActionSetError(
                     f"constraints holds the rule {rule.text!r}: {name!r} is no column. Use one of "
-                    f"{list(compiled.space.raw_columns)!r}, in backquotes if it is no plain word."
+                    f"{list(columns)!r}, in backquotes if it is no plain word."
+                )
+            own = columns[name] if isinstance(name, int) and name not in columns else name
+            if own != name and str(name) in known - {own}:
+                raise ActionSetError(
+                    f"constraints holds the rule {rule.text!r}: `{name}` is the position of "
+                    f"{own!r}, and the name of another column. Rename that column."
                 )

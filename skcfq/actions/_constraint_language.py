@@ -1,95 +1,30 @@
 """The small language of rules across features: parsed here, with no knowledge of any column.
 
-``rule := "if" conditions "then" conditions | condition``, conditions joined by ``and``. A
+``rule := "if" conditions "then" conditions | conditions``, conditions joined by ``and``. A
 condition compares two linear expressions (``<=``, ``>=``, ``==``), tests a category (``==``,
 ``!=``, ``in``, ``not in``) or asks whether a feature moves (``changes(name)``, ``stays(name)``).
 Names stand as they are, or in backquotes; digits in backquotes are a position. ``change(name)``
-in a linear expression is the raw value after the action less the one before.
+in a linear expression is the raw value after the action less the one before. Text is read as it is:
+backquotes in quotation marks belong to the level, and letters are not folded.
 """
 
 from __future__ import annotations
 
-import ast
-import re
+import math
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NoReturn
 
-from skcfq.exceptions import ActionSetError
+from skcfq.actions._conditions import Changes, Condition, IsIn, Linear, Rule
+from skcfq.actions._constraint_tokens import RuleError, Token, refuse, tokens_of
 
-__all__ = ["Changes", "Condition", "IsIn", "Linear", "Rule", "RuleParser", "parse_rule"]
+__all__ = ["parse_rule"]
 
-
-@dataclass(frozen=True)
-class Linear:
-    """``sum(coefficient * value) + sum(coefficient * change) <= limit``.
-
-    Parameters
-    ----------
-    values, changes : dict of name to float
-        Coefficients of raw values after the action, and of what the action adds.
-    limit : float
-    """
-
-    values: dict[Hashable, float]
-    changes: dict[Hashable, float]
-    limit: float
-
-    @property
-    def names(self) -> set[Hashable]:
-        """Columns that the condition reads."""
-        return {*self.values, *self.changes}
-
-
-@dataclass(frozen=True)
-class IsIn:
-    """A category, or a number, is one of some levels, or none of them."""
-
-    name: Hashable
-    levels: tuple
-    inside: bool
-
-    @property
-    def names(self) -> set[Hashable]:
-        """Columns that the condition reads."""
-        return {self.name}
-
-
-@dataclass(frozen=True)
-class Changes:
-    """A feature changes, or stays."""
-
-    name: Hashable
-    changes: bool
-
-    @property
-    def names(self) -> set[Hashable]:
-        """Columns that the condition reads."""
-        return {self.name}
-
-
-Condition = Linear | IsIn | Changes
-
-
-@dataclass(frozen=True)
-class Rule:
-    """Where all premises hold, all conclusions hold; without premises always.
-
-    Parameters
-    ----------
-    text : str
-        As it was written.
-    premises, conclusions : tuple of Condition
-    """
-
-    text: str
-    premises: tuple[Condition, ...]
-    conclusions: tuple[Condition, ...]
-
-    @property
-    def names(self) -> set[Hashable]:
-        """Columns that the rule reads."""
-        return set().union(*(c.names for c in (*self.premises, *self.conclusions)))
+# Numbers of a rule between these keep their place in sums of floats, and in their tolerances.
+_SMALLEST, _LARGEST = 1e-100, 1e100
+# A condition beyond these is scaled, so that what counts as rounding is small beside it.
+_SMALL, _BIG = 1e-4, 1e8
+_DEEPEST = 50
 
 
 def parse_rule(text: object) -> Rule:
@@ -105,8 +40,8 @@ def parse_rule(text: object) -> Rule:
 
     Raises
     ------
-    ActionSetError
-        With the rule, the part that cannot be read, and the remedy.
+    RuleError
+        With the rule, the part that cannot be read, its place, and the remedy.
 
     Examples
     --------
@@ -116,204 +51,339 @@ def parse_rule(text: object) -> Rule:
     (IsIn(name='job', levels=('student',), inside=True),)
     """
     if not isinstance(text, str) or not text.strip():
-        raise ActionSetError(
+        raise RuleError(
             f"constraints holds {text!r}: a rule is a text such as 'spent <= income' or "
             "\"if job == 'student' then hours <= 20\"."
         )
-    return RuleParser(text).rule()
+    return _Parser(str(text)).rule()
 
 
-class RuleParser:
-    """Reads the text of one rule; what it cannot read goes to ``_fail``."""
+@dataclass
+class _Sum:
+    """A linear expression while it is read."""
 
-    def __init__(self, text: str):
+    start: int
+    end: int
+    terms: dict[tuple[str, Hashable], float] = field(default_factory=dict)
+    constant: float = 0.0
+
+    def add(self, other: _Sum, factor: float) -> None:
+        for term, coefficient in other.terms.items():
+            self.terms[term] = self.terms.get(term, 0.0) + factor * coefficient
+        self.constant += factor * other.constant
+
+
+class _Parser:
+    """Reads the tokens of one rule, each once."""
+
+    def __init__(self, text: str) -> None:
         self.text = text
-        self.quoted: dict[str, Hashable] = {}
+        self.tokens = tokens_of(text)
+        self.at = 0
+        self.depth = 0
+
+    @property
+    def token(self) -> Token:
+        return self.tokens[self.at]
+
+    def take(self) -> Token:
+        self.at += 1
+        return self.tokens[self.at - 1]
 
     def rule(self) -> Rule:
-        source = self._name_backquotes(self.text)
-        masked = re.sub(r"'[^']*'|\"[^\"]*\"", lambda m: "_" * len(m.group()), source)
-        start = re.match(r"\s*if\b", masked)
-        if not start:
-            return Rule(self.text, (), self._conditions(source))
-        then = re.search(r"\bthen\b", masked)
-        if not then:
-            self._fail(self.text, "it begins with 'if' and has no 'then'", "Write 'if … then …'")
-        premises = self._conditions(source[start.end() : then.start()])
-        return Rule(self.text, premises, self._conditions(source[then.end() :]))
+        if not self.token.is_sign("if"):
+            return Rule(self.text, (), tuple(self._conditions_until("end")))
+        self.take()
+        premises = tuple(self._conditions_until("then"))
+        return Rule(self.text, premises, tuple(self._conditions_until("end")))
 
-    def _name_backquotes(self, text: str) -> str:
-        """Replace names in backquotes by words that Python's own parser takes."""
-
-        def replace(match: re.Match) -> str:
-            word = f"_quoted_{len(self.quoted)}"
-            name = match.group(1)
-            self.quoted[word] = int(name) if name.isdigit() else name
-            return word
-
-        replaced = re.sub(r"`([^`]+)`", replace, text)
-        if "`" in replaced:
-            self._fail(text, "a backquote is not closed", "Write names with blanks as `my name`")
-        return replaced
-
-    def _conditions(self, source: str) -> tuple[Condition, ...]:
-        source = source.strip()
-        try:
-            tree = ast.parse(source, mode="eval").body
-        except SyntaxError as error:
-            where = f" near position {error.offset}" if error.offset else ""
-            self._fail(
-                source,
-                f"it is no condition{where}",
-                "Compare sums of columns with <=, >= or ==; join conditions with 'and'",
-            )
-        parts = tree.values if _is_and(tree) else [tree]  # type: ignore[attr-defined]  # `_is_and` narrows
-        return tuple(condition for part in parts for condition in self._condition(part))
-
-    def _condition(self, node: ast.expr) -> list[Condition]:
-        if isinstance(node, ast.Call):
-            return [self._changes(node)]
-        if not isinstance(node, ast.Compare):
-            self._fail(
-                self._source(node),
-                "it compares nothing",
-                "Write a comparison, changes(name) or stays(name); 'or' and 'not' are not offered",
-            )
-        sides = [node.left, *node.comparators]
-        conditions: list[Condition] = []
-        for left, operator, right in zip(sides, node.ops, sides[1:], strict=False):
-            conditions += self._comparison(left, operator, right, self._source(node))
+    def _conditions_until(self, last: str) -> list[Condition]:
+        conditions = self._conditions()
+        token = self.token
+        if last == "then" and not token.is_sign("then"):
+            if token.kind == "end":
+                remedy = "Write 'if … then …'"
+                self._fail(0, token.end, "it begins with 'if' and has no 'then'", remedy)
+            self._no_condition(token)
+        if last == "end" and token.kind != "end":
+            self._no_condition(token)
+        self.at += 1
         return conditions
 
-    def _comparison(
-        self, left: ast.expr, operator: ast.cmpop, right: ast.expr, source: str
-    ) -> list[Condition]:
-        if isinstance(operator, ast.In | ast.NotIn):
-            return [IsIn(self._name(left), self._levels(right), isinstance(operator, ast.In))]
-        is_text = isinstance(right, ast.Constant) and isinstance(right.value, str | bool)
-        if isinstance(operator, ast.NotEq) or (isinstance(operator, ast.Eq) and is_text):
-            if not isinstance(right, ast.Constant):
-                self._fail(
-                    source, "one level is needed on the right of !=", "Write name != 'level'"
-                )
-            return [IsIn(self._name(left), (right.value,), isinstance(operator, ast.Eq))]
-        if isinstance(operator, ast.Lt | ast.Gt):
-            self._fail(source, "strict comparisons have no cheapest point", "Use <= or >=")
-        if not isinstance(operator, ast.LtE | ast.GtE | ast.Eq):
-            self._fail(source, "the comparison is unknown", "Use <=, >= or ==")
-        sums = []
-        if not isinstance(operator, ast.GtE):
-            sums.append((1.0, -1.0))
-        if not isinstance(operator, ast.LtE):
-            sums.append((-1.0, 1.0))
-        return [self._linear(left, right, signs, source) for signs in sums]
+    def _no_condition(self, token: Token) -> NoReturn:
+        if token.is_sign("or", "not"):
+            remedy = "Write one rule for each; 'or' and 'not' are not offered"
+            self._fail(token.start, token.end, "rules have no such word", remedy)
+        remedy = "Compare sums of columns with <=, >= or ==; join conditions with 'and'"
+        position = f"near position {token.start + 1}"
+        self._fail(token.start, len(self.text), f"it is no condition {position}", remedy)
 
-    def _linear(
-        self, left: ast.expr, right: ast.expr, signs: tuple[float, float], source: str
-    ) -> Linear:
-        values: dict[Hashable, float] = {}
-        changes: dict[Hashable, float] = {}
-        constant = 0.0
-        for side, sign in zip((left, right), signs, strict=True):
-            for term, factor in self._terms(side, sign):
-                if term is None:
-                    constant += factor
-                    continue
-                kind, name = term
-                where = values if kind == "value" else changes
-                where[name] = where.get(name, 0.0) + factor
-        values = {name: factor for name, factor in values.items() if factor}
-        changes = {name: factor for name, factor in changes.items() if factor}
-        if not values and not changes:
-            self._fail(source, "it names no column", "Compare at least one column")
-        return Linear(values, changes, 0.0 - constant)
+    def _conditions(self) -> list[Condition]:
+        conditions = self._condition()
+        while self.token.is_sign("and"):
+            self.take()
+            conditions += self._condition()
+        return conditions
 
-    def _terms(self, node: ast.expr, factor: float) -> list:
-        """Return ((kind, name) or None, factor) for every term of a sum."""
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
-            sign = 1.0 if isinstance(node.op, ast.Add) else -1.0
-            return self._terms(node.left, factor) + self._terms(node.right, sign * factor)
-        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
-            sign = -1.0 if isinstance(node.op, ast.USub) else 1.0
-            return self._terms(node.operand, sign * factor)
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
-            for side, other in ((node.left, node.right), (node.right, node.left)):
-                if _number(side) is not None:
-                    return self._terms(other, factor * (_number(side) or 0.0))
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and _number(node.right):
-            return self._terms(node.left, factor / (_number(node.right) or 1.0))
-        number = _number(node)
-        if number is not None:
-            return [(None, factor * number)]
-        if isinstance(node, ast.Name):
-            return [(("value", self._name(node)), factor)]
-        if _called(node) == "change":
-            return [(("change", self._argument(node)), factor)]
-        self._fail(
-            self._source(node),
-            "it is no term of a sum",
-            "Terms are numbers, columns, number * column and change(column)",
-        )
+    def _condition(self) -> list[Condition]:
+        if self.token.kind == "end" or self.token.is_sign("then", "and", "or", "not"):
+            self._no_condition(self.token)
+        if self.token.is_sign("(") and self._holds_a_comparison():
+            self._deeper()
+            conditions = self._conditions()
+            self._close(")")
+            return conditions
+        if self._is_call() and self.token.value != "change":
+            return [self._changes()]
+        return self._comparisons()
 
-    def _changes(self, node: ast.Call) -> Changes:
-        function = _called(node)
-        if function not in ("changes", "stays"):
-            self._fail(
-                self._source(node),
-                "the function is unknown",
-                "Use changes(name) or stays(name), or compare change(name)",
-            )
-        return Changes(self._argument(node), function == "changes")
+    def _holds_a_comparison(self) -> bool:
+        """Return whether the bracket that opens here is around conditions, not around a sum."""
+        depth = 0
+        for token, following in zip(
+            self.tokens[self.at :], self.tokens[self.at + 1 :], strict=False
+        ):
+            depth += token.is_sign("(", "[", "{") - token.is_sign(")", "]", "}")
+            if depth == 0:
+                return False
+            if token.is_sign("<=", ">=", "==", "!=", "<", ">", "in", "not", "and", "or"):
+                return True
+            if token.value in ("changes", "stays") and following.is_sign("("):
+                return True
+        return False
 
-    def _argument(self, node: ast.expr) -> Hashable:
-        assert isinstance(node, ast.Call)
-        if len(node.args) != 1 or node.keywords:
-            self._fail(self._source(node), "it needs one column", "Write change(name)")
-        return self._name(node.args[0])
+    def _deeper(self) -> None:
+        token = self.take()
+        self.depth += 1
+        if self.depth > _DEEPEST:
+            self._fail(token.start, token.end, "brackets are nested too deeply", "Use fewer")
 
-    def _name(self, node: ast.expr) -> Hashable:
-        if not isinstance(node, ast.Name):
-            self._fail(
-                self._source(node),
-                "a column is needed here",
-                "Write its name, in backquotes if it is no plain word",
-            )
-        return self.quoted.get(node.id, node.id)
+    def _close(self, sign: str) -> Token:
+        if not self.token.is_sign(sign):
+            self._no_condition(self.token)
+        self.depth -= 1
+        return self.take()
 
-    def _levels(self, node: ast.expr) -> tuple:
-        elements = node.elts if isinstance(node, ast.List | ast.Tuple | ast.Set) else []
-        constants = [e.value for e in elements if isinstance(e, ast.Constant)]
-        if not elements or len(constants) < len(elements):
-            self._fail(self._source(node), "a list of levels is needed", "Write name in ['a', 'b']")
-        return tuple(constants)
+    def _comparisons(self) -> list[Condition]:
+        """Read ``left <= right``, or a chain of such."""
+        left_at = self.at
+        left = self._sum()
+        if not self._is_comparison():
+            end = self.tokens[self.at - 1].end
+            remedy = "Write a comparison, changes(name) or stays(name)"
+            if self.token.is_sign("or", "not") or self.token.kind == "end":
+                remedy += "; 'or' and 'not' are not offered"
+                self._fail(left.start, end, "it compares nothing", remedy)
+            self._no_condition(self.token)
+        conditions: list[Condition] = []
+        while self._is_comparison():
+            name, operator = self._name_before(left_at), self.take()
+            if operator.is_sign("not"):
+                operator = Token("keyword", "not in", operator.start, self.take().end)
+            if operator.is_sign("in", "not in"):
+                levels = self._levels()
+                conditions.append(IsIn(self._column(name), levels, operator.is_sign("in")))
+                break
+            if operator.is_sign("==", "!=") and (
+                self.token.kind == "level" or operator.value == "!="
+            ):
+                level = self._level("one level is needed here", "Write name != 'level'")
+                conditions.append(IsIn(self._column(name), (level,), operator.is_sign("==")))
+                break
+            left_at, start = self.at, left.start
+            right = self._sum()
+            if operator.is_sign("<", ">"):
+                problem = "strict comparisons have no cheapest point"
+                self._fail(start, right.end, problem, "Use <= or >=")
+            conditions += self._linear(left, right, str(operator.value), start)
+            left = right
+        return conditions
 
-    def _source(self, node: ast.expr) -> str:
-        source = ast.unparse(node)
-        for word, name in self.quoted.items():
-            source = source.replace(word, f"`{name}`")
-        return source
+    def _is_comparison(self) -> bool:
+        token = self.token
+        if token.is_sign("not"):
+            return self.tokens[min(self.at + 1, len(self.tokens) - 1)].is_sign("in")
+        return token.is_sign("<=", ">=", "==", "!=", "<", ">", "in")
 
-    def _fail(self, part: str, problem: str, remedy: str) -> NoReturn:
-        raise ActionSetError(
-            f"constraints holds the rule {self.text!r}: {part!r} cannot be read, {problem}. "
-            f"{remedy}."
-        )
+    def _name_before(self, start: int) -> Token:
+        """Return the one token since a position; that of a whole sum where there are more."""
+        first, last = self.tokens[start], self.tokens[self.at - 1]
+        if self.at == start + 1:
+            return first
+        return Token("sum", None, first.start, last.end)
+
+    def _column(self, token: Token) -> Hashable:
+        if token.kind != "name":
+            remedy = "Write its name, in backquotes if it is no plain word"
+            self._fail(token.start, token.end, "a column is needed here", remedy)
+        return token.value
+
+    def _linear(self, left: _Sum, right: _Sum, operator: str, start: int) -> list[Condition]:
+        signs = [] if operator == ">=" else [1.0]
+        signs += [] if operator == "<=" else [-1.0]
+        conditions: list[Condition] = []
+        for sign in signs:
+            both = _Sum(start, right.end)
+            both.add(left, sign)
+            both.add(right, -sign)
+            self._check_numbers(both)
+            sums: dict[str, dict[Hashable, float]] = {"value": {}, "change": {}}
+            for (kind, name), coefficient in both.terms.items():
+                if coefficient:
+                    sums[kind][name] = coefficient
+            if not sums["value"] and not sums["change"]:
+                self._fail(start, right.end, "it names no column", "Compare at least one column")
+            conditions.append(_scaled(sums["value"], sums["change"], 0.0 - both.constant))
+        return conditions
+
+    def _check_numbers(self, both: _Sum) -> None:
+        for number in (*both.terms.values(), both.constant):
+            if number and not _SMALLEST <= abs(number) <= _LARGEST:
+                problem = f"it has the number {number:g}"
+                remedy = f"Use units in which numbers are between {_SMALLEST:g} and {_LARGEST:g}"
+                self._fail(both.start, both.end, problem, remedy)
+
+    def _sum(self) -> _Sum:
+        total = self._product(self._signs())
+        while self.token.is_sign("+", "-"):
+            term = self._product(self._signs())
+            total.add(term, 1.0)
+            total.end = term.end
+        return total
+
+    def _signs(self) -> float:
+        """Read the signs before a term."""
+        sign = 1.0
+        while self.token.is_sign("+", "-"):
+            sign = -sign if self.take().value == "-" else sign
+        return sign
+
+    def _product(self, sign: float) -> _Sum:
+        product = self._factor()
+        while self.token.is_sign("*", "/"):
+            operator = self.take()
+            inner = self._signs()
+            other = self._factor()
+            product = self._combined(product, other, inner, str(operator.value))
+        signed = _Sum(product.start, product.end)
+        signed.add(product, sign)
+        return signed
+
+    def _combined(self, product: _Sum, other: _Sum, sign: float, operator: str) -> _Sum:
+        start, end = product.start, other.end
+        if operator == "*" and not product.terms:
+            product, other = other, product
+        if other.terms or (operator == "/" and other.constant == 0):
+            remedy = "Terms are numbers, columns, number * column and change(column)"
+            self._fail(start, end, "it is no term of a sum", remedy)
+        factor = sign * (other.constant if operator == "*" else 1.0 / other.constant)
+        combined = _Sum(start, end)
+        combined.add(product, factor)
+        for before, after in zip(
+            (*product.terms.values(), product.constant),
+            (*combined.terms.values(), combined.constant),
+            strict=True,
+        ):
+            if not math.isfinite(after) or (before and factor and not after):
+                problem = "a product in it is too large or too small for a number"
+                self._fail(start, end, problem, "Use other units")
+        return combined
+
+    def _factor(self) -> _Sum:
+        token = self.token
+        if token.is_sign("("):
+            self._deeper()
+            inner = self._sum()
+            end = self._close(")").end
+            return _Sum(token.start, end, inner.terms, inner.constant)
+        if token.kind == "number":
+            self.take()
+            assert isinstance(token.value, float)
+            return _Sum(token.start, token.end, {}, token.value)
+        if self._is_call():
+            if token.value != "change":
+                problem, remedy = "the function is unknown", "Use change(name) in sums"
+                self._fail(token.start, token.end, problem, remedy)
+            name, end = self._argument()
+            return _Sum(token.start, end, {("change", name): 1.0})
+        if token.kind == "name":
+            self.take()
+            return _Sum(token.start, token.end, {("value", token.value): 1.0})
+        if token.kind == "end" or token.kind == "keyword":
+            self._no_condition(token)
+        remedy = "Terms are numbers, columns, number * column and change(column)"
+        self._fail(token.start, token.end, "it is no term of a sum", remedy)
+
+    def _is_call(self) -> bool:
+        is_word = self.token.kind == "name" and self.text[self.token.start] != "`"
+        return is_word and self.tokens[self.at + 1].is_sign("(")
+
+    def _changes(self) -> Changes:
+        function = self.token
+        if function.value not in ("changes", "stays"):
+            remedy = "Use changes(name) or stays(name), or compare change(name)"
+            self._fail(function.start, function.end, "the function is unknown", remedy)
+        name, _ = self._argument()
+        return Changes(name, function.value == "changes")
+
+    def _argument(self) -> tuple[Hashable, int]:
+        function = self.take()
+        self.take()
+        token = self.token
+        name = self._column(token)
+        self.take()
+        if not self.token.is_sign(")"):
+            end = self.token.end
+            self._fail(function.start, end, "it needs one column", f"Write {function.value}(name)")
+        return name, self.take().end
+
+    def _levels(self) -> tuple:
+        opening = self.token
+        pairs = {"[": "]", "(": ")", "{": "}"}
+        problem, remedy = "a list of levels is needed", "Write name in ['a', 'b']"
+        if not opening.is_sign(*pairs):
+            self._fail(opening.start, opening.end, problem, remedy)
+        self.take()
+        closing, levels = pairs[str(opening.value)], []
+        while not self.token.is_sign(closing):
+            levels.append(self._level(problem, remedy))
+            if self.token.is_sign(","):
+                self.take()
+            elif not self.token.is_sign(closing):
+                self._fail(opening.start, self.token.end, problem, remedy)
+        end = self.take().end
+        if not levels:
+            self._fail(opening.start, end, problem, remedy)
+        return tuple(levels)
+
+    def _level(self, problem: str, remedy: str) -> Hashable:
+        start, is_signed, sign = self.token.start, self.token.is_sign("+", "-"), self._signs()
+        token = self.take() if self.token.kind != "end" else self.token
+        if token.kind == "number":
+            assert isinstance(token.value, float)
+            number = sign * token.value
+            return int(number) if _is_whole(self.text[token.start : token.end]) else number
+        if token.kind != "level" or is_signed:
+            self._fail(start, token.end, problem, remedy)
+        return token.value
+
+    def _fail(self, start: int, end: int, problem: str, remedy: str) -> NoReturn:
+        refuse(self.text, start, end, problem, remedy)
 
 
-def _is_and(tree: ast.expr) -> bool:
-    return isinstance(tree, ast.BoolOp) and isinstance(tree.op, ast.And)
+def _is_whole(source: str) -> bool:
+    return source.replace("_", "").isdigit()
 
 
-def _number(node: ast.expr) -> float | None:
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        value = _number(node.operand)
-        return None if value is None else -value
-    if not isinstance(node, ast.Constant) or isinstance(node.value, bool):
-        return None
-    return float(node.value) if isinstance(node.value, int | float) else None
+def _scaled(values: dict, changes: dict, limit: float) -> Linear:
+    """Return a condition whose largest coefficient is neither tiny nor huge.
 
-
-def _called(node: ast.expr) -> str | None:
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        return node.func.id
-    return None
+    What is rounding is a share of the limit, but at least a fixed amount.
+    """
+    largest = max(map(abs, (*values.values(), *changes.values())))
+    if not _SMALL <= largest <= _BIG:
+        unit = 2.0 ** -math.frexp(largest)[1]
+        values = {name: unit * factor for name, factor in values.items()}
+        changes = {name: unit * factor for name, factor in changes.items()}
+        limit *= unit
+    return Linear(values, changes, limit)

@@ -55,6 +55,11 @@ class RecourseCost:
     level_distances: tuple[np.ndarray, ...]
     weighting: str = "given"
 
+    def is_like(self, other: RecourseCost) -> bool:
+        """Return whether another cost has the same norm and the same weights."""
+        same_norm = self.norm == other.norm and (self.norm != "mixed" or self.mix == other.mix)
+        return same_norm and np.array_equal(self.weights, other.weights)
+
     @cached_property
     def feature_weights(self) -> Tensor:
         """The weights as a tensor, shape (F,)."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from skcfq.actions._weighted_sum import weighted_sum
+
 if TYPE_CHECKING:
     from skcfq.actions._compiled import CompiledActions
 
@@ -29,7 +31,7 @@ class DownstreamEffects:
         Encoded units per raw unit.
     """
 
-    def __init__(self, compiled: CompiledActions):
+    def __init__(self, compiled: CompiledActions) -> None:
         self.position = {rule.column: t for t, rule in enumerate(compiled.downstream)}
         scales = torch.tensor(
             [getattr(f.block, "scale", 1.0) for f in compiled.numeric], dtype=torch.float64
@@ -66,7 +68,7 @@ class DownstreamEffects:
     ) -> Tensor:
         """Return the raw downstream changes of N states, shape (N, t)."""
         moves = torch.nan_to_num(values - own_values)
-        total = moves @ self.per_value.T
+        total = torch.stack([weighted_sum(moves, row) for row in self.per_value], dim=1)
         for c, table in enumerate(self.tables):
             own, new = own_levels[:, c], levels[:, c]
             amount = table[:, own, new.clamp_min(0)].T
@@ -85,7 +87,8 @@ class DownstreamEffects:
         levels = []
         for c, table in enumerate(self.tables):
             moves = table[seen][:, own_levels[:, c]]
-            levels.append(torch.einsum("rt,tnl->nrl", weight, moves))
+            terms = weight.T[:, None, :, None] * moves[:, :, None, :]
+            levels.append(terms.sum(dim=0))
         return weight @ self.per_value[seen], levels
 
 

@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skcfq.actions._constraint_language import Changes, Condition, IsIn, Linear, Rule
+from skcfq.actions._conditions import Changes, Condition, IsIn, Linear, Rule
 from skcfq.actions._downstream import DownstreamEffects
 from skcfq.actions._linking import Implication, LinkingConstraints
 from skcfq.actions._literals import ChangeLiteral, LevelLiteral, LinearLiteral, Literal
 from skcfq.actions._raw import is_same_label
+from skcfq.actions._weighted_sum import weighted_sum
 from skcfq.exceptions import ActionSetError
 from skcfq.utils import as_numbers
 
@@ -63,7 +64,7 @@ class _Builder:
         values: Tensor,
         levels: Tensor,
         downstream: DownstreamEffects | None,
-    ):
+    ) -> None:
         self.compiled = compiled
         self.columns = columns
         self.values = values
@@ -143,7 +144,7 @@ class _Builder:
             if self.downstream is not None and column in self.downstream.position:
                 t = self.downstream.position[column]
                 numeric += factor * self.downstream.per_value[t]
-                constant = constant - factor * (own @ self.downstream.per_value[t])
+                constant = constant - factor * weighted_sum(own, self.downstream.per_value[t])
                 for c, table in enumerate(self.downstream.tables):
                     tables[c] += factor * table[t][self.levels[:, c]]
         return LinearLiteral(numeric, tables, condition.limit - constant)
@@ -184,18 +185,25 @@ class _Builder:
             inside = [
                 any(is_same_label(level, label) for label in condition.levels) for level in levels
             ]
-            for label in condition.levels:
-                if not any(is_same_label(level, label) for level in levels):
-                    self._refuse(
-                        rule, condition.name, f"{label!r} is no level", f"Use {list(levels)!r}"
-                    )
+            self._check_levels(condition, levels, rule)
             mask = torch.tensor(inside, dtype=torch.bool)
             return LevelLiteral(i, mask if condition.inside else ~mask, not condition.inside)
-        column = np.asarray(self.columns[self._column(condition.name, rule)], dtype=object)
+        position = self._column(condition.name, rule)
+        block = self.compiled.space.blocks[position]
+        if hasattr(block, "categories"):
+            self._check_levels(condition, block.categories, rule)
+        column = np.asarray(self.columns[position], dtype=object)
         inside = [
             any(is_same_label(value, label) for label in condition.levels) for value in column
         ]
         return self._constant(np.array(inside, dtype=bool) == condition.inside)
+
+    def _check_levels(self, condition: IsIn, levels: tuple, rule: Rule) -> None:
+        for label in condition.levels:
+            if not any(is_same_label(level, label) for level in levels):
+                self._refuse(
+                    rule, condition.name, f"{label!r} is no level", f"Use {list(levels)!r}"
+                )
 
     def _changes(self, condition: Changes, rule: Rule) -> Literal:
         if condition.name in self.numeric:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from skcfq.actions._weighted_sum import weighted_sum
+
 __all__ = ["ChangeLiteral", "LevelLiteral", "LinearLiteral", "Literal"]
 
 # Share of a limit by which rounding may pass it.
@@ -37,7 +39,7 @@ class LinearLiteral:
 
     def left_side(self, values: Tensor, levels: Tensor, person: Tensor) -> Tensor:
         """Return the left side of the inequality, shape (N,)."""
-        total = torch.nan_to_num(values) @ self.numeric
+        total = weighted_sum(torch.nan_to_num(values), self.numeric)
         for c, table in enumerate(self.levels):
             level = levels[:, c]
             part = table[person, level.clamp_min(0)]
@@ -47,7 +49,7 @@ class LinearLiteral:
     def excess(self, values: Tensor, levels: Tensor, person: Tensor) -> Tensor:
         """Return by how much points pass the limit, 0 where rounding explains it, shape (N,)."""
         limit = self.limit[person]
-        size = torch.nan_to_num(values).abs() @ self.numeric.abs()
+        size = weighted_sum(torch.nan_to_num(values).abs(), self.numeric.abs())
         slack = _TOLERANCE * (1 + size + torch.nan_to_num(limit, posinf=0.0).abs())
         over = self.left_side(values, levels, person) - limit
         return torch.where(over > slack, over, 0.0)

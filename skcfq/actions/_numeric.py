@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -83,6 +83,21 @@ class NumericFeature:
             )
         return encoded
 
+    def with_bounds(self, low: float, high: float) -> NumericFeature:
+        """Return the feature with other absolute limits.
+
+        A grid needs ends: where the rules leave a side open, it takes those of the population.
+        """
+        if self.step is None:
+            return replace(self, low=low, high=high)
+        if low == -math.inf and self.relative[0] == -math.inf and self.direction <= 0:
+            low = min(high, _observed_end(self.block, "minimum"))
+        if high == math.inf and self.relative[1] == math.inf and self.direction >= 0:
+            high = max(low, _observed_end(self.block, "maximum"))
+        if math.isfinite(low) and math.isfinite(high):
+            multiples(self.step, low, max(low, high), self.name)  # refuses too many
+        return replace(self, low=low, high=high)
+
     def limits(self, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return lower and upper raw limits of each person; both sides contain `own`."""
         lower = np.maximum(np.minimum(self.low, own), own + min(self.relative[0], 0.0))
@@ -158,27 +173,18 @@ def build_numeric(rules: FeatureRules, block: Any) -> NumericFeature:
         )
     if _is_whole(rules, block, (low, high), relative):
         step = 1.0
-    if step is not None:
-        # A grid needs ends; the population's are the honest ones where the rules leave a side open.
-        if low == -math.inf and relative[0] == -math.inf and rules.direction <= 0:
-            low = _observed_end(block, "minimum")
-        if high == math.inf and relative[1] == math.inf and rules.direction >= 0:
-            high = _observed_end(block, "maximum")
-        if math.isfinite(low) and math.isfinite(high):
-            multiples(step, low, max(low, high), rules.name)
-    return NumericFeature(
+    feature = NumericFeature(
         rules.name,
         rules.columns[0],
         int(block.columns[0]),
         block,
-        low,
-        high,
-        relative,
-        rules.direction,
-        step,
-        values,
-        rules.min_change,
+        relative=relative,
+        direction=rules.direction,
+        step=step,
+        values=values,
+        min_change=rules.min_change,
     )
+    return feature.with_bounds(low, high)
 
 
 def _is_whole(

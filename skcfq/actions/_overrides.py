@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from skcfq.actions._rule_values import fail, number_pair
+from skcfq.actions._rule_values import fail, is_list, number_pair
 from skcfq.exceptions import ActionSetError
 
 if TYPE_CHECKING:
@@ -72,8 +72,12 @@ def _read(label: Hashable, rules: Any, rows: list[int], compiled: CompiledAction
             f"overrides for {label!r} is {rules!r}: give a dict with the keys {_KEYS}."
         )
     rule = f"overrides[{label!r}]"
-    bounds = {}
-    for name, pair in dict(rules.get("bounds") or {}).items():
+    bounds, given, names = {}, rules.get("bounds"), rules.get("immutable")
+    if not (given is None or isinstance(given, Mapping)):
+        fail(rule, "bounds", given, "a dict is needed", "Write {name: (low, high)}")
+    if not (names is None or is_list(names)):
+        fail(rule, "immutable", names, "a list of names is needed", f"Write [{names!r}]")
+    for name, pair in (given or {}).items():
         position = _feature(rule, name, compiled)
         if position is None:
             fail(
@@ -86,7 +90,7 @@ def _read(label: Hashable, rules: Any, rows: list[int], compiled: CompiledAction
         if position >= len(compiled.numeric):
             fail(rule, name, pair, "the column holds categories", "Name it in immutable instead")
         bounds[position] = number_pair(rule, name, pair)
-    held = [_feature(rule, name, compiled) for name in rules.get("immutable") or ()]
+    held = [_feature(rule, name, compiled) for name in (() if names is None else names)]
     # What nobody may change is immutable for this person too.
     return Override(rows, [position for position in held if position is not None], bounds)
 

@@ -20,6 +20,7 @@ from skcfq.actions._projections import (
     project_min_change,
     project_sparse,
 )
+from skcfq.actions._weighted_sum import weighted_sum
 from skcfq.utils import take_rows
 
 if TYPE_CHECKING:
@@ -162,7 +163,8 @@ class ActionRegion:
         levels = []
         for i, columns in enumerate(self.categorical_columns):
             part = rows[:, columns]
-            own = torch.nan_to_num(self.origin[:, columns]) @ part.T
+            codes = torch.nan_to_num(self.origin[:, columns])
+            own = torch.stack([weighted_sum(codes, row) for row in part], dim=1)
             levels.append((part @ self.codes[i].T)[None, :, :] - own[:, :, None])
         numeric = rows[:, self.numeric_columns]
         if self.downstream is not None:

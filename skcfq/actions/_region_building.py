@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -134,9 +134,7 @@ def _limits_of_numbers(
     """Return the limits of all numeric features: the plain ones together, then the others."""
     n, m = own_encoded.shape
     plain = compiled.plain_numbers
-    overridden = {j for override in overrides for j in override.bounds}
-    others = sorted({*range(m)} - {*plain.index.tolist()} | overridden)
-    if not len(others):
+    if len(plain.index) == m and not any(override.bounds for override in overrides):
         limits = plain.limits(_raw_numbers(plain, X, columns), own_encoded)
         return _NumberLimits(*limits, [None] * m, [None] * m)
     lower, upper, raw_lower, raw_upper = (np.empty((n, m)) for _ in range(4))
@@ -148,12 +146,17 @@ def _limits_of_numbers(
         limits = plain.limits(own, own_encoded[:, plain.index])
         for array, limit in zip(arrays, limits, strict=True):
             array[:, plain.index] = limit
-    for j in others:
+    for j, feature in enumerate(compiled.numeric):
         bounds = [(o.rows, o.bounds[j]) for o in overrides if j in o.bounds]
-        feature = compiled.numeric[j]
+        rows: Any = slice(None)
+        if j in plain.index:
+            # Nobody else's limits are touched, not even in their last bits.
+            rows = sorted({row for named, _ in bounds for row in named})
+            if not rows:
+                continue
         *ends, grids[j], raw_grids[j] = _numeric_limits(feature, columns, own_encoded[:, j], bounds)
         for array, end in zip(arrays, ends, strict=True):
-            array[:, j] = end
+            array[rows, j] = end[rows]
     return _NumberLimits(*arrays, grids, raw_grids)
 
 
@@ -190,8 +193,7 @@ def _numeric_limits(
     own = feature.own_values(columns)
     raw_lower, raw_upper = feature.limits(own)
     for rows, (low, high) in overrides:
-        person = replace(feature, low=low, high=high)
-        raw_lower[rows], raw_upper[rows] = person.limits(own[rows])
+        raw_lower[rows], raw_upper[rows] = feature.with_bounds(low, high).limits(own[rows])
     raw_grid = feature.grid(raw_lower, raw_upper)
     grid = None
     if raw_grid is not None:

@@ -163,7 +163,7 @@ def read_rules(
 class _NameReader:
     """Finds the feature that a name or a position stands for."""
 
-    def __init__(self, raw_names: tuple[Hashable, ...], one_hot: Mapping[Hashable, Any]):
+    def __init__(self, raw_names: tuple[Hashable, ...], one_hot: Mapping[Hashable, Any]) -> None:
         self.raw_names = raw_names
         self.positions: dict[Hashable, int] = {}
         for position, raw_name in enumerate(raw_names):

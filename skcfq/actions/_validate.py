@@ -11,7 +11,8 @@ import pandas as pd
 
 from skcfq.actions._categorical import build_categorical
 from skcfq.actions._compiled import compile_actions
-from skcfq.actions._constraint_language import Changes, Condition, IsIn, Rule, parse_rule
+from skcfq.actions._conditions import Changes, Condition, IsIn, Rule
+from skcfq.actions._constraint_language import parse_rule
 from skcfq.actions._numeric import build_numeric
 from skcfq.actions._raw import is_same_label, read_columns
 from skcfq.actions._rule_values import OBSERVED
@@ -178,7 +179,9 @@ def _single(rule: str, feature: FeatureRules, rows: np.ndarray, problem: str) ->
 class _RuleReader:
     """Evaluates rules across features on rows that do not change."""
 
-    def __init__(self, space: FeatureSpace, columns: list, groups: dict[Hashable, tuple[int, ...]]):
+    def __init__(
+        self, space: FeatureSpace, columns: list, groups: dict[Hashable, tuple[int, ...]]
+    ) -> None:
         self.space = space
         self.columns = columns
         self.groups = groups

@@ -239,7 +239,14 @@ class TableBlock(Block):
         if values.dtype.kind == "b" and index.dtype != object:
             values = values.astype(np.int64)
         dtype = values.dtype if values.dtype.kind in "fiu" else object
-        found = index.get_indexer(pd.Index(values, dtype=dtype))
+        try:
+            found = index.get_indexer(pd.Index(values, dtype=dtype))
+        except TypeError as error:
+            # Lists and dicts are no categories, and cannot be looked up.
+            raise FeatureSpaceError(
+                f"Column {self.name!r} holds what is no category ({error}). Give text, numbers or "
+                "booleans."
+            ) from error
         levels = np.append(present, -1)[found]
         missing = missing_mask(values)
         if missing.any():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import reprlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -64,6 +66,33 @@ def block_from_dict(data: dict[str, Any]) -> Block:
     if kind == "unused":
         return Block(**data)
     raise FeatureSpaceError(f"kind={kind!r} is no kind of block.")
+
+
+def read_space(data: Any) -> tuple[tuple[Block, ...], bool, str, str | None]:
+    """Return blocks, kind of table, level of statistics and fingerprint of a stored space.
+
+    Raises
+    ------
+    FeatureSpaceError
+        The data are not those of a space.
+    """
+    version = data.get("version") if isinstance(data, Mapping) else None
+    if version != 1:
+        raise FeatureSpaceError(
+            f"data with version={reprlib.repr(version)} are no stored space of version 1. Give "
+            "what to_dict returned."
+        )
+    try:
+        blocks = tuple(block_from_dict(block) for block in data["blocks"])
+        level, known_as = data.get("statistics", "full"), data.get("full_fingerprint")
+        return blocks, bool(data["is_frame"]), level, known_as
+    except FeatureSpaceError:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise FeatureSpaceError(
+            f"data of a stored space are damaged: {type(error).__name__}: {error}. Give what "
+            "to_dict returned."
+        ) from error
 
 
 def functions_to_json(block: MonotoneBlock) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import hashlib
 import json
+import reprlib
 from collections.abc import Hashable, Iterable, Sequence
 from functools import cached_property
 from typing import Any, cast
@@ -21,7 +22,7 @@ from skcfq.encoding._blocks import (
     TableBlock,
     encode_columns,
 )
-from skcfq.encoding._serialization import block_from_dict, block_to_dict
+from skcfq.encoding._serialization import block_to_dict, read_space
 from skcfq.encoding._statistics import STATISTICS_LEVELS
 from skcfq.exceptions import FeatureSpaceError
 from skcfq.utils import (
@@ -227,7 +228,12 @@ class FeatureSpace:
             A copy. A column of whole numbers that gets a number that is not whole becomes
             float64; a categorical dtype gains the categories that it lacks.
         """
-        Z = np.asarray(Z, dtype=np.float64)
+        try:
+            Z = np.asarray(Z, dtype=np.float64)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise FeatureSpaceError(
+                f"Z must hold encoded rows, which are numbers: {error}."
+            ) from error
         columns, n = self.columns_of(X)
         if Z.shape != (n, self.n_encoded):
             raise FeatureSpaceError(
@@ -259,6 +265,10 @@ class FeatureSpace:
 
     def position(self, name: Hashable) -> int:
         """Return the position of a raw column, given its name or position."""
+        if not isinstance(name, Hashable):
+            raise FeatureSpaceError(
+                f"name={reprlib.repr(name)} is no column: give a column name or a position."
+            )
         if name in self._positions and not isinstance(name, bool):
             return self._positions[name]
         integer = isinstance(name, (int, np.integer)) and not isinstance(name, bool)
@@ -283,8 +293,9 @@ class FeatureSpace:
         ValueError
             There is no such level, or this space tells less than that.
         """
-        if level not in STATISTICS_LEVELS:
-            raise ValueError(f"statistics={level!r} is no level; give one of {STATISTICS_LEVELS}.")
+        if not isinstance(level, str) or level not in STATISTICS_LEVELS:
+            unknown = reprlib.repr(level)
+            raise ValueError(f"The level={unknown} is unknown; give one of {STATISTICS_LEVELS}.")
         if STATISTICS_LEVELS.index(level) > STATISTICS_LEVELS.index(self.statistics):
             raise ValueError(
                 f"statistics={level!r} cannot be written: the model was loaded from a file with "
@@ -346,15 +357,16 @@ class FeatureSpace:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> FeatureSpace:
-        """Rebuild a space from :meth:`to_dict`."""
-        if data.get("version") != 1:
-            raise FeatureSpaceError(
-                f"version={data.get('version')!r} of a stored space is not readable; expected 1."
-            )
-        blocks = tuple(block_from_dict(block) for block in data["blocks"])
+        """Rebuild a space from :meth:`to_dict`.
+
+        Raises
+        ------
+        FeatureSpaceError
+            The data are not those of a space.
+        """
+        blocks, is_frame, level, known_as = read_space(data)
         names = tuple(block.name for block in blocks)
-        level, known_as = data.get("statistics", "full"), data.get("full_fingerprint")
-        return cls(blocks, names, bool(data["is_frame"]), level, known_as)
+        return cls(blocks, names, is_frame, level, known_as)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 
 from skcfq.actions import ActionSet
+from skcfq.estimators._all_or_nothing import all_or_nothing
 from skcfq.estimators._student import STUDENT_CONSTRAINTS, StudentClassifier
 from skcfq.exceptions import EmptyPopulationWarning, TargetError
 from skcfq.models import Predictor, default_target, resolve_target
@@ -36,7 +37,7 @@ from skcfq.training import (
     round_to_teacher,
     supervise,
 )
-from skcfq.utils import Interval, StrOptions
+from skcfq.utils import HeldInterrupts, Interval, StrOptions
 
 
 class CFQClassifier(StudentClassifier):
@@ -152,6 +153,8 @@ class CFQClassifier(StudentClassifier):
         ``valid_validity_drop``). Later fits with ``warm_start`` are appended.
     n_iter_ : int
         Passes of the last fit.
+    interrupted_ : bool
+        Whether Ctrl-C ended the fit early.
 
     Notes
     -----
@@ -165,8 +168,9 @@ class CFQClassifier(StudentClassifier):
     widths stay as they are; the learning rate starts anew. Columns, labels, layers and candidate
     widths must be the same, and the widths must meet the budget.
 
-    Ctrl-C ends the fit: the network is kept as it is, with widths within the budget, and a warning
-    says how far it is. After numbers that are not finite it is kept as it was before that pass.
+    Ctrl-C ends the fit: after a whole pass the network is kept as it is, with widths within the
+    budget, and a warning; before, and in a search, KeyboardInterrupt is raised and nothing is kept.
+    After numbers that are not finite it is kept as it was before that pass.
 
     References
     ----------
@@ -245,6 +249,7 @@ class CFQClassifier(StudentClassifier):
         self.random_state = random_state
         self.verbose = verbose
 
+    @all_or_nothing
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None, *, sensitive_features: Any = None
     ) -> CFQClassifier:
@@ -307,8 +312,7 @@ class CFQClassifier(StudentClassifier):
         ).without_calibration_people()
         with subnormals_as_zero():
             trained = self._fit_network(plan, rng)
-            if trained is not None:
-                self._follow_training(plan, objective.after_training, trained, rng)
+            self._follow_training(plan, objective.after_training, trained, rng)
         return self
 
     def _default_object(self, name: str) -> BaseEstimator | None:
@@ -339,24 +343,20 @@ class CFQClassifier(StudentClassifier):
         rng: np.random.RandomState,
     ) -> tuple[Supervision | None, Supervision | None]:
         """Compute the teacher's recourse for those who are trained on, and for those held out."""
-        objective, told = objective_of(self.objective), None
-        if not objective.needs_recourse or self._interrupted:
+        objective = objective_of(self.objective)
+        if not objective.needs_recourse:
             return None, None
-        try:
-            told = self._recourse_of(people, teacher, objective, self._actions, rng)
-            if told is None or others is None:
-                return told, None
-            # The finish would keep some of these people for the bias, and every one is validated
-            # on; online actions would move the points from pass to pass.
-            without_finish = clone(objective).set_params(finish=None)
-            fixed = clone(self._actions).set_params(online=False)
-            with warnings.catch_warnings():
-                # Nobody who is refused among a few held-out rows is no news.
-                warnings.simplefilter("ignore", EmptyPopulationWarning)
-                return told, self._recourse_of(others, teacher, without_finish, fixed, rng)
-        except KeyboardInterrupt:
-            self._interrupted = True
+        told = self._recourse_of(people, teacher, objective, self._actions, rng)
+        if told is None or others is None:
             return told, None
+        # The finish would keep some of these people for the bias, and every one is validated
+        # on; online actions would move the points from pass to pass.
+        without_finish = clone(objective).set_params(finish=None)
+        fixed = clone(self._actions).set_params(online=False)
+        with warnings.catch_warnings():
+            # Nobody who is refused among a few held-out rows is no news.
+            warnings.simplefilter("ignore", EmptyPopulationWarning)
+            return told, self._recourse_of(others, teacher, without_finish, fixed, rng)
 
     def _recourse_of(
         self,
@@ -385,19 +385,30 @@ class CFQClassifier(StudentClassifier):
         follows = finish.rounding and plan.loss.of_teacher
         # Modules of one's own are not rounded.
         if follows and isinstance(network, QuantizedMLP) and not trained.interrupted:
-            generator = torch.Generator().manual_seed(draw_seed(rng))
-            n_batches = math.ceil(plan.n_visits / self.batch_size)
-            round_to_teacher(
-                network,
-                DistillationSet.of(plan, generator),
-                len(trained.history) * n_batches,
-                dither=plan.dither,
-                whole=n_batches == 1,
-                verbose=bool(self.verbose),
-            )
-        if plan.supervision is not None:
-            self.logit_bias_ = plan.supervision.calibrate(network)
-        self._make_integers()
+            try:
+                self._round(network, plan, len(trained.history), rng)
+            except KeyboardInterrupt:
+                self._interrupted_in("in the rounding that follows it, after the last whole pass")
+        with HeldInterrupts() as held:
+            if plan.supervision is not None:
+                self.logit_bias_ = plan.supervision.calibrate(network)
+            self._make_integers()
+        if held.pressed:
+            self._interrupted_in("at the end of its fit")
+
+    def _round(
+        self, network: QuantizedMLP, plan: TrainingPlan, n_passes: int, rng: np.random.RandomState
+    ) -> None:
+        generator = torch.Generator().manual_seed(draw_seed(rng))
+        n_batches = math.ceil(plan.n_visits / self.batch_size)
+        round_to_teacher(
+            network,
+            DistillationSet.of(plan, generator),
+            n_passes * n_batches,
+            dither=plan.dither,
+            whole=n_batches == 1,
+            verbose=bool(self.verbose),
+        )
 
     def _resolve_target(self, table: TrainingTable, decisions: np.ndarray) -> np.ndarray:
         """Return each row's target, and remember the label if there is one for all."""

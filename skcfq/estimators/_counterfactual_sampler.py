@@ -15,6 +15,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length
 
 from skcfq.actions import ActionSet
+from skcfq.estimators._all_or_nothing import all_or_nothing
 from skcfq.estimators._recourse_parameters import RECOURSE_CONSTRAINTS, RecourseParametersMixin
 from skcfq.exceptions import EmptyPopulationWarning
 from skcfq.solvers import RecourseSolver
@@ -108,6 +109,7 @@ class CounterfactualSampler(RecourseParametersMixin, BaseSampler):
         self.share = share
         self.random_state = random_state
 
+    @all_or_nothing
     def fit(self, X: Any, y: Any) -> CounterfactualSampler:
         """Fit the estimator, unless it is fitted, and check the rules against the columns.
 
@@ -192,7 +194,7 @@ class CounterfactualSampler(RecourseParametersMixin, BaseSampler):
         """Return sources, points and labels of the rows to add, none with a warning."""
         rows = drawn[:0]
         if len(drawn):
-            result = self._solve(take_rows(table, drawn))
+            result = self._solve_whole(take_rows(table, drawn))
             rows = np.flatnonzero(result.reachable)
         if not len(rows):
             self._warn_nothing_added(len(drawn))

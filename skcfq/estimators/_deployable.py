@@ -6,6 +6,7 @@ import os
 from typing import Any, cast
 
 import numpy as np
+from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
@@ -113,8 +114,16 @@ class DeployableClassifier(NetworkClassifier):
         ------
         UnsupportedModelError
             The network has no integer form: another module than a chain of Linear and ReLU.
+        NotFittedError
+            The network was never trained: its training diverged, or a callback ended it, before the
+            first pass was over.
         """
         check_is_fitted(self, "network_")
+        if len(getattr(self, "history_", (None,))) == 0:
+            raise NotFittedError(
+                f"This {type(self).__name__} was never trained: its training ended before the "
+                "first pass was over. Fit it again before it is shipped."
+            )
         names = getattr(self, "feature_names_in_", None)
         # A guess is none: whoever asks the file is told that one is made.
         target = None if self.target is None else getattr(self, "target_", self.target)

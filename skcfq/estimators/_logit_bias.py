@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from numbers import Real
 from typing import Any
 
 import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
-from skcfq.exceptions import TargetError
-from skcfq.models import as_predictor, validity_slack
+from skcfq.models import as_predictor, resolve_target, validity_slack
 from skcfq.results import RecourseResult
 from skcfq.training import bias_above, quantile
+from skcfq.utils import Interval, check_parameters
 
 
+@check_parameters(bias=[Interval(Real, None, None, closed="neither")])
 def with_logit_bias(model: Any, target: Any, bias: float) -> Any:
     """Return a copy of a quantized classifier with a bias on the target's logit.
 
@@ -31,16 +33,12 @@ def with_logit_bias(model: Any, target: Any, bias: float) -> Any:
     """
     check_is_fitted(model, "network_")
     biased = deepcopy(model)
-    if not np.isfinite(bias):
-        raise ValueError(f"bias={bias!r}: give a finite number of logit units.")
-    labels = model.classes_.tolist()
-    if target not in labels:
-        raise TargetError(f"target={target!r} is no class of the model. Give one of {labels}.")
-    position = labels.index(target)
+    position = int(resolve_target([target], model.classes_, model.classes_[:1])[0])
     biased.network_.add_logit_bias(position, bias)
     return biased
 
 
+@check_parameters(result=[RecourseResult], validity_drop=[Interval(Real, 0, 1, closed="both")])
 def bias_for_validity_drop(model: Any, result: RecourseResult, validity_drop: float) -> float:
     """Return the logit bias at which a model has a wanted validity drop on given actions.
 
@@ -79,8 +77,6 @@ def bias_for_validity_drop(model: Any, result: RecourseResult, validity_drop: fl
     >>> validity_drop(model.teacher_, lenient, advice) <= 0.1
     True
     """
-    if not 0 <= validity_drop <= 1:
-        raise ValueError(f"validity_drop={validity_drop!r}: give a share from 0 to 1.")
     rows = result.reachable
     if not rows.any():
         raise ValueError("`result` has no reachable row, so no bias can be chosen on it.")

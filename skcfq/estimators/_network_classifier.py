@@ -37,6 +37,7 @@ class NetworkClassifier(NestedParametersMixin, ClassifierMixin, BaseEstimator):
 
     network_: nn.Module
     classes_: np.ndarray
+    interrupted_: bool
     feature_space_: FeatureSpace
     encoder_: Any
 
@@ -72,6 +73,7 @@ class NetworkClassifier(NestedParametersMixin, ClassifierMixin, BaseEstimator):
         if known_classes is not None:
             check_same_classes(known_classes, classes)
         self.classes_ = classes
+        self.interrupted_ = False
         weights = sample_weight * _class_weights(class_weight, y, labels, sample_weight)
         is_double = isinstance(X, np.ndarray) and X.dtype != np.float32
         return TrainingTable(

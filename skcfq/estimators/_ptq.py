@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 from torch import Tensor, nn
 
 from skcfq.actions import ActionSet
+from skcfq.estimators._all_or_nothing import all_or_nothing
 from skcfq.estimators._quantized import QuantizedClassifier
 from skcfq.estimators._teacher import NETWORK_CONSTRAINTS
 from skcfq.exceptions import EmptyPopulationWarning
@@ -116,6 +117,8 @@ class PTQClassifier(QuantizedClassifier):
     feature_space_ : FeatureSpace
     encoder_ : transformer
     network_ : QuantizedMLP
+    interrupted_ : bool
+        Whether Ctrl-C ended the fit early; never, since half a calibration is none.
 
     Notes
     -----
@@ -210,6 +213,7 @@ class PTQClassifier(QuantizedClassifier):
         self.calibration_size = calibration_size
         self.random_state = random_state
 
+    @all_or_nothing
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> PTQClassifier:
         """Calibrate the quantizers of the teacher.
 
@@ -352,7 +356,7 @@ class PTQClassifier(QuantizedClassifier):
             solver = clone(self.teacher_actions).set_params(
                 action_set=rules, target=self.classes_[target], random_state=seed
             )
-            result = solver.solve(teacher, X)
+            result = solver.solve(teacher, X, keep_partial=False)
             points = torch.from_numpy(self.feature_space_.encode(result.points))
             valid = torch.from_numpy(np.asarray(result.valid))
         else:

@@ -7,6 +7,7 @@ from typing import Any
 from sklearn.utils import check_random_state
 
 from skcfq.actions import ActionSet
+from skcfq.estimators._all_or_nothing import all_or_nothing
 from skcfq.estimators._student import STUDENT_CONSTRAINTS, StudentClassifier
 from skcfq.nn import subnormals_as_zero
 from skcfq.training import Quantizer, TrainingPlan
@@ -91,6 +92,8 @@ class QATClassifier(StudentClassifier):
         accuracy on the validation share. Later fits with ``warm_start`` are appended.
     n_iter_ : int
         Passes of the last fit.
+    interrupted_ : bool
+        Whether Ctrl-C ended the fit early.
 
     Notes
     -----
@@ -101,8 +104,9 @@ class QATClassifier(StudentClassifier):
     widths stay as they are; the learning rate starts anew. Columns, labels, layers and candidate
     widths must be the same, and the widths must meet the budget.
 
-    Ctrl-C ends the fit: the network is kept as it is, with widths within the budget, and a warning
-    says how far it is. After numbers that are not finite it is kept as it was before that pass.
+    Ctrl-C ends the fit: after a whole pass the network is kept as it is, with widths within the
+    budget, and a warning; before, and in a search, KeyboardInterrupt is raised and nothing is kept.
+    After numbers that are not finite it is kept as it was before that pass.
 
     References
     ----------
@@ -176,6 +180,7 @@ class QATClassifier(StudentClassifier):
         self.random_state = random_state
         self.verbose = verbose
 
+    @all_or_nothing
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> QATClassifier:
         """Train teacher and quantized network.
 

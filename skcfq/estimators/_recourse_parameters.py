@@ -22,6 +22,7 @@ from skcfq.models import (
     default_target,
     resolve_target,
 )
+from skcfq.results import RecourseResult
 from skcfq.solvers import RecourseSolver
 from skcfq.training import draw_seed, fit_model, fitted_or_clone
 from skcfq.utils import HasMethods, NestedParametersMixin, take_rows
@@ -41,7 +42,7 @@ _EXAMPLES = 2000
 class RecourseParametersMixin(NestedParametersMixin):
     """Reads ``estimator`` by the one rule for models, and completes ``solver`` for it.
 
-    A subclass's ``fit`` calls :meth:`_read_estimator`, and :meth:`_solve` afterwards.
+    A subclass's ``fit`` calls :meth:`_read_estimator`, and :meth:`_solve_whole` afterwards.
     """
 
     estimator: Any
@@ -111,9 +112,10 @@ class RecourseParametersMixin(NestedParametersMixin):
             solver.set_params(random_state=draw_seed(rng if source is None else source))
         return solver
 
-    def _solve(self, X: Any, overrides: Any = None) -> Any:
+    def _solve_whole(self, X: Any) -> RecourseResult:
+        """Solve; Ctrl-C leaves nothing, since rows without advice would look like advice."""
         return self.solver_.solve(
-            self.predictor_, X, background=self.background_, overrides=overrides
+            self.predictor_, X, background=self.background_, keep_partial=False
         )
 
     def _needs_labels(self) -> bool:

@@ -11,6 +11,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skcfq.actions import ActionSet
+from skcfq.estimators._all_or_nothing import all_or_nothing
 from skcfq.estimators._recourse_parameters import RECOURSE_CONSTRAINTS, RecourseParametersMixin
 from skcfq.results import RecourseResult
 from skcfq.solvers import RecourseSolver
@@ -105,6 +106,7 @@ class RecourseTransformer(RecourseParametersMixin, TransformerMixin, BaseEstimat
         self.add_status = add_status
         self.random_state = random_state
 
+    @all_or_nothing
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> RecourseTransformer:
         """Fit the estimator, unless it is fitted, and check the rules against the columns.
 
@@ -152,7 +154,8 @@ class RecourseTransformer(RecourseParametersMixin, TransformerMixin, BaseEstimat
             The container, index and column types of X: a column changes its type only where the
             advice needs values that it cannot hold.
         """
-        result = self.solve(X)
+        check_is_fitted(self, "predictor_")
+        result = self._solve_whole(validate_table(self, X, reset=False))
         if not self.add_status:
             return result.points
         if isinstance(result.points, pd.DataFrame):
@@ -175,7 +178,10 @@ class RecourseTransformer(RecourseParametersMixin, TransformerMixin, BaseEstimat
             Its ``points`` are what :meth:`transform` returns.
         """
         check_is_fitted(self, "predictor_")
-        return self._solve(validate_table(self, X, reset=False), overrides)
+        X = validate_table(self, X, reset=False)
+        return self.solver_.solve(
+            self.predictor_, X, background=self.background_, overrides=overrides
+        )
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return the names of the columns of X, and ``recourse_status`` if it is added.

@@ -7,7 +7,6 @@ from numbers import Real
 from typing import Any, cast
 
 import numpy as np
-import pandas as pd
 import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
@@ -16,7 +15,7 @@ from skcfq.actions import ActionSet
 from skcfq.estimators._quantized import QuantizedClassifier
 from skcfq.estimators._teacher import NETWORK_CONSTRAINTS, TeacherClassifier
 from skcfq.estimators._trained import TrainedClassifier
-from skcfq.exceptions import InterruptedWarning, SpaceMismatchError
+from skcfq.exceptions import SpaceMismatchError
 from skcfq.models import Predictor, as_predictor, carry, resolve_target, split_model
 from skcfq.nn import (
     LossWeights,
@@ -53,9 +52,8 @@ from skcfq.training import (
     train,
     training_device,
     validation_of,
-    was_interrupted,
 )
-from skcfq.utils import HasMethods, Interval, StrOptions, warn_user
+from skcfq.utils import HasMethods, Interval, StrOptions
 
 # Of Adam, for labels and for a teacher's logits, which a student is near from the start.
 _RATE, _FOLLOWING_RATE = 0.004, 0.002
@@ -145,10 +143,6 @@ class StudentClassifier(TrainedClassifier, QuantizedClassifier):
             verbose=self.verbose,
         )
 
-    def _fit_teacher(self, table: TrainingTable, rng: np.random.RandomState) -> Predictor:
-        self._interrupted = False
-        return super()._fit_teacher(table, rng)
-
     def _adopt_model(self, model: Any, fitted: bool, table: TrainingTable, seed: int) -> Predictor:
         if self._goes_on and (not fitted or model is self.teacher_):
             if not fitted:
@@ -158,9 +152,7 @@ class StudentClassifier(TrainedClassifier, QuantizedClassifier):
 
     def _fit_model(self, model: Any, table: TrainingTable, seed: int) -> Any:
         y = self.classes_[table.labels]
-        model = fitted_model(self.memory, model, table.X, y, table.sample_weight, seed)
-        self._interrupted = was_interrupted(model)
-        return model
+        return fitted_model(self.memory, model, table.X, y, table.sample_weight, seed)
 
     def _check_teacher(self, predictor: Predictor) -> None:
         super()._check_teacher(predictor)
@@ -177,16 +169,13 @@ class StudentClassifier(TrainedClassifier, QuantizedClassifier):
             return self.learning_rate_init
         return _FOLLOWING_RATE if loss.of_teacher else _RATE
 
-    def _fit_network(self, plan: TrainingPlan, rng: np.random.RandomState) -> Trained | None:
-        """Make, calibrate and train the student; None where Ctrl-C came before its training."""
+    def _fit_network(self, plan: TrainingPlan, rng: np.random.RandomState) -> Trained:
+        """Make, calibrate and train the student."""
         network, near_teacher = self._make_network(plan, rng)
         generator = torch.Generator().manual_seed(draw_seed(rng))
         start = self._calibrate(plan, network, near_teacher, generator)
-        if self._interrupted:
-            self._finish_untrained(start)
-            return None
         trained = self._train(plan, start, generator, rng)
-        self._finish(start.network, trained.history, interrupted=trained.interrupted)
+        self._finish(start.network, trained)
         return trained
 
     def _make_network(
@@ -289,18 +278,3 @@ class StudentClassifier(TrainedClassifier, QuantizedClassifier):
             device=device,
             verbose=bool(self.verbose),
         )
-
-    def _finish_untrained(self, start: _Start) -> None:
-        """Keep the teacher's network at the chosen widths: Ctrl-C came before the training."""
-        network = start.network
-        if start.policy is not None:
-            network.set_bit_widths(start.policy.allocate())
-        bits = f"{network.average_bits:.3g} bits on average"
-        kept = f"its teacher's, quantized to {bits} and not trained"
-        warn_user(
-            f"Interrupted before the training of {type(self).__name__}. The network can be used: "
-            f"it is {'that of the previous fit' if self._goes_on else kept}. Fit again; with "
-            "`memory`, what was finished is not computed again.",
-            InterruptedWarning,
-        )
-        self._finish(network, pd.DataFrame(columns=["epoch", "train_loss"]), interrupted=True)

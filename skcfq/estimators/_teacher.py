@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 from torch import nn
 
 from skcfq.encoding import TableEncoder
+from skcfq.estimators._all_or_nothing import all_or_nothing
 from skcfq.estimators._trained import TrainedClassifier
 from skcfq.nn import SupervisedModule, subnormals_as_zero
 from skcfq.training import (
@@ -104,6 +105,8 @@ class TeacherClassifier(TrainedClassifier):
         validation share. Later fits with ``warm_start`` are appended.
     n_iter_ : int
         Passes of the last fit.
+    interrupted_ : bool
+        Whether Ctrl-C ended the fit early.
 
     Notes
     -----
@@ -117,8 +120,8 @@ class TeacherClassifier(TrainedClassifier):
     ``ConvergenceWarning``: ``learning_rate_init`` is too low, or the columns have scales of their
     own behind a custom ``encoder``.
 
-    After Ctrl-C the network is kept as it is, after numbers that are not finite as it was before
-    that pass; both with a warning.
+    After Ctrl-C the network is kept as it is, if it has seen a pass, after numbers that are not
+    finite as it was before that pass; both with a warning.
 
     Examples
     --------
@@ -169,6 +172,7 @@ class TeacherClassifier(TrainedClassifier):
         self.random_state = random_state
         self.verbose = verbose
 
+    @all_or_nothing
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> TeacherClassifier:
         """Train the network.
 
@@ -228,5 +232,5 @@ class TeacherClassifier(TrainedClassifier):
                 generator=generator_on(device, generator),
                 validation=validation,
             )
-        self._finish(network, trained.history, interrupted=trained.interrupted)
+        self._finish(network, trained)
         return self

@@ -13,7 +13,7 @@ from torch import nn
 from skcfq.estimators._teacher import TeacherClassifier
 from skcfq.exceptions import UnsupportedModelError
 from skcfq.nn import FullPrecisionMLP, check_logits
-from skcfq.training import fit_encoder
+from skcfq.training import Trained, fit_encoder
 
 
 def teacher_of_network(
@@ -66,5 +66,5 @@ def teacher_of_network(
     teacher.n_features_in_ = X.shape[1]
     if isinstance(X, pd.DataFrame) and all(isinstance(name, str) for name in X.columns):
         teacher.feature_names_in_ = np.asarray(X.columns, dtype=object)
-    teacher._finish(network, pd.DataFrame())
+    teacher._finish(network, Trained(pd.DataFrame()))
     return teacher

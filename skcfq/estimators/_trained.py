@@ -10,7 +10,15 @@ from torch import nn
 
 from skcfq.estimators._network_classifier import NetworkClassifier
 from skcfq.nn import TrainingRows
-from skcfq.training import TrainingTable, draw_seed, held_out, joined
+from skcfq.training import (
+    Trained,
+    TrainingTable,
+    draw_seed,
+    held_out,
+    joined,
+    tell_interruption,
+)
+from skcfq.utils import HeldInterrupts
 
 
 class TrainedClassifier(NetworkClassifier):
@@ -46,14 +54,21 @@ class TrainedClassifier(NetworkClassifier):
         """Return a table as the training loop takes it, behind the fitted encoder."""
         return table.rows(self.feature_space_.encode(table.X))
 
-    def _finish(
-        self, network: nn.Module, history: pd.DataFrame, *, interrupted: bool = False
-    ) -> None:
+    def _finish(self, network: nn.Module, trained: Trained) -> None:
         """Keep the trained network and what is to be told about its training."""
-        self.history_ = joined(self.history_, history) if self._goes_on else history
-        self.n_iter_ = len(history)
-        self._interrupted = interrupted
-        self._keep(network)
+        history = trained.history
+        with HeldInterrupts() as held:
+            self.history_ = joined(self.history_, history) if self._goes_on else history
+            self.n_iter_ = len(history)
+            self._keep(network)
+        self.interrupted_ = trained.interrupted
+        if held.pressed:
+            self._interrupted_in("at the end of its training")
+
+    def _interrupted_in(self, where: str) -> None:
+        """Say that Ctrl-C came after the training; in a search, give the fit up."""
+        tell_interruption(type(self).__name__, where)
+        self.interrupted_ = True
 
     def __getstate__(self) -> dict[str, Any]:
         """Write the history as arrays: skops knows no DataFrame."""

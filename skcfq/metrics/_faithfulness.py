@@ -6,28 +6,32 @@ population gives NaN and an :class:`~skcfq.exceptions.EmptyPopulationWarning`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from numbers import Real
+from typing import Any, Literal
 
 import numpy as np
 
 from skcfq.metrics._population import (
-    check_models,
-    check_results,
     compared_rows,
     row_weights,
     warn_empty,
     weighted_mean,
     weighted_median,
 )
-from skcfq.utils import take_rows
-
-if TYPE_CHECKING:
-    from skcfq.results import RecourseResult
+from skcfq.results import RecourseResult
+from skcfq.utils import HasMethods, Interval, StrOptions, check_parameters, take_rows
 
 EPSILON = 1e-9
+_NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
 BOTH = "rows reachable under the reference for which the deployed model gives the target too"
 
 
+@check_parameters(
+    reference=[HasMethods("predict")],
+    deployed=[HasMethods("predict")],
+    result=[RecourseResult],
+    kind=[StrOptions({"target", "mismatch"})],
+)
 def validity_drop(
     reference: Any,
     deployed: Any,
@@ -88,10 +92,6 @@ def validity_drop(
     >>> validity_drop(reference, stricter, result)
     1.0
     """
-    if kind not in ("target", "mismatch"):
-        raise ValueError(f"`kind` must be 'target' or 'mismatch', got {kind!r}.")
-    check_models(reference=reference, deployed=deployed)
-    check_results(result=result)
     weight = row_weights(sample_weight, result)
     rows = result.reachable if kind == "target" else result.valid
     failed = np.zeros(len(rows), dtype=bool)
@@ -103,6 +103,12 @@ def validity_drop(
     return weighted_mean(failed, weight * rows, metric="validity_drop", population=population)
 
 
+@check_parameters(
+    result_reference=[RecourseResult],
+    result_deployed=[RecourseResult],
+    kind=[StrOptions({"absolute", "signed", "median", "ratio"})],
+    eps=[_NOT_NEGATIVE],
+)
 def counterfactual_recourse_gap(
     result_reference: RecourseResult,
     result_deployed: RecourseResult,
@@ -169,15 +175,18 @@ def counterfactual_recourse_gap(
         return weighted_mean(gap, weight, **about)
     if kind == "median":
         return weighted_median(gap, weight, **about)
-    if kind == "ratio":
-        total = np.dot(weight, cost_reference)
-        if total > 0:
-            return float(np.dot(weight, difference) / total)
-        warn_empty(**about)
-        return float("nan")
-    raise ValueError(f"`kind` must be 'absolute', 'signed', 'median' or 'ratio', got {kind!r}.")
+    total = np.dot(weight, cost_reference)
+    if total > 0:
+        return float(np.dot(weight, difference) / total)
+    warn_empty(**about)
+    return float("nan")
 
 
+@check_parameters(
+    result_reference=[RecourseResult],
+    result_deployed=[RecourseResult],
+    eps=[_NOT_NEGATIVE],
+)
 def direction_similarity(
     result_reference: RecourseResult,
     result_deployed: RecourseResult,
@@ -229,6 +238,11 @@ def direction_similarity(
     return weighted_mean(cosine, weight, metric="direction_similarity", population=BOTH)
 
 
+@check_parameters(
+    result_reference=[RecourseResult],
+    result_deployed=[RecourseResult],
+    threshold=[_NOT_NEGATIVE, None],
+)
 def action_overlap(
     result_reference: RecourseResult,
     result_deployed: RecourseResult,
@@ -272,8 +286,6 @@ def action_overlap(
     >>> action_overlap(*results)
     1.0
     """
-    if threshold is not None and not threshold >= 0:
-        raise ValueError(f"`threshold` must be None or a number of at least 0, got {threshold!r}.")
     rows, weight = compared_rows(result_reference, result_deployed, sample_weight)
     first, second = (
         result.changed[rows] if threshold is None else np.abs(result.delta_of(rows)) > threshold
@@ -286,6 +298,9 @@ def action_overlap(
     )
 
 
+@check_parameters(
+    result=[RecourseResult],
+)
 def feasible_recourse_rate(result: RecourseResult, *, sample_weight: Any = None) -> float:
     r"""Return the share of denied rows for which a valid action was found (FRR, Eq. 34).
 
@@ -313,7 +328,6 @@ def feasible_recourse_rate(result: RecourseResult, *, sample_weight: Any = None)
     >>> feasible_recourse_rate(RecourseSolver().solve(model, X, background=X))
     1.0
     """
-    check_results(result=result)
     weight = row_weights(sample_weight, result) * result.denied
     return weighted_mean(
         result.reachable, weight, metric="feasible_recourse_rate", population="denied rows"

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import check_array, check_consistent_length
 
-from skcfq.exceptions import EmptyPopulationWarning, SpaceMismatchError, TargetError
+from skcfq.exceptions import ActionSetError, EmptyPopulationWarning, SpaceMismatchError, TargetError
 from skcfq.utils import check_weights, warn_user
 
 if TYPE_CHECKING:
     from skcfq.results import RecourseResult
+
+# What the record of an action set holds beside rules.
+_NO_RULES = ("schema", "version", "cost", "cost_weights", "cost_mix")
 
 
 def row_weights(sample_weight: Any, result: RecourseResult) -> np.ndarray:
@@ -30,25 +33,6 @@ def row_weights(sample_weight: Any, result: RecourseResult) -> np.ndarray:
         )
     check_weights(weight, "sample_weight")
     return weight
-
-
-def check_results(**results: Any) -> None:
-    """Refuse what is no result of a solver, by the name of the parameter."""
-    for name, value in results.items():
-        if not (hasattr(value, "reachable") and hasattr(value, "valid")):
-            raise TypeError(
-                f"`{name}` is {type(value).__name__} {value!r:.60}; give the RecourseResult of "
-                "RecourseSolver.solve or compare."
-            )
-
-
-def check_models(**models: Any) -> None:
-    """Refuse what cannot predict, by the name of the parameter."""
-    for name, value in models.items():
-        if not hasattr(value, "predict"):
-            raise TypeError(
-                f"`{name}` is {type(value).__name__} {value!r:.60}; give a fitted classifier."
-            )
 
 
 def weighted_mean(values: np.ndarray, weight: np.ndarray, *, metric: str, population: str) -> float:
@@ -98,7 +82,6 @@ def compared_rows(
     They are the rows reachable under the reference for which the deployed model reaches the target
     too, rows that it favors already included.
     """
-    check_results(result_reference=result_reference, result_deployed=result_deployed)
     check_comparable(result_reference, result_deployed)
     rows = result_reference.reachable & result_deployed.valid
     return rows, row_weights(sample_weight, result_reference)[rows]
@@ -124,6 +107,7 @@ def check_comparable(result_reference: RecourseResult, result_deployed: Recourse
             f"{list(result_reference.feature_names)} may change in the one, "
             f"{list(result_deployed.feature_names)} in the other. Solve both with one action set."
         )
+    _check_same_rules(result_reference, result_deployed)
     if not np.array_equal(result_reference.target, result_deployed.target):
         raise TargetError(
             "`result_reference` and `result_deployed` were solved for different targets. Solve "
@@ -131,6 +115,36 @@ def check_comparable(result_reference: RecourseResult, result_deployed: Recourse
             "which takes the targets from the reference."
         )
     _check_same_distance(result_reference, result_deployed)
+
+
+def _check_same_rules(result_reference: RecourseResult, result_deployed: RecourseResult) -> None:
+    """Refuse results whose solvers found other rules, or another cost, at their models."""
+    remedy = (
+        "Solve both with one action set, for example with RecourseSolver.compare; "
+        "RecourseSolver.from_estimator has that of a classifier for other models too."
+    )
+    first, second = result_reference.cost_function, result_deployed.cost_function
+    if first is not None and second is not None and not first.is_like(second):
+        raise ActionSetError(
+            "`result_reference` and `result_deployed` count different costs, "
+            f"{first.norm!r} ({first.weighting}) and {second.norm!r} ({second.weighting}), or "
+            f"other weights. {remedy}"
+        )
+    rules = [_rules_of(result) for result in (result_reference, result_deployed)]
+    if None not in rules and rules[0] != rules[1]:
+        raise ActionSetError(
+            "`result_reference` and `result_deployed` were solved under different action sets, "
+            f"{rules[0]!r} and {rules[1]!r}. {remedy}"
+        )
+
+
+def _rules_of(result: RecourseResult) -> dict[str, Any] | None:
+    """Return the rules of a result but for their cost, which it may not count; None if unknown."""
+    record = result.provenance or {}
+    if "action_set" not in record:
+        return None
+    rules = record["action_set"] or {}
+    return {key: rules[key] for key in rules if key not in _NO_RULES}
 
 
 def _check_same_distance(result_reference: RecourseResult, result_deployed: RecourseResult) -> None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from skcfq.metrics._population import check_results, row_weights, weighted_mean
-from skcfq.utils import take_rows
-
-if TYPE_CHECKING:
-    from skcfq.results import RecourseResult
+from skcfq.metrics._population import row_weights, weighted_mean
+from skcfq.results import RecourseResult
+from skcfq.utils import check_parameters, take_rows
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -50,6 +49,7 @@ class DeploymentSuccess:
         )
 
 
+@check_parameters(result=[RecourseResult], variants=["array-like"])
 def deployment_success(
     result: RecourseResult, variants: Sequence[Any], *, sample_weight: Any = None
 ) -> DeploymentSuccess:
@@ -102,12 +102,14 @@ def deployment_success(
     >>> deployment_success(robust, unseen).robust > deployment_success(standard, unseen).robust
     True
     """
-    check_results(result=result)
     if len(variants) == 0:
         raise ValueError(
             "`variants` is empty: give the deployments to judge by, for example those of "
             "skcfq.models.deployment_variants(model, 10, random_state=1)."
         )
+    strange = [variant for variant in variants if not hasattr(variant, "predict")]
+    if strange:
+        raise TypeError(f"`variants` holds {reprlib.repr(strange[0])}, which has no predict.")
     weight = row_weights(sample_weight, result)
     denied, rows = result.denied, result.reachable
     shares = np.full(len(rows), np.nan)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, Literal
 
 import numpy as np
@@ -32,10 +33,11 @@ from skcfq.models import (
     resolve_target,
     split_model,
     transform_rows,
+    with_final,
 )
 from skcfq.results import RecourseResult
 from skcfq.solvers import RecourseSolver
-from skcfq.utils import take_rows
+from skcfq.utils import Interval, take_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,6 +149,17 @@ class RecourseScorer(BaseEstimator):
     -1.0
     """
 
+    _parameter_constraints: dict = {
+        "metrics": [str, "array-like"],
+        "solver": [RecourseSolver, None],
+        "reference": "no_validation",
+        "action_set": [ActionSet, None],
+        "target": "no_validation",
+        "background": "no_validation",
+        "max_people": [Interval(Integral, 1, None, closed="left"), None],
+        "random_state": ["random_state"],
+    }
+
     # `estimator` is what is scored, not metadata that could be routed.
     __metadata_request__score = {"estimator": UNUSED}
 
@@ -199,6 +212,7 @@ class RecourseScorer(BaseEstimator):
         ReferenceRequiredError
             No reference was given, and the estimator has no ``teacher_``.
         """
+        self._validate_params()
         names = self._metric_names()
         comparison = self._compare(estimator, X, names)
         scores = {
@@ -209,7 +223,7 @@ class RecourseScorer(BaseEstimator):
 
     def _metric_names(self) -> list[str]:
         names = [self.metrics] if isinstance(self.metrics, str) else list(self.metrics)
-        unknown = [name for name in names if name not in _METRICS]
+        unknown = [name for name in names if not isinstance(name, str) or name not in _METRICS]
         if unknown or not names:
             raise ValueError(
                 f"`metrics` must be among {sorted(_METRICS)}, or a list of them; got "
@@ -235,9 +249,9 @@ class RecourseScorer(BaseEstimator):
         X = take_rows(X, rows)
         solver.set_params(target=target[rows])
         if set(names) <= set(_OF_REFERENCE):
-            result = solver.solve(reference, X, background=background)
+            result = solver.solve(reference, X, background=background, keep_partial=False)
             return _Comparison(reference, deployed, result, None, weight)
-        results = solver.compare(reference, deployed, X, background=background)
+        results = solver.compare(reference, deployed, X, background=background, keep_partial=False)
         return _Comparison(reference, deployed, *results, weight)
 
     def _solver(self, final: Any, rng: np.random.RandomState) -> RecourseSolver:
@@ -281,7 +295,8 @@ class RecourseScorer(BaseEstimator):
         reference = _on_space_of(final, reference)
         if not steps:
             return reference, estimator, _unchanged
-        return reference, final, lambda X: None if X is None else transform_rows(steps, X)
+        deployed = with_final(estimator, final, keep_steps=False)
+        return reference, deployed, lambda X: None if X is None else transform_rows(steps, X)
 
     def _reference(self, final: Any) -> Any:
         if self.reference is not None:
@@ -306,10 +321,6 @@ class RecourseScorer(BaseEstimator):
         candidates, others = np.flatnonzero(denied), np.flatnonzero(~denied)
         n_drawn = len(candidates)
         if self.max_people is not None:
-            if self.max_people < 1:
-                raise ValueError(
-                    f"`max_people` must be None or at least 1, got {self.max_people!r}."
-                )
             n_drawn = min(n_drawn, self.max_people)
         drawn = np.sort(rng.permutation(candidates)[:n_drawn])
         weight = np.full(n_drawn, len(candidates) / max(n_drawn, 1))

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
+from skcfq.utils import Interval, check_parameters
 
+
+@check_parameters(
+    cv_results=[Mapping],
+    tolerance=[Interval(Real, 0, None, closed="left")],
+    accuracy=[str],
+    by=[str],
+)
 def select_faithful(
     cv_results: Mapping[str, Any],
     *,
@@ -60,8 +69,6 @@ def select_faithful(
     >>> select_faithful(results)
     1
     """
-    if not tolerance >= 0:
-        raise ValueError(f"tolerance={tolerance!r} must be at least 0, such as 0.005.")
     accuracies, scores = (_means(cv_results, name) for name in (accuracy, by))
     known = np.isfinite(accuracies) & np.isfinite(scores)
     if not known.any():
@@ -83,4 +90,7 @@ def _means(cv_results: Mapping[str, Any], name: str) -> np.ndarray:
             f"The search has no score {name!r}, but {given}. Give `scoring` a dict with that name, "
             "or the name of another score with functools.partial(select_faithful, ...)."
         )
-    return np.asarray(cv_results[key], dtype=float)
+    try:
+        return np.asarray(cv_results[key], dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"`cv_results` holds no numbers as {key!r}: {error}.") from error

@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING
 
 from skcfq.models._carried import carried_action_set, carried_target, carry
 from skcfq.models._functions import RowHead
+from skcfq.models._heads import shifted_bias
 from skcfq.models._margins import rounding_margin
-from skcfq.models._pipelines import check_model_is_fitted, join_steps, split_model, transform_rows
+from skcfq.models._pipelines import (
+    check_model_is_fitted,
+    join_steps,
+    split_model,
+    transform_rows,
+    with_final,
+)
 from skcfq.models._predictor import Predictor
 from skcfq.models._reading import as_predictor
 from skcfq.models._targets import default_target, encoding_hint, resolve_target
@@ -37,9 +44,11 @@ __all__ = [
     "least_margin",
     "resolve_target",
     "rounding_margin",
+    "shifted_bias",
     "split_model",
     "transform_rows",
     "validity_slack",
+    "with_final",
 ]
 
 # What needs torch, which a linear model does not.

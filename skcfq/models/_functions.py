@@ -9,11 +9,14 @@ from __future__ import annotations
 import hashlib
 import pickle
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from skcfq.exceptions import UnsupportedModelError
+
+if TYPE_CHECKING:
+    from skcfq.models._thresholds import DecisionThreshold
 
 OUTPUTS = ("auto", "labels", "probabilities", "logits")
 # Probabilities below this count as this: a logit must stay finite.
@@ -35,6 +38,8 @@ class RowHead:
         For messages.
     reason : str
         Why nothing more is known of the model.
+    shift : float, default=0.0
+        What the margin of the last of two classes is smaller by, for a threshold of its own.
 
     Examples
     --------
@@ -51,12 +56,14 @@ class RowHead:
         output: str,
         name: str,
         reason: str = "it is only a function of raw rows, without gradients or weights",
+        shift: float = 0.0,
     ):
         self.function = function
         self.classes = classes
         self.output = output
         self.name = name
         self.reason = reason
+        self.shift = shift
 
     def __call__(self, X: Any) -> np.ndarray:
         """Return the logits of raw rows, shape (n, n_classes)."""
@@ -65,7 +72,9 @@ class RowHead:
             return self._one_hot(answer, len(X))
         scores = self._scores(answer, len(X))
         if self.output == "probabilities":
-            return np.log(np.clip(scores, _SMALLEST, None))
+            scores = np.log(np.clip(scores, _SMALLEST, None))
+        if self.shift:
+            scores = scores - self.shift * np.array([0.0, 1.0])
         return scores
 
     def _scores(self, answer: np.ndarray, n: int) -> np.ndarray:
@@ -109,7 +118,7 @@ class RowHead:
             content = pickle.dumps(self.function)
         except (pickle.PicklingError, AttributeError, TypeError):
             content = getattr(self.function, "__qualname__", repr(type(self.function))).encode()
-        return hashlib.sha256(content + self.output.encode()).hexdigest()
+        return hashlib.sha256(content + f"{self.output}{self.shift or ''}".encode()).hexdigest()
 
 
 class FunctionModel:
@@ -167,17 +176,26 @@ def _guess(answer: np.ndarray, n_classes: int) -> str:
     return "probabilities" if is_share else "logits"
 
 
-def row_head_of(model: Any, name: str, reason: str) -> RowHead:
+def row_head_of(
+    model: Any, name: str, reason: str, threshold: DecisionThreshold | None = None
+) -> RowHead:
     """Return how a fitted classifier is asked about raw rows.
 
-    Its probabilities are asked for where it has them, else its decision function, else labels.
+    Its probabilities are asked for where it has them, else its decision function, else labels; of a
+    model with a threshold, the score that this is set on.
     """
     classes = np.asarray(model.classes_)
+    shift = 0.0 if threshold is None else threshold.tied_logit
     for method, output in (("predict_proba", "probabilities"), ("decision_function", "logits")):
         function = getattr(model, method, None)
-        if function is None:
+        if function is None or (threshold is not None and threshold.method != method):
             continue
         one_against_one = output == "logits" and len(classes) > 2
         if not one_against_one:
-            return RowHead(function, classes, output, name, reason)
-    return RowHead(model.predict, classes, "labels", name, reason)
+            return RowHead(function, classes, output, name, reason, shift)
+    return label_head_of(model, name, reason)
+
+
+def label_head_of(model: Any, name: str, reason: str) -> RowHead:
+    """Return how a fitted classifier is asked for its labels alone."""
+    return RowHead(model.predict, np.asarray(model.classes_), "labels", name, reason)

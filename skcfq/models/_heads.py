@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from skcfq.models._mlp_head import MLPHead
+    from skcfq.models._thresholds import DecisionThreshold
     from skcfq.nn import DeployedNetwork
 
 REMEDY = (
@@ -70,6 +71,10 @@ class LinearHead:
         """Return coefficients and intercepts of the logits, one row per class."""
         return _of_two_logits(self.coef, self.intercept)
 
+    def shifted(self, margin: float) -> LinearHead:
+        """Return a head whose margin of class 1 over class 0 is smaller by a number."""
+        return LinearHead(self.coef, shifted_bias(self.intercept, margin))
+
     def state_dict(self) -> dict[str, np.ndarray]:
         """Return the parameters."""
         return {"coef": self.coef, "intercept": self.intercept}
@@ -79,19 +84,33 @@ class LinearHead:
 
 
 class EstimatorHead:
-    """Logits of an estimator of this library: its own ``logits_``, which ``predict`` uses too."""
+    """Logits of an estimator of this library: its own ``logits_``, which ``predict`` uses too.
 
-    def __init__(self, estimator: Any) -> None:
+    Parameters
+    ----------
+    estimator : estimator
+    shift : float, default=0.0
+        What the margin of class 1 over class 0 is smaller by.
+    """
+
+    def __init__(self, estimator: Any, shift: float = 0.0) -> None:
         self.estimator = estimator
         self.n_inputs = estimator.feature_space_.n_encoded
+        self.shift = shift
 
     def __call__(self, Z: Tensor) -> Tensor:
         """Map encoded rows (n, d) to logits (n, n_classes)."""
-        return self.estimator.logits_(Z)
+        logits = self.estimator.logits_(Z)
+        return shifted_bias(logits, self.shift) if self.shift else logits
 
-    def state_dict(self) -> dict[str, Tensor]:
+    def shifted(self, margin: float) -> EstimatorHead:
+        """Return a head whose margin of class 1 over class 0 is smaller by a number."""
+        return EstimatorHead(self.estimator, margin)
+
+    def state_dict(self) -> dict[str, Any]:
         """Return the parameters and buffers of the estimator's network."""
-        return self.estimator.network_.state_dict()
+        network = self.estimator.network_.state_dict()
+        return network | {"shift": np.array(self.shift)} if self.shift else network
 
     def linear_weights(self) -> tuple[np.ndarray, np.ndarray] | None:
         """Return weights and biases of a network that is one layer in full precision, else None."""
@@ -102,7 +121,8 @@ class EstimatorHead:
             return None
         weights = (network.layers[0].get_parameter(name) for name in ("weight", "bias"))
         coef, intercept = (weight.detach().double().numpy() for weight in weights)
-        return _of_two_logits(coef, intercept)
+        coef, intercept = _of_two_logits(coef, intercept)
+        return coef, shifted_bias(intercept, self.shift) if self.shift else intercept
 
     def __repr__(self) -> str:
         return repr(self.estimator.network_)
@@ -143,6 +163,34 @@ def read_head(estimator: Any) -> Head:
     return head
 
 
+def head_with_threshold(head: Any, estimator: Any, threshold: DecisionThreshold) -> Head:
+    """Return a head whose argmax follows a threshold of the estimator's own score.
+
+    Parameters
+    ----------
+    head : LinearHead, MLPHead or EstimatorHead
+        Of two classes.
+    estimator : object
+        The fitted final estimator that ``head`` was read from.
+    threshold : DecisionThreshold
+
+    Raises
+    ------
+    UnsupportedModelError
+        The score is not what the head's margin comes to.
+    """
+    if not is_own_estimator(estimator):
+        rows = _random_rows(head)
+        logits = head.array_logits(rows)
+        scores = getattr(estimator, threshold.method)(_named(rows, estimator))
+        if not threshold.agrees(logits[:, 1] - logits[:, 0], np.asarray(scores)):
+            raise UnsupportedModelError(
+                f"The {threshold.method} of {type(estimator).__name__}, which a threshold is set "
+                f"on, does not follow from its coefficients. {REMEDY}"
+            )
+    return head.shifted(threshold.logit)
+
+
 def linear_weights(head: Any) -> tuple[np.ndarray, np.ndarray] | None:
     """Return the weights of a head that is linear.
 
@@ -159,6 +207,20 @@ def linear_weights(head: Any) -> tuple[np.ndarray, np.ndarray] | None:
     # Neither integers nor a function of rows have any.
     read = getattr(head, "linear_weights", None)
     return None if read is None else read()
+
+
+def shifted_bias(bias: Any, margin: float) -> Any:
+    """Return biases, or logits, of two classes whose margin of class 1 is smaller by a number.
+
+    Parameters
+    ----------
+    bias : ndarray or Tensor of shape (..., 1) or (..., 2)
+        A single one is that of the score of class 1.
+    margin : float
+    """
+    shifted = bias + 0.0
+    shifted[..., -1] -= margin
+    return shifted
 
 
 def is_own_estimator(estimator: Any) -> bool:
@@ -216,7 +278,7 @@ def _verify(head: LinearHead | MLPHead, estimator: Any) -> None:
     ``coef_`` means different things to different estimators (one-against-one machines have one
     row per pair of classes), so reading it is not enough.
     """
-    rows = np.random.RandomState(0).standard_normal((64, head.n_inputs))
+    rows = _random_rows(head)
     logits = head.array_logits(rows)
     if logits.shape[1] == len(estimator.classes_):
         top = np.sort(logits, axis=1)
@@ -228,6 +290,10 @@ def _verify(head: LinearHead | MLPHead, estimator: Any) -> None:
         f"The coefficients of {type(estimator).__name__} do not give one logit per class whose "
         f"argmax is its `predict`. {REMEDY}"
     )
+
+
+def _random_rows(head: Any) -> np.ndarray:
+    return np.random.RandomState(0).standard_normal((64, head.n_inputs))
 
 
 def _named(rows: np.ndarray, estimator: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import cast
 
 import numpy as np
@@ -53,6 +54,12 @@ class MLPHead(nn.Module):
             if position < self.n_layers - 1:
                 Z = self.activation(Z)
         return _two_logits(Z)
+
+    def shifted(self, margin: float) -> MLPHead:
+        """Return a head whose margin of class 1 over class 0 is smaller by a number."""
+        head = copy.deepcopy(self)
+        head.get_buffer(f"intercept_{self.n_layers - 1}")[-1] -= margin
+        return head
 
     def array_logits(self, Z: np.ndarray) -> np.ndarray:
         """Map encoded rows to logits, as arrays."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
@@ -17,8 +19,9 @@ Steps = list[tuple[str, Any]]
 def split_model(model: Any) -> tuple[Steps, Any]:
     """Split a fitted model into preprocessing steps and its final estimator.
 
-    Pipelines may be nested; ``FrozenEstimator`` and fitted searches are unwrapped. Steps that
-    predict skips (``"passthrough"`` and the samplers of imbalanced-learn) are left out.
+    Pipelines may be nested; ``FrozenEstimator``, fitted searches and threshold classifiers are
+    unwrapped (see :func:`read_threshold`). Steps that predict skips (``"passthrough"`` and the
+    samplers of imbalanced-learn) are left out.
 
     Parameters
     ----------
@@ -41,16 +44,52 @@ def split_model(model: Any) -> tuple[Steps, Any]:
     >>> [name for name, _ in steps], final
     (['standardscaler'], LogisticRegression())
     """
-    if isinstance(model, FrozenEstimator):
-        return split_model(model.estimator)
-    if hasattr(model, "best_estimator_"):
-        return split_model(model.best_estimator_)
     if not isinstance(model, Pipeline):
-        return [], model
+        within = inner_model(model)
+        return ([], model) if within is None else split_model(within)
     *transformers, (last_name, last) = model.steps
     inner, final = split_model(last)
     steps = [(name, step) for name, step in transformers if _transforms(step)]
     return steps + [(f"{last_name}.{name}", step) for name, step in inner], final
+
+
+def inner_model(model: Any) -> Any:
+    """Return the model that a wrapper, search or pipeline asks in the end; None for any other."""
+    if isinstance(model, FrozenEstimator):
+        return model.estimator
+    if isinstance(model, (FixedThresholdClassifier, TunedThresholdClassifierCV)):
+        # One that was given a fitted estimator need not be fitted itself.
+        return getattr(model, "estimator_", model.estimator)
+    if hasattr(model, "best_estimator_"):
+        return model.best_estimator_
+    return model.steps[-1][1] if isinstance(model, Pipeline) else None
+
+
+def with_final(model: Any, final: Any, *, keep_steps: bool = True) -> Any:
+    """Return a fitted model with another final estimator.
+
+    Parameters
+    ----------
+    model : estimator
+    final : estimator
+    keep_steps : bool, default=True
+        Whether it keeps its preprocessing steps, which are shared; thresholds stay in any case.
+    """
+    within = inner_model(model)
+    if within is None:
+        return final
+    changed = with_final(within, final, keep_steps=keep_steps)
+    if isinstance(model, FrozenEstimator):
+        return FrozenEstimator(changed)
+    if isinstance(model, (FixedThresholdClassifier, TunedThresholdClassifierCV)):
+        wrapper = copy.copy(model)
+        wrapper.estimator_ = changed
+        return wrapper
+    if not isinstance(model, Pipeline) or not keep_steps:
+        return changed
+    pipeline = copy.copy(model)
+    pipeline.steps = [*model.steps[:-1], (model.steps[-1][0], changed)]
+    return pipeline
 
 
 def transform_rows(steps: Steps, X: Any) -> Any:

@@ -27,15 +27,23 @@ from skcfq.models._heads import (
     linear_weights,
 )
 from skcfq.models._pipelines import split_model
-from skcfq.utils import take_rows
+from skcfq.utils import row_products, take_rows
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
     from skcfq.models._heads import Head
+    from skcfq.models._thresholds import DecisionThreshold
     from skcfq.nn import FrozenMLP, FullPrecisionMLP
 
+# Rows are asked about in whole tiles: a product of matrices treats the rows of an incomplete one
+# in another order, and a row's logits would depend on how many are asked about together.
+_TILE = 16
+# Rows on which a model's decisions are compared with its margins.
+_DECISIONS = 512
+# A difference of logits above this share of them is no rounding.
+_CLEAR = 1e-6
 # Rows on which a model's probabilities are compared with its margins.
 _EXAMPLES = 16
 
@@ -56,12 +64,15 @@ class Predictor:
         Labels, in the order of the logits.
     head : LinearHead, MLPHead, EstimatorHead, DeployedNetwork or RowHead
         Encoded rows to logits; raw rows to logits where the model is only a function.
+    threshold : DecisionThreshold or None
+        The threshold of the model's own that is in the logits already.
     """
 
     model: Any
     space: FeatureSpace
     classes: np.ndarray
     head: Head | RowHead
+    threshold: DecisionThreshold | None = None
 
     def logits(self, Z: Tensor) -> Tensor:
         """Return the class logits of encoded rows, differentiable with respect to them.
@@ -85,7 +96,8 @@ class Predictor:
                 f"{self.name} is only a function of raw rows: it has no logits on encoded rows and "
                 "no gradients. Use row_logits, or a solver with method='black_box'."
             )
-        return self.head(Z)
+        n = len(Z)
+        return self.head(_whole_tiles(Z))[:n] if n % _TILE else self.head(Z)
 
     def loss_gradient(self, Z: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Return the gradient of the summed cross-entropy of a target, and the logits.
@@ -107,7 +119,9 @@ class Predictor:
 
         network = self._network
         if network is not None:
-            return network.frozen().loss_gradient(Z, target)
+            n = len(Z)
+            gradient, logits = network.frozen().loss_gradient(_whole_tiles(Z), _whole_tiles(target))
+            return gradient[:n], logits[:n]
         Z = Z.detach().requires_grad_(True)
         logits = self.logits(Z)
         (gradient,) = torch.autograd.grad(cross_entropy(logits, target, reduction="sum"), Z)
@@ -134,10 +148,16 @@ class Predictor:
         same = self.in_precision(dtype)
         return same.logits if same is not None else lambda Z: self.logits(Z.double())
 
+    def nominal_margin(self, target: int) -> float:
+        """Return the margin of a target on the threshold, were it none of the model's own."""
+        if self.threshold is None:
+            return 0.0
+        return self.threshold.logit if target == 1 else -self.threshold.logit
+
     @property
     def _network(self) -> FullPrecisionMLP | None:
         """The network whose rectified layers are all that the head is."""
-        if not isinstance(self.head, EstimatorHead):
+        if not isinstance(self.head, EstimatorHead) or self.head.shift:
             return None
         from skcfq.nn import FullPrecisionMLP
 
@@ -149,7 +169,10 @@ class Predictor:
         import torch
 
         if isinstance(self.head, RowHead):
-            return torch.from_numpy(self.head(X))
+            # The last row again and again, in place of rows that nobody knows.
+            rows = np.arange(len(X) + -len(X) % _TILE).clip(max=max(len(X) - 1, 0))
+            tiles = X if len(rows) == len(X) else take_rows(X, rows)
+            return torch.from_numpy(self.head(tiles)[: len(X)])
         return self.logits(torch.from_numpy(self.space.encode(X, copy=False)))
 
     def row_scores(self, X: Any) -> np.ndarray:
@@ -166,7 +189,7 @@ class Predictor:
         if not isinstance(self.head, LinearHead):
             return self.row_logits(X).detach().numpy()
         coef, intercept = self.linear_arrays
-        return self.space.encode(X, copy=False) @ coef + intercept
+        return row_products(self.space.encode(X, copy=False), coef) + intercept
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the model's own labels for raw rows.
@@ -195,7 +218,7 @@ class Predictor:
         return bool(found)
 
     def _looks_logistic(self, X: Any) -> bool:
-        if len(self.classes) != 2:
+        if len(self.classes) != 2 or self.threshold is not None:
             return False
         if isinstance(self.head, RowHead):
             return self.head.output == "probabilities"
@@ -276,3 +299,46 @@ class Predictor:
             f"Predictor({self.name}, {self.space.n_raw} raw and {self.space.n_encoded} encoded "
             f"columns, {len(self.classes)} classes)"
         )
+
+
+def check_decisions(predictor: Predictor, background: Any) -> None:
+    """Compare the argmax of the logits with the model's ``predict`` on rows of a population.
+
+    Parameters
+    ----------
+    predictor : Predictor
+    background : DataFrame, ndarray of shape (n, n_raw_columns), or None
+        With None, nothing is compared.
+
+    Raises
+    ------
+    UnsupportedModelError
+        They differ where the logits leave no doubt.
+    """
+    if background is None:
+        return
+    step = max(len(background) // _DECISIONS, 1)
+    X = take_rows(background, np.arange(0, len(background), step))
+    if predictor.differentiable:
+        # A model may refuse gaps that its background has.
+        X = take_rows(X, np.flatnonzero(np.isfinite(predictor.space.encode(X)).all(axis=1)))
+    if len(X) == 0:
+        return
+    logits = predictor.row_scores(X)
+    top = np.sort(logits, axis=1)
+    clear = top[:, -1] - top[:, -2] > _CLEAR * np.abs(logits).max(axis=1).clip(1)
+    if not np.array_equal(
+        predictor.predict(X)[clear], predictor.classes[logits.argmax(axis=1)][clear]
+    ):
+        raise UnsupportedModelError(
+            f"`predict` of {type(predictor.model).__name__} is not the argmax of what "
+            f"{predictor.name} computes: it decides by a rule of its own."
+        )
+
+
+def _whole_tiles(rows: Tensor) -> Tensor:
+    """Return rows followed by as many zeros as fill the last tile."""
+    import torch
+
+    missing = -len(rows) % _TILE
+    return torch.cat([rows, rows.new_zeros(missing, *rows.shape[1:])]) if missing else rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,11 @@ from skcfq.exceptions import (
     UnreadableStepError,
     UnsupportedModelError,
 )
-from skcfq.models._functions import RowHead, read_function, row_head_of
-from skcfq.models._heads import is_own_estimator, read_head
+from skcfq.models._functions import RowHead, label_head_of, read_function, row_head_of
+from skcfq.models._heads import head_with_threshold, is_own_estimator, read_head
 from skcfq.models._pipelines import Steps, check_model_is_fitted, join_steps, split_model
-from skcfq.models._predictor import Predictor
+from skcfq.models._predictor import Predictor, check_decisions
+from skcfq.models._thresholds import DecisionThreshold, read_threshold
 from skcfq.utils import take_rows
 
 
@@ -61,7 +63,8 @@ def as_predictor(
     -------
     predictor : Predictor
         Frozen. ``predictor.logits`` computes in float64, and its argmax is the model's
-        ``predict``. A model that is only a function has ``differentiable == False`` and
+        ``predict``, on the background too: a classifier with another rule of its own is asked
+        for labels alone. A model that is only a function has ``differentiable == False`` and
         ``row_logits`` alone: the logarithms of its probabilities, its scores, or 0 and 1.
 
     Raises
@@ -98,22 +101,41 @@ def _estimator_predictor(
 ) -> Predictor:
     check_model_is_fitted(model)
     steps, final = split_model(model)
+    threshold = read_threshold(model)
+    given = space
     try:
         head = read_head(final)
+        if threshold is not None:
+            head = head_with_threshold(head, final, threshold)
         if space is None:
             space = _read_space(steps, final, background, sample_weight)
+        _check_width(space, head, final)
+        predictor = Predictor(model, space, np.asarray(final.classes_), head, threshold)
+        if model is not final or not is_own_estimator(final):
+            check_decisions(predictor, background)
+        return predictor
     except (UnsupportedModelError, UnreadableStepError) as error:
         if not (hasattr(model, "classes_") and hasattr(model, "predict")):
             raise
-        row_head = row_head_of(model, type(final).__name__, str(error).rstrip("."))
-        return _row_predictor(model, row_head, background, sample_weight, space)
+        name, reason = type(final).__name__, str(error).rstrip(".")
+    row_head = row_head_of(model, name, reason, threshold)
+    predictor = _row_predictor(model, row_head, background, sample_weight, given, threshold)
+    try:
+        check_decisions(predictor, background)
+    except UnsupportedModelError as error:
+        # `predict` alone decides; how near it is to another decision, nobody can tell.
+        row_head = label_head_of(model, name, f"{reason}. {str(error).rstrip('.')}")
+        return replace(predictor, head=row_head, threshold=None)
+    return predictor
+
+
+def _check_width(space: FeatureSpace, head: Any, final: Any) -> None:
     if space.n_encoded != head.n_inputs:
         raise FeatureSpaceError(
             f"{type(final).__name__} reads {head.n_inputs} columns, but there are "
             f"{space.n_encoded} encoded ones. Give the rows that the whole model receives as "
             "`background`."
         )
-    return Predictor(model=model, space=space, classes=np.asarray(final.classes_), head=head)
 
 
 def _loaded_predictor(
@@ -151,7 +173,12 @@ def _function_predictor(
 
 
 def _row_predictor(
-    model: Any, head: RowHead, background: Any, sample_weight: Any, space: Any
+    model: Any,
+    head: RowHead,
+    background: Any,
+    sample_weight: Any,
+    space: Any,
+    threshold: DecisionThreshold | None,
 ) -> Predictor:
     """Read a classifier whose inside is closed; its encoder is read where that is open."""
     if space is None:
@@ -160,7 +187,7 @@ def _row_predictor(
             space = _read_space(steps, final, background, sample_weight)
         except (FeatureSpaceError, ValueError):
             space = _raw_space(head.name, background, sample_weight)
-    return Predictor(model=model, space=space, classes=head.classes, head=head)
+    return Predictor(model, space, head.classes, head, threshold)
 
 
 def _raw_space(name: str, background: Any, sample_weight: Any) -> FeatureSpace:

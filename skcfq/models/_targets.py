@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from skcfq.exceptions import DefaultTargetWarning, TargetError
 from skcfq.utils import has_text, warn_user
@@ -47,6 +48,8 @@ def resolve_target(target: Any, classes: np.ndarray, decisions: np.ndarray) -> n
     labels = classes.tolist()
     if np.ndim(target) == 0:
         label = target.item() if isinstance(target, np.generic) else target
+        if label is pd.NA:
+            raise TargetError(f"`target` is missing (pd.NA). Give one of {labels}, or 'opposite'.")
         if label in labels:
             return np.full(n, labels.index(label), dtype=np.int64)
         if label == OPPOSITE:

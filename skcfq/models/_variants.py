@@ -15,13 +15,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from torch import Tensor, nn
 
 from skcfq.exceptions import UnsupportedModelError
-from skcfq.models._pipelines import split_model
+from skcfq.models._pipelines import split_model, with_final
 from skcfq.models._predictor import Predictor
 from skcfq.models._reading import as_predictor
 from skcfq.nn import FullPrecisionMLP, QuantizedMLP
@@ -172,7 +170,7 @@ def _variant(
 ) -> Predictor:
     """Draw one deployment of a model whose final estimator is ``final``."""
     changed = _changed_final(final, change, calibration, np.random.RandomState(seed))
-    return as_predictor(_with_final(predictor.model, changed), space=predictor.space)
+    return as_predictor(with_final(predictor.model, changed), space=predictor.space)
 
 
 def _changed_final(final: Any, change: _Change, calibration: _Calibration | None, rng: Any) -> Any:
@@ -225,20 +223,6 @@ def _quantized_array(coef: Any, change: _Change, rng: Any) -> np.ndarray:
     array = np.asarray(coef)
     quantized = change.quantized(torch.from_numpy(array.astype(np.float64)), rng)
     return quantized.numpy().astype(array.dtype)
-
-
-def _with_final(model: Any, final: Any) -> Any:
-    """Return the model with another final estimator; its preprocessing steps are shared."""
-    if isinstance(model, FrozenEstimator):
-        return FrozenEstimator(_with_final(model.estimator, final))
-    if hasattr(model, "best_estimator_"):
-        return _with_final(model.best_estimator_, final)
-    if not isinstance(model, Pipeline):
-        return final
-    name, last = model.steps[-1]
-    changed = copy.copy(model)
-    changed.steps = [*model.steps[:-1], (name, _with_final(last, final))]
-    return changed
 
 
 def _check_kinds(kinds: Iterable[str]) -> tuple[str, ...]:

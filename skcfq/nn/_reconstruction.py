@@ -24,6 +24,7 @@ from skcfq.nn._quantized_mlp import QuantizedMLP
 from skcfq.nn._samples import Samples
 from skcfq.nn._straight_through import Tuning, tune
 from skcfq.quantization import quantize_activation, signed_range
+from skcfq.utils import HeldInterrupts
 
 _PASSES = 8
 # Rounds of straight-through training and a shorter descent.
@@ -97,7 +98,10 @@ def reconstruct_logits(
         tune(other, tuning)
         *_, loss = _descend(other, samples, validation, _PASSES_OF_ROUND, tuning.dtype)
         if loss < least:
-            network.load_state_dict(other.state_dict())
+            with HeldInterrupts() as held:
+                network.load_state_dict(other.state_dict())
+            if held.pressed:
+                raise KeyboardInterrupt
             least = loss
         yield least
 
@@ -334,12 +338,15 @@ class _Student:
         self.biases, self.steps = biases, steps
 
     def write(self) -> None:
-        """Give the network what was found."""
-        for position, layer in enumerate(self.layers):
-            steps = self.steps[position].double()
-            layer.log_steps[self.indices[position]] = steps.log()
-            layer.weight.copy_(self.codes[position] * _column(steps))
-            layer.bias.copy_(self.biases[position])
+        """Give the network what was found, all of it or nothing."""
+        with HeldInterrupts() as held:
+            for position, layer in enumerate(self.layers):
+                steps = self.steps[position].double()
+                layer.log_steps[self.indices[position]] = steps.log()
+                layer.weight.copy_(self.codes[position] * _column(steps))
+                layer.bias.copy_(self.biases[position])
+        if held.pressed:
+            raise KeyboardInterrupt
 
 
 def _column(steps: Tensor) -> Tensor:

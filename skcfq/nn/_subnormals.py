@@ -27,8 +27,8 @@ def subnormals_as_zero() -> Iterator[None]:
     (True, False)
     """
     before = _are_zero()
-    torch.set_flush_denormal(True)
     try:
+        torch.set_flush_denormal(True)
         yield
     finally:
         torch.set_flush_denormal(before)

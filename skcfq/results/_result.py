@@ -34,7 +34,7 @@ class RecourseResult:
     status : ndarray of shape (n,), str
         ``"optimal"`` (proved), ``"feasible"`` (valid, optimality not proved),
         ``"already_favorable"``, ``"infeasible"`` (proved), ``"not_found"`` (searched, nothing
-        proved) or ``"time_limit"``.
+        proved) or ``"time_limit"`` (not finished).
     valid : ndarray of shape (n,), bool
         The model's own ``predict`` gives the target at ``points``, with the required margin.
     changed : ndarray of shape (n, n_features), bool
@@ -60,6 +60,8 @@ class RecourseResult:
         model is. Written by :meth:`to_json`.
     units : dict of name to str, or None
         Units of raw columns, for tables and sentences; see :meth:`with_units`.
+    interrupted : bool
+        Somebody has pressed Ctrl-C, or a worker has died: who was not finished is ``"time_limit"``.
 
     Notes
     -----
@@ -100,6 +102,7 @@ class RecourseResult:
     alternatives: tuple[RecourseResult, ...] = ()
     provenance: Mapping[str, Any] | None = None
     units: Mapping | None = None
+    interrupted: bool = False
 
     def __len__(self) -> int:
         return len(self.status)
@@ -114,8 +117,7 @@ class RecourseResult:
     def delta(self) -> np.ndarray:
         """Action in encoded units, shape (n, n_encoded_columns): encoded points less encoded X.
 
-        Zero for people who already have the target, NaN where no action was found. Computed on
-        first use.
+        Zero for people who already have the target, NaN where no action was found.
         """
         return self.delta_of(np.arange(len(self)))
 
@@ -127,8 +129,7 @@ class RecourseResult:
     def contributions(self) -> np.ndarray:
         """What each feature adds to the cost, before the norm, shape (n, n_features).
 
-        Zero for people who already have the target, NaN where no action was found. Computed each
-        time, in blocks, and never stored.
+        Zero for people who already have the target, NaN where no action was found. Never stored.
         """
         return self.contributions_of(np.arange(len(self)))
 
@@ -406,8 +407,7 @@ class RecourseResult:
             ``feature_space`` (fingerprint), ``provenance`` (parameters of the solver, action set,
             seed, versions, the model and its fingerprint) and ``people``: of each one the raw
             input, the target, the status, cost, bound, margin, changes and alternatives. What is
-            NaN, infinite or missing is None: no cost without an action, an infinite bound of
-            people who are proved to have none.
+            NaN, infinite or missing is None: no cost without an action, no bound without recourse.
 
         Examples
         --------

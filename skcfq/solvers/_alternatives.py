@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -41,35 +42,45 @@ def enumerate_actions(
     solutions : list of n_alternatives Solution
         Cheapest first. Of two actions of a person, neither changes all the features that the
         cheaper one changes. Who has fewer is ``"not_found"`` in the later ones, or
-        ``"infeasible"`` where every sub-problem is proved to have no solution.
+        ``"infeasible"`` where every sub-problem is proved to have no solution, or ``"time_limit"``
+        where Ctrl-C came before.
     """
     n, n_features = first.changed.shape
     frozen = np.zeros((n, n_features), dtype=bool)
     batches = [first]
     people = [_Person(n_alternatives) for _ in range(n)]
-    owners = np.arange(n)
-    while len(owners):
-        batch = batches[-1]
-        for row, owner in enumerate(owners.tolist()):
-            people[owner].add(batch, len(batches) - 1, row, frozen[row])
-        wanted = [(owner, mask) for owner, person in enumerate(people) for mask in person.expand()]
-        owners = np.array([owner for owner, _ in wanted], dtype=np.int64)
-        if len(owners):
-            frozen = np.stack([mask for _, mask in wanted])
-            batches.append(solve(owners, frozen))
+    owners, interrupted = np.arange(n), first.interrupted
+    try:
+        while len(owners):
+            for row, owner in enumerate(owners.tolist()):
+                people[owner].add(batches[-1], len(batches) - 1, row, frozen[row])
+            if interrupted:
+                break
+            wanted = [(one, mask) for one, person in enumerate(people) for mask in person.expand()]
+            owners = np.array([owner for owner, _ in wanted], dtype=np.int64)
+            if len(owners):
+                frozen = np.stack([mask for _, mask in wanted])
+                batches.append(solve(owners, frozen))
+                interrupted = batches[-1].interrupted
+    except KeyboardInterrupt:
+        interrupted = True
+    for person in people:
+        person.unfinished = interrupted and person.open
     for person in people:
         person.sort(batches)
     best = _ranked(batches, people, 0, first)
-    return [best, *(_ranked(batches, people, k, own) for k in range(1, n_alternatives))]
+    ranks = [best, *(_ranked(batches, people, k, own) for k in range(1, n_alternatives))]
+    return [replace(rank, interrupted=interrupted) for rank in ranks]
 
 
 class _Person:
     """The open sub-problems of one person, and the actions that were taken."""
 
-    def __init__(self, n_alternatives: int):
+    def __init__(self, n_alternatives: int) -> None:
         self.n_alternatives = n_alternatives
         self.taken: list[tuple[int, int]] = []
         self.exhausted = False
+        self.unfinished = False
         self._features: list[np.ndarray] = []
         self._open: list[tuple[float, int, int, int, np.ndarray, np.ndarray]] = []
         self._seen: set[bytes] = set()
@@ -124,6 +135,11 @@ class _Person:
             branches.append(mask)
         return branches
 
+    @property
+    def open(self) -> bool:
+        """Whether there may be more actions."""
+        return not self.exhausted and len(self.taken) < self.n_alternatives
+
     def missing(self, rank: int) -> bool:
         """Tell whether there is no action of this rank."""
         return len(self.taken) <= rank
@@ -131,6 +147,8 @@ class _Person:
     @property
     def missing_status(self) -> str:
         """Status of the actions that were not found."""
+        if self.unfinished:
+            return "time_limit"
         return "infeasible" if self.exhausted and self._all_proved else "not_found"
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from skcfq.solvers._collection import Collection
+from skcfq.solvers.problems import Solution
+from skcfq.utils import take_rows
 
 if TYPE_CHECKING:
-    from skcfq.solvers.problems import Effort, Method, Shortcut, Solution, Task
+    from skcfq.solvers.problems import Effort, Method, Shortcut, Task
 
 
 def solve_chunk(
@@ -30,6 +35,25 @@ def solve_chunk(
     solutions : list of n_alternatives Solution
         Cheapest first.
     """
+    groups = list(task.groups())
+    if len(groups) == 1:
+        return _solve_group(method, effort, task, seed, starts)
+    parts: list[list[Solution]] = []
+    for rows in groups:
+        part = task.take(rows)
+        if parts and parts[-1][0].interrupted:
+            left = Solution.nothing(part.X, part.actions.n_features, "time_limit")
+            parts.append([replace(left, interrupted=True)] * task.n_alternatives)
+            continue
+        of_part = [take_rows(start, rows) for start in starts]
+        parts.append(_solve_group(method, effort, part, seed, of_part))
+    place = np.argsort(np.concatenate(groups))
+    return [Solution.concatenate(rank).take(place) for rank in zip(*parts, strict=True)]
+
+
+def _solve_group(
+    method: Method, effort: Effort, task: Task, seed: int, starts: list[Any]
+) -> list[Solution]:
     shortcut = method.shortcut_for(task)
     if shortcut is not None:
         return [_solve_short(shortcut, method, effort, task, seed)]
@@ -54,4 +78,4 @@ def _solve_short(
     (others,) = _solve_long(method, effort, task.take(left), seed, [])
     collection = Collection(solution)
     collection.write(left, others)
-    return collection.solution()
+    return replace(collection.solution(), interrupted=others.interrupted)

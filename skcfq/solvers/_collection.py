@@ -25,7 +25,7 @@ class Collection:
         Of all n rows; its arrays are written to, its points are not.
     """
 
-    def __init__(self, solution: Solution):
+    def __init__(self, solution: Solution) -> None:
         self._solution = solution
         self._points = _RawRows(solution.points)
 
@@ -89,7 +89,7 @@ class Collection:
 class _RawRows:
     """A copy of a table in which rows are replaced; dtypes are kept where they can be."""
 
-    def __init__(self, X: Any):
+    def __init__(self, X: Any) -> None:
         self.X = X
         self.parts: list[Any] = []
         self.rows: list[np.ndarray] = []

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from skcfq.exceptions import WorkerDiedError
 from skcfq.solvers._collection import Collection
+from skcfq.solvers._stopping import as_interrupted
 from skcfq.solvers._verification import verify
 from skcfq.solvers.problems import pose, region_for
 from skcfq.solvers.search import stabilize
@@ -17,6 +20,48 @@ from skcfq.utils import take_rows
 if TYPE_CHECKING:
     from skcfq.results import RecourseResult
     from skcfq.solvers.problems import Solution, Task
+
+
+def solve_both(
+    solve: Callable[..., RecourseResult],
+    result_of: Callable[[Task, list[Solution], str], RecourseResult],
+    first: Task,
+    second: Task,
+) -> tuple[RecourseResult, RecourseResult]:
+    """Solve two models, and let each adopt the other's cheaper actions.
+
+    Parameters
+    ----------
+    solve : callable
+        Takes a task, starts and whether the work was stopped.
+    result_of : callable
+        Takes a task, its solutions and the name of a method.
+    first, second : Task
+
+    Returns
+    -------
+    mine, theirs : RecourseResult
+    """
+    mine = solve(first, [])
+    try:
+        theirs = solve(second, [mine.points], stopped=mine.interrupted)
+    except WorkerDiedError as error:
+        raise WorkerDiedError(str(error), (mine, *error.results)) from error.__cause__
+    except KeyboardInterrupt:
+        theirs = solve(second, [], stopped=True)
+
+    def adopt(task: Task, own: RecourseResult, other: RecourseResult) -> RecourseResult:
+        better = with_cheaper_actions(task, own, other)
+        if better is None:
+            return own
+        return replace(result_of(task, [better], own.method), interrupted=own.interrupted)
+
+    try:
+        # A cheaper action that only the deployed solve found is the reference's too, if valid.
+        adopted = adopt(first, mine, theirs)
+        return adopted, adopt(second, theirs, adopted)
+    except KeyboardInterrupt:
+        return as_interrupted(mine), as_interrupted(theirs)
 
 
 def with_cheaper_actions(
@@ -37,6 +82,9 @@ def with_cheaper_actions(
         None where nothing is adopted.
     """
     better = mine.denied & theirs.reachable & ~(mine.cost <= theirs.cost)
+    if mine.interrupted:
+        # An action that nobody compared with one's own is no answer.
+        better &= mine.status != "time_limit"
     rows = np.flatnonzero(better)
     if len(rows) == 0:
         return None

@@ -11,7 +11,7 @@ import pandas as pd
 
 from skcfq.deploy import DeployedClassifier
 from skcfq.exceptions import ActionSetError, SpaceMismatchError, UnsupportedModelError
-from skcfq.models import as_predictor
+from skcfq.models import RowHead, as_predictor
 from skcfq.solvers._methods import named_method
 
 if TYPE_CHECKING:
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 _PERTURBATION_RADIUS = 1e-4
 
 
-def required_margin(margin: float, proba: float | None, predictor: Predictor) -> float:
+def required_margin(
+    margin: float, proba: float | None, predictor: Predictor, target: np.ndarray
+) -> np.ndarray:
     """Return the logit margin that a margin and a probability together ask for.
 
     Parameters
@@ -32,26 +34,32 @@ def required_margin(margin: float, proba: float | None, predictor: Predictor) ->
     proba : float or None
         Probability of the target.
     predictor : Predictor
+    target : ndarray of shape (n,), int64
+        Position of each person's target among the classes.
 
     Returns
     -------
-    margin : float
-        With two classes the log-odds of ``proba``. With more, a margin over every rival that
-        suffices for it, and may be more than is needed.
+    margin : ndarray of shape (n,)
+        With two classes the log-odds of ``proba``, less those of a threshold of the model's own.
+        With more, a margin over every rival that suffices for it, and may be more than is needed.
 
     Raises
     ------
     UnsupportedModelError
-        The model has no probabilities.
+        The model has no probabilities, or does not decide by them.
     """
     if proba is None:
-        return margin
-    if not hasattr(predictor.model, "predict_proba"):
+        return np.full(len(target), float(margin))
+    labels_only = isinstance(predictor.head, RowHead) and predictor.head.output == "labels"
+    if labels_only or not hasattr(predictor.model, "predict_proba"):
+        what = "decides by labels alone" if labels_only else "has none"
         raise UnsupportedModelError(
-            f"target_proba={proba:g} needs a model with predict_proba, and {predictor.name} has "
-            "none. Give `margin=` instead."
+            f"target_proba={proba:g} needs a model with predict_proba, and {predictor.name} "
+            f"{what}. Give `margin=` instead."
         )
-    return max(margin, math.log((len(predictor.classes) - 1) * proba / (1 - proba)))
+    odds = math.log((len(predictor.classes) - 1) * proba / (1 - proba))
+    asked = [odds - predictor.nominal_margin(t) for t in range(len(predictor.classes))]
+    return np.maximum(float(margin), asked)[target]
 
 
 def required_radius(

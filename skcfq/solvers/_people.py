@@ -14,6 +14,7 @@ from skcfq.models import least_margin
 from skcfq.solvers._alternatives import enumerate_actions
 from skcfq.solvers._verification import verify
 from skcfq.solvers.problems import (
+    Draws,
     ExactAnswer,
     Solution,
     Starts,
@@ -27,7 +28,7 @@ from skcfq.solvers.problems import (
     region_for,
 )
 from skcfq.solvers.search import stabilize
-from skcfq.utils import stack_rows, take_rows
+from skcfq.utils import HeldInterrupts, stack_rows, take_rows
 
 if TYPE_CHECKING:
     from skcfq.actions import ActionRegion
@@ -104,50 +105,103 @@ def solve_people(
     -------
     solution : Solution
     """
-    answer = Solution.nothing(task.X, task.actions.n_features)
-    # Raw rows before and after lie in one pile; `source` says where each person's is.
-    points = [task.X]
-    source = np.arange(len(task))
-    offset, rows = len(task), np.arange(len(task))
+    pile = _Pile(task)
+    open_rows, interrupted = np.arange(len(task)), False
     # How much margin the raw row of a point lacked, twice.
     missing = np.zeros(len(task))
     for extra in _SAFER_MARGINS if not method.literal else (0.0,):
-        more = np.maximum(missing[rows], extra)
-        part, problem = _posed(task, region, rows, more, method.gradients)
-        points_of_part = [start[rows] for start in starts]
-        states, status, bound = _ask(method, effort, part, problem, seed, points_of_part)
-        if extra == 0.0:
-            answer.status[:] = status
-            answer.bound[:] = bound
-        if len(states) == 0:
+        rows = open_rows
+        try:
+            more = np.maximum(missing[rows], extra)
+            part, problem = _posed(task, region, rows, more, method.gradients)
+            points = [start[rows] for start in starts]
+            states, status, bound, interrupted = _ask(method, effort, part, problem, seed, points)
+            if extra == 0.0:
+                pile.begin(status, bound)
+            if interrupted:
+                pile.leave(rows[status == "time_limit"])
+            # Who has no point is finished.
+            open_rows = rows[states.person.numpy()]
+            if len(open_rows) == 0:
+                break
+            states, stands = _stable(part, problem, states, status)
+            checked, shortfall = verify(part, problem, states)
+            kept = checked.found & stands.numpy()
+            with HeldInterrupts() as held:
+                pile.add(open_rows, checked, status[states.person.numpy()], kept, extra)
+                missing[open_rows] = 2 * shortfall
+                open_rows = open_rows[~kept]
+            interrupted |= held.pressed
+        except KeyboardInterrupt:
+            interrupted = True
+        if interrupted or len(open_rows) == 0:
             break
-        stands = torch.ones(len(states), dtype=torch.bool)
-        if task.perturbation_radius:
-            before = states.values
-            states, stands = stabilize(problem, states)
-            moved = (states.values != before).any(dim=1)
-            status[states.person[moved].numpy()] = "feasible"
-        checked, shortfall = verify(part, problem, states)
-        person = states.person.numpy()
-        kept = checked.found & stands.numpy()
-        found = rows[person[kept]]
-        cost = checked.cost[kept]
+    with HeldInterrupts() as held:
+        if interrupted:
+            pile.leave(open_rows)
+        answer = pile.solution()
+    return replace(answer, interrupted=interrupted or held.pressed)
+
+
+class _Pile:
+    """What is known so far about some people; their raw rows, before and after, lie in one pile."""
+
+    def __init__(self, task: Task) -> None:
+        self.answer = Solution.nothing(task.X, task.actions.n_features)
+        self.points = [task.X]
+        # Where each person's row is.
+        self.source = np.arange(len(task))
+        self.height = len(task)
+
+    def begin(self, status: np.ndarray, bound: np.ndarray) -> None:
+        """Note what a method says about everybody."""
+        self.answer.status[:] = status
+        self.answer.bound[:] = bound
+
+    def add(
+        self,
+        rows: np.ndarray,
+        checked: Solution,
+        status: np.ndarray,
+        kept: np.ndarray,
+        extra: float,
+    ) -> None:
+        """Note points of the people at some rows, of which some are kept."""
+        answer, found, cost = self.answer, rows[kept], checked.cost[kept]
         still = (extra == 0.0) | (cost <= answer.bound[found] * (1 + _STILL_OPTIMAL))
-        answer.status[found] = np.where(still, status[person[kept]], "feasible")
+        # Nothing is known about a point that its raw row refutes.
+        answer.status[rows] = "not_found"
+        answer.status[found] = np.where(still, status[kept], "feasible")
         answer.cost[found] = cost
         answer.margin[found] = checked.margin[kept]
         answer.changed[found] = checked.changed[kept]
-        missing[rows[person]] = 2 * shortfall
-        source[found] = offset + np.flatnonzero(kept)
-        points.append(checked.points)
-        offset += len(kept)
-        rows = rows[person[~kept]]
-        # Nothing is known about a point that its raw row refutes.
-        answer.status[rows] = "not_found"
-        if len(rows) == 0:
-            break
-    bound = np.fmin(answer.bound, np.where(answer.found, answer.cost, np.inf))
-    return replace(answer, bound=bound, points=_joined(points, source))
+        self.source[found] = self.height + np.flatnonzero(kept)
+        self.points.append(checked.points)
+        self.height += len(kept)
+
+    def leave(self, rows: np.ndarray) -> None:
+        """Note that nobody will say more about the people at some rows."""
+        self.answer.status[rows] = "time_limit"
+        self.answer.bound[rows] = 0.0
+
+    def solution(self) -> Solution:
+        """Return what is known about everybody."""
+        answer = self.answer
+        bound = np.fmin(answer.bound, np.where(answer.found, answer.cost, np.inf))
+        return replace(answer, bound=bound, points=_joined(self.points, self.source))
+
+
+def _stable(
+    task: Task, problem: RecourseProblem, states: States, status: np.ndarray
+) -> tuple[States, Tensor]:
+    """Move points until they survive jitter, where that is asked; tell which of them do."""
+    if not task.perturbation_radius:
+        return states, torch.ones(len(states), dtype=torch.bool)
+    before = states.values
+    states, stands = stabilize(problem, states)
+    moved = (states.values != before).any(dim=1)
+    status[states.person[moved].numpy()] = "feasible"
+    return states, stands
 
 
 def _posed(
@@ -167,31 +221,36 @@ def _ask(
     problem: RecourseProblem,
     seed: int,
     points: list[Tensor],
-) -> tuple[States, np.ndarray, np.ndarray]:
-    """Return at most one point for each person, and each person's status and bound."""
+) -> tuple[States, np.ndarray, np.ndarray, bool]:
+    """Return at most one point for each person, their statuses and bounds, and if Ctrl-C came."""
     if method.linear:
         return _ask_linear(method, effort, task, problem)
-    generator = torch.Generator().manual_seed(seed)
-    starts = Starts(points, generator, partial(favorable_examples, task))
+    starts = Starts(points, _draws(seed, problem), partial(favorable_examples, task))
     found = method.solve(problem, effort, starts)
     n = problem.n_people
     if method.proves:
-        return _believed(problem, np.arange(n), _checked(method, found, ExactAnswer))
+        answer = _checked(method, found, ExactAnswer)
+        return *_believed(problem, np.arange(n), answer), answer.interrupted
     found = _checked(method, found, States)
     found = found.take(found.valid)
     found = found.take(best_per_person(found.person, found.cost, 1))
     status = np.full(n, "not_found", dtype="<U17")
     status[found.person.numpy()] = "feasible"
-    return found, status, np.zeros(n)
+    return found, status, np.zeros(n), False
+
+
+def _draws(seed: int, problem: RecourseProblem) -> Draws:
+    """Return random numbers that depend on each person's row and target, and on nobody else."""
+    return Draws(seed, np.column_stack([problem.origin.numpy(), problem.target.numpy()]))
 
 
 def _ask_linear(
     method: Method, effort: Effort, task: Task, problem: RecourseProblem
-) -> tuple[States, np.ndarray, np.ndarray]:
+) -> tuple[States, np.ndarray, np.ndarray, bool]:
     """Ask about the people of each target at once."""
     region = problem.region
-    status, bound = np.full(len(task), "not_found", dtype="<U17"), np.zeros(len(task))
-    found = []
+    status, bound = np.full(len(task), "time_limit", dtype="<U17"), np.zeros(len(task))
+    found, interrupted = [], False
     for target in np.unique(task.target).tolist():
         here = np.flatnonzero(task.target == target)
         of_target = region if len(here) == len(task) else region.take(here)
@@ -219,7 +278,10 @@ def _ask_linear(
         answer = anchors.believed(answer)
         states, status[here], bound[here] = _believed(problem, here, answer)
         found.append(states)
-    return States.concatenate(found), status, bound
+        if answer.interrupted:
+            interrupted = True
+            break
+    return States.concatenate(found), status, bound, interrupted
 
 
 def _margins(logits: list[tuple[Tensor, Tensor]], target: int) -> tuple[Tensor, Tensor]:

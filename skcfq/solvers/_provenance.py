@@ -48,7 +48,7 @@ def provenance_of(parameters: Mapping[str, Any], task: Task, method: str) -> dic
         "method": method,
         "target_given": task.target_given,
         "action_set": None if task.action_set is None else _rules(task.action_set),
-        "required_margin": task.margin,
+        "required_margin": float(task.margin.max(initial=0.0)),
         "required_perturbation_radius": task.perturbation_radius,
         "seed": _seed(seed) if isinstance(seed, (int, np.integer)) else None,
         "model": _model_record(task.predictor, task),

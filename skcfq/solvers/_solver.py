@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.utils import check_random_state
-from tqdm.auto import tqdm
 
 from skcfq.actions import ActionSet
-from skcfq.exceptions import InterruptedWarning
 from skcfq.models import as_predictor, carried_action_set, carried_target
 from skcfq.results import RecourseResult
-from skcfq.solvers._chunk import solve_chunk
+from skcfq.solvers._batches import Batches
 from skcfq.solvers._collection import Collection
 from skcfq.solvers._methods import METHODS, choose_method
 from skcfq.solvers._own_rows import margin_of, own_logits
-from skcfq.solvers._parameters import (
-    second_predictor,
+from skcfq.solvers._parameters import required_margin, second_predictor
+from skcfq.solvers._result_building import result_of
+from skcfq.solvers._stopping import as_interrupted, tell_interruption, worker_died
+from skcfq.solvers._task_reading import read_starts, read_task
+from skcfq.solvers.problems import Effort, Method, Task
+from skcfq.utils import (
+    HeldInterrupts,
+    Interval,
+    KnownParameters,
+    Progress,
+    StrOptions,
 )
-from skcfq.solvers._provenance import protocol_of, provenance_of
-from skcfq.solvers._task_reading import read_task
-from skcfq.solvers.problems import Effort, Method, Solution, Task
-from skcfq.utils import Interval, KnownParameters, StrOptions, take_rows, warn_user
+
+# No radius or step in units of logits or of encoded columns is larger.
+_LARGEST = 1e9
 
 
 class RecourseSolver(KnownParameters):
@@ -94,7 +99,7 @@ class RecourseSolver(KnownParameters):
     n_jobs : int, default=None
         Batches that are solved at once, through joblib, whose backends (Dask, Ray) apply.
     random_state : int, RandomState instance or None, default=None
-        Seed of the random starts.
+        Seed of the random starts, which are drawn for each person alone.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -104,6 +109,11 @@ class RecourseSolver(KnownParameters):
     ``predict`` gives the target. ``"optimal"`` and ``"infeasible"`` are proved, and only exact
     methods say so. An action of a heuristic is ``"feasible"``; a person for whom it found nothing
     is ``"not_found"``, which proves nothing.
+
+    A person's answer depends on that person, the model, the rules and ``random_state``, to the
+    last bit: not on who else is asked about, on the order, on ``batch_size`` or on ``n_jobs``.
+    Exceptions are a ``time_limit``, and a function or closed model whose own answer to a row
+    depends on the rows that it is asked about together.
 
     A valid point has at least 1e-9 of the logits' scale as margin (rounding would reject it
     otherwise), so an optimal cost is above the mathematical optimum by up to some 1e-7 of it.
@@ -134,13 +144,13 @@ class RecourseSolver(KnownParameters):
         "target": "no_validation",
         "margin": [Interval(Real, 0, None, closed="left")],
         "target_proba": [Interval(Real, 0, 1, closed="neither"), None],
-        "perturbation_radius": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
-        "weight_radius": [Interval(Real, 0, None, closed="left")],
-        "n_alternatives": [Interval(Integral, 1, None, closed="left")],
-        "n_restarts": [Interval(Integral, 0, None, closed="left")],
-        "beam_width": [Interval(Integral, 1, None, closed="left")],
-        "n_steps": [Interval(Integral, 1, None, closed="left")],
-        "step_size": [Interval(Real, 0, None, closed="neither")],
+        "perturbation_radius": [StrOptions({"auto"}), Interval(Real, 0, _LARGEST, closed="both")],
+        "weight_radius": [Interval(Real, 0, _LARGEST, closed="both")],
+        "n_alternatives": [Interval(Integral, 1, 1000, closed="both")],
+        "n_restarts": [Interval(Integral, 0, 10_000, closed="both")],
+        "beam_width": [Interval(Integral, 1, 10_000, closed="both")],
+        "n_steps": [Interval(Integral, 1, 100_000, closed="both")],
+        "step_size": [Interval(Real, 0, _LARGEST, closed="right")],
         "time_limit": [Interval(Real, 0, None, closed="neither"), None],
         "batch_size": [Interval(Integral, 1, None, closed="left"), None],
         "n_jobs": [Integral, None],
@@ -170,7 +180,7 @@ class RecourseSolver(KnownParameters):
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
-    ):
+    ) -> None:
         self.action_set = action_set
         self.method = method
         self.cost = cost
@@ -238,6 +248,7 @@ class RecourseSolver(KnownParameters):
         overrides: Any = None,
         start: Any = None,
         variants: Sequence[Any] = (),
+        keep_partial: bool = True,
     ) -> RecourseResult:
         """Look for recourse for every row that the model does not give the target.
 
@@ -261,21 +272,28 @@ class RecourseSolver(KnownParameters):
             Further models on the same feature space, for example from
             :func:`skcfq.models.deployment_variants`, that must give the target too (robust
             recourse, Appendix E.2).
+        keep_partial : bool, default=True
+            Whether Ctrl-C returns what is done; False raises KeyboardInterrupt, for those to whom
+            a part of the people is of no use.
 
         Returns
         -------
         result : RecourseResult
-            Complete also after an interruption by the keyboard: who was not reached yet has the
-            status ``"time_limit"``.
+            Complete also after Ctrl-C: ``interrupted`` is True, and who was not finished yet has
+            the status ``"time_limit"``.
 
         Raises
         ------
         sklearn.exceptions.NotFittedError
             The model is not fitted.
         TargetError, ActionSetError, BackgroundRequiredError, UnsupportedModelError
+        WorkerDiedError
+            Its ``results`` have those who were finished.
         """
         task = self._task(model, X, background, overrides, variants)
-        return self._solve(task, [] if start is None else [start])
+        result = self._solve(task, read_starts(start, task.X))
+        tell_interruption(result, keep_partial=keep_partial)
+        return result
 
     def solve_chunks(
         self,
@@ -303,15 +321,20 @@ class RecourseSolver(KnownParameters):
         Yields
         ------
         result : RecourseResult
-            One for each chunk, in order.
+            One for each chunk, in order. Ctrl-C while one is solved ends the stream: its result,
+            with those who were finished, is the last, and says ``interrupted``. Between two of
+            them it raises KeyboardInterrupt, and nothing is left to hand over.
         """
         self._validate_params()
         predictor = as_predictor(model, background=background)
         quiet = clone(self).set_params(verbose=0)
-        with tqdm(total=total, disable=not self.verbose, desc="recourse", unit="row") as bar:
+        with Progress("recourse", "row", total, shown=bool(self.verbose)) as progress:
             for chunk in chunks:
-                yield quiet.solve(predictor, chunk, variants=variants)
-                bar.update(len(chunk))
+                result = quiet.solve(predictor, chunk, variants=variants)
+                progress.update(len(chunk))
+                yield result
+                if result.interrupted:
+                    return
 
     def compare(
         self,
@@ -321,6 +344,7 @@ class RecourseSolver(KnownParameters):
         *,
         background: Any = None,
         overrides: Any = None,
+        keep_partial: bool = True,
     ) -> tuple[RecourseResult, RecourseResult]:
         """Solve two models so that the gap between their costs is not the solver's own.
 
@@ -336,34 +360,33 @@ class RecourseSolver(KnownParameters):
         X : DataFrame or ndarray of shape (n, n_raw_columns)
         background : DataFrame or ndarray, optional
         overrides : dict of row label to rules, optional
-            As in :meth:`solve`.
+        keep_partial : bool, default=True
+            Both as in :meth:`solve`.
 
         Returns
         -------
         result_reference, result_deployed : RecourseResult
+            Complete also after Ctrl-C, as in :meth:`solve`; people who were not finished under a
+            model are not offered the other's action.
 
         Raises
         ------
         SpaceMismatchError
             The two models do not share one feature space.
+        WorkerDiedError
+            Its ``results`` have those who were finished.
         """
+        from skcfq.solvers._comparison import solve_both
+
         first = self._task(reference, X, background, overrides, deployed=deployed)
         if self.perturbation_radius == "auto":
             # One that the deployed model alone has would be a recourse gap of its own.
             first = replace(first, perturbation_radius=0.0)
         second = self._second_task(first, deployed, background)
-        result_reference = self._solve(first, [])
-        result_deployed = self._solve(second, [result_reference.points])
-        # A cheaper action that only the deployed solve found is the reference's too, if valid.
-        result_reference = self._adopt(first, result_reference, result_deployed)
-        result_deployed = self._adopt(second, result_deployed, result_reference)
-        return result_reference, result_deployed
-
-    def _adopt(self, task: Task, mine: RecourseResult, theirs: RecourseResult) -> RecourseResult:
-        from skcfq.solvers._comparison import with_cheaper_actions
-
-        better = with_cheaper_actions(task, mine, theirs)
-        return mine if better is None else self._result(task, [better], mine.method)
+        make = partial(result_of, self.get_params(deep=False))
+        results = solve_both(self._solve, make, first, second)
+        tell_interruption(*results, keep_partial=keep_partial)
+        return results
 
     def _task(self, model: Any, X: Any, background: Any, *more: Any, **named: Any) -> Task:
         self._validate_params()
@@ -371,9 +394,12 @@ class RecourseSolver(KnownParameters):
 
     def _second_task(self, first: Task, deployed: Any, background: Any) -> Task:
         predictor = second_predictor(first.predictor, deployed, background)
-        return replace(first, predictor=predictor, decisions=predictor.predict(first.X))
+        margin = required_margin(self.margin, self.target_proba, predictor, first.target)
+        decisions = predictor.predict(first.X)
+        return replace(first, predictor=predictor, decisions=decisions, margin=margin)
 
-    def _solve(self, task: Task, starts: list[Any]) -> RecourseResult:
+    def _solve(self, task: Task, starts: list[Any], *, stopped: bool = False) -> RecourseResult:
+        """Solve, or, where work was stopped before, tell only who needs nothing."""
         method = choose_method(self.method, task)
         denied = np.flatnonzero(task.decisions != task.predictor.classes[task.target])
         logits = own_logits(task)
@@ -382,65 +408,22 @@ class RecourseSolver(KnownParameters):
         ranks = [Collection.before(task, denied, margin.copy()) for _ in range(self.n_alternatives)]
         size = self.batch_size or method.batch_size_for(task)
         chunks = [denied[first : first + size] for first in range(0, len(denied), size)]
+        chunks = [] if stopped else chunks
         effort = Effort(
-            self.n_restarts, self.beam_width, self.n_steps, self.step_size, self.time_limit
+            self.n_restarts, self.beam_width, self.n_steps, float(self.step_size), self.time_limit
         )
-        jobs = (
-            delayed(solve_chunk)(
-                method, effort, task.take(rows), seed, [take_rows(start, rows) for start in starts]
-            )
-            for rows, seed in zip(chunks, self._seeds(method, len(chunks)), strict=True)
-        )
-        # Even a silent bar takes as long as reading the rules does.
-        bar = tqdm(total=len(denied), desc="recourse", unit="person") if self.verbose else None
-        with bar or nullcontext():
-            try:
-                for rows, parts in zip(chunks, self._parts(jobs, len(chunks)), strict=True):
-                    for rank, part in zip(ranks, parts, strict=True):
-                        rank.write(rows, part)
-                    if bar is not None:
-                        bar.update(len(rows))
-            except KeyboardInterrupt:
-                left = int((ranks[0].status == "time_limit").sum())
-                warn_user(
-                    f"Interrupted: {left} of {len(denied)} people were not looked at; they have "
-                    "the status 'time_limit'.",
-                    InterruptedWarning,
-                )
-        return self._result(task, [rank.solution() for rank in ranks], method.name)
+        batches = Batches(method, effort, task, starts, chunks, self._seed(method))
+        with Progress("recourse", "person", len(denied), shown=bool(self.verbose)) as progress:
+            end = batches.solve_into(ranks, self.n_jobs, progress)
+        with HeldInterrupts() as held:
+            solutions = [rank.solution() for rank in ranks]
+            result = result_of(self.get_params(deep=False), task, solutions, method.name)
+        if isinstance(end, Exception):
+            raise worker_died(as_interrupted(result)) from end
+        if stopped or end is not None or held.pressed:
+            return as_interrupted(result)
+        return result
 
-    def _seeds(self, method: Method, n_chunks: int) -> list[int]:
-        """Return a seed for every chunk; methods that prove draw nothing."""
-        if method.proves:
-            return [0] * n_chunks
-        return check_random_state(self.random_state).randint(2**31 - 1, size=n_chunks).tolist()
-
-    def _parts(self, jobs: Iterable[Any], n_chunks: int) -> Iterable[list[Solution]]:
-        """Solve the chunks, one after the other or shared out; a single one is not worth it."""
-        if n_chunks == 1:
-            return (solve(*given, **named) for solve, given, named in jobs)
-        return Parallel(n_jobs=self.n_jobs, return_as="generator")(jobs)
-
-    def _result(self, task: Task, ranks: list[Solution], method: str) -> RecourseResult:
-        parameters = self.get_params(deep=False)
-        provenance = provenance_of(parameters, task, method)
-        results = [
-            RecourseResult(
-                X=task.X,
-                points=rank.points,
-                cost=rank.cost,
-                margin=rank.margin,
-                status=rank.status,
-                valid=rank.found,
-                changed=rank.changed,
-                target=task.predictor.classes[task.target],
-                actions=task.actions,
-                protocol=protocol_of(parameters, task, method, rank.status),
-                lower_bound=rank.bound,
-                method=method,
-                cost_function=task.cost,
-                provenance=provenance,
-            )
-            for rank in ranks
-        ]
-        return replace(results[0], alternatives=tuple(results[1:]))
+    def _seed(self, method: Method) -> int:
+        """Return the seed of the random starts; methods that prove draw nothing."""
+        return 0 if method.proves else int(check_random_state(self.random_state).randint(2**31 - 1))

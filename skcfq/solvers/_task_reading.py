@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from skcfq.actions import ActionSet, compile_cost
+from skcfq.actions import ActionSet, compile_cost, read_overrides
 from skcfq.models import as_predictor, carried_action_set, carried_target, resolve_target
 from skcfq.solvers._parameters import (
     overrides_by_position,
@@ -44,6 +44,7 @@ def read_task(
         A second model, whose rules and target count where neither solver nor model has any.
     """
     predictor = as_predictor(model, background=background)
+    _check_is_list_of_models(variants)
     others = tuple(second_predictor(predictor, variant, background) for variant in variants)
     X = X if isinstance(X, pd.DataFrame) else np.asarray(X)
     decisions = predictor.predict(X)
@@ -54,17 +55,19 @@ def read_task(
         rules = carried_action_set(model, deployed)
     target = resolve_target(wanted, predictor.classes, decisions)
     actions = (ActionSet() if rules is None else rules).compile(predictor.space)
+    # All of them, now: people who need no action are in no batch.
+    read_overrides(overrides, X, actions)
     return Task(
         predictor,
         X,
         target,
         actions,
         compile_cost(actions, solver.cost, solver.cost_weights),
-        required_margin(solver.margin, solver.target_proba, predictor),
+        required_margin(solver.margin, solver.target_proba, predictor, target),
         others,
         overrides_by_position(overrides, X),
         solver.target_proba,
-        solver.weight_radius,
+        float(solver.weight_radius),
         None
         if background is None
         else take_rows(background, np.arange(len(background))[:_EXAMPLES]),
@@ -74,3 +77,37 @@ def read_task(
         target_given=wanted is not None,
         action_set=rules,
     )
+
+
+def read_starts(start: Any, X: Any) -> list[Any]:
+    """Return the tables of points to start from: one, or none.
+
+    Parameters
+    ----------
+    start : DataFrame, ndarray or None
+    X : DataFrame or ndarray of shape (n, n_raw_columns)
+
+    Raises
+    ------
+    ValueError
+        It is no table, or has other rows or columns than X.
+    """
+    if start is None:
+        return []
+    table = start if isinstance(start, pd.DataFrame) else np.asarray(start)
+    if table.shape != X.shape:
+        shown = f"has shape {table.shape}" if table.ndim else f"is {start!r}"
+        raise ValueError(
+            f"`start` {shown}, and X has shape {X.shape}. Give one raw point for each row of X, in "
+            "the columns of X, such as another model's `result.points`; or None."
+        )
+    return [table]
+
+
+def _check_is_list_of_models(variants: Any) -> None:
+    # A pipeline and an ensemble hold several estimators, and are one model all the same.
+    is_one = hasattr(variants, "predict") or callable(variants)
+    if is_one or isinstance(variants, str) or not isinstance(variants, Iterable):
+        raise ValueError(
+            f"`variants` is {variants!r}: give a list of further models, such as [model], or ()."
+        )

@@ -43,6 +43,7 @@ def verify(task: Task, problem: RecourseProblem, states: States) -> tuple[Soluti
     points = raw_rows(region, problem.assemble(states.person, states.values, states.levels))
     encoded = torch.from_numpy(task.predictor.space.encode(points))
     confirmed = region.contains(encoded)
+    asked = torch.from_numpy(task.margin)[states.person]
     margin = None
     shortfall = torch.zeros(len(states), dtype=torch.float64)
     worst_loss = task.margin_radius * (encoded.abs().sum(dim=1) + 1) if task.weight_radius else 0.0
@@ -51,7 +52,7 @@ def verify(task: Task, problem: RecourseProblem, states: States) -> tuple[Soluti
             logits = predictor.logits(encoded).detach()
         else:
             logits = predictor.row_logits(points).detach()
-        slack = validity_slack(logits, target, task.margin) - worst_loss
+        slack = validity_slack(logits, target, asked) - worst_loss
         confirmed &= slack >= 0
         shortfall = torch.maximum(shortfall, -slack)
         labels = predictor.classes[target.numpy()]

@@ -19,10 +19,11 @@ from skcfq.training._distillation_set import DistillationSet
 from skcfq.training._finish import Finish
 from skcfq.training._groups import groups_of, labels_of_rows
 from skcfq.training._inner_models import fit_encoder, fit_model, fitted_or_clone
+from skcfq.training._interruption import tell_interruption
 from skcfq.training._length import settled_passes
 from skcfq.training._loop import BitSchedule, FittedSteps, Trained, train
 from skcfq.training._loop_settings import LoopSettings
-from skcfq.training._memory import fitted_model, was_interrupted
+from skcfq.training._memory import fitted_model
 from skcfq.training._module import faithful_module, first_inputs_suffice, validation_of
 from skcfq.training._networks import full_precision_network, quantized_network
 from skcfq.training._objective import OBJECTIVES, CFQObjective, objective_of
@@ -99,8 +100,8 @@ __all__ = [
     "supervise",
     "taken_over",
     "teacher_fault",
+    "tell_interruption",
     "train",
     "training_device",
     "validation_of",
-    "was_interrupted",
 ]

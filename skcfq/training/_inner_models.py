@@ -14,6 +14,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, get_routing_for_objec
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skcfq.encoding import FeatureSpace
+from skcfq.utils import NotedInterrupts
 
 
 def fitted_or_clone(model: Any) -> tuple[Any, bool]:
@@ -81,21 +82,23 @@ def fit_model(model: Any, X: Any, y: np.ndarray, sample_weight: np.ndarray, seed
     ------
     ValueError
         There are weights, and the model takes none.
+    KeyboardInterrupt
+        Also where the model's own ``fit`` would return after it: half a model is another model.
     """
     for name, value in model.get_params().items():
         if value is None and name.split("__")[-1] == "random_state":
             model.set_params(**{name: seed})
-    if np.all(sample_weight == 1):
-        model.fit(X, y)
-        return
-    name = _weight_parameter(model)
-    if name is None:
+    name = None if np.all(sample_weight == 1) else _weight_parameter(model)
+    if name is None and not np.all(sample_weight == 1):
         raise ValueError(
             f"`sample_weight` was given, but the unfitted {type(model).__name__} takes "
             "none in `fit`. Fit it first, in its own way, and give it fitted (wrapped in "
             "sklearn.frozen.FrozenEstimator inside a search)."
         )
-    model.fit(X, y, **{name: sample_weight})
+    with NotedInterrupts() as noted:
+        model.fit(X, y, **({} if name is None else {name: sample_weight}))
+    if noted.pressed:
+        raise KeyboardInterrupt
 
 
 def _weight_parameter(model: Any) -> str | None:

@@ -13,14 +13,14 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, LRScheduler, PassthroughScoring
 from skorch.utils import noop
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
-from skcfq.exceptions import DivergenceWarning, InterruptedWarning
+from skcfq.exceptions import DivergenceWarning
 from skcfq.nn import Batch, FaithfulModule, SampleTable, SupervisedModule, TrainingRows
 from skcfq.training._batches import ShuffledBatches
+from skcfq.training._interruption import tell_interruption
 from skcfq.training._loop_settings import LoopSettings
 from skcfq.training._validation import VALIDATION_COLUMNS, Validation
-from skcfq.utils import warn_user
+from skcfq.utils import HeldInterrupts, Progress, warn_user
 
 # Times that the steps of unsampled widths are refitted while widths are searched.
 _REFITS = 8
@@ -104,8 +104,10 @@ class TensorNet(NeuralNet):
                 ended = "diverged"
                 self._restore_parameters()
         finally:
-            self._end()
-        return ended
+            # Widths that are not chosen yet are chosen here, and the best pass is restored.
+            with HeldInterrupts() as held:
+                self._end()
+        return "interrupted" if held.pressed and ended == "done" else ended
 
     def _end(self) -> None:
         with contextlib.suppress(_StopTraining):
@@ -175,21 +177,20 @@ class TensorNet(NeuralNet):
             buffer.copy_(kept)
 
 
-class EpochBar(Callback):
-    """Show the passes over the data as a progress bar."""
+class EpochProgress(Callback):
+    """Tell how many passes over the data are done."""
 
-    def __init__(self, description: str) -> None:
-        self.description = description
+    def __init__(self, phase: str) -> None:
+        self.phase = phase
 
     def on_train_begin(self, net: TensorNet, **kwargs: Any) -> None:
-        self.bar_ = tqdm(total=net.max_epochs, desc=self.description, unit="epoch")
+        self.progress_ = Progress(self.phase, "epoch", net.max_epochs).__enter__()
 
     def on_epoch_end(self, net: TensorNet, **kwargs: Any) -> None:
-        self.bar_.set_postfix(loss=f"{net.history[-1, 'train_loss']:.4f}")
-        self.bar_.update(1)
+        self.progress_.update(figures=f"loss={net.history[-1, 'train_loss']:.4f}")
 
     def on_train_end(self, net: TensorNet, **kwargs: Any) -> None:
-        self.bar_.close()
+        self.progress_.__exit__(None, None, None)
 
 
 class ValidationScores(Callback):
@@ -300,7 +301,7 @@ _NEVER_STOP = (
     EpochTimer,
     PassthroughScoring,
     LRScheduler,
-    EpochBar,
+    EpochProgress,
     ValidationScores,
     BitSchedule,
     FittedSteps,
@@ -335,10 +336,15 @@ def train(
     -------
     trained : Trained
 
+    Raises
+    ------
+    KeyboardInterrupt
+        Ctrl-C was pressed before the first pass was over, or the training is a part of a search.
+
     Warns
     -----
     InterruptedWarning
-        Ctrl-C was pressed; the module is as it was then, with its widths chosen.
+        Ctrl-C was pressed after the first pass; the module is as it was then, its widths chosen.
     DivergenceWarning
         A number was not finite; the module is as it was before that pass.
     """
@@ -384,7 +390,7 @@ def _callbacks(
         cosine = LRScheduler("CosineAnnealingLR", T_max=settings.max_epochs, step_every="epoch")
         found.append(cosine)
     if settings.verbose:
-        found.append(EpochBar(settings.name))
+        found.append(EpochProgress(settings.name))
     found.extend(settings.callbacks)
     if validation is not None and settings.patience is not None:
         fall, mode = settings.least_fall
@@ -405,13 +411,12 @@ def _complete(net: TensorNet, columns: list[str], n_passes: int | None) -> pd.Da
 
 
 def _warn(ended: str, n_passes: int, settings: LoopSettings) -> None:
-    name, where = settings.name, f"in pass {n_passes + 1} of {settings.max_epochs}"
+    name, last = settings.name, settings.max_epochs
+    where = f"in pass {min(n_passes + 1, last)} of {last}"
     if ended == "interrupted":
-        warn_user(
-            f"Training of {name}: interrupted {where}. The network is as it was then and can be "
-            "used; fit with warm_start=True to go on from it.",
-            InterruptedWarning,
-        )
+        if n_passes == 0:
+            raise KeyboardInterrupt
+        tell_interruption(name, where)
     if ended == "diverged":
         kept = f"that after pass {n_passes}" if n_passes else "the one it started from"
         warn_user(

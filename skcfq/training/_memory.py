@@ -16,17 +16,9 @@ from sklearn.utils.validation import check_memory
 from torch import Tensor
 
 from skcfq.actions import ActionSet
-from skcfq.models import Predictor, split_model
+from skcfq.models import Predictor
 from skcfq.training._inner_models import fit_model
 from skcfq.training._teacher_actions import TeacherActions
-
-
-class _Unfinished(Exception):  # noqa: N818  (a signal, not an error)
-    """A fit was interrupted: its model is used, but not remembered."""
-
-    def __init__(self, model: Any) -> None:
-        super().__init__(model)
-        self.model = model
 
 
 def fitted_model(
@@ -51,8 +43,6 @@ def fitted_model(
     """
     try:
         return check_memory(memory).cache(_fitted)(model, X, y, sample_weight, seed)
-    except _Unfinished as stop:
-        return stop.model
     except PicklingError as error:
         _check_picklable(model, error)
         raise
@@ -70,11 +60,6 @@ def _check_picklable(model: Any, error: PicklingError) -> None:
                 f"{type(model).__name__} cannot be pickled. Define it at the top level of a module "
                 "that can be imported, not inside a function or as a lambda, or give memory=None."
             ) from error
-
-
-def was_interrupted(model: Any) -> bool:
-    """Tell whether the training of a network of this library was cut short by Ctrl-C."""
-    return bool(getattr(split_model(model)[1], "_interrupted", False))
 
 
 def teacher_points(
@@ -117,8 +102,6 @@ def teacher_points(
 
 def _fitted(model: Any, X: Any, y: np.ndarray, sample_weight: np.ndarray, seed: int) -> Any:
     fit_model(model, X, y, sample_weight, seed)
-    if was_interrupted(model):
-        raise _Unfinished(model)
     return model
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from skcfq.exceptions import UnsupportedModelError
-from skcfq.models import MLPHead, Predictor
+from skcfq.models import MLPHead, Predictor, shifted_bias
 from skcfq.nn import FullPrecisionMLP, QuantizedNetwork
 from skcfq.training._networks import leaves_of
 from skcfq.training._torch_reading import LAST, PASSED_OVER, Layers, layers_of
@@ -32,6 +32,9 @@ def rectifier_network(teacher: Predictor) -> FullPrecisionMLP:
     own = getattr(getattr(head, "estimator", None), "network_", None)
     if isinstance(own, FullPrecisionMLP):
         layers = [(one.weight.detach(), _bias(one)) for one in _linear_layers(own)]
+        shift = getattr(head, "shift", 0.0)
+        if shift:
+            layers[-1] = (layers[-1][0], shifted_bias(layers[-1][1], shift))
     elif teacher.linear is not None:
         layers = [teacher.linear]
     elif isinstance(head, MLPHead) and isinstance(head.activation, (nn.ReLU, nn.Identity)):

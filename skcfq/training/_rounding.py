@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 
 import torch
-from tqdm.auto import tqdm
 
-from skcfq.exceptions import InterruptedWarning
 from skcfq.nn import QuantizedMLP, Samples, Tuning, reconstruct_logits
 from skcfq.training._distillation_set import DistillationSet
-from skcfq.utils import warn_user
+from skcfq.utils import Progress
 
 # Samples of each kind that codes are fitted to; for a wide network as many as so many products
 # allow. One that gets few takes four times as many products: it would be fitted to too few.
@@ -50,25 +48,22 @@ def round_to_teacher(
         as two rows; then it stays so.
     verbose : bool, default=False
         Whether to show a progress bar.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        The network is that of the last finished pass over its codes.
     """
-    with tqdm(desc="rounding", unit="pass", disable=not verbose) as bar:
-        try:
-            samples, tuned = source.draw(_samples_for(network)), source.draw(_tuned_for(network))
-            if samples is None or tuned is None:
-                return
-            tuning = _tuning(tuned, n_updates, source.generator, dither=dither, whole=whole)
-            # Feature mixup draws samples anew; without it these would be the fitted ones again.
-            mixup = source.loss.mixup > 0
-            validation = source.draw(_VALIDATION_SAMPLES) if mixup else None
-            for loss in reconstruct_logits(network, samples, tuning, validation):
-                bar.set_postfix(loss=f"{loss:.4f}")
-                bar.update()
-        except KeyboardInterrupt:
-            warn_user(
-                "Interrupted while integer weights were chosen: the network is that of the last "
-                "finished pass, and can be used.",
-                InterruptedWarning,
-            )
+    with Progress("rounding", "pass", shown=verbose) as progress:
+        samples, tuned = source.draw(_samples_for(network)), source.draw(_tuned_for(network))
+        if samples is None or tuned is None:
+            return
+        tuning = _tuning(tuned, n_updates, source.generator, dither=dither, whole=whole)
+        # Feature mixup draws samples anew; without it these would be the fitted ones again.
+        mixup = source.loss.mixup > 0
+        validation = source.draw(_VALIDATION_SAMPLES) if mixup else None
+        for loss in reconstruct_logits(network, samples, tuning, validation):
+            progress.update(figures=f"loss={loss:.4f}")
 
 
 def _tuning(

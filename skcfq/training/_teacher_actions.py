@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,14 +10,13 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, clone
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from skcfq.actions import ActionRegion, ActionSet, Box, box_of, region_of
-from skcfq.exceptions import InterruptedWarning
 from skcfq.models import Predictor, validity_slack
 from skcfq.nn import FrozenMLP
 from skcfq.solvers import RecourseSolver
 from skcfq.solvers.search import projected_steps
+from skcfq.utils import Progress
 
 # People whose actions are computed together.
 _ROWS = 4096
@@ -163,9 +161,7 @@ class TeacherActions(BaseEstimator):
             points = self._solved(teacher, action_set, X, target, seed, verbose)
             return self._judged(teacher, points, region, wanted, generator)
         points, valid = torch.empty_like(region.origin), torch.zeros(len(target), dtype=torch.bool)
-        with tqdm(
-            total=len(target), disable=not verbose, desc="recourse", unit="person"
-        ) as progress:
+        with Progress("recourse", "person", len(target), shown=verbose) as progress:
             for rows in torch.arange(len(target)).split(_ROWS):
                 points[rows], valid[rows] = self.steps(
                     teacher, region.take(rows), wanted[rows], generator
@@ -238,13 +234,8 @@ class TeacherActions(BaseEstimator):
             solver.set_params(random_state=seed)
         if verbose:
             solver.set_params(verbose=1)
-        with warnings.catch_warnings():
-            # Training on the people who happened to come first would be another training.
-            warnings.simplefilter("error", InterruptedWarning)
-            try:
-                result = solver.solve(teacher, X)
-            except InterruptedWarning as stop:
-                raise KeyboardInterrupt from stop
+        # Training on the people who happened to come first would be another training.
+        result = solver.solve(teacher, X, keep_partial=False)
         return torch.from_numpy(teacher.space.encode(result.points))
 
 

@@ -23,12 +23,14 @@ from skcfq.utils._columns import (
     values_of,
 )
 from skcfq.utils._files import atomic_write
+from skcfq.utils._interrupts import HeldInterrupts, NotedInterrupts
 from skcfq.utils._lazy import lazy_attributes
 from skcfq.utils._nested_parameters import NestedParametersMixin
-from skcfq.utils._rows import as_slice, stack_rows, take_rows
+from skcfq.utils._progress import Progress
+from skcfq.utils._rows import as_slice, row_products, row_sums, stack_rows, take_rows
 from skcfq.utils._scalars import from_json, has_text, plain, strict_json, to_json
 from skcfq.utils._warnings import warn_user
-from skcfq.utils._weights import check_weights
+from skcfq.utils._weights import as_weights, check_weights
 
 if TYPE_CHECKING:
     from skcfq.utils._sklearn_compat import (
@@ -37,23 +39,30 @@ if TYPE_CHECKING:
         KnownParameters,
         StrOptions,
         check_feature_names_in,
+        check_parameters,
         check_sample_weight,
+        positive_label_of,
         power_transformer_scaler,
     )
     from skcfq.utils._validation import validate_table
 
 __all__ = [
     "HasMethods",
+    "HeldInterrupts",
     "Interval",
     "KnownParameters",
     "NestedParametersMixin",
+    "NotedInterrupts",
+    "Progress",
     "StrOptions",
     "as_array",
     "as_numbers",
     "as_objects",
     "as_slice",
+    "as_weights",
     "atomic_write",
     "check_feature_names_in",
+    "check_parameters",
     "check_sample_weight",
     "check_unique_columns",
     "check_weights",
@@ -63,10 +72,13 @@ __all__ = [
     "lazy_attributes",
     "missing_mask",
     "plain",
+    "positive_label_of",
     "power_transformer_scaler",
     "raw_table",
     "replace_columns",
     "rewrite",
+    "row_products",
+    "row_sums",
     "snap_integers",
     "stack_rows",
     "strict_json",
@@ -85,7 +97,9 @@ __getattr__ = lazy_attributes(
         "KnownParameters": "_sklearn_compat",
         "StrOptions": "_sklearn_compat",
         "check_feature_names_in": "_sklearn_compat",
+        "check_parameters": "_sklearn_compat",
         "check_sample_weight": "_sklearn_compat",
+        "positive_label_of": "_sklearn_compat",
         "power_transformer_scaler": "_sklearn_compat",
         "validate_table": "_validation",
     },

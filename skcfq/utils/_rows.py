@@ -55,3 +55,44 @@ def as_slice(rows: np.ndarray) -> np.ndarray | slice:
     first = int(rows[0])
     follow = np.array_equal(rows, np.arange(first, first + len(rows)))
     return slice(first, first + len(rows)) if follow else rows
+
+
+def row_products(rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return ``rows @ weights``, each row as if it were the only one.
+
+    Products of matrices add up in an order that depends on how many rows there are, so that the
+    last bits of a row's result depend on the others.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, d)
+    weights : ndarray of shape (d, k)
+        Few columns: each takes a pass.
+
+    Returns
+    -------
+    products : ndarray of shape (n, k)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> row_products(np.array([[1.0, 2.0]]), np.array([[0.0, 3.0], [0.0, 4.0]])).tolist()
+    [[0.0, 11.0]]
+    """
+    rows = np.ascontiguousarray(rows)
+    products = np.zeros((len(rows), weights.shape[1]))
+    for k in np.flatnonzero(weights.any(axis=0)):
+        products[:, k] = np.einsum("ij,j->i", rows, np.ascontiguousarray(weights[:, k]))
+    return products
+
+
+def row_sums(rows: np.ndarray) -> np.ndarray:
+    """Return the sum of each row, in an order that does not depend on how rows lie in memory.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> row_sums(np.array([[1.0, 2.0], [3.0, 4.0]])).tolist()
+    [3.0, 7.0]
+    """
+    return np.ascontiguousarray(rows).sum(axis=1)

@@ -2,10 +2,35 @@
 
 from __future__ import annotations
 
+import reprlib
+from typing import Any
+
 import numpy as np
 
 # Products of two such weights, and sums over a billion rows, are numbers in single precision too.
 _LEAST, _MOST = 1e-15, 1e15
+
+
+def as_weights(values: Any, name: str) -> np.ndarray:
+    """Return weights as float64, of any shape.
+
+    Parameters
+    ----------
+    values : array-like
+    name : str
+        Of the parameter.
+
+    Raises
+    ------
+    ValueError
+        They are no numbers.
+    """
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(
+            f"`{name}` is {reprlib.repr(values)}; give one number a row ({error})."
+        ) from error
 
 
 def check_weights(weights: np.ndarray, name: str) -> None:

@@ -16,6 +16,7 @@ from sklearn.preprocessing import FunctionTransformer
 from skcfq.actions import ActionSet, region_of
 from skcfq.encoding import FeatureSpace, TableEncoder
 from skcfq.exceptions import ActionSetError
+from skcfq.solvers import RecourseSolver
 
 
 @pytest.fixture
@@ -97,6 +98,33 @@ def test_features_come_numeric_first_in_raw_order(space):
 def test_positions_and_group_names_are_names_too(space):
     compiled = ActionSet(immutable=[0, np.int64(2), "home"], one_hot=HOME).compile(space)
     assert compiled.feature_names == ("income", "grade")
+
+
+def test_only_what_is_actionable_may_change(space):
+    rules = ActionSet(actionable=["income", 2, "home"], one_hot=HOME, bounds={"age": (20, 60)})
+    assert rules.compile(space).feature_names == ("income", "job", "home")
+    assert ActionSet(actionable=[]).compile(space).n_features == 0
+    everything = ActionSet().compile(space).feature_names
+    assert ActionSet(actionable=everything).compile(space).feature_names == everything
+    with pytest.raises(ActionSetError, match="'age' is named in both actionable and immutable"):
+        ActionSet(actionable=["age"], immutable=["age"]).compile(space)
+    with pytest.raises(ActionSetError, match="actionable names 'agee', which is no column"):
+        ActionSet(actionable=["agee"]).compile(space)
+
+
+def test_relative_bounds_alone_take_the_place_of_the_observed_range(space, table):
+    far = {"age": (-100, 100)}
+    alone = region_of(ActionSet(relative_bounds=far).compile(space), table)
+    both = region_of(
+        ActionSet(relative_bounds=far, bounds={"age": "observed"}).compile(space), table
+    )
+    youngest = alone.compiled.numeric[0].block.encode(np.array([25.0]))[0, 0]
+    assert alone.lower[0, 0] < youngest - 1 and both.lower[0, 0] == pytest.approx(youngest)
+
+
+@pytest.mark.parametrize("kind", [ActionSet, RecourseSolver])
+def test_constructors_are_typed(kind):
+    assert set(kind.__init__.__annotations__) == {*kind._get_param_names(), "return"}
 
 
 def test_columns_that_the_encoder_drops_are_immutable(table):
@@ -234,3 +262,11 @@ def test_rules_that_cannot_be_pickled_are_compiled():
 
     space = FeatureSpace.from_frame(pd.DataFrame({"a": [0.0, 9.0], "b": [0.0, 9.0]}))
     assert ActionSet(immutable=[Name("a")]).compile(space).feature_names == ("b",)
+
+
+@pytest.mark.parametrize("space", ["x", [1], pd.DataFrame({"age": [1]})])
+def test_rules_are_compiled_through_a_feature_space_only(table, space):
+    with pytest.raises(TypeError, match="space is of type .*; give a FeatureSpace"):
+        ActionSet().compile(space)
+    with pytest.raises(TypeError, match="space is of type .*; give a FeatureSpace"):
+        ActionSet().validate(table, space)

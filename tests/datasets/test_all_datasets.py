@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 
 from skcfq.actions import raw_rows, region_of
 from skcfq.datasets import (
@@ -18,6 +20,7 @@ from skcfq.datasets import (
     make_credit,
 )
 from skcfq.encoding import TableEncoder
+from skcfq.solvers import RecourseSolver
 
 # name: loader, rows, train, test, columns, encoded columns, categorical groups, max_changes, cost
 FACTS = {
@@ -125,7 +128,17 @@ def test_actions_keep_the_rules_in_raw_units(bunch, region):
             np.testing.assert_array_equal(steps, steps.round())
         for source, goal in zip(old[moved[column]], new[moved[column]], strict=True):
             if column in (rules.transitions or {}):
-                assert goal in rules.transitions[column][source]
+                assert goal in rules.transitions[column][None if pd.isna(source) else source]
+
+
+def test_most_of_the_refused_have_recourse(bunch):
+    train = bunch.train_indices[:: len(bunch.train_indices) // 4000 + 1]
+    model = make_pipeline(TableEncoder(), LogisticRegression(max_iter=2000))
+    model.fit(bunch.data.iloc[train], bunch.target.iloc[train])
+    rows = bunch.data.iloc[bunch.test_indices]
+    people = rows[model.predict(rows) != bunch.favorable].iloc[:60]
+    result = RecourseSolver(bunch.action_set, target=bunch.favorable).solve(model, people)
+    assert result.reachable.mean() > 0.8
 
 
 def _same(left, right):

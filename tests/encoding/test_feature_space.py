@@ -216,6 +216,29 @@ def test_wrong_tables_are_refused_with_a_remedy():
         FeatureSpace.from_frame(pd.DataFrame({"when": pd.to_datetime(["2020-01-01"])}))
 
 
+@pytest.mark.parametrize(
+    ("ask", "told"),
+    [
+        (
+            lambda space, X: space.encode(X.assign(text=[{}] * len(X))),
+            "'text' holds what is no",
+        ),
+        (lambda space, X: space.decode("many", X), "Z must hold encoded rows"),
+        (lambda space, X: space.block([1]), r"name=\[1\] is no column"),
+        (lambda space, X: space.with_statistics(np.array([])), r"level=array\(\[\].* is unknown"),
+        (lambda space, X: space.described_by(X, 1j), "`sample_weight` is 1j"),
+        (lambda space, X: space.described_by(X, object()), "`sample_weight` is <object"),
+        (lambda space, X: FeatureSpace.from_dict(None), "no stored space"),
+        (lambda space, X: FeatureSpace.from_dict(space.to_dict() | {"blocks": [3]}), "damaged"),
+        (lambda space, X: FeatureSpace.from_dict({"version": 1}), "damaged: KeyError"),
+    ],
+)
+def test_wrong_values_are_refused_by_name(ask, told):
+    X = mixed_frame()[["float", "int", "text"]]
+    with pytest.raises(ValueError, match=told):
+        ask(TableEncoder().fit(X).feature_space_, X)
+
+
 def test_blocks_by_name_and_position():
     X = mixed_frame()
     space = TableEncoder().fit(X).feature_space_

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import signal
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.ensemble import VotingClassifier
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import GridSearchCV
+from sklearn.neural_network import MLPClassifier
+from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import Callback, EarlyStopping
 
-from skcfq import CFQClassifier, QATClassifier, RecourseSolver, TeacherClassifier
+from skcfq import (
+    CFQClassifier,
+    PTQClassifier,
+    QATClassifier,
+    RecourseSolver,
+    TeacherClassifier,
+)
 from skcfq.actions import ActionRegion
 from skcfq.estimators import LearnedBits, TeacherActions
 from skcfq.exceptions import DivergenceWarning, InterruptedWarning
@@ -58,8 +72,11 @@ class Interrupt(States):
     def __init__(self, epoch):
         self.epoch = epoch
 
+    begun = 0
+
     def on_train_begin(self, net, **kwargs):
         super().on_train_begin(net)
+        Interrupt.begun += 1
         self.ended, calls = False, []
         original = net.module_.loss_terms
 
@@ -77,20 +94,19 @@ class Interrupt(States):
 
 
 @pytest.mark.parametrize("classifier", CLASSIFIERS)
-@pytest.mark.parametrize("epoch", [1, 4, 8])
+@pytest.mark.parametrize("epoch", [2, 4, 8])
 def test_ctrl_c_keeps_what_is_trained(classifier, epoch, table, teacher, tiny):
     X, y = table
     interrupt = Interrupt(epoch)
     model = made(classifier, teacher, tiny, callbacks=[interrupt])
     with pytest.warns(InterruptedWarning, match=rf"interrupted in pass {epoch} of 10.*warm_start"):
         model.fit(X, y)
-    assert interrupt.ended
+    assert interrupt.ended and model.interrupted_
     assert model.n_iter_ == len(model.history_) == epoch - 1
     assert list(model.history_.columns[:2]) == ["epoch", "train_loss"]
     assert model.predict(X).shape == y.shape
     assert finite(model)
-    if epoch > 1:
-        assert model.history_["epoch"].tolist() == list(range(1, epoch))
+    assert model.history_["epoch"].tolist() == list(range(1, epoch))
     # One batch of the pass had been learned from.
     last = interrupt.states[epoch - 1]
     weights = {name: value for name, value in last.items() if "weight" in name}
@@ -99,7 +115,7 @@ def test_ctrl_c_keeps_what_is_trained(classifier, epoch, table, teacher, tiny):
         assert model.average_bits_ <= 4
         assert model.deployed().predict(X).tolist() == model.predict(X).tolist()
     model.set_params(warm_start=True, callbacks=None).fit(X, y)
-    assert model.n_iter_ == 10
+    assert model.n_iter_ == 10 and not model.interrupted_
     assert len(model.history_) == epoch - 1 + 10
 
 
@@ -168,55 +184,175 @@ def interrupt_projections(monkeypatch, after):
     return calls
 
 
+def unfitted(model):
+    """Nothing that passes for a fitted model is left."""
+    with pytest.raises(NotFittedError):
+        check_is_fitted(model)
+    return not [name for name in vars(model) if name.endswith("_")]
+
+
+@pytest.mark.parametrize("classifier", CLASSIFIERS)
+def test_ctrl_c_in_the_first_pass_leaves_nothing(classifier, table, teacher, tiny):
+    model = made(classifier, teacher, tiny, callbacks=[Interrupt(1)])
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(*table)
+    assert unfitted(model)
+    assert model.set_params(callbacks=None).fit(*table).n_iter_ == 10
+
+
 @pytest.mark.parametrize("method", ["pgd", "solver"])
-@pytest.mark.parametrize("bit_policy", ["learned", "uniform"])
-def test_ctrl_c_while_recourse_is_computed(method, bit_policy, table, teacher, tiny, monkeypatch):
+def test_ctrl_c_while_recourse_is_computed(method, table, teacher, tiny, monkeypatch):
     X, y = table
     calls = interrupt_projections(monkeypatch, after=1)
     solver = RecourseSolver(method="gradient", random_state=0) if method == "solver" else None
     actions = TeacherActions(method=method, solver=solver)
-    model = CFQClassifier(bit_policy=bit_policy, teacher=teacher, teacher_actions=actions, **tiny)
-    message = "before the training of CFQClassifier.*quantized to 4 bits"
-    with pytest.warns(InterruptedWarning, match=message) as caught:
+    model = CFQClassifier(teacher=teacher, teacher_actions=actions, **tiny)
+    with pytest.raises(KeyboardInterrupt):
         model.fit(X, y)
     assert len(calls) == 2
-    assert len(caught) == 1
-    assert model.n_iter_ == len(model.history_) == 0
-    assert model.average_bits_ <= 4
-    # It is the teacher, rounded.
-    assert torch.equal(model.network_.layers[0].weight, teacher.network_.layers[0].weight)
-    assert (model.predict(X) == teacher.predict(X)).mean() > 0.9
+    assert unfitted(model)
     monkeypatch.undo()
     assert len(model.fit(X, y).history_) == 10
 
 
-def test_ctrl_c_before_a_warm_start_goes_on(table, teacher, tiny, monkeypatch):
+def test_ctrl_c_in_a_second_fit_leaves_the_first(table, teacher, tiny, monkeypatch):
     X, y = table
     model = made(CFQClassifier, teacher, tiny, warm_start=True).fit(X, y)
-    before = model.decision_function(X)
+    before, state = model.decision_function(X), dict(vars(model))
     interrupt_projections(monkeypatch, after=0)
-    with pytest.warns(InterruptedWarning, match="it is that of the previous fit"):
-        model.fit(X, y)
-    np.testing.assert_array_equal(model.decision_function(X), before)
-    assert model.n_iter_ == 0
-    assert len(model.history_) == 10
+    for warm_start in (True, False):
+        with pytest.raises(KeyboardInterrupt):
+            model.set_params(warm_start=warm_start).fit(X[:60], y[:60])
+        np.testing.assert_array_equal(model.decision_function(X), before)
+        assert all(vars(model)[name] is state[name] for name in state if name.endswith("_"))
 
 
 @pytest.mark.parametrize("classifier", STUDENTS)
 def test_ctrl_c_while_the_teacher_is_trained(classifier, table, tiny):
-    X, y = table
     teacher = TeacherClassifier((6,), max_iter=10, batch_size=16, callbacks=[Interrupt(3)])
     model = classifier(teacher=teacher, **tiny)
-    with pytest.warns(InterruptedWarning) as caught:
-        model.fit(X, y)
-    messages = [str(one.message) for one in caught]
-    assert len(messages) == 2
-    assert "Training of teacher: interrupted in pass 3 of 10" in messages[0]
-    assert f"before the training of {classifier.__name__}" in messages[1]
-    assert model.teacher_.n_iter_ == 2
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(*table)
+    assert unfitted(model)
+
+
+class Swallowing(MLPClassifier):
+    """A classifier whose fit returns after Ctrl-C, as scikit-learn's own does."""
+
+    def _backprop(self, *given):
+        if self.t_ > 3 * 90:
+            signal.raise_signal(signal.SIGINT)
+        return super()._backprop(*given)
+
+
+@pytest.fixture
+def keyboard():
+    """Let SIGINT raise KeyboardInterrupt, also where a background job ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.filterwarnings("ignore:Training interrupted by user")
+@pytest.mark.usefixtures("keyboard")
+def test_ctrl_c_that_a_teacher_swallows(table, tiny):
+    model = QATClassifier(teacher=Swallowing((6,), max_iter=10), **tiny)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(*table)
+    assert unfitted(model)
+
+
+def search(model, X, y):
+    return GridSearchCV(model, {"budget": [3, 4]}, cv=2).fit(X, y)
+
+
+def ensemble(model, X, y):
+    return VotingClassifier([("first", model), ("second", model)]).fit(X, y)
+
+
+@pytest.mark.parametrize("work", [search, ensemble])
+def test_what_fits_several_stops(work, table, teacher, tiny):
+    """A fold, or a member, that saw three passes of ten would count like the others."""
+    Interrupt.begun = 0
+    model = QATClassifier(teacher=FrozenEstimator(teacher), callbacks=[Interrupt(4)], **tiny)
+    with pytest.raises(KeyboardInterrupt):
+        work(model, *table)
+    assert Interrupt.begun == 1
+
+
+def test_ctrl_c_in_the_rounding(table, teacher, tiny, monkeypatch):
+    from skcfq.nn import _reconstruction
+
+    original, calls = _reconstruction._Student.fit_scales, []
+
+    def fit_scales(self):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return original(self)
+
+    monkeypatch.setattr(_reconstruction._Student, "fit_scales", fit_scales)
+    model = made(CFQClassifier, teacher, tiny)
+    with pytest.warns(InterruptedWarning, match="in the rounding that follows"):
+        model.fit(*table)
+    assert model.interrupted_ and model.n_iter_ == 10 and model.average_bits_ <= 4
+    # The promise is kept all the same.
+    assert model.logit_bias_ != 0
+    assert model.deployed().predict(table[0]).tolist() == model.predict(table[0]).tolist()
+
+
+@pytest.mark.parametrize("place", ["_end", "_keep"])
+@pytest.mark.parametrize("classifier", CLASSIFIERS)
+def test_ctrl_c_at_the_end_loses_nothing(
+    classifier, place, table, teacher, tiny, keyboard, monkeypatch
+):
+    from skcfq.training._loop import TensorNet
+
+    owner = TensorNet if place == "_end" else classifier
+    original = getattr(owner, place)
+
+    def pressed(self, *given):
+        signal.raise_signal(signal.SIGINT)
+        return original(self, *given)
+
+    whole = made(classifier, teacher, tiny).fit(*table)
+    assert not whole.interrupted_
+    monkeypatch.setattr(owner, place, pressed)
+    model = made(classifier, teacher, tiny)
+    with pytest.warns(InterruptedWarning):
+        model.fit(*table)
+    assert model.interrupted_ and model.n_iter_ == 10
+    if classifier is not CFQClassifier:
+        np.testing.assert_array_equal(model.predict_proba(table[0]), whole.predict_proba(table[0]))
+
+
+def test_calibration_is_whole_or_nothing(table, teacher, monkeypatch):
+    from skcfq.estimators import _ptq
+
+    def pressed(*given, **named):
+        raise KeyboardInterrupt
+
+    model = PTQClassifier(teacher=teacher).fit(*table)
+    assert not model.interrupted_
+    monkeypatch.setattr(_ptq, "calibrate_layers", pressed)
+    model = PTQClassifier(teacher=teacher)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(*table)
+    assert unfitted(model)
+
+
+@pytest.mark.parametrize("classifier", STUDENTS)
+def test_what_was_never_trained_is_not_shipped(classifier, table, teacher, tiny, tmp_path):
+    model = made(classifier, teacher, tiny, callbacks=[Stop("on_train_begin")]).fit(*table)
+    for write in (model.export, model.to_onnx):
+        with pytest.raises(NotFittedError, match="never trained"):
+            write(tmp_path / "model")
+    assert not list(tmp_path.iterdir())
+    # After a warm start without a pass it is what the first fit has made.
+    model.set_params(callbacks=None, warm_start=True).fit(*table)
+    model.set_params(callbacks=[Stop("on_train_begin")]).fit(*table)
     assert model.n_iter_ == 0
-    assert model.average_bits_ <= 4
-    assert model.predict(X).shape == y.shape
+    model.export(tmp_path / "model")
 
 
 class Poison(States):

@@ -376,7 +376,7 @@ def test_unknown_metrics(metrics, people, rounded):
 
 @pytest.mark.parametrize("max_people", [0, -3])
 def test_max_people_is_checked(max_people, people, rounded):
-    with pytest.raises(ValueError, match="`max_people`"):
+    with pytest.raises(ValueError, match="'max_people'"):
         RecourseScorer("validity_drop", max_people=max_people)(rounded, people[0])
 
 

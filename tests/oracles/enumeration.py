@@ -20,6 +20,8 @@ from random_tables import DOMAIN, GRADES, Table
 # Differences below this part of a step are rounding.
 SLACK = 1e-9
 FAR = 1e12
+# Who is more steps than that away from the limits may stay, or come back between them.
+MOST_STEPS = 1_000_000
 _PARTS = 32
 
 
@@ -194,6 +196,7 @@ class Oracle:
         if kind in ("count", "grid"):
             low = seen.min() if low == -math.inf else low
             high = seen.max() if high == math.inf else high
+        inner = low, high
         low, high = min(low, own), max(high, own)
         below, above = rules.get("relative_bounds", {}).get(name, (None, None))
         low = max(low, own + (-math.inf if below is None else below))
@@ -203,6 +206,8 @@ class Oracle:
         sign = self._sign(name)
         low, high = (own if sign > 0 else low), (own if sign < 0 else high)
         step = rules.get("steps", {}).get(name, 1.0 if kind == "count" else None)
+        if step is not None and high - low > MOST_STEPS * step:
+            low, high = max(low, inner[0]), min(high, inner[1])
         values = None
         if kind == "flag":
             values = tuple(np.unique(seen))

@@ -23,7 +23,7 @@ def random_points(problem, effort, starts):
     lower, upper = problem.region.lower, problem.region.upper
     tried = []
     for _ in range(20 * effort.n_restarts):
-        share = torch.rand(lower.shape, generator=starts.generator, dtype=torch.float64)
+        share = starts.draws.uniform(lower.shape[1])
         values = problem.snap(torch.arange(problem.n_people), lower + share * (upper - lower))
         tried.append(problem.states(torch.arange(problem.n_people), values, problem.levels))
     return States.concatenate(tried)
@@ -147,6 +147,24 @@ def test_a_linear_method_requires_linear_models_of_itself(table, model, paramete
         return
     with pytest.raises(UnsupportedModelError, match=message):
         solver.solve(model.fit(X, y), X, background=X)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"name": ""},
+        {"solve": None},
+        {"requires": [min]},
+        {"requires": ("x",)},
+        {"batch_size": 0},
+        {"batch_size": 1.5},
+        {"proves": "no"},
+    ],
+)
+def test_what_a_method_cannot_be_made_of(wrong):
+    (name,) = wrong
+    with pytest.raises((TypeError, ValueError), match=f"{name}=.* of a Method"):
+        Method(**{"name": "mine", "solve": never_asked} | wrong)
 
 
 @pytest.mark.parametrize("method", ["auto", "gradient", "black_box"])

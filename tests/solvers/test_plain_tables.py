@@ -149,7 +149,6 @@ ASKING_MORE = [
     {"target_proba": 0.6},
     {"weight_radius": 0.01},
     {"perturbation_radius": 0.01},
-    {"target": "opposite"},
 ]
 
 

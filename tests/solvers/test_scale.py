@@ -1,4 +1,4 @@
-"""Several processes, a cluster, streams, interruptions and bad rows."""
+"""Several processes, a cluster, streams and bad rows."""
 
 from __future__ import annotations
 
@@ -8,15 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from joblib import parallel_config
-from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from skcfq import RecourseSolver, TableEncoder
 from skcfq.datasets import make_credit
-from skcfq.exceptions import InterruptedWarning
-from skcfq.models import as_predictor
 
 CREDIT = make_credit(240, random_state=4)
 LINEAR = make_pipeline(TableEncoder(), LogisticRegression(max_iter=1000))
@@ -98,55 +95,6 @@ def test_a_stream_is_read_as_it_is_used_and_forgotten_afterwards():
     assert read == 6
     # The one in hand, and the one before it until the name is bound again.
     assert most <= 2
-
-
-class Service:
-    """A model that counts the questions, and is interrupted by the keyboard at one of them."""
-
-    __name__ = "service"
-
-    def __init__(self):
-        self.asked, self.last = 0, np.inf
-
-    def __call__(self, rows):
-        self.asked += 1
-        if self.asked > self.last:
-            raise KeyboardInterrupt
-        score = rows["income"] / 2000 - rows["loan_amount"] / 5000 + (rows["guarantor"] == "yes")
-        return np.column_stack([np.zeros(len(rows)), score - 1])
-
-
-def test_an_interruption_keeps_what_is_done(people):
-    service, X = Service(), people.head(30)
-    model = as_predictor(service, classes=["denied", "granted"], background=CREDIT.data)
-    rules = clone(CREDIT.action_set).set_params(max_changes=1)
-    solver = solver_for(method="black_box", batch_size=4, beam_width=1, n_restarts=0)
-    solver.set_params(action_set=rules)
-    service.asked = 0
-    full = solver.solve(model, X)
-    total, counts = service.asked, []
-    assert full.denied.sum() > 8 and full.reachable.any()
-    for share in (0.02, 0.5):
-        service.asked, service.last = 0, int(share * total)
-        with pytest.warns(InterruptedWarning, match=r"Interrupted: \d+ of \d+ people") as caught:
-            result = solver.solve(model, X)
-        left = result.status == "time_limit"
-        done = result.denied & ~left
-        assert f"{left.sum()} of {result.denied.sum()} people" in str(caught[0].message)
-        # Whole batches, from the front; what is done is what it would have been.
-        assert done.sum() % 4 == 0 and left.any()
-        np.testing.assert_array_equal(
-            np.flatnonzero(result.denied)[: done.sum()], np.flatnonzero(done)
-        )
-        np.testing.assert_array_equal(result.cost[done], full.cost[done])
-        np.testing.assert_array_equal(result.status[done], full.status[done])
-        pd.testing.assert_frame_equal(result.points[done], full.points[done])
-        pd.testing.assert_frame_equal(result.points[left], X[left])
-        assert np.isnan(result.cost[left]).all() and not result.changed[left].any()
-        assert not result.lower_bound[left].any() and not result.valid[left].any()
-        assert len(result.to_frame()) >= len(X)
-        counts.append(done.sum())
-    assert counts[0] == 0 < counts[1]
 
 
 def odd_rows(X: pd.DataFrame, names: list, *, extreme: bool) -> pd.DataFrame:

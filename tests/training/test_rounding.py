@@ -122,7 +122,7 @@ def test_ctrl_c_keeps_the_finished_passes(table, settings, monkeypatch):
             yield loss
 
     monkeypatch.setattr(_rounding, "reconstruct_logits", interrupted)
-    with pytest.warns(InterruptedWarning, match="last finished pass"):
+    with pytest.warns(InterruptedWarning, match="last whole pass"):
         model = fitted(table, settings, max_iter=3)
     assert model.n_iter_ == 3
     scores = model.deployed().decision_function(table.data)
@@ -134,7 +134,7 @@ def test_ctrl_c_before_the_first_pass(table, settings, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(_rounding.DistillationSet, "draw", interrupted)
-    with pytest.warns(InterruptedWarning, match="can be used"):
+    with pytest.warns(InterruptedWarning, match="can be used; its `interrupted_`"):
         model = fitted(table, settings, max_iter=3)
     scores = model.deployed().decision_function(table.data)
     np.testing.assert_array_equal(scores, model.decision_function(table.data))

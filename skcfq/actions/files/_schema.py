@@ -90,7 +90,7 @@ def _states_rules(table: dict[str, Entry]) -> bool:
 
 
 class _Reader:
-    def __init__(self, text: str | None):
+    def __init__(self, text: str | None) -> None:
         self.text = text
         self.parameters: dict[str, Any] = {}
         self.faults: list[Fault] = []

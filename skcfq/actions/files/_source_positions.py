@@ -66,7 +66,7 @@ TOO_DEEP = (
 
 
 class _TooDeepError(ValueError):
-    def __init__(self, position: int):
+    def __init__(self, position: int) -> None:
         super().__init__(TOO_DEEP)
         self.position = position
 
@@ -157,7 +157,7 @@ def _toml_position(text: str, message: str) -> int:
 
 
 class _Scanner:
-    def __init__(self, text: str):
+    def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
         self.depth = 0
@@ -230,7 +230,7 @@ class _TomlScanner(_Scanner):
     )
     _BARE = re.compile(r"[^,\]}#\n]+")
 
-    def __init__(self, text: str):
+    def __init__(self, text: str) -> None:
         super().__init__(text)
         self.implicit: set[int] = set()
 

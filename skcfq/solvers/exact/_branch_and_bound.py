@@ -19,9 +19,10 @@ from skcfq.solvers.problems import best_per_person
 
 # An action is optimal when no bound is lower than its objective by more than this share.
 RELATIVE_GAP = 1e-9
-# Nodes that are bounded together, and nodes that may wait: beyond them, proofs are given up.
+# Nodes that are bounded together, and nodes of one person that may wait: beyond them, that
+# person's proof is given up.
 _NODES_PER_ROUND = 16_384
-_MOST_NODES = 2_000_000
+_MOST_NODES = 500_000
 _CUTS = 64
 
 
@@ -38,12 +39,15 @@ class Optimum:
         Proved lower bound of the objective.
     finished : Tensor of shape (P,), bool
         Whether the search was complete.
+    interrupted : bool
+        Ctrl-C came; whoever was open then is not finished.
     """
 
     amounts: Tensor
     cost: Tensor
     bound: Tensor
     finished: Tensor
+    interrupted: bool = False
 
 
 def branch_and_bound(separable: Separable, *, time_limit: float | None = None) -> Optimum:
@@ -65,23 +69,41 @@ def branch_and_bound(separable: Separable, *, time_limit: float | None = None) -
     given_up = torch.full((n,), torch.inf, dtype=torch.float64)
     waiting = _roots(separable)
     deadline = None if time_limit is None else time.monotonic() + time_limit
+    interrupted = False
     while len(waiting):
         late = deadline is not None and time.monotonic() > deadline
-        if late or len(waiting) > _MOST_NODES:
-            given_up.scatter_reduce_(0, waiting.person, waiting.bound, "amin")
+        hopeless = late | (torch.bincount(waiting.person, minlength=n) > _MOST_NODES)
+        if bool(hopeless.any()):
+            left = hopeless[waiting.person]
+            given_up.scatter_reduce_(0, waiting.person[left], waiting.bound[left], "amin")
+            waiting = waiting.take(~left)
+            continue
+        try:
+            waiting = _round(separable, waiting, amounts, best, given_up)
+        except KeyboardInterrupt:
+            # The nodes of the broken round are open still.
+            interrupted = True
             break
-        nodes, waiting = _next_round(waiting)
-        dual = dual_bound(separable, nodes)
-        _improve(separable, nodes, dual, amounts, best)
-        open_ = dual.bound < _to_beat(best)[nodes.person]
-        nodes = replace(nodes, bound=torch.maximum(nodes.bound, dual.bound)).take(open_)
-        dual = Dual(dual.bound[open_], dual.under.take(open_), dual.over.take(open_))
-        children, stuck = _branch(separable, nodes, dual)
-        given_up.scatter_reduce_(0, nodes.person[stuck], nodes.bound[stuck], "amin")
-        waiting = Nodes.concatenate([waiting, children])
-        waiting = waiting.take(waiting.bound < _to_beat(best)[waiting.person])
+    given_up.scatter_reduce_(0, waiting.person, waiting.bound, "amin")
     finished = given_up >= _to_beat(best)
-    return Optimum(amounts, best, torch.minimum(best, given_up), finished)
+    bound = torch.minimum(best, given_up)
+    return Optimum(amounts, best, bound, finished, interrupted)
+
+
+def _round(
+    separable: Separable, waiting: Nodes, amounts: Tensor, best: Tensor, given_up: Tensor
+) -> Nodes:
+    """Bound some open nodes, note what they give, and return those that are open afterwards."""
+    nodes, waiting = _next_round(waiting)
+    dual = dual_bound(separable, nodes)
+    _improve(separable, nodes, dual, amounts, best)
+    open_ = dual.bound < _to_beat(best)[nodes.person]
+    nodes = replace(nodes, bound=torch.maximum(nodes.bound, dual.bound)).take(open_)
+    dual = Dual(dual.bound[open_], dual.under.take(open_), dual.over.take(open_))
+    children, stuck = _branch(separable, nodes, dual)
+    given_up.scatter_reduce_(0, nodes.person[stuck], nodes.bound[stuck], "amin")
+    waiting = Nodes.concatenate([waiting, children])
+    return waiting.take(waiting.bound < _to_beat(best)[waiting.person])
 
 
 def _to_beat(best: Tensor) -> Tensor:
@@ -97,11 +119,17 @@ def _roots(separable: Separable) -> Nodes:
 
 
 def _next_round(waiting: Nodes) -> tuple[Nodes, Nodes]:
-    """Take the nodes with the lowest bounds."""
-    if len(waiting) <= _NODES_PER_ROUND:
-        return waiting, waiting.take(torch.zeros(0, dtype=torch.int64))
-    order = torch.argsort(waiting.bound, stable=True)
-    return waiting.take(order[:_NODES_PER_ROUND]), waiting.take(order[_NODES_PER_ROUND:])
+    """Take all nodes of as many people as there is room for, those with the lowest bounds first.
+
+    A person's nodes come in the same rounds and in the same order, whoever else waits.
+    """
+    order = best_per_person(waiting.person, waiting.bound, _NODES_PER_ROUND)
+    _, sizes = torch.unique_consecutive(waiting.person[order], return_counts=True)
+    ends = torch.cumsum(sizes, dim=0)
+    order = order[: ends[ends <= _NODES_PER_ROUND][-1]]
+    rest = torch.ones(len(waiting), dtype=torch.bool)
+    rest[order] = False
+    return waiting.take(order), waiting.take(rest)
 
 
 def _improve(separable: Separable, nodes: Nodes, dual: Dual, amounts: Tensor, best: Tensor) -> None:
@@ -115,8 +143,9 @@ def _improve(separable: Separable, nodes: Nodes, dual: Dual, amounts: Tensor, be
     chosen = best_per_person(nodes.person, cost, 1)
     person, cost = nodes.person[chosen], cost[chosen]
     better = cost < best[person]
-    best[person[better]] = cost[better]
+    # In this order, a cost that Ctrl-C leaves behind is never below that of its amounts.
     amounts[person[better]] = trimmed[chosen[better]]
+    best[person[better]] = cost[better]
 
 
 def _trim(separable: Separable, nodes: Nodes, amounts: Tensor) -> Tensor:
@@ -133,28 +162,29 @@ def _trim(separable: Separable, nodes: Nodes, amounts: Tensor) -> Tensor:
     # Rounding of the last sum must not cost the last step of a grid.
     slack = 1e-13 * need.abs()
     prices = torch.where(gain > 0, cost / gain, 0.0)[:, a:b]
-    for j in torch.argsort(prices.sum(dim=0), descending=True).tolist():
+    rows = torch.arange(len(person))
+    for j in torch.argsort(prices, dim=1, descending=True, stable=True).T:
         distance = separable.grid_distance(amounts[:, a:b], person)
-        kept = (separable.gridded.gain(distance, person)[:, j] - surplus).clamp_min(0)
+        kept = (separable.gridded.gain(distance, person)[rows, j] - surplus).clamp_min(0)
         goal = separable.gridded.alpha1[person, j]
         wanted = torch.zeros_like(distance)
-        wanted[:, j] = _distance_for(separable, person, j, kept)
-        steps = separable.grid_steps(wanted, person)[:, j]
+        wanted[rows, j] = _distance_for(separable, person, j, kept)
+        steps = separable.grid_steps(wanted, person)[rows, j]
         for extra in (0.0, 1.0):
             tried = amounts.clone()
-            tried[:, a + j] = torch.minimum(
-                torch.maximum(steps + extra, floor[:, a + j]), amounts[:, a + j]
+            tried[rows, a + j] = torch.minimum(
+                torch.maximum(steps + extra, floor[rows, a + j]), amounts[rows, a + j]
             )
             left = separable.evaluate(tried, person)[1].sum(dim=1) - need
             valid = (left >= -slack) & (goal > 0)
             amounts = torch.where(valid.unsqueeze(1), tried, amounts)
             surplus = torch.where(valid, left, surplus)
-            steps = torch.where(valid, tried[:, a + j] - extra, steps)
+            steps = torch.where(valid, tried[rows, a + j] - extra, steps)
     return amounts
 
 
-def _distance_for(separable: Separable, person: Tensor, j: int, gain: Tensor) -> Tensor:
-    """Return the distance at which one number on a grid gains so much."""
+def _distance_for(separable: Separable, person: Tensor, j: Tensor, gain: Tensor) -> Tensor:
+    """Return the distance at which a number on a grid gains so much."""
     moves = separable.gridded
     alpha1, alpha2 = moves.alpha1[person, j], moves.alpha2[person, j]
     kink = moves.kink[person, j]

@@ -77,21 +77,25 @@ def solve_convex(
     status = np.full(problem.n_people, "not_found", dtype="<U17")
     bound = torch.zeros(problem.n_people, dtype=torch.float64)
     for i in range(problem.n_people):
-        data = person_data(problem, shape, i)
         try:
-            status[i], bound[i], state = program.solve(data, time_limit)
+            data = person_data(problem, shape, i)
+            told, bound[i], state = program.solve(data, time_limit)
+            if state is not None:
+                values[i], levels[i] = torch.from_numpy(state[0]), torch.from_numpy(state[1])
+            status[i] = told
+        except KeyboardInterrupt:
+            status[i:], bound[i:] = "time_limit", 0.0
+            return ExactAnswer(values, levels, status, bound, interrupted=True)
         except (cp.SolverError, ValueError, ArithmeticError):
             # One person's numerical trouble is no reason to lose the others.
             continue
-        if state is not None:
-            values[i], levels[i] = torch.from_numpy(state[0]), torch.from_numpy(state[1])
     return ExactAnswer(values, levels, status, bound)
 
 
 class _Program:
     """One parametrized program for people of the same shape."""
 
-    def __init__(self, shape: ProgramShape):
+    def __init__(self, shape: ProgramShape) -> None:
         self.shape = shape
         m, n_levels, rivals = shape.n_numeric, shape.n_levels, shape.n_rivals
         self.parameters: dict[str, cp.Parameter] = {}
@@ -338,7 +342,8 @@ class _Program:
             # cvxpy warns of inaccurate answers; all are verified on the raw row anyway.
             warnings.simplefilter("ignore")
             try:
-                self.problem.solve(solver=solver, **settings)
+                # Else a person's answer would depend on who was solved before.
+                self.problem.solve(solver=solver, warm_start=False, **settings)
             except cp.SolverError:
                 return str(cp.SOLVER_ERROR)
         return str(self.problem.status)

@@ -126,11 +126,10 @@ def dual_bound(separable: Separable, nodes: Nodes) -> Dual:
         goal = need[active]
         crossing = ((right.cost - left.cost) / (right.gain - left.gain)).clamp_min(0)
         top = left.cost + crossing * (goal - left.gain)
-        if separable.squared and iteration % 2 and bool(torch.isfinite(steepest[active]).all()):
-            # A curved dual: the crossing of two tangents alone converges from one side only.
-            multiplier = (flattest[active] + steepest[active]) / 2
-        else:
-            multiplier = crossing
+        halved = torch.isfinite(steepest[active]) & (separable.squared and iteration % 2 == 1)
+        # A curved dual: the crossing of two tangents alone converges from one side only.
+        middle = (flattest[active] + steepest[active]) / 2
+        multiplier = torch.where(halved, middle, crossing)
         found = _minimise(separable, nodes.take(active), multiplier)
         value = found.cost + multiplier * (goal - found.gain)
         bound[active] = torch.maximum(bound[active], value)
@@ -139,9 +138,8 @@ def dual_bound(separable: Separable, nodes: Nodes) -> Dual:
         under.replace(active[~meets], found.take(~meets))
         steepest[active[meets]] = multiplier[meets]
         flattest[active[~meets]] = multiplier[~meets]
-        open_ = bound[active] < top - _CLOSED * top.abs() if multiplier is crossing else None
-        if open_ is not None:
-            active = active[open_]
+        # Only where they cross do the two tangents say how much is left.
+        active = active[halved | (bound[active] < top - _CLOSED * top.abs())]
     return Dual(bound, under, over)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from skcfq.solvers.exact._branch_and_bound import Optimum, branch_and_bound
 from skcfq.solvers.exact._separable import separate, state_of
@@ -40,14 +41,31 @@ def solve_linear(problem: LinearProblem, effort: Effort) -> ExactAnswer:
     Certified: ``"optimal"`` within a relative gap of 1e-9, ``"infeasible"`` because even the
     largest gain that the rules allow misses the need.
     """
-    if _is_continuous(problem):
+    closed = _is_continuous(problem)
+    if bool(closed.all()):
         return _closed_form(problem)
+    if not bool(closed.any()):
+        return _branch_and_bound(problem, effort)
+    # Each by their own way, whoever else is asked about.
+    rows = [closed.nonzero().squeeze(1), (~closed).nonzero().squeeze(1)]
+    answers = _closed_form(problem.take(rows[0])), _branch_and_bound(problem.take(rows[1]), effort)
+    place = torch.argsort(torch.cat(rows))
+    return ExactAnswer(
+        torch.cat([answer.values for answer in answers])[place],
+        torch.cat([answer.levels for answer in answers])[place],
+        np.concatenate([answer.status for answer in answers])[place.numpy()],
+        torch.cat([answer.bound for answer in answers])[place],
+        answers[1].interrupted,
+    )
+
+
+def _branch_and_bound(problem: LinearProblem, effort: Effort) -> ExactAnswer:
     separable = separate(problem)
     limit = None if effort.time_limit is None else effort.time_limit * problem.n_people
     optimum = branch_and_bound(separable, time_limit=limit)
     values, levels = state_of(problem, separable, optimum.amounts)
     bound = optimum.bound.sqrt() if separable.squared else optimum.bound
-    return ExactAnswer(values, levels, _status(optimum), bound)
+    return ExactAnswer(values, levels, _status(optimum), bound, optimum.interrupted)
 
 
 def _status(optimum: Optimum) -> np.ndarray:
@@ -57,16 +75,18 @@ def _status(optimum: Optimum) -> np.ndarray:
     return np.where(finished, proved, np.where(found, "feasible", "time_limit"))
 
 
-def _is_continuous(problem: LinearProblem) -> bool:
+def _is_continuous(problem: LinearProblem) -> Tensor:
+    """Return who has nothing to choose but how far each number goes, bool of shape (n,)."""
     region = problem.region
     limit = problem.max_changes
-    if limit is not None and limit < region.n_features:
-        return False
-    if problem.weight_radius or region.min_change is not None:
-        return False
-    if any(grid is not None for grid in region.grids):
-        return False
-    return all(int(allowed.sum(dim=1).max()) <= 1 for allowed in region.allowed if len(allowed))
+    counts = limit is not None and limit < region.n_features
+    counts |= bool(problem.weight_radius) or region.min_change is not None
+    counts |= any(grid is not None for grid in region.grids)
+    free = torch.full((region.n_people,), not counts)
+    for allowed, own in zip(region.allowed, region.levels.T, strict=True):
+        others = allowed & (torch.arange(allowed.shape[1]) != own[:, None])
+        free &= ~others.any(dim=1)
+    return free
 
 
 def _closed_form(problem: LinearProblem) -> ExactAnswer:

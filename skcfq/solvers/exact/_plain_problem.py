@@ -60,8 +60,8 @@ class PlainProblem:
     predictor : Predictor
     target : int
         Position of the class that all want.
-    margin : float
-        Margin in logit units that a valid point must have.
+    margin : ndarray of shape (n,)
+        Margin in logit units that a valid point of each person must have.
     X : ndarray of shape (n, n_raw_columns), float64
     logits : ndarray of shape (n, 2)
         Of the own rows.
@@ -76,7 +76,7 @@ class PlainProblem:
 
     predictor: Predictor
     target: int
-    margin: float
+    margin: np.ndarray
     X: np.ndarray
     logits: np.ndarray
     numbers: PlainNumbers
@@ -135,10 +135,10 @@ class PlainProblem:
             far[rows] = (np.abs(encoded) * heavy > FAR).any(axis=1)
         return far
 
-    def has_gaps(self) -> bool:
-        """Tell whether the encoder fills a gap of a feature; an open one shows itself."""
+    def gaps(self) -> np.ndarray:
+        """Tell who has a gap of a feature that the encoder fills; an open one shows itself."""
         filled = self.numbers.columns[~np.isnan(self.numbers.fill)]
-        return bool(np.isnan(self.X[:, filled]).any())
+        return np.asarray(np.isnan(self.X[:, filled]).any(axis=1))
 
     def confirm(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Ask the model about raw rows: whether it says the target, and by which margin."""
@@ -149,7 +149,9 @@ class PlainProblem:
         for rows in blocks(len(points), 8 * BLOCK, predictor.space.n_encoded):
             logits = predictor.row_scores(points[rows])
             margin[rows] = logits[:, target] - logits[:, 1 - target]
-            confirmed[rows] &= margin[rows] >= np.maximum(rounding_margin(logits), self.margin)
+            confirmed[rows] &= margin[rows] >= np.maximum(
+                rounding_margin(logits), self.margin[rows]
+            )
         return confirmed, margin
 
 

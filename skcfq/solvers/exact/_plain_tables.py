@@ -23,6 +23,7 @@ from skcfq.solvers.exact._plain_problem import (
     plain_question,
 )
 from skcfq.solvers.problems import Shortcut, Solution, Task, quadratic_knapsack
+from skcfq.utils import row_sums
 
 if TYPE_CHECKING:
     from skcfq.actions import PlainNumbers
@@ -55,10 +56,11 @@ def solve_plain_tables(task: Task) -> tuple[Solution, np.ndarray]:
     the model's own ``predict`` are asked about the whole row.
     """
     problem = PlainProblem.of(task)
-    solution = Solution.nothing(problem.X, problem.n_features)
     need = problem.need()
-    if problem.has_gaps() or not np.isfinite(need).all():
-        return replace(solution, points=problem.X.copy()), np.arange(len(problem))
+    gaps = problem.gaps() | ~np.isfinite(need)
+    if gaps.any():
+        return _without(task, gaps)
+    solution = Solution.nothing(problem.X, problem.n_features)
     moved = (_fill if problem.norm == "l1" else _spread)(problem, need)
     confirmed, margin = problem.confirm(moved.points)
     confirmed &= moved.admissible
@@ -75,6 +77,18 @@ def solve_plain_tables(task: Task) -> tuple[Solution, np.ndarray]:
         moved.points[~found] = problem.X[~found]
     open_rows = np.flatnonzero(~found & ~refuted)
     return replace(solution, changed=moved.changed, points=moved.points), open_rows
+
+
+def _without(task: Task, gaps: np.ndarray) -> tuple[Solution, np.ndarray]:
+    """Leave the people open whose rows have gaps, and solve the others."""
+    rows, open_rows = np.flatnonzero(~gaps), np.flatnonzero(gaps)
+    nothing = Solution.nothing(task.X[open_rows], task.actions.n_features)
+    if len(rows) == 0:
+        return nothing, open_rows
+    solved, unconfirmed = solve_plain_tables(task.take(rows))
+    place = np.argsort(np.concatenate([rows, open_rows]))
+    open_rows = np.sort(np.concatenate([rows[unconfirmed], open_rows]))
+    return Solution.concatenate([solved, nothing]).take(place), open_rows
 
 
 # Fewer columns are read per person than elsewhere, so that more people fit.
@@ -170,7 +184,7 @@ class _Reach(NamedTuple):
         numbers = problem.numbers.take(features)
         direction = np.sign(problem.gain[features])
         place = rows, numbers.columns
-        own = problem.X[place]
+        own = np.ascontiguousarray(problem.X[place])
         coded = numbers.encode(own)
         limits = numbers.limits(own, coded)
         end = np.where(direction > 0, limits[3], limits[2])
@@ -193,14 +207,21 @@ def _write(
     if not inside.all():
         moved.admissible[people] &= inside if inside.ndim == 1 else inside.all(axis=1)
     weight = problem.weights[reach.features]
-    moved.cost[people] += _powers(np.where(moves, values - coded, 0.0), weight, problem.norm)
-    moved.bound[people] += _powers(distance, weight, problem.norm)
+    for total, way in ((moved.cost, np.where(moves, values - coded, 0.0)), (moved.bound, distance)):
+        total[people] = _with_powers(total[people], way, weight, problem.norm)
 
 
-def _powers(distance: np.ndarray, weight: np.ndarray, norm: str) -> np.ndarray:
-    """Return what a norm is the sum or the root of, shape (n,)."""
+def _with_powers(
+    total: np.ndarray, distance: np.ndarray, weight: np.ndarray, norm: str
+) -> np.ndarray:
+    """Return a total with what a norm is the sum or the root of, shape (n,)."""
     parts = np.abs(distance) * weight if norm == "l1" else np.square(distance * weight)
-    return parts if parts.ndim == 1 else parts.sum(axis=1)
+    if parts.ndim == 1:
+        return total + parts
+    if norm == "l2":
+        return np.asarray(total + row_sums(parts))
+    # As many features as are looked at together must make no difference.
+    return np.cumsum(np.column_stack([total, parts]), axis=1)[:, -1]
 
 
 def _inside(

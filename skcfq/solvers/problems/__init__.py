@@ -31,6 +31,7 @@ from skcfq.utils import lazy_attributes
 if TYPE_CHECKING:
     from skcfq.solvers.problems._anchors import Anchors, anchor_far_people
     from skcfq.solvers.problems._box_knapsack import cheapest_in_box
+    from skcfq.solvers.problems._draws import Draws
     from skcfq.solvers.problems._linear_problem import (
         ExactAnswer,
         LinearProblem,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FAR",
     "Anchors",
+    "Draws",
     "Effort",
     "ExactAnswer",
     "LinearProblem",
@@ -80,6 +82,7 @@ __getattr__ = lazy_attributes(
     __name__,
     {
         "Anchors": "_anchors",
+        "Draws": "_draws",
         "ExactAnswer": "_linear_problem",
         "LinearProblem": "_linear_problem",
         "RecourseProblem": "_problem",

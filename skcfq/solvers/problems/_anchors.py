@@ -171,7 +171,7 @@ def _counted_out(region: ActionRegion, rows: Tensor, intercepts: Tensor, require
             gains.append(torch.where(allowed, gain[:, r], 0.0).amax(dim=1, keepdim=True))
         most = torch.cat(gains, dim=1).topk(limit, dim=1).values.sum(dim=1)
         rounding = _ROUNDING * ((own * row).abs().sum(dim=1) + most + 1)
-        short |= own @ row + intercept + most - required < -rounding
+        short |= (own * row).sum(dim=1) + intercept + most - required < -rounding
     return short
 
 

@@ -8,8 +8,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
+
+    from skcfq.solvers.problems._draws import Draws
 
 
 @dataclass(frozen=True)
@@ -45,14 +46,14 @@ class Starts:
     ----------
     points : list of Tensor of shape (n, n_encoded)
         Encoded points to start from too.
-    generator : torch.Generator
-        Of everything that is drawn.
+    draws : Draws
+        Random numbers of each of the n people, the same in every batch.
     find_examples : callable
         Returns encoded people of the population who have the target, or None where none are known.
     """
 
     points: list[Tensor]
-    generator: torch.Generator
+    draws: Draws
     find_examples: Callable[[], Tensor | None]
 
     @cached_property

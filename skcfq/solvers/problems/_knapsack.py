@@ -17,6 +17,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from skcfq.utils import row_products, row_sums
+
 
 def fractional_knapsack(
     slope: np.ndarray, weight: np.ndarray, most: np.ndarray, need: np.ndarray
@@ -119,12 +121,14 @@ def quadratic_knapsack(
     last = np.divide(most, unit, out=np.zeros_like(most), where=gains)
     rate = slope * unit
     feasible = _dot(np.where(gains, most, 0.0), np.where(gains, slope, 0.0)) >= need
+    multiplier = _newton(rate, last, need)
+    # Only the rows that have lower ends: another way rounds in another way.
     if least is not None and (least > 0).any():
-        multiplier = _fixed_both_ends(rate, gains, last, least, unit, need)
-        ended = last <= multiplier[:, None]
-    else:
-        least = None
-        multiplier, ended = _newton(rate, last, need)
+        lifted = np.flatnonzero((least > 0).any(axis=1))
+        wide = [np.broadcast_to(part, last.shape)[lifted] for part in (rate, gains, unit)]
+        own = [part[lifted] for part in (last, least, need)]
+        multiplier[lifted] = _fixed_both_ends(*wide, *own)
+    ended = last <= multiplier[:, None]
     distance = np.minimum(multiplier[:, None] * unit, most)
     np.copyto(distance, most, where=ended & gains)
     if least is not None:
@@ -133,55 +137,55 @@ def quadratic_knapsack(
     return distance, feasible
 
 
-def _newton(rate: np.ndarray, last: np.ndarray, need: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the multipliers, and which features are at their upper end with them."""
+def _newton(rate: np.ndarray, last: np.ndarray, need: np.ndarray) -> np.ndarray:
+    """Return the multipliers where no feature has a lower end above zero."""
     multiplier = np.zeros(len(need))
     while True:
         ended = last <= multiplier[:, None]
-        free = np.where(ended, 0.0, rate).sum(axis=1)
+        free = row_sums(np.where(ended, 0.0, rate))
         missing = need - _dot(np.where(ended, last, 0.0), rate)
         with np.errstate(divide="ignore", invalid="ignore"):
             following = np.where((free > 0) & (missing > 0), missing / free, multiplier)
         # Rounding must not send it back.
         np.maximum(following, multiplier, out=following)
         if np.array_equal(following, multiplier):
-            return multiplier, ended
+            return multiplier
         multiplier = following
 
 
 def _fixed_both_ends(
     rate: np.ndarray,
     gains: np.ndarray,
+    unit: np.ndarray,
     last: np.ndarray,
     least: np.ndarray,
-    unit: np.ndarray,
     need: np.ndarray,
 ) -> np.ndarray:
     """Return the multipliers where features may have a lower end above zero."""
     first = np.divide(least, unit, out=np.zeros_like(last), where=gains)
-    rate = np.broadcast_to(rate, last.shape)
-    fixed = np.zeros_like(last)
-    free = np.broadcast_to(gains, last.shape).copy()
+    fixed, free = np.zeros_like(last), gains
     multiplier = np.zeros(len(need))
     for _ in range(last.shape[1] + 1):
-        slope = np.where(free, rate, 0.0).sum(axis=1)
+        slope = row_sums(np.where(free, rate, 0.0))
         with np.errstate(divide="ignore", invalid="ignore"):
-            following = (need - (rate * fixed).sum(axis=1)) / slope
+            following = (need - row_sums(rate * fixed)) / slope
         np.copyto(multiplier, np.maximum(following, 0.0), where=slope > 0)
         here = multiplier[:, None]
         over, under = free & (here > last), free & (here < first)
-        excess = np.where(over, rate * (here - last), 0.0).sum(axis=1)
-        excess -= np.where(under, rate * (first - here), 0.0).sum(axis=1)
+        excess = row_sums(np.where(over, rate * (here - last), 0.0))
+        excess -= row_sums(np.where(under, rate * (first - here), 0.0))
         # Too much is gained at lower ends, or too little at upper ones: the larger error decides.
         at_last = over & (excess >= 0)[:, None]
         at_first = under & (excess <= 0)[:, None]
         if not (at_last.any() or at_first.any()):
             break
         fixed = np.where(at_last, last, np.where(at_first, first, fixed))
-        free &= ~(at_last | at_first)
+        free = free & ~(at_last | at_first)
     return multiplier
 
 
 def _dot(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Return the inner product of rows with one row, or with rows, shape (n,)."""
-    return left @ right if right.ndim == 1 else np.einsum("ij,ij->i", left, right)
+    if right.ndim == 1:
+        return row_products(left, right[:, None])[:, 0]
+    return row_sums(left * right)

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from skcfq.models import least_margin
 from skcfq.solvers.problems._task import FAR
+from skcfq.utils import row_products
 
 if TYPE_CHECKING:
     from skcfq.actions import ActionRegion, RecourseCost
@@ -92,7 +93,7 @@ class LinearProblem:
         gain : Tensor of shape (n, R)
         """
         own = torch.nan_to_num(self.region.values)
-        total = (values - own) @ self.numeric_gain.T
+        total = _products(values - own, self.numeric_gain)
         if self.weight_radius:
             total = total - self.weight_radius * (values.abs() - own.abs()).sum(dim=1)[:, None]
         for c, gain in enumerate(self.level_gain):
@@ -117,12 +118,15 @@ class ExactAnswer:
     bound : Tensor of shape (n,)
         Proved lower bound of the cost: the cost itself where optimal, infinity where infeasible,
         0 where nothing is proved.
+    interrupted : bool
+        Ctrl-C came; who was not finished is ``"time_limit"``.
     """
 
     values: Tensor
     levels: Tensor
     status: np.ndarray
     bound: Tensor
+    interrupted: bool = False
 
 
 def linear_problem(
@@ -160,8 +164,8 @@ def linear_problem(
     rivals = torch.arange(len(coef)) != target
     rows = coef[target] - coef[rivals]
     origin = torch.nan_to_num(region.origin)
-    logits = origin @ coef.T + intercept
-    margins = origin @ rows.T + (intercept[target] - intercept[rivals])
+    logits = _products(origin, coef) + intercept
+    margins = _products(origin, rows) + (intercept[target] - intercept[rivals])
     # More than validity asks for: the moved point's own logits may be a little larger, and its raw
     # row rounds. Those of people far outside say nothing about where they go.
     logits = logits.clamp(-FAR, FAR)
@@ -197,6 +201,11 @@ def all_of(problems: Sequence[LinearProblem]) -> LinearProblem:
         level_gain=[torch.cat(gains, dim=1) for gains in levels],
         need=torch.cat([problem.need for problem in problems], dim=1),
     )
+
+
+def _products(points: Tensor, rows: Tensor) -> Tensor:
+    """Return ``points @ rows.T``, each point as if it were the only one."""
+    return torch.from_numpy(row_products(points.numpy(), rows.T.numpy()))
 
 
 def _code_growth(region: ActionRegion, c: int) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -96,6 +97,24 @@ class Method:
     gradients: bool = True
     literal: bool = False
     shortcut: Shortcut | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise TypeError(f"name={self.name!r} of a Method: give a text.")
+        if not callable(self.solve):
+            raise TypeError(f"solve={self.solve!r} of a Method: give a function of the problem.")
+        if not isinstance(self.requires, tuple) or not all(map(callable, self.requires)):
+            raise TypeError(
+                f"requires={self.requires!r} of a Method: give a tuple of functions that take the "
+                "task and return None, or why the method does not apply."
+            )
+        if not isinstance(self.batch_size, Integral) or self.batch_size < 1:
+            raise ValueError(
+                f"batch_size={self.batch_size!r} of a Method: give a whole number of at least 1."
+            )
+        for name in ("proves", "linear", "gradients", "literal"):
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(f"{name}={getattr(self, name)!r} of a Method: give True or False.")
 
     def why_not(self, task: Task) -> str | None:
         """Return why the method does not apply to a task, or None."""

@@ -83,7 +83,6 @@ class Jitter:
             worst corner is among them. Elsewhere they are a random sample.
         """
         two_coded = self._two_coded(points)
-        generator = torch.Generator().manual_seed(0)
         n_random = _N_RANDOM
         if two_coded is not None:
             rank = torch.cumsum(two_coded, dim=1) - 1
@@ -96,9 +95,11 @@ class Jitter:
             slope = gradient()
             if slope is not None:
                 yield self._moved(points, -torch.sign(slope[:, self.columns]))
-        for _ in range(n_random):
-            shape = len(points), len(self.columns)
-            yield self._moved(points, torch.randint(0, 2, shape, generator=generator) * 2 - 1)
+        # The same corners for every point: a point's answer is its own.
+        generator = torch.Generator().manual_seed(0)
+        shape = n_random, len(self.columns)
+        for signs in torch.randint(0, 2, shape, generator=generator) * 2 - 1:
+            yield self._moved(points, signs)
 
     def _moved(self, points: Tensor, signs: Tensor) -> Tensor:
         jittered = points.clone()

@@ -55,7 +55,7 @@ def pose(
         region,
         task.cost,
         torch.from_numpy(task.target),
-        task.margin + more_margin * torch.ones(len(task), dtype=torch.float64),
+        torch.from_numpy(task.margin) + more_margin,
         task.variants,
         gradients,
         task.perturbation_radius,

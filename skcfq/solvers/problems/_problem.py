@@ -58,7 +58,7 @@ class RecourseProblem:
         gradients: bool = True,
         perturbation_radius: float = 0.0,
         steady: bool = False,
-    ):
+    ) -> None:
         self.predictor = predictor
         self.variants = tuple(variants)
         self.gradients = gradients and all(p.differentiable for p in (predictor, *variants))

@@ -24,6 +24,8 @@ class Solution:
     changed : ndarray of shape (N, F), bool
     points : DataFrame or ndarray of shape (N, n_raw_columns)
         Raw rows after the action; the own row without one.
+    interrupted : bool
+        Ctrl-C came before everybody was finished; the others have the status ``"time_limit"``.
     """
 
     status: np.ndarray
@@ -32,6 +34,7 @@ class Solution:
     margin: np.ndarray
     changed: np.ndarray
     points: Any
+    interrupted: bool = False
 
     @classmethod
     def nothing(cls, X: Any, n_features: int, status: str = "not_found") -> Solution:
@@ -65,7 +68,8 @@ class Solution:
     def take(self, rows: np.ndarray) -> Solution:
         """Return the answers of some people."""
         arrays = {name: getattr(self, name)[rows] for name in _arrays()}
-        return Solution(points=take_rows(self.points, rows), **arrays)
+        points = take_rows(self.points, rows)
+        return Solution(points=points, interrupted=self.interrupted, **arrays)
 
     @staticmethod
     def concatenate(parts: Sequence[Solution]) -> Solution:
@@ -73,8 +77,11 @@ class Solution:
         arrays = {
             name: np.concatenate([getattr(part, name) for part in parts]) for name in _arrays()
         }
-        return Solution(points=stack_rows([part.points for part in parts]), **arrays)
+        points = stack_rows([part.points for part in parts])
+        interrupted = any(part.interrupted for part in parts)
+        return Solution(points=points, interrupted=interrupted, **arrays)
 
 
 def _arrays() -> list[str]:
-    return [field.name for field in fields(Solution) if field.name != "points"]
+    names = [field.name for field in fields(Solution)]
+    return [name for name in names if name not in ("points", "interrupted")]

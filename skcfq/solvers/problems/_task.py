@@ -34,8 +34,8 @@ class Task:
         Position of each person's target among the classes.
     actions : CompiledActions
     cost : RecourseCost
-    margin : float
-        Margin in logit units that a valid point must have.
+    margin : ndarray of shape (n,)
+        Margin in logit units that a valid point of each person must have.
     variants : tuple of Predictor
         Further models that must say the target too.
     overrides : dict of row position to rules
@@ -65,7 +65,7 @@ class Task:
     target: np.ndarray
     actions: CompiledActions
     cost: RecourseCost
-    margin: float = 0.0
+    margin: np.ndarray
     variants: tuple[Predictor, ...] = ()
     overrides: Mapping[int, Mapping] | None = None
     proba: float | None = None
@@ -94,10 +94,22 @@ class Task:
             self,
             X=take_rows(self.X, as_slice(rows)),
             target=self.target[rows],
+            margin=self.margin[rows],
             overrides=overrides,
             decisions=None,
             logits=None if self.logits is None else self.logits[rows],
         )
+
+    def groups(self) -> Iterator[np.ndarray]:
+        """Yield the positions of people who want the same class and have the same kind of rules.
+
+        How a group is solved may depend on both; how a person is, must not depend on others.
+        """
+        own_rules = np.zeros(len(self), dtype=bool)
+        own_rules[list(self.overrides or {})] = True
+        kind = 2 * self.target + own_rules
+        for one in np.unique(kind):
+            yield np.flatnonzero(kind == one)
 
     @property
     def models(self) -> tuple[Predictor, ...]:

@@ -48,7 +48,7 @@ def black_box_search(problem: RecourseProblem, effort: Effort, starts: Starts) -
     found = [own.take(own.valid)]
     points = [*starts.points, *_nearest_examples(problem, starts.examples)]
     for _ in range(effort.n_restarts + 1):
-        drawn = random_points(problem, starts.generator)
+        drawn = random_points(problem, starts.draws)
         points += [problem.origin + share * (drawn - problem.origin) for share in _SHRINK]
     for point in points:
         states = problem.states_at(point)

@@ -120,14 +120,13 @@ def _spend_changes(
     room = (problem.max_changes - categorical_changes).clamp(0, m)
     if bool((room >= m).all()):
         return lower, upper
-    moved = (states.values != own).to(torch.float64)
+    moved = states.values != own
     reach = torch.where(gain >= 0, upper - own, own - lower).clamp_min(0)
     promise = gain.abs() / problem.numeric_weights * (reach > 0)
-    rank = torch.argsort(
-        torch.argsort(promise + moved * (1 + promise.amax()), dim=1, descending=True, stable=True),
-        dim=1,
-    )
-    closed = rank >= room.unsqueeze(1)
+    # What moves already comes first, then what promises most.
+    first = torch.argsort(promise, dim=1, descending=True, stable=True)
+    order = first.gather(1, torch.argsort((~moved).gather(1, first).int(), dim=1, stable=True))
+    closed = torch.argsort(order, dim=1) >= room.unsqueeze(1)
     return torch.where(closed, states.values, lower), torch.where(closed, states.values, upper)
 
 

@@ -46,7 +46,7 @@ def multistart_search(problem: RecourseProblem, effort: Effort, starts: Starts) 
     width = effort.beam_width
     found.append(beam_search(problem, own, width=width, depth=depth, count=width))
     for restart in range(effort.n_restarts + 1):
-        start = random_points(problem, starts.generator) if restart else problem.origin
+        start = random_points(problem, starts.draws) if restart else problem.origin
         found.append(relaxed_descent(problem, start, n_steps=_RELAXED_STEPS, count=1))
     # Points that will move again need not lie exactly on the boundary.
     candidates = polish(problem, States.concatenate(found), thorough=False, near=_ROUGH)

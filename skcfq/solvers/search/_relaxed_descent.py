@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from skcfq.solvers.problems import RecourseProblem, States, best_per_person
+from skcfq.solvers.problems import Draws, RecourseProblem, States, best_per_person
 
 # Cost of one step of the relaxed search, in the units of the cost; the step grows by this factor.
 _FIRST_STEP, _GROWTH = 0.05, 1.15
@@ -41,7 +41,8 @@ def relaxed_descent(problem: RecourseProblem, start: Tensor, *, n_steps: int, co
     for step in range(n_steps):
         points = _climb(problem, points, _FIRST_STEP * _GROWTH**step)
         reached = problem.states_at(points)
-        found.append(reached.take(reached.valid).of(people))
+        # Who is done goes on until enough others are, and finds nothing more.
+        found.append(reached.take(reached.valid & (after < _STEPS_AFTER_VALID)).of(people))
         # A longer path is a dearer one: a few steps past the first valid point are enough.
         after = after + (reached.valid | (after > 0))
         active = after < _STEPS_AFTER_VALID
@@ -83,17 +84,17 @@ def _relaxed_box(problem: RecourseProblem) -> tuple[Tensor, Tensor, Tensor]:
     return low, high, weights
 
 
-def random_points(problem: RecourseProblem, generator: torch.Generator) -> Tensor:
+def random_points(problem: RecourseProblem, draws: Draws) -> Tensor:
     """Draw one admissible point for each person, from the whole of the action set."""
     n, m = problem.values.shape
-    share = torch.rand((n, m), generator=generator, dtype=torch.float64)
+    share = draws.uniform(m)
     lower, upper = problem.region.lower, problem.region.upper
-    moved = torch.rand((n, m), generator=generator) < 0.5
+    moved = draws.uniform(m) < 0.5
     values = torch.where(moved, lower + share * (upper - lower), problem.values)
     levels = problem.levels.clone()
     for c, allowed in enumerate(problem.region.allowed):
-        draw = torch.rand(allowed.shape, generator=generator) * allowed
-        moved = (torch.rand(n, generator=generator) < 0.3) & allowed.any(dim=1)
+        draw = draws.uniform(allowed.shape[1]) * allowed
+        moved = (draws.uniform() < 0.3) & allowed.any(dim=1)
         levels[:, c] = torch.where(moved, draw.argmax(dim=1), levels[:, c])
     person = torch.arange(n)
     points = problem.assemble(person, problem.snap(person, values), levels)

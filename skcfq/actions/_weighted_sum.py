@@ -1,0 +1,26 @@
+"""Products of points with a few weights that do not depend on how many points there are."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+__all__ = ["weighted_sum"]
+
+
+def weighted_sum(values: Tensor, weights: Tensor) -> Tensor:
+    """Return ``values @ weights``, each row as if it were the only one.
+
+    Parameters
+    ----------
+    values : Tensor of shape (N, m)
+    weights : Tensor of shape (m,)
+        Mostly zeros: each other one takes a pass.
+
+    Returns
+    -------
+    total : Tensor of shape (N,)
+    """
+    total = values.new_zeros(len(values))
+    for j in weights.nonzero().flatten().tolist():
+        total = total + weights[j] * values[:, j]
+    return total

@@ -1,0 +1,393 @@
+"""Ctrl-C and workers that die: every person who was finished is kept, nothing is made up."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from concurrent.futures.process import BrokenProcessPool
+from types import SimpleNamespace
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+
+from skcfq import CounterfactualSampler, RecourseSolver, RecourseTransformer, TableEncoder
+from skcfq.datasets import make_credit
+from skcfq.exceptions import InterruptedWarning, WorkerDiedError
+from skcfq.metrics import RecourseScorer
+from skcfq.models import as_predictor
+from skcfq.solvers import _batches, _collection, _people
+from skcfq.solvers.exact import _branch_and_bound, _convex
+from skcfq.utils import HeldInterrupts
+
+CREDIT = make_credit(240, random_state=4)
+MODEL = make_pipeline(TableEncoder(), LogisticRegression(max_iter=1000))
+MODEL.fit(CREDIT.data, CREDIT.target)
+# Without its last column's weight: another model of the same table.
+OTHER = make_pipeline(TableEncoder(), LogisticRegression(C=0.02, max_iter=1000))
+OTHER.fit(CREDIT.data, CREDIT.target)
+PEOPLE = CREDIT.data.head(40)
+
+
+def solver_for(**parameters) -> RecourseSolver:
+    given = {"target": CREDIT.favorable, "random_state": 0}
+    return RecourseSolver(CREDIT.action_set, **given | parameters)
+
+
+def press(monkeypatch, place, name, at):
+    """Press Ctrl-C in the call with number `at` of some function."""
+    original, calls = getattr(place, name), []
+
+    def pressed(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == at:
+            raise KeyboardInterrupt
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(place, name, pressed)
+    return calls
+
+
+def interrupted(solve, *args, **kwargs):
+    with pytest.warns(InterruptedWarning, match=r"Interrupted: \d+ of \d+"):
+        return solve(*args, **kwargs)
+
+
+def assert_kept(part, whole):
+    """Who was finished has the answer of the whole; nobody else has any."""
+    left = part.status == "time_limit"
+    done = ~left
+    assert part.interrupted and not whole.interrupted
+    np.testing.assert_array_equal(part.status[done], whole.status[done])
+    np.testing.assert_array_equal(part.cost[done], whole.cost[done])
+    np.testing.assert_array_equal(part.lower_bound[done], whole.lower_bound[done])
+    pd.testing.assert_frame_equal(part.points[done], whole.points[done])
+    pd.testing.assert_frame_equal(part.points[left], part.X[left])
+    assert np.isnan(part.cost[left]).all() and not part.changed[left].any()
+    assert not part.lower_bound[left].any() and not part.valid[left].any()
+    assert len(part.to_frame()) >= len(part)
+    return int((done & part.denied).sum()), int(left.sum())
+
+
+@pytest.fixture(scope="module")
+def whole():
+    methods = ("milp", "exact", "gradient")
+    return {method: solver_for(method=method).solve(MODEL, PEOPLE) for method in methods}
+
+
+def test_programs_keep_every_person_of_a_batch(whole, monkeypatch):
+    calls = press(monkeypatch, _convex._Program, "solve", 5)
+    part = interrupted(solver_for(method="milp").solve, MODEL, PEOPLE)
+    assert len(calls) == 5
+    done, left = assert_kept(part, whole["milp"])
+    assert done == 4 and left > 4
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.9])
+def test_branch_and_bound_proves_nothing_about_open_nodes(share, whole, monkeypatch):
+    calls = press(monkeypatch, _branch_and_bound, "dual_bound", 0)
+    solver_for(method="exact").solve(MODEL, PEOPLE)
+    press(monkeypatch, _branch_and_bound, "dual_bound", 1 + int(share * len(calls)))
+    part, full = interrupted(solver_for(method="exact").solve, MODEL, PEOPLE), whole["exact"]
+    proved = np.isin(part.status, ("optimal", "infeasible"))
+    np.testing.assert_array_equal(part.status[proved], full.status[proved])
+    np.testing.assert_allclose(part.cost[proved], full.cost[proved], rtol=1e-8)
+    assert proved.any() == (share > 0)
+    assert not proved[part.denied].all()
+    # What was found on the way is valid, and its bound is none too high.
+    assert (part.cost[part.reachable] >= full.cost[part.reachable] * (1 - 1e-9)).all()
+    known = part.denied & full.reachable
+    assert (part.lower_bound[known] <= full.cost[known] * (1 + 1e-9)).all()
+
+
+def test_points_that_were_confirmed_stay_while_others_are_asked_again(whole, monkeypatch):
+    original, calls = _people.verify, []
+
+    def verify(task, problem, states):
+        calls.append(len(states))
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        checked, shortfall = original(task, problem, states)
+        checked.cost[::2], checked.status[::2] = np.nan, "not_found"
+        return checked, shortfall
+
+    monkeypatch.setattr(_people, "verify", verify)
+    part = interrupted(solver_for(method="gradient").solve, MODEL, PEOPLE)
+    done, left = assert_kept(part, whole["gradient"])
+    assert done > 4 and left == calls[1] > 4
+
+
+@pytest.mark.parametrize("at", [2, 3])
+def test_alternatives(at, monkeypatch):
+    solver = solver_for(method="exact", n_alternatives=3)
+    full = solver.solve(MODEL, PEOPLE)
+    press(monkeypatch, _people, "linear_problem", at)
+    part = interrupted(solver.solve, MODEL, PEOPLE)
+    # Everybody's cheapest was known by then.
+    np.testing.assert_array_equal(part.status, full.status)
+    np.testing.assert_array_equal(part.cost, full.cost)
+    others = zip(part.alternatives, full.alternatives, strict=True)
+    for rank, (mine, theirs) in enumerate(others, start=2):
+        assert mine.interrupted
+        left = mine.status == "time_limit"
+        assert left.any() == (rank >= at)
+        np.testing.assert_array_equal(mine.status[~left], theirs.status[~left])
+
+
+class Service:
+    """A model that counts the questions, and is interrupted by the keyboard at one of them."""
+
+    __name__ = "service"
+
+    def __init__(self):
+        self.asked, self.last = 0, np.inf
+
+    def __call__(self, rows):
+        self.asked += 1
+        if self.asked > self.last:
+            raise KeyboardInterrupt
+        score = rows["income"] / 2000 - rows["loan_amount"] / 5000 + (rows["guarantor"] == "yes")
+        return np.column_stack([np.zeros(len(rows)), score - 1])
+
+
+@pytest.fixture
+def service():
+    """The model, its predictor, a solver, and how often the whole asks."""
+    service = Service()
+    model = as_predictor(service, classes=["denied", "granted"], background=CREDIT.data)
+    rules = clone(CREDIT.action_set).set_params(max_changes=1)
+    solver = solver_for(method="black_box", batch_size=4, beam_width=1, n_restarts=0)
+    solver.set_params(action_set=rules)
+    service.asked = 0
+    full = solver.solve(model, PEOPLE.head(30))
+    assert full.denied.sum() > 8 and full.reachable.any()
+    given = SimpleNamespace(service=service, model=model, solver=solver, full=full)
+    given.total, service.asked = service.asked, 0
+    return given
+
+
+def test_searches_keep_every_batch(service):
+    counts = []
+    for share in (0.02, 0.5):
+        service.service.asked, service.service.last = 0, int(share * service.total)
+        part = interrupted(service.solver.solve, service.model, PEOPLE.head(30))
+        done, left = assert_kept(part, service.full)
+        assert left > 0
+        counts.append(done)
+    assert counts[0] == 0 < counts[1]
+
+
+def test_a_stream_ends_with_the_chunk_that_was_interrupted(service):
+    chunks, read = [PEOPLE.iloc[first : first + 10] for first in (0, 10, 20, 30)], []
+
+    def source():
+        for number, chunk in enumerate(chunks):
+            read.append(number)
+            yield chunk
+
+    stream = service.solver.solve_chunks(service.model, source())
+    parts = [next(stream)]
+    service.service.last = service.service.asked + 12
+    with pytest.warns(InterruptedWarning):
+        parts.extend(stream)
+    assert read == [0, 1] and len(parts) == 2
+    assert [part.interrupted for part in parts] == [False, True]
+    assert len(parts[1]) == 10 and (parts[1].status == "time_limit").any()
+
+
+def test_between_two_chunks_there_is_nothing_to_hand_over():
+    def source():
+        yield PEOPLE.head(10)
+        raise KeyboardInterrupt
+
+    stream = solver_for(method="exact").solve_chunks(MODEL, source())
+    assert not next(stream).interrupted
+    with pytest.raises(KeyboardInterrupt):
+        next(stream)
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_a_comparison_hands_over_both(at, monkeypatch):
+    solver = solver_for(method="exact", batch_size=4)
+    mine, theirs = solver.compare(MODEL, OTHER, PEOPLE)
+    n_batches = -(-int(mine.denied.sum()) // 4)
+    press(monkeypatch, _batches, "solve_chunk", 2 if at == 1 else n_batches + 2)
+    first, second = interrupted(solver.compare, MODEL, OTHER, PEOPLE)
+    if at == 1:
+        assert_kept(first, mine)
+        assert (second.status[second.denied] == "time_limit").all() and second.interrupted
+    else:
+        assert not first.interrupted and first.status.tolist() == mine.status.tolist()
+        done, left = assert_kept(second, theirs)
+        assert done == 4 and left > 0
+
+
+def test_ctrl_c_while_actions_are_exchanged(monkeypatch):
+    from skcfq.solvers import _comparison
+
+    press(monkeypatch, _comparison, "with_cheaper_actions", 2)
+    results = interrupted(solver_for(method="exact").compare, MODEL, OTHER, PEOPLE)
+    for result in results:
+        assert result.interrupted and not (result.status == "time_limit").any()
+
+
+def test_a_batch_is_written_whole(monkeypatch):
+    """A real signal, in the middle of writing what is known about a batch."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    original, calls = _collection.Collection.write, []
+
+    def write(self, rows, part):
+        calls.append(1)
+        signal.raise_signal(signal.SIGINT)
+        return original(self, rows, part)
+
+    solver = solver_for(method="milp", batch_size=3)
+    whole = solver.solve(MODEL, PEOPLE)
+    monkeypatch.setattr(_collection.Collection, "write", write)
+    try:
+        part = interrupted(solver.solve, MODEL, PEOPLE)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(calls) == 1
+    done, _ = assert_kept(part, whole)
+    assert done == 3
+
+
+def test_held_interrupts_leave_other_handlers_and_threads_alone():
+    seen = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: seen.append(number))
+    try:
+        with HeldInterrupts() as held:
+            signal.raise_signal(signal.SIGINT)
+            assert not seen
+        assert seen == [signal.SIGINT] and not held.pressed
+        with HeldInterrupts():
+            thread = threading.Thread(target=lambda: seen.append(HeldInterrupts().__enter__()))
+            thread.start()
+            thread.join()
+        assert signal.getsignal(signal.SIGINT).__name__ == "<lambda>"
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        with HeldInterrupts() as held:
+            signal.raise_signal(signal.SIGINT)
+        assert not held.pressed and signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def scoring(model):
+    scorer = RecourseScorer("validity_drop", reference=OTHER, solver=solver_for(method="exact"))
+    grid = {"logisticregression__C": [0.5, 1.0]}
+    search = GridSearchCV(model, grid, cv=2, scoring=scorer)
+    return search.fit(CREDIT.data, CREDIT.target)
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        scoring,
+        lambda model: (
+            RecourseTransformer(model, action_set=CREDIT.action_set, target=CREDIT.favorable)
+            .fit(CREDIT.data)
+            .transform(PEOPLE)
+        ),
+        lambda model: CounterfactualSampler(
+            model, action_set=CREDIT.action_set, target=CREDIT.favorable
+        ).fit_resample(CREDIT.data, CREDIT.target),
+    ],
+    ids=["search", "transformer", "sampler"],
+)
+def test_a_part_of_the_people_is_no_answer(work, monkeypatch):
+    press(monkeypatch, _batches, "solve_chunk", 1)
+    with pytest.raises(KeyboardInterrupt):
+        work(MODEL)
+
+
+class Broken:
+    """What joblib is, with a pool whose workers die after two batches."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __call__(self, **options):
+        assert options["return_as"] == "generator_unordered"
+        return self._run
+
+    def _run(self, jobs):
+        jobs = list(jobs)
+        for work, given, named in jobs[:0:-1][:2]:
+            yield work(*given, **named)
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error", [TerminatedWorkerError("a worker was killed"), BrokenProcessPool("broken")]
+)
+def test_a_pool_that_breaks_costs_no_finished_batch(error, monkeypatch):
+    solver = solver_for(method="milp", batch_size=4)
+    full, pair = solver.solve(MODEL, PEOPLE), solver.compare(MODEL, MODEL, PEOPLE)
+    monkeypatch.setattr(_batches, "Parallel", Broken(error))
+    with pytest.raises(WorkerDiedError, match=r"8 of 16 were not.*n_jobs.*batch_size") as caught:
+        solver.solve(MODEL, PEOPLE)
+    assert assert_kept(*caught.value.results, full) == (8, 8)
+    assert caught.value.__cause__ is error
+    parallel, calls = _batches.Parallel, []
+
+    def second_breaks(**options):
+        calls.append(1)
+        return joblib.Parallel(**options) if len(calls) == 1 else parallel(**options)
+
+    monkeypatch.setattr(_batches, "Parallel", second_breaks)
+    with pytest.raises(WorkerDiedError) as caught:
+        solver.compare(MODEL, MODEL, PEOPLE)
+    first, second = caught.value.results
+    assert first.status.tolist() == pair[0].status.tolist() and not first.interrupted
+    assert assert_kept(second, pair[1]) == (8, 8)
+
+
+def test_an_error_of_the_model_is_its_own(monkeypatch):
+    monkeypatch.setattr(_batches, "Parallel", Broken(OSError("the service is down")))
+    with pytest.raises(OSError, match="service"):
+        solver_for(method="milp", batch_size=4).solve(MODEL, PEOPLE)
+
+
+class Fatal:
+    """A model whose process dies when it is asked about some person."""
+
+    __name__ = "fatal"
+
+    def __init__(self, income):
+        self.income, self.parent = income, os.getpid()
+
+    def __call__(self, rows):
+        if os.getpid() != self.parent and (rows["income"] == self.income).any():
+            os.kill(os.getpid(), signal.SIGKILL)
+        score = rows["income"] / 2000 - rows["loan_amount"] / 5000
+        return np.column_stack([np.zeros(len(rows)), score - 1])
+
+
+@pytest.mark.slow  # workers take long to start
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_a_worker_that_dies_costs_no_finished_batch():
+    X = PEOPLE.assign(income=PEOPLE["income"] + np.arange(len(PEOPLE)) / 1024)
+    fatal = Fatal(np.inf)
+    model = as_predictor(fatal, classes=["denied", "granted"], background=CREDIT.data)
+    rules = clone(CREDIT.action_set).set_params(immutable=["income"])
+    solver = solver_for(method="black_box", batch_size=2, beam_width=1, n_restarts=0, n_jobs=2)
+    solver.set_params(action_set=rules)
+    whole = clone(solver).set_params(n_jobs=1).solve(model, X)
+    fatal.income = X["income"].iloc[np.flatnonzero(whole.denied)[-1]]
+    with pytest.raises(WorkerDiedError, match=r"\d+ of \d+ were not.*n_jobs.*batch_size") as caught:
+        solver.solve(model, X)
+    (part,) = caught.value.results
+    done, left = assert_kept(part, whole)
+    assert done > 0 and left > 0
+    # The next call has workers again.
+    fatal.income = np.inf
+    assert solver.solve(model, X).status.tolist() == whole.status.tolist()

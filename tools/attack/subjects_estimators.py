@@ -1,0 +1,318 @@
+"""The classifiers, and the options that they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from expected import Parameter, anything, choice, flag, only, real, seed, whole
+from odd_values import Odd, inside, literal
+from sklearn.frozen import FrozenEstimator
+from subjects_recourse import MODEL, odd_targets
+from subjects_rules import TABLE
+from tables import (
+    NETWORK,
+    ODD_LABELS,
+    ODD_TABLES,
+    ODD_WEIGHTS,
+    labels,
+    linear_model,
+    people,
+    quantized,
+    teacher,
+    teaching,
+)
+from verdicts import Subject
+
+from skcfq import (
+    ActionSet,
+    CFQClassifier,
+    PTQClassifier,
+    QATClassifier,
+    RecourseSolver,
+    TeacherClassifier,
+)
+from skcfq.estimators import (
+    BitPolicy,
+    CFQObjective,
+    Finish,
+    FixedBits,
+    LearnedBits,
+    Quantizer,
+    SensitivityBits,
+    TeacherActions,
+    UniformBits,
+)
+
+# An error about labels or weights may speak of these.
+LABELS = ("label", "class", "target", "y")
+
+
+def subjects() -> list[Subject]:
+    """Return what is attacked here."""
+    student = NETWORK | teaching()
+    return [
+        *_of_classifier(TeacherClassifier, NETWORK, _shared()),
+        *_of_classifier(QATClassifier, student, _shared() | _of_students()),
+        *_of_classifier(CFQClassifier, student, _shared() | _of_students() | _of_cfq()),
+        *_of_classifier(PTQClassifier, teaching() | {"random_state": 0}, _of_ptq()),
+        *_of_options(student),
+        *_of_predictions(),
+    ]
+
+
+def is_sound(model: Any) -> str | None:
+    """Say what is wrong with a fitted classifier: probabilities, labels, or its budget."""
+    shares = model.predict_proba(people())
+    if not np.isfinite(shares).all() or not np.allclose(shares.sum(axis=1), 1):
+        return "gives probabilities that are none"
+    if not set(model.predict(people())) <= set(model.classes_):
+        return "predicts what is no class"
+    if hasattr(model, "average_bits_") and model.average_bits_ > model.budget:
+        return f"has {model.average_bits_} bits under a budget of {model.budget}"
+    return None
+
+
+def _of_classifier(
+    kind: type, given: dict[str, Any], parameters: dict[str, Parameter]
+) -> list[Subject]:
+    def fit(**odd: Any) -> Any:
+        table = {"X": people(), "y": labels()} | {
+            name: odd.pop(name) for name in ("X", "y", "sample_weight") if name in odd
+        }
+        return kind(**given | odd).fit(**table)
+
+    return [
+        Subject(kind.__name__, fit, parameters, is_sound),
+        Subject(
+            f"{kind.__name__}.fit",
+            fit,
+            {
+                "X": anything(*ODD_TABLES, words=TABLE),
+                "y": anything(*ODD_LABELS, words=LABELS),
+                "sample_weight": anything(*ODD_WEIGHTS, words=("weight",)),
+            },
+        ),
+    ]
+
+
+def _shared() -> dict[str, Parameter]:
+    sizes = [
+        *inside(lambda v: (v,), "({},)"),
+        *literal((4, 4), (0,), (-1,), (1.5,), (4, "x"), (10**9,), 4),
+    ]
+    return {
+        "hidden_layer_sizes": anything(*sizes),
+        "module": anything(),
+        "encoder": anything(*literal("passthrough", "drop"), words=("step",)),
+        "max_iter": whole(1, optional=True),
+        "batch_size": whole(1),
+        "learning_rate_init": real(0, open_low=True, optional=True),
+        "alpha": real(0),
+        "class_weight": anything(
+            *literal("balanced", {"yes": 1.0}, {"yes": 1.0, "no": 1.0}, {"nope": 1.0}),
+            *inside(lambda v: {"yes": 1.0, "no": v}, "{'yes': 1.0, 'no': {}}"),
+            *literal({"yes": 0.0, "no": 0.0}, {"yes": -1.0, "no": -1.0}, {"yes": 1e308, "no": 1}),
+            words=("weight",),
+        ),
+        "early_stopping": flag(),
+        "n_iter_no_change": whole(1),
+        "warm_start": flag(),
+        "callbacks": anything(),
+        "device": anything(*literal("cuda", "cpu:7", "meta", "CPU")),
+        "random_state": seed(),
+        "verbose": anything(),
+    }
+
+
+def _of_students() -> dict[str, Parameter]:
+    return {
+        "budget": real(0, open_low=True),
+        "action_set": only(ActionSet),
+        "target": odd_targets(),
+        "teacher": anything(
+            Odd("a linear model", linear_model),
+            Odd("an unfitted teacher", lambda: TeacherClassifier(**NETWORK)),
+            Odd("a quantized model", quantized),
+            Odd("a frozen class", lambda: FrozenEstimator(TeacherClassifier)),
+            words=MODEL,
+        ),
+        "bit_policy": anything(
+            *literal("learned", "uniform", "LEARNED"),
+            Odd("the bare base", BitPolicy),
+            Odd("a bare heir", _bare_policy),
+        ),
+        "quantizer": only(Quantizer),
+        "memory": anything(*literal("/proc/nowhere", "\x00"), words=("location", "cache")),
+    }
+
+
+def _of_cfq() -> dict[str, Parameter]:
+    return {
+        "objective": anything(*literal("faithful", "paper", "PAPER")),
+        "teacher_actions": only(TeacherActions),
+        "validation_fraction": real(0, 1),
+    }
+
+
+def _of_ptq() -> dict[str, Parameter]:
+    kept = ("budget", "action_set", "target", "teacher", "quantizer")
+    return {name: _of_students()[name] for name in kept} | {
+        "calibration": choice("counterfactual", "factual"),
+        "allocation": choice("counterfactual", "factual", "margin", "uniform"),
+        "allocation_rule": choice("exact", "greedy"),
+        "calibrator": choice("mse", "minmax", "percentile", "reconstruction"),
+        "percentile": real(0, 100, open_low=True),
+        "adaptive_rounding": flag(),
+        "bias_correction": flag(),
+        "counterfactual_weight": real(0),
+        "teacher_actions": only(TeacherActions),
+        "encoder": anything(words=("step", "teacher")),
+        "candidates": widths(),
+        "calibration_size": whole(1, optional=True),
+        "random_state": seed(),
+    }
+
+
+def _bare_policy() -> BitPolicy:
+    class Bare(BitPolicy):
+        """Chooses, and has nothing else."""
+
+        def choose(self, network: Any, budget: float, sample: Any) -> list[int]:
+            return [4] * len(network.layers)
+
+    return Bare()
+
+
+def widths() -> Parameter:
+    """Return what may be given as widths."""
+    return anything(
+        *inside(lambda v: (v,), "({},)"),
+        *inside(lambda v: (2, v), "(2, {})"),
+        *literal((2, 4), (4, 2), (2, 2), (16,), (0, 4), (64,), (2**70, 2)),
+        words=("width", "bit"),
+    )
+
+
+def _of_options(student: dict[str, Any]) -> list[Subject]:
+    """Return options, which are checked when a classifier that holds them is fitted."""
+
+    def held(name: str, make: Callable[..., Any], **more: Any) -> Callable[..., Any]:
+        def fit(**odd: Any) -> Any:
+            model = CFQClassifier(**student | {name: make(**odd)} | more)
+            return model.fit(people(), labels())
+
+        return fit
+
+    objective = {
+        name: real(0)
+        for name in (
+            "task",
+            "eta",
+            "distillation",
+            "hinge",
+            "hinge_margin",
+            "margins",
+            "path",
+            "mixup",
+            "transition",
+        )
+    }
+    return [
+        Subject(
+            "CFQObjective",
+            held("objective", lambda **p: CFQObjective(**{"margins": 1.0} | p)),
+            objective
+            | {
+                "matching": anything(*literal((0.1, 0.2), (0.2, 0.1), (0.1,), (-1, 1)), words=()),
+                "dither": flag(),
+                "groups": anything(*literal(["job"], ["nope"], "job"), words=("sensitive",)),
+                "finish": only(Finish),
+            },
+            is_sound,
+        ),
+        Subject(
+            "Finish",
+            held("objective", lambda **p: CFQObjective(margins=1.0, finish=Finish(**p))),
+            {"rounding": flag(), "validity_drop": real(0, 1, optional=True)},
+            is_sound,
+        ),
+        Subject(
+            "CFQObjective.preset",
+            lambda **p: CFQObjective.preset(**{"name": "faithful"} | p),
+            {"name": choice("faithful", "paper")},
+        ),
+        Subject(
+            "TeacherActions",
+            held("teacher_actions", TeacherActions),
+            {
+                "n_steps": whole(1),
+                "step_size": real(0, open_low=True),
+                "method": choice("pgd", "solver"),
+                "solver": only(RecourseSolver),
+                "share": real(0, 1),
+                "max_people": whole(1, optional=True),
+                "noise": real(0),
+                "early_stopping": flag(),
+                "online": flag(),
+            },
+        ),
+        Subject(
+            "Quantizer",
+            held("quantizer", Quantizer),
+            {
+                "activation_bits": anything(*literal(8, [8, 8], [8, None], [8, "x"], 33, 0)),
+                "granularity": choice("per_channel", "per_tensor"),
+                "initialization": anything(*literal("lsq", "mse")),
+            },
+        ),
+        Subject("FixedBits", held("bit_policy", FixedBits), {"bit_widths": _fixed_widths()}),
+        Subject(
+            "LearnedBits",
+            held("bit_policy", LearnedBits),
+            {
+                "candidates": widths(),
+                "penalty": real(0),
+                "cost": anything(),
+                "temperatures": anything(
+                    *literal((1.0, 0.3), (0.3, 1.0), (1.0, 0.0), (1.0,), (-1, -2)),
+                    *inside(lambda v: (1.0, v), "(1.0, {})"),
+                ),
+                "search_fraction": real(0, 1),
+            },
+            is_sound,
+        ),
+        Subject(
+            "SensitivityBits",
+            held("bit_policy", SensitivityBits),
+            {
+                "kind": anything(*literal("error", "gradient", "hessian")),
+                "allocation": choice("exact", "greedy"),
+                "candidates": widths(),
+            },
+            is_sound,
+        ),
+        Subject("UniformBits", held("bit_policy", UniformBits), {"candidates": widths()}, is_sound),
+    ]
+
+
+def _fixed_widths() -> Parameter:
+    return anything(
+        *inside(lambda v: (v, v), "({}, {})"),
+        *literal((4, 4), (4, 4, 4), (8, 8), (0, 4)),
+        words=("width", "bit", "budget"),
+    )
+
+
+def _of_predictions() -> list[Subject]:
+    asked = {"X": anything(*ODD_TABLES, words=TABLE)}
+    return [
+        Subject(
+            f"{name}.{method}",
+            lambda model=model, method=method, **p: getattr(model(), method)(**{"X": people()} | p),
+            asked,
+        )
+        for name, model in (("TeacherClassifier", teacher), ("PTQClassifier", quantized))
+        for method in ("predict", "predict_proba", "decision_function")
+    ]
