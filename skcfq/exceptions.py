@@ -158,6 +158,10 @@ class DefaultTargetWarning(SkcfqWarning):
 warnings.simplefilter("always", DefaultTargetWarning, append=True)
 
 
+class ContradictingRowsWarning(SkcfqWarning):
+    """Rows are at no level of a one-hot group that the action set declares."""
+
+
 class EmptyPopulationWarning(SkcfqWarning):
     """A metric has no row to be computed on, and is NaN."""
 

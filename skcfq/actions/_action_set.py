@@ -62,20 +62,24 @@ class ActionSet(KnownParameters):
 
     steps : dict of name to float, default=None
         The value after a change is a multiple of the step. A stepped column with an open side
-        ends at the observed extreme on that side. A column that is stored as whole numbers has
-        step 1 unless another one is given, as far as it has ends; 0 frees it.
+        ends at the observed extreme on that side. A column of whole numbers has step 1 unless
+        another one is given: one that is stored as such, or has no other values in at least 20
+        rows of the background. One that has exactly two values in at least 20 rows moves between
+        these, unless bounds lead beyond them. A step of 0 frees a column.
 
     ordinal : dict of name to list of levels, default=None
         For a numeric column, its discrete domain in rising order. For a category, its levels
         from low to high: `increasing` and `decreasing` then apply, and a move costs the
-        difference of ranks. A category that is not listed can be kept, never reached.
+        difference of ranks. All categories are listed; the missing one has no rank. A column that
+        is an ordered ``pandas.Categorical`` brings its order.
 
     transitions : dict of name to dict of level to list of levels, default=None
         Allowed moves between categories. A level that is not listed may only stay.
 
     one_hot : dict of group name to list of names, default=None
         Raw columns that are a one-hot group already; they change together, as one feature whose
-        levels are the column names.
+        levels are the column names. Where the background has rows in which all of them are 0, as
+        with ``pandas.get_dummies(drop_first=True)``, that is the level ``"none"``.
 
     min_change, max_change : dict of name to float, default=None
         A change is at least, or at most, so large: in raw units, or in ranks of an ordered

@@ -9,13 +9,21 @@ from typing import Any
 
 import numpy as np
 
-from skcfq.actions._raw import filled_numbers, is_missing, is_same_label
+from skcfq.actions._raw import filled_numbers, is_missing
 from skcfq.actions._rule_values import OBSERVED, fail
 from skcfq.actions._rules import FeatureRules
 from skcfq.encoding import statistic_of
 from skcfq.exceptions import ActionSetError
+from skcfq.utils import missing_mask
 
 __all__ = ["CategoricalFeature", "build_categorical"]
+
+# The level of a one-hot group at which all of its columns are 0, as dummies with a dropped level.
+NONE_OF_THEM = "none"
+# Shares of ones that add up to less than 1 by more than this leave rows without any.
+_ROUNDING = 1e-9
+# Levels that a message names.
+_NAMED = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +39,8 @@ class CategoricalFeature:
     blocks : tuple of Block
         One per raw column.
     levels : tuple
-        Raw labels; the column names for a one-hot group.
+        Raw labels; the column names for a one-hot group, and ``"none"`` where the background has
+        rows whose columns are all 0.
     codes : ndarray of shape (L, w)
         Encoded row of each level.
     allowed : ndarray of bool of shape (L + 1, L)
@@ -39,7 +48,7 @@ class CategoricalFeature:
     distance : ndarray of shape (L + 1, L)
         1 between different levels, or the difference of ranks between ordered levels.
     ranks : ndarray of shape (L,) or None
-        Position in the declared order, NaN where a level is not listed.
+        Position in the declared order, NaN for the missing category.
     frequencies : ndarray of shape (L,)
         Shares in the background population.
     is_group : bool
@@ -69,8 +78,14 @@ class CategoricalFeature:
         pairs = zip(self.blocks, self.columns, strict=True)
         members = np.column_stack([filled_numbers(block, columns[j]) for block, j in pairs])
         is_one = members == 1.0
-        is_one_hot = (is_one.sum(axis=1) == 1) & ((members == 0.0) | is_one).all(axis=1)
-        return np.where(is_one_hot, is_one.argmax(axis=1), -1)
+        n_ones = np.where(((members == 0.0) | is_one).all(axis=1), is_one.sum(axis=1), -1)
+        none = len(self.columns) if self.n_levels > len(self.columns) else -1
+        return np.where(n_ones == 1, is_one.argmax(axis=1), np.where(n_ones == 0, none, -1))
+
+    def unreadable(self, columns: Sequence[Any]) -> np.ndarray:
+        """Return who is at no level of a one-hot group, gaps left alone, bool of shape (n,)."""
+        gap = np.any([missing_mask(columns[j]) for j in self.columns], axis=0)
+        return (self.own_levels(columns) < 0) & ~gap
 
 
 def build_categorical(rules: FeatureRules, blocks: Sequence[Any]) -> CategoricalFeature:
@@ -87,13 +102,14 @@ def build_categorical(rules: FeatureRules, blocks: Sequence[Any]) -> Categorical
     table = _group_table(rules, blocks) if rules.is_group else _table(blocks[0])
     levels, codes, frequencies = table
     index = _LevelIndex(rules.name, levels)
-    ranks = None if rules.ordinal is None else index.ranks(rules.ordinal)
+    order = ordered_levels(rules, blocks)
+    ranks = None if order is None else index.ranks(order)
     if ranks is None:
         _refuse_rules_without_order(rules)
     allowed = np.ones((len(levels) + 1, len(levels)), dtype=bool)
     allowed &= ~_missing_columns(levels)
     if ranks is not None:
-        allowed &= _ordered_moves(rules, ranks)
+        allowed &= _ordered_moves(rules, ranks, list(order or ()))
     if rules.transitions is not None:
         named = index.transitions(rules.transitions)
         # A transition that names the missing category asks for it in so many words.
@@ -112,6 +128,13 @@ def build_categorical(rules: FeatureRules, blocks: Sequence[Any]) -> Categorical
         frequencies,
         rules.is_group,
     )
+
+
+def ordered_levels(rules: FeatureRules, blocks: Sequence[Any]) -> tuple | None:
+    """Return the levels from low to high, as stated or as the column declares, None without any."""
+    if rules.ordinal is not None or rules.is_group or blocks[0].order is None:
+        return rules.ordinal
+    return tuple(blocks[0].categories[level] for level in blocks[0].order)
 
 
 def _table(block: Any) -> tuple[tuple, np.ndarray, np.ndarray]:
@@ -145,8 +168,21 @@ def _group_table(
         frequencies.append(_share_of_ones(block))
     size = len(blocks)
     rows = ([encoded[j][int(j == level)] for j in range(size)] for level in range(size))
-    codes = np.stack([np.concatenate(row) for row in rows])
-    return rules.members, codes, np.array(frequencies)
+    codes = [np.concatenate(row) for row in rows]
+    share_of_none = 1.0 - sum(frequencies)
+    if not share_of_none > _ROUNDING:
+        return rules.members, np.stack(codes), np.array(frequencies)
+    if NONE_OF_THEM in rules.members:
+        fail(
+            "one_hot",
+            rules.name,
+            rules.members,
+            f"in some rows all are 0; that level is called {NONE_OF_THEM!r}, which is a column",
+            "Rename the column",
+        )
+    codes.append(np.concatenate([pair[0] for pair in encoded]))
+    levels = (*rules.members, NONE_OF_THEM)
+    return levels, np.stack(codes), np.array([*frequencies, share_of_none])
 
 
 def _zero_one(block: Any) -> np.ndarray | None:
@@ -191,7 +227,7 @@ def _refuse_rules_without_order(rules: FeatureRules) -> None:
             )
 
 
-def _ordered_moves(rules: FeatureRules, ranks: np.ndarray) -> np.ndarray:
+def _ordered_moves(rules: FeatureRules, ranks: np.ndarray, order: list) -> np.ndarray:
     """Return allowed moves (L + 1, L) between ordered levels, before own levels are added."""
     start = np.append(ranks, np.nan)[:, None]
     end = ranks[None, :]
@@ -200,7 +236,7 @@ def _ordered_moves(rules: FeatureRules, ranks: np.ndarray) -> np.ndarray:
         if rules.direction:
             listed &= rules.direction * (end - start) >= 0
         if rules.bounds is not None and rules.bounds != OBSERVED:
-            low, high = _rank_bounds(rules)
+            low, high = _rank_bounds(rules, order)
             listed &= (end >= np.fmin(low, start)) & (end <= np.fmax(high, start))
         distance = np.abs(end - start)
         if rules.min_change is not None:
@@ -213,8 +249,7 @@ def _ordered_moves(rules: FeatureRules, ranks: np.ndarray) -> np.ndarray:
     return listed
 
 
-def _rank_bounds(rules: FeatureRules) -> tuple[float, float]:
-    order = list(rules.ordinal or ())
+def _rank_bounds(rules: FeatureRules, order: list) -> tuple[float, float]:
     sides = []
     for label, free in zip(rules.bounds, (-math.inf, math.inf), strict=True):
         if label is not None and label not in order:
@@ -222,7 +257,7 @@ def _rank_bounds(rules: FeatureRules) -> tuple[float, float]:
                 "bounds",
                 rules.name,
                 rules.bounds,
-                f"{label!r} is no level of its ordinal rule",
+                f"{label!r} is none of its ordered levels",
                 f"Use two of {order!r}",
             )
         sides.append(free if label is None else float(order.index(label)))
@@ -256,12 +291,27 @@ class _LevelIndex:
     def __init__(self, name: Hashable, levels: tuple) -> None:
         self.name = name
         self.levels = levels
+        self._positions = {_key(level): i for i, level in reversed([*enumerate(levels)])}
 
     def find(self, label: object) -> int | None:
-        return next((i for i, one in enumerate(self.levels) if is_same_label(one, label)), None)
+        return self._positions.get(_key(label)) if isinstance(label, Hashable) else None
 
     def ranks(self, order: tuple) -> np.ndarray:
         self._check("ordinal", order)
+        named = {self.find(label) for label in order}
+        left_out = [
+            level for i, level in enumerate(self.levels) if i not in named and not is_missing(level)
+        ]
+        if left_out:
+            more = ", …" if len(left_out) > _NAMED else ""
+            shown = ", ".join(map(repr, left_out[:_NAMED]))
+            fail(
+                "ordinal",
+                self.name,
+                order,
+                f"it leaves out {shown}{more}, which nobody could reach or leave",
+                "List every category from low to high; one without a rank is best a gap (NaN)",
+            )
         ranks = np.full(len(self.levels), np.nan)
         for rank, label in enumerate(order):
             index = self.find(label)
@@ -293,3 +343,8 @@ class _LevelIndex:
                 f"{unknown[0]!r} is no category of the column",
                 f"Use its categories: {list(self.levels)!r}",
             )
+
+
+def _key(label: Hashable) -> Hashable:
+    """Return what two labels share that :func:`is_same_label` calls the same."""
+    return None if is_missing(label) else (isinstance(label, str), label)

@@ -17,6 +17,7 @@ from skcfq.actions._cost_rules import CostRules, read_cost
 from skcfq.actions._downstream_rules import DownstreamRule, build_downstream_rules
 from skcfq.actions._numeric import NumericFeature, build_numeric
 from skcfq.actions._plain_numbers import PlainNumbers
+from skcfq.actions._raw import read_columns
 from skcfq.actions._rules import (
     FeatureRules,
     check_max_changes,
@@ -95,6 +96,12 @@ class CompiledActions:
     def plain_numbers(self) -> PlainNumbers:
         """The numbers without a grid."""
         return PlainNumbers.of(self.numeric)
+
+    def unreadable(self, X: Any) -> dict[Hashable, np.ndarray]:
+        """Return who is at no level of which declared one-hot groups, bool of shape (n,) each."""
+        groups = [feature for feature in self.categorical if feature.is_group]
+        columns = read_columns(self.space, X) if groups else []
+        return {feature.name: feature.unreadable(columns) for feature in groups}
 
     @property
     def feature_names(self) -> tuple[Hashable, ...]:

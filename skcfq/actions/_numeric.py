@@ -16,7 +16,7 @@ from skcfq.actions._rules import FeatureRules
 from skcfq.encoding import statistic_of
 from skcfq.exceptions import ActionSetError
 
-__all__ = ["SAME_VALUE", "NumericFeature", "build_numeric", "multiples"]
+__all__ = ["SAME_VALUE", "NumericFeature", "absolute_limits", "build_numeric", "multiples"]
 
 MAX_GRID = 1_000_000
 # Relative distance under which two encoded values are one value computed in two ways.
@@ -46,6 +46,8 @@ class NumericFeature:
         Discrete domain in raw units, rising.
     min_change : float or None
         Smallest change in raw units.
+    lifted : tuple of bool
+        Whether relative bounds let a grid go beyond the observed range, below and above.
     """
 
     name: Hashable
@@ -59,6 +61,7 @@ class NumericFeature:
     step: float | None = None
     values: np.ndarray | None = None
     min_change: float | None = None
+    lifted: tuple[bool, bool] = (False, False)
 
     @property
     def rising(self) -> bool:
@@ -90,12 +93,9 @@ class NumericFeature:
         """
         if self.step is None:
             return replace(self, low=low, high=high)
-        if low == -math.inf and self.relative[0] == -math.inf and self.direction <= 0:
-            low = min(high, _observed_end(self.block, "minimum"))
-        if high == math.inf and self.relative[1] == math.inf and self.direction >= 0:
-            high = max(low, _observed_end(self.block, "maximum"))
-        if math.isfinite(low) and math.isfinite(high):
-            multiples(self.step, low, max(low, high), self.name)  # refuses too many
+        low, high = _closed(self.block, low, high, self.lifted)
+        if low <= high and self.relative[1] - self.relative[0] >= MAX_GRID * self.step:
+            _check_size(self.step, low, high, self.name)
         return replace(self, low=low, high=high)
 
     def limits(self, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -117,11 +117,11 @@ class NumericFeature:
         ends = float(np.fmin.reduce(lower)), float(np.fmax.reduce(upper))
         if not all(map(math.isfinite, ends)):  # nobody has a value
             return np.empty(0)
-        if ends[1] - ends[0] > MAX_GRID * self.step and math.isfinite(self.high - self.low):
+        if ends[1] - ends[0] > MAX_GRID * self.step:
+            if self.high - self.low > MAX_GRID * self.step:
+                return self._grid_around(lower, upper)
             # A person far outside must not make the grid endless: they may stay or come back in.
             ends = self.low, self.high
-        elif ends[1] - ends[0] > MAX_GRID * self.step:
-            return self._grid_around(lower, upper)
         return multiples(self.step, *ends, self.name)
 
     def _grid_around(self, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
@@ -158,9 +158,9 @@ def build_numeric(rules: FeatureRules, block: Any) -> NumericFeature:
             "the column also has ordinal levels",
             "Give the admissible values by one of the two",
         )
-    step = rules.step or None
-    low, high = _absolute_limits(rules, block, has_levels=values is not None)
+    low, high = absolute_limits(rules, block, has_levels=values is not None)
     relative = rules.relative_bounds or (-math.inf, math.inf)
+    lifted = relative[0] > -math.inf, relative[1] < math.inf
     if rules.max_change is not None:
         relative = (max(relative[0], -rules.max_change), min(relative[1], rules.max_change))
     if rules.min_change is not None and block.kind != "affine":
@@ -171,39 +171,91 @@ def build_numeric(rules: FeatureRules, block: Any) -> NumericFeature:
             "the encoding of the column is not linear",
             "Leave the column untransformed (but for scaling), or drop the rule",
         )
-    if _is_whole(rules, block, (low, high), relative):
-        step = 1.0
     feature = NumericFeature(
         rules.name,
         rules.columns[0],
         int(block.columns[0]),
         block,
-        relative=relative,
-        direction=rules.direction,
-        step=step,
-        values=values,
-        min_change=rules.min_change,
+        low,
+        high,
+        relative,
+        rules.direction,
+        rules.step or None,
+        values,
+        rules.min_change,
+        lifted,
     )
+    if rules.immutable or values is not None or rules.step == 0:
+        # What is held has its rules checked, and needs no grid.
+        return feature
+    if rules.step is None:
+        return _on_own_grid(feature, rules)
     return feature.with_bounds(low, high)
 
 
-def _is_whole(
-    rules: FeatureRules,
-    block: Any,
-    absolute: tuple[float, float],
-    relative: tuple[float, float],
-) -> bool:
-    """Return whether a column of whole numbers moves in whole numbers: nobody is told 3.7 loans.
+def _on_own_grid(feature: NumericFeature, rules: FeatureRules) -> NumericFeature:
+    """Return how a column moves that no rule gives a grid.
 
-    A step of 0 frees it. Without ends, or with too many values between them, it stays continuous.
+    Nobody is told to have 3.7 loans, or 0.1 of a flag: whole numbers move in whole numbers, and a
+    column of two values moves between them. A step of 0 frees it, and so do bounds beyond the two
+    values; with too many whole numbers between its ends a column stays continuous.
     """
-    if not block.is_integer or rules.step is not None or rules.ordinal is not None:
-        return False
-    return min(absolute[1] - absolute[0], relative[1] - relative[0]) < MAX_GRID
+    block, told = feature.block, feature.block.statistics
+    if told.is_binary:
+        two = _observed(block)
+        low, high = _closed(block, feature.low, feature.high, (False, False))
+        if two[0] <= low and high <= two[1]:
+            holds, within = f"{two[0]:g} and {two[1]:g} only", low == two[0] or high == two[1]
+            _check_choice(rules, holds, within, two[1] - two[0])
+            return replace(feature, low=low, high=high, values=np.array(two))
+    if not (block.is_integer or told.is_whole):
+        return feature
+    low, high = _closed(block, feature.low, feature.high, feature.lifted)
+    feature = replace(feature, low=low, high=high)
+    if not min(high - low, feature.relative[1] - feature.relative[0]) < MAX_GRID:
+        return feature
+    _check_choice(rules, "whole numbers", low > high or np.ceil(low) <= high, 1.0)
+    return replace(feature, step=1.0)
+
+
+def _check_choice(rules: FeatureRules, holds: str, within: bool, step: float) -> None:
+    """Refuse stated limits under which a column of certain values can never change."""
+    remedy = f"Widen it, or give steps={{{rules.name!r}: 0}} if there are values between them"
+    if not within and rules.bounds not in (None, OBSERVED):
+        fail("bounds", rules.name, rules.bounds, f"the column holds {holds}, none of these", remedy)
+    reach = 0.0 if rules.relative_bounds is None else max(map(abs, rules.relative_bounds))
+    for rule, size in (("relative_bounds", reach), ("max_change", rules.max_change or 0.0)):
+        if 0 < size < step:
+            fail(
+                rule, rules.name, size, f"the column holds {holds}, which no change reaches", remedy
+            )
+
+
+def _closed(block: Any, low: float, high: float, lifted: tuple[bool, bool]) -> tuple[float, float]:
+    """Close open sides at the observed extreme, or at the other side where that is farther out."""
+    is_open = low == -math.inf and not lifted[0], high == math.inf and not lifted[1]
+    if not any(is_open):
+        return low, high
+    ends = _observed(block)
+    if all(is_open):
+        return ends
+    return (min(ends[0], high), high) if is_open[0] else (low, max(ends[1], low))
 
 
 def multiples(step: float, low: float, high: float, name: Hashable) -> np.ndarray:
     """Return the multiples of `step` in [low, high], exact decimals where the step is one."""
+    first, last = _check_size(step, low, high, name)
+    values = np.arange(first, last + 1, dtype=float) * step
+    # 3 * 0.1 is not the float 0.3 that a bound or a raw value is written as.
+    digits = 12 - math.floor(math.log10(step))
+    tidy = np.round(values, min(max(digits, 0), 300))
+    is_near = np.abs(tidy - values) <= 4 * np.spacing(np.abs(values))
+    # Rounding to decimals shifts large whole numbers by an ulp.
+    return np.where(is_near & (values != np.rint(values)), tidy, values)
+
+
+def _check_size(step: float, low: float, high: float, name: Hashable) -> tuple[int, int]:
+    """Return the first and the last multiple in [low, high], unless there are too many."""
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     if last - first >= MAX_GRID:
         fail(
@@ -213,13 +265,7 @@ def multiples(step: float, low: float, high: float, name: Hashable) -> np.ndarra
             f"it makes more than {MAX_GRID:,} values in [{low:g}, {high:g}]",
             "Widen the step or narrow the bounds",
         )
-    values = np.arange(first, last + 1, dtype=float) * step
-    # 3 * 0.1 is not the float 0.3 that a bound or a raw value is written as.
-    digits = 12 - math.floor(math.log10(step))
-    tidy = np.round(values, min(max(digits, 0), 300))
-    is_near = np.abs(tidy - values) <= 4 * np.spacing(np.abs(values))
-    # Rounding to decimals shifts large whole numbers by an ulp.
-    return np.where(is_near & (values != np.rint(values)), tidy, values)
+    return first, last
 
 
 def _numeric_levels(rules: FeatureRules) -> np.ndarray:
@@ -237,7 +283,10 @@ def _numeric_levels(rules: FeatureRules) -> np.ndarray:
     return np.array(values)
 
 
-def _absolute_limits(rules: FeatureRules, block: Any, *, has_levels: bool) -> tuple[float, float]:
+def absolute_limits(
+    rules: FeatureRules, block: Any, *, has_levels: bool = False
+) -> tuple[float, float]:
+    """Return the limits that rules state, infinite where they leave a side open."""
     ranges = []
     bounds = rules.bounds
     no_rule = all(

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
@@ -17,7 +16,7 @@ from skcfq.actions._overrides import Override, read_overrides
 from skcfq.actions._plain_numbers import PlainNumbers
 from skcfq.actions._raw import read_columns
 from skcfq.actions._region import ActionRegion
-from skcfq.utils import as_numbers
+from skcfq.utils import as_numbers, as_table
 
 if TYPE_CHECKING:
     from skcfq.actions._compiled import CompiledActions
@@ -63,7 +62,7 @@ def region_of(
             [2., 3.]], dtype=torch.float64)
     """
     people = read_overrides(overrides, X, compiled)
-    X = X if isinstance(X, pd.DataFrame) else np.asarray(X)
+    X = as_table(X)
     origin = compiled.space.encode(X)
     columns = read_columns(compiled.space, X)
     own_values = origin[:, compiled.numeric_columns]

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skcfq.actions._categorical import build_categorical
+from skcfq.actions._categorical import NONE_OF_THEM, build_categorical, ordered_levels
 from skcfq.actions._compiled import compile_actions
 from skcfq.actions._conditions import Changes, Condition, IsIn, Rule
 from skcfq.actions._constraint_language import parse_rule
-from skcfq.actions._numeric import build_numeric
+from skcfq.actions._numeric import absolute_limits
 from skcfq.actions._raw import is_same_label, read_columns
 from skcfq.actions._rule_values import OBSERVED
 from skcfq.actions._rules import FeatureRules, read_constraints, read_rules
@@ -114,14 +114,14 @@ def _number(feature: FeatureRules, block: Any, column: Any) -> Iterator[_Breach]
         limits = getattr(feature, rule)
         if limits is None:
             continue
-        number = build_numeric(_alone(feature, **{rule: limits}), block)
-        if number.low > number.high:  # the background has no value at all
+        low, high = absolute_limits(_alone(feature, **{rule: limits}), block)
+        if low > high:  # the background has no value at all
             continue
         kind = "observed " if limits == OBSERVED else ""
         slack = _TOLERANCE * np.maximum(1.0, np.abs(own))
         for side, limit, outside in (
-            ("below the lower", number.low, own < number.low - slack),
-            ("above the upper", number.high, own > number.high + slack),
+            ("below the lower", low, own < low - slack),
+            ("above the upper", high, own > high + slack),
         ):
             yield _single(rule, feature, outside, f"{side} {kind}bound {limit:.12g}")
     if feature.step:
@@ -144,9 +144,7 @@ def _category(feature: FeatureRules, blocks: list, column: Any) -> Iterator[_Bre
     if categorical.ranks is None:
         return
     ranks = np.append(categorical.ranks, np.nan)[levels]
-    order = list(feature.ordinal or ())
-    unlisted = np.isnan(ranks) & ~gap & ~unknown
-    yield _single("ordinal", feature, unlisted, f"none of the ordered levels {order!r}")
+    order = list(ordered_levels(feature, blocks) or ())
     if feature.bounds is None or feature.bounds == OBSERVED:
         return
     low, high = feature.bounds
@@ -158,15 +156,14 @@ def _category(feature: FeatureRules, blocks: list, column: Any) -> Iterator[_Bre
 
 
 def _group(feature: FeatureRules, blocks: list, columns: list) -> _Breach:
-    levels = build_categorical(_alone(feature), blocks).own_levels(columns)
-    gap = np.any([missing_mask(columns[j]) for j in feature.columns], axis=0)
+    rows = build_categorical(_alone(feature), blocks).unreadable(columns)
 
     def message(*values: str) -> str:
         pairs = zip(feature.members, values, strict=True)
         shown = ", ".join(f"{name} is {value}" for name, value in pairs)
         return f"{shown}: exactly one of the group {feature.name!r} must be 1"
 
-    return _Breach("one_hot", feature.columns, (levels < 0) & ~gap, message)
+    return _Breach("one_hot", feature.columns, rows, message)
 
 
 def _single(rule: str, feature: FeatureRules, rows: np.ndarray, problem: str) -> _Breach:
@@ -225,6 +222,7 @@ class _RuleReader:
             inside = np.zeros(self.n, dtype=bool)
             for member, is_one in zip(members, ones, strict=True):
                 inside |= is_one & (member in condition.levels)
+            inside |= ~np.any(ones, axis=0) & (NONE_OF_THEM in condition.levels)
             return inside == condition.inside
         values = self.columns[positions[0]]
         found = [any(is_same_label(plain(v), level) for level in condition.levels) for v in values]

@@ -114,12 +114,15 @@ def fetch_default_credit(*, data_home: str | os.PathLike | None = None, random_s
     data = data.drop(columns="ID").rename(columns=_NAMES)
     for column, labels in _LABELS.items():
         data[column] = data[column].map(labels).fillna("other")
+    groups = data[["sex", "education", "marital_status"]].assign(age=age_group(data["age"]))
+    # What is neither of the three degrees has no rank among them.
+    data["education"] = data["education"].where(data["education"] != "other")
     return make_bunch(
         data=data,
         target=target.rename("outcome"),
         favorable="no default",
         action_set=_action_set(),
-        groups=data[["sex", "education", "marital_status"]].assign(age=age_group(data["age"])),
+        groups=groups,
         split=random_split(target, n_train=24_000, n_test=6_000, random_state=random_state),
         units=_UNITS,
         descr=_DESCR,

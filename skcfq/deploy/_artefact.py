@@ -233,7 +233,7 @@ def _resolve(value: Any, arrays: ArrayReader, depth: int) -> Any:
     elif isinstance(value, dict):
         for key, one in value.items():
             value[key] = _resolve(one, arrays, depth + 1)
-        if "$" in value or "$tuple" in value:
+        if any(mark in value for mark in ("$", "$tuple", "$interval")):
             return from_json(value)
     return value
 

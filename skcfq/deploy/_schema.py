@@ -100,10 +100,11 @@ def boolean(value: Any, place: str) -> bool:
 
 
 def scalar(value: Any, place: str) -> Any:
-    """Accept a label or category: text, a number, a boolean, a missing value, a tuple of these."""
+    """Accept a label or category: text, a number, a boolean, a gap, a bin, a tuple of these."""
     if isinstance(value, tuple):
         return tuple(scalar(one, place) for one in value)
-    if value is not None and value is not pd.NA and type(value) not in (str, bool, int, float):
+    kinds = (str, bool, int, float, pd.Interval)
+    if value is not None and value is not pd.NA and type(value) not in kinds:
         refuse(place, value, "a label")
     return value
 

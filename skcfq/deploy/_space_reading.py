@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -26,6 +27,7 @@ from skcfq.deploy._schema import (
 )
 from skcfq.deploy._space_writing import (
     ARRAY_STATISTICS,
+    FLAGS,
     KINDS,
     SCALAR_STATISTICS,
     one_hot,
@@ -78,6 +80,7 @@ _TABLE: Check = fields(
         "hot": numbers(-1, 2**31, whole=True),
         "codes": numbers(nan=True),
         "unknown": numbers(nan=True),
+        "order": numbers(0, 2**31, whole=True),
     },
 )
 _SOME: Check = fields({"values": numbers(nan=True)}, {"of": numbers(0, 2**31, whole=True)})
@@ -101,6 +104,7 @@ TABLES: Check = fields(
         "full_fingerprint": text(64),
         "n": numbers(0, nan=True),
         "missing": numbers(0, 1, nan=True),
+        **dict.fromkeys(FLAGS, numbers(0, 1, whole=True)),
         **dict.fromkeys((*SCALAR_STATISTICS, *ARRAY_STATISTICS), _SOME),
     },
 )
@@ -131,6 +135,7 @@ def space_from_tables(data: dict[str, Any], n_encoded: int, allowance: Allowance
         "tables": (data["tables"], n_tables),
         "widths": (data.get("widths", ()), n_tables),
     }
+    sizes |= {name: (data[name], n_affine + n_monotone) for name in FLAGS if name in data}
     for name, (values, expected) in sizes.items():
         if len(values) != expected:
             raise ValueError(f"feature_space.{name} has another length than its columns")
@@ -215,18 +220,30 @@ def _read_table(table: dict[str, Any], width: int, allowance: Allowance) -> dict
         raise ValueError("a table of categories has a code of unknown ones of another length")
     if width == 0 or (fill is not None and fill >= n_levels):
         raise ValueError("a table of categories has no codes, or a fill that is no category")
-    categories = tuple(table["categories"])
-    return {"categories": categories, "codes": codes, "unknown_code": unknown, "fill": fill}
+    order = tuple(table["order"].tolist()) if "order" in table else None
+    if order is not None and not set(order) <= set(range(n_levels)):
+        raise ValueError("a table of categories has an order of other categories")
+    return {
+        "categories": tuple(table["categories"]),
+        "codes": codes,
+        "unknown_code": unknown,
+        "fill": fill,
+        "order": order,
+    }
 
 
 def _read_statistics(data: dict[str, Any], kinds: list[str]) -> list[ColumnStatistics]:
     n = len(kinds)
+    told: list[dict[str, Any]] = [{} for _ in range(n)]
+    numeric = [i for i, kind in enumerate(kinds) if kind in ("affine", "monotone")]
+    for name in FLAGS:
+        for i, flag in zip(numeric, data.get(name, ()), strict=False):
+            told[i][name] = bool(flag)
     if data["statistics"] == "none":
-        return [NO_STATISTICS] * n
+        return [replace(NO_STATISTICS, **flags) for flags in told]
     for name in ("n", "missing"):
         if len(data.get(name, ())) != n:
             raise ValueError(f"feature_space.{name} has another length than its columns")
-    told: list[dict[str, Any]] = [{} for _ in range(n)]
     levels = iter([len(table["categories"]) for table in data["tables"]])
     lengths = [next(levels) if kind == "table" else 0 for kind in kinds]
     for name in (*SCALAR_STATISTICS, *ARRAY_STATISTICS):

@@ -20,6 +20,8 @@ from skcfq.encoding import (
 KINDS = ("unused", "affine", "monotone", "table")
 SCALAR_STATISTICS = ("mean", "std", "mad", "minimum", "maximum", "encoded_std", "encoded_mad")
 ARRAY_STATISTICS = ("quantiles", "frequencies")
+# Of numbers, at every level.
+FLAGS = ("is_whole", "is_binary")
 
 
 def space_to_tables(space: FeatureSpace, arrays: ArrayWriter) -> dict[str, Any]:
@@ -57,6 +59,10 @@ def space_to_tables(space: FeatureSpace, arrays: ArrayWriter) -> dict[str, Any]:
         out["positions"] = arrays.add(positions)
     if space.full_fingerprint is not None:
         out["full_fingerprint"] = space.full_fingerprint
+    for name in FLAGS:
+        flags = [getattr(block.statistics, name) for block in numeric]
+        if any(flags):
+            out[name] = arrays.add(flags)
     if space.statistics != "none":
         out |= _statistics(blocks, arrays)
     return out
@@ -78,6 +84,8 @@ def _table(block: TableBlock, arrays: ArrayWriter) -> dict[str, Any]:
         out["hot"] = arrays.add(hot)
     else:
         out["codes"] = arrays.add(codes)
+    if block.order is not None:
+        out["order"] = arrays.add(list(block.order))
     if block.unknown_code is not None:
         out["unknown"] = arrays.add(np.asarray(block.unknown_code, dtype=np.float64))
     return out

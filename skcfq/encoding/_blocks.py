@@ -45,6 +45,10 @@ class Block:
         """Number of encoded columns."""
         return len(self.columns)
 
+    def encoded_names(self, raw_name: Hashable) -> list[str]:
+        """Return the names of the encoded columns for a name of the raw column."""
+        return [str(raw_name)] * self.width
+
     def encode(self, values: Any) -> np.ndarray:
         """Encode raw values.
 
@@ -194,6 +198,9 @@ class TableBlock(Block):
         Code of a value that is no category; None refuses such values.
     fill : int or None
         The category that stands for a gap.
+    order : tuple of int or None
+        Positions of the categories from low to high, where the raw column is an ordered
+        ``pandas.Categorical``.
 
     Examples
     --------
@@ -211,12 +218,20 @@ class TableBlock(Block):
     codes: np.ndarray
     unknown_code: np.ndarray | None = None
     fill: int | None = None
+    order: tuple[int, ...] | None = None
     kind: ClassVar[str] = "table"
 
     @property
     def n_levels(self) -> int:
         """Number of categories, L."""
         return len(self.categories)
+
+    def encoded_names(self, raw_name: Hashable) -> list[str]:
+        """Return the name of the category of each encoded column, behind that of the raw one."""
+        if self.width == 1:
+            return super().encoded_names(raw_name)
+        own = [self.categories[level] for level in self.codes.argmax(axis=0)]
+        return [f"{raw_name}_{'missing' if pd.isna(label) else label}" for label in own]
 
     def level_of(self, values: Any) -> np.ndarray:
         """Return the category of raw values, -1 for one that is not in the table.
@@ -325,6 +340,18 @@ class TableBlock(Block):
         if self.fill is None and self._missing_levels:
             others = next(iter(self._missing_levels.values()))
         return self._missing_levels.get(_gap(value), others)
+
+
+def declared_order(column: Any, categories: Sequence[Any]) -> tuple[int, ...] | None:
+    """Return the positions of categories in the order that a column declares, None without one."""
+    values = values_of(column)
+    if not isinstance(values, pd.Categorical) or not values.ordered:
+        return None
+    labels = np.empty(len(categories), dtype=object)
+    labels[:] = categories
+    ranks = values.categories.get_indexer(pd.Index(labels, dtype=object))
+    by_rank = np.argsort(ranks, kind="stable")
+    return tuple(by_rank[ranks[by_rank] >= 0].tolist())
 
 
 def _distances(codes: np.ndarray, other: np.ndarray) -> np.ndarray:

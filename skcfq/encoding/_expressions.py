@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from skcfq.encoding._blocks import AffineBlock, Block, MonotoneBlock, TableBlock
+from skcfq.encoding._blocks import AffineBlock, Block, MonotoneBlock, TableBlock, declared_order
 from skcfq.encoding._functions import Affine, Function, append, forward, increasing, inverse
 from skcfq.exceptions import UnreadableStepError
 from skcfq.utils import as_numbers, is_integer_like, plain
@@ -159,7 +159,7 @@ def to_block(name: Hashable, parts: list[tuple[int, Expression]], column: Any) -
         return Block(name=name, columns=positions)
     lookups = [e for e in expressions if isinstance(e, Lookup)]
     if len(lookups) == len(expressions):
-        return _table(name, positions, lookups)
+        return _table(name, positions, lookups, column)
     if len(expressions) > 1:
         steps = sorted({e.path or "the encoder" for e in expressions})
         raise UnreadableStepError(
@@ -196,7 +196,7 @@ def _number(name: Hashable, positions: np.ndarray, value: Value, column: Any) ->
     return MonotoneBlock(functions=functions, increasing=increasing(functions), **common)
 
 
-def _table(name: Hashable, positions: np.ndarray, lookups: list[Lookup]) -> TableBlock:
+def _table(name: Hashable, positions: np.ndarray, lookups: list[Lookup], column: Any) -> TableBlock:
     first = lookups[0]
     for other in lookups[1:]:
         same = (
@@ -219,6 +219,7 @@ def _table(name: Hashable, positions: np.ndarray, lookups: list[Lookup]) -> Tabl
         codes=np.column_stack([lookup.values for lookup in lookups]).astype(np.float64),
         unknown_code=unknown,
         fill=first.fill,
+        order=declared_order(column, first.categories),
     )
 
 

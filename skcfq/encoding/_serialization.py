@@ -42,6 +42,8 @@ def block_to_dict(block: Block, *, describe_user_functions: bool = False) -> dic
         out |= {"categories": list(block.categories), "codes": block.codes.tolist()}
         unknown = block.unknown_code
         out |= {"unknown_code": None if unknown is None else unknown.tolist(), "fill": block.fill}
+        if block.order is not None:
+            out["order"] = list(block.order)
     return to_json(out)
 
 
@@ -62,6 +64,8 @@ def block_from_dict(data: dict[str, Any]) -> Block:
         data["codes"] = np.asarray(data["codes"], dtype=np.float64).reshape(-1, width)
         if data["unknown_code"] is not None:
             data["unknown_code"] = np.asarray(data["unknown_code"], dtype=np.float64)
+        if "order" in data:
+            data["order"] = tuple(data["order"])
         return TableBlock(**data)
     if kind == "unused":
         return Block(**data)

@@ -7,6 +7,7 @@ import difflib
 import hashlib
 import json
 import reprlib
+from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from functools import cached_property
 from typing import Any, cast
@@ -16,18 +17,14 @@ import pandas as pd
 
 from skcfq.encoding._affine_table import AffineTable
 from skcfq.encoding._background import described_blocks
-from skcfq.encoding._blocks import (
-    AffineBlock,
-    Block,
-    TableBlock,
-    encode_columns,
-)
+from skcfq.encoding._blocks import AffineBlock, Block, encode_columns
 from skcfq.encoding._serialization import block_to_dict, read_space
 from skcfq.encoding._statistics import STATISTICS_LEVELS
 from skcfq.exceptions import FeatureSpaceError
 from skcfq.utils import (
     as_array,
     as_numbers,
+    check_container,
     check_unique_columns,
     is_integer_like,
     plain,
@@ -70,6 +67,9 @@ class FeatureSpace:
     >>> from skcfq.encoding import FeatureSpace
     >>> X = pd.DataFrame({"age": [20, 40], "income": [1000.0, 3000.0]})
     >>> space = FeatureSpace.from_frame(X)
+    >>> space
+    FeatureSpace(2 raw columns (2 affine), 2 encoded,
+        statistics='full', raw_columns=('age', 'income'))
     >>> Z = space.encode(X)
     >>> Z[0, 1] += 500
     >>> space.decode(Z, X)
@@ -89,6 +89,15 @@ class FeatureSpace:
         """Number of raw columns, p."""
         return len(self.raw_columns)
 
+    def __repr__(self) -> str:
+        kinds = Counter(block.kind for block in self.blocks)
+        shown = ", ".join(f"{number} {kind}" for kind, number in kinds.items())
+        names = reprlib.repr(self.raw_columns)
+        return (
+            f"FeatureSpace({self.n_raw} raw columns ({shown}), {self.n_encoded} encoded,\n"
+            f"    statistics={self.statistics!r}, raw_columns={names})"
+        )
+
     @cached_property
     def n_encoded(self) -> int:
         """Number of encoded columns, d."""
@@ -98,7 +107,7 @@ class FeatureSpace:
         """Return the names of the encoded columns for other names of the raw columns."""
         names = [""] * self.n_encoded
         for raw_name, block in zip(raw_names, self.blocks, strict=True):
-            for name, column in zip(_encoded_names(raw_name, block), block.columns, strict=True):
+            for name, column in zip(block.encoded_names(raw_name), block.columns, strict=True):
                 names[column] = name
         return tuple(names)
 
@@ -203,6 +212,7 @@ class FeatureSpace:
         Z : float64 ndarray of shape (n, d)
         """
         if isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype == np.float64 and self._affine:
+            check_container(X)
             self._by_position(X)
             return self._affine.encode(X, copy=copy)
         columns, n = self.columns_of(X)
@@ -437,14 +447,3 @@ def build_space(
     """Attach statistics of the background columns to blocks, and make a space of them."""
     described = described_blocks(blocks, columns, sample_weight)
     return FeatureSpace(described, tuple(block.name for block in described), is_frame)
-
-
-def _encoded_names(raw_name: Hashable, block: Block) -> list[str]:
-    if not isinstance(block, TableBlock) or block.width == 1:
-        return [str(raw_name)] * block.width
-    names = []
-    for code in block.codes.T:
-        own = [c for c, value in zip(block.categories, code, strict=True) if value == code.max()]
-        label = "missing" if pd.isna(own[0]) else str(own[0])
-        names.append(f"{raw_name}_{label}")
-    return names

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,8 @@ import numpy as np
 from skcfq.exceptions import BackgroundRequiredError
 
 N_QUANTILES = 101
+# Rows from which on it is believed that a column takes whole numbers, or two values, only.
+_TELLING_ROWS = 20
 # What may be kept of the statistics, from the least to the most.
 STATISTICS_LEVELS = ("none", "bounds", "full")
 
@@ -36,6 +38,9 @@ class ColumnStatistics:
         Of the encoded column, gaps counted as the value that fills them.
     frequencies : ndarray of shape (n_levels,) or None
         Weighted share of each level of a table column among the rows with a recognized one.
+    is_whole, is_binary : bool
+        Whether a numeric column holds nothing but whole numbers, and whether it holds exactly
+        two values, in at least 20 rows where it is present.
     """
 
     n: float
@@ -49,6 +54,8 @@ class ColumnStatistics:
     encoded_std: float | None = None
     encoded_mad: float | None = None
     frequencies: np.ndarray | None = None
+    is_whole: bool = False
+    is_binary: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return the statistics as lists and numbers; what does not apply is left out."""
@@ -56,6 +63,9 @@ class ColumnStatistics:
         for name, value in vars(self).items():
             if isinstance(value, np.ndarray):
                 out[name] = [float(v) for v in value]
+            elif isinstance(value, bool):
+                if value:
+                    out[name] = value
             elif value is not None:
                 out[name] = float(value)
         return out
@@ -69,6 +79,8 @@ class ColumnStatistics:
             ``"bounds"`` tells what default costs, observed bounds and categories need: the range
             of a number and the spread of its encoded column, shares of levels (for a column that
             lies in [0, 1], its mean, the share of ones), number of rows and share of gaps.
+            Every level tells which numbers are whole, and which take two values: without that,
+            advice would be another one.
 
         Examples
         --------
@@ -79,7 +91,7 @@ class ColumnStatistics:
         if level == "full":
             return self
         if level == "none":
-            return NO_STATISTICS
+            return replace(NO_STATISTICS, is_whole=self.is_whole, is_binary=self.is_binary)
         is_share = (
             self.minimum is not None
             and self.maximum is not None
@@ -94,6 +106,8 @@ class ColumnStatistics:
             maximum=self.maximum,
             encoded_std=self.encoded_std,
             frequencies=self.frequencies,
+            is_whole=self.is_whole,
+            is_binary=self.is_binary,
         )
 
     @classmethod
@@ -242,6 +256,20 @@ def numeric_statistics(
         quantiles=quantiles,
         encoded_std=encoded_std,
         encoded_mad=encoded_mad,
+        is_whole=len(values) >= _TELLING_ROWS and _are_whole(values),
+        is_binary=len(values) >= _TELLING_ROWS and _are_two(values),
+    )
+
+
+def _are_whole(values: np.ndarray) -> bool:
+    # Beyond this, float64 holds whole numbers only, and they tell nothing.
+    return bool((np.abs(values) < 2**53).all() and (values == np.rint(values)).all())
+
+
+def _are_two(values: np.ndarray) -> bool:
+    low, high = values.min(), values.max()
+    return bool(low < high and np.isfinite([low, high]).all()) and bool(
+        ((values == low) | (values == high)).all()
     )
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skcfq.encoding._blocks import AffineBlock, Block, TableBlock
+from skcfq.encoding._blocks import AffineBlock, Block, TableBlock, declared_order
 from skcfq.encoding._space import build_space
 from skcfq.encoding._statistics import weighted_mean_std, weighted_median
 from skcfq.utils import (
@@ -186,4 +186,5 @@ def _fit_categories(name: Any, column: Any, start: int) -> TableBlock:
         categories=tuple(labels),
         codes=np.eye(width),
         unknown_code=np.zeros(width),
+        order=declared_order(column, labels),
     )

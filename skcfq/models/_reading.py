@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -89,6 +89,8 @@ def as_predictor(
     """
     if isinstance(model, Predictor):
         return model
+    if background is not None and len(background) == 0:
+        _refuse_population(0)
     if callable(model) and not isinstance(model, type) and not hasattr(model, "fit"):
         return _function_predictor(model, background, sample_weight, space, classes, output)
     if isinstance(model, DeployedClassifier):
@@ -148,7 +150,7 @@ def _loaded_predictor(
     if space is not None and space.fingerprint == told.fingerprint and space.same_map(told):
         told = space
     elif background is not None and told.statistics != "full":
-        told = told.described_by(background, sample_weight)
+        told = _with_variety(background, told.described_by(background, sample_weight))
     return Predictor(model, told, model.classes_, DeployedNetwork(model.integer_network_))
 
 
@@ -197,7 +199,8 @@ def _raw_space(name: str, background: Any, sample_weight: Any) -> FeatureSpace:
             f"{name} carries no statistics of its raw columns. Give `background=`, the rows that "
             "spreads, quantiles and observed bounds are to be taken from."
         )
-    return TableEncoder().fit(background, sample_weight=sample_weight).feature_space_
+    encoder = TableEncoder().fit(background, sample_weight=sample_weight)
+    return _with_variety(background, encoder.feature_space_)
 
 
 def _read_space(steps: Steps, final: Any, background: Any, sample_weight: Any) -> FeatureSpace:
@@ -215,9 +218,30 @@ def _read_space(steps: Steps, final: Any, background: Any, sample_weight: Any) -
             "from (usually the training rows, as the whole model receives them)."
         )
     if steps:
-        return FeatureSpace.from_encoder(join_steps(steps), background, sample_weight)
-    _check_columns(final, background)
-    return FeatureSpace.from_frame(background, sample_weight)
+        space = FeatureSpace.from_encoder(join_steps(steps), background, sample_weight)
+    else:
+        _check_columns(final, background)
+        space = FeatureSpace.from_frame(background, sample_weight)
+    return _with_variety(background, space)
+
+
+def _with_variety(background: Any, space: FeatureSpace) -> FeatureSpace:
+    """Return the space of a background, unless no two of its rows differ."""
+    for block in space.blocks:
+        told = block.statistics
+        if told.frequencies is not None and np.count_nonzero(told.frequencies) > 1:
+            return space
+        if told.minimum is not None and told.maximum is not None and told.minimum < told.maximum:
+            return space
+    _refuse_population(len(background))
+
+
+def _refuse_population(n: int) -> NoReturn:
+    raise BackgroundRequiredError(
+        f"`background` has {n} {'row' if n == 1 else 'rows'}{', all alike' if n > 1 else ''}: no "
+        "spread and no observed range can be read off, so everybody would seem to be stuck. Give "
+        "the rows that the model was trained on, or a sample of some hundred."
+    )
 
 
 def _own_encoder(final: Any) -> Any:

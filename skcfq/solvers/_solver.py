@@ -17,6 +17,7 @@ from skcfq.models import as_predictor, carried_action_set, carried_target
 from skcfq.results import RecourseResult
 from skcfq.solvers._batches import Batches
 from skcfq.solvers._collection import Collection
+from skcfq.solvers._contradictions import without_false_proofs
 from skcfq.solvers._methods import METHODS, choose_method
 from skcfq.solvers._own_rows import margin_of, own_logits
 from skcfq.solvers._parameters import required_margin, second_predictor
@@ -416,7 +417,7 @@ class RecourseSolver(KnownParameters):
         with Progress("recourse", "person", len(denied), shown=bool(self.verbose)) as progress:
             end = batches.solve_into(ranks, self.n_jobs, progress)
         with HeldInterrupts() as held:
-            solutions = [rank.solution() for rank in ranks]
+            solutions = without_false_proofs(task, denied, [rank.solution() for rank in ranks])
             result = result_of(self.get_params(deep=False), task, solutions, method.name)
         if isinstance(end, Exception):
             raise worker_died(as_interrupted(result)) from end

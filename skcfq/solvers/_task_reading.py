@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from skcfq.actions import ActionSet, compile_cost, read_overrides
 from skcfq.models import as_predictor, carried_action_set, carried_target, resolve_target
@@ -17,7 +16,7 @@ from skcfq.solvers._parameters import (
     second_predictor,
 )
 from skcfq.solvers.problems import Task
-from skcfq.utils import take_rows
+from skcfq.utils import as_table, take_rows
 
 # Rows of the background from which a search without gradients may copy.
 _EXAMPLES = 2000
@@ -46,7 +45,7 @@ def read_task(
     predictor = as_predictor(model, background=background)
     _check_is_list_of_models(variants)
     others = tuple(second_predictor(predictor, variant, background) for variant in variants)
-    X = X if isinstance(X, pd.DataFrame) else np.asarray(X)
+    X = as_table(X)
     decisions = predictor.predict(X)
     wanted, rules = solver.target, solver.action_set
     if wanted is None:
@@ -94,7 +93,7 @@ def read_starts(start: Any, X: Any) -> list[Any]:
     """
     if start is None:
         return []
-    table = start if isinstance(start, pd.DataFrame) else np.asarray(start)
+    table = as_table(start)
     if table.shape != X.shape:
         shown = f"has shape {table.shape}" if table.ndim else f"is {start!r}"
         raise ValueError(

@@ -74,7 +74,10 @@ def as_numbers(column: Any) -> np.ndarray:
         ):
             raise ValueError(f"values of type {kind.__name__} are not numbers")
     numbers = np.full(len(objects), np.nan)
-    numbers[~missing] = present.astype(np.float64)
+    try:
+        numbers[~missing] = present.astype(np.float64)
+    except OverflowError as error:
+        raise ValueError("a whole number is too large for float64") from error
     return numbers
 
 
@@ -107,8 +110,35 @@ def raw_table(X: Any) -> tuple[list[Any], list[Hashable], bool]:
     return list(X.T), list(range(X.shape[1])), False
 
 
+def check_container(X: Any) -> None:
+    """Refuse containers whose columns, or gaps, would get lost on the way to an array.
+
+    Examples
+    --------
+    >>> check_container(np.ma.masked_equal([[1.0, 2.0]], 2.0))
+    Traceback (most recent call last):
+    TypeError: X is a masked array, whose mask would be lost. Give X.filled(numpy.nan), of floats.
+    """
+    if isinstance(X, np.ma.MaskedArray):
+        raise TypeError(
+            "X is a masked array, whose mask would be lost. Give X.filled(numpy.nan), of floats."
+        )
+    if hasattr(X, "to_pandas"):
+        kind = f"{type(X).__module__.split('.')[0]}.{type(X).__name__}"
+        raise TypeError(f"X is a {kind}; tables are pandas' own. Give X.to_pandas().")
+
+
+def as_table(X: Any) -> Any:
+    """Return a DataFrame as it is, and everything else as an array."""
+    if isinstance(X, pd.DataFrame):
+        return X
+    check_container(X)
+    return np.asarray(X)
+
+
 def as_array(X: Any) -> np.ndarray:
     """Return a table that is no DataFrame as an array; numbers in lists stay apart from text."""
+    check_container(X)
     X = np.asarray(X, dtype=object if isinstance(X, (list, tuple)) else None)
     if X.ndim != 2:
         raise FeatureSpaceError(

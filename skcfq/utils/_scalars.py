@@ -48,6 +48,8 @@ def to_json(value: Any) -> Any:
         return [to_json(item) for item in value]
     if isinstance(value, tuple):
         return {"$tuple": [to_json(item) for item in value]}
+    if isinstance(value, pd.Interval):
+        return {"$interval": [to_json(value.left), to_json(value.right), value.closed]}
     value = plain(value)
     if value is None or value is pd.NA or value is pd.NaT:
         return {"$": "None" if value is None else "NA"}
@@ -57,7 +59,7 @@ def to_json(value: Any) -> Any:
         return value
     raise FeatureSpaceError(
         f"The value {value!r} of type {type(value).__name__} cannot be written to a file; use "
-        "text, numbers or booleans as column names and categories."
+        "text, numbers, booleans or bins of numbers as column names and categories."
     )
 
 
@@ -68,6 +70,9 @@ def from_json(value: Any) -> Any:
     if isinstance(value, dict):
         if "$" in value:
             return _SPECIAL[value["$"]]
+        if "$interval" in value:
+            left, right, closed = value["$interval"]
+            return pd.Interval(from_json(left), from_json(right), closed=closed)
         if "$tuple" in value:
             return tuple(from_json(item) for item in value["$tuple"])
         return {key: from_json(item) for key, item in value.items()}

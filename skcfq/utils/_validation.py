@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,19 @@ import pandas as pd
 from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
-_ACCEPTED = (str, int, float, np.number, np.bool_)
+from skcfq.utils._columns import check_container
+
+_NUMBERS = (int, float, np.number, np.bool_)
+_ACCEPTED = (str, *_NUMBERS)
+_DATES = (
+    datetime.date,
+    datetime.time,
+    datetime.timedelta,
+    np.datetime64,
+    np.timedelta64,
+    pd.Period,
+)
+_LARGEST = float(np.finfo(np.float64).max)
 
 
 def validate_table(estimator: Any, X: Any, *, reset: bool) -> pd.DataFrame | np.ndarray:
@@ -50,9 +64,13 @@ def validate_table(estimator: Any, X: Any, *, reset: bool) -> pd.DataFrame | np.
     """
     if isinstance(X, pd.DataFrame):
         return _validate_frame(estimator, X, reset=reset)
+    check_container(X)
     if isinstance(X, (list, tuple)):
         X = _list_to_array(X)
-    if issparse(X) or np.asarray(X).dtype.kind not in "OUS":
+    kind = "f" if issparse(X) else np.asarray(X).dtype.kind
+    if kind in "mM":
+        raise _no_dates("X")
+    if kind not in "OUS":
         return validate_data(estimator, X, reset=reset, ensure_all_finite="allow-nan")
     checked = validate_data(
         estimator, X, reset=reset, dtype=None, ensure_all_finite="allow-nan"
@@ -85,38 +103,63 @@ def _validate_frame(estimator: Any, X: pd.DataFrame, *, reset: bool) -> pd.DataF
 
 
 def _check_column(label: Any, column: pd.Series) -> None:
-    dtype = column.dtype
+    where, dtype = f"column {label!r} of X", column.dtype
     if pd.api.types.is_complex_dtype(dtype):
-        raise ValueError(f"Complex data not supported: column {label!r} of X has dtype {dtype}.")
-    if dtype.kind in "mM" or isinstance(dtype, (pd.PeriodDtype, pd.IntervalDtype)):
-        raise TypeError(
-            f"Column {label!r} of X holds dates. Turn them into a number (for example the age in "
-            "years) or into categories first."
-        )
+        raise ValueError(f"Complex data not supported: {where} has dtype {dtype}.")
+    if isinstance(dtype, pd.CategoricalDtype):
+        _check_column(label, dtype.categories.to_series())
+        return
+    ends = dtype.subtype if isinstance(dtype, pd.IntervalDtype) else dtype
+    if (ends is not None and ends.kind in "mM") or isinstance(dtype, pd.PeriodDtype):
+        raise _no_dates(where)
     if pd.api.types.is_object_dtype(dtype):
-        values = column.to_numpy()
-        _check_kinds(values, f"column {label!r} of X")
-        numbers = [v for v in values if isinstance(v, float)]
-        infinite = bool(np.isinf(numbers).any()) if numbers else False
-    elif pd.api.types.is_float_dtype(dtype):
-        infinite = bool(np.isinf(column.to_numpy(dtype=np.float64, na_value=np.nan)).any())
-    else:
-        infinite = False
-    if infinite:
-        raise ValueError(
-            f"Input X contains infinity or a value too large in column {label!r}. Replace "
-            "infinite values by a gap (NaN) or by a finite number."
-        )
+        _check_objects(column.to_numpy(), where)
+    elif pd.api.types.is_float_dtype(column.dtype):
+        numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        if np.isinf(numbers).any():
+            raise _no_infinity(where)
 
 
-def _check_kinds(values: np.ndarray, where: str) -> None:
+def _check_objects(values: np.ndarray, where: str) -> None:
     present = values[~pd.isna(values)]
-    for kind in set(map(type, present)):
-        if not issubclass(kind, _ACCEPTED) or issubclass(kind, np.complexfloating):
+    kinds = set(map(type, present))
+    for kind in kinds:
+        if issubclass(kind, pd.Interval):
+            ends = {type(end) for value in present if type(value) is kind
+                    for end in (value.left, value.right)}  # fmt: skip
+            if any(issubclass(end, _DATES) for end in ends):
+                raise _no_dates(where)
+        elif issubclass(kind, _DATES):
+            raise _no_dates(where)
+        elif not issubclass(kind, _ACCEPTED) and issubclass(kind, Number):
+            raise TypeError(
+                f"{where[0].upper()}{where[1:]} holds values of type {kind.__name__}, which are "
+                "neither text nor numbers of a computer. Write them as float first, for example "
+                "with X[name].astype(float)."
+            )
+        elif not issubclass(kind, _ACCEPTED):
             raise TypeError(
                 f"Every value of {where}: argument must be a string or a real number, not "
                 f"{kind.__name__!r}. Split such values into columns of their own."
             )
+    if any(issubclass(kind, (int, float, np.floating)) for kind in kinds):
+        sized: Any = (v for v in present if isinstance(v, (int, float, np.floating)))
+        if not all(abs(value) <= _LARGEST for value in sized):
+            raise _no_infinity(where)
+
+
+def _no_dates(where: str) -> TypeError:
+    return TypeError(
+        f"{where[0].upper()}{where[1:]} holds dates or durations. Turn them into a number (for "
+        "example the age in years, or .dt.days) or into categories (.astype(str)) first."
+    )
+
+
+def _no_infinity(where: str) -> ValueError:
+    return ValueError(
+        f"Input X contains infinity or a value too large in {where}. Replace such values by a gap "
+        "(NaN) or by a finite number."
+    )
 
 
 def _list_to_array(X: Any) -> Any:
@@ -126,22 +169,15 @@ def _list_to_array(X: Any) -> Any:
 
 
 def _numbers_if_possible(X: np.ndarray) -> np.ndarray:
-    flat = X.ravel()
-    _check_kinds(flat, "X")
-    if _holds_text(X):
-        infinite = any(isinstance(v, float) and np.isinf(v) for v in flat)
-    else:
-        numbers = np.full(flat.shape, np.nan)
-        present = ~pd.isna(flat)
-        numbers[present] = flat[present].astype(np.float64)
-        X = numbers.reshape(X.shape)
-        infinite = bool(np.isinf(X).any())
-    if infinite:
-        raise ValueError(
-            "Input X contains infinity. Replace infinite values by a gap (NaN) or by a finite "
-            "number."
-        )
-    return X
+    for j, column in enumerate(X.T):
+        _check_objects(column, f"column {j} of X")
+    kinds = {type(value) for value in X[~pd.isna(X)]}
+    if not all(issubclass(kind, _NUMBERS) for kind in kinds):
+        return X
+    numbers = np.full(X.shape, np.nan)
+    present = ~pd.isna(X)
+    numbers[present] = X[present].astype(np.float64)
+    return numbers
 
 
 def _holds_text(X: np.ndarray) -> bool:

@@ -111,7 +111,7 @@ def test_norms_on_a_case_small_enough_to_check_by_hand():
 
 def test_the_spread_of_an_order_is_that_of_the_people_in_it():
     rules = ActionSet(ordinal={"grade": ["low", "high", "top"]}, immutable=list(X.columns[:4]))
-    table = X.assign(grade=["low", "low", "other", "low", "high", "top"])
+    table = X.assign(grade=["low", "low", None, "low", "high", "top"])
     actions = rules.compile(TableEncoder().fit(table).feature_space_)
     expected = 1 / np.std([0, 0, 0, 1, 2])
     assert float(compile_cost(actions).feature_weights) == pytest.approx(expected)

@@ -285,7 +285,8 @@ def _moves_domain(feature, raw):
 
 
 def _group_domain(feature, raw):
-    return feature.rules["one_hot"], None
+    some_have_none = (sum(feature.columns.values()) == 0).any()
+    return [*feature.rules["one_hot"], *(["none"] if some_have_none else [])], None
 
 
 def _held_domain(feature, raw):
@@ -416,7 +417,9 @@ def test_raw_rows_hold_admissible_values_and_unchanged_cells_bit_for_bit(case, s
             values, interval = feature.domain(case.X.iloc[i])
             if feature.kind == "group":
                 members = rows[list(feature.columns)]
-                assert sorted(members.loc[i])[-2:] == [0, 1]
+                some_have_none = (sum(feature.columns.values()) == 0).any()
+                assert sorted(members.loc[i])[-2:] in ([0, 1], [0, 0])
+                assert members.loc[i].any() or some_have_none
                 assert all(kind.kind == "i" for kind in members.dtypes)
             elif interval is None:
                 assert rows.loc[i, feature.name] in values

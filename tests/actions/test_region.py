@@ -14,8 +14,10 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 
 from skcfq.actions import ActionSet, raw_rows, region_of
 from skcfq.encoding import FeatureSpace, TableEncoder
+from skcfq.exceptions import ActionSetError
 
-NUMBERS = pd.DataFrame({"a": np.arange(101.0), "b": np.arange(101) * 2})
+# One fraction keeps "a" from being a column of whole numbers.
+NUMBERS = pd.DataFrame({"a": np.arange(101.0), "b": np.arange(101) * 2}).replace({"a": {50: 50.5}})
 
 
 def raw_limits(rules, X=NUMBERS, space=None):
@@ -190,9 +192,6 @@ def test_whole_numbers_move_in_whole_numbers_unless_freed():
     assert rows["loans"].dtype == X["loans"].dtype
     freed = region_of(ActionSet(steps={"loans": 0}).compile(space), X)
     assert raw_rows(freed, freed.project(freed.origin + 2.7))["loans"].tolist() == [3.7, 5.0]
-    # Without ends there is no grid to put the numbers on.
-    open_ended = ActionSet(bounds={"loans": (-np.inf, np.inf)}).compile(space)
-    assert open_ended.numeric[0].step is None
     near = region_of(ActionSet(relative_bounds={"loans": (-2.5, 2.5)}).compile(space), X)
     assert raw_rows(near, near.project(near.origin + 9.0))["loans"].tolist() == [3, 7]
 
@@ -316,3 +315,103 @@ def test_overrides_hold_for_all_rows_of_a_label_and_contain_the_own_value():
     assert torch.equal(region.lower[:, 1], free.lower[:, 1])
     assert torch.equal(region.upper[:, 1], free.upper[:, 1])
     assert free.upper[:, 0].tolist() == [90, 90, 90]
+
+
+# Columns that hold whole numbers, whatever they are stored as.
+LOANS = {
+    "int": pd.Series(np.arange(40) % 7 + 2),
+    "gap": pd.Series(np.arange(40) % 7 + 2.0).mask(np.arange(40) == 3),
+    "Int64": pd.Series(np.arange(40) % 7 + 2).astype("Int64").mask(np.arange(40) == 3),
+    "object": pd.Series((np.arange(40) % 7 + 2.0).tolist(), dtype=object),
+}
+
+
+def moved(rules, column, own, far, overrides=None):
+    """Return where one person ends who wants to go far away, by rules on the column alone."""
+    space = FeatureSpace.from_frame(pd.DataFrame({"loans": column}))
+    X = pd.DataFrame({"loans": [float(own)]})
+    region = region_of(ActionSet(**rules).compile(space), X, overrides)
+    return raw_rows(region, region.project(region.origin + far))["loans"].item()
+
+
+@pytest.mark.parametrize("column", LOANS.values(), ids=list(LOANS))
+@pytest.mark.parametrize(
+    ("bounds", "down", "up"),
+    [
+        (None, 2, 8),
+        ((None, 5), 2, 5),
+        ((0, None), 0, 8),
+        ((None, None), 2, 8),
+        ((9, None), 2, 9),
+        ((0, 20), 0, 20),
+    ],
+)
+def test_observed_whole_numbers_end_at_the_observed_range(column, bounds, down, up):
+    rules = {} if bounds is None else {"bounds": {"loans": bounds}}
+    assert moved(rules, column, 4, -99) == (down if bounds != (9, None) else 4)
+    assert moved(rules, column, 4, 99) == up
+    assert moved(rules, column, 4, 0.6) == 5
+    # What one person is allowed is read as what everybody is.
+    if bounds is not None:
+        override = {0: {"bounds": {"loans": bounds}}}
+        assert moved({}, column, 4, 99, override) == up
+
+
+def test_only_a_stated_bound_leads_beyond_what_was_observed():
+    column = LOANS["gap"]
+    assert moved({"max_change": {"loans": 3}}, column, 3, -99) == 2
+    assert moved({"relative_bounds": {"loans": (-3, 3)}}, column, 3, -99) == 0
+    assert moved({"steps": {"loans": 2}, "max_change": {"loans": 4}}, column, 3, -99) == 2
+    assert moved({"steps": {"loans": 0}, "bounds": {"loans": (None, 9)}}, column, 3, -9.5) == -6.5
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        LOANS["gap"].head(20),
+        LOANS["gap"].where(LOANS["gap"] > 2, 2.5),
+        pd.Series(np.arange(40) * 2.0**60),
+    ],
+    ids=["19 rows", "a fraction", "too large to be fractions"],
+)
+def test_columns_that_are_not_known_to_be_whole_stay_continuous(column):
+    assert moved({}, column, 4, 0.6) == 4.6
+
+
+@pytest.mark.parametrize("pair", [(0.0, 1.0), (0.25, 1.5), (12.0, 24.0)])
+def test_a_column_of_two_values_moves_between_them(pair):
+    low, high = pair
+    column = pd.Series(np.where(np.arange(30) % 3 == 0, high, low)).mask(np.arange(30) == 4)
+    size = high - low
+    for rules in (
+        {},
+        {"bounds": {"loans": (low, None)}},
+        {"relative_bounds": {"loans": (-99, 99)}},
+    ):
+        assert moved(rules, column, low, 0.4 * size) == low
+        assert moved(rules, column, low, 0.6 * size) == high
+        assert moved(rules, column, high, -99) == low
+    for rules in ({"steps": {"loans": 0}}, {"bounds": {"loans": (low - 0.5, high + 0.5)}}):
+        if pair == (0.25, 1.5) or "steps" in rules:
+            assert moved(rules, column, low, 0.25 * size) == low + 0.25 * size
+    beyond = {"bounds": {"loans": (low, high + 3)}}
+    assert moved(beyond, column, low, 99) == high + 3
+
+
+@pytest.mark.parametrize(
+    ("rule", "value"),
+    [("bounds", (0.2, 0.8)), ("max_change", 0.5), ("relative_bounds", (-0.5, 0.5))],
+)
+def test_limits_that_leave_a_flag_nothing_are_refused(rule, value):
+    flag = pd.Series(np.arange(30) % 2)
+    with pytest.raises(ActionSetError, match=rf"{rule} .*0 and 1 only.*steps=\{{'loans': 0\}}"):
+        moved({rule: {"loans": value}}, flag, 0, 1)
+    assert 0 < moved({rule: {"loans": value}, "steps": {"loans": 0}}, flag, 0, 1) < 1
+
+
+def test_the_nature_of_a_column_goes_with_its_weights_not_with_their_unit():
+    X = pd.DataFrame({"loans": np.append(np.arange(30) % 4, 0.5)})
+    weights = np.append(np.full(30, 1e-9), 0.0)
+    (block,) = FeatureSpace.from_frame(X, weights).blocks
+    assert block.statistics.is_whole
+    assert not FeatureSpace.from_frame(X).blocks[0].statistics.is_whole

@@ -103,8 +103,9 @@ def test_default(data_home):
     default = fetch_default_credit(data_home=data_home)
     assert (default.target == "default").sum() == 6636
     assert default.data["sex"].value_counts().to_dict() == {"female": 18112, "male": 11888}
-    assert (default.data["education"] == "other").sum() == 14 + 280 + 51 + 123
-    assert not default.data.isna().any(axis=None)
+    assert default.data["education"].isna().sum() == 14 + 280 + 51 + 123
+    assert (default.groups["education"] == "other").sum() == 14 + 280 + 51 + 123
+    assert not default.data.drop(columns="education").isna().any(axis=None)
     assert default.data["delay_sep"].agg(["min", "max"]).tolist() == [-2, 8]
 
 

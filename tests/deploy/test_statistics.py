@@ -49,12 +49,14 @@ def test_what_each_level_tells(models, paths, credit):
             skcfq.load(paths[level]).feature_space_.blocks, full.blocks, strict=True
         ):
             told = block.statistics.to_dict()
+            flags = {name for name in ("is_whole", "is_binary") if getattr(own.statistics, name)}
             if level == "none":
-                assert told.keys() == {"n", "missing"} and told["n"] == 0
+                assert told.keys() == {"n", "missing"} | flags and told["n"] == 0
             elif level == "bounds" and block.kind == "table":
                 assert told == own.statistics.to_dict()
             elif level == "bounds":
-                assert told.keys() == {"n", "missing", "minimum", "maximum", "encoded_std"}
+                range_ = {"n", "missing", "minimum", "maximum", "encoded_std"}
+                assert told.keys() - {"mean"} == range_ | flags
                 assert told == {name: own.statistics.to_dict()[name] for name in told}
             else:
                 assert told == own.statistics.to_dict()
@@ -246,3 +248,40 @@ def test_files_of_earlier_schemas(schema, tmp_path, request):
             again.decision_function(table[loaded.feature_names_in_]), scores
         )
         assert again.feature_space_.fingerprint == loaded.feature_space_.fingerprint
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_every_level_tells_which_numbers_are_whole(level, tmp_path):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(
+        {
+            "loans": rng.integers(0, 9, 120) * 1.0,
+            "hat": rng.choice([0.0, 0.5], 120),
+            "income": rng.normal(size=120),
+        }
+    ).mask(rng.random((120, 3)) < 0.02)
+    model = small().fit(X, X["income"] - 0.1 * X["loans"] > 0)
+    model.export(tmp_path / "model", statistics=level)
+    loaded = skcfq.load(tmp_path / "model").feature_space_
+    assert [b.statistics.is_whole for b in loaded.blocks] == [True, False, False]
+    assert [b.statistics.is_binary for b in loaded.blocks] == [False, True, False]
+    rules = ActionSet(immutable=["hat", "income"], bounds={"loans": (0, 5)})
+    assert rules.compile(loaded).numeric[0].step == 1
+    hats = ActionSet(immutable=["loans", "income"], bounds={"hat": (0, 0.5)})
+    if level == "none":
+        # The two values themselves are not told.
+        with pytest.raises(BackgroundRequiredError, match="'hat'"):
+            hats.compile(loaded)
+    else:
+        assert hats.compile(loaded).numeric[0].values.tolist() == [0, 0.5]
+
+
+def test_bins_and_their_order_are_in_the_file(tmp_path):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"age": pd.cut(rng.integers(18, 80, 90), [-np.inf, 30, 50, 99])})
+    model = small().fit(X.assign(v=rng.normal(size=90)), X["age"].cat.codes == 1)
+    model.export(tmp_path / "model")
+    loaded, own = skcfq.load(tmp_path / "model").feature_space_, model.feature_space_
+    assert loaded.blocks[0].categories == own.blocks[0].categories
+    assert loaded.blocks[0].order == own.blocks[0].order == (0, 1, 2)
+    assert loaded.same_map(own)

@@ -18,6 +18,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, QuantileTransformer, StandardScaler
@@ -313,3 +314,22 @@ def test_the_gradient_of_a_model_that_is_no_network_of_ours():
     torch.testing.assert_close(gradient, autograd_gradient(predictor, rows, target))
     assert predictor.in_precision(torch.float32) is None
     assert predictor.logits_in(torch.float32)(rows.float()).dtype == torch.float64
+
+
+@pytest.mark.parametrize("rows", [[], [0], [0, 0, 0]])
+@pytest.mark.parametrize("kind", ["frame", "steps", "closed"])
+def test_a_background_in_which_nothing_varies_is_refused(rows, kind):
+    X = pd.DataFrame({"a": np.arange(20.0), "b": np.arange(20) % 3})
+    y = np.arange(20) > 9
+    model = {
+        "frame": LogisticRegression(),
+        "steps": make_pipeline(StandardScaler(), LogisticRegression()),
+        "closed": GaussianNB(),
+    }[kind].fit(X, y)
+    says = f"`background` has {len(rows)} row.*rows that the model was trained on"
+    with pytest.raises(BackgroundRequiredError, match=says):
+        RecourseSolver(target=True).solve(model, X, background=X.iloc[rows])
+    weights = np.append(1.0, np.zeros(19))
+    with pytest.raises(BackgroundRequiredError, match="all alike"):
+        as_predictor(model, background=X, sample_weight=weights)
+    assert as_predictor(model, background=X.iloc[[0, 1]]).space.n_raw == 2

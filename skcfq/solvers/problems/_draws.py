@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -48,6 +50,12 @@ class Draws:
             keys = _mixed((keys ^ column) + _STEP)
         self._keys = _mixed(keys)
         self._count = 0
+
+    def take(self, rows: Tensor) -> Draws:
+        """Return the numbers of some of the people, from the first one on."""
+        part = copy(self)
+        part._keys, part._count = self._keys[rows.numpy()], 0
+        return part
 
     def uniform(self, *shape: int) -> Tensor:
         """Return the next numbers in [0, 1) of each person, shape (n, *shape), float64."""

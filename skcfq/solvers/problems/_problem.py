@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -124,6 +125,12 @@ class RecourseProblem:
             self.perturbation_radius,
             self.steady,
         )
+
+    def without_gradients(self) -> RecourseProblem:
+        """Return the same problem, whose models are asked for answers only."""
+        blind = copy(self)
+        blind.gradients = False
+        return blind
 
     def assemble(self, person: Tensor, values: Tensor, levels: Tensor) -> Tensor:
         """Return the encoded points, shape (N, n_encoded)."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from skcfq.solvers.problems import (
+    Draws,
     Effort,
     RecourseProblem,
     Starts,
@@ -25,6 +26,8 @@ _N_EXAMPLES = 6
 _DEPTH = 4
 # Random points are drawn ever nearer, as shares of the way from the person to them.
 _SHRINK = (1.0, 0.5, 0.25)
+# Times as many random points of the people for whom nothing was found.
+_INSISTENT = 16
 
 
 def black_box_search(problem: RecourseProblem, effort: Effort, starts: Starts) -> States:
@@ -44,6 +47,20 @@ def black_box_search(problem: RecourseProblem, effort: Effort, starts: Starts) -
     states : States
         The cheapest valid point of each person for whom one was found.
     """
+    best = _search(problem, effort, starts)
+    missed = without_point(problem, best)
+    if len(missed):
+        more = _insist(problem.take(missed), effort, starts.draws.take(missed))
+        best = States.concatenate([best, more.of(missed)])
+    return best
+
+
+def without_point(problem: RecourseProblem, states: States) -> Tensor:
+    """Return the people whom no point belongs to, shape (k,)."""
+    return (torch.bincount(states.person, minlength=problem.n_people) == 0).nonzero().squeeze(1)
+
+
+def _search(problem: RecourseProblem, effort: Effort, starts: Starts) -> States:
     own = problem.own_states()
     found = [own.take(own.valid)]
     points = [*starts.points, *_nearest_examples(problem, starts.examples)]
@@ -55,7 +72,25 @@ def black_box_search(problem: RecourseProblem, effort: Effort, starts: Starts) -
         found.append(states.take(states.valid))
     depth, width = min(problem.max_changes, _DEPTH), effort.beam_width
     found.append(beam_search(problem, own, width=width, depth=depth, count=width))
-    candidates = States.concatenate(found)
+    return _polished(problem, States.concatenate(found))
+
+
+def _insist(problem: RecourseProblem, effort: Effort, draws: Draws) -> States:
+    """Look for points of people for whom there is none yet: at random, then from what came near."""
+    tried = [
+        problem.states_at(random_points(problem, draws))
+        for _ in range(_INSISTENT * (effort.n_restarts + 1))
+    ]
+    states = States.concatenate(tried)
+    found, width = [states.take(states.valid)], effort.beam_width
+    near = states.take(~states.valid)
+    near = near.take(best_per_person(near.person, -near.slack, width))
+    depth = min(problem.max_changes, _DEPTH)
+    found.append(beam_search(problem, near, width=width, depth=depth, count=width))
+    return _polished(problem, States.concatenate(found))
+
+
+def _polished(problem: RecourseProblem, candidates: States) -> States:
     candidates = candidates.take(best_per_person(candidates.person, candidates.cost, 6))
     candidates = polish(problem, candidates, thorough=False)
     kept = best_per_person(candidates.person, candidates.cost, 3)

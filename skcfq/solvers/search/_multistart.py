@@ -10,6 +10,7 @@ from skcfq.solvers.problems import (
     best_per_person,
 )
 from skcfq.solvers.search._beam import beam_search
+from skcfq.solvers.search._black_box import black_box_search, without_point
 from skcfq.solvers.search._descent import shrink, slide
 from skcfq.solvers.search._polish import polish
 from skcfq.solvers.search._relaxed_descent import random_points, relaxed_descent
@@ -26,6 +27,8 @@ _ROUGH, _CLOSE = 1e-3, 1e-4
 def multistart_search(problem: RecourseProblem, effort: Effort, starts: Starts) -> States:
     """Collect valid points from every kind of start, and make the best of them cheaper.
 
+    Who has none is looked at once more without gradients.
+
     Parameters
     ----------
     problem : RecourseProblem
@@ -39,6 +42,17 @@ def multistart_search(problem: RecourseProblem, effort: Effort, starts: Starts) 
     states : States
         The cheapest valid point of each person for whom one was found.
     """
+    best = _search(problem, effort, starts)
+    missed = without_point(problem, best)
+    if len(missed):
+        points = [start[missed] for start in starts.points]
+        blind = Starts(points, starts.draws.take(missed), starts.find_examples)
+        more = black_box_search(problem.take(missed).without_gradients(), effort, blind)
+        best = States.concatenate([best, more.of(missed)])
+    return best
+
+
+def _search(problem: RecourseProblem, effort: Effort, starts: Starts) -> States:
     given = [problem.states_at(points) for points in starts.points]
     own = problem.own_states()
     found = [states.take(states.valid) for states in [*given, own]]

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from skcfq.solvers.problems import RecourseProblem, States
+from skcfq.solvers.search._relaxed_descent import OPEN
 
 # Numeric features whose gradient promises most are moved; the others hardly ever pay.
 MAX_NUMERIC = 6
@@ -21,9 +22,8 @@ MAX_NUMERIC = 6
 NEAREST, _LENIENCE = 5, 1.5
 # Shares of the way between the person's value and the end that the gradient points to.
 FRACTIONS = (0.25, 1.0)
-# The same without a gradient, on both sides; and how far an open side is searched, in cost.
+# The same without a gradient, on both sides.
 BLIND_FRACTIONS = (0.05, 0.2, 0.5, 1.0)
-_OPEN = 6.0
 # The gradient's own guess at the crossing is tried once more this much farther: a grid rounds it.
 _BEYOND, _INSIDE = 1.3, 1e-9
 
@@ -318,7 +318,7 @@ def _blind_moves(problem: RecourseProblem, states: States) -> _Moves:
     parents, values, features = [], [], []
     for end in (problem.region.lower[person], problem.region.upper[person]):
         # An open side is searched as far as a few units of cost.
-        reach = torch.where(torch.isfinite(end), end - own, _OPEN / problem.numeric_weights)
+        reach = torch.where(torch.isfinite(end), end - own, OPEN / problem.numeric_weights)
         for fraction in BLIND_FRACTIONS:
             goal = own + fraction * reach
             for j in range(m):

@@ -7,6 +7,8 @@ from torch import Tensor
 
 from skcfq.solvers.problems import Draws, RecourseProblem, States, best_per_person
 
+# How far an open side is searched at random, in cost.
+OPEN = 6.0
 # Cost of one step of the relaxed search, in the units of the cost; the step grows by this factor.
 _FIRST_STEP, _GROWTH = 0.05, 1.15
 # Steps that a person still takes after the first valid projection.
@@ -88,7 +90,10 @@ def random_points(problem: RecourseProblem, draws: Draws) -> Tensor:
     """Draw one admissible point for each person, from the whole of the action set."""
     n, m = problem.values.shape
     share = draws.uniform(m)
+    own, far = problem.values, OPEN / problem.numeric_weights
     lower, upper = problem.region.lower, problem.region.upper
+    lower = torch.where(torch.isfinite(lower), lower, own - far)
+    upper = torch.where(torch.isfinite(upper), upper, own + far)
     moved = draws.uniform(m) < 0.5
     values = torch.where(moved, lower + share * (upper - lower), problem.values)
     levels = problem.levels.clone()
