@@ -14,6 +14,7 @@ from skcfq.metrics import (
     counterfactual_recourse_gap,
     direction_similarity,
     feasible_recourse_rate,
+    single_precision_drop,
     validity_drop,
 )
 
@@ -59,10 +60,13 @@ def measure(
         "accuracy - teacher": model.score(X, y) - teacher.score(X, y),
         "accepted": float(np.mean(model.predict(X) == solver.target)),
         "VD": validity_drop(teacher, model, reference),
+        "float noise": single_precision_drop(teacher, reference),
         "|CRG|": counterfactual_recourse_gap(reference, deployed),
         "CRG": counterfactual_recourse_gap(reference, deployed, kind="signed"),
         "DirSim": direction_similarity(reference, deployed),
-        "FRR": feasible_recourse_rate(deployed),
+        # The paper's (Eq. 34): for whom the reference has an action.
+        "FRR": feasible_recourse_rate(reference),
+        "FRR deployed": feasible_recourse_rate(deployed),
         "average bits": getattr(model, "average_bits_", float("nan")),
     }
 

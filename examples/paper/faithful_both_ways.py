@@ -34,7 +34,17 @@ from skcfq import CFQClassifier, QATClassifier, RecourseSolver, TeacherClassifie
 from skcfq.estimators import CFQObjective, Quantizer, bias_for_validity_drop, with_logit_bias
 from skcfq.metrics import validity_drop
 
-COLUMNS = ["accuracy", "accuracy - teacher", "VD", "|CRG|", "CRG", "DirSim", "accepted", "kilobits"]
+COLUMNS = [
+    "accuracy",
+    "accuracy - teacher",
+    "VD",
+    "float noise",
+    "|CRG|",
+    "CRG",
+    "DirSim",
+    "accepted",
+    "kilobits",
+]
 # One bias for a baseline, chosen on training advice, or, for comparison, on that of test people.
 ON_BIAS, ON_TEST_BIAS = " + bias", " + bias by test"
 # Validity drop that is wanted. Held-out people may lose four fifths of it, by the quick advice

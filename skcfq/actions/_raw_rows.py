@@ -8,6 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from skcfq.actions._categorical import CategoricalFeature
+from skcfq.actions._narrow_columns import rounded_outward
 from skcfq.actions._plain_numbers import within_limits
 from skcfq.actions._raw import filled_numbers, read_columns, write_columns
 from skcfq.actions._region import ActionRegion
@@ -60,7 +61,8 @@ def raw_rows(region: ActionRegion, u: Tensor) -> Any:
         mask = changed[:, j]
         if mask.any():
             encoded = values[:, j].numpy()[mask]
-            updates[feature.column] = (mask, _raw_values(region, j, encoded, mask))
+            raw = _raw_values(region, j, encoded, mask)
+            updates[feature.column] = (mask, _held(region, j, raw, mask))
     for i, category in enumerate(region.compiled.categorical):
         mask = (levels[:, i] != region.levels[:, i]).numpy()
         if mask.any():
@@ -126,6 +128,16 @@ def _raw_values(region: ActionRegion, j: int, encoded: np.ndarray, mask: np.ndar
         (region.raw_lower[mask, j], region.raw_upper[mask, j]),
         np.array(feature.rising),
     )
+
+
+def _held(region: ActionRegion, j: int, raw: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Return values that the column of a number can hold."""
+    dtype = region.narrow_types[j]
+    if dtype is None:
+        return raw
+    feature = region.compiled.numeric[j]
+    own = feature.own_values(read_columns(region.compiled.space, region.X))[mask]
+    return rounded_outward(raw, own, dtype, (region.raw_lower[mask, j], region.raw_upper[mask, j]))
 
 
 def _raw_levels(feature: CategoricalFeature, levels: np.ndarray, mask: np.ndarray) -> Updates:

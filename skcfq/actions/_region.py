@@ -12,6 +12,7 @@ from torch import Tensor
 
 from skcfq.actions._downstream import DownstreamEffects
 from skcfq.actions._linking import LinkingConstraints
+from skcfq.actions._narrow_columns import has_narrow_columns, narrow_type
 from skcfq.actions._projections import (
     nearest_level,
     project_box,
@@ -20,6 +21,7 @@ from skcfq.actions._projections import (
     project_min_change,
     project_sparse,
 )
+from skcfq.actions._raw import read_columns
 from skcfq.actions._weighted_sum import weighted_sum
 from skcfq.utils import take_rows
 
@@ -376,6 +378,15 @@ class ActionRegion:
         return levels
 
     @cached_property
+    def narrow_types(self) -> list[np.dtype | None]:
+        """Type of each number's raw column where that has fewer digits than float64."""
+        nothing: list[np.dtype | None] = [None] * len(self.compiled.numeric)
+        if not has_narrow_columns(self.X):
+            return nothing
+        columns = read_columns(self.compiled.space, self.X)
+        return [narrow_type(columns[feature.column]) for feature in self.compiled.numeric]
+
+    @cached_property
     def has_gaps(self) -> bool:
         """Whether a person has an encoded column that is not a number."""
         return bool(torch.isnan(self.origin).any())
@@ -384,7 +395,20 @@ class ActionRegion:
         size = self.origin.abs()
         if self.has_gaps:
             size = torch.nan_to_num(size, nan=1.0)
-        return size.clamp_(min=1.0).mul_(atol)
+        slack = size.clamp_(min=1.0).mul_(atol)
+        for j, dtype in enumerate(self.narrow_types):
+            grid, raw_grid = self.grids[j], self.raw_grids[j]
+            if dtype is None or grid is None or raw_grid is None or not len(raw_grid):
+                continue
+            # A point of the grid is a number next to it that the column holds.
+            held, column = raw_grid.astype(dtype), self.numeric_columns[j]
+            if (held == raw_grid).all():
+                continue
+            for end in (-np.inf, np.inf):
+                beside = np.nextafter(held, dtype.type(end)).astype(np.float64)
+                off = np.abs(self.compiled.numeric[j].encode(beside) - grid.numpy())
+                slack[:, column] = slack[:, column].clamp_min(float(off.max()))
+        return slack
 
     def _moves(self, u: Tensor, slack: Tensor) -> Tensor:
         moved = (u.detach() - self.origin).abs() > slack

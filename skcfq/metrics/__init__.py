@@ -16,6 +16,7 @@ from skcfq.metrics._selection import select_faithful
 from skcfq.utils import lazy_attributes
 
 if TYPE_CHECKING:
+    from skcfq.metrics._precision import single_precision_drop
     from skcfq.metrics._scorers import RecourseScorer, crg_scorer, faithfulness_scorer, vd_scorer
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "faithfulness_scorer",
     "feasible_recourse_rate",
     "select_faithful",
+    "single_precision_drop",
     "validity_drop",
     "vd_scorer",
 ]
@@ -39,6 +41,7 @@ __getattr__ = lazy_attributes(
         "RecourseScorer": "_scorers",
         "crg_scorer": "_scorers",
         "faithfulness_scorer": "_scorers",
+        "single_precision_drop": "_precision",
         "vd_scorer": "_scorers",
     },
 )

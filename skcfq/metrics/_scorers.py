@@ -263,8 +263,10 @@ class RecourseScorer(BaseEstimator):
             solver.set_params(target=carried_target(final, self.reference))
         if self.action_set is not None:
             solver.set_params(action_set=clone(self.action_set))
+        # As in `compare`, also where the reference alone is solved.
+        if solver.margin == "auto":
+            solver.set_params(margin=0.0)
         if solver.perturbation_radius == "auto":
-            # As in `compare`, also where the reference alone is solved.
             solver.set_params(perturbation_radius=0.0)
         if solver.random_state is None:
             solver.set_params(random_state=rng.randint(np.iinfo(np.int32).max))

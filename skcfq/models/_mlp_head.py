@@ -44,7 +44,7 @@ class MLPHead(nn.Module):
             self.register_buffer(f"intercept_{position}", _float64(intercept))
         self.n_layers = len(coefs)
         self.n_inputs = coefs[0].shape[0]
-        self.activation = ACTIVATIONS[activation]()
+        self.activation, self.activation_name = ACTIVATIONS[activation](), activation
 
     def forward(self, Z: Tensor) -> Tensor:
         """Map encoded rows (n, d) to logits (n, n_classes)."""
@@ -64,6 +64,11 @@ class MLPHead(nn.Module):
     def array_logits(self, Z: np.ndarray) -> np.ndarray:
         """Map encoded rows to logits, as arrays."""
         return self(torch.from_numpy(Z)).numpy()
+
+    def array_layers(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return weights (n_out, n_in) and biases (n_out,) of every layer, as arrays."""
+        names = [(f"coef_{i}", f"intercept_{i}") for i in range(self.n_layers)]
+        return [(self.get_buffer(w).T.numpy(), self.get_buffer(b).numpy()) for w, b in names]
 
     def linear_weights(self) -> tuple[np.ndarray, np.ndarray] | None:
         """Return coefficients and intercepts where there is one layer, else None."""

@@ -27,6 +27,7 @@ from skcfq.models._heads import (
     linear_weights,
 )
 from skcfq.models._pipelines import split_model
+from skcfq.models._single_precision import SinglePrecision, single_precision_of
 from skcfq.utils import row_products, take_rows
 
 if TYPE_CHECKING:
@@ -147,6 +148,57 @@ class Predictor:
         """
         same = self.in_precision(dtype)
         return same.logits if same is not None else lambda Z: self.logits(Z.double())
+
+    def noise(self, Z: np.ndarray, logits: np.ndarray) -> np.ndarray:
+        """Return how much margin a float32 copy of the model may lack at encoded rows.
+
+        Parameters
+        ----------
+        Z : ndarray of shape (n, d)
+            Rows in encoded space.
+        logits : ndarray of shape (n, n_classes)
+            Theirs.
+
+        Returns
+        -------
+        noise : ndarray of shape (n,)
+            In logit units. 0 for a model of integers, and for a function of raw rows, whose
+            arithmetic nobody knows.
+        """
+        single = self._single_precision
+        return np.zeros(len(Z)) if single is None else single.noise(Z, logits)
+
+    @cached_property
+    def typical_noise(self) -> float:
+        """The largest noise of some rows like those of the population; the same each time."""
+        single = self._single_precision
+        return 0.0 if single is None else single.typical(self._array_logits)
+
+    def single_precision_logits(self, Z: np.ndarray) -> np.ndarray | None:
+        """Return the logits of a float32 copy at encoded rows, shape (n, n_classes).
+
+        Parameters
+        ----------
+        Z : ndarray of shape (n, d)
+
+        Returns
+        -------
+        logits : ndarray or None
+            None where it is not known what such a copy computes, and for models of integers.
+        """
+        single = self._single_precision
+        return None if single is None else single.logits(Z)
+
+    @cached_property
+    def _single_precision(self) -> SinglePrecision | None:
+        return single_precision_of(self.space, self.head, self.is_piecewise_constant)
+
+    def _array_logits(self, Z: np.ndarray) -> np.ndarray:
+        if isinstance(self.head, LinearHead):
+            return self.head.array_logits(Z)
+        import torch
+
+        return self.logits(torch.from_numpy(Z)).detach().numpy()
 
     def nominal_margin(self, target: int) -> float:
         """Return the margin of a target on the threshold, were it none of the model's own."""

@@ -29,7 +29,7 @@ STATUSES = (
 # People whose actions a notebook shows.
 _SHOWN = 10
 # A margin below this is a point on the boundary, as far as anybody can tell.
-_BOUNDARY = 1e-6
+_BOUNDARY = 1e-4
 _DIGITS = 6
 
 

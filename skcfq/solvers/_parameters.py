@@ -24,13 +24,13 @@ _PERTURBATION_RADIUS = 1e-4
 
 
 def required_margin(
-    margin: float, proba: float | None, predictor: Predictor, target: np.ndarray
+    margin: float | str, proba: float | None, predictor: Predictor, target: np.ndarray
 ) -> np.ndarray:
     """Return the logit margin that a margin and a probability together ask for.
 
     Parameters
     ----------
-    margin : float
+    margin : float or "auto"
     proba : float or None
         Probability of the target.
     predictor : Predictor
@@ -42,14 +42,16 @@ def required_margin(
     margin : ndarray of shape (n,)
         With two classes the log-odds of ``proba``, less those of a threshold of the model's own.
         With more, a margin over every rival that suffices for it, and may be more than is needed.
+        What ``"auto"`` asks for comes on top, point by point.
 
     Raises
     ------
     UnsupportedModelError
         The model has no probabilities, or does not decide by them.
     """
+    least = 0.0 if isinstance(margin, str) else float(margin)
     if proba is None:
-        return np.full(len(target), float(margin))
+        return np.full(len(target), least)
     labels_only = isinstance(predictor.head, RowHead) and predictor.head.output == "labels"
     if labels_only or not hasattr(predictor.model, "predict_proba"):
         what = "decides by labels alone" if labels_only else "has none"
@@ -59,7 +61,13 @@ def required_margin(
         )
     odds = math.log((len(predictor.classes) - 1) * proba / (1 - proba))
     asked = [odds - predictor.nominal_margin(t) for t in range(len(predictor.classes))]
-    return np.maximum(float(margin), asked)[target]
+    return np.maximum(least, asked)[target]
+
+
+def follows_rounding(margin: float | str, method: str | Method) -> bool:
+    """Tell whether a margin is what single precision may take; literal points have none."""
+    named = named_method(method)
+    return isinstance(margin, str) and not (named is not None and named.literal)
 
 
 def required_radius(

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from skcfq.models import least_margin
 from skcfq.solvers._alternatives import enumerate_actions
+from skcfq.solvers._collection import Collection
 from skcfq.solvers._verification import verify
 from skcfq.solvers.problems import (
     Draws,
@@ -41,6 +42,8 @@ _Answer = TypeVar("_Answer")
 _SAFER_MARGINS = (0.0, 1e-7, 1e-4)
 # Then a cost above the proved bound by no more than this share is still called optimal.
 _STILL_OPTIMAL = 1e-6
+# The same for what a column of single precision makes of a value.
+_STILL_ROUNDED = 1e-5
 
 
 def solve_with_alternatives(
@@ -105,6 +108,36 @@ def solve_people(
     -------
     solution : Solution
     """
+    answer, lacks_margin = _solve_people(method, effort, task, seed, starts, region)
+    if not task.single_precision or answer.interrupted:
+        return answer
+    # A margin for rounding must not lose a person: where it cannot be had, none is asked for.
+    left = ~answer.found & (lacks_margin | (answer.status == "infeasible"))
+    if not left.any():
+        return answer
+    rows = np.flatnonzero(left)
+    others, _ = _solve_people(
+        method,
+        effort,
+        replace(task.take(rows), single_precision=False),
+        seed,
+        [start[rows] for start in starts],
+        region.take(rows),
+    )
+    collection = Collection(answer)
+    collection.write(rows, others)
+    return replace(collection.solution(), interrupted=others.interrupted)
+
+
+def _solve_people(
+    method: Method,
+    effort: Effort,
+    task: Task,
+    seed: int,
+    starts: list[Tensor],
+    region: ActionRegion,
+) -> tuple[Solution, np.ndarray]:
+    """Return what is found with one margin, and which raw rows lacked some of it, shape (N,)."""
     pile = _Pile(task)
     open_rows, interrupted = np.arange(len(task)), False
     # How much margin the raw row of a point lacked, twice.
@@ -126,9 +159,15 @@ def solve_people(
                 break
             states, stands = _stable(part, problem, states, status)
             checked, shortfall = verify(part, problem, states)
-            kept = checked.found & stands.numpy()
+            kept, person = checked.found & stands.numpy(), states.person.numpy()
+            said = status[person]
+            # A column of half precision cannot hold the values that were proved to be the cheapest.
+            said[checked.cost > states.cost.numpy() * (1 + _STILL_ROUNDED)] = "feasible"
+            # The margin for rounding is that of the point, of which the first one was a guess.
+            guessed = kept & task.single_precision & (missing[open_rows] > extra)
             with HeldInterrupts() as held:
-                pile.add(open_rows, checked, status[states.person.numpy()], kept, extra)
+                pile.answer.bound[open_rows[guessed]] = bound[person[guessed]]
+                pile.add(open_rows, checked, said, kept, extra)
                 missing[open_rows] = 2 * shortfall
                 open_rows = open_rows[~kept]
             interrupted |= held.pressed
@@ -140,7 +179,7 @@ def solve_people(
         if interrupted:
             pile.leave(open_rows)
         answer = pile.solution()
-    return replace(answer, interrupted=interrupted or held.pressed)
+    return replace(answer, interrupted=interrupted or held.pressed), missing > 0
 
 
 class _Pile:

@@ -48,6 +48,7 @@ def provenance_of(parameters: Mapping[str, Any], task: Task, method: str) -> dic
         "method": method,
         "target_given": task.target_given,
         "action_set": None if task.action_set is None else _rules(task.action_set),
+        "margin_for_single_precision": task.single_precision,
         "required_margin": float(task.margin.max(initial=0.0)),
         "required_perturbation_radius": task.perturbation_radius,
         "seed": _seed(seed) if isinstance(seed, (int, np.integer)) else None,
@@ -78,7 +79,9 @@ def protocol_of(parameters: Mapping[str, Any], task: Task, method: str, status: 
     status : ndarray of shape (n,)
         Of every person.
     """
-    proba = parameters["target_proba"]
+    proba, margin = parameters["target_proba"], parameters["margin"]
+    # "auto" is none in a comparison, and for a literal method.
+    margin = "auto" if task.single_precision else f"{0.0 if margin == 'auto' else margin:g}"
     target = task.one_target
     wanted = "per person" if target is None else repr(task.predictor.classes.tolist()[target])
     n_denied = int((status != "already_favorable").sum())
@@ -90,7 +93,7 @@ def protocol_of(parameters: Mapping[str, Any], task: Task, method: str, status: 
     more += f", variants={len(task.variants)}" if task.variants else ""
     return (
         f"method={method}, cost={task.cost.norm} ({task.cost.weighting}), "
-        f"margin={parameters['margin']:g}{more}, target={wanted}, "
+        f"margin={margin}{more}, target={wanted}, "
         f"denied={n_denied} of {len(task)}, max_changes={task.actions.max_changes}"
     )
 

@@ -67,8 +67,12 @@ class RecourseSolver(KnownParameters):
         The class that people want. None takes the target that the model was given, as for
         ``action_set``, else the last of ``classes_``, each time with a warning where labels are
         text, and then ``explain`` and ``flipset`` refuse to tell people.
-    margin : float, default=0.0
-        Target margin, in logit units, that a valid point must have.
+    margin : float or "auto", default="auto"
+        Target margin, in logit units, that a valid point must have. ``"auto"`` is what single
+        precision may take from it at that point, from the raw row on, so that a plain float32 copy
+        of the model (an ONNX export) accepts the advice as well; it costs some millionths. Where
+        so much cannot be had, it is not asked for. It is 0 for models of integers, for functions,
+        for the literal ``"pgd"``, and in :meth:`compare`. ``result.protocol`` says what was used.
     target_proba : float, default=None
         Probability of the target that a valid point must have, in (0, 1), confirmed by the
         model's ``predict_proba``. With more than two classes, a margin that suffices for it.
@@ -116,8 +120,9 @@ class RecourseSolver(KnownParameters):
     Exceptions are a ``time_limit``, and a function or closed model whose own answer to a row
     depends on the rows that it is asked about together.
 
-    A valid point has at least 1e-9 of the logits' scale as margin (rounding would reject it
-    otherwise), so an optimal cost is above the mathematical optimum by up to some 1e-7 of it.
+    An optimal cost is the least one for the margin that is asked for: with ``"auto"`` it is above
+    the mathematical optimum by some 1e-6 of it. With ``margin=0``, a valid point still has 1e-9 of
+    its logits' scale (rounding would reject it otherwise), and the cost is above by up to 1e-7.
 
     References
     ----------
@@ -143,7 +148,7 @@ class RecourseSolver(KnownParameters):
         "cost": [StrOptions({"l1", "l2", "mixed"}), None],
         "cost_weights": [StrOptions({"std", "mad", "uniform"}), dict, "array-like", None],
         "target": "no_validation",
-        "margin": [Interval(Real, 0, None, closed="left")],
+        "margin": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
         "target_proba": [Interval(Real, 0, 1, closed="neither"), None],
         "perturbation_radius": [StrOptions({"auto"}), Interval(Real, 0, _LARGEST, closed="both")],
         "weight_radius": [Interval(Real, 0, _LARGEST, closed="both")],
@@ -167,7 +172,7 @@ class RecourseSolver(KnownParameters):
         cost: str | None = None,
         cost_weights: Any = None,
         target: Any = None,
-        margin: float = 0.0,
+        margin: float | str = "auto",
         target_proba: float | None = None,
         perturbation_radius: float | str = "auto",
         weight_radius: float = 0.0,
@@ -380,8 +385,9 @@ class RecourseSolver(KnownParameters):
         from skcfq.solvers._comparison import solve_both
 
         first = self._task(reference, X, background, overrides, deployed=deployed)
+        # What one of the models alone has would be a recourse gap of its own.
+        first = replace(first, single_precision=False)
         if self.perturbation_radius == "auto":
-            # One that the deployed model alone has would be a recourse gap of its own.
             first = replace(first, perturbation_radius=0.0)
         second = self._second_task(first, deployed, background)
         make = partial(result_of, self.get_params(deep=False))

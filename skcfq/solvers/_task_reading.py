@@ -10,6 +10,7 @@ import numpy as np
 from skcfq.actions import ActionSet, compile_cost, read_overrides
 from skcfq.models import as_predictor, carried_action_set, carried_target, resolve_target
 from skcfq.solvers._parameters import (
+    follows_rounding,
     overrides_by_position,
     required_margin,
     required_radius,
@@ -73,6 +74,7 @@ def read_task(
         required_radius(solver.perturbation_radius, solver.method, (predictor, *others)),
         decisions,
         n_alternatives=solver.n_alternatives,
+        single_precision=follows_rounding(solver.margin, solver.method),
         target_given=wanted is not None,
         action_set=rules,
     )

@@ -43,6 +43,10 @@ def verify(task: Task, problem: RecourseProblem, states: States) -> tuple[Soluti
     points = raw_rows(region, problem.assemble(states.person, states.values, states.levels))
     encoded = torch.from_numpy(task.predictor.space.encode(points))
     confirmed = region.contains(encoded)
+    cost = states.cost
+    if any(dtype is not None for dtype in region.narrow_types):
+        # Such columns hold other values than were asked for.
+        cost = problem.cost(states.person, encoded[:, region.numeric_columns], states.levels)
     asked = torch.from_numpy(task.margin)[states.person]
     margin = None
     shortfall = torch.zeros(len(states), dtype=torch.float64)
@@ -52,7 +56,11 @@ def verify(task: Task, problem: RecourseProblem, states: States) -> tuple[Soluti
             logits = predictor.logits(encoded).detach()
         else:
             logits = predictor.row_logits(points).detach()
-        slack = validity_slack(logits, target, asked) - worst_loss
+        required = asked
+        if task.single_precision:
+            noise = torch.from_numpy(predictor.noise(encoded.numpy(), logits.numpy()))
+            required = torch.maximum(asked, noise)
+        slack = validity_slack(logits, target, required) - worst_loss
         confirmed &= slack >= 0
         shortfall = torch.maximum(shortfall, -slack)
         labels = predictor.classes[target.numpy()]
@@ -66,7 +74,7 @@ def verify(task: Task, problem: RecourseProblem, states: States) -> tuple[Soluti
     changed = problem.changed(states.person, states.values, states.levels)
     solution = Solution(
         np.where(confirmed.numpy(), "feasible", "not_found").astype("<U17"),
-        np.where(confirmed.numpy(), states.cost.numpy(), np.nan),
+        np.where(confirmed.numpy(), cost.numpy(), np.nan),
         np.zeros(len(states)),
         np.asarray(margin),
         changed.numpy(),

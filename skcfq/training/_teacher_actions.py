@@ -230,6 +230,9 @@ class TeacherActions(BaseEstimator):
         else:
             solver = clone(self.solver)
         solver.set_params(action_set=action_set, target=teacher.classes[target])
+        if solver.margin == "auto":
+            # Students learn from the boundary itself, on which they are measured.
+            solver.set_params(margin=0.0)
         if solver.random_state is None:
             solver.set_params(random_state=seed)
         if verbose:

@@ -213,6 +213,7 @@ def test_continuous_linear_cost_is_the_exact_one():
             ActionSet(bounds=dict.fromkeys(range(6), (-50, 50))),
             target=1,
             cost=norm,
+            margin=0.0,
             random_state=0,
         )
         result = solver.solve(model, X, background=X)

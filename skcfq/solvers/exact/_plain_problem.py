@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from skcfq.models import rounding_margin
 from skcfq.solvers.problems import FAR
+from skcfq.utils import row_products
 
 if TYPE_CHECKING:
     from skcfq.actions import PlainNumbers
@@ -60,8 +61,10 @@ class PlainProblem:
     predictor : Predictor
     target : int
         Position of the class that all want.
-    margin : ndarray of shape (n,)
-        Margin in logit units that a valid point of each person must have.
+    margin, first_margin : ndarray of shape (n,)
+        Margin in logit units that a valid point of each person must have, and that it is asked for.
+    single_precision : bool
+        Whether valid points must be so in float32 too.
     X : ndarray of shape (n, n_raw_columns), float64
     logits : ndarray of shape (n, 2)
         Of the own rows.
@@ -77,6 +80,8 @@ class PlainProblem:
     predictor: Predictor
     target: int
     margin: np.ndarray
+    first_margin: np.ndarray
+    single_precision: bool
     X: np.ndarray
     logits: np.ndarray
     numbers: PlainNumbers
@@ -95,6 +100,8 @@ class PlainProblem:
             task.predictor,
             target,
             task.margin,
+            task.first_margin,
+            task.single_precision,
             task.X,
             task.logits,
             task.actions.plain_numbers,
@@ -116,7 +123,7 @@ class PlainProblem:
         # As in linear_problem: the moved point's own logits may be larger, its raw row rounds.
         rounding = rounding_margin(self.logits)
         own = self.logits[:, self.target] - self.logits[:, 1 - self.target]
-        return np.maximum(rounding, self.margin) + rounding - own
+        return np.maximum(rounding, self.first_margin) + rounding - own
 
     def far_rows(self, infeasible: np.ndarray) -> np.ndarray:
         """Tell whose needs rounding may have spoiled, shape (n,).
@@ -135,6 +142,13 @@ class PlainProblem:
             far[rows] = (np.abs(encoded) * heavy > FAR).any(axis=1)
         return far
 
+    def of_rows(self, rows: np.ndarray) -> PlainProblem:
+        """Return the problem of some of the people, who are asked for no more than they must."""
+        margin = self.margin[rows]
+        return replace(
+            self, X=self.X[rows], logits=self.logits[rows], margin=margin, first_margin=margin
+        )
+
     def gaps(self) -> np.ndarray:
         """Tell who has a gap of a feature that the encoder fills; an open one shows itself."""
         filled = self.numbers.columns[~np.isnan(self.numbers.fill)]
@@ -143,15 +157,18 @@ class PlainProblem:
     def confirm(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Ask the model about raw rows: whether it says the target, and by which margin."""
         predictor, target = self.predictor, self.target
+        coef, intercept = predictor.linear_arrays
         confirmed = np.asarray(predictor.predict(points) == predictor.classes[target])
         margin = np.empty(len(points))
         # The encoded rows of a block stay in the cache.
         for rows in blocks(len(points), 8 * BLOCK, predictor.space.n_encoded):
-            logits = predictor.row_scores(points[rows])
+            encoded = predictor.space.encode(points[rows], copy=False)
+            logits = row_products(encoded, coef) + intercept
             margin[rows] = logits[:, target] - logits[:, 1 - target]
-            confirmed[rows] &= margin[rows] >= np.maximum(
-                rounding_margin(logits), self.margin[rows]
-            )
+            required = np.maximum(rounding_margin(logits), self.margin[rows])
+            if self.single_precision:
+                required = np.maximum(required, predictor.noise(encoded, logits))
+            confirmed[rows] &= margin[rows] >= required
         return confirmed, margin
 
 

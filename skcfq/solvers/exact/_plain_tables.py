@@ -61,11 +61,17 @@ def solve_plain_tables(task: Task) -> tuple[Solution, np.ndarray]:
     if gaps.any():
         return _without(task, gaps)
     solution = Solution.nothing(problem.X, problem.n_features)
-    moved = (_fill if problem.norm == "l1" else _spread)(problem, need)
+    solve = _fill if problem.norm == "l1" else _spread
+    moved = solve(problem, need)
     confirmed, margin = problem.confirm(moved.points)
     confirmed &= moved.admissible
     far = problem.far_rows(~moved.feasible)
     found, refuted = moved.feasible & confirmed & ~far, ~moved.feasible & ~far
+    if problem.single_precision and refuted.any():
+        # Whoever is valid without the margin for rounding is not refuted.
+        rows = np.flatnonzero(refuted)
+        bare = problem.of_rows(rows)
+        refuted[rows] = ~solve(bare, bare.need()).feasible
     solution.status[found] = "optimal"
     solution.status[refuted] = "infeasible"
     solution.bound[refuted] = np.inf

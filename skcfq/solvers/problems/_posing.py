@@ -55,7 +55,7 @@ def pose(
         region,
         task.cost,
         torch.from_numpy(task.target),
-        torch.from_numpy(task.margin) + more_margin,
+        torch.from_numpy(task.first_margin) + more_margin,
         task.variants,
         gradients,
         task.perturbation_radius,

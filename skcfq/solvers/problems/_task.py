@@ -54,6 +54,8 @@ class Task:
         Its logits, where they are known.
     n_alternatives : int
         Actions for each person.
+    single_precision : bool
+        Whether valid points must be so for a float32 copy of the models too.
     action_set : ActionSet or None
         What ``actions`` was compiled from.
     target_given : bool
@@ -75,6 +77,7 @@ class Task:
     decisions: np.ndarray | None = None
     logits: np.ndarray | None = None
     n_alternatives: int = 1
+    single_precision: bool = False
     action_set: ActionSet | None = None
     target_given: bool = True
 
@@ -126,6 +129,13 @@ class Task:
     def margin_radius(self) -> float:
         """Largest error of a weight of a margin: a difference of two classes errs twice."""
         return self.weight_radius * (1 if len(self.predictor.classes) == 2 else 2)
+
+    @property
+    def first_margin(self) -> np.ndarray:
+        """The margin that is asked for at first, shape (n,): what suffices for most points."""
+        if not self.single_precision:
+            return self.margin
+        return np.maximum(self.margin, max(model.typical_noise for model in self.models))
 
     def blocks(self) -> Iterator[slice]:
         """Cut the people into blocks of rows."""
