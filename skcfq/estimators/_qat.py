@@ -48,7 +48,8 @@ class QATClassifier(StudentClassifier):
         ``hidden_layer_sizes``: a module, which is copied, or a callable ``(n_inputs, n_classes) ->
         Module``. The default teacher has it too, and the student starts from its weights.
     max_iter : int, default=None
-        Passes over the data; None takes enough for some thousand updates.
+        Passes of the quantized network over the data; None takes enough for some thousand updates.
+        The teacher that is fitted here is trained until its loss stops falling.
     batch_size : int, default=256
     learning_rate_init : float, default=0.004
     alpha : float, default=1e-3
@@ -153,7 +154,7 @@ class QATClassifier(StudentClassifier):
         memory: Any = None,
         random_state: Any = None,
         verbose: int = 0,
-    ):
+    ) -> None:
         self.budget = budget
         self.action_set = action_set
         self.target = target

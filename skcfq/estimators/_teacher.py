@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -17,30 +18,33 @@ from skcfq.training import (
     LoopSettings,
     Validation,
     draw_seed,
-    epochs_for,
     fit_encoder,
     full_precision_network,
     generator_on,
     seeded_initialization,
     seeded_layers,
+    settled_passes,
     taken_over,
     train,
     training_device,
 )
 from skcfq.utils import HasMethods, Interval, StrOptions
 
+# Nobody waits for more; a slip of the keyboard would.
+MOST_PASSES = 1_000_000
+
 NETWORK_CONSTRAINTS: dict = {
     "hidden_layer_sizes": ["array-like"],
     "module": [nn.Module, callable, None],
     "encoder": [HasMethods(["fit", "transform"]), None],
-    "max_iter": [Interval(Integral, 1, None, closed="left"), None],
+    "max_iter": [Interval(Integral, 1, MOST_PASSES, closed="both"), None],
     "batch_size": [Interval(Integral, 1, None, closed="left")],
     "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
     "alpha": [Interval(Real, 0, None, closed="left")],
     "class_weight": [StrOptions({"balanced"}), dict, None],
     "early_stopping": ["boolean"],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+    "n_iter_no_change": [Interval(Integral, 1, MOST_PASSES, closed="both")],
     "warm_start": ["boolean"],
     "callbacks": [list, None],
     "device": [str],
@@ -62,7 +66,8 @@ class TeacherClassifier(TrainedClassifier):
     encoder : transformer, default=None
         Map from raw to encoded columns; None is a :class:`~skcfq.TableEncoder`.
     max_iter : int, default=None
-        Passes over the data; None takes enough for some thousand updates.
+        Passes over the data. None trains until the loss stops falling: on a share of the rows it
+        is seen how long it falls on the others, and then the network is trained on all rows.
     batch_size : int, default=256
     learning_rate_init : float, default=0.003
         Rate of Adam at the start; it falls to 0 along a cosine.
@@ -111,6 +116,10 @@ class TeacherClassifier(TrainedClassifier):
     there, behind the encoder that is there; the learning rate starts anew. Columns, labels and
     layers must be the same.
 
+    A network whose loss still falls after 2500 updates, 30 passes at least, ends with a
+    ``ConvergenceWarning``: ``learning_rate_init`` is too low, or the columns have scales of their
+    own behind a custom ``encoder``.
+
     After Ctrl-C the network is kept as it is, if it has seen a pass, after numbers that are not
     finite as it was before that pass; both with a warning.
 
@@ -145,7 +154,7 @@ class TeacherClassifier(TrainedClassifier):
         device: str = "cpu",
         random_state: Any = None,
         verbose: int = 0,
-    ):
+    ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.module = module
         self.encoder = encoder
@@ -203,7 +212,7 @@ class TeacherClassifier(TrainedClassifier):
         generator = torch.Generator().manual_seed(draw_seed(rng))
         settings = LoopSettings(
             name="teacher",
-            max_epochs=epochs_for(len(table), self.batch_size, self.max_iter),
+            max_epochs=self.max_iter or 1,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate_init,
             weight_decay=self.alpha,
@@ -213,6 +222,9 @@ class TeacherClassifier(TrainedClassifier):
             verbose=bool(self.verbose),
         )
         with seeded_layers(self.module, rng), subnormals_as_zero():
+            if self.max_iter is None:
+                passes = settled_passes(network, encoded, settings, draw_seed(rng))
+                settings = replace(settings, max_epochs=passes)
             trained = train(
                 module,
                 encoded,

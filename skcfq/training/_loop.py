@@ -70,7 +70,7 @@ class TensorNet(NeuralNet):
         generator: torch.Generator,
         again: Tensor | None = None,
         **kwargs,
-    ):
+    ) -> None:
         super().__init__(module, criterion=nn.Identity, **kwargs)
         self.generator = generator
         self.again = again
@@ -180,7 +180,7 @@ class TensorNet(NeuralNet):
 class EpochProgress(Callback):
     """Tell how many passes over the data are done."""
 
-    def __init__(self, phase: str):
+    def __init__(self, phase: str) -> None:
         self.phase = phase
 
     def on_train_begin(self, net: TensorNet, **kwargs: Any) -> None:
@@ -196,7 +196,7 @@ class EpochProgress(Callback):
 class ValidationScores(Callback):
     """Write what the network does on held-out rows into the history."""
 
-    def __init__(self, validation: Validation):
+    def __init__(self, validation: Validation) -> None:
         self.validation = validation
 
     def on_epoch_end(self, net: TensorNet, **kwargs: Any) -> None:
@@ -244,7 +244,7 @@ class BitSchedule(Callback):
         weights: Tensor,
         search_epochs: int,
         temperatures: tuple[float, float],
-    ):
+    ) -> None:
         self.rows = rows
         self.weights = weights
         self.search_epochs = search_epochs
@@ -317,7 +317,7 @@ def train(
     again: Tensor | None = None,
     validation: Validation | None = None,
 ) -> Trained:
-    """Minimize the module's loss with Adam and a cosine rate.
+    """Minimize the module's loss with Adam.
 
     Parameters
     ----------
@@ -386,13 +386,16 @@ def _callbacks(
     found: list = [(one, PassthroughScoring(name=one, on_train=True)) for one in names]
     if validation is not None:
         found.append(ValidationScores(validation))
-    found.append(LRScheduler("CosineAnnealingLR", T_max=settings.max_epochs, step_every="epoch"))
+    if settings.anneal:
+        cosine = LRScheduler("CosineAnnealingLR", T_max=settings.max_epochs, step_every="epoch")
+        found.append(cosine)
     if settings.verbose:
         found.append(EpochProgress(settings.name))
     found.extend(settings.callbacks)
     if validation is not None and settings.patience is not None:
-        patience = settings.patience
-        found.append(SettledStopping("valid_loss", patience=patience, load_best=True, sink=noop))
+        fall, mode = settings.least_fall
+        how = {"threshold": fall, "threshold_mode": mode, "load_best": True, "sink": noop}
+        found.append(SettledStopping("valid_loss", settings.patience, **how))
     return found
 
 
