@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
 from torch import nn
 
 from skcfq.exceptions import SkcfqWarning
@@ -28,8 +29,6 @@ _PATIENCE, _LEAST_PASSES, _FALL = 200, 3, 2e-3
 # Updates of the trial at most, and of the training at least; large tables, a pass of which takes
 # many, may have so many passes.
 _MOST_UPDATES, _LEAST_UPDATES, _MOST_PASSES = 2500, 50, 30
-# How finely a projection of a row is looked at to draw it.
-_SPREAD = 1e4
 # Updates where there are too few rows to hold some out.
 _OF_FEW_ROWS = 200
 
@@ -105,26 +104,15 @@ def settled_passes(
 
 
 def _parts(rows: TrainingRows, seed: int) -> tuple[TrainingRows, TrainingRows] | None:
-    """Split the rows, each label in the same shares; None where a label has one kind of row only.
-
-    Who is held out depends on the row's own values, so that a row of weight 2 is two equal rows.
-    """
-    labels, weights = rows.labels.cpu().numpy(), rows.weights.double().cpu().numpy()
-    values = rows.rows.double().cpu().flatten(1).numpy()
-    direction = np.random.RandomState(seed).uniform(1.0, 2.0, size=values.shape[1])
-    keys = ((values * direction).sum(axis=1) * _SPREAD) % 1.0
-    held = np.zeros(len(labels), dtype=bool)
-    for label in np.unique(labels):
-        own = labels == label
-        found, kinds = np.unique(keys[own], return_inverse=True)
-        totals = np.bincount(kinds, weights=weights[own])
-        before = np.cumsum(totals) - totals
-        few = before < _SHARE * totals.sum()
-        few[-1] = False
-        if len(found) < 2:
-            return None
-        held[own] = few[kinds]
-    return _take(rows, np.flatnonzero(~held)), _take(rows, np.flatnonzero(held))
+    """Split the rows, each label in the same shares; None where a label has too few of them."""
+    labels = rows.labels.cpu().numpy()
+    counts = np.unique(labels, return_counts=True)[1]
+    if counts.min() < 2 or min(_SHARE * len(labels), (1 - _SHARE) * len(labels)) < len(counts):
+        return None
+    first, second = train_test_split(
+        np.arange(len(labels)), test_size=_SHARE, random_state=seed, stratify=labels
+    )
+    return _take(rows, np.sort(first)), _take(rows, np.sort(second))
 
 
 def _entropy(rows: TrainingRows) -> float:
