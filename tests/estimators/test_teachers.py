@@ -46,7 +46,7 @@ def cfq(credit, **parameters):
     return CFQClassifier(objective="paper", **rules, **parameters)
 
 
-def test_default_teacher_has_the_student_s_layers_and_a_length_of_its_own(credit, quick):
+def test_default_teacher_has_the_student_s_layers_and_passes(credit, quick):
     model = cfq(credit, **quick, alpha=0.01, class_weight="balanced").fit(
         credit.data, credit.target
     )
@@ -54,7 +54,7 @@ def test_default_teacher_has_the_student_s_layers_and_a_length_of_its_own(credit
     assert isinstance(teacher, TeacherClassifier)
     assert isinstance(teacher.network_, FullPrecisionMLP)
     assert [len(layer.bias) for layer in teacher.network_.layers] == [8, 2]
-    assert (teacher.max_iter, teacher.alpha, teacher.class_weight) == (None, 0.01, "balanced")
+    assert (teacher.max_iter, teacher.alpha, teacher.class_weight) == (10, 0.01, "balanced")
     assert teacher.feature_space_ is model.feature_space_
     assert teacher.encoder_ is model.encoder_
 
@@ -89,7 +89,6 @@ def test_student_starts_from_the_teacher(credit, quick):
         budget=8,
         quantizer=Quantizer(activation_bits=32),
         learning_rate_init=1e-12,
-        teacher=TeacherClassifier((8,), max_iter=1, random_state=0),
         **{**quick, "max_iter": 1},
     ).fit(credit.data, credit.target)
     reference = model.teacher_.decision_function(credit.data)
