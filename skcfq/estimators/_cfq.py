@@ -97,8 +97,7 @@ class CFQClassifier(StudentClassifier):
         ``hidden_layer_sizes``: a module, which is copied, or a callable ``(n_inputs, n_classes) ->
         Module``. The default teacher has it too, and the student starts from its weights.
     max_iter : int, default=None
-        Passes of the quantized network over the data; None takes enough for some thousand updates.
-        The teacher that is fitted here is trained until its loss stops falling.
+        Passes over the data; None takes enough for some thousand updates.
     batch_size : int, default=256
     learning_rate_init : float, default=None
         Rate of Adam at the start; it falls to 0 along a cosine. None takes 0.002 where the loss

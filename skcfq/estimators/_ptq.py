@@ -37,7 +37,6 @@ from skcfq.training import (
     draw_seed,
     network_of_chain,
     rectifier_network,
-    teacher_fault,
 )
 from skcfq.utils import HasMethods, Interval, StrOptions, take_rows, warn_user
 
@@ -345,10 +344,8 @@ class PTQClassifier(QuantizedClassifier):
         self.target_ = wanted
         target = resolve_target(wanted, self.classes_, decisions)
         denied = np.flatnonzero(decisions != self.classes_[target])
-        predicted = np.searchsorted(self.classes_, decisions)
-        fault = teacher_fault(predicted, table.labels[rows], target)
         if len(denied) == 0:
-            _warn_factual(fault or "The teacher refuses nobody", "Check `target`.")
+            _warn_factual("The teacher refuses nobody", "Check `target`.")
             return nothing
         X, target = take_rows(X, denied), target[denied]
         rules = ActionSet() if self.action_set is None else self.action_set
@@ -366,8 +363,7 @@ class PTQClassifier(QuantizedClassifier):
             points, valid = actions.points(teacher, rules, X, target, seed)
         if not valid.any():
             _warn_factual(
-                f"Of {len(denied)} people whom the teacher refuses, none reaches the target"
-                + ("" if fault is None else f". {fault}"),
+                f"Of {len(denied)} people whom the teacher refuses, none reaches the target",
                 "Give `teacher_actions` more or larger steps, or a RecourseSolver, or widen "
                 "`action_set`.",
             )

@@ -48,8 +48,7 @@ class QATClassifier(StudentClassifier):
         ``hidden_layer_sizes``: a module, which is copied, or a callable ``(n_inputs, n_classes) ->
         Module``. The default teacher has it too, and the student starts from its weights.
     max_iter : int, default=None
-        Passes of the quantized network over the data; None takes enough for some thousand updates.
-        The teacher that is fitted here is trained until its loss stops falling.
+        Passes over the data; None takes enough for some thousand updates.
     batch_size : int, default=256
     learning_rate_init : float, default=0.004
     alpha : float, default=1e-3

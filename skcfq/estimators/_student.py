@@ -133,6 +133,7 @@ class StudentClassifier(TrainedClassifier, QuantizedClassifier):
         return TeacherClassifier(
             self.hidden_layer_sizes,
             module=self.module,
+            max_iter=self.max_iter,
             batch_size=self.batch_size,
             alpha=self.alpha,
             class_weight=self.class_weight,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -18,12 +17,12 @@ from skcfq.training import (
     LoopSettings,
     Validation,
     draw_seed,
+    epochs_for,
     fit_encoder,
     full_precision_network,
     generator_on,
     seeded_initialization,
     seeded_layers,
-    settled_passes,
     taken_over,
     train,
     training_device,
@@ -66,8 +65,7 @@ class TeacherClassifier(TrainedClassifier):
     encoder : transformer, default=None
         Map from raw to encoded columns; None is a :class:`~skcfq.TableEncoder`.
     max_iter : int, default=None
-        Passes over the data. None trains until the loss stops falling: on a share of the rows it
-        is seen how long it falls on the others, and then the network is trained on all rows.
+        Passes over the data; None takes enough for some thousand updates.
     batch_size : int, default=256
     learning_rate_init : float, default=0.003
         Rate of Adam at the start; it falls to 0 along a cosine.
@@ -115,10 +113,6 @@ class TeacherClassifier(TrainedClassifier):
     With ``warm_start`` a further fit has ``max_iter`` passes more, from the weights that are
     there, behind the encoder that is there; the learning rate starts anew. Columns, labels and
     layers must be the same.
-
-    A network whose loss still falls after 2500 updates, 30 passes at least, ends with a
-    ``ConvergenceWarning``: ``learning_rate_init`` is too low, or the columns have scales of their
-    own behind a custom ``encoder``.
 
     After Ctrl-C the network is kept as it is, if it has seen a pass, after numbers that are not
     finite as it was before that pass; both with a warning.
@@ -212,7 +206,7 @@ class TeacherClassifier(TrainedClassifier):
         generator = torch.Generator().manual_seed(draw_seed(rng))
         settings = LoopSettings(
             name="teacher",
-            max_epochs=self.max_iter or 1,
+            max_epochs=epochs_for(len(table), self.batch_size, self.max_iter),
             batch_size=self.batch_size,
             learning_rate=self.learning_rate_init,
             weight_decay=self.alpha,
@@ -222,9 +216,6 @@ class TeacherClassifier(TrainedClassifier):
             verbose=bool(self.verbose),
         )
         with seeded_layers(self.module, rng), subnormals_as_zero():
-            if self.max_iter is None:
-                passes = settled_passes(network, encoded, settings, draw_seed(rng))
-                settings = replace(settings, max_epochs=passes)
             trained = train(
                 module,
                 encoded,

@@ -20,7 +20,6 @@ from skcfq.training._finish import Finish
 from skcfq.training._groups import groups_of, labels_of_rows
 from skcfq.training._inner_models import fit_encoder, fit_model, fitted_or_clone
 from skcfq.training._interruption import tell_interruption
-from skcfq.training._length import settled_passes
 from skcfq.training._loop import BitSchedule, FittedSteps, Trained, train
 from skcfq.training._loop_settings import LoopSettings
 from skcfq.training._memory import fitted_model
@@ -41,7 +40,6 @@ from skcfq.training._sensitivity_bits import SensitivityBits
 from skcfq.training._supervision import Supervision, supervise
 from skcfq.training._table import TrainingTable
 from skcfq.training._teacher_actions import TeacherActions
-from skcfq.training._teacher_faults import teacher_fault
 from skcfq.training._validation import Validation, held_out
 from skcfq.training._warm_start import check_kept_widths, check_same_classes, joined, taken_over
 
@@ -95,11 +93,9 @@ __all__ = [
     "round_to_teacher",
     "seeded_initialization",
     "seeded_layers",
-    "settled_passes",
     "start_policy",
     "supervise",
     "taken_over",
-    "teacher_fault",
     "tell_interruption",
     "train",
     "training_device",

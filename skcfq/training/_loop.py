@@ -317,7 +317,7 @@ def train(
     again: Tensor | None = None,
     validation: Validation | None = None,
 ) -> Trained:
-    """Minimize the module's loss with Adam.
+    """Minimize the module's loss with Adam and a cosine rate.
 
     Parameters
     ----------
@@ -386,16 +386,13 @@ def _callbacks(
     found: list = [(one, PassthroughScoring(name=one, on_train=True)) for one in names]
     if validation is not None:
         found.append(ValidationScores(validation))
-    if settings.anneal:
-        cosine = LRScheduler("CosineAnnealingLR", T_max=settings.max_epochs, step_every="epoch")
-        found.append(cosine)
+    found.append(LRScheduler("CosineAnnealingLR", T_max=settings.max_epochs, step_every="epoch"))
     if settings.verbose:
         found.append(EpochProgress(settings.name))
     found.extend(settings.callbacks)
     if validation is not None and settings.patience is not None:
-        fall, mode = settings.least_fall
-        how = {"threshold": fall, "threshold_mode": mode, "load_best": True, "sink": noop}
-        found.append(SettledStopping("valid_loss", settings.patience, **how))
+        patience = settings.patience
+        found.append(SettledStopping("valid_loss", patience=patience, load_best=True, sink=noop))
     return found
 
 

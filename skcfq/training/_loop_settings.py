@@ -23,10 +23,6 @@ class LoopSettings:
     callbacks : sequence of skorch callbacks
     patience : int or None
         Passes without a lower validation loss after which the training stops, at the best one.
-    least_fall : tuple of (float, {"rel", "abs"})
-        By how much the validation loss must fall to be lower: a share of it, or a number.
-    anneal : bool
-        Whether the rate falls to 0 along a cosine.
     device : torch.device or str
     verbose : bool
         Whether to show a progress bar.
@@ -39,7 +35,5 @@ class LoopSettings:
     weight_decay: float
     callbacks: Sequence[Any] = ()
     patience: int | None = None
-    least_fall: tuple[float, str] = (1e-4, "rel")
-    anneal: bool = True
     device: torch.device | str = "cpu"
     verbose: bool = False

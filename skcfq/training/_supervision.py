@@ -28,7 +28,6 @@ from skcfq.training._people import People
 from skcfq.training._seeds import draw_seed
 from skcfq.training._table import TrainingTable
 from skcfq.training._teacher_actions import OnlineActions, TeacherActions
-from skcfq.training._teacher_faults import teacher_fault
 from skcfq.utils import take_rows, warn_user
 
 # Rows that the teacher is asked about together.
@@ -191,8 +190,7 @@ def supervise(
     X, target = people.table.X, torch.from_numpy(people.target)
     rows = np.flatnonzero(people.denied)
     if len(rows) == 0:
-        fault = _fault_of(people, teacher)
-        _warn_unsupervised(fault or "The teacher refuses nobody", "Check `target`")
+        _warn_unsupervised("The teacher refuses nobody", "Check `target`")
         return None
     rows = rows[actions.draw(len(rows), rng)]
     seed, asked = draw_seed(rng), (take_rows(X, rows), people.target[rows])
@@ -201,7 +199,7 @@ def supervise(
         memory, actions, teacher, action_set, *asked, seed, verbose=verbose
     )
     if not valid.any():
-        _warn_without_actions(len(rows), actions, _fault_of(people, teacher))
+        _warn_without_actions(len(rows), actions)
         return None
     drawn, promised = torch.zeros(2, len(points), dtype=torch.bool)
     # Where the teacher itself refuses the point, there is no promise that could be kept.
@@ -282,16 +280,11 @@ def _matching(
     )
 
 
-def _fault_of(people: People, teacher: Predictor) -> str | None:
-    predicted = np.searchsorted(teacher.classes, teacher.predict(people.table.X))
-    return teacher_fault(predicted, people.table.labels, people.target)
-
-
-def _warn_without_actions(n_people: int, actions: TeacherActions, fault: str | None) -> None:
+def _warn_without_actions(n_people: int, actions: TeacherActions) -> None:
     other = "more or larger steps" if actions.method == "pgd" else "another solver"
-    nobody = f"Of the {n_people} people whom the teacher refuses, none reaches the target"
     _warn_unsupervised(
-        f"{nobody} by its actions" if fault is None else f"{nobody}. {fault}",
+        f"Of the {n_people} people whom the teacher refuses, none reaches the target by its "
+        "actions",
         f"Widen `action_set`, or give `teacher_actions` {other}",
     )
 
