@@ -94,7 +94,9 @@ class NumericFeature:
         if self.step is None:
             return replace(self, low=low, high=high)
         low, high = _closed(self.block, low, high, self.lifted)
-        if low <= high and self.relative[1] - self.relative[0] >= MAX_GRID * self.step:
+        # A side that is open still is closed by what is relative to the own value.
+        known = 0 <= high - low < math.inf
+        if known and self.relative[1] - self.relative[0] >= MAX_GRID * self.step:
             _check_size(self.step, low, high, self.name)
         return replace(self, low=low, high=high)
 

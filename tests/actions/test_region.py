@@ -111,6 +111,15 @@ def test_people_who_together_span_more_than_one_may_do_not_stop_each_other():
     assert region.raw_upper[:, 0].tolist() == [3, 600_000, 3]
 
 
+def test_an_open_side_of_one_person_is_closed_by_offsets_from_the_own_value():
+    X = pd.DataFrame({"loans": np.arange(30.0) % 4})
+    rules = ActionSet(bounds={"loans": (0, 3)}, relative_bounds={"loans": (None, 2)})
+    actions = rules.compile(FeatureSpace.from_frame(X))
+    region = region_of(actions, X[:3], overrides={2: {"bounds": {"loans": (1, None)}}})
+    assert region.raw_lower[:, 0].tolist() == [0, 0, 1]
+    assert region.raw_upper[:, 0].tolist() == [2, 3, 4]
+
+
 def test_gaps_are_read_as_the_fill_and_left_alone_by_those_who_stay():
     X = pd.DataFrame({"income": [1.0, np.nan, 9.0, 4.0], "job": ["x", None, "y", "x"]})
     encoder = TableEncoder().fit(X)
