@@ -94,7 +94,9 @@ class NumericFeature:
         if self.step is None:
             return replace(self, low=low, high=high)
         low, high = _closed(self.block, low, high, self.lifted)
-        if low <= high and self.relative[1] - self.relative[0] >= MAX_GRID * self.step:
+        # A side that is open still is closed by what is relative to the own value.
+        known = 0 <= high - low < math.inf
+        if known and self.relative[1] - self.relative[0] >= MAX_GRID * self.step:
             _check_size(self.step, low, high, self.name)
         return replace(self, low=low, high=high)
 
@@ -116,10 +118,10 @@ class NumericFeature:
         if not known.any():  # nobody has a value
             return np.empty(0)
         lower, upper = lower[known], upper[known]
-        if upper.max() - lower.min() <= MAX_GRID * self.step:
-            return multiples(self.step, float(lower.min()), float(upper.max()), self.name)
+        if upper.max() - lower.min() < MAX_GRID * self.step:
+            return multiples(self.step, float(lower.min()), float(upper.max()))
         far = self.is_far(lower, upper)
-        if far.any() and 0 <= self.high - self.low <= MAX_GRID * self.step:
+        if far.any() and 0 <= self.high - self.low < MAX_GRID * self.step:
             # A person far outside must not make the grid endless: they may stay or come back in.
             lower, upper = np.append(lower[~far], self.low), np.append(upper[~far], self.high)
         return self._grid_around(lower, upper)
@@ -129,11 +131,14 @@ class NumericFeature:
         if self.step is None:
             return np.zeros(len(lower), dtype=bool)
         with np.errstate(invalid="ignore"):
-            return np.asarray(upper - lower > MAX_GRID * self.step)
+            return np.asarray(upper - lower >= MAX_GRID * self.step)
 
     def _grid_around(self, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
         """Return the grid near each person, where one of them is far away from the others."""
         assert self.step is not None
+        # Too much is what one person could do, not what several together can.
+        widest = int(np.argmax(upper - lower))
+        _check_size(self.step, float(lower[widest]), float(upper[widest]), self.name)
         order = np.argsort(lower, kind="stable")
         lower, reach = lower[order], np.maximum.accumulate(upper[order])
         # A gap between the reach of some and the start of the next ends a stretch.
@@ -141,7 +146,7 @@ class NumericFeature:
         ends = reach[np.append(starts[1:], len(lower)) - 1]
         stretches = zip(lower[starts], ends, strict=True)
         return np.unique(
-            np.concatenate([multiples(self.step, low, high, self.name) for low, high in stretches])
+            np.concatenate([multiples(self.step, low, high) for low, high in stretches])
         )
 
 
@@ -248,9 +253,9 @@ def _closed(block: Any, low: float, high: float, lifted: tuple[bool, bool]) -> t
     return (min(ends[0], high), high) if is_open[0] else (low, max(ends[1], low))
 
 
-def multiples(step: float, low: float, high: float, name: Hashable) -> np.ndarray:
+def multiples(step: float, low: float, high: float) -> np.ndarray:
     """Return the multiples of `step` in [low, high], exact decimals where the step is one."""
-    first, last = _check_size(step, low, high, name)
+    first, last = _ends(step, low, high)
     values = np.arange(first, last + 1, dtype=float) * step
     # 3 * 0.1 is not the float 0.3 that a bound or a raw value is written as.
     digits = 12 - math.floor(math.log10(step))
@@ -260,9 +265,14 @@ def multiples(step: float, low: float, high: float, name: Hashable) -> np.ndarra
     return np.where(is_near & (values != np.rint(values)), tidy, values)
 
 
-def _check_size(step: float, low: float, high: float, name: Hashable) -> tuple[int, int]:
-    """Return the first and the last multiple in [low, high], unless there are too many."""
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+def _ends(step: float, low: float, high: float) -> tuple[int, int]:
+    """Return which multiples are the first and the last in [low, high]."""
+    return math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+
+
+def _check_size(step: float, low: float, high: float, name: Hashable) -> None:
+    """Refuse a grid of too many values."""
+    first, last = _ends(step, low, high)
     if last - first >= MAX_GRID:
         fail(
             "steps",
@@ -271,7 +281,6 @@ def _check_size(step: float, low: float, high: float, name: Hashable) -> tuple[i
             f"it makes more than {MAX_GRID:,} values in [{low:g}, {high:g}]",
             "Widen the step or narrow the bounds",
         )
-    return first, last
 
 
 def _numeric_levels(rules: FeatureRules) -> np.ndarray:

@@ -124,7 +124,12 @@ class DeployedClassifier:
         X : DataFrame or array-like of shape (n_samples, n_features)
         y : array-like of shape (n_samples,)
         """
-        return float(np.mean(self.predict(X) == np.asarray(y)))
+        predicted, y = self.predict(X), np.asarray(y)
+        if y.shape != predicted.shape:
+            raise ValueError(
+                f"y must hold one label for each of {len(predicted)} rows, got the shape {y.shape}."
+            )
+        return float(np.mean(predicted == y))
 
     def _logits(self, X: Any) -> np.ndarray:
         self._check_columns(X)

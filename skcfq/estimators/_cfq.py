@@ -221,7 +221,7 @@ class CFQClassifier(StudentClassifier):
         memory: Any = None,
         random_state: Any = None,
         verbose: int = 0,
-    ):
+    ) -> None:
         self.budget = budget
         self.action_set = action_set
         self.target = target

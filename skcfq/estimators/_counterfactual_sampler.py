@@ -101,7 +101,7 @@ class CounterfactualSampler(RecourseParametersMixin, BaseSampler):
         target: Any = None,
         share: float = 1.0,
         random_state: Any = None,
-    ):
+    ) -> None:
         self.estimator = estimator
         self.solver = solver
         self.action_set = action_set

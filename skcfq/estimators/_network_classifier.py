@@ -168,6 +168,13 @@ def _check_labels(y: Any) -> np.ndarray:
         )
     if y.dtype.kind == "f" and np.isinf(y).any():
         raise ValueError("Input y contains infinity. Give one label of a finite set a row.")
+    if y.dtype == object:
+        kinds = {isinstance(label, str) for label in set(y.tolist())}
+        if len(kinds) > 1:
+            raise ValueError(
+                "Input y has labels of mixed types, text and others, which have no order. Give "
+                "labels of one type, for example y.astype(str)."
+            )
     check_classification_targets(y)
     return y
 

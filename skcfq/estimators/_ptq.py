@@ -192,7 +192,7 @@ class PTQClassifier(QuantizedClassifier):
         quantizer: Quantizer | None = None,
         calibration_size: int | None = 2048,
         random_state: Any = None,
-    ):
+    ) -> None:
         self.budget = budget
         self.teacher = teacher
         self.calibration = calibration

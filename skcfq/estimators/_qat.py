@@ -153,7 +153,7 @@ class QATClassifier(StudentClassifier):
         memory: Any = None,
         random_state: Any = None,
         verbose: int = 0,
-    ):
+    ) -> None:
         self.budget = budget
         self.action_set = action_set
         self.target = target

@@ -98,7 +98,7 @@ class RecourseTransformer(RecourseParametersMixin, TransformerMixin, BaseEstimat
         target: Any = None,
         add_status: bool = False,
         random_state: Any = None,
-    ):
+    ) -> None:
         self.estimator = estimator
         self.solver = solver
         self.action_set = action_set

@@ -29,18 +29,21 @@ from skcfq.training import (
 )
 from skcfq.utils import HasMethods, Interval, StrOptions
 
+# Nobody waits for more; a slip of the keyboard would.
+MOST_PASSES = 1_000_000
+
 NETWORK_CONSTRAINTS: dict = {
     "hidden_layer_sizes": ["array-like"],
     "module": [nn.Module, callable, None],
     "encoder": [HasMethods(["fit", "transform"]), None],
-    "max_iter": [Interval(Integral, 1, None, closed="left"), None],
+    "max_iter": [Interval(Integral, 1, MOST_PASSES, closed="both"), None],
     "batch_size": [Interval(Integral, 1, None, closed="left")],
     "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
     "alpha": [Interval(Real, 0, None, closed="left")],
     "class_weight": [StrOptions({"balanced"}), dict, None],
     "early_stopping": ["boolean"],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+    "n_iter_no_change": [Interval(Integral, 1, MOST_PASSES, closed="both")],
     "warm_start": ["boolean"],
     "callbacks": [list, None],
     "device": [str],
@@ -145,7 +148,7 @@ class TeacherClassifier(TrainedClassifier):
         device: str = "cpu",
         random_state: Any = None,
         verbose: int = 0,
-    ):
+    ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.module = module
         self.encoder = encoder

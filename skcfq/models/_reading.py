@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from dataclasses import replace
 from typing import Any, NoReturn
 
@@ -87,6 +88,7 @@ def as_predictor(
     >>> as_predictor(model, background=X)
     Predictor(LogisticRegression, 2 raw and 2 encoded columns, 2 classes)
     """
+    _check_background(background)
     if isinstance(model, Predictor):
         return model
     if background is not None and len(background) == 0:
@@ -96,6 +98,21 @@ def as_predictor(
     if isinstance(model, DeployedClassifier):
         return _loaded_predictor(model, background, sample_weight, space)
     return _estimator_predictor(model, background, sample_weight, space)
+
+
+def _check_background(background: Any) -> None:
+    """Refuse what is no table, also where the model carries a population of its own."""
+    if background is None or hasattr(background, "columns"):
+        return
+    try:
+        n_dims = np.ndim(background)
+    except ValueError:  # lists of different lengths
+        n_dims = 0
+    if n_dims != 2:
+        raise FeatureSpaceError(
+            f"`background` must be a table of 2 dimensions, got {reprlib.repr(background)}. Give "
+            "the rows that spreads and observed ranges come from."
+        )
 
 
 def _estimator_predictor(

@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from skcfq.nn._array_state import ArrayState
 from skcfq.nn._frozen_mlp import FrozenMLP
 
+# Units of a layer, at most.
+_MOST_UNITS = 2**20
+
 
 class FullPrecisionMLP(ArrayState, nn.Module):
     """Multi-layer perceptron with ReLU.
@@ -108,5 +111,10 @@ def layer_shapes(
         raise ValueError(
             f"n_inputs={n_inputs}, hidden_layer_sizes={tuple(hidden_layer_sizes)} and "
             f"n_classes={n_classes} must all be at least 1; remove empty layers."
+        )
+    if max(sizes) > _MOST_UNITS:
+        raise ValueError(
+            f"hidden_layer_sizes={tuple(hidden_layer_sizes)} has a layer of more than "
+            f"{_MOST_UNITS} units, which no memory holds; give smaller ones."
         )
     return list(pairwise(sizes))

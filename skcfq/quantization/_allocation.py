@@ -10,7 +10,12 @@ from numpy.typing import ArrayLike
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from skcfq.exceptions import BudgetError
-from skcfq.quantization._bits import average_bits, check_budget, check_candidates
+from skcfq.quantization._bits import (
+    average_bits,
+    check_budget,
+    check_candidates,
+    check_layer_sizes,
+)
 
 SCORE_SCALE = 1000.0
 
@@ -59,6 +64,7 @@ def allocate_bits(
     [8, 2]
     """
     widths = check_candidates(candidates)
+    check_layer_sizes(n_weights)
     sizes = np.asarray(n_weights, dtype=np.int64)
     values = np.asarray(scores, dtype=np.float64)
     if values.shape != (len(sizes), len(widths)) or not np.isfinite(values).all():
@@ -67,7 +73,7 @@ def allocate_bits(
             f"({len(sizes)}, {len(widths)}), one row per layer and one column per candidate."
         )
     check_budget(budget, widths)
-    capacity = capacity_of(budget, int(sizes.sum()))
+    capacity = capacity_of(min(budget, widths[-1]), int(sizes.sum()))
     costs = np.outer(sizes, widths)
     least_gain = -math.inf if spend else 0.0
     chosen = _widened(_solve(values, costs, capacity), values, costs, capacity, least_gain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from numbers import Integral
@@ -12,6 +13,8 @@ from skcfq.exceptions import BudgetError
 
 FULL_PRECISION_BITS = 32
 MAXIMUM_CANDIDATE_BITS = 16
+# Beyond, an average is no exact number any more.
+_MOST_WEIGHTS = 2**53
 
 
 def is_full_precision(bits: int | None) -> bool:
@@ -151,10 +154,33 @@ def check_budget(budget: float, widths: Sequence[int]) -> None:
     BudgetError
         ``budget`` is below the first of them, or NaN.
     """
+    if budget == math.inf:
+        raise BudgetError(f"budget={budget!r} is no number of bits; the widest is {widths[-1]}.")
     if not widths[0] <= budget:
         raise BudgetError(
             f"budget={budget!r} is below the smallest candidate width of {tuple(widths)}; raise it "
             f"to at least {widths[0]}, or add a smaller candidate."
+        )
+
+
+def check_layer_sizes(n_weights: Sequence[int]) -> None:
+    """Refuse numbers of weights that no layer has.
+
+    Parameters
+    ----------
+    n_weights : sequence of int of shape (n_layers,)
+
+    Raises
+    ------
+    ValueError
+        There is no layer, or a number is not whole, below 1 or above 2^53, as all together.
+    """
+    sizes = list(n_weights)
+    whole = all(isinstance(n, Integral) and not isinstance(n, bool) and n >= 1 for n in sizes)
+    if not sizes or not whole or sum(map(int, sizes)) > _MOST_WEIGHTS:
+        raise ValueError(
+            f"n_weights={sizes!r} must hold a whole number of at least 1 for each layer, and at "
+            "least one layer."
         )
 
 
@@ -180,5 +206,6 @@ def average_bits(bit_widths: Sequence[int] | torch.Tensor, n_weights: Sequence[i
     3.5
     """
     widths = [int(width) for width in bit_widths]
+    check_layer_sizes(n_weights)
     total = sum(n * b for n, b in zip(n_weights, widths, strict=True))
     return total / sum(n_weights)

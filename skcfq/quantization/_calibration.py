@@ -33,7 +33,7 @@ def lsq_step(weight: Tensor, bits: int) -> Tensor:
     Returns
     -------
     Tensor of shape ()
-        Positive step. A tensor of zeros gets the step that spans [-1, 1].
+        Positive step. A tensor of zeros, or of nothing, gets the step that spans [-1, 1].
 
     Examples
     --------
@@ -41,6 +41,7 @@ def lsq_step(weight: Tensor, bits: int) -> Tensor:
     tensor(4.)
     """
     low, high = signed_range(bits)
+    _check_values(weight)
     step = 2.0 * weight.detach().abs().mean() / math.sqrt(high)
     return step if step > 0 else torch.full_like(step, -1.0 / low)
 
@@ -60,7 +61,7 @@ def mse_step(weight: Tensor, bits: int, sample_weight: Tensor | None = None) -> 
     Returns
     -------
     Tensor of shape ()
-        Positive step. A tensor of zeros gets the step that spans [-1, 1].
+        Positive step. A tensor of zeros, or of nothing, gets the step that spans [-1, 1].
 
     Notes
     -----
@@ -72,8 +73,14 @@ def mse_step(weight: Tensor, bits: int, sample_weight: Tensor | None = None) -> 
     >>> mse_step(torch.tensor([-2.0, -1.0, 0.0, 1.0]), bits=2)
     tensor(1.)
     """
+    _check_values(weight)
     step = ValueSample(weight, sample_weight).best_step(*signed_range(bits))
     return step.to(weight.dtype)
+
+
+def _check_values(weight: Tensor) -> None:
+    if not bool(weight.isfinite().all()):
+        raise ValueError("`weight` holds numbers that are not finite; give finite ones.")
 
 
 def lsq_steps(weight: Tensor, bits: int) -> Tensor:

@@ -49,7 +49,7 @@ def greedy_bits(
     [8, 2]
     """
     widths, sizes, scores = _checked(sensitivities, n_weights, candidates, budget)
-    capacity = capacity_of(budget, int(sizes.sum()))
+    capacity = capacity_of(min(budget, widths[-1]), int(sizes.sum()))
     chosen = np.zeros(len(sizes), dtype=int)
     order = np.argsort(-scores / sizes, kind="stable")
     while True:

@@ -33,7 +33,7 @@ class ShuffledBatches:
         batch_size: int,
         generator: torch.Generator,
         again: Tensor | None = None,
-    ):
+    ) -> None:
         self.table = table
         self.batch_size = batch_size
         self.generator = generator

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,7 +26,7 @@ class UniformBits(BitPolicy):
     4
     """
 
-    def __init__(self, candidates: tuple[int, ...] = (2, 3, 4, 8)):
+    def __init__(self, candidates: tuple[int, ...] = (2, 3, 4, 8)) -> None:
         self.candidates = candidates
 
     def width(self, budget: float) -> int:
@@ -57,7 +58,7 @@ class FixedBits(BitPolicy):
     (4, 8)
     """
 
-    def __init__(self, bit_widths: Sequence[int] = (4, 4, 4)):
+    def __init__(self, bit_widths: Sequence[int] = (4, 4, 4)) -> None:
         self.bit_widths = bit_widths
 
     @property
@@ -120,7 +121,7 @@ class LearnedBits(BitPolicy):
         cost: str = "bits",
         temperatures: tuple[float, float] = (1.0, 0.3),
         search_fraction: float = 0.5,
-    ):
+    ) -> None:
         self.candidates = candidates
         self.penalty = penalty
         self.cost = cost
@@ -136,11 +137,13 @@ class LearnedBits(BitPolicy):
             Every candidate is above the budget.
         """
         super().check(budget)
-        if not self.penalty >= 0:
+        if not 0 <= self.penalty < math.inf:
             raise ValueError(f"bit_policy.penalty is {self.penalty!r}; give at least 0.")
         if self.cost not in COSTS:
             raise ValueError(f"bit_policy.cost is {self.cost!r}; give one of {COSTS}.")
-        if len(self.temperatures) != 2 or not all(value > 0 for value in self.temperatures):
+        if len(self.temperatures) != 2 or not all(
+            0 < value < math.inf for value in self.temperatures
+        ):
             raise ValueError(
                 f"bit_policy.temperatures is {self.temperatures!r}; give the first and the last, "
                 "both positive."

@@ -34,25 +34,30 @@ class BitSample:
     targets: Tensor
     point_weights: Tensor
 
+    def __repr__(self) -> str:
+        return (
+            f"BitSample({len(self.rows)} rows and {len(self.points)} recourse points of "
+            f"{self.rows.shape[1]} columns)"
+        )
+
 
 class BitPolicy(BaseEstimator):
     """Base of all bit policies; write your own as a subclass.
 
-    A subclass has a parameter ``candidates`` and overrides :meth:`choose`, which returns one
-    candidate a layer. For widths that are learned in training, subclass :class:`LearnedBits`.
+    A subclass overrides :meth:`choose`, which returns one candidate a layer; ``candidates`` are 2,
+    3, 4 and 8 bits, unless it has a parameter of that name. For widths that are learned in
+    training, subclass :class:`LearnedBits`.
 
     Examples
     --------
     >>> class WideEnds(BitPolicy):
-    ...     def __init__(self, candidates=(2, 3, 4, 8)):
-    ...         self.candidates = candidates
     ...     def choose(self, network, budget, sample):
     ...         return [8] + [2] * (len(network.n_weights) - 2) + [8]
     >>> WideEnds().candidates
     (2, 3, 4, 8)
     """
 
-    candidates: tuple[int, ...]
+    candidates: tuple[int, ...] = (2, 3, 4, 8)
 
     def check(self, budget: float) -> None:
         """Raise where the parameters or the budget cannot be met.

@@ -30,7 +30,7 @@ class Finish(BaseEstimator):
     Finish(validity_drop=0.05)
     """
 
-    def __init__(self, *, rounding: bool = False, validity_drop: float | None = None):
+    def __init__(self, *, rounding: bool = False, validity_drop: float | None = None) -> None:
         self.rounding = rounding
         self.validity_drop = validity_drop
 

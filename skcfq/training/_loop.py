@@ -70,7 +70,7 @@ class TensorNet(NeuralNet):
         generator: torch.Generator,
         again: Tensor | None = None,
         **kwargs,
-    ):
+    ) -> None:
         super().__init__(module, criterion=nn.Identity, **kwargs)
         self.generator = generator
         self.again = again
@@ -180,7 +180,7 @@ class TensorNet(NeuralNet):
 class EpochProgress(Callback):
     """Tell how many passes over the data are done."""
 
-    def __init__(self, phase: str):
+    def __init__(self, phase: str) -> None:
         self.phase = phase
 
     def on_train_begin(self, net: TensorNet, **kwargs: Any) -> None:
@@ -196,7 +196,7 @@ class EpochProgress(Callback):
 class ValidationScores(Callback):
     """Write what the network does on held-out rows into the history."""
 
-    def __init__(self, validation: Validation):
+    def __init__(self, validation: Validation) -> None:
         self.validation = validation
 
     def on_epoch_end(self, net: TensorNet, **kwargs: Any) -> None:
@@ -244,7 +244,7 @@ class BitSchedule(Callback):
         weights: Tensor,
         search_epochs: int,
         temperatures: tuple[float, float],
-    ):
+    ) -> None:
         self.rows = rows
         self.weights = weights
         self.search_epochs = search_epochs

@@ -98,7 +98,7 @@ class CFQObjective(NestedParametersMixin, BaseEstimator):
         dither: bool = False,
         groups: Any = None,
         finish: Finish | None = None,
-    ):
+    ) -> None:
         self.task = task
         self.eta = eta
         self.distillation = distillation
@@ -146,9 +146,11 @@ class CFQObjective(NestedParametersMixin, BaseEstimator):
         """Raise ValueError where a weight is negative or a rule unknown."""
         for name in _WEIGHTS:
             value = getattr(self, name)
-            if not value >= 0:
-                raise ValueError(f"objective.{name} is {value!r}; give a number of at least 0.")
-        if not min(self.matching_weights) >= 0:
+            if not 0 <= value < math.inf:
+                raise ValueError(
+                    f"objective.{name} is {value!r}; give a finite number of at least 0."
+                )
+        if not all(0 <= one < math.inf for one in self.matching_weights):
             raise ValueError(
                 f"objective.matching is {self.matching!r}; give one or two numbers of at least 0."
             )

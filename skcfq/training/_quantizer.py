@@ -42,7 +42,7 @@ class Quantizer(BaseEstimator):
         *,
         granularity: str = "per_channel",
         initialization: str = "mse",
-    ):
+    ) -> None:
         self.activation_bits = activation_bits
         self.granularity = granularity
         self.initialization = initialization

@@ -56,7 +56,7 @@ class SensitivityBits(BitPolicy):
         *,
         allocation: str = "exact",
         candidates: tuple[int, ...] = (2, 3, 4, 8),
-    ):
+    ) -> None:
         self.kind = kind
         self.allocation = allocation
         self.candidates = candidates

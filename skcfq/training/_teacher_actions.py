@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from skcfq.utils import Progress
 # People whose actions are computed together.
 _ROWS = 4096
 METHODS = ("pgd", "solver")
+_MOST_STEPS = 100_000
 
 
 class TeacherActions(BaseEstimator):
@@ -75,7 +77,7 @@ class TeacherActions(BaseEstimator):
         noise: float = 0.0,
         early_stopping: bool = False,
         online: bool = False,
-    ):
+    ) -> None:
         self.n_steps = n_steps
         self.step_size = step_size
         self.method = method
@@ -88,10 +90,10 @@ class TeacherActions(BaseEstimator):
 
     def check(self) -> None:
         """Raise ValueError where there is no action to compute."""
-        if not (self.n_steps >= 1 and self.step_size > 0):
+        if not (1 <= self.n_steps <= _MOST_STEPS and 0 < self.step_size < math.inf):
             raise ValueError(
                 f"teacher_actions has n_steps={self.n_steps!r} and step_size={self.step_size!r}; "
-                "give at least one step, of positive size."
+                f"give 1 to {_MOST_STEPS} steps, of positive and finite size."
             )
         if self.method not in METHODS:
             raise ValueError(f"teacher_actions.method is {self.method!r}; give one of {METHODS}.")
@@ -101,7 +103,7 @@ class TeacherActions(BaseEstimator):
             raise ValueError(
                 f"teacher_actions.max_people is {self.max_people!r}; give at least 1, or None."
             )
-        if not self.noise >= 0:
+        if not 0 <= self.noise < math.inf:
             raise ValueError(f"teacher_actions.noise is {self.noise!r}; give at least 0.")
         if self.online and self.method != "pgd":
             raise ValueError(

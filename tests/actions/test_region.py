@@ -94,6 +94,32 @@ def test_one_person_far_outside_does_not_make_the_grid_endless():
     np.testing.assert_array_equal(raw_rows(region, u)["a"], [50.0, 50.0])
 
 
+@pytest.mark.parametrize("far", [999_999.0, 1_000_000.0, 1_000_001.0])
+def test_one_person_just_so_far_outside_does_not_stop_the_others(far):
+    X = pd.DataFrame({"loans": np.arange(30.0) % 4})
+    actions = ActionSet().compile(FeatureSpace.from_frame(X))
+    region = region_of(actions, pd.DataFrame({"loans": [far, 1.0]}))
+    assert region.raw_lower[:, 0].tolist() == [0, 0]
+    assert region.raw_upper[:, 0].tolist() == [far, 3]
+
+
+def test_people_who_together_span_more_than_one_may_do_not_stop_each_other():
+    X = pd.DataFrame({"loans": np.arange(30.0) % 4})
+    actions = ActionSet().compile(FeatureSpace.from_frame(X))
+    region = region_of(actions, pd.DataFrame({"loans": [-600_000.0, 600_000.0, 2.0]}))
+    assert region.raw_lower[:, 0].tolist() == [-600_000, 0, 0]
+    assert region.raw_upper[:, 0].tolist() == [3, 600_000, 3]
+
+
+def test_an_open_side_of_one_person_is_closed_by_offsets_from_the_own_value():
+    X = pd.DataFrame({"loans": np.arange(30.0) % 4})
+    rules = ActionSet(bounds={"loans": (0, 3)}, relative_bounds={"loans": (None, 2)})
+    actions = rules.compile(FeatureSpace.from_frame(X))
+    region = region_of(actions, X[:3], overrides={2: {"bounds": {"loans": (1, None)}}})
+    assert region.raw_lower[:, 0].tolist() == [0, 0, 1]
+    assert region.raw_upper[:, 0].tolist() == [2, 3, 4]
+
+
 def test_gaps_are_read_as_the_fill_and_left_alone_by_those_who_stay():
     X = pd.DataFrame({"income": [1.0, np.nan, 9.0, 4.0], "job": ["x", None, "y", "x"]})
     encoder = TableEncoder().fit(X)

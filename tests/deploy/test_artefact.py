@@ -54,6 +54,8 @@ def test_file_decides_as_the_estimator(bits, models, files, credit, many_rows):
         np.testing.assert_array_equal(loaded.decision_function(X), model.decision_function(X))
         np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
     assert loaded.score(credit.data, credit.target) == model.score(credit.data, credit.target)
+    with pytest.raises(ValueError, match="y must hold one label for each of 300 rows"):
+        loaded.score(credit.data, credit.target[:3])
     np.testing.assert_array_equal(loaded.classes_, model.classes_)
     np.testing.assert_array_equal(loaded.bit_widths_, model.bit_widths_)
     np.testing.assert_array_equal(loaded.feature_names_in_, model.feature_names_in_)

@@ -129,6 +129,14 @@ def test_background_needs_the_columns_of_the_model():
         as_predictor(unnamed, background=X.to_numpy()[:, :1])
 
 
+@pytest.mark.parametrize("background", [True, "rows", np.zeros(3), [[1], [1, 2]]])
+def test_a_background_that_is_no_table_is_refused_where_none_is_needed_too(people, background):
+    frame, y = people
+    model = make_pipeline(TableEncoder(), LogisticRegression()).fit(frame, y)
+    with pytest.raises(FeatureSpaceError, match="`background` must be a table"):
+        RecourseSolver().solve(model, frame, background=background)
+
+
 def test_table_encoder_carries_its_statistics(people):
     X, y = people
     model = make_pipeline(TableEncoder(), LogisticRegression()).fit(X, y)

@@ -87,7 +87,7 @@ def _faults_of_status(
             return ["status"]
         return [] if _close(cost, least, share, amount) else ["optimum"]
     cheaper = status == "feasible" and cost < least * (1 - share) - amount
-    return ["cheaper"] * cheaper
+    return ["cheaper"] * bool(cheaper)
 
 
 def _close(a: float, b: float, share: float, amount: float = 1e-12) -> bool:

@@ -20,7 +20,7 @@ from random_tables import DOMAIN, GRADES, Table
 # Differences below this part of a step are rounding.
 SLACK = 1e-9
 FAR = 1e12
-# Who is more steps than that away from the limits may stay, or come back between them.
+# Who is so many steps away from the limits may stay, or come back between them.
 MOST_STEPS = 1_000_000
 _PARTS = 32
 
@@ -206,7 +206,7 @@ class Oracle:
         sign = self._sign(name)
         low, high = (own if sign > 0 else low), (own if sign < 0 else high)
         step = rules.get("steps", {}).get(name, 1.0 if kind == "count" else None)
-        if step is not None and high - low > MOST_STEPS * step:
+        if step is not None and high - low >= MOST_STEPS * step:
             low, high = max(low, inner[0]), min(high, inner[1])
         values = None
         if kind == "flag":

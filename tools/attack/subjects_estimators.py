@@ -108,7 +108,7 @@ def _shared() -> dict[str, Parameter]:
         "encoder": anything(*literal("passthrough", "drop"), words=("step",)),
         "max_iter": whole(1, optional=True),
         "batch_size": whole(1),
-        "learning_rate_init": real(0, open_low=True, optional=True),
+        "learning_rate_init": real(0, open_low=True),
         "alpha": real(0),
         "class_weight": anything(
             *literal("balanced", {"yes": 1.0}, {"yes": 1.0, "no": 1.0}, {"nope": 1.0}),
@@ -152,6 +152,7 @@ def _of_cfq() -> dict[str, Parameter]:
     return {
         "objective": anything(*literal("faithful", "paper", "PAPER")),
         "teacher_actions": only(TeacherActions),
+        "learning_rate_init": real(0, open_low=True, optional=True),
         "validation_fraction": real(0, 1),
     }
 
