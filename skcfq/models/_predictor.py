@@ -6,6 +6,7 @@ torch is imported where tensors are asked for: a linear model answers in arrays 
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -379,9 +380,11 @@ def check_decisions(predictor: Predictor, background: Any) -> None:
     logits = predictor.row_scores(X)
     top = np.sort(logits, axis=1)
     clear = top[:, -1] - top[:, -2] > _CLEAR * np.abs(logits).max(axis=1).clip(1)
-    if not np.array_equal(
-        predictor.predict(X)[clear], predictor.classes[logits.argmax(axis=1)][clear]
-    ):
+    with warnings.catch_warnings():
+        # A teacher may have been fitted on the array of what is a table here.
+        warnings.filterwarnings("ignore", "X has feature names", UserWarning)
+        decisions = predictor.predict(X)
+    if not np.array_equal(decisions[clear], predictor.classes[logits.argmax(axis=1)][clear]):
         raise UnsupportedModelError(
             f"`predict` of {type(predictor.model).__name__} is not the argmax of what "
             f"{predictor.name} computes: it decides by a rule of its own."

@@ -277,7 +277,7 @@ class RecourseResult:
         >>> model = LogisticRegression().fit(X, X[:, 0] > 59.5)
         >>> result = RecourseSolver(target=True).solve(model, X, background=X)
         >>> result.percentile_shifts()["total"].round(1).loc[[0, 40, 80]].tolist()
-        [59.5, 19.5, 0.0]
+        [60.0, 20.0, 0.0]
         """
         return percentile_shifts(self)
 

@@ -150,7 +150,7 @@ class RecourseSolver(KnownParameters):
         "cost": [StrOptions({"l1", "l2", "mixed"}), None],
         "cost_weights": [StrOptions({"std", "mad", "uniform"}), dict, "array-like", None],
         "target": "no_validation",
-        "margin": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
+        "margin": [StrOptions({"auto"}), Interval(Real, 0, _LARGEST, closed="both")],
         "target_proba": [Interval(Real, 0, 1, closed="neither"), None],
         "perturbation_radius": [StrOptions({"auto"}), Interval(Real, 0, _LARGEST, closed="both")],
         "weight_radius": [Interval(Real, 0, _LARGEST, closed="both")],
@@ -419,7 +419,11 @@ class RecourseSolver(KnownParameters):
         chunks = [denied[first : first + size] for first in range(0, len(denied), size)]
         chunks = [] if stopped else chunks
         effort = Effort(
-            self.n_restarts, self.beam_width, self.n_steps, float(self.step_size), self.time_limit
+            self.n_restarts,
+            self.beam_width,
+            self.n_steps,
+            float(self.step_size),
+            None if self.time_limit is None else float(self.time_limit),
         )
         batches = Batches(method, effort, task, starts, chunks, self._seed(method))
         with Progress("recourse", "person", len(denied), shown=bool(self.verbose)) as progress:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 from sklearn.base import BaseEstimator
+
+from skcfq.utils import is_weight
 
 
 class Finish(BaseEstimator):
@@ -35,8 +38,11 @@ class Finish(BaseEstimator):
         self.validity_drop = validity_drop
 
     def check(self) -> None:
-        """Raise ValueError where the share is none."""
-        if self.validity_drop is not None and not 0 <= self.validity_drop < 1:
+        """Raise ValueError where a parameter is not what it must be."""
+        if not isinstance(self.rounding, bool | np.bool_):
+            raise ValueError(f"objective.finish.rounding is {self.rounding!r}; give True or False.")
+        share = self.validity_drop
+        if share is not None and not (is_weight(share) and share < 1):
             raise ValueError(
                 f"objective.finish.validity_drop is {self.validity_drop!r}; give a share in "
                 "[0, 1), or None."

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
+import numpy as np
 from sklearn.base import BaseEstimator, clone
 
 from skcfq.nn import LossWeights
 from skcfq.training._finish import Finish
 from skcfq.training._teacher_actions import TeacherActions
-from skcfq.utils import NestedParametersMixin
+from skcfq.utils import NestedParametersMixin, is_weight
 
 _WEIGHTS = (
     "task",
@@ -130,7 +130,7 @@ class CFQObjective(NestedParametersMixin, BaseEstimator):
         >>> CFQObjective.preset("faithful").path
         1.0
         """
-        if name not in OBJECTIVES:
+        if not isinstance(name, str) or name not in OBJECTIVES:
             raise ValueError(f"objective={name!r} is unknown; give one of {sorted(OBJECTIVES)}.")
         return clone(cls(**OBJECTIVES[name]))
 
@@ -146,20 +146,25 @@ class CFQObjective(NestedParametersMixin, BaseEstimator):
         """Raise ValueError where a weight is negative or a rule unknown."""
         for name in _WEIGHTS:
             value = getattr(self, name)
-            if not 0 <= value < math.inf:
+            if not is_weight(value):
                 raise ValueError(
                     f"objective.{name} is {value!r}; give a finite number of at least 0."
                 )
-        if not all(0 <= one < math.inf for one in self.matching_weights):
+        both = self.matching if isinstance(self.matching, tuple | list) else [self.matching] * 2
+        if len(both) != 2 or not all(map(is_weight, both)):
             raise ValueError(
                 f"objective.matching is {self.matching!r}; give one or two numbers of at least 0."
             )
+        if not isinstance(self.dither, bool | np.bool_):
+            raise ValueError(f"objective.dither is {self.dither!r}; give True or False.")
         if not isinstance(self.after_training, Finish):
             raise ValueError(f"objective.finish is {self.finish!r}; give a Finish, or None.")
         self.after_training.check()
-        known = self.groups is None or self.groups in ("balanced", "worst")
+        known = self.groups is None or (
+            isinstance(self.groups, str) and self.groups in ("balanced", "worst")
+        )
         if isinstance(self.groups, dict):
-            wrong = {name: one for name, one in self.groups.items() if not 0 <= one < math.inf}
+            wrong = {name: one for name, one in self.groups.items() if not is_weight(one)}
             if wrong or not any(self.groups.values()):
                 raise ValueError(
                     f"objective.groups has the weights {wrong or self.groups!r}; give finite "
@@ -182,15 +187,15 @@ class CFQObjective(NestedParametersMixin, BaseEstimator):
     def loss_weights(self) -> LossWeights:
         """Return the weight of every term."""
         return LossWeights(
-            task=self.task,
+            task=float(self.task),
             validity=float(self.eta),
-            distillation=self.distillation,
-            hinge=self.hinge,
-            hinge_margin=self.hinge_margin,
-            margins=self.margins,
-            path=self.path,
-            mixup=self.mixup,
-            transition=self.transition,
+            distillation=float(self.distillation),
+            hinge=float(self.hinge),
+            hinge_margin=float(self.hinge_margin),
+            margins=float(self.margins),
+            path=float(self.path),
+            mixup=float(self.mixup),
+            transition=float(self.transition),
         )
 
     @property

@@ -32,7 +32,7 @@ from skcfq.utils._progress import Progress
 from skcfq.utils._rows import as_slice, row_products, row_sums, stack_rows, take_rows
 from skcfq.utils._scalars import from_json, has_text, plain, strict_json, to_json
 from skcfq.utils._warnings import warn_user
-from skcfq.utils._weights import as_weights, check_weights
+from skcfq.utils._weights import as_weights, check_weights, is_weight
 
 if TYPE_CHECKING:
     from skcfq.utils._sklearn_compat import (
@@ -74,6 +74,7 @@ __all__ = [
     "has_text",
     "interrupts_heard",
     "is_integer_like",
+    "is_weight",
     "lazy_attributes",
     "missing_mask",
     "plain",

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import reprlib
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
 # Products of two such weights, and sums over a billion rows, are numbers in single precision too.
 _LEAST, _MOST = 1e-15, 1e15
+
+
+def is_weight(value: Any) -> bool:
+    """Tell whether a value is one number that can weigh something: 0 to 1e15, no truth value.
+
+    Examples
+    --------
+    >>> [is_weight(value) for value in (0, np.float32(0.5), True, "1", -1.0, float("nan"))]
+    [True, True, False, False, False, False]
+    """
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    return is_number and bool(0 <= value <= _MOST)
 
 
 def as_weights(values: Any, name: str) -> np.ndarray:

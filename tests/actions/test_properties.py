@@ -215,13 +215,13 @@ def _interval(feature, own):
     elif "relative_bounds" not in rules and "ordinal" not in rules:
         raise AssertionError("every drawn numeric rule names bounds")
     if feature.kind == "stepped":
-        # a stepped column without an end takes the observed one
+        # a stepped column without an end takes the observed one, or the other end beyond it
         column = np.asarray(feature.columns[feature.name], dtype=float)
         relative = rules.get("relative_bounds")
         if low == -math.inf and relative is None:
-            low = np.nanmin(column)
+            low = min(np.nanmin(column), high)
         if high == math.inf and relative is None:
-            high = np.nanmax(column)
+            high = max(np.nanmax(column), low)
     low, high = min(low, own), max(high, own)
     if "relative_bounds" in rules:
         below, above = rules["relative_bounds"]

@@ -87,3 +87,14 @@ def test_a_step_size_may_be_any_real_number():
     points = [solve("pgd", parameters={"step_size": size}).points for size in (1.0, 1, True)]
     np.testing.assert_array_equal(points[0], points[1])
     np.testing.assert_array_equal(points[0], points[2])
+
+
+@pytest.mark.parametrize("margin", [*HUGE, -1.0, "wide"])
+def test_a_margin_has_a_limit(margin):
+    with pytest.raises(ValueError, match="'margin' parameter of RecourseSolver"):
+        solve(parameters={"margin": margin})
+
+
+def test_seconds_may_be_a_number_of_numpy():
+    result = solve(parameters={"time_limit": np.float32(60.0)})
+    assert (result.status[result.denied] == "optimal").all()

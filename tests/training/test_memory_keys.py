@@ -15,7 +15,7 @@ from skcfq.training._memory import teacher_points
 X, TARGET = np.arange(6.0).reshape(3, 2), np.zeros(3, dtype=np.int64)
 GIVEN = {
     "actions": TeacherActions(),
-    "teacher": SimpleNamespace(fingerprint="one"),
+    "teacher": SimpleNamespace(fingerprint="one", model=None),
     "action_set": ActionSet(),
     "X": X,
     "target": TARGET,
@@ -40,10 +40,10 @@ def computed(monkeypatch):
     [
         ({}, False),
         ({"actions": TeacherActions()}, False),
-        ({"teacher": SimpleNamespace(fingerprint="one")}, False),
+        ({"teacher": SimpleNamespace(fingerprint="one", model=None)}, False),
         ({"verbose": True}, False),
         ({"actions": TeacherActions(2)}, True),
-        ({"teacher": SimpleNamespace(fingerprint="two")}, True),
+        ({"teacher": SimpleNamespace(fingerprint="two", model=None)}, True),
         ({"action_set": ActionSet(max_changes=1)}, True),
         ({"X": X + 1}, True),
         ({"target": TARGET + 1}, True),

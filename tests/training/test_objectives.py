@@ -195,3 +195,31 @@ def test_without_recourse_points_the_factual_gradient_chooses_and_says_so(credit
     with pytest.warns(EmptyPopulationWarning, match="there is no recourse point"):
         found = widths("counterfactual")
     assert found == widths("factual")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("distillation", value) for value in ("a", None, True, 1j, [1.0], -1.0, 10**400)),
+        *(("matching", value) for value in ("a", None, (1.0, "a"), (1.0, 2.0, 3.0), np.ones(2))),
+        ("dither", 1),
+        ("groups", 3),
+        ("groups", {"a": None}),
+        ("finish", "bias"),
+        ("finish", Finish(validity_drop=1j)),
+        ("finish", Finish(rounding=None)),
+    ],
+)
+def test_an_objective_refuses_by_name_what_weighs_nothing(name, value):
+    with pytest.raises(ValueError, match=rf"objective\.{name}.* is .*; give|objective.groups has"):
+        CFQObjective(**{name: value}).check()
+
+
+def test_weights_may_be_numbers_of_numpy(credit, shared):
+    given = {"distillation": 0.5, "margins": 0.25, "path": 0.0, "mixup": 1.0}
+    same = {name: np.float32(value) for name, value in given.items()}
+    models = [
+        fit(credit, shared, objective=CFQObjective(**one), max_iter=2) for one in (given, same)
+    ]
+    X = credit.data
+    np.testing.assert_array_equal(*(model.decision_function(X) for model in models))
