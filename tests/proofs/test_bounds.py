@@ -145,7 +145,7 @@ def test_bounds_of_single_points_are_exact():
 ACTIVATIONS = [Rectifier(), *(Staircase(1.0, top) for top in (1.0, 3.0, 14.0, 255.0))]
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS, ids=str)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_lines_lie_around_activations(activation):
     rng = np.random.RandomState(0)
     top = getattr(activation, "top", 4.0)
