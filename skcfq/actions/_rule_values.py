@@ -78,15 +78,17 @@ def number_pair(rule: str, name: Hashable, value: Any) -> tuple[float, float]:
     low, high = _pair(rule, name, value)
     low = -math.inf if low is None else number(rule, name, low)
     high = math.inf if high is None else number(rule, name, high)
-    if low > high:
-        fail(
-            rule,
-            name,
-            value,
-            f"the lower side {low:g} is above the upper side {high:g}",
-            "Swap the two, or give None for an open side",
-        )
+    _check_order(rule, name, value, (low, high), "side")
     return low, high
+
+
+def _check_order(
+    rule: str, name: Hashable, value: Any, ends: tuple[float, float], what: str
+) -> None:
+    low, high = ends
+    if low > high:
+        problem = f"the lower {what} {low:g} is above the upper {what} {high:g}"
+        fail(rule, name, value, problem, "Swap the two, or give None for an open side")
 
 
 def check_bounds(rule: str, name: Hashable, value: Any) -> Any:
@@ -113,14 +115,7 @@ def check_quantiles(rule: str, name: Hashable, value: Any) -> tuple[float, float
         fail(
             rule, name, value, "a quantile lies outside [0, 1]", "Give shares such as (0.01, 0.99)"
         )
-    if low > high:
-        fail(
-            rule,
-            name,
-            value,
-            f"the lower share {low:g} is above the upper share {high:g}",
-            "Swap the two",
-        )
+    _check_order(rule, name, value, (low, high), "share")
     return low, high
 
 
