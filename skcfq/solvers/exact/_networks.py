@@ -114,7 +114,7 @@ def search_for(problem: RecourseProblem, lattice: Lattice) -> Search:
     most = min(problem.max_changes, lattice.n_features)
     objective = Objective.of(problem.cost_function, most)
     priced = replace(lattice, cost=objective.prices(lattice.cost))
-    return Search(priced, demands, is_valid, objective)
+    return Search(priced, is_valid, objective, demands)
 
 
 def _obeys(
