@@ -20,11 +20,9 @@ from skcfq.deploy._classifier import deployed_form
 from skcfq.deploy._packing import pack_codes
 from skcfq.exceptions import FeatureSpaceError, OptionalDependencyError, UnsupportedModelError
 from skcfq.utils import (
-    Options,
     as_numbers,
     as_objects,
     atomic_write,
-    check_parameters,
     missing_mask,
 )
 
@@ -38,9 +36,6 @@ _IR_VERSIONS = {INT4_OPSET: 10, INT2_OPSET: 13}
 GAP = ""
 
 
-@check_parameters(
-    preprocessing=["boolean"], opset=[Options(Integral, {INT4_OPSET, INT2_OPSET}), None]
-)
 def write_onnx(
     model: Any,
     path: str | os.PathLike,
@@ -74,6 +69,8 @@ def write_onnx(
     UnsupportedModelError
         A column cannot be read in ONNX without another rounding; the message names it.
     """
+    if not isinstance(preprocessing, bool | np.bool_):
+        raise ValueError(f"preprocessing={preprocessing!r}; give True or False.")
     onnx = _import_onnx()
     model = deployed_form(model)
     graph = _Graph(onnx, _opset_for(model.integer_network_, opset))
@@ -363,6 +360,8 @@ def _outputs(graph: _Graph, model: DeployedClassifier, totals: str) -> None:
 def _opset_for(network: IntegerNetwork, opset: int | None) -> int:
     if opset is None:
         return INT2_OPSET if any(layer.bits == 2 for layer in network.layers) else INT4_OPSET
+    if not isinstance(opset, Integral) or opset not in _IR_VERSIONS:
+        raise ValueError(f"opset={opset!r} is not offered; give {INT4_OPSET} or {INT2_OPSET}.")
     return int(opset)
 
 
