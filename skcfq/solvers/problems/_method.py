@@ -128,6 +128,11 @@ class Method:
         for name in ("proves", "linear", "gradients", "literal"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"{name}={getattr(self, name)!r} of a Method: give True or False.")
+        for name, kind in (("shortcut", Shortcut), ("nonlinear", Method), ("otherwise", Method)):
+            if not isinstance(getattr(self, name), kind | None):
+                raise TypeError(
+                    f"{name}={getattr(self, name)!r} of a Method: give a {kind.__name__}, or None."
+                )
 
     def why_not(self, task: Task) -> str | None:
         """Return why the method does not apply to a task, or None."""
