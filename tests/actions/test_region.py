@@ -141,6 +141,23 @@ def test_a_gap_that_the_encoder_leaves_open_stays_open():
     assert region.changed(u).tolist() == [[True, False], [True, False]]
 
 
+@pytest.mark.parametrize("container", [pd.DataFrame, pd.DataFrame.to_numpy])
+def test_rounding_leaves_no_change_short_of_the_smallest_one(container):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.lognormal(3, 2, (500, 3)), columns=list("abc"))
+    sizes = {0: 0.3, 1: 7.1, 2: 1e-3}
+    X = container(X)
+    space = TableEncoder().fit(X).feature_space_
+    region = region_of(ActionSet(min_change=sizes, bounds={2: (None, None)}).compile(space), X)
+    least = region.min_change
+    short = region.values + least * torch.tensor(rng.choice([-1, 1], X.shape)) * (1 - 3e-9)
+    points = np.asarray(raw_rows(region, region.project(region.assemble(short, region.levels))))
+    moves = np.abs(points - np.asarray(X))
+    assert ((moves == 0) | (moves >= list(sizes.values()))).all()
+    assert (moves > 0).mean() > 0.8
+    assert np.allclose(moves[moves > 0], (moves > 0).dot(np.diag([*sizes.values()]))[moves > 0])
+
+
 def test_an_unrecognized_category_may_stay_or_move():
     X = pd.DataFrame({"job": ["cook", "clerk", "pilot"]})
     space = TableEncoder().fit(X).feature_space_
