@@ -36,8 +36,8 @@ def raw_rows(region: ActionRegion, u: Tensor) -> Any:
     -------
     rows : DataFrame or ndarray of shape (n, p)
         Gridded values are the exact raw grid values, bounds the exact raw bounds, and no change
-        is short of the smallest one; a whole-number column stays one while its values allow it. What does not change is
-        bit-identical, gaps and unknown categories included.
+        is short of the smallest one; a whole-number column stays one while its values allow it.
+        What does not change is bit-identical, gaps and unknown categories included.
 
     Examples
     --------

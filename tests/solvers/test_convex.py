@@ -308,7 +308,7 @@ def test_milp_with_rivals_and_rules_is_scipys_program():
 @pytest.mark.parametrize("norm", ["l1", "mixed"])
 def test_no_change_is_short_of_the_smallest_one(norm):
     model, X, _, _, weights, _ = draw(0, n_classes=2, n=30)
-    sizes = {name: 0.7 for name in X}
+    sizes = dict.fromkeys(X, 0.7)
     result = solve(model, X, {"min_change": sizes}, weights, method="milp", cost=norm)
     moves = (result.points - X).abs().to_numpy()[result.denied]
     assert (moves > 0).any(axis=1).sum() > 10
