@@ -181,7 +181,8 @@ def not_short(
 
 
 def _is_plain(feature: NumericFeature) -> bool:
-    return feature.block.kind == "affine" and feature.step is None and feature.values is None
+    free = feature.step is None and feature.values is None and not feature.is_whole
+    return free and feature.block.kind == "affine"
 
 
 def _array(values: Any) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from skcfq.actions._categorical import CategoricalFeature
-from skcfq.actions._narrow_columns import rounded_outward
+from skcfq.actions._narrow_columns import rounded_outward, whole_outward
 from skcfq.actions._plain_numbers import not_short, within_limits
 from skcfq.actions._raw import filled_numbers, read_columns, write_columns
 from skcfq.actions._region import ActionRegion
@@ -135,12 +135,14 @@ def _admissible(region: ActionRegion, j: int, raw: np.ndarray, mask: np.ndarray)
     """Return values that are no shorter than the smallest change, and that the column can hold."""
     feature, dtype = region.compiled.numeric[j], region.narrow_types[j]
     least = feature.min_change if region.grids[j] is None else None
-    if dtype is None and least is None:
+    if dtype is None and least is None and not feature.is_whole:
         return raw
     own = feature.own_values(read_columns(region.compiled.space, region.X))[mask]
     limits = region.raw_lower[mask, j], region.raw_upper[mask, j]
     if least is not None:
         raw = not_short(raw, own, least, limits)
+    if feature.is_whole:
+        raw = whole_outward(raw, own, limits)
     return raw if dtype is None else rounded_outward(raw, own, dtype, limits)
 
 

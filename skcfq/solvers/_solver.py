@@ -22,7 +22,7 @@ from skcfq.solvers._methods import METHODS, choose_method
 from skcfq.solvers._own_rows import margin_of, own_logits
 from skcfq.solvers._parameters import required_margin, second_predictor
 from skcfq.solvers._result_building import result_of
-from skcfq.solvers._stopping import as_interrupted, tell_interruption, worker_died
+from skcfq.solvers._stopping import as_interrupted, tell_interruption, with_results
 from skcfq.solvers._task_reading import read_starts, read_task
 from skcfq.solvers.problems import Effort, Method, Task
 from skcfq.utils import (
@@ -294,7 +294,7 @@ class RecourseSolver(KnownParameters):
             The model is not fitted.
         TargetError, ActionSetError, BackgroundRequiredError, UnsupportedModelError
         WorkerDiedError
-            Its ``results`` have those who were finished.
+            Its ``results`` have those who were finished; what a model itself raises has them too.
         """
         task = self._task(model, X, background, overrides, variants)
         result = self._solve(task, read_starts(start, task.X))
@@ -380,7 +380,7 @@ class RecourseSolver(KnownParameters):
         SpaceMismatchError
             The two models do not share one feature space.
         WorkerDiedError
-            Its ``results`` have those who were finished.
+            Its ``results`` have those who were finished; what a model itself raises has them too.
         """
         from skcfq.solvers._comparison import solve_both
 
@@ -430,7 +430,7 @@ class RecourseSolver(KnownParameters):
             solutions = without_false_proofs(task, denied, [rank.solution() for rank in ranks])
             result = result_of(self.get_params(deep=False), task, solutions, method.name)
         if isinstance(end, Exception):
-            raise worker_died(as_interrupted(result)) from end
+            raise with_results(end, as_interrupted(result))
         if stopped or end is not None or held.pressed:
             return as_interrupted(result)
         return result

@@ -408,6 +408,18 @@ def test_only_a_stated_bound_leads_beyond_what_was_observed():
     assert moved({"steps": {"loans": 0}, "bounds": {"loans": (None, 9)}}, column, 3, -9.5) == -6.5
 
 
+def test_whole_numbers_are_whole_with_a_million_of_them_between_the_ends_too():
+    sentinel = pd.Series([*range(40), -999_999_999]) + 0.0
+    assert moved({}, sentinel, 4, 2.3) == 7
+    assert moved({}, sentinel, 4, -2.3) == 1
+    assert moved({}, sentinel, 4, 1e12) == 39
+    assert moved({"max_change": {"loans": 2.5}}, sentinel, 4, 2.3) == 6
+    assert moved({"bounds": {"loans": (3.2, None)}}, sentinel, 3.5, -0.2) == 3.5
+    assert moved({"min_change": {"loans": 4.5}}, sentinel, 4, 4) == 9
+    assert moved({"steps": {"loans": 0}}, sentinel, 4, 2.25) == 6.25
+    assert moved({"bounds": {"loans": (0, 10**7)}}, LOANS["gap"], 4, 0.6) == 5
+
+
 @pytest.mark.parametrize(
     "column",
     [
