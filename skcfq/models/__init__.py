@@ -25,6 +25,7 @@ from skcfq.utils import lazy_attributes
 
 if TYPE_CHECKING:
     from skcfq.models._mlp_head import MLPHead
+    from skcfq.models._rectified_layers import rectified_layers
     from skcfq.models._validity import least_margin, validity_slack
     from skcfq.models._variants import deployment_variants
 
@@ -42,6 +43,7 @@ __all__ = [
     "encoding_hint",
     "join_steps",
     "least_margin",
+    "rectified_layers",
     "resolve_target",
     "rounding_margin",
     "shifted_bias",
@@ -58,6 +60,7 @@ __getattr__ = lazy_attributes(
         "MLPHead": "_mlp_head",
         "deployment_variants": "_variants",
         "least_margin": "_validity",
+        "rectified_layers": "_rectified_layers",
         "validity_slack": "_validity",
     },
 )

@@ -130,7 +130,7 @@ def test_robust_answers_hold_on_the_model_and_on_every_variant_given(credit, dep
         assert (judge.predict(points) == credit.favorable).all()
     success = deployment_success(robust, seen)
     assert success.robust == success.all_variants == 1
-    assert set(robust.status) <= {"already_favorable", "feasible", "not_found"}
+    assert set(robust.status) <= {"already_favorable", "optimal", "infeasible"}
     assert "variants=6" in robust.protocol
     np.testing.assert_array_equal(robust.denied, answers[0].denied)
 

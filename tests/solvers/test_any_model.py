@@ -164,10 +164,10 @@ def test_other_methods_say_why_they_cannot(method, name):
         )
 
 
-def test_a_network_refuses_exact_methods_and_search_takes_it_too():
+def test_a_network_refuses_programs_and_search_takes_it_too():
     head = MLPClassifier((5,), solver="lbfgs", max_iter=3000, random_state=0)
     network = make_pipeline(TableEncoder(), head).fit(X, Y)
-    for method in ("exact", "lp", "qp", "milp"):
+    for method in ("lp", "qp", "milp"):
         with pytest.raises(UnsupportedModelError, match="MLPClassifier is not linear.*'gradient'"):
             RecourseSolver(target="grant", method=method).solve(network, X.head(5))
     rules = ActionSet(**RULES)
