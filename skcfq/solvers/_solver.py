@@ -53,7 +53,7 @@ class RecourseSolver(KnownParameters):
         is a sum over features, no rules across features); ``"lp"`` (l1) and ``"qp"`` (l2, mixed)
         are convex programs for continuous features; ``"milp"`` takes everything else.
         ``"exact"`` also proves for networks with rectifiers or integers whose numbers have grids,
-        or are read as integer codes.
+        or are read as integer codes, and for trees, forests and boosted trees.
         Heuristic, for any model with gradients: ``"gradient"``, relaxed descent and a beam
         search over exactly evaluated moves, whose points are then made cheaper. Heuristic, for
         any function: ``"black_box"``. ``"pgd"`` is the literal K-step recursion of Eq. 6, whose
