@@ -9,7 +9,6 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from skcfq.actions import ActionSet
@@ -23,7 +22,8 @@ from skcfq.solvers._own_rows import margin_of, own_logits
 from skcfq.solvers._parameters import required_margin, second_predictor
 from skcfq.solvers._result_building import result_of
 from skcfq.solvers._stopping import as_interrupted, tell_interruption, with_results
-from skcfq.solvers._task_reading import read_starts, read_task
+from skcfq.solvers._stream import check_stream, solve_stream
+from skcfq.solvers._task_reading import check_is_list_of_models, read_starts, read_task
 from skcfq.solvers.problems import Effort, Method, Task
 from skcfq.utils import (
     HeldInterrupts,
@@ -53,7 +53,7 @@ class RecourseSolver(KnownParameters):
         is a sum over features, no rules across features); ``"lp"`` (l1) and ``"qp"`` (l2, mixed)
         are convex programs for continuous features; ``"milp"`` takes everything else.
         ``"exact"`` also proves for networks with rectifiers or integers whose numbers have grids,
-        or are read as integer codes.
+        or are read as integer codes, and for trees, forests and boosted trees.
         Heuristic, for any model with gradients: ``"gradient"``, relaxed descent and a beam
         search over exactly evaluated moves, whose points are then made cheaper. Heuristic, for
         any function: ``"black_box"``. ``"pgd"`` is the literal K-step recursion of Eq. 6, whose
@@ -332,17 +332,17 @@ class RecourseSolver(KnownParameters):
             One for each chunk, in order. Ctrl-C while one is solved ends the stream: its result,
             with those who were finished, is the last, and says ``interrupted``. Between two of
             them it raises KeyboardInterrupt, and nothing is left to hand over.
+
+        Raises
+        ------
+        ValueError
+            An argument is not what it must be; of a chunk that is no table, when it comes.
         """
         self._validate_params()
+        check_stream(chunks, total)
         predictor = as_predictor(model, background=background)
-        quiet = clone(self).set_params(verbose=0)
-        with Progress("recourse", "row", total, shown=bool(self.verbose)) as progress:
-            for chunk in chunks:
-                result = quiet.solve(predictor, chunk, variants=variants)
-                progress.update(len(chunk))
-                yield result
-                if result.interrupted:
-                    return
+        check_is_list_of_models(variants)
+        return solve_stream(self, predictor, chunks, variants, total)
 
     def compare(
         self,
