@@ -22,7 +22,7 @@ from skcfq.solvers._methods import METHODS, choose_method
 from skcfq.solvers._own_rows import margin_of, own_logits
 from skcfq.solvers._parameters import required_margin, second_predictor
 from skcfq.solvers._result_building import result_of
-from skcfq.solvers._stopping import as_interrupted, tell_interruption, worker_died
+from skcfq.solvers._stopping import as_interrupted, tell_interruption, with_results
 from skcfq.solvers._stream import check_stream, solve_stream
 from skcfq.solvers._task_reading import check_is_list_of_models, read_starts, read_task
 from skcfq.solvers.problems import Effort, Method, Task
@@ -55,7 +55,7 @@ class RecourseSolver(KnownParameters):
         is a sum over features, no rules across features); ``"lp"`` (l1) and ``"qp"`` (l2, mixed)
         are convex programs for continuous features; ``"milp"`` takes everything else.
         ``"exact"`` also proves for networks with rectifiers or integers whose numbers have grids,
-        or are read as integer codes.
+        or are read as integer codes, and for trees, forests and boosted trees.
         Heuristic, for any model with gradients: ``"gradient"``, relaxed descent and a beam
         search over exactly evaluated moves, whose points are then made cheaper. Heuristic, for
         any function: ``"black_box"``. ``"pgd"`` is the literal K-step recursion of Eq. 6, whose
@@ -302,7 +302,7 @@ class RecourseSolver(KnownParameters):
             The model is not fitted.
         TargetError, ActionSetError, BackgroundRequiredError, UnsupportedModelError
         WorkerDiedError
-            Its ``results`` have those who were finished.
+            Its ``results`` have those who were finished; what a model itself raises has them too.
         """
         check_flag("keep_partial", keep_partial)
         task = self._task(model, X, background, overrides, variants)
@@ -389,7 +389,7 @@ class RecourseSolver(KnownParameters):
         SpaceMismatchError
             The two models do not share one feature space.
         WorkerDiedError
-            Its ``results`` have those who were finished.
+            Its ``results`` have those who were finished; what a model itself raises has them too.
         """
         from skcfq.solvers._comparison import solve_both
 
@@ -440,7 +440,7 @@ class RecourseSolver(KnownParameters):
             solutions = without_false_proofs(task, denied, [rank.solution() for rank in ranks])
             result = result_of(self.get_params(deep=False), task, solutions, method.name)
         if isinstance(end, Exception):
-            raise worker_died(as_interrupted(result)) from end
+            raise with_results(end, as_interrupted(result))
         if stopped or end is not None or held.pressed:
             return as_interrupted(result)
         return result
