@@ -344,7 +344,8 @@ def _subjects_of_methods() -> list[Subject]:
                 "batch_size": whole(1),
                 "linear": anything(),
                 **{name: flag() for name in ("gradients", "literal")},
-                **{name: only(Method) for name in ("nonlinear", "otherwise")},
+                "nonlinear": anything(),
+                "otherwise": only(Method),
                 "shortcut": anything(),
             },
         )
