@@ -63,11 +63,12 @@ def labels_of_rows(sensitive_features: Any, sample_weight: Any, X: Any) -> np.nd
     """Return the group of every row of positive weight."""
     if sensitive_features is None:
         return None
-    n_dims, n = getattr(sensitive_features, "ndim", 1), len(X)
-    if n_dims == 2 and np.shape(sensitive_features)[1] == 1:
+    n = len(X)
+    if getattr(sensitive_features, "ndim", 1) == 2 and sensitive_features.shape[1] == 1:
         sensitive_features = column_or_1d(sensitive_features)
+    one_each = is_list(sensitive_features) and getattr(sensitive_features, "ndim", 1) == 1
     # Tuples are labels, and missing values stay missing.
-    given = list(sensitive_features) if is_list(sensitive_features) else []
+    given = list(sensitive_features) if one_each else []
     if len(given) != n or not all(isinstance(label, Hashable) for label in given):
         raise ValueError(
             f"sensitive_features={reprlib.repr(sensitive_features)}; give one group, such as a "
