@@ -112,16 +112,24 @@ class Search:
     leaf: int = 256
 
 
-def search_networks(search: Search, *, most_boxes: int, time_limit: float | None = None) -> Optimum:
+def search_networks(
+    search: Search,
+    *,
+    max_nodes: int,
+    time_limit: float | None = None,
+    starts: Sequence[np.ndarray] = (),
+) -> Optimum:
     """Find the cheapest point of every person.
 
     Parameters
     ----------
     search : Search
-    most_boxes : int
+    max_nodes : int
         Boxes of one person that are bounded before the proof is given up.
     time_limit : float, optional
         Seconds for all people together.
+    starts : sequence of int64 ndarray of shape (P, F)
+        Rungs of points that may be answers.
 
     Notes
     -----
@@ -130,6 +138,8 @@ def search_networks(search: Search, *, most_boxes: int, time_limit: float | None
     n = search.lattice.n_people
     objective = search.objective
     best = _Best(objective, search.lattice.own.copy(), np.full(n, np.inf))
+    for rungs in starts:
+        _try(search, np.arange(n), rungs, best)
     n_boxes = np.zeros(n, dtype=np.int64)
     waiting = whole_lattice(search.lattice)
     given_up = np.full(n, np.inf)
@@ -137,7 +147,7 @@ def search_networks(search: Search, *, most_boxes: int, time_limit: float | None
     interrupted = False
     while len(waiting):
         late = deadline is not None and time.monotonic() > deadline
-        spent = late | (n_boxes >= most_boxes)[waiting.person]
+        spent = late | (n_boxes >= max_nodes)[waiting.person]
         if spent.any():
             np.minimum.at(given_up, waiting.person[spent], waiting.bound[spent])
             waiting = waiting.take(~spent)

@@ -57,7 +57,7 @@ LEAVES = (1, 256)
 def assert_proved(problem, leaf=256):
     """Compare with brute force; return the least costs."""
     search = replace(search_for(problem, lattice_for(problem)), leaf=leaf)
-    optimum = search_networks(search, most_boxes=100_000)
+    optimum = search_networks(search, max_nodes=100_000)
     least = np.array(least_costs(problem))
     assert optimum.finished.all()
     found = np.isfinite(least)
@@ -134,7 +134,7 @@ def test_rules_of_single_people_and_categories_that_nobody_knows():
 def test_a_budget_that_is_spent_leaves_a_bound_and_what_was_found():
     problem = problem_for([MODELS["4 bits"]], PEOPLE, RULES | {"steps": {"income": 2, "debt": 1}})
     whole = solve_networks(problem, Effort())
-    cut = solve_networks(problem, Effort(max_boxes=4))
+    cut = solve_networks(problem, Effort(max_nodes=4))
     assert {"optimal", "infeasible"} >= set(whole.status)
     assert {"feasible"} <= set(cut.status)
     assert (cut.bound <= whole.bound * (1 + 1e-12)).all()
@@ -170,11 +170,11 @@ def test_what_is_known_when_interrupted_is_kept(monkeypatch):
 @pytest.mark.parametrize("name", ["rectifiers, 2 layers", "4 bits"])
 def test_an_answer_does_not_depend_on_who_else_is_asked(name):
     problem = problem_for([MODELS[name]], PEOPLE, RULES | {"steps": {"income": 2, "debt": 1}})
-    together = solve_networks(problem, Effort(max_boxes=6))
+    together = solve_networks(problem, Effort(max_nodes=6))
     assert "feasible" in together.status
     for people in (slice(0, 1), slice(3, 9)):
         rows = torch.arange(problem.n_people)[people]
-        alone = solve_networks(problem.take(rows), Effort(max_boxes=6))
+        alone = solve_networks(problem.take(rows), Effort(max_nodes=6))
         assert alone.status.tolist() == together.status[people].tolist()
         assert torch.equal(alone.values, together.values[people])
         assert torch.equal(alone.levels, together.levels[people])
