@@ -4,11 +4,12 @@ For developers: what other rooms take from this one. Everything is numpy; nothin
 problem is posed.
 """
 
+from skcfq.proofs._branching import Optimum
 from skcfq.proofs._input_codes import InputGrid, without_twins
 from skcfq.proofs._lattice import Lattice, lattice_of
 from skcfq.proofs._layers import Network, network_of, with_late_codes
 from skcfq.proofs._objective import Objective
-from skcfq.proofs._search import Demand, Optimum, Search, search_networks
+from skcfq.proofs._search import Demand, Search, search_networks
 from skcfq.proofs._tables import Tables, tables_of
 
 __all__ = [

@@ -21,7 +21,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from skcfq import ActionSet, RecourseSolver
 from skcfq.exceptions import UnsupportedModelError
 from skcfq.models import rectified_layers
-from skcfq.proofs import _search, search_networks
+from skcfq.proofs import _branching, search_networks
 from skcfq.solvers.exact._networks import lattice_for, search_for, solve_networks
 from skcfq.solvers.problems import Effort
 
@@ -57,7 +57,7 @@ LEAVES = (1, 256)
 def assert_proved(problem, leaf=256):
     """Compare with brute force; return the least costs."""
     search = replace(search_for(problem, lattice_for(problem)), leaf=leaf)
-    optimum = search_networks(search, max_nodes=100_000)
+    optimum = search_networks(search, most_boxes=100_000)
     least = np.array(least_costs(problem))
     assert optimum.finished.all()
     found = np.isfinite(least)
@@ -157,8 +157,8 @@ def test_what_is_known_when_interrupted_is_kept(monkeypatch):
             raise KeyboardInterrupt
         return blocks(boxes)
 
-    blocks = _search._blocks
-    monkeypatch.setattr(_search, "_blocks", broken)
+    blocks = _branching._blocks
+    monkeypatch.setattr(_branching, "_blocks", broken)
     answer = solve_networks(problem, Effort())
     assert answer.interrupted
     assert "feasible" in answer.status

@@ -65,7 +65,7 @@ def solve_networks(
     limit = None if effort.time_limit is None else effort.time_limit * problem.n_people
     optimum = search_networks(
         search,
-        max_nodes=effort.max_nodes,
+        most_boxes=effort.max_nodes,
         time_limit=limit,
         starts=[_rungs_at(problem, lattice, point) for point in points],
     )
@@ -131,7 +131,7 @@ def search_for(problem: RecourseProblem, lattice: Lattice) -> Search:
     most = min(problem.max_changes, lattice.n_features)
     objective = Objective.of(problem.cost_function, most)
     priced = replace(lattice, cost=objective.prices(lattice.cost))
-    return Search(priced, demands, is_valid, objective)
+    return Search(priced, is_valid, objective, demands)
 
 
 def _obeys(
