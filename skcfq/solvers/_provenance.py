@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import platform
 import sys
 from collections.abc import Mapping
@@ -96,7 +95,8 @@ def protocol_of(parameters: Mapping[str, Any], task: Task, method: str, answers:
     more += f", variants={len(task.variants)}" if task.variants else ""
     open_gap = mean_gap(answers.status, answers.cost, answers.bound)
     proofs = f"proved={n_proved}"
-    proofs += "" if math.isnan(open_gap) else f" (mean gap of other actions {open_gap:.2g})"
+    # A gap of 1 says that nothing is proved at all.
+    proofs += f" (mean gap of other actions {open_gap:.2g})" if open_gap < 1 else ""
     return (
         f"method={method}, cost={task.cost.norm} ({task.cost.weighting}), "
         f"margin={margin}{more}, target={wanted}, "

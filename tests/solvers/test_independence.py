@@ -38,7 +38,12 @@ CASES = [
     ("quantized", "gradient"),
     ("quantized", "pgd"),
     ("trees", "black_box"),
+    ("relu", "exact"),
+    ("teacher", "exact"),
+    ("quantized", "exact"),
+    ("quantized", "auto"),
 ]
+GRIDS = {"income": 5, "debt": 0.5, "score": 4}
 
 
 @functools.cache
@@ -95,6 +100,10 @@ def problem(kind, method, seed, n=6):
     rules = ActionSet(**RULES[rng.integers(len(RULES) if method != "exact" else 2)])
     cost = "l1" if method == "milp" else rng.choice(["l1", "l2"])
     settings = {"cost": cost, "n_alternatives": 1 + (seed % 4 == 0)}
+    if kind != "linear" and method in ("exact", "auto"):
+        # Some proofs are given up.
+        rules.set_params(steps=GRIDS)
+        settings["max_nodes"] = 30
     if kind == "quantized":
         settings["perturbation_radius"] = [0.0, "auto"][rng.integers(2)]
     solver = RecourseSolver(rules, method=method, target="yes", random_state=0, **settings)

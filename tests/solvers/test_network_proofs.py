@@ -181,6 +181,49 @@ def test_an_answer_does_not_depend_on_who_else_is_asked(name):
         assert torch.equal(alone.bound, together.bound[people])
 
 
+def test_points_that_are_given_are_a_start():
+    problem = problem_for([MODELS["4 bits"]], PEOPLE, RULES | {"steps": {"income": 2, "debt": 1}})
+    whole = solve_networks(problem, Effort())
+    everybody = torch.arange(problem.n_people)
+    best = problem.assemble(everybody, whole.values, whole.levels)
+    found = np.isin(whole.status, ["optimal"])
+    assert found.any()
+    cut = solve_networks(problem, Effort(max_nodes=1), [problem.origin, best])
+    assert np.isin(cut.status[found], ["optimal", "feasible"]).all()
+    assert torch.equal(cut.values[found], whole.values[found])
+    assert torch.equal(cut.levels[found], whole.levels[found])
+    assert (solve_networks(problem, Effort(max_nodes=1)).status == "time_limit").any()
+
+
+def test_where_the_budget_is_spent_the_search_says_more():
+    rules = ActionSet(**RULES | {"steps": {"income": 0.5, "debt": 0.5}, "max_changes": None})
+    wanted = {"target": 1, "random_state": 0, "margin": 0.0, "perturbation_radius": 0.0}
+
+    def solve(**parameters):
+        solver = RecourseSolver(rules, **wanted | parameters)
+        return solver.solve(MODELS["4 bits"], PEOPLE, background=PEOPLE)
+
+    whole, cut = solve(), solve(max_nodes=8)
+    assert set(whole.status) <= {"optimal", "infeasible", "already_favorable"}
+    assert {"feasible", "optimal"} <= set(cut.status)
+    assert "time_limit" not in cut.status
+    left = cut.status == "feasible"
+    assert (cut.lower_bound[left] <= whole.cost[left] * (1 + 1e-9)).all()
+    assert (cut.cost[left] >= whole.cost[left] * (1 - 1e-9)).all()
+    assert (cut.lower_bound[left] > 0).any()
+    assert np.array_equal(cut.gap[left], 1 - cut.lower_bound[left] / cut.cost[left])
+    assert (cut.gap[cut.status == "optimal"] == 0).all()
+    assert cut.summary()["mean_gap"] == pytest.approx(cut.gap[left].mean())
+    proved = np.isin(cut.status, ["optimal", "infeasible"]).sum()
+    assert f"proved={proved} (mean gap of other actions {cut.gap[left].mean():.2g})" in cut.protocol
+    assert f"proved={whole.denied.sum()}," in whole.protocol
+    # Its random starts have a seed.
+    seeds = [solve(max_nodes=1, method="auto", random_state=seed) for seed in (0, 0)]
+    assert np.array_equal(seeds[0].cost, seeds[1].cost, equal_nan=True)
+    with pytest.raises(ValueError, match="max_nodes"):
+        solve(max_nodes=0)
+
+
 CONTINUOUS = RULES | {"steps": {"debt": 5}}
 
 
