@@ -24,9 +24,9 @@ from skcfq.actions._rule_values import (
     check_transitions,
     check_weight,
     fail,
-    is_list,
 )
 from skcfq.exceptions import ActionSetError
+from skcfq.utils import is_list
 
 __all__ = ["FeatureRules", "check_max_changes", "read_constraints", "read_rules"]
 

@@ -23,6 +23,7 @@ from sklearn.utils import Bunch
 
 from skcfq.actions import ActionSet
 from skcfq.exceptions import DatasetDamagedError, DatasetNotFoundError
+from skcfq.utils import check_parameters, is_list
 
 DATA_VARIABLE = "SKCFQ_DATA"
 
@@ -49,7 +50,15 @@ class RemoteFile:
     sha256: str
     members: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        for name in ("path", "url", "sha256"):
+            if not isinstance(getattr(self, name), str):
+                raise TypeError(f"{name}={getattr(self, name)!r} of a RemoteFile: give a text.")
+        if not is_list(self.members) or not all(isinstance(one, str) for one in self.members):
+            raise TypeError(f"members={self.members!r} of a RemoteFile: give a tuple of texts.")
 
+
+@check_parameters(dataset=[str], file=[RemoteFile], data_home=[str, os.PathLike, None])
 def read_payload(dataset: str, file: RemoteFile, data_home: str | os.PathLike | None) -> bytes:
     """Return the checked bytes of one file of a dataset.
 

@@ -109,6 +109,8 @@ def read_encoder(encoder: Any, X: Any, *, last: BlockMap | None = None) -> Readi
 
     See :meth:`FeatureSpace.from_encoder`; the raw columns of ``last`` are the encoder's output.
     """
+    if isinstance(encoder, type) or not hasattr(encoder, "transform"):
+        raise TypeError(f"encoder={encoder!r} is no transformer. Give a fitted one.")
     check_is_fitted(encoder)
     X = _fitted_columns(encoder, X)
     columns, names, is_frame = raw_table(X)

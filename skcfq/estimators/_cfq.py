@@ -413,6 +413,11 @@ class CFQClassifier(StudentClassifier):
         """Return each row's target, and remember the label if there is one for all."""
         wanted = self.target
         if callable(wanted):
+            if isinstance(wanted, type):
+                raise TargetError(
+                    f"target={wanted!r} is a class. Give a label, or a function of (X, y) that "
+                    "returns one label a row."
+                )
             self.target_ = None
             wanted = wanted(table.X, self.classes_[table.labels])
             if wanted is None:

@@ -41,6 +41,11 @@ class NetworkClassifier(NestedParametersMixin, ClassifierMixin, BaseEstimator):
     feature_space_: FeatureSpace
     encoder_: Any
 
+    @property
+    def _goes_on(self) -> bool:
+        """Whether a fit starts from the network of the previous one."""
+        return False
+
     def _read_table(
         self,
         X: Any,
@@ -48,10 +53,10 @@ class NetworkClassifier(NestedParametersMixin, ClassifierMixin, BaseEstimator):
         sample_weight: Any,
         *,
         class_weight: Any = None,
-        known_classes: np.ndarray | None = None,
     ) -> TrainingTable:
-        """Validate parameters, rows and labels; with ``known_classes``, as those of this fit."""
+        """Validate parameters, rows and labels: those of a previous fit, where one goes on."""
         self._validate_params()
+        known_classes = self.classes_ if self._goes_on else None
         X = validate_table(self, X, reset=known_classes is None)
         if y is None:
             raise ValueError(

@@ -38,7 +38,7 @@ from skcfq.training import (
     network_of_chain,
     rectifier_network,
 )
-from skcfq.utils import HasMethods, Interval, StrOptions, take_rows, warn_user
+from skcfq.utils import HasMethods, Interval, ListOf, StrOptions, take_rows, warn_user
 
 _OF_RECOURSE = ("counterfactual", "margin")
 
@@ -160,12 +160,12 @@ class PTQClassifier(QuantizedClassifier):
         "percentile": [Interval(Real, 50, 100, closed="both")],
         "adaptive_rounding": ["boolean"],
         "bias_correction": ["boolean"],
-        "counterfactual_weight": [Interval(Real, 0, None, closed="neither")],
+        "counterfactual_weight": [Interval(Real, 0, 1e15, closed="right")],
         "teacher_actions": [TeacherActions, RecourseSolver, None],
         "action_set": [ActionSet, None],
         "target": "no_validation",
         "encoder": NETWORK_CONSTRAINTS["encoder"],
-        "candidates": ["array-like"],
+        "candidates": [ListOf(Integral, least=1)],
         "quantizer": [Quantizer, None],
         "calibration_size": [Interval(Integral, 1, None, closed="left"), None],
         "random_state": ["random_state"],
@@ -287,7 +287,7 @@ class PTQClassifier(QuantizedClassifier):
                 "teacher_actions has online=True, but PTQClassifier computes recourse points once, "
                 "for its calibration: nothing is trained batch by batch. Give online=False."
             )
-        UniformBits(tuple(self.candidates)).width(self.budget)
+        UniformBits(self.candidates).width(self.budget)
         self._quantizer.check()
         bits = self._quantizer.activation_bits
         if bits is not None and not isinstance(bits, Integral):

@@ -260,7 +260,8 @@ class StudentClassifier(TrainedClassifier, QuantizedClassifier):
             follows_teacher=plan.loss.of_teacher,
             starts_there=start.near_teacher,
         )
-        callbacks, policy = list(self.callbacks or []), bit_policy_of(self.bit_policy)
+        callbacks = [] if self.callbacks is None else list(self.callbacks)
+        policy = bit_policy_of(self.bit_policy)
         if start.policy is not None and isinstance(policy, LearnedBits):
             rows, weights = (one.to(device) for one in start.calibration)
             search = max(1, round(policy.search_fraction * epochs))

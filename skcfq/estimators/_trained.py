@@ -33,14 +33,11 @@ class TrainedClassifier(NetworkClassifier):
 
     @property
     def _goes_on(self) -> bool:
-        """Whether a fit starts from the network of the previous one."""
+        """Whether a fit starts from the network of the previous one; parameters are valid."""
         return self.warm_start and hasattr(self, "network_")
 
     def _training_table(self, X: Any, y: Any, sample_weight: Any) -> TrainingTable:
-        known = self.classes_ if self._goes_on else None
-        return self._read_table(
-            X, y, sample_weight, class_weight=self.class_weight, known_classes=known
-        )
+        return self._read_table(X, y, sample_weight, class_weight=self.class_weight)
 
     def _hold_out(
         self, table: TrainingTable, rng: np.random.RandomState

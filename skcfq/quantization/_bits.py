@@ -10,6 +10,7 @@ from numbers import Integral
 import torch
 
 from skcfq.exceptions import BudgetError
+from skcfq.utils import is_list
 
 FULL_PRECISION_BITS = 32
 MAXIMUM_CANDIDATE_BITS = 16
@@ -128,13 +129,13 @@ def check_candidates(candidates: Iterable[int]) -> tuple[int, ...]:
     >>> check_candidates([2, 3, 4, 8])
     (2, 3, 4, 8)
     """
-    widths = tuple(candidates)
+    widths = tuple(candidates) if is_list(candidates) else ()
     for width in widths:
         check_bits(width, "candidates", minimum=2)
     if not widths or any(a >= b for a, b in pairwise(widths)):
         raise ValueError(
-            f"candidates={widths!r} must be a non-empty, strictly increasing list of bit widths; "
-            "give for example (2, 3, 4, 8)."
+            f"candidates={candidates!r} must be a non-empty, strictly increasing list of bit "
+            "widths; give for example (2, 3, 4, 8)."
         )
     return tuple(int(width) for width in widths)
 

@@ -216,10 +216,22 @@ def shown_units(result: RecourseResult, units: Mapping | None) -> Mapping:
     Raises
     ------
     ValueError
-        No dict, or a name that is no column.
+        As :func:`check_units`.
     """
     if units is None:
         return result.units or {}
+    check_units(result, units)
+    return units
+
+
+def check_units(result: RecourseResult, units: Any) -> None:
+    """Refuse what gives no units of columns.
+
+    Raises
+    ------
+    ValueError
+        No dict, or a name that is no column.
+    """
     if not isinstance(units, Mapping):
         raise ValueError(
             f"units is {units!r}: give a dict from columns to units, such as {{'income': 'EUR'}}."
@@ -233,7 +245,6 @@ def shown_units(result: RecourseResult, units: Mapping | None) -> Mapping:
             f"units names {unknown[0]!r}, which is no column. Use names among "
             f"{list(space.raw_columns)!r}."
         )
-    return units
 
 
 def units_of(changes: Mapping[str, np.ndarray], units: Mapping) -> np.ndarray:

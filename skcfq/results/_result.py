@@ -116,7 +116,7 @@ class RecourseResult:
         return self.delta_of(np.arange(len(self)))
 
     def delta_of(self, rows: np.ndarray) -> np.ndarray:
-        """Return the actions of some rows in encoded units, shape (len(rows), n_encoded)."""
+        """Return the actions of some rows, positions or a mask, in encoded units."""
         return _actions.delta_of(self, rows)
 
     @property
@@ -132,8 +132,8 @@ class RecourseResult:
 
         Parameters
         ----------
-        rows : int ndarray
-            Positions.
+        rows : array-like of int of shape (k,), or of bool of shape (n,)
+            Positions, or a mask.
 
         Returns
         -------
@@ -199,7 +199,7 @@ class RecourseResult:
         ValueError
             A name is no column.
         """
-        _export.shown_units(self, units)
+        _export.check_units(self, units)
         others = tuple(replace(other, units=dict(units)) for other in self.alternatives)
         return replace(self, units=dict(units), alternatives=others)
 

@@ -8,8 +8,6 @@ from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
-from sklearn.base import clone
-
 from skcfq.actions import ActionSet
 from skcfq.models import as_predictor, carried_action_set, carried_target
 from skcfq.results import RecourseResult
@@ -18,12 +16,12 @@ from skcfq.solvers._parameters import required_margin, second_predictor
 from skcfq.solvers._result_building import result_of
 from skcfq.solvers._running import solve_task
 from skcfq.solvers._stopping import tell_interruption
-from skcfq.solvers._task_reading import read_starts, read_task
+from skcfq.solvers._stream import check_stream, solve_stream
+from skcfq.solvers._task_reading import check_is_list_of_models, read_starts, read_task
 from skcfq.solvers.problems import Method, Task
 from skcfq.utils import (
     Interval,
     KnownParameters,
-    Progress,
     StrOptions,
 )
 
@@ -333,17 +331,17 @@ class RecourseSolver(KnownParameters):
             One for each chunk, in order. Ctrl-C while one is solved ends the stream: its result,
             with those who were finished, is the last, and says ``interrupted``. Between two of
             them it raises KeyboardInterrupt, and nothing is left to hand over.
+
+        Raises
+        ------
+        ValueError
+            An argument is not what it must be; of a chunk that is no table, when it comes.
         """
         self._validate_params()
+        check_stream(chunks, total)
         predictor = as_predictor(model, background=background)
-        quiet = clone(self).set_params(verbose=0)
-        with Progress("recourse", "row", total, shown=bool(self.verbose)) as progress:
-            for chunk in chunks:
-                result = quiet.solve(predictor, chunk, variants=variants)
-                progress.update(len(chunk))
-                yield result
-                if result.interrupted:
-                    return
+        check_is_list_of_models(variants)
+        return solve_stream(self, predictor, chunks, variants, total)
 
     def compare(
         self,

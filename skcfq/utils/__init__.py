@@ -27,6 +27,7 @@ from skcfq.utils._columns import (
 from skcfq.utils._files import atomic_write
 from skcfq.utils._interrupts import HeldInterrupts, NotedInterrupts, interrupts_heard
 from skcfq.utils._lazy import lazy_attributes
+from skcfq.utils._lists import is_list
 from skcfq.utils._nested_parameters import NestedParametersMixin
 from skcfq.utils._progress import Progress
 from skcfq.utils._rows import as_slice, row_products, row_sums, stack_rows, take_rows, tile_products
@@ -39,8 +40,11 @@ if TYPE_CHECKING:
         HasMethods,
         Interval,
         KnownParameters,
+        ListOf,
+        Options,
         StrOptions,
         check_feature_names_in,
+        check_options,
         check_parameters,
         check_sample_weight,
         positive_label_of,
@@ -53,8 +57,10 @@ __all__ = [
     "HeldInterrupts",
     "Interval",
     "KnownParameters",
+    "ListOf",
     "NestedParametersMixin",
     "NotedInterrupts",
+    "Options",
     "Progress",
     "StrOptions",
     "as_array",
@@ -65,6 +71,7 @@ __all__ = [
     "as_weights",
     "atomic_write",
     "check_feature_names_in",
+    "check_options",
     "check_parameters",
     "check_sample_weight",
     "check_container",
@@ -74,6 +81,7 @@ __all__ = [
     "has_text",
     "interrupts_heard",
     "is_integer_like",
+    "is_list",
     "is_weight",
     "lazy_attributes",
     "missing_mask",
@@ -102,8 +110,11 @@ __getattr__ = lazy_attributes(
         "HasMethods": "_sklearn_compat",
         "Interval": "_sklearn_compat",
         "KnownParameters": "_sklearn_compat",
+        "ListOf": "_sklearn_compat",
+        "Options": "_sklearn_compat",
         "StrOptions": "_sklearn_compat",
         "check_feature_names_in": "_sklearn_compat",
+        "check_options": "_sklearn_compat",
         "check_parameters": "_sklearn_compat",
         "check_sample_weight": "_sklearn_compat",
         "positive_label_of": "_sklearn_compat",

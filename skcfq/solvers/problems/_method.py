@@ -113,7 +113,8 @@ class Method:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
             raise TypeError(f"name={self.name!r} of a Method: give a text.")
-        if not callable(self.solve):
+        # A class is called for an instance of it, which is no answer.
+        if not callable(self.solve) or isinstance(self.solve, type):
             raise TypeError(f"solve={self.solve!r} of a Method: give a function of the problem.")
         if not isinstance(self.requires, tuple) or not all(map(callable, self.requires)):
             raise TypeError(
