@@ -95,10 +95,14 @@ def euclidean_cost(task: Task) -> str | None:
 def finite(task: Task) -> str | None:
     """Require that people have finitely many actions that differ to the models.
 
-    Numbers have grids, or are read as integer codes and moved by nothing but themselves.
+    Numbers have grids, or are read as integer codes or compared with thresholds, and are moved by
+    nothing but themselves.
     """
-    by_codes = all(model.integers is not None for model in task.models)
-    if by_codes and not task.actions.has_linking and not task.actions.downstream:
+    tied = task.actions.has_linking or task.actions.downstream
+    if not tied and all(model.integers is not None for model in task.models):
+        return None
+    shaken = task.perturbation_radius > 0
+    if not tied and not shaken and all(model.trees is not None for model in task.models):
         return None
     return gridded(task)
 
