@@ -71,8 +71,8 @@ def labels_of_rows(sensitive_features: Any, sample_weight: Any, X: Any) -> np.nd
     given = list(sensitive_features) if one_each else []
     if len(given) != n or not all(isinstance(label, Hashable) for label in given):
         raise ValueError(
-            f"sensitive_features={reprlib.repr(sensitive_features)}; give one group, such as a "
-            f"text, for each of the {n} rows of X."
+            f"sensitive_features must hold one group, such as a text, for each of the {n} rows of "
+            f"X; got {reprlib.repr(sensitive_features)}."
         )
     groups = np.empty(n, dtype=object)
     groups[:] = given
