@@ -154,6 +154,7 @@ def _search_parameters() -> dict[str, Parameter]:
     return {
         "n_restarts": whole(0),
         "beam_width": whole(1),
+        "max_nodes": whole(1),
         "perturbation_radius": real(0),
         "n_alternatives": whole(1),
         "margin": real(0),
