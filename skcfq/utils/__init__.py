@@ -30,7 +30,7 @@ from skcfq.utils._lazy import lazy_attributes
 from skcfq.utils._lists import is_list
 from skcfq.utils._nested_parameters import NestedParametersMixin
 from skcfq.utils._progress import Progress
-from skcfq.utils._rows import as_slice, row_products, row_sums, stack_rows, take_rows
+from skcfq.utils._rows import as_slice, row_products, row_sums, stack_rows, take_rows, tile_products
 from skcfq.utils._scalars import from_json, has_text, plain, strict_json, to_json
 from skcfq.utils._warnings import warn_user
 from skcfq.utils._weights import as_weights, check_weights, is_weight
@@ -99,6 +99,7 @@ __all__ = [
     "stack_rows",
     "strict_json",
     "take_rows",
+    "tile_products",
     "to_json",
     "validate_table",
     "values_of",
