@@ -32,6 +32,7 @@ LEVEL = {
     "nn": 5,
     "models": 6,
     "results": 6,
+    "proofs": 7,
     "solvers.problems": 7,
     "solvers.exact": 8,
     "solvers.search": 8,

@@ -6,9 +6,10 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from skcfq.actions._rule_values import is_list, is_number
+from skcfq.actions._rule_values import is_number
 from skcfq.actions._rules import FeatureRules
 from skcfq.exceptions import ActionSetError
+from skcfq.utils import is_list
 
 __all__ = ["NORMS", "WEIGHTS", "CostRules", "check_cost", "read_cost"]
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from skcfq.actions._rule_values import fail, is_list, number_pair
+from skcfq.actions._rule_values import fail, number_pair
 from skcfq.actions._unknown_names import unknown_column
 from skcfq.exceptions import ActionSetError
+from skcfq.utils import is_list
 
 if TYPE_CHECKING:
     from skcfq.actions._compiled import CompiledActions
@@ -91,6 +92,10 @@ def _read(label: Hashable, rules: Any, rows: list[int], compiled: CompiledAction
         if position >= len(compiled.numeric):
             fail(rule, name, pair, "the column holds categories", "Name it in immutable instead")
         bounds[position] = number_pair(rule, name, pair)
+        try:
+            compiled.numeric[position].with_bounds(*bounds[position])
+        except ActionSetError as error:
+            raise ActionSetError(f"{rule} has bounds that go too far: {error}") from error
     held = [_feature(rule, name, compiled) for name in (() if names is None else names)]
     # What nobody may change is immutable for this person too.
     return Override(rows, [position for position in held if position is not None], bounds)
@@ -98,6 +103,8 @@ def _read(label: Hashable, rules: Any, rows: list[int], compiled: CompiledAction
 
 def _feature(rule: str, name: Hashable, compiled: CompiledActions) -> int | None:
     """Return the position of a feature, None for a column that cannot change."""
+    if name is pd.NA or not isinstance(name, Hashable):
+        raise ActionSetError(f"{rule} names {name!r}, which is no name of a column.")
     for position, feature in enumerate(compiled.numeric):
         if name in (feature.name, feature.column):
             return position

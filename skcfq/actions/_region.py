@@ -13,7 +13,9 @@ from torch import Tensor
 from skcfq.actions._downstream import DownstreamEffects
 from skcfq.actions._linking import LinkingConstraints
 from skcfq.actions._narrow_columns import has_narrow_columns, narrow_type
+from skcfq.actions._numeric import SAME_VALUE
 from skcfq.actions._projections import (
+    SMALLEST,
     nearest_level,
     project_box,
     project_grid,
@@ -229,6 +231,21 @@ class ActionRegion:
                 )
         return torch.stack(columns, dim=1)
 
+    def reachable_points(self, j: int) -> Tensor:
+        """Return to which points of a number's grid each person may move, bool of shape (n, g).
+
+        The own value is none of them.
+        """
+        grid, own = self.grids[j], self.values[:, j, None]
+        if grid is None:
+            return torch.zeros((self.n_people, 0), dtype=torch.bool)
+        move = (grid - own).abs()
+        inside = (grid >= self.lower[:, j, None]) & (grid <= self.upper[:, j, None])
+        inside &= move > SAME_VALUE * (1 + own.abs())
+        if self.min_change is not None:
+            inside &= move >= self.min_change[:, j, None] * (1 - SMALLEST)
+        return inside
+
     def project(self, u: Tensor) -> Tensor:
         """Project points onto the admissible set of each person (Algorithm 1, made safe).
 
@@ -385,6 +402,12 @@ class ActionRegion:
             return nothing
         columns = read_columns(self.compiled.space, self.X)
         return [narrow_type(columns[feature.column]) for feature in self.compiled.numeric]
+
+    @property
+    def rounds(self) -> bool:
+        """Whether a raw row may hold other numbers than its code says."""
+        whole = any(feature.is_whole for feature in self.compiled.numeric)
+        return whole or any(dtype is not None for dtype in self.narrow_types)
 
     @cached_property
     def has_gaps(self) -> bool:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any, NoReturn
 
-import numpy as np
-
 from skcfq.exceptions import ActionSetError
+from skcfq.utils import is_list
 
 __all__ = [
     "OBSERVED",
@@ -22,7 +21,6 @@ __all__ = [
     "check_transitions",
     "check_weight",
     "fail",
-    "is_list",
     "is_number",
     "number",
     "number_pair",
@@ -34,13 +32,6 @@ OBSERVED = "observed"
 def fail(rule: str, name: object, value: object, problem: str, remedy: str) -> NoReturn:
     """Raise the error of one rule: parameter, column, value, problem and remedy."""
     raise ActionSetError(f"{rule} for {name!r} is {value!r}: {problem}. {remedy}.")
-
-
-def is_list(value: Any) -> bool:
-    """Return whether a value holds several, and still does after it was read once."""
-    if isinstance(value, (str, bytes, Mapping, Iterator)) or not isinstance(value, Iterable):
-        return False
-    return np.ndim(value) > 0 if isinstance(value, np.ndarray) else True
 
 
 def is_number(value: Any) -> bool:

@@ -4,7 +4,7 @@ Public: :class:`DeployedClassifier`, :func:`load`, :func:`onnx_inputs` and :func
 For developers: the rest.
 """
 
-from skcfq.deploy._arithmetic import IntegerNetwork, softmax
+from skcfq.deploy._arithmetic import IntegerLayer, IntegerNetwork, softmax
 from skcfq.deploy._artefact import load, read_header, save
 from skcfq.deploy._classifier import DeployedClassifier
 from skcfq.deploy._conversion import LayerParts, integer_network
@@ -13,6 +13,7 @@ from skcfq.deploy._rows import encode_rows
 
 __all__ = [
     "DeployedClassifier",
+    "IntegerLayer",
     "IntegerNetwork",
     "LayerParts",
     "encode_rows",

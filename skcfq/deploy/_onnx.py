@@ -10,6 +10,7 @@ No fusion that keeps float64 can change them.
 from __future__ import annotations
 
 import os
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,13 @@ from skcfq.deploy._arithmetic import IntegerLayer, IntegerNetwork
 from skcfq.deploy._classifier import deployed_form
 from skcfq.deploy._packing import pack_codes
 from skcfq.exceptions import FeatureSpaceError, OptionalDependencyError, UnsupportedModelError
-from skcfq.utils import as_numbers, as_objects, atomic_write, missing_mask
+from skcfq.utils import (
+    as_numbers,
+    as_objects,
+    atomic_write,
+    check_flag,
+    missing_mask,
+)
 
 if TYPE_CHECKING:
     from skcfq.deploy._classifier import DeployedClassifier
@@ -63,6 +70,7 @@ def write_onnx(
     UnsupportedModelError
         A column cannot be read in ONNX without another rounding; the message names it.
     """
+    check_flag("preprocessing", preprocessing)
     onnx = _import_onnx()
     model = deployed_form(model)
     graph = _Graph(onnx, _opset_for(model.integer_network_, opset))
@@ -352,9 +360,9 @@ def _outputs(graph: _Graph, model: DeployedClassifier, totals: str) -> None:
 def _opset_for(network: IntegerNetwork, opset: int | None) -> int:
     if opset is None:
         return INT2_OPSET if any(layer.bits == 2 for layer in network.layers) else INT4_OPSET
-    if opset not in _IR_VERSIONS:
+    if not isinstance(opset, Integral) or opset not in _IR_VERSIONS:
         raise ValueError(f"opset={opset!r} is not offered; give {INT4_OPSET} or {INT2_OPSET}.")
-    return opset
+    return int(opset)
 
 
 def _import_onnx() -> Any:

@@ -112,9 +112,17 @@ def read_encoder(encoder: Any, X: Any, *, last: BlockMap | None = None) -> Readi
 
     See :meth:`FeatureSpace.from_encoder`; the raw columns of ``last`` are the encoder's output.
     """
+    if isinstance(encoder, type) or not hasattr(encoder, "transform"):
+        raise TypeError(f"encoder={encoder!r} is no transformer. Give a fitted one.")
     check_is_fitted(encoder)
     X = _fitted_columns(encoder, X)
     columns, names, is_frame = raw_table(X)
+    n_fitted = getattr(encoder, "n_features_in_", len(columns))
+    if n_fitted != len(columns):
+        raise FeatureSpaceError(
+            f"X has {len(columns)} columns, but the encoder was fitted on {n_fitted}. Pass the "
+            "rows that it was fitted on, or rows with the same columns."
+        )
     context = Context((), columns, names)
     expressions = _read(encoder, [Value(i) for i in range(len(columns))], context)
     outputs = expressions

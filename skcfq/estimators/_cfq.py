@@ -293,7 +293,7 @@ class CFQClassifier(StudentClassifier):
 
         def people_of(some: np.ndarray) -> People:
             part = table.take(some)
-            encoded = self.feature_space_.encode(part.X)
+            encoded = self._encode(part.X)
             own = None if groups is None else groups.take(some)
             return People(part, encoded, denied[some], target[some], own)
 
@@ -325,6 +325,10 @@ class CFQClassifier(StudentClassifier):
     def _default_actions(self) -> TeacherActions:
         """Return what ``teacher_actions=None`` stands for."""
         return objective_of(self.objective).default_actions()
+
+    def _check_target(self) -> None:
+        if not callable(self.target):
+            super()._check_target()
 
     @property
     def _uses_recourse(self) -> bool:
@@ -418,6 +422,11 @@ class CFQClassifier(StudentClassifier):
         """Return each row's target, and remember the label if there is one for all."""
         wanted = self.target
         if callable(wanted):
+            if isinstance(wanted, type):
+                raise TargetError(
+                    f"target={wanted!r} is a class. Give a label, or a function of (X, y) that "
+                    "returns one label a row."
+                )
             self.target_ = None
             wanted = wanted(table.X, self.classes_[table.labels])
             if wanted is None:

@@ -27,6 +27,8 @@ from skcfq.utils import (
 
 # Rows that one forward pass takes.
 _ROWS = 8192
+# Squares of larger encoded values are no numbers in single precision.
+_FARTHEST = 1e15
 
 
 class NetworkClassifier(NestedParametersMixin, ClassifierMixin, BaseEstimator):
@@ -41,6 +43,11 @@ class NetworkClassifier(NestedParametersMixin, ClassifierMixin, BaseEstimator):
     feature_space_: FeatureSpace
     encoder_: Any
 
+    @property
+    def _goes_on(self) -> bool:
+        """Whether a fit starts from the network of the previous one."""
+        return False
+
     def _read_table(
         self,
         X: Any,
@@ -48,10 +55,10 @@ class NetworkClassifier(NestedParametersMixin, ClassifierMixin, BaseEstimator):
         sample_weight: Any,
         *,
         class_weight: Any = None,
-        known_classes: np.ndarray | None = None,
     ) -> TrainingTable:
-        """Validate parameters, rows and labels; with ``known_classes``, as those of this fit."""
+        """Validate parameters, rows and labels: those of a previous fit, where one goes on."""
         self._validate_params()
+        known_classes = self.classes_ if self._goes_on else None
         X = validate_table(self, X, reset=known_classes is None)
         if y is None:
             raise ValueError(
@@ -83,6 +90,26 @@ class NetworkClassifier(NestedParametersMixin, ClassifierMixin, BaseEstimator):
             sample_weight=sample_weight,
             dtype=torch.float64 if is_double else torch.float32,
         )
+
+    def _encode(self, X: Any) -> np.ndarray:
+        """Return encoded rows that a network can be fitted to.
+
+        Raises
+        ------
+        ValueError
+            A value is so far from those that the encoder was fitted on that products overflow.
+        """
+        encoded = self.feature_space_.encode(X)
+        far = np.abs(encoded) > _FARTHEST
+        if far.any():
+            row, column = np.argwhere(far)[0]
+            block = next(one for one in self.feature_space_.blocks if column in one.columns)
+            raise ValueError(
+                f"X has a value in row {row} of column {block.name!r} that the encoder turns into "
+                f"{encoded[row, column]:g}, too far from what it was fitted on for a network. "
+                "Check the unit of the column, or fit the encoder, or the teacher, on such rows."
+            )
+        return encoded
 
     def _keep(self, network: nn.Module) -> None:
         """Keep the network for inference, which is always on the CPU and in float64."""

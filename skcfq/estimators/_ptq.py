@@ -38,7 +38,7 @@ from skcfq.training import (
     network_of_chain,
     rectifier_network,
 )
-from skcfq.utils import HasMethods, Interval, StrOptions, take_rows, warn_user
+from skcfq.utils import HasMethods, Interval, ListOf, StrOptions, take_rows, warn_user
 
 _OF_RECOURSE = ("counterfactual", "margin")
 
@@ -160,12 +160,12 @@ class PTQClassifier(QuantizedClassifier):
         "percentile": [Interval(Real, 50, 100, closed="both")],
         "adaptive_rounding": ["boolean"],
         "bias_correction": ["boolean"],
-        "counterfactual_weight": [Interval(Real, 0, None, closed="neither")],
+        "counterfactual_weight": [Interval(Real, 0, 1e15, closed="right")],
         "teacher_actions": [TeacherActions, RecourseSolver, None],
         "action_set": [ActionSet, None],
         "target": "no_validation",
         "encoder": NETWORK_CONSTRAINTS["encoder"],
-        "candidates": ["array-like"],
+        "candidates": [ListOf(Integral, least=1)],
         "quantizer": [Quantizer, None],
         "calibration_size": [Interval(Integral, 1, None, closed="left"), None],
         "random_state": ["random_state"],
@@ -243,7 +243,7 @@ class PTQClassifier(QuantizedClassifier):
         self._check_rules(table)
         rows = self._calibration_rows(table, rng)
         factual = CalibrationSet(
-            torch.from_numpy(self.feature_space_.encode(take_rows(table.X, rows))),
+            torch.from_numpy(self._encode(take_rows(table.X, rows))),
             torch.from_numpy(table.sample_weight[rows]).double(),
         )
         points, wanted = self._recourse(table, rows, teacher, factual, rng)
@@ -287,7 +287,7 @@ class PTQClassifier(QuantizedClassifier):
                 "teacher_actions has online=True, but PTQClassifier computes recourse points once, "
                 "for its calibration: nothing is trained batch by batch. Give online=False."
             )
-        UniformBits(tuple(self.candidates)).width(self.budget)
+        UniformBits(self.candidates).width(self.budget)
         self._quantizer.check()
         bits = self._quantizer.activation_bits
         if bits is not None and not isinstance(bits, Integral):
@@ -296,7 +296,7 @@ class PTQClassifier(QuantizedClassifier):
                 "layers. Give a whole number, or None."
             )
         if self.target is not None:
-            resolve_target(self.target, self.classes_, self.classes_[:1])
+            self._check_target()
 
     def _default_object(self, name: str) -> BaseEstimator | None:
         return TeacherActions() if name == "teacher_actions" else super()._default_object(name)

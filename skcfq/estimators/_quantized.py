@@ -16,7 +16,12 @@ from skcfq.encoding import one_hot_groups
 from skcfq.estimators._deployable import DeployableClassifier
 from skcfq.estimators._teacher import TeacherClassifier
 from skcfq.estimators._torch_teacher import teacher_of_network
-from skcfq.exceptions import EncodedTableWarning, SpaceMismatchError, UnsupportedModelError
+from skcfq.exceptions import (
+    EncodedTableWarning,
+    SpaceMismatchError,
+    TargetError,
+    UnsupportedModelError,
+)
 from skcfq.models import (
     Predictor,
     RowHead,
@@ -24,6 +29,7 @@ from skcfq.models import (
     carry,
     encoding_hint,
     join_steps,
+    resolve_target,
     split_model,
 )
 from skcfq.training import (
@@ -72,6 +78,15 @@ class QuantizedClassifier(DeployableClassifier):
             self.action_set.compile(self.feature_space_)
         elif self._uses_recourse:
             _warn_of_encoded(table.X)
+
+    def _check_target(self) -> None:
+        """Refuse what is no label, or a label that y does not have."""
+        if np.ndim(self.target) != 0:
+            raise TargetError(
+                f"`target` is {self.target!r}: give one label of {self.classes_.tolist()}, which "
+                "all people want, or 'opposite'."
+            )
+        resolve_target(self.target, self.classes_, self.classes_[:1])
 
     def _fit_teacher(self, table: TrainingTable, rng: np.random.RandomState) -> Predictor:
         """Fit, clone or adopt the teacher, and take over its feature space."""

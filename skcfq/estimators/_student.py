@@ -16,7 +16,7 @@ from skcfq.estimators._quantized import QuantizedClassifier
 from skcfq.estimators._teacher import NETWORK_CONSTRAINTS, TeacherClassifier
 from skcfq.estimators._trained import TrainedClassifier
 from skcfq.exceptions import SpaceMismatchError
-from skcfq.models import Predictor, as_predictor, carry, resolve_target, split_model
+from skcfq.models import Predictor, as_predictor, carry, split_model
 from skcfq.nn import (
     LossWeights,
     QuantizedMLP,
@@ -125,8 +125,8 @@ class StudentClassifier(TrainedClassifier, QuantizedClassifier):
             check_quantizable(self.module)
         elif self.module is None:
             activation_widths_of(self._quantizer.activation_bits, len(self.hidden_layer_sizes))
-        if self.target is not None and not callable(self.target):
-            resolve_target(self.target, self.classes_, self.classes_[:1])
+        if self.target is not None:
+            self._check_target()
 
     def _default_teacher(self) -> TeacherClassifier:
         """Return the unfitted teacher that ``teacher=None`` stands for."""
@@ -259,7 +259,8 @@ class StudentClassifier(TrainedClassifier, QuantizedClassifier):
             follows_teacher=plan.loss.of_teacher,
             starts_there=start.near_teacher,
         )
-        callbacks, policy = list(self.callbacks or []), bit_policy_of(self.bit_policy)
+        callbacks = [] if self.callbacks is None else list(self.callbacks)
+        policy = bit_policy_of(self.bit_policy)
         if start.policy is not None and isinstance(policy, LearnedBits):
             rows, weights = (one.to(device) for one in start.calibration)
             search = max(1, round(policy.search_fraction * epochs))

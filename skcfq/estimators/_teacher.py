@@ -13,7 +13,7 @@ from torch import nn
 from skcfq.encoding import TableEncoder
 from skcfq.estimators._all_or_nothing import all_or_nothing
 from skcfq.estimators._trained import TrainedClassifier
-from skcfq.nn import SupervisedModule, subnormals_as_zero
+from skcfq.nn import MOST_UNITS, SupervisedModule, subnormals_as_zero
 from skcfq.training import (
     LoopSettings,
     Validation,
@@ -28,7 +28,7 @@ from skcfq.training import (
     train,
     training_device,
 )
-from skcfq.utils import HasMethods, Interval, StrOptions
+from skcfq.utils import HasMethods, Interval, ListOf, StrOptions
 
 # Of Adam. One layer alone needs a higher rate, and bears it: its logits grow with its weights, and
 # not with a product of them.
@@ -38,7 +38,7 @@ _RATE, _LINEAR_RATE = 0.003, 0.01
 MOST_PASSES = 1_000_000
 
 NETWORK_CONSTRAINTS: dict = {
-    "hidden_layer_sizes": ["array-like"],
+    "hidden_layer_sizes": [ListOf(Interval(Integral, 1, MOST_UNITS, closed="both"))],
     "module": [nn.Module, callable, None],
     "encoder": [HasMethods(["fit", "transform"]), None],
     "max_iter": [Interval(Integral, 1, MOST_PASSES, closed="both"), None],
@@ -50,7 +50,7 @@ NETWORK_CONSTRAINTS: dict = {
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
     "n_iter_no_change": [Interval(Integral, 1, MOST_PASSES, closed="both")],
     "warm_start": ["boolean"],
-    "callbacks": [list, None],
+    "callbacks": [ListOf(HasMethods(["initialize", "on_epoch_end"])), None],
     "device": [str],
     "random_state": ["random_state"],
     "verbose": ["verbose"],
@@ -224,7 +224,7 @@ class TeacherClassifier(TrainedClassifier):
             batch_size=self.batch_size,
             learning_rate=self._learning_rate(),
             weight_decay=self.alpha,
-            callbacks=self.callbacks or [],
+            callbacks=[] if self.callbacks is None else list(self.callbacks),
             patience=self.n_iter_no_change,
             device=device,
             verbose=bool(self.verbose),

@@ -33,14 +33,11 @@ class TrainedClassifier(NetworkClassifier):
 
     @property
     def _goes_on(self) -> bool:
-        """Whether a fit starts from the network of the previous one."""
+        """Whether a fit starts from the network of the previous one; parameters are valid."""
         return self.warm_start and hasattr(self, "network_")
 
     def _training_table(self, X: Any, y: Any, sample_weight: Any) -> TrainingTable:
-        known = self.classes_ if self._goes_on else None
-        return self._read_table(
-            X, y, sample_weight, class_weight=self.class_weight, known_classes=known
-        )
+        return self._read_table(X, y, sample_weight, class_weight=self.class_weight)
 
     def _hold_out(
         self, table: TrainingTable, rng: np.random.RandomState
@@ -52,7 +49,7 @@ class TrainedClassifier(NetworkClassifier):
 
     def _encoded(self, table: TrainingTable) -> TrainingRows:
         """Return a table as the training loop takes it, behind the fitted encoder."""
-        return table.rows(self.feature_space_.encode(table.X))
+        return table.rows(self._encode(table.X))
 
     def _finish(self, network: nn.Module, trained: Trained) -> None:
         """Keep the trained network and what is to be told about its training."""

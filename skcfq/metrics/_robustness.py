@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 
 from skcfq.metrics._population import Population, row_weights
 from skcfq.results import RecourseResult
-from skcfq.utils import check_parameters, take_rows
+from skcfq.utils import HasMethods, ListOf, check_parameters, take_rows
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -49,7 +48,7 @@ class DeploymentSuccess:
         )
 
 
-@check_parameters(result=[RecourseResult], variants=["array-like"])
+@check_parameters(result=[RecourseResult], variants=[ListOf(HasMethods(["predict"]), least=1)])
 def deployment_success(
     result: RecourseResult, variants: Sequence[Any], *, sample_weight: Any = None
 ) -> DeploymentSuccess:
@@ -102,14 +101,6 @@ def deployment_success(
     >>> deployment_success(robust, unseen).robust > deployment_success(standard, unseen).robust
     True
     """
-    if len(variants) == 0:
-        raise ValueError(
-            "`variants` is empty: give the deployments to judge by, for example those of "
-            "skcfq.models.deployment_variants(model, 10, random_state=1)."
-        )
-    strange = [variant for variant in variants if not hasattr(variant, "predict")]
-    if strange:
-        raise TypeError(f"`variants` holds {reprlib.repr(strange[0])}, which has no predict.")
     weight = row_weights(sample_weight, result)
     denied, rows = result.denied, result.reachable
     shares = np.full(len(rows), np.nan)

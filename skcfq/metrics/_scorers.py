@@ -38,7 +38,7 @@ from skcfq.models import (
 )
 from skcfq.results import RecourseResult
 from skcfq.solvers import RecourseSolver
-from skcfq.utils import Interval, take_rows, warn_user
+from skcfq.utils import Interval, ListOf, StrOptions, take_rows, warn_user
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +151,10 @@ class RecourseScorer(BaseEstimator):
     """
 
     _parameter_constraints: dict = {
-        "metrics": [str, "array-like"],
+        "metrics": [
+            StrOptions(set(_METRICS)),
+            ListOf(StrOptions(set(_METRICS)), least=1),
+        ],
         "solver": [RecourseSolver, None],
         "reference": "no_validation",
         "action_set": [ActionSet, None],
@@ -215,23 +218,13 @@ class RecourseScorer(BaseEstimator):
             No reference was given, and the estimator has no ``teacher_``.
         """
         self._validate_params()
-        names = self._metric_names()
+        names = [self.metrics] if isinstance(self.metrics, str) else list(self.metrics)
         comparison = self._compare(estimator, X, y, names)
         scores = {
             name: float("nan") if comparison is None else float(_METRICS[name](comparison))
             for name in names
         }
         return scores[self.metrics] if isinstance(self.metrics, str) else scores
-
-    def _metric_names(self) -> list[str]:
-        names = [self.metrics] if isinstance(self.metrics, str) else list(self.metrics)
-        unknown = [name for name in names if not isinstance(name, str) or name not in _METRICS]
-        if unknown or not names:
-            raise ValueError(
-                f"`metrics` must be among {sorted(_METRICS)}, or a list of them; got "
-                f"{self.metrics!r}."
-            )
-        return names
 
     def _compare(self, estimator: Any, X: Any, y: Any, names: list[str]) -> _Comparison | None:
         """Solve what the metrics need; None where the reference denies no row."""

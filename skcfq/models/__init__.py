@@ -22,10 +22,12 @@ from skcfq.models._pipelines import (
 from skcfq.models._predictor import Predictor
 from skcfq.models._reading import as_predictor
 from skcfq.models._targets import default_target, encoding_hint, resolve_target
+from skcfq.models._tree_ensembles import TreeEnsemble
 from skcfq.utils import lazy_attributes
 
 if TYPE_CHECKING:
     from skcfq.models._mlp_head import MLPHead
+    from skcfq.models._rectified_layers import rectified_layers
     from skcfq.models._validity import least_margin, validity_slack
     from skcfq.models._variants import deployment_variants
 
@@ -33,6 +35,7 @@ __all__ = [
     "MLPHead",
     "Predictor",
     "RowHead",
+    "TreeEnsemble",
     "as_predictor",
     "carried_action_set",
     "carried_target",
@@ -44,6 +47,7 @@ __all__ = [
     "encoding_hint",
     "join_steps",
     "least_margin",
+    "rectified_layers",
     "resolve_target",
     "rounding_margin",
     "shifted_bias",
@@ -60,6 +64,7 @@ __getattr__ = lazy_attributes(
         "MLPHead": "_mlp_head",
         "deployment_variants": "_variants",
         "least_margin": "_validity",
+        "rectified_layers": "_rectified_layers",
         "validity_slack": "_validity",
     },
 )

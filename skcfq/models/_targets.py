@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,14 @@ def resolve_target(target: Any, classes: np.ndarray, decisions: np.ndarray) -> n
     if target is None:
         return np.full(n, default_target(classes), dtype=np.int64)
     labels = classes.tolist()
-    if np.ndim(target) == 0:
+    try:
+        wanted = np.asarray(target)
+    except ValueError as error:
+        raise TargetError(
+            f"target={reprlib.repr(target)} is neither a label nor a list of labels. Give one of "
+            f"{labels}, or 'opposite'."
+        ) from error
+    if wanted.ndim == 0:
         label = target.item() if isinstance(target, np.generic) else target
         if label is pd.NA:
             raise TargetError(f"`target` is missing (pd.NA). Give one of {labels}, or 'opposite'.")
@@ -58,12 +66,13 @@ def resolve_target(target: Any, classes: np.ndarray, decisions: np.ndarray) -> n
             f"target={target!r} is no class of the model. Give one of {labels}, or 'opposite'."
             f"{encoding_hint(labels)}"
         )
-    wanted = np.asarray(target)
     if wanted.shape != (n,):
         raise TargetError(
             f"`target` has shape {wanted.shape}, but there are {n} rows. Give one label, or one "
             "label a row."
         )
+    if pd.isna(wanted).any():
+        raise TargetError(f"`target` has gaps. Give every row one of {labels}.")
     known = np.isin(wanted, classes)
     if not known.all():
         raise TargetError(

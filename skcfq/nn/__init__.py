@@ -10,7 +10,7 @@ from skcfq.nn._deployed import DeployedNetwork, integers_of
 from skcfq.nn._feature_mixup import feature_mixup
 from skcfq.nn._frozen_mlp import FrozenMLP
 from skcfq.nn._losses import near_boundary, target_margin, weighted_mean
-from skcfq.nn._mlp import FullPrecisionMLP
+from skcfq.nn._mlp import MOST_UNITS, FullPrecisionMLP
 from skcfq.nn._post_training import CalibrationSet, calibrate_layers, margin_losses, sensitivities
 from skcfq.nn._quantized_mlp import QuantizedMLP
 from skcfq.nn._quantized_module import QuantizedModule, check_logits, check_quantizable
@@ -32,6 +32,7 @@ __all__ = [
     "FrozenMLP",
     "FullPrecisionMLP",
     "LossWeights",
+    "MOST_UNITS",
     "Matching",
     "SampleTable",
     "Samples",

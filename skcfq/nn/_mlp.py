@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from skcfq.nn._array_state import ArrayState
 from skcfq.nn._frozen_mlp import FrozenMLP
 
-# Units of a layer, at most.
-_MOST_UNITS = 2**20
+# Units of a layer, and weights of all of them, at most.
+MOST_UNITS = 2**20
+_MOST_WEIGHTS = 2**30
 
 
 class FullPrecisionMLP(ArrayState, nn.Module):
@@ -112,9 +113,15 @@ def layer_shapes(
             f"n_inputs={n_inputs}, hidden_layer_sizes={tuple(hidden_layer_sizes)} and "
             f"n_classes={n_classes} must all be at least 1; remove empty layers."
         )
-    if max(sizes) > _MOST_UNITS:
+    if max(sizes) > MOST_UNITS:
         raise ValueError(
             f"hidden_layer_sizes={tuple(hidden_layer_sizes)} has a layer of more than "
-            f"{_MOST_UNITS} units, which no memory holds; give smaller ones."
+            f"{MOST_UNITS} units, which no memory holds; give smaller ones."
         )
-    return list(pairwise(sizes))
+    shapes = list(pairwise(sizes))
+    if sum(n_in * n_out for n_in, n_out in shapes) > _MOST_WEIGHTS:
+        raise ValueError(
+            f"hidden_layer_sizes={tuple(hidden_layer_sizes)} makes more than {_MOST_WEIGHTS} "
+            f"weights of {n_inputs} inputs; give smaller layers."
+        )
+    return shapes

@@ -6,6 +6,7 @@ For developers: what other rooms take from this one.
 from skcfq.quantization._allocation import allocate_bits
 from skcfq.quantization._bits import (
     FULL_PRECISION_BITS,
+    MAXIMUM_CANDIDATE_BITS,
     average_bits,
     check_budget,
     check_candidates,
@@ -37,6 +38,7 @@ __all__ = [
     "FULL_PRECISION_BITS",
     "GumbelBits",
     "LayerUse",
+    "MAXIMUM_CANDIDATE_BITS",
     "QUANTIZABLE",
     "QuantizedLayer",
     "QuantizedLinear",

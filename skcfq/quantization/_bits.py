@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from numbers import Integral
+from numbers import Integral, Real
 
 import torch
 
 from skcfq.exceptions import BudgetError
+from skcfq.utils import is_list
 
 FULL_PRECISION_BITS = 32
 MAXIMUM_CANDIDATE_BITS = 16
@@ -128,13 +129,13 @@ def check_candidates(candidates: Iterable[int]) -> tuple[int, ...]:
     >>> check_candidates([2, 3, 4, 8])
     (2, 3, 4, 8)
     """
-    widths = tuple(candidates)
+    widths = tuple(candidates) if is_list(candidates) else ()
     for width in widths:
         check_bits(width, "candidates", minimum=2)
     if not widths or any(a >= b for a, b in pairwise(widths)):
         raise ValueError(
-            f"candidates={widths!r} must be a non-empty, strictly increasing list of bit widths; "
-            "give for example (2, 3, 4, 8)."
+            f"candidates={candidates!r} must be a non-empty, strictly increasing list of bit "
+            "widths; give for example (2, 3, 4, 8)."
         )
     return tuple(int(width) for width in widths)
 
@@ -153,7 +154,11 @@ def check_budget(budget: float, widths: Sequence[int]) -> None:
     ------
     BudgetError
         ``budget`` is below the first of them, or NaN.
+    ValueError
+        It is no number.
     """
+    if not isinstance(budget, Real) or isinstance(budget, bool):
+        raise ValueError(f"budget={budget!r}; give the average number of bits, such as 4.")
     if budget == math.inf:
         raise BudgetError(f"budget={budget!r} is no number of bits; the widest is {widths[-1]}.")
     if not widths[0] <= budget:

@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from skcfq.exceptions import UnsupportedModelError
-from skcfq.solvers.exact import EXACT, LP, MILP, QP
+from skcfq.solvers.exact import EXACT, EXACT_ON_NETWORKS, EXACT_ON_TREES, LP, MILP, QP
+from skcfq.solvers.problems import gridded, rules_given
 from skcfq.solvers.search import BLACK_BOX, GRADIENT, PGD
 
 if TYPE_CHECKING:
     from skcfq.solvers.problems import Method, Task
 
-# In the order in which "auto" tries them: what proves, the fastest first, then what searches.
 METHODS: dict[str, Method] = {
     method.name: method for method in (EXACT, LP, QP, MILP, GRADIENT, BLACK_BOX, PGD)
 }
+# Proofs on networks where nobody asked for them: for rules that leave no continuum, and with a
+# search for those whose proof takes too long.
+_PROOF_OR_SEARCH = replace(
+    EXACT_ON_NETWORKS,
+    requires=(rules_given, gridded, *EXACT_ON_NETWORKS.requires),
+    otherwise=GRADIENT,
+)
+# The same on trees, where numbers without a grid have only so many values that differ.
+_TREE_PROOF_OR_SEARCH = replace(
+    EXACT_ON_TREES, requires=(rules_given, *EXACT_ON_TREES.requires), otherwise=BLACK_BOX
+)
+# In the order in which "auto" tries them: what proves, the fastest first, then what searches.
+_AUTOMATIC = (
+    EXACT,
+    LP,
+    QP,
+    MILP,
+    _PROOF_OR_SEARCH,
+    _TREE_PROOF_OR_SEARCH,
+    GRADIENT,
+    BLACK_BOX,
+)
 
 
 def named_method(method: str | Method) -> Method | None:
@@ -40,8 +63,7 @@ def choose_method(method: str | Method, task: Task) -> Method:
     """
     named = named_method(method)
     reason = None
-    automatic = (candidate for candidate in METHODS.values() if not candidate.literal)
-    for candidate in automatic if named is None else [named]:
+    for candidate in _AUTOMATIC if named is None else [named.suited_to(task)]:
         reason = candidate.why_not(task)
         if reason is None:
             return candidate

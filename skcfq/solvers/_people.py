@@ -272,7 +272,25 @@ def _ask(
     n = problem.n_people
     if method.proves:
         answer = _checked(method, found, ExactAnswer)
-        return *_believed(problem, np.arange(n), answer), answer.interrupted
+        states, status, bound = _believed(problem, np.arange(n), answer)
+        left = np.flatnonzero(np.isin(status, ("feasible", "time_limit")))
+        if method.otherwise is None or answer.interrupted or len(left) == 0:
+            return states, status, bound, answer.interrupted
+        # What is found already is a start too.
+        begun = problem.origin.clone()
+        begun[states.person] = problem.assemble(states.person, states.values, states.levels)
+        others = _ask(
+            method.otherwise,
+            effort,
+            task.take(left),
+            problem.take(torch.from_numpy(left)),
+            seed,
+            [start[left] for start in (*points, begun)],
+        )
+        both = States.concatenate([states, others[0].of(torch.from_numpy(left))])
+        states = both.take(best_per_person(both.person, both.cost, 1))
+        status[left] = np.where(np.isin(left, states.person.numpy()), "feasible", "not_found")
+        return states, status, bound, others[3]
     found = _checked(method, found, States)
     found = found.take(found.valid)
     found = found.take(best_per_person(found.person, found.cost, 1))
@@ -356,7 +374,8 @@ def _believed(
     """Take the states of a proof as valid, until the model is asked about their raw rows."""
     solved = np.isin(answer.status, ("optimal", "feasible"))
     person = torch.from_numpy(people[solved])
-    values, levels = answer.values[solved], answer.levels[solved]
+    # A program obeys limits up to its tolerance.
+    values, levels = problem.snap(person, answer.values[solved]), answer.levels[solved]
     cost = problem.cost(person, values, levels)
     states = States(person, values, levels, cost, torch.zeros_like(cost))
     return states, answer.status, answer.bound.numpy()

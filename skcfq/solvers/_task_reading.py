@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from skcfq.solvers._parameters import (
     second_predictor,
 )
 from skcfq.solvers.problems import Task
-from skcfq.utils import as_table, take_rows
+from skcfq.utils import as_table, is_list, take_rows
 
 # Rows of the background from which a search without gradients may copy.
 _EXAMPLES = 2000
@@ -45,7 +45,7 @@ def read_task(
     """
     X = as_table(X)
     predictor = as_predictor(model, background=background, example=X)
-    _check_is_list_of_models(variants)
+    check_is_list_of_models(variants)
     others = tuple(second_predictor(predictor, variant, background, X) for variant in variants)
     decisions = predictor.predict(X)
     wanted, rules = solver.target, solver.action_set
@@ -105,10 +105,16 @@ def read_starts(start: Any, X: Any) -> list[Any]:
     return [table]
 
 
-def _check_is_list_of_models(variants: Any) -> None:
+def check_is_list_of_models(variants: Any) -> None:
+    """Refuse what is no list of further models.
+
+    Raises
+    ------
+    ValueError
+    """
     # A pipeline and an ensemble hold several estimators, and are one model all the same.
     is_one = hasattr(variants, "predict") or callable(variants)
-    if is_one or isinstance(variants, str) or not isinstance(variants, Iterable):
+    if is_one or not is_list(variants):
         raise ValueError(
             f"`variants` is {variants!r}: give a list of further models, such as [model], or ()."
         )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from numbers import Integral, Real
 from typing import Any
 
 from skcfq.exceptions import BudgetError
 from skcfq.nn import QuantizedNetwork
-from skcfq.quantization import GumbelBits
+from skcfq.quantization import MAXIMUM_CANDIDATE_BITS, GumbelBits
 from skcfq.training._bit_policy import BitPolicy, BitSample, widest
 from skcfq.training._sensitivity_bits import SensitivityBits
+from skcfq.utils import Interval, ListOf, StrOptions
 
 
 class UniformBits(BitPolicy):
@@ -57,6 +58,12 @@ class FixedBits(BitPolicy):
     >>> FixedBits((8, 4, 8)).candidates
     (4, 8)
     """
+
+    _parameter_constraints: dict = {
+        "bit_widths": [
+            ListOf(Interval(Integral, 2, MAXIMUM_CANDIDATE_BITS, closed="both"), least=1)
+        ]
+    }
 
     def __init__(self, bit_widths: Sequence[int] = (4, 4, 4)) -> None:
         self.bit_widths = bit_widths
@@ -113,6 +120,13 @@ class LearnedBits(BitPolicy):
     (2, 4)
     """
 
+    _parameter_constraints: dict = {
+        "penalty": [Interval(Real, 0, 1e15, closed="both")],
+        "cost": [StrOptions(set(COSTS))],
+        "temperatures": [ListOf(Interval(Real, 0, None, closed="neither"), least=2, most=2)],
+        "search_fraction": [Interval(Real, 0, 1, closed="right")],
+    }
+
     def __init__(
         self,
         candidates: tuple[int, ...] = (2, 3, 4, 8),
@@ -127,31 +141,6 @@ class LearnedBits(BitPolicy):
         self.cost = cost
         self.temperatures = temperatures
         self.search_fraction = search_fraction
-
-    def check(self, budget: float) -> None:
-        """Raise where the parameters or the budget cannot be met.
-
-        Raises
-        ------
-        BudgetError
-            Every candidate is above the budget.
-        """
-        super().check(budget)
-        if not 0 <= self.penalty < math.inf:
-            raise ValueError(f"bit_policy.penalty is {self.penalty!r}; give at least 0.")
-        if self.cost not in COSTS:
-            raise ValueError(f"bit_policy.cost is {self.cost!r}; give one of {COSTS}.")
-        if len(self.temperatures) != 2 or not all(
-            0 < value < math.inf for value in self.temperatures
-        ):
-            raise ValueError(
-                f"bit_policy.temperatures is {self.temperatures!r}; give the first and the last, "
-                "both positive."
-            )
-        if not 0 < self.search_fraction <= 1:
-            raise ValueError(
-                f"bit_policy.search_fraction is {self.search_fraction!r}; give a share in (0, 1]."
-            )
 
     def start(
         self, network: QuantizedNetwork, budget: float, sample: BitSample

@@ -10,6 +10,9 @@ from torch import Tensor
 
 from skcfq.nn import QuantizedNetwork
 from skcfq.quantization import GumbelBits, check_budget, check_candidates
+from skcfq.utils import check_options
+
+_OVERRIDE = "Override `choose`, which returns one candidate a layer."
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +62,8 @@ class BitPolicy(BaseEstimator):
 
     candidates: tuple[int, ...] = (2, 3, 4, 8)
 
+    _parameter_constraints: dict = {}
+
     def check(self, budget: float) -> None:
         """Raise where the parameters or the budget cannot be met.
 
@@ -66,7 +71,14 @@ class BitPolicy(BaseEstimator):
         ------
         BudgetError
             Every candidate is above the budget.
+        ValueError
+            A parameter is not what it must be.
+        TypeError
+            A subclass does not choose.
         """
+        check_options(self, "bit_policy")
+        if type(self).choose is BitPolicy.choose and type(self).start is BitPolicy.start:
+            raise TypeError(f"bit_policy={self!r} chooses no widths. {_OVERRIDE}")
         widest(self.candidates, budget)
 
     def choose(self, network: QuantizedNetwork, budget: float, sample: BitSample) -> Sequence[int]:
@@ -84,10 +96,7 @@ class BitPolicy(BaseEstimator):
         TypeError
             A subclass does not override it.
         """
-        raise TypeError(
-            f"{type(self).__name__} chooses no widths. Override `choose`, which returns one "
-            "candidate a layer."
-        )
+        raise TypeError(f"{type(self).__name__} chooses no widths. {_OVERRIDE}")
 
     def start(
         self, network: QuantizedNetwork, budget: float, sample: BitSample

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
+from numbers import Real
+
 from sklearn.base import BaseEstimator
 
-from skcfq.utils import is_weight
+from skcfq.utils import Interval, check_options
 
 
 class Finish(BaseEstimator):
@@ -33,17 +34,15 @@ class Finish(BaseEstimator):
     Finish(validity_drop=0.05)
     """
 
+    _parameter_constraints: dict = {
+        "rounding": ["boolean"],
+        "validity_drop": [Interval(Real, 0, 1, closed="left"), None],
+    }
+
     def __init__(self, *, rounding: bool = False, validity_drop: float | None = None) -> None:
         self.rounding = rounding
         self.validity_drop = validity_drop
 
     def check(self) -> None:
         """Raise ValueError where a parameter is not what it must be."""
-        if not isinstance(self.rounding, bool | np.bool_):
-            raise ValueError(f"objective.finish.rounding is {self.rounding!r}; give True or False.")
-        share = self.validity_drop
-        if share is not None and not (is_weight(share) and share < 1):
-            raise ValueError(
-                f"objective.finish.validity_drop is {self.validity_drop!r}; give a share in "
-                "[0, 1), or None."
-            )
+        check_options(self, "objective.finish")

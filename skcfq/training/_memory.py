@@ -50,13 +50,24 @@ def fitted_model(
         fit_model(model, X, y, sample_weight, seed)
         return model
     try:
-        cached = check_memory(memory).cache(_fitted)
+        cached = _opened(memory).cache(_fitted)
         return _remembered(cached, _fitted, code_identity(model), model, X, y, sample_weight, seed)
     except _Unkept as stop:
         return stop.model
     except PicklingError as error:
         _check_picklable(model, error)
         raise
+
+
+def _opened(memory: Any) -> Any:
+    """Return a joblib memory; a text is the folder that it is in, which is made where needed."""
+    try:
+        return check_memory(memory)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"memory={memory!r} is no folder that can be written ({error}). Give another folder, a "
+            "joblib.Memory, or None."
+        ) from error
 
 
 def _check_picklable(model: Any, error: PicklingError) -> None:
@@ -107,7 +118,7 @@ def teacher_points(
     asked = (actions, teacher.fingerprint, action_set, X, target, seed)
     if memory is None:
         return actions.points(teacher, action_set, X, target, seed, verbose=verbose)
-    cached = check_memory(memory).cache(_points, ignore=["teacher", "verbose"])
+    cached = _opened(memory).cache(_points, ignore=["teacher", "verbose"])
     identity = code_identity(actions, action_set, teacher.model)
     points, valid = _remembered(cached, _points, identity, *asked, teacher=teacher, verbose=verbose)
     return torch.from_numpy(points), torch.from_numpy(valid)

@@ -130,6 +130,11 @@ def quantized_network(
 def _made(module: Any, n_inputs: int, n_classes: int) -> nn.Module:
     if isinstance(module, nn.Module):
         return deepcopy(module)
+    if isinstance(module, type) and not issubclass(module, nn.Module):
+        raise UnsupportedModelError(
+            f"module={module!r} is a class, but none of torch.nn.Module. Give a module, or a "
+            "function of (n_inputs, n_classes) that returns one."
+        )
     made = module(n_inputs, n_classes)
     if not isinstance(made, nn.Module):
         raise UnsupportedModelError(

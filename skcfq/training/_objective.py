@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
-import numpy as np
 from sklearn.base import BaseEstimator, clone
 
 from skcfq.nn import LossWeights
 from skcfq.training._finish import Finish
 from skcfq.training._teacher_actions import TeacherActions
-from skcfq.utils import NestedParametersMixin, is_weight
-
-_WEIGHTS = (
-    "task",
-    "eta",
-    "distillation",
-    "hinge",
-    "hinge_margin",
-    "margins",
-    "path",
-    "mixup",
-    "transition",
+from skcfq.utils import (
+    Interval,
+    ListOf,
+    NestedParametersMixin,
+    StrOptions,
+    check_options,
+    is_list,
+    is_weight,
 )
+
+# Products of larger weights are no numbers in single precision.
+_WEIGHT = Interval(Real, 0, 1e15, closed="both")
 
 
 class CFQObjective(NestedParametersMixin, BaseEstimator):
@@ -82,6 +81,22 @@ class CFQObjective(NestedParametersMixin, BaseEstimator):
     0.5
     """
 
+    _parameter_constraints: dict = {
+        "task": [_WEIGHT],
+        "eta": [_WEIGHT],
+        "distillation": [_WEIGHT],
+        "hinge": [_WEIGHT],
+        "hinge_margin": [_WEIGHT],
+        "margins": [_WEIGHT],
+        "path": [_WEIGHT],
+        "mixup": [_WEIGHT],
+        "transition": [_WEIGHT],
+        "matching": [_WEIGHT, ListOf(_WEIGHT, least=2, most=2)],
+        "dither": ["boolean"],
+        "groups": [StrOptions({"balanced", "worst"}), dict, None],
+        "finish": [Finish, None],
+    }
+
     def __init__(
         self,
         *,
@@ -131,7 +146,7 @@ class CFQObjective(NestedParametersMixin, BaseEstimator):
         1.0
         """
         if not isinstance(name, str) or name not in OBJECTIVES:
-            raise ValueError(f"objective={name!r} is unknown; give one of {sorted(OBJECTIVES)}.")
+            raise ValueError(f"name={name!r} is no objective; give one of {sorted(OBJECTIVES)}.")
         return clone(cls(**OBJECTIVES[name]))
 
     def _default_object(self, name: str) -> BaseEstimator | None:
@@ -144,25 +159,8 @@ class CFQObjective(NestedParametersMixin, BaseEstimator):
 
     def check(self) -> None:
         """Raise ValueError where a weight is negative or a rule unknown."""
-        for name in _WEIGHTS:
-            value = getattr(self, name)
-            if not is_weight(value):
-                raise ValueError(
-                    f"objective.{name} is {value!r}; give a finite number of at least 0."
-                )
-        both = self.matching if isinstance(self.matching, tuple | list) else [self.matching] * 2
-        if len(both) != 2 or not all(map(is_weight, both)):
-            raise ValueError(
-                f"objective.matching is {self.matching!r}; give one or two numbers of at least 0."
-            )
-        if not isinstance(self.dither, bool | np.bool_):
-            raise ValueError(f"objective.dither is {self.dither!r}; give True or False.")
-        if not isinstance(self.after_training, Finish):
-            raise ValueError(f"objective.finish is {self.finish!r}; give a Finish, or None.")
+        check_options(self, "objective")
         self.after_training.check()
-        known = self.groups is None or (
-            isinstance(self.groups, str) and self.groups in ("balanced", "worst")
-        )
         if isinstance(self.groups, dict):
             wrong = {name: one for name, one in self.groups.items() if not is_weight(one)}
             if wrong or not any(self.groups.values()):
@@ -170,19 +168,13 @@ class CFQObjective(NestedParametersMixin, BaseEstimator):
                     f"objective.groups has the weights {wrong or self.groups!r}; give finite "
                     "numbers of at least 0, one of them positive."
                 )
-        elif not known:
-            raise ValueError(
-                f"objective.groups is {self.groups!r}; give 'balanced', 'worst', a dict of group "
-                "to weight, or None."
-            )
 
     @property
     def matching_weights(self) -> tuple[float, float]:
         r"""Weights :math:`\alpha_1, \alpha_2` of the matching regularizer."""
-        if isinstance(self.matching, tuple | list):
-            direction, cost = self.matching
-            return float(direction), float(cost)
-        return float(self.matching), float(self.matching)
+        given: Any = self.matching
+        direction, cost = given if is_list(given) else (given, given)
+        return float(direction), float(cost)
 
     def loss_weights(self) -> LossWeights:
         """Return the weight of every term."""

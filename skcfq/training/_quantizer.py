@@ -8,9 +8,11 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
+from skcfq.utils import Interval, ListOf, StrOptions, check_options
+
 GRANULARITIES = ("per_channel", "per_tensor")
 INITIALIZATIONS = ("mse", "lsq")
-_MOST_BITS = 32
+_WIDTH = Interval(Integral, 1, 32, closed="both")
 
 
 class Quantizer(BaseEstimator):
@@ -36,6 +38,12 @@ class Quantizer(BaseEstimator):
     8
     """
 
+    _parameter_constraints: dict = {
+        "activation_bits": [_WIDTH, None, ListOf(_WIDTH, None)],
+        "granularity": [StrOptions(set(GRANULARITIES))],
+        "initialization": [StrOptions(set(INITIALIZATIONS))],
+    }
+
     def __init__(
         self,
         activation_bits: int | Sequence[int | None] | None = None,
@@ -49,18 +57,7 @@ class Quantizer(BaseEstimator):
 
     def check(self) -> None:
         """Raise ValueError where a width is out of range or a rule unknown."""
-        given: Any = self.activation_bits
-        widths = list(given) if _is_sequence(given) else [given]
-        if not all(bits is None or _is_width(bits) for bits in widths):
-            raise ValueError(
-                f"quantizer.activation_bits is {given!r}; give a whole number from 1 to "
-                f"{_MOST_BITS}, None, or one of these for each hidden layer."
-            )
-        for name, known in (("granularity", GRANULARITIES), ("initialization", INITIALIZATIONS)):
-            if getattr(self, name) not in known:
-                raise ValueError(
-                    f"quantizer.{name} is {getattr(self, name)!r}; give one of {known}."
-                )
+        check_options(self, "quantizer")
 
     def network_options(self) -> dict[str, Any]:
         """Return the options of :class:`~skcfq.nn.QuantizedMLP` and ``QuantizedModule``."""
@@ -69,12 +66,3 @@ class Quantizer(BaseEstimator):
             "start": self.initialization,
             "per_channel": self.granularity == "per_channel",
         }
-
-
-def _is_sequence(value: Any) -> bool:
-    return hasattr(value, "__iter__") and not isinstance(value, str | bytes)
-
-
-def _is_width(value: Any) -> bool:
-    whole = isinstance(value, Integral) and not isinstance(value, bool)
-    return whole and 1 <= int(value) <= _MOST_BITS

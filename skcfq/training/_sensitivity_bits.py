@@ -10,7 +10,7 @@ from skcfq.exceptions import EmptyPopulationWarning
 from skcfq.nn import QuantizedNetwork, gradient_sensitivity, hessian_trace, quantization_errors
 from skcfq.quantization import allocate_bits, closed_form_bits, exact_bits, greedy_bits
 from skcfq.training._bit_policy import BitPolicy, BitSample
-from skcfq.utils import warn_user
+from skcfq.utils import StrOptions, warn_user
 
 SENSITIVITIES = ("error", "counterfactual", "factual", "hessian")
 ALLOCATIONS = ("exact", "greedy", "closed_form")
@@ -50,6 +50,11 @@ class SensitivityBits(BitPolicy):
     'counterfactual'
     """
 
+    _parameter_constraints: dict = {
+        "kind": [StrOptions(set(SENSITIVITIES))],
+        "allocation": [StrOptions(set(ALLOCATIONS))],
+    }
+
     def __init__(
         self,
         kind: str = "error",
@@ -60,15 +65,6 @@ class SensitivityBits(BitPolicy):
         self.kind = kind
         self.allocation = allocation
         self.candidates = candidates
-
-    def check(self, budget: float) -> None:
-        """Raise where the parameters or the budget cannot be met."""
-        super().check(budget)
-        for name, known in (("kind", SENSITIVITIES), ("allocation", ALLOCATIONS)):
-            if getattr(self, name) not in known:
-                raise ValueError(
-                    f"bit_policy.{name} is {getattr(self, name)!r}; give one of {known}."
-                )
 
     def choose(self, network: QuantizedNetwork, budget: float, sample: BitSample) -> list[int]:
         """Measure every layer, and allocate."""

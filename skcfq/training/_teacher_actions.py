@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -16,12 +16,14 @@ from skcfq.models import Predictor, validity_slack
 from skcfq.nn import FrozenMLP
 from skcfq.solvers import RecourseSolver
 from skcfq.solvers.search import projected_steps
-from skcfq.utils import Progress
+from skcfq.utils import Interval, Progress, StrOptions, check_options
 
 # People whose actions are computed together.
 _ROWS = 4096
 METHODS = ("pgd", "solver")
 _MOST_STEPS = 100_000
+# No step, and no noise, in encoded units is larger.
+_LARGEST = 1e9
 
 
 class TeacherActions(BaseEstimator):
@@ -65,6 +67,18 @@ class TeacherActions(BaseEstimator):
     1
     """
 
+    _parameter_constraints: dict = {
+        "n_steps": [Interval(Integral, 1, _MOST_STEPS, closed="both")],
+        "step_size": [Interval(Real, 0, _LARGEST, closed="right")],
+        "method": [StrOptions(set(METHODS))],
+        "solver": [RecourseSolver, None],
+        "share": [Interval(Real, 0, 1, closed="right")],
+        "max_people": [Interval(Integral, 1, None, closed="left"), None],
+        "noise": [Interval(Real, 0, _LARGEST, closed="both")],
+        "early_stopping": ["boolean"],
+        "online": ["boolean"],
+    }
+
     def __init__(
         self,
         n_steps: int = 3,
@@ -90,21 +104,7 @@ class TeacherActions(BaseEstimator):
 
     def check(self) -> None:
         """Raise ValueError where there is no action to compute."""
-        if not (1 <= self.n_steps <= _MOST_STEPS and 0 < self.step_size < math.inf):
-            raise ValueError(
-                f"teacher_actions has n_steps={self.n_steps!r} and step_size={self.step_size!r}; "
-                f"give 1 to {_MOST_STEPS} steps, of positive and finite size."
-            )
-        if self.method not in METHODS:
-            raise ValueError(f"teacher_actions.method is {self.method!r}; give one of {METHODS}.")
-        if not 0 < self.share <= 1:
-            raise ValueError(f"teacher_actions.share is {self.share!r}; give a share in (0, 1].")
-        if self.max_people is not None and not self.max_people >= 1:
-            raise ValueError(
-                f"teacher_actions.max_people is {self.max_people!r}; give at least 1, or None."
-            )
-        if not 0 <= self.noise < math.inf:
-            raise ValueError(f"teacher_actions.noise is {self.noise!r}; give at least 0.")
+        check_options(self, "teacher_actions")
         if self.online and self.method != "pgd":
             raise ValueError(
                 "teacher_actions has online=True and method='solver'; only the K steps of "

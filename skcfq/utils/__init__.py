@@ -26,10 +26,11 @@ from skcfq.utils._columns import (
 )
 from skcfq.utils._files import atomic_write
 from skcfq.utils._interrupts import HeldInterrupts, NotedInterrupts, interrupts_heard
+from skcfq.utils._kinds import check_flag, is_list
 from skcfq.utils._lazy import lazy_attributes
 from skcfq.utils._nested_parameters import NestedParametersMixin
 from skcfq.utils._progress import Progress
-from skcfq.utils._rows import as_slice, row_products, row_sums, stack_rows, take_rows
+from skcfq.utils._rows import as_slice, row_products, row_sums, stack_rows, take_rows, tile_products
 from skcfq.utils._scalars import from_json, has_text, plain, strict_json, to_json
 from skcfq.utils._warnings import warn_user
 from skcfq.utils._weights import as_weights, check_weights, is_weight
@@ -39,8 +40,12 @@ if TYPE_CHECKING:
         HasMethods,
         Interval,
         KnownParameters,
+        ListOf,
+        Options,
         StrOptions,
+        boosted_nodes,
         check_feature_names_in,
+        check_options,
         check_parameters,
         check_sample_weight,
         positive_label_of,
@@ -53,10 +58,13 @@ __all__ = [
     "HeldInterrupts",
     "Interval",
     "KnownParameters",
+    "ListOf",
     "NestedParametersMixin",
     "NotedInterrupts",
+    "Options",
     "Progress",
     "StrOptions",
+    "boosted_nodes",
     "as_array",
     "as_table",
     "as_numbers",
@@ -65,6 +73,8 @@ __all__ = [
     "as_weights",
     "atomic_write",
     "check_feature_names_in",
+    "check_flag",
+    "check_options",
     "check_parameters",
     "check_sample_weight",
     "check_container",
@@ -74,6 +84,7 @@ __all__ = [
     "has_text",
     "interrupts_heard",
     "is_integer_like",
+    "is_list",
     "is_weight",
     "lazy_attributes",
     "missing_mask",
@@ -89,6 +100,7 @@ __all__ = [
     "stack_rows",
     "strict_json",
     "take_rows",
+    "tile_products",
     "to_json",
     "validate_table",
     "values_of",
@@ -101,8 +113,12 @@ __getattr__ = lazy_attributes(
         "HasMethods": "_sklearn_compat",
         "Interval": "_sklearn_compat",
         "KnownParameters": "_sklearn_compat",
+        "ListOf": "_sklearn_compat",
+        "Options": "_sklearn_compat",
         "StrOptions": "_sklearn_compat",
+        "boosted_nodes": "_sklearn_compat",
         "check_feature_names_in": "_sklearn_compat",
+        "check_options": "_sklearn_compat",
         "check_parameters": "_sklearn_compat",
         "check_sample_weight": "_sklearn_compat",
         "positive_label_of": "_sklearn_compat",

@@ -26,14 +26,20 @@ def test_a_key_of_the_quantizer_keeps_the_defaults_beside_it(classifier):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"activation_bits": 0}, "quantizer.activation_bits is 0; give a whole number from 1"),
+        (
+            {"activation_bits": 0},
+            "quantizer.activation_bits is 0; give an int in",
+        ),
         ({"activation_bits": 33}, "quantizer.activation_bits is 33"),
         ({"activation_bits": 2.5}, "quantizer.activation_bits is 2.5"),
         ({"activation_bits": True}, "quantizer.activation_bits is True"),
         ({"activation_bits": "8"}, "quantizer.activation_bits is '8'"),
         ({"activation_bits": (8, 0)}, r"quantizer.activation_bits is \(8, 0\)"),
-        ({"granularity": "channel"}, r"quantizer.granularity is 'channel'; give one of \('per_"),
-        ({"initialization": "lsq+"}, "quantizer.initialization is 'lsq.'; give one of"),
+        (
+            {"granularity": "channel"},
+            r"quantizer.granularity is 'channel'; give a str among",
+        ),
+        ({"initialization": "lsq+"}, "quantizer.initialization is 'lsq.'; give a str among"),
     ],
 )
 def test_impossible_quantizers_are_told_before_anything_is_trained(

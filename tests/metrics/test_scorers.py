@@ -372,7 +372,7 @@ def test_nobody_denied_is_nan(people):
 
 @pytest.mark.parametrize("metrics", ["accuracy", ["validity_drop", "vd"], []])
 def test_unknown_metrics(metrics, people, rounded):
-    with pytest.raises(ValueError, match="`metrics` must be among"):
+    with pytest.raises(ValueError, match="The 'metrics' parameter"):
         RecourseScorer(metrics)(rounded, people[0])
 
 

@@ -53,9 +53,12 @@ def test_steps_of_numbers_that_are_not_finite(step, values):
     [
         (TeacherClassifier(max_iter=2**70), "'max_iter' parameter"),
         (TeacherClassifier(n_iter_no_change=2**70), "'n_iter_no_change' parameter"),
-        (TeacherClassifier((2**70,), max_iter=1), "hidden_layer_sizes=.* no memory holds"),
-        (CFQClassifier(teacher_actions=TeacherActions(2**70)), "give 1 to 100000 steps"),
-        (CFQClassifier(teacher_actions=TeacherActions(step_size=float("inf"))), "finite size"),
+        (TeacherClassifier((2**70,), max_iter=1), "'hidden_layer_sizes' parameter"),
+        (
+            CFQClassifier(teacher_actions=TeacherActions(2**70)),
+            "n_steps is .*; give an int in",
+        ),
+        (CFQClassifier(teacher_actions=TeacherActions(step_size=float("inf"))), "step_size is inf"),
         (CFQClassifier(objective=CFQObjective(eta=float("inf"))), "objective.eta is inf"),
         (CFQClassifier(bit_policy=LearnedBits(penalty=float("inf"))), "bit_policy.penalty is inf"),
     ],

@@ -84,7 +84,9 @@ def test_numbers_that_a_loop_follows_have_an_upper_limit(name):
 
 
 def test_a_step_size_may_be_any_real_number():
-    points = [solve("pgd", parameters={"step_size": size}).points for size in (1.0, 1, True)]
+    points = [
+        solve("pgd", parameters={"step_size": size}).points for size in (1.0, 1, np.float32(1))
+    ]
     np.testing.assert_array_equal(points[0], points[1])
     np.testing.assert_array_equal(points[0], points[2])
 

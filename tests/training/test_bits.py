@@ -49,7 +49,9 @@ def test_a_policy_that_chooses_nothing_says_so(table, tiny):
     class Empty(BitPolicy):
         candidates = (2, 4)
 
-    with pytest.raises(TypeError, match="Empty chooses no widths. Override `choose`"):
+    with pytest.raises(
+        TypeError, match=r"bit_policy=Empty\(\) chooses no widths. Override `choose`"
+    ):
         QATClassifier(4, bit_policy=Empty(), **tiny).fit(*table)
 
 

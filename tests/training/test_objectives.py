@@ -201,7 +201,7 @@ def test_without_recourse_points_the_factual_gradient_chooses_and_says_so(credit
     ("name", "value"),
     [
         *(("distillation", value) for value in ("a", None, True, 1j, [1.0], -1.0, 10**400)),
-        *(("matching", value) for value in ("a", None, (1.0, "a"), (1.0, 2.0, 3.0), np.ones(2))),
+        *(("matching", value) for value in ("a", None, (1.0, "a"), (1.0, 2.0, 3.0), np.ones(3))),
         ("dither", 1),
         ("groups", 3),
         ("groups", {"a": None}),

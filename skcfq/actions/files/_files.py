@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from skcfq.actions._rule_values import is_list
 from skcfq.actions.files._labels import write_key, write_label
 from skcfq.actions.files._schema import (
     DEFAULTS,
@@ -30,7 +29,7 @@ from skcfq.actions.files._source_positions import (
     tree_of,
 )
 from skcfq.exceptions import ActionSetError, ActionSetFileError
-from skcfq.utils import atomic_write
+from skcfq.utils import atomic_write, is_list
 
 __all__ = ["from_data", "read_action_file", "to_data", "unchecked_data", "write_action_file"]
 

@@ -10,7 +10,9 @@ from skcfq.solvers.problems import (
     Effort,
     Method,
     convex_rules,
+    differentiable,
     euclidean_cost,
+    finite,
     l1_cost,
     no_linking,
     one_model,
@@ -19,7 +21,7 @@ from skcfq.solvers.problems import (
 )
 
 if TYPE_CHECKING:
-    from skcfq.solvers.problems import ExactAnswer, LinearProblem
+    from skcfq.solvers.problems import ExactAnswer, LinearProblem, RecourseProblem, Starts, Task
 
 
 def _exact(problem: LinearProblem, effort: Effort) -> ExactAnswer:
@@ -36,6 +38,49 @@ def _program(problem: LinearProblem, effort: Effort, *, integer: bool) -> ExactA
     return solve_convex(problem, integer=integer, time_limit=effort.time_limit)
 
 
+def _exact_on_networks(problem: RecourseProblem, effort: Effort, starts: Starts) -> ExactAnswer:
+    from skcfq.solvers.exact._networks import solve_networks
+
+    return solve_networks(problem, effort, starts.points)
+
+
+def networks(task: Task) -> str | None:
+    """Require networks of linear layers with rectifiers between them, or of integers."""
+    from skcfq.proofs import network_of
+
+    for model in task.models:
+        if network_of(model) is None:
+            return (
+                f"{model.name} is no network of linear layers and rectifiers, nor one of integers. "
+                "Use method='gradient'."
+            )
+    return None
+
+
+def _exact_on_trees(problem: RecourseProblem, effort: Effort, starts: Starts) -> ExactAnswer:
+    from skcfq.solvers.exact._trees import solve_trees
+
+    return solve_trees(problem, effort)
+
+
+def trees(task: Task) -> str | None:
+    """Require ensembles of trees, each of which can be read."""
+    for model in task.models:
+        if model.trees is None:
+            return f"{model.name} is no ensemble of trees that can be read. Use method='black_box'."
+    return None
+
+
+EXACT_ON_NETWORKS = Method(
+    "exact",
+    _exact_on_networks,
+    proves=True,
+    requires=(differentiable, networks, finite),
+    batch_size=256,
+)
+EXACT_ON_TREES = Method(
+    "exact", _exact_on_trees, proves=True, requires=(trees, finite), batch_size=128
+)
 EXACT = Method(
     "exact",
     _exact,
@@ -44,6 +89,7 @@ EXACT = Method(
     linear=True,
     batch_size=4096,
     shortcut=PLAIN_TABLES,
+    nonlinear=(EXACT_ON_NETWORKS, EXACT_ON_TREES),
 )
 LP = Method(
     "lp",

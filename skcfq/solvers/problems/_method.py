@@ -82,6 +82,11 @@ class Method:
     shortcut : Shortcut or None, default=None
         A faster way to the same answers, for tasks that meet its own requirements; it is asked for
         one action a person and takes no starts.
+    nonlinear : tuple of Method, default=()
+        What goes by the same name where a model is not linear, if the method itself is `linear`:
+        of these the one whose first requirement is met, else the first.
+    otherwise : Method or None, default=None
+        A search that is asked too about people whose proof was given up; the cheaper point counts.
 
     Notes
     -----
@@ -97,11 +102,21 @@ class Method:
     gradients: bool = True
     literal: bool = False
     shortcut: Shortcut | None = None
+    nonlinear: tuple[Method, ...] = ()
+    otherwise: Method | None = None
+
+    def suited_to(self, task: Task) -> Method:
+        """Return the method of this name for the models of a task."""
+        if not self.nonlinear or all(model.is_linear for model in task.models):
+            return self
+        fitting = (method for method in self.nonlinear if method.requires[0](task) is None)
+        return next(fitting, self.nonlinear[0])
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
             raise TypeError(f"name={self.name!r} of a Method: give a text.")
-        if not callable(self.solve):
+        # A class is called for an instance of it, which is no answer.
+        if not callable(self.solve) or isinstance(self.solve, type):
             raise TypeError(f"solve={self.solve!r} of a Method: give a function of the problem.")
         if not isinstance(self.requires, tuple) or not all(map(callable, self.requires)):
             raise TypeError(
@@ -115,6 +130,15 @@ class Method:
         for name in ("proves", "linear", "gradients", "literal"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"{name}={getattr(self, name)!r} of a Method: give True or False.")
+        if not isinstance(self.nonlinear, tuple) or not all(
+            isinstance(one, Method) for one in self.nonlinear
+        ):
+            raise TypeError(f"nonlinear={self.nonlinear!r} of a Method: give a tuple of Methods.")
+        for name, kind in (("shortcut", Shortcut), ("otherwise", Method)):
+            if not isinstance(getattr(self, name), kind | None):
+                raise TypeError(
+                    f"{name}={getattr(self, name)!r} of a Method: give a {kind.__name__}, or None."
+                )
 
     def why_not(self, task: Task) -> str | None:
         """Return why the method does not apply to a task, or None."""

@@ -92,6 +92,39 @@ def euclidean_cost(task: Task) -> str | None:
     return None
 
 
+def finite(task: Task) -> str | None:
+    """Require that people have finitely many actions that differ to the models.
+
+    Numbers have grids, or are read as integer codes or compared with thresholds, and are moved by
+    nothing but themselves.
+    """
+    tied = task.actions.has_linking or task.actions.downstream
+    if not tied and all(model.integers is not None for model in task.models):
+        return None
+    shaken = task.perturbation_radius > 0
+    if not tied and not shaken and all(model.trees is not None for model in task.models):
+        return None
+    return gridded(task)
+
+
+def gridded(task: Task) -> str | None:
+    """Require that every number has a grid."""
+    for feature in task.actions.numeric:
+        if feature.step is None and feature.values is None:
+            return (
+                f"{feature.name!r} moves continuously. Give it a grid with `steps` of the action "
+                "set, or use method='gradient'."
+            )
+    return None
+
+
+def rules_given(task: Task) -> str | None:
+    """Require that somebody said what people may change."""
+    if task.action_set is None:
+        return "no action set is given, and then too much may change. Use method='gradient'."
+    return None
+
+
 def convex_rules(task: Task) -> str | None:
     """Require continuous features, and rules that neither count nor choose."""
     rule = _discrete_rule(task)

@@ -1,0 +1,218 @@
+"""Branch and bound over the lattices of many people, whatever it is that bounds their boxes.
+
+Every round takes the most promising boxes of each person and hands them on; what comes back are the
+boxes that are still open. What happens to one person depends on that person alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from skcfq.proofs._boxes import Boxes, whole_lattice
+from skcfq.proofs._lattice import Lattice
+from skcfq.proofs._objective import Objective
+
+# An action is optimal when no bound is lower than its cost by more than this share.
+RELATIVE_GAP = 1e-9
+# A person's boxes in one round: a share of those that wait, within limits.
+_SHARE, _FEWEST, _MOST = 4, 8, 64
+# Boxes that wait, beyond which one person after the other is brought to an end.
+_MOST_WAITING = 500_000
+# Boxes that are bounded together: their arrays then stay in the cache.
+_BLOCK = 1024
+# Answers of one box that are tried together, the cheapest first.
+_TRIED = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Optimum:
+    """The best points of P people.
+
+    Attributes
+    ----------
+    rungs : int64 ndarray of shape (P, F)
+        The own ones where nothing was found.
+    cost, bound : ndarray of shape (P,)
+        Cost, infinite where nothing was found, and its proved lower bound.
+    finished : bool ndarray of shape (P,)
+        Whether the search was complete.
+    n_boxes : int64 ndarray of shape (P,)
+        How many boxes were bounded.
+    interrupted : bool
+        Whether Ctrl-C came; the rest is what was known then.
+    """
+
+    rungs: np.ndarray
+    cost: np.ndarray
+    bound: np.ndarray
+    finished: np.ndarray
+    n_boxes: np.ndarray
+    interrupted: bool
+
+
+# Tells which points are answers: people (M,) and their rungs (M, F) to bool (M,).
+Judge = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class LatticeProblem:
+    """Where answers are looked for, and who says what is one.
+
+    Attributes
+    ----------
+    lattice : Lattice
+        With prices for costs.
+    is_valid : Judge
+    objective : Objective
+    """
+
+    lattice: Lattice
+    is_valid: Judge
+    objective: Objective
+
+
+def branch_and_bound(
+    problem: LatticeProblem,
+    process: Callable[[Boxes, Best], Boxes],
+    *,
+    most_boxes: int,
+    time_limit: float | None = None,
+    starts: Sequence[np.ndarray] = (),
+) -> Optimum:
+    """Find the cheapest point of every person.
+
+    Parameters
+    ----------
+    problem : LatticeProblem
+    process : callable
+        Takes boxes, each person's together, and the best points so far, offers answers to these,
+        and returns what is left of the boxes.
+    most_boxes : int
+        Boxes of one person that are bounded before the proof is given up.
+    time_limit : float, optional
+        Seconds for all people together.
+    starts : sequence of int64 ndarray of shape (P, F)
+        Rungs of points that may be answers.
+
+    Notes
+    -----
+    Certified, within a relative gap of 1e-9.
+    """
+    n = problem.lattice.n_people
+    objective = problem.objective
+    best = Best(objective, problem.lattice.own.copy(), np.full(n, np.inf))
+    for rungs in starts:
+        try_points(problem, np.arange(n), rungs, best)
+    n_boxes = np.zeros(n, dtype=np.int64)
+    waiting = whole_lattice(problem.lattice)
+    given_up = np.full(n, np.inf)
+    deadline = None if time_limit is None else time.monotonic() + time_limit
+    interrupted = False
+    while len(waiting):
+        late = deadline is not None and time.monotonic() > deadline
+        spent = late | (n_boxes >= most_boxes)[waiting.person]
+        if spent.any():
+            np.minimum.at(given_up, waiting.person[spent], waiting.bound[spent])
+            waiting = waiting.take(~spent)
+            continue
+        try:
+            waiting = _round(process, waiting, best, n_boxes)
+        except KeyboardInterrupt:
+            # The boxes of the broken round are open still.
+            interrupted = True
+            break
+    np.minimum.at(given_up, waiting.person, waiting.bound)
+    bound = np.minimum(best.cost, objective.least_cost(given_up))
+    return Optimum(best.rungs, best.cost, bound, given_up >= best.room, n_boxes, interrupted)
+
+
+def _round(
+    process: Callable[[Boxes, Best], Boxes], waiting: Boxes, best: Best, n_boxes: np.ndarray
+) -> Boxes:
+    """Bound some of the boxes, and return those that are open afterwards, sorted by person."""
+    chosen = _of_this_round(waiting)
+    now = waiting.take(chosen)
+    n_boxes += np.bincount(now.person, minlength=len(n_boxes))
+    parts = [process(block, best) for block in _blocks(now)]
+    waiting = Boxes.concatenate([waiting.take(~chosen), *parts])
+    waiting = waiting.take(waiting.bound < best.room[waiting.person])
+    return waiting.take(np.argsort(waiting.person, kind="stable"))
+
+
+@dataclass(eq=False)
+class Best:
+    """The best point of every person so far."""
+
+    objective: Objective
+    rungs: np.ndarray
+    cost: np.ndarray
+
+    @property
+    def to_beat(self) -> np.ndarray:
+        """Costs below which an action is better."""
+        return self.cost * (1 - RELATIVE_GAP)
+
+    @property
+    def room(self) -> np.ndarray:
+        """Sums of prices below which all better actions lie."""
+        return self.objective.room(self.to_beat)
+
+    def offer(self, person: np.ndarray, rungs: np.ndarray, cost: np.ndarray) -> None:
+        """Keep each person's cheapest of some answers; of equal ones the first."""
+        order = np.lexsort((cost, person))
+        first = np.ones(len(order), dtype=bool)
+        first[1:] = person[order[1:]] != person[order[:-1]]
+        chosen = order[first]
+        chosen = chosen[cost[chosen] < self.to_beat[person[chosen]]]
+        self.rungs[person[chosen]], self.cost[person[chosen]] = rungs[chosen], cost[chosen]
+
+
+def _of_this_round(waiting: Boxes) -> np.ndarray:
+    """Return which boxes are bounded next: those of lowest bound of each person."""
+    order = np.lexsort((waiting.bound, waiting.person))
+    person = waiting.person[order]
+    count = np.bincount(person, minlength=int(person.max(initial=-1)) + 1)
+    quota = np.clip(count // _SHARE, _FEWEST, _MOST)
+    chosen = np.zeros(len(waiting), dtype=bool)
+    chosen[order[rank_of(person) < quota[person]]] = True
+    if len(waiting) > _MOST_WAITING:
+        chosen &= waiting.person == waiting.person[0]
+    return chosen
+
+
+def _blocks(boxes: Boxes) -> list[Boxes]:
+    """Cut boxes, which are sorted by person, so that nobody's are cut apart."""
+    last = np.flatnonzero(np.append(boxes.person[1:] != boxes.person[:-1], True)) + 1
+    blocks, begin = [], 0
+    for at, end in enumerate(last):
+        if at + 1 == len(last) or last[at + 1] - begin > _BLOCK:
+            blocks.append(boxes.take(slice(begin, int(end))))
+            begin = int(end)
+    return blocks
+
+
+def try_points(problem: LatticeProblem, person: np.ndarray, rungs: np.ndarray, best: Best) -> None:
+    """Ask about points, each person's cheapest first, until all are dearer than an answer."""
+    cost = problem.objective.costs(problem.lattice.cost[problem.lattice.places(person, rungs)])
+    order = np.lexsort((cost, person))
+    person, rungs, cost = person[order], rungs[order], cost[order]
+    while True:
+        cheaper = cost < best.to_beat[person]
+        person, rungs, cost = person[cheaper], rungs[cheaper], cost[cheaper]
+        if len(person) == 0:
+            return
+        now = rank_of(person) < _TRIED
+        valid = np.flatnonzero(now)[problem.is_valid(person[now], rungs[now])]
+        best.offer(person[valid], rungs[valid], cost[valid])
+        person, rungs, cost = person[~now], rungs[~now], cost[~now]
+
+
+def rank_of(person: np.ndarray) -> np.ndarray:
+    """Return the how-manieth of its person every point is; persons are sorted."""
+    starts = np.flatnonzero(np.concatenate([[True], person[1:] != person[:-1]]))
+    count = np.diff(np.append(starts, len(person)))
+    return np.arange(len(person)) - np.repeat(starts, count)

@@ -1,0 +1,230 @@
+"""What every rung of a box gains at most, feature by feature, under an ensemble of trees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from skcfq.proofs._boxes import Boxes
+from skcfq.proofs._choice_bound import Choices, Options
+from skcfq.proofs._lattice import Lattice
+from skcfq.proofs._leaf_tables import LeafTables
+
+# Rungs that are looked at together: their arrays then stay in the cache.
+_BLOCK = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """The rungs of N boxes, padded.
+
+    Attributes
+    ----------
+    rung : int64 ndarray of shape (N, F, V)
+    there : bool ndarray of shape (N, F, V)
+        Which of them are in the box and may be part of an answer.
+    near : int64 ndarray of shape (N, F)
+        The cheapest one.
+    """
+
+    rung: np.ndarray
+    there: np.ndarray
+    near: np.ndarray
+
+    @classmethod
+    def of(cls, lattice: Lattice, boxes: Boxes) -> Grid:
+        """Return all rungs of boxes."""
+        length = boxes.high - boxes.low + 1
+        rung = boxes.low[:, :, None] + np.arange(int(length.max(initial=1)))
+        there = rung <= boxes.high[:, :, None]
+        near = np.clip(lattice.own[boxes.person], boxes.low, boxes.high)
+        return cls(np.minimum(rung, boxes.high[:, :, None]), there, near)
+
+    def leaves_room(self, lattice: Lattice, boxes: Boxes, most: int) -> np.ndarray:
+        """Return which boxes may hold answers that change so many features at most, (N,)."""
+        stays = self.there & (self.rung == lattice.own[boxes.person][:, :, None])
+        forced = (~stays.any(axis=2)).sum(axis=1)
+        return np.all(self.there.any(axis=2), axis=1) & (forced <= most)
+
+    def take(self, rows: np.ndarray) -> Grid:
+        """Return the rungs of some of the boxes."""
+        return Grid(self.rung[rows], self.there[rows], self.near[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class Said:
+    """What trees say at most with one feature on a rung, for E rungs of some of N boxes.
+
+    Attributes
+    ----------
+    box : int64 ndarray of shape (B,)
+        Those of the boxes that leave the feature a choice.
+    near : ndarray of shape (B, T)
+        What is said on the nearest rungs.
+    row, v : int64 ndarray of shape (E,)
+        Box, by its position in `box`, and position of every rung in the grid.
+    values : ndarray of shape (E, T)
+    """
+
+    box: np.ndarray
+    near: np.ndarray
+    row: np.ndarray
+    v: np.ndarray
+    values: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class RungBounds:
+    """What trees say at most in N boxes, and with one feature on a rung.
+
+    Attributes
+    ----------
+    top : ndarray of shape (N, T)
+        What every tree says at most.
+    said : dict of feature to Said
+    most : ndarray of shape (N, F, V)
+        What the score is at most where the feature is on the rung.
+    """
+
+    top: np.ndarray
+    said: dict[int, Said]
+    most: np.ndarray
+
+    def gains(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return what the score is at most on the nearest rungs (N,), and what rungs gain.
+
+        The feature speaks for a tree that takes most of it where it stays.
+        """
+        loss, speaker = np.zeros(self.top.shape), np.full(self.top.shape, -1)
+        for f, part in self.said.items():
+            lost = self.top[part.box] - part.near
+            more = lost > loss[part.box]
+            loss[part.box] = np.where(more, lost, loss[part.box])
+            speaker[part.box] = np.where(more, f, speaker[part.box])
+        gain = np.zeros(self.most.shape)
+        for f, part in self.said.items():
+            speaks = speaker[part.box] == f
+            silent = np.where(speaks, part.near, 0.0).sum(axis=1)
+            spoken = np.where(speaks[part.row], part.values, 0.0).sum(axis=1)
+            gain[part.box[part.row], f, part.v] = spoken - silent[part.row]
+        return (self.top - loss).sum(axis=1), gain
+
+    def lost_at(self, grid: Grid, point: np.ndarray) -> np.ndarray:
+        """Return how much less than the most is said with each feature on a rung (N, F)."""
+        total = self.top.sum(axis=1)[:, None]
+        chosen = np.argmax(grid.rung == point[:, :, None], axis=2)[:, :, None]
+        return total - np.take_along_axis(self.most, chosen, axis=2)[:, :, 0]
+
+
+@dataclass(frozen=True, eq=False)
+class RungOptions:
+    """Knapsacks, and the rungs that their options are.
+
+    Attributes
+    ----------
+    options : Options
+    rung : int64 ndarray of shape (N, F, V)
+    own : int64 ndarray of shape (N, F)
+    """
+
+    options: Options
+    rung: np.ndarray
+    own: np.ndarray
+
+    @classmethod
+    def of(
+        cls, lattice: Lattice, person: np.ndarray, grid: Grid, gains: np.ndarray, most: int
+    ) -> RungOptions:
+        """Return the knapsacks, with those options only that gain more than cheaper ones."""
+        own = lattice.own[person]
+        stays = grid.there & (grid.rung == own[:, :, None])
+        may_stay = stays.any(axis=2)
+        goes = grid.there & ~stays
+        places = lattice.start[person][:, :, None] + grid.rung
+        price = np.where(goes, lattice.cost[places], np.inf)
+        order = np.argsort(price, axis=2, kind="stable")
+        price = np.take_along_axis(price, order, axis=2)
+        gain = np.take_along_axis(gains, order, axis=2)
+        best = np.maximum.accumulate(np.where(np.isfinite(price), gain, -np.inf), axis=2)
+        floor = np.where(may_stay, 0.0, -np.inf)[:, :, None]
+        before = np.concatenate([floor, np.maximum(best[:, :, :-1], floor)], axis=2)
+        kept = np.isfinite(price) & (gain > before)
+        width = max(int(kept.sum(axis=2).max(initial=0)), 1)
+        first = np.argsort(~kept, axis=2, kind="stable")[:, :, :width]
+        kept, price, gain, order = (
+            np.take_along_axis(part, first, axis=2) for part in (kept, price, gain, order)
+        )
+        options = Options(np.where(kept, price, np.inf), np.where(kept, gain, 0.0), may_stay, most)
+        return cls(options, np.take_along_axis(grid.rung, order, axis=2), own)
+
+    def points(self, choices: Choices) -> np.ndarray:
+        """Return the rungs of choices, shape (N, F)."""
+        at = np.maximum(choices.option, 0)[:, :, None]
+        chosen = np.take_along_axis(self.rung, at, axis=2)[:, :, 0]
+        return np.where(choices.option >= 0, chosen, self.own)
+
+
+def rung_bounds(tables: LeafTables, boxes: Boxes, grid: Grid) -> RungBounds:
+    """Return what trees say at most in boxes.
+
+    Parameters
+    ----------
+    tables : LeafTables
+    boxes : Boxes
+        N of them.
+    grid : Grid
+        Their rungs.
+    """
+    admitted = tables.admitted(boxes)
+    top = tables.most(admitted, boxes.person)
+    said = {}
+    most = np.broadcast_to(top.sum(axis=1)[:, None, None], grid.rung.shape).copy()
+    for f in tables.asked:
+        box = np.flatnonzero(boxes.high[:, f] > boxes.low[:, f])
+        if len(box) == 0:
+            continue
+        row, v = np.nonzero(grid.there[box, f])
+        values = np.empty((len(row), top.shape[1]))
+        for start in range(0, len(row), _BLOCK):
+            part = slice(start, start + _BLOCK)
+            here = box[row[part]]
+            person, rung = boxes.person[here], grid.rung[here, f, v[part]]
+            one = tables.between(f, person, rung, rung)
+            one &= admitted[here]
+            values[part] = tables.most(one, person)
+        most[box[row], f, v] = values.sum(axis=1)
+        near = values[grid.rung[box[row], f, v] == grid.near[box[row], f]]
+        said[f] = Said(box, near, row, v, values)
+    return RungBounds(top, said, most)
+
+
+def halved(boxes: Boxes, grid: Grid, blame: np.ndarray) -> Boxes:
+    """Cut boxes in the middle of the feature that is to blame most.
+
+    Parameters
+    ----------
+    boxes : Boxes
+        N of them.
+    grid : Grid
+        What cannot be part of an answer is left out at the ends.
+    blame : ndarray of shape (N, F)
+
+    Returns
+    -------
+    boxes : Boxes
+        Two for each that holds more than a point.
+    """
+    low = boxes.low + grid.there.argmax(axis=2)
+    high = boxes.low + grid.there.shape[2] - 1 - grid.there[:, :, ::-1].argmax(axis=2)
+    large = np.flatnonzero((high > low).any(axis=1))
+    boxes, low, high, blame = boxes.take(large), low[large], high[large], blame[large]
+    rows, length = np.arange(len(large)), high - low + 1
+    # Where nothing is to blame any more, the longest stretch is cut.
+    feature = np.where(length > 1, blame + 1e-300 * length, -1.0).argmax(axis=1)
+    at = (low[rows, feature] + high[rows, feature]) >> 1
+    lower, upper = high.copy(), low.copy()
+    lower[rows, feature], upper[rows, feature] = at, at + 1
+    return Boxes.concatenate(
+        [replace(boxes, low=low, high=lower), replace(boxes, low=upper, high=high)]
+    )
