@@ -11,6 +11,7 @@ from skcfq.deploy._arithmetic import IntegerNetwork, softmax
 from skcfq.deploy._rows import encode_rows
 from skcfq.encoding import FeatureSpace
 from skcfq.exceptions import FeatureSpaceError, UnsupportedModelError
+from skcfq.utils import warn_user
 
 
 class DeployedClassifier:
@@ -141,7 +142,16 @@ class DeployedClassifier:
         return self.integer_network_.logits(Z)
 
     def _check_columns(self, X: Any) -> None:
-        if not isinstance(X, pd.DataFrame) or self.columns is None:
+        if self.columns is None:
+            return
+        if not isinstance(X, pd.DataFrame):
+            if not hasattr(X, "columns"):
+                # As scikit-learn's estimators warn: columns are taken by position.
+                warn_user(
+                    "X does not have valid feature names, but DeployedClassifier was fitted with "
+                    "feature names",
+                    UserWarning,
+                )
             return
         given = X.columns.tolist()
         if given == self.columns:

@@ -153,7 +153,7 @@ def _check_target_given(result: RecourseResult) -> None:
 def explain(result: RecourseResult, row: int, units: Mapping, model: Any) -> str:
     """Return the sentences of :meth:`RecourseResult.explain`."""
     _check_target_given(result)
-    status, wanted = str(result.status[row]), repr(plain(result.target[row]))
+    status, wanted = str(result.status[row]), _label_text(result.target[row])
     label = result.X.index[row] if isinstance(result.X, pd.DataFrame) else row
     person = f"person {plain(label)}"
     if status == "already_favorable":
@@ -172,6 +172,14 @@ def explain(result: RecourseResult, row: int, units: Mapping, model: Any) -> str
     if ways:
         sentences.append(_sentence(f"instead, it is enough to change {'; or '.join(ways)}"))
     return " ".join(sentences)
+
+
+def _label_text(label: object) -> str:
+    """Write a label for people: text as it is, a number or a truth value as that of a class."""
+    label = plain(label)
+    if isinstance(label, str):
+        return repr(label)
+    return f"class {int(label) if isinstance(label, float) and label.is_integer() else label}"
 
 
 _NO_ACTION = {

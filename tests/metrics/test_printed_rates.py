@@ -1,0 +1,68 @@
+"""The feasible recourse rate beside a model is the reference's; the model's own is named so."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from skcfq import ActionSet, RecourseSolver, TableEncoder
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="no examples here")
+
+
+def load(path):
+    spec = importlib.util.spec_from_file_location(f"example_{path.stem}", path)
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def scene():
+    """Within the bounds everybody can persuade the reference, and half of them the other."""
+    X = pd.DataFrame({"income": np.arange(16.0), "height": np.tile([0.0, 1.0], 8)})
+    encoder = TableEncoder().fit(X)
+    grants = (X.income > 5.5, X.income + 3 * X.height > 8.5)
+    reference, stricter = (
+        make_pipeline(encoder, LogisticRegression(C=1e4).fit(encoder.transform(X), y))
+        for y in grants
+    )
+    stricter.average_bits_, stricter.bit_widths_ = 4.0, np.array([4])
+    rules = ActionSet(actionable=["income"], bounds={"income": (0, 7)})
+    solver = RecourseSolver(rules, target=True)
+    return X, reference, stricter, solver
+
+
+def test_the_scene_tells_the_two_apart(scene):
+    X, reference, stricter, solver = scene
+    first, second = solver.compare(reference, stricter, X)
+    rates = [one.summary()["feasible_rate"] for one in (first, second)]
+    assert rates[0] == 1.0 > rates[1] > 0
+
+
+def test_tables_of_the_paper(scene):
+    X, reference, stricter, solver = scene
+    protocol = load(EXAMPLES / "paper" / "_protocol.py")
+    found = protocol.measure(reference, stricter, X, X, X.income > 5.5, solver)
+    deployed = solver.solve(stricter, X).summary()["feasible_rate"]
+    assert (found["FRR"], found["FRR deployed"]) == (1.0, deployed)
+
+
+def test_table_of_the_demonstration(scene, capsys):
+    X, reference, stricter, solver = scene
+    job = load(EXAMPLES / "main_job.py")
+    results = {"CFQ": solver.compare(reference, stricter, X)}
+    job.print_table(reference, {"CFQ": stricter}, results, X, X.income > 5.5, True)
+    header, teacher, student = capsys.readouterr().out.splitlines()[:3]
+    assert header.split()[-3:] == ["FRR", "FRR", "deployed"]
+    assert [float(one) for one in teacher.split()[-2:]] == [1.0, 1.0]
+    deployed = results["CFQ"][1].summary()["feasible_rate"]
+    assert [float(one) for one in student.split()[-2:]] == [1.0, round(deployed, 3)]
