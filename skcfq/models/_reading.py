@@ -53,24 +53,21 @@ def as_predictor(
         Weights of the rows of ``background``.
     space : FeatureSpace, optional
         The model's feature space, where it is known already: a student keeps its teacher's
-        as ``feature_space_``, with the statistics of the training rows. Nothing is read then. A
-        model file takes it where it is its own, told in full.
+        as ``feature_space_``. A model file takes it where it is its own, told in full.
     classes : array-like of shape (n_classes,), optional
         Labels of a plain function, in the order of its scores.
     output : {"auto", "labels", "probabilities", "logits"}, default="auto"
         What a plain function returns. ``"auto"`` takes scores of shape (n, n_classes) whose rows
         sum to one for probabilities, other scores for logits, and everything else for labels.
     example : DataFrame or ndarray, optional
-        Some rows as the whole model receives them, for the names and types of the columns. With
-        them a pipeline needs no ``background`` where its last step carries statistics and the steps
-        in front only impute, scale, encode categories, select or pass through.
+        Rows as the whole model receives them. With their types a pipeline needs no ``background``
+        if its last step carries statistics and the others impute, scale linearly or one-hot encode.
 
     Returns
     -------
     predictor : Predictor
-        Frozen. ``predictor.logits`` computes in float64, and its argmax is the model's
-        ``predict``, on the background too: a classifier with another rule of its own is asked
-        for labels alone. A model that is only a function has ``differentiable == False`` and
+        Frozen. The argmax of ``predictor.logits``, in float64, is the model's ``predict``: a
+        classifier with another rule is asked for labels alone. A model that is only a function has ``differentiable == False`` and
         ``row_logits`` alone: the logarithms of its probabilities, its scores, or 0 and 1.
 
     Raises
