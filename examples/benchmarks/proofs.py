@@ -42,7 +42,7 @@ def main() -> None:
     for name in given.tables:
         table = TABLES[name]()
         X, y = (part.iloc[table.train_indices] for part in (table.data, table.target))
-        teacher = TeacherClassifier(random_state=0).fit(X, y)
+        teacher = TeacherClassifier(max_iter=30, random_state=0).fit(X, y)
         for kind in given.models:
             model = teacher if kind == "teacher" else fit_student(table, teacher, X, y, int(kind))
             print_row(name, kind, table, model, given.people, given.alone)

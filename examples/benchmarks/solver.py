@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def print_row(name: str, table: Any, rows: int) -> None:
-    teacher = TeacherClassifier(random_state=0)
+    teacher = TeacherClassifier(max_iter=30, random_state=0)
     teacher.fit(table.data.iloc[table.train_indices], table.target.iloc[table.train_indices])
     refused = table.data[teacher.predict(table.data) != table.favorable].head(rows)
     solver = RecourseSolver(table.action_set, target=table.favorable, random_state=0)

@@ -66,7 +66,7 @@ def run_seed(adult: Any, seed: int, options: argparse.Namespace) -> pd.DataFrame
     train, test = adult.train_indices, adult.test_indices
     X, y = adult.data.iloc[train], adult.target.iloc[train]
     X_test, y_test = adult.data.iloc[test], adult.target.iloc[test]
-    teacher = TeacherClassifier(random_state=seed).fit(X, y)
+    teacher = TeacherClassifier(max_iter=30, random_state=seed).fit(X, y)
     shared = {
         "teacher": FrozenEstimator(teacher),
         "action_set": adult.action_set,

@@ -40,7 +40,7 @@ def main() -> None:
             if not missing:
                 continue
             X, y, X_test, y_test = split(data, seed)
-            teacher = TeacherClassifier(random_state=seed).fit(X, y)
+            teacher = TeacherClassifier(max_iter=30, random_state=seed).fit(X, y)
             solver = RecourseSolver(data.action_set, target=data.favorable, random_state=seed)
             people = draw_refused(teacher, data.favorable, X_test, seed, options.people)
             safer = clone(solver).set_params(margin=MARGIN).solve(teacher, people)

@@ -165,7 +165,9 @@ def run(
     # The teacher's recourse is the same for all who ask for it by the same method.
     folder = str(options.out.with_suffix(".cache"))
     X, y, X_test, y_test = split(data, seed)
-    teacher = TeacherClassifier(TEACHER_UNITS, alpha=options.alpha, random_state=seed).fit(X, y)
+    teacher = TeacherClassifier(
+        TEACHER_UNITS, max_iter=30, alpha=options.alpha, random_state=seed
+    ).fit(X, y)
     solver = RecourseSolver(data.action_set, target=data.favorable, random_state=seed)
     seen = draw_refused(teacher, data.favorable, X, seed, options.people)
     people = draw_refused(teacher, data.favorable, X_test, seed, options.people)

@@ -127,7 +127,7 @@ def run_seed(name: str, data: Any, seed: int, options: argparse.Namespace) -> li
     train, test = split(name, data, seed)
     X, y = data.data.iloc[train], data.target.iloc[train]
     X_test, y_test = data.data.iloc[test], data.target.iloc[test]
-    teacher = TeacherClassifier(random_state=seed).fit(X, y)
+    teacher = TeacherClassifier(max_iter=30, random_state=seed).fit(X, y)
     shared = {
         "teacher": FrozenEstimator(teacher),
         "action_set": data.action_set,
@@ -186,7 +186,7 @@ def causes(name: str, data: Any) -> pd.DataFrame:
     """Compare scales that are set on U with those on X, and sensitivities at both."""
     train, _ = split(name, data, 0)
     X, y = data.data.iloc[train], data.target.iloc[train]
-    teacher = TeacherClassifier(random_state=0).fit(X, y)
+    teacher = TeacherClassifier(max_iter=30, random_state=0).fit(X, y)
     own = {"target": data.favorable, "action_set": data.action_set, "random_state": 0}
     own |= {"teacher": FrozenEstimator(teacher), "allocation": "uniform"}
     on_x = PTQClassifier(calibration="factual", **own).fit(X, y)

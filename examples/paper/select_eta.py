@@ -21,7 +21,7 @@ from _protocol import DATASETS, draw_refused, measure, split
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, StratifiedShuffleSplit
 
-from skcfq import CFQClassifier, RecourseSolver
+from skcfq import CFQClassifier, RecourseSolver, TeacherClassifier
 from skcfq.estimators import CFQObjective, LearnedBits
 from skcfq.metrics import RecourseScorer, select_faithful
 
@@ -47,6 +47,7 @@ def main() -> None:
         objective=CFQObjective.preset("paper"),
         action_set=data.action_set,
         target=data.favorable,
+        teacher=TeacherClassifier(max_iter=options.passes),
         bit_policy=LearnedBits(),
         max_iter=options.passes,
         random_state=options.seed,

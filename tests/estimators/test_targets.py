@@ -374,3 +374,11 @@ def test_wrong_rules_are_told_even_where_nobody_is_refused(classifier):
     model = classifier(action_set=split, target=1, hidden_layer_sizes=(4,), max_iter=1)
     with pytest.raises(ActionSetError, match="j_x"):
         model.fit(X, [0, 1] * 20)
+
+
+@pytest.mark.parametrize("target", [[1], np.array([1, 1]), lambda X, y: y], ids=str)
+@pytest.mark.parametrize("classifier", [QATClassifier, PTQClassifier])
+def test_what_is_no_label_is_refused_where_training_does_not_use_it(classifier, target):
+    X, y = np.arange(8.0)[:, None], np.arange(8) % 2
+    with pytest.raises(TargetError, match="[Gg]ive one"):
+        classifier(4, target=target, teacher=TeacherClassifier((2,), max_iter=1)).fit(X, y)

@@ -67,6 +67,16 @@ def test_every_status_has_its_own_words(result):
     assert all(name in STATUSES for name in set(result.status))
 
 
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [(1.0, "class 1"), (True, "class True"), (2, "class 2"), (0.5, "class 0.5")],
+    ids=repr,
+)
+def test_a_label_that_is_no_text_is_called_a_class(label, words, result):
+    named = replace(result, target=np.full(len(result), label))
+    assert f"the model says {words} after" in named.explain(row=first(result))
+
+
 def test_other_ways_are_told_with_their_costs(result):
     row = first(result, result.alternatives[0].valid)
     text = result.explain(row=row)
