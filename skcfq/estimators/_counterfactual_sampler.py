@@ -18,9 +18,8 @@ from skcfq.actions import ActionSet
 from skcfq.estimators._all_or_nothing import all_or_nothing
 from skcfq.estimators._recourse_parameters import RECOURSE_CONSTRAINTS, RecourseParametersMixin
 from skcfq.exceptions import EmptyPopulationWarning
-from skcfq.models import decision_fault
 from skcfq.solvers import RecourseSolver
-from skcfq.utils import Interval, take_rows, validate_table, warn_user
+from skcfq.utils import Interval, decision_fault, take_rows, validate_table, warn_user
 
 
 class CounterfactualSampler(RecourseParametersMixin, BaseSampler):

@@ -16,7 +16,7 @@ from skcfq.estimators._all_or_nothing import all_or_nothing
 from skcfq.estimators._quantized import QuantizedClassifier
 from skcfq.estimators._teacher import NETWORK_CONSTRAINTS
 from skcfq.exceptions import EmptyPopulationWarning
-from skcfq.models import Predictor, decision_fault, default_target, resolve_target
+from skcfq.models import Predictor, default_target, resolve_target
 from skcfq.nn import (
     CalibrationSet,
     FullPrecisionMLP,
@@ -38,7 +38,15 @@ from skcfq.training import (
     network_of_chain,
     rectifier_network,
 )
-from skcfq.utils import HasMethods, Interval, ListOf, StrOptions, take_rows, warn_user
+from skcfq.utils import (
+    HasMethods,
+    Interval,
+    ListOf,
+    StrOptions,
+    decision_fault,
+    take_rows,
+    warn_user,
+)
 
 _OF_RECOURSE = ("counterfactual", "margin")
 

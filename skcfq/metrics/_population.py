@@ -9,8 +9,7 @@ import numpy as np
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from skcfq.exceptions import ActionSetError, EmptyPopulationWarning, SpaceMismatchError, TargetError
-from skcfq.models import decision_fault
-from skcfq.utils import check_weights, warn_user
+from skcfq.utils import check_weights, decision_fault, warn_user
 
 if TYPE_CHECKING:
     from skcfq.results import RecourseResult

@@ -30,7 +30,6 @@ from skcfq.models import (
     carried_action_set,
     carried_target,
     check_model_is_fitted,
-    decision_fault,
     resolve_target,
     split_model,
     transform_rows,
@@ -38,7 +37,7 @@ from skcfq.models import (
 )
 from skcfq.results import RecourseResult
 from skcfq.solvers import RecourseSolver
-from skcfq.utils import Interval, ListOf, StrOptions, take_rows, warn_user
+from skcfq.utils import Interval, ListOf, StrOptions, decision_fault, take_rows, warn_user
 
 
 @dataclass(frozen=True, eq=False)

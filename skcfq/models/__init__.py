@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from skcfq.models._carried import carried_action_set, carried_target, carry
-from skcfq.models._faults import decision_fault
 from skcfq.models._functions import RowHead
 from skcfq.models._heads import shifted_bias
 from skcfq.models._margins import rounding_margin
@@ -41,7 +40,6 @@ __all__ = [
     "carried_target",
     "carry",
     "check_model_is_fitted",
-    "decision_fault",
     "default_target",
     "deployment_variants",
     "encoding_hint",

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from skcfq.actions import ActionSet, CompiledActions, compile_cost, region_of
 from skcfq.exceptions import EmptyPopulationWarning
-from skcfq.models import Predictor, decision_fault, validity_slack
+from skcfq.models import Predictor, validity_slack
 from skcfq.nn import Matching, QuantizedNetwork, TrainingRows
 from skcfq.solvers.search import projected_steps
 from skcfq.training._conformal import (
@@ -28,7 +28,7 @@ from skcfq.training._people import People
 from skcfq.training._seeds import draw_seed
 from skcfq.training._table import TrainingTable
 from skcfq.training._teacher_actions import OnlineActions, TeacherActions
-from skcfq.utils import take_rows, warn_user
+from skcfq.utils import decision_fault, take_rows, warn_user
 
 # Rows that the teacher is asked about together.
 _ROWS = 4096

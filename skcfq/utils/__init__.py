@@ -24,6 +24,7 @@ from skcfq.utils._columns import (
     snap_integers,
     values_of,
 )
+from skcfq.utils._faults import decision_fault
 from skcfq.utils._files import atomic_write
 from skcfq.utils._interrupts import HeldInterrupts, NotedInterrupts, interrupts_heard
 from skcfq.utils._kinds import check_flag, is_list
@@ -80,6 +81,7 @@ __all__ = [
     "check_container",
     "check_unique_columns",
     "check_weights",
+    "decision_fault",
     "from_json",
     "has_text",
     "interrupts_heard",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from skcfq.models import decision_fault
+from skcfq.utils import decision_fault
 
 NONE, MOST, ALL = np.zeros(20, dtype=int), (np.arange(20) > 1).astype(int), np.ones(20, dtype=int)
 
