@@ -68,7 +68,8 @@ def as_predictor(
     predictor : Predictor
         Frozen. The argmax of ``predictor.logits``, in float64, is the model's ``predict``: a
         classifier with another rule is asked for labels alone. A model that is only a function has
-        ``differentiable == False`` and ``row_logits`` alone: the logarithms of its probabilities, its scores, or 0 and 1.
+        ``differentiable == False`` and ``row_logits`` alone: the logarithms of its probabilities,
+        its scores, or 0 and 1.
 
     Raises
     ------
