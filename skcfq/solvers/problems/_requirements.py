@@ -12,6 +12,9 @@ from skcfq.models import RowHead
 if TYPE_CHECKING:
     from skcfq.solvers.problems._task import Task
 
+# Numbers without a grid about which proofs take seconds at most.
+_FEW = 4
+
 
 def differentiable(task: Task) -> str | None:
     """Require logits on encoded rows, with gradients, of every model."""
@@ -93,13 +96,17 @@ def euclidean_cost(task: Task) -> str | None:
 
 
 def finite(task: Task) -> str | None:
-    """Require that people have finitely many actions that differ to the models.
+    """Require that people have finitely many actions, or a continuum that bounds can close in on.
 
-    Numbers have grids, or are read as integer codes and moved by nothing but themselves.
+    Numbers have grids, or are read as integer codes and moved by nothing but themselves, or no
+    model has such codes and nothing but its margin decides what is an answer.
     """
-    by_codes = all(model.integers is not None for model in task.models)
-    if by_codes and not task.actions.has_linking and not task.actions.downstream:
-        return None
+    if not task.actions.has_linking:
+        n_codes = sum(model.integers is not None for model in task.models)
+        if n_codes == len(task.models) and not task.actions.downstream:
+            return None
+        if n_codes == 0 and not task.perturbation_radius:
+            return None
     return gridded(task)
 
 
@@ -111,6 +118,14 @@ def gridded(task: Task) -> str | None:
                 f"{feature.name!r} moves continuously. Give it a grid with `steps` of the action "
                 "set, or use method='gradient'."
             )
+    return None
+
+
+def few_continuous(task: Task) -> str | None:
+    """Require that at most four numbers have no grid."""
+    free = [one for one in task.actions.numeric if one.step is None and one.values is None]
+    if len(free) > _FEW:
+        return f"{len(free)} numbers move continuously, and proofs about more than {_FEW} are slow."
     return None
 
 
