@@ -1,4 +1,4 @@
-"""Columns of single and half precision: new values are numbers that such a column can hold."""
+"""Columns of single and half precision, and of whole numbers: what they can hold."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["has_narrow_columns", "narrow_type", "rounded_outward"]
+__all__ = ["has_narrow_columns", "narrow_type", "rounded_outward", "whole_outward"]
+
+# A value so near to a whole number, as a share of itself, is that number.
+_ROUNDING = 1e-12
 
 
 def has_narrow_columns(X: Any) -> bool:
@@ -65,3 +68,34 @@ def rounded_outward(
         beyond = (rounded < limits[0]) | (rounded > limits[1])
         rounded = np.where(beyond, np.nextafter(rounded, -ends), rounded)
     return rounded.astype(np.float64)
+
+
+def whole_outward(
+    raw: np.ndarray, own: np.ndarray, limits: tuple[np.ndarray, np.ndarray]
+) -> np.ndarray:
+    """Round values to whole numbers, away from the own ones as far as the limits allow.
+
+    Parameters
+    ----------
+    raw, own : ndarray of shape (k,)
+    limits : (ndarray of shape (k,), ndarray of shape (k,))
+        They contain the own values, which stay where no whole number lies between.
+
+    Returns
+    -------
+    rounded : ndarray of shape (k,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> own, limits = np.full(3, 3.5), (np.zeros(3), np.full(3, 9.5))
+    >>> whole_outward(np.array([7.2, 9.2, 1.8]), own, limits).tolist()
+    [8.0, 9.0, 1.0]
+    """
+    near = np.rint(raw)
+    up = raw > own
+    away = np.where(up, np.ceil(raw), np.floor(raw))
+    rounded = np.where(np.abs(raw - near) <= _ROUNDING * np.abs(raw), near, away)
+    rounded = np.where(up, np.minimum(rounded, np.floor(limits[1])), rounded)
+    rounded = np.where(up, rounded, np.maximum(rounded, np.ceil(limits[0])))
+    return np.where(up == (rounded > own), rounded, own)

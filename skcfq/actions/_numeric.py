@@ -48,6 +48,8 @@ class NumericFeature:
         Smallest change in raw units.
     lifted : tuple of bool
         Whether relative bounds let a grid go beyond the observed range, below and above.
+    is_whole : bool
+        Whether values are whole numbers though there is no grid: it would be too long.
     """
 
     name: Hashable
@@ -62,6 +64,7 @@ class NumericFeature:
     values: np.ndarray | None = None
     min_change: float | None = None
     lifted: tuple[bool, bool] = (False, False)
+    is_whole: bool = False
 
     @property
     def rising(self) -> bool:
@@ -209,7 +212,8 @@ def _on_own_grid(feature: NumericFeature, rules: FeatureRules) -> NumericFeature
 
     Nobody is told to have 3.7 loans, or 0.1 of a flag: whole numbers move in whole numbers, and a
     column of two values moves between them. A step of 0 frees it, and so do bounds beyond the two
-    values; with too many whole numbers between its ends a column stays continuous.
+    values. With too many whole numbers between its ends a column has no grid, and points are
+    rounded.
     """
     block, told = feature.block, feature.block.statistics
     if told.is_binary:
@@ -223,9 +227,9 @@ def _on_own_grid(feature: NumericFeature, rules: FeatureRules) -> NumericFeature
         return feature
     low, high = _closed(block, feature.low, feature.high, feature.lifted)
     feature = replace(feature, low=low, high=high)
-    if not min(high - low, feature.relative[1] - feature.relative[0]) < MAX_GRID:
-        return feature
     _check_choice(rules, "whole numbers", low > high or np.ceil(low) <= high, 1.0)
+    if not min(high - low, feature.relative[1] - feature.relative[0]) < MAX_GRID:
+        return replace(feature, is_whole=True)
     return replace(feature, step=1.0)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from skcfq.actions._numeric import SAME_VALUE, NumericFeature
 from skcfq.utils import snap_integers
 
-__all__ = ["PlainNumbers", "within_limits"]
+__all__ = ["PlainNumbers", "not_short", "within_limits"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,8 +156,33 @@ def within_limits(
     return raw
 
 
+def not_short(
+    raw: np.ndarray, own: np.ndarray, least: float, limits: tuple[np.ndarray, np.ndarray]
+) -> np.ndarray:
+    """Return changed raw values, those that rounding left short of the smallest change at it.
+
+    Parameters
+    ----------
+    raw, own : ndarray of shape (k,)
+        They differ by the smallest change at least, but for rounding.
+    least : float
+    limits : (ndarray of shape (k,), ndarray of shape (k,))
+        Where they leave no room, the limit stands.
+
+    Returns
+    -------
+    raw : ndarray of shape (k,)
+        ``abs(raw - own) >= least`` in floating point too.
+    """
+    up = raw > own
+    out = own + np.where(up, least, -least)
+    out = np.where(np.abs(out - own) < least, np.nextafter(out, np.where(up, np.inf, -np.inf)), out)
+    return np.where(np.abs(raw - own) < least, np.clip(out, *limits), raw)
+
+
 def _is_plain(feature: NumericFeature) -> bool:
-    return feature.block.kind == "affine" and feature.step is None and feature.values is None
+    free = feature.step is None and feature.values is None and not feature.is_whole
+    return free and feature.block.kind == "affine"
 
 
 def _array(values: Any) -> np.ndarray:

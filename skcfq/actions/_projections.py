@@ -39,7 +39,7 @@ __all__ = [
 
 Projection = TypeVar("Projection", bound=Callable[..., Any])
 
-# Share by which a change may fall short of the smallest one: the way through raw units rounds.
+# Share by which limits and grids may lie short of the smallest change: they are rounded too.
 SMALLEST = 1e-9
 
 
@@ -195,10 +195,12 @@ def project_min_change(
     array([[ 0. ,  1. , -1.7]])
     """
     move = values - own
-    near = (move != 0) & (move.abs() < least * (1 - SMALLEST))
+    short = (move != 0) & (move.abs() < least)
     out = own + torch.where(move > 0, least, -least)
-    outward = (move.abs() > least / 2) & (out >= lower) & (out <= upper)
-    return torch.where(near, torch.where(outward, out, own), values)
+    out = torch.minimum(torch.maximum(out, lower), upper)
+    fits = (out - own).abs() >= least * (1 - SMALLEST)
+    outward = fits & (move.abs() > least / 2)
+    return torch.where(short, torch.where(outward, out, own), values)
 
 
 def nearest_level(block: Tensor, codes: Tensor, allowed: Tensor, own: Tensor) -> Tensor:

@@ -8,8 +8,8 @@ import numpy as np
 from torch import Tensor
 
 from skcfq.actions._categorical import CategoricalFeature
-from skcfq.actions._narrow_columns import rounded_outward
-from skcfq.actions._plain_numbers import within_limits
+from skcfq.actions._narrow_columns import rounded_outward, whole_outward
+from skcfq.actions._plain_numbers import not_short, within_limits
 from skcfq.actions._raw import filled_numbers, read_columns, write_columns
 from skcfq.actions._region import ActionRegion
 from skcfq.utils import snap_integers
@@ -35,9 +35,9 @@ def raw_rows(region: ActionRegion, u: Tensor) -> Any:
     Returns
     -------
     rows : DataFrame or ndarray of shape (n, p)
-        Gridded values are the exact raw grid values and bounds the exact raw bounds; a
-        whole-number column stays one while its values allow it. What does not change is
-        bit-identical, gaps and unknown categories included.
+        Gridded values are the exact raw grid values, bounds the exact raw bounds, and no change
+        is short of the smallest one; a whole-number column stays one while its values allow it.
+        What does not change is bit-identical, gaps and unknown categories included.
 
     Examples
     --------
@@ -62,7 +62,7 @@ def raw_rows(region: ActionRegion, u: Tensor) -> Any:
         if mask.any():
             encoded = values[:, j].numpy()[mask]
             raw = _raw_values(region, j, encoded, mask)
-            updates[feature.column] = (mask, _held(region, j, raw, mask))
+            updates[feature.column] = (mask, _admissible(region, j, raw, mask))
     for i, category in enumerate(region.compiled.categorical):
         mask = (levels[:, i] != region.levels[:, i]).numpy()
         if mask.any():
@@ -76,7 +76,8 @@ def _is_plain_array(region: ActionRegion) -> bool:
     compiled = region.compiled
     is_float = isinstance(region.X, np.ndarray) and region.X.dtype == np.float64
     plain = len(compiled.plain_numbers.index) == compiled.n_features
-    return is_float and plain and region.downstream is None
+    free = region.downstream is None and region.min_change is None
+    return is_float and plain and free
 
 
 def _plain_rows(region: ActionRegion, u: Tensor) -> np.ndarray:
@@ -130,14 +131,19 @@ def _raw_values(region: ActionRegion, j: int, encoded: np.ndarray, mask: np.ndar
     )
 
 
-def _held(region: ActionRegion, j: int, raw: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Return values that the column of a number can hold."""
-    dtype = region.narrow_types[j]
-    if dtype is None:
+def _admissible(region: ActionRegion, j: int, raw: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Return values that are no shorter than the smallest change, and that the column can hold."""
+    feature, dtype = region.compiled.numeric[j], region.narrow_types[j]
+    least = feature.min_change if region.grids[j] is None else None
+    if dtype is None and least is None and not feature.is_whole:
         return raw
-    feature = region.compiled.numeric[j]
     own = feature.own_values(read_columns(region.compiled.space, region.X))[mask]
-    return rounded_outward(raw, own, dtype, (region.raw_lower[mask, j], region.raw_upper[mask, j]))
+    limits = region.raw_lower[mask, j], region.raw_upper[mask, j]
+    if least is not None:
+        raw = not_short(raw, own, least, limits)
+    if feature.is_whole:
+        raw = whole_outward(raw, own, limits)
+    return raw if dtype is None else rounded_outward(raw, own, dtype, limits)
 
 
 def _raw_levels(feature: CategoricalFeature, levels: np.ndarray, mask: np.ndarray) -> Updates:

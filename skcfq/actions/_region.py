@@ -403,6 +403,12 @@ class ActionRegion:
         columns = read_columns(self.compiled.space, self.X)
         return [narrow_type(columns[feature.column]) for feature in self.compiled.numeric]
 
+    @property
+    def rounds(self) -> bool:
+        """Whether a raw row may hold other numbers than its code says."""
+        whole = any(feature.is_whole for feature in self.compiled.numeric)
+        return whole or any(dtype is not None for dtype in self.narrow_types)
+
     @cached_property
     def has_gaps(self) -> bool:
         """Whether a person has an encoded column that is not a number."""

@@ -21,6 +21,7 @@ from skcfq.models._pipelines import (
 from skcfq.models._predictor import Predictor
 from skcfq.models._reading import as_predictor
 from skcfq.models._targets import default_target, encoding_hint, resolve_target
+from skcfq.models._tree_ensembles import TreeEnsemble
 from skcfq.utils import lazy_attributes
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ __all__ = [
     "MLPHead",
     "Predictor",
     "RowHead",
+    "TreeEnsemble",
     "as_predictor",
     "carried_action_set",
     "carried_target",

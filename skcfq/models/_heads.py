@@ -182,7 +182,7 @@ def head_with_threshold(head: Any, estimator: Any, threshold: DecisionThreshold)
     if not is_own_estimator(estimator):
         rows = _random_rows(head)
         logits = head.array_logits(rows)
-        scores = getattr(estimator, threshold.method)(_named(rows, estimator))
+        scores = getattr(estimator, threshold.method)(named_rows(rows, estimator))
         if not threshold.agrees(logits[:, 1] - logits[:, 0], np.asarray(scores)):
             raise UnsupportedModelError(
                 f"The {threshold.method} of {type(estimator).__name__}, which a threshold is set "
@@ -284,7 +284,7 @@ def _verify(head: LinearHead | MLPHead, estimator: Any) -> None:
         top = np.sort(logits, axis=1)
         clear = top[:, -1] - top[:, -2] > 1e-9 * np.abs(logits).max()
         expected = np.asarray(estimator.classes_)[logits.argmax(axis=1)]
-        if np.array_equal(estimator.predict(_named(rows, estimator))[clear], expected[clear]):
+        if np.array_equal(estimator.predict(named_rows(rows, estimator))[clear], expected[clear]):
             return
     raise UnsupportedModelError(
         f"The coefficients of {type(estimator).__name__} do not give one logit per class whose "
@@ -296,7 +296,8 @@ def _random_rows(head: Any) -> np.ndarray:
     return np.random.RandomState(0).standard_normal((64, head.n_inputs))
 
 
-def _named(rows: np.ndarray, estimator: Any) -> Any:
+def named_rows(rows: np.ndarray, estimator: Any) -> Any:
+    """Return encoded rows with the names of the columns that an estimator was fitted on."""
     if not hasattr(estimator, "feature_names_in_"):
         return rows
     import pandas as pd

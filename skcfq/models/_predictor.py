@@ -29,6 +29,7 @@ from skcfq.models._heads import (
 )
 from skcfq.models._pipelines import split_model
 from skcfq.models._single_precision import SinglePrecision, single_precision_of
+from skcfq.models._tree_reading import read_trees
 from skcfq.utils import row_products, take_rows
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from skcfq.models._heads import Head
     from skcfq.models._thresholds import DecisionThreshold
+    from skcfq.models._tree_ensembles import TreeEnsemble
     from skcfq.nn import FrozenMLP, FullPrecisionMLP
 
 # Rows are asked about in whole tiles: a product of matrices treats the rows of an incomplete one
@@ -68,6 +70,8 @@ class Predictor:
         Encoded rows to logits; raw rows to logits where the model is only a function.
     threshold : DecisionThreshold or None
         The threshold of the model's own that is in the logits already.
+    own_space : bool
+        Whether ``space`` is how the model itself encodes rows.
     """
 
     model: Any
@@ -75,6 +79,7 @@ class Predictor:
     classes: np.ndarray
     head: Head | RowHead
     threshold: DecisionThreshold | None = None
+    own_space: bool = True
 
     def logits(self, Z: Tensor) -> Tensor:
         """Return the class logits of encoded rows, differentiable with respect to them.
@@ -330,6 +335,17 @@ class Predictor:
         if isinstance(self.head, EstimatorHead):
             return getattr(self.head.estimator, "integer_network_", None)
         return None
+
+    @cached_property
+    def trees(self) -> TreeEnsemble | None:
+        """The trees that decide; None for other models, and where they cannot be read."""
+        head = self.head
+        if not isinstance(head, RowHead) or not self.own_space or head.output == "labels":
+            return None
+        final = split_model(self.model)[1]
+        if self.space.n_encoded != getattr(final, "n_features_in_", None):
+            return None
+        return read_trees(final)
 
     @property
     def name(self) -> str:

@@ -200,13 +200,18 @@ def _row_predictor(
     threshold: DecisionThreshold | None,
 ) -> Predictor:
     """Read a classifier whose inside is closed; its encoder is read where that is open."""
-    if space is None:
-        steps, final = split_model(model)
-        try:
-            space = _read_space(steps, final, background, sample_weight)
-        except (FeatureSpaceError, ValueError):
+    steps, final = split_model(model)
+    own = None
+    try:
+        own = _read_space(steps, final, background, sample_weight)
+    except ValueError:
+        if space is None:
             space = _raw_space(head.name, background, sample_weight)
-    return Predictor(model, space, head.classes, head, threshold)
+    if space is None:
+        assert own is not None
+        space = own
+    own_space = own is not None and own.same_map(space)
+    return Predictor(model, space, head.classes, head, threshold, own_space)
 
 
 def _raw_space(name: str, background: Any, sample_weight: Any) -> FeatureSpace:

@@ -5,25 +5,37 @@ problem is posed.
 """
 
 from skcfq.proofs._branching import Optimum
-from skcfq.proofs._input_codes import InputGrid, without_twins
+from skcfq.proofs._input_codes import InputGrid
 from skcfq.proofs._lattice import Lattice, lattice_of
 from skcfq.proofs._layers import Network, network_of, with_late_codes
+from skcfq.proofs._leaf_tables import LeafTables, leaf_tables
 from skcfq.proofs._objective import Objective
+from skcfq.proofs._reachable_leaves import Inputs
 from skcfq.proofs._search import Demand, Search, search_networks
 from skcfq.proofs._tables import Tables, tables_of
+from skcfq.proofs._tree_cells import TreeCells
+from skcfq.proofs._tree_search import TreeDemand, TreeSearch, search_trees
+from skcfq.proofs._twins import without_twins
 
 __all__ = [
     "Demand",
     "InputGrid",
+    "Inputs",
+    "LeafTables",
     "Lattice",
     "Network",
     "Objective",
     "Optimum",
     "Search",
     "Tables",
+    "TreeCells",
+    "TreeDemand",
+    "TreeSearch",
     "lattice_of",
+    "leaf_tables",
     "network_of",
     "search_networks",
+    "search_trees",
     "tables_of",
     "with_late_codes",
     "without_twins",

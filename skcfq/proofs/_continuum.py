@@ -19,7 +19,7 @@ _RUNGS = 2**44
 # Nobody goes farther than this cost on a side that has no bound.
 _HORIZON = 1e4
 # An action is optimal when no bound is lower than its cost by more than this share.
-CONTINUOUS_GAP = 5e-7
+CONTINUOUS_GAP = 9e-7
 
 
 @dataclass(frozen=True, eq=False)

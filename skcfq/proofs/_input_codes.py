@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from skcfq.deploy import IntegerNetwork
-from skcfq.proofs._lattice import Lattice
 
 # How far a value is put beyond a threshold, as a share of its size: raw rows round.
 _BEYOND = 1e-9
@@ -71,38 +70,3 @@ class InputGrid:
                 code = np.rint((values + shift) / network.input_steps[column])
                 found.append(np.clip(code, low, high))
         return np.stack(found)
-
-
-def without_twins(lattice: Lattice, grid: InputGrid) -> Lattice:
-    """Leave out rungs of numbers that networks cannot tell from one nearer to the own value."""
-    value, cost = [], []
-    start, size, own = lattice.start.copy(), lattice.size.copy(), lattice.own.copy()
-    offset = 0
-    for f in range(lattice.n_features):
-        part = lattice.part(f)
-        kept = np.ones(part.stop - part.start, dtype=bool)
-        if f < lattice.n_numbers:
-            kept = _differs(lattice, grid, f)
-            ends = np.concatenate([[0], np.cumsum(kept)])
-            first = lattice.start[:, f] - part.start
-            size[:, f] = ends[first + lattice.size[:, f]] - ends[first]
-            own[:, f] = ends[first + lattice.own[:, f]] - ends[first]
-            start[:, f] = ends[first]
-        else:
-            start[:, f] -= part.start
-        start[:, f] += offset
-        offset += int(kept.sum())
-        value.append(lattice.value[part][kept])
-        cost.append(lattice.cost[part][kept])
-    return Lattice(lattice.n_numbers, start, size, own, np.concatenate(value), np.concatenate(cost))
-
-
-def _differs(lattice: Lattice, grid: InputGrid, j: int) -> np.ndarray:
-    """Return which rungs of a number are read differently than their inner neighbors."""
-    part = lattice.part(j)
-    codes = grid.read(j, lattice.value[part])
-    length = lattice.size[:, j]
-    rung = np.arange(part.stop - part.start) - np.repeat(lattice.start[:, j] - part.start, length)
-    side = np.sign(rung - np.repeat(lattice.own[:, j], length))
-    inner = np.arange(len(rung)) - side
-    return (codes != codes[:, inner]).any(axis=0) | (side == 0)

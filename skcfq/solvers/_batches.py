@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Generator
-from concurrent.futures import BrokenExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,6 +11,7 @@ import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 
 from skcfq.solvers._chunk import solve_chunk
+from skcfq.solvers._dask import active_cluster, answers_of_cluster
 from skcfq.utils import HeldInterrupts, interrupts_heard, take_rows
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ class Batches:
         Returns
         -------
         stopped : BaseException or None
-            Why not everybody was finished: Ctrl-C, or the death of a worker.
+            Why not everybody was finished: Ctrl-C, the death of a worker, or what a model raised.
         """
         with HeldInterrupts() as held:
             try:
@@ -69,22 +68,23 @@ class Batches:
                         if held.came or any(part.interrupted for part in parts):
                             return KeyboardInterrupt()
                         bar.update(len(self.rows[position]))
-            except KeyboardInterrupt as stop:
+            except (KeyboardInterrupt, Exception) as stop:
                 return stop
-            except Exception as error:
-                if not _is_death(error):
-                    raise
-                return error
         return KeyboardInterrupt() if held.pressed else None
 
     def _answers(self, n_jobs: int | None) -> Generator[tuple[int, list[Solution]], None, None]:
         """Solve one batch after the other, or share them out; a single one is not worth it."""
         if len(self.rows) <= 1 or effective_n_jobs(n_jobs) == 1:
-            yield from (_numbered(*self._given(position)) for position in range(len(self.rows)))
+            yield from (_numbered(self._given(position)) for position in range(len(self.rows)))
             return
-        jobs = (delayed(_numbered)(*self._given(k)) for k in range(len(self.rows)))
+        given = (self._given(position) for position in range(len(self.rows)))
+        cluster = active_cluster()
         # As they are finished: a slow batch holds no finished one back.
-        answers = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(jobs)
+        if cluster is not None:
+            answers = answers_of_cluster(cluster, _numbered, given)
+        else:
+            jobs = (delayed(_numbered)(one) for one in given)
+            answers = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(jobs)
         with closing(answers):
             while True:
                 with interrupts_heard():
@@ -100,14 +100,6 @@ class Batches:
         return position, self.method, self.effort, task, self.seed, starts
 
 
-def _numbered(position: int, *given: Any) -> tuple[int, list[Solution]]:
-    return position, solve_chunk(*given)
-
-
-def _is_death(error: Exception) -> bool:
-    """Tell whether an error says that a worker process is no more."""
-    if isinstance(error, BrokenExecutor):
-        return True
-    # Not imported here: only who has started a cluster has it.
-    scheduler = sys.modules.get("distributed.scheduler")
-    return scheduler is not None and isinstance(error, scheduler.KilledWorker)
+def _numbered(given: tuple) -> tuple[int, list[Solution]]:
+    position, *what = given
+    return position, solve_chunk(*what)

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from skcfq.exceptions import WorkerDiedError
 from skcfq.solvers._collection import Collection
-from skcfq.solvers._stopping import as_interrupted
+from skcfq.solvers._stopping import as_interrupted, with_results
 from skcfq.solvers._verification import verify
 from skcfq.solvers.problems import pose, region_for
 from skcfq.solvers.search import stabilize
@@ -45,10 +44,10 @@ def solve_both(
     mine = solve(first, [])
     try:
         theirs = solve(second, [mine.points], stopped=mine.interrupted)
-    except WorkerDiedError as error:
-        raise WorkerDiedError(str(error), (mine, *error.results)) from error.__cause__
     except KeyboardInterrupt:
         theirs = solve(second, [], stopped=True)
+    except Exception as error:
+        raise with_results(error, mine, *getattr(error, "results", ())) from error.__cause__
 
     def adopt(task: Task, own: RecourseResult, other: RecourseResult) -> RecourseResult:
         better = with_cheaper_actions(task, own, other)
@@ -62,6 +61,8 @@ def solve_both(
         return adopted, adopt(second, theirs, adopted)
     except KeyboardInterrupt:
         return as_interrupted(mine), as_interrupted(theirs)
+    except Exception as error:
+        raise with_results(error, mine, theirs) from error.__cause__
 
 
 def with_cheaper_actions(

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from skcfq.exceptions import UnsupportedModelError
-from skcfq.solvers.exact import EXACT, EXACT_ON_NETWORKS, LP, MILP, QP
+from skcfq.solvers.exact import EXACT, EXACT_ON_NETWORKS, EXACT_ON_TREES, LP, MILP, QP
 from skcfq.solvers.problems import few_continuous, rules_given
 from skcfq.solvers.search import BLACK_BOX, GRADIENT, PGD
 
@@ -23,8 +23,21 @@ _PROOF_OR_SEARCH = replace(
     requires=(rules_given, few_continuous, *EXACT_ON_NETWORKS.requires),
     otherwise=GRADIENT,
 )
+# The same on trees, where numbers without a grid have only so many values that differ.
+_TREE_PROOF_OR_SEARCH = replace(
+    EXACT_ON_TREES, requires=(rules_given, *EXACT_ON_TREES.requires), otherwise=BLACK_BOX
+)
 # In the order in which "auto" tries them: what proves, the fastest first, then what searches.
-_AUTOMATIC = (EXACT, LP, QP, MILP, _PROOF_OR_SEARCH, GRADIENT, BLACK_BOX)
+_AUTOMATIC = (
+    EXACT,
+    LP,
+    QP,
+    MILP,
+    _PROOF_OR_SEARCH,
+    _TREE_PROOF_OR_SEARCH,
+    GRADIENT,
+    BLACK_BOX,
+)
 
 
 def named_method(method: str | Method) -> Method | None:

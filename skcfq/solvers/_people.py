@@ -374,7 +374,8 @@ def _believed(
     """Take the states of a proof as valid, until the model is asked about their raw rows."""
     solved = np.isin(answer.status, ("optimal", "feasible"))
     person = torch.from_numpy(people[solved])
-    values, levels = answer.values[solved], answer.levels[solved]
+    # A program obeys limits up to its tolerance.
+    values, levels = problem.snap(person, answer.values[solved]), answer.levels[solved]
     cost = problem.cost(person, values, levels)
     states = States(person, values, levels, cost, torch.zeros_like(cost))
     return states, answer.status, answer.bound.numpy()

@@ -15,7 +15,7 @@ from skcfq.solvers._contradictions import without_false_proofs
 from skcfq.solvers._methods import choose_method
 from skcfq.solvers._own_rows import margin_of, own_logits
 from skcfq.solvers._result_building import result_of
-from skcfq.solvers._stopping import as_interrupted, worker_died
+from skcfq.solvers._stopping import as_interrupted, with_results
 from skcfq.solvers.problems import Effort
 from skcfq.utils import HeldInterrupts, Progress
 
@@ -57,7 +57,7 @@ def solve_task(
         solutions = without_false_proofs(task, denied, [rank.solution() for rank in ranks])
         result = result_of(parameters, task, solutions, method.name)
     if isinstance(end, Exception):
-        raise worker_died(as_interrupted(result)) from end
+        raise with_results(end, as_interrupted(result))
     if stopped or end is not None or held.pressed:
         return as_interrupted(result)
     return result

@@ -45,7 +45,7 @@ class RecourseSolver(KnownParameters):
         is a sum over features, no rules across features); ``"lp"`` (l1) and ``"qp"`` (l2, mixed)
         are convex programs for continuous features; ``"milp"`` takes everything else.
         ``"exact"`` also proves for networks with rectifiers or integers whose numbers have grids,
-        or are read as integer codes.
+        or are read as integer codes, and for trees, forests and boosted trees.
         Heuristic, for any model with gradients: ``"gradient"``, relaxed descent and a beam
         search over exactly evaluated moves, whose points are then made cheaper. Heuristic, for
         any function: ``"black_box"``. ``"pgd"`` is the literal K-step recursion of Eq. 6, whose
@@ -295,7 +295,7 @@ class RecourseSolver(KnownParameters):
             The model is not fitted.
         TargetError, ActionSetError, BackgroundRequiredError, UnsupportedModelError
         WorkerDiedError
-            Its ``results`` have those who were finished.
+            Its ``results`` have those who were finished; what a model itself raises has them too.
         """
         task = self._task(model, X, background, overrides, variants)
         result = solve_task(self.get_params(deep=False), task, read_starts(start, task.X))
@@ -381,7 +381,7 @@ class RecourseSolver(KnownParameters):
         SpaceMismatchError
             The two models do not share one feature space.
         WorkerDiedError
-            Its ``results`` have those who were finished.
+            Its ``results`` have those who were finished; what a model itself raises has them too.
         """
         from skcfq.solvers._comparison import solve_both
 

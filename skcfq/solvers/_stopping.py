@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from concurrent.futures import BrokenExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -42,14 +44,39 @@ def tell_interruption(*results: RecourseResult, keep_partial: bool) -> None:
         )
 
 
-def worker_died(result: RecourseResult) -> WorkerDiedError:
-    """Return the error that hands over what is done."""
-    return WorkerDiedError(
-        f"A worker process died before all people were finished: {_left(result)} were not. Most "
-        "often the memory was short: give fewer n_jobs or a smaller batch_size, or n_jobs=1 to see "
-        "what the model itself says. Those who were finished are in the `results` of this error.",
-        (result,),
-    )
+def with_results(error: Exception, *results: RecourseResult) -> Exception:
+    """Return the error to raise where work has ended early: it hands over what is done.
+
+    The death of a worker becomes a :class:`WorkerDiedError`. What a model raises stays what it is,
+    for those who catch it, and gets the attribute ``results`` where anybody was finished.
+    """
+    if _is_death(error):
+        died = WorkerDiedError(
+            f"A worker process died before all people were finished: {_left(results[-1])} were "
+            "not. Most often the memory was short: give fewer n_jobs or a smaller batch_size, or "
+            "n_jobs=1 to see what the model itself says. Those who were finished are in the "
+            "`results` of this error.",
+            results,
+        )
+        died.__cause__ = error
+        return died
+    if any(np.any(result.denied & (result.status != "time_limit")) for result in results):
+        if not hasattr(error, "results"):
+            error.add_note(
+                "Raised before all people were solved; those who were are in the `results` of "
+                "this error."
+            )
+        error.results = results  # type: ignore[attr-defined]
+    return error
+
+
+def _is_death(error: Exception) -> bool:
+    """Tell whether an error says that a worker process is no more."""
+    if isinstance(error, BrokenExecutor):
+        return True
+    # Not imported here: only who has started a cluster has it.
+    scheduler = sys.modules.get("distributed.scheduler")
+    return scheduler is not None and isinstance(error, scheduler.KilledWorker)
 
 
 def _left(result: RecourseResult) -> str:

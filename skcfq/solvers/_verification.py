@@ -44,7 +44,7 @@ def verify(task: Task, problem: RecourseProblem, states: States) -> tuple[Soluti
     encoded = torch.from_numpy(task.predictor.space.encode(points))
     confirmed = region.contains(encoded)
     cost = states.cost
-    if any(dtype is not None for dtype in region.narrow_types):
+    if region.rounds:
         # Such columns hold other values than were asked for.
         cost = problem.cost(states.person, encoded[:, region.numeric_columns], states.levels)
     asked = torch.from_numpy(task.margin)[states.person]

@@ -30,6 +30,7 @@ __all__ = [
     "ListOf",
     "Options",
     "StrOptions",
+    "boosted_nodes",
     "check_feature_names_in",
     "check_options",
     "check_parameters",
@@ -99,6 +100,11 @@ def check_sample_weight(sample_weight: Any, X: Any) -> np.ndarray:
 def power_transformer_scaler(transformer: Any) -> Any:
     """Return the scaler inside a fitted ``PowerTransformer``, None without standardization."""
     return transformer._scaler if transformer.standardize else None
+
+
+def boosted_nodes(model: Any) -> list[list[np.ndarray]]:
+    """Return the nodes of the trees of a fitted ``HistGradientBoostingClassifier``, by stages."""
+    return [[tree.nodes for tree in stage] for stage in model._predictors]
 
 
 def positive_label_of(model: Any) -> Any:

@@ -141,6 +141,23 @@ def test_a_gap_that_the_encoder_leaves_open_stays_open():
     assert region.changed(u).tolist() == [[True, False], [True, False]]
 
 
+@pytest.mark.parametrize("container", [pd.DataFrame, pd.DataFrame.to_numpy])
+def test_rounding_leaves_no_change_short_of_the_smallest_one(container):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.lognormal(3, 2, (500, 3)), columns=list("abc"))
+    sizes = {0: 0.3, 1: 7.1, 2: 1e-3}
+    X = container(X)
+    space = TableEncoder().fit(X).feature_space_
+    region = region_of(ActionSet(min_change=sizes, bounds={2: (None, None)}).compile(space), X)
+    least = region.min_change
+    short = region.values + least * torch.tensor(rng.choice([-1, 1], X.shape)) * (1 - 3e-9)
+    points = np.asarray(raw_rows(region, region.project(region.assemble(short, region.levels))))
+    moves = np.abs(points - np.asarray(X))
+    assert ((moves == 0) | (moves >= list(sizes.values()))).all()
+    assert (moves > 0).mean() > 0.8
+    assert np.allclose(moves[moves > 0], (moves > 0).dot(np.diag([*sizes.values()]))[moves > 0])
+
+
 def test_an_unrecognized_category_may_stay_or_move():
     X = pd.DataFrame({"job": ["cook", "clerk", "pilot"]})
     space = TableEncoder().fit(X).feature_space_
@@ -389,6 +406,18 @@ def test_only_a_stated_bound_leads_beyond_what_was_observed():
     assert moved({"relative_bounds": {"loans": (-3, 3)}}, column, 3, -99) == 0
     assert moved({"steps": {"loans": 2}, "max_change": {"loans": 4}}, column, 3, -99) == 2
     assert moved({"steps": {"loans": 0}, "bounds": {"loans": (None, 9)}}, column, 3, -9.5) == -6.5
+
+
+def test_whole_numbers_are_whole_with_a_million_of_them_between_the_ends_too():
+    sentinel = pd.Series([*range(40), -999_999_999]) + 0.0
+    assert moved({}, sentinel, 4, 2.3) == 7
+    assert moved({}, sentinel, 4, -2.3) == 1
+    assert moved({}, sentinel, 4, 1e12) == 39
+    assert moved({"max_change": {"loans": 2.5}}, sentinel, 4, 2.3) == 6
+    assert moved({"bounds": {"loans": (3.2, None)}}, sentinel, 3.5, -0.2) == 3.5
+    assert moved({"min_change": {"loans": 4.5}}, sentinel, 4, 4) == 9
+    assert moved({"steps": {"loans": 0}}, sentinel, 4, 2.25) == 6.25
+    assert moved({"bounds": {"loans": (0, 10**7)}}, LOANS["gap"], 4, 0.6) == 5
 
 
 @pytest.mark.parametrize(

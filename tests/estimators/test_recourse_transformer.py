@@ -204,7 +204,7 @@ class TestModel:
         points = advice.fit(X).transform(rows)
         assert len(advice.background_) == len(X)
         result = advice.solve(rows)
-        assert result.method == "black_box" and result.valid.any()
+        assert result.method == "exact" and result.valid.any()
         assert (forest.predict(points[result.valid]) == "granted").all()
 
 

@@ -8,7 +8,13 @@ import numpy as np
 import pandas as pd
 from random_tables import GRADES, NUMBERS, Table
 from sklearn.compose import make_column_transformer
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import (
+    BaggingClassifier,
+    ExtraTreesClassifier,
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import FixedThresholdClassifier
@@ -22,7 +28,8 @@ from skcfq import ActionSet, PTQClassifier, TableEncoder, TeacherClassifier
 # Of two classes, along one number: once yes, always yes.
 MONOTONE = ("logistic", "threshold outside", "threshold inside")
 LINEAR = (*MONOTONE, "three classes")
-OTHERS = ("tree", "forest", "network", "network, threshold", "teacher", "quantized")
+TREES = ("tree", "forest", "forest, threshold", "extra trees", "bagged", "boosted", "histograms")
+OTHERS = (*TREES, "network", "network, threshold", "teacher", "quantized")
 
 
 def draw_model(rng: np.random.RandomState, table: Table, kind: str) -> tuple[Any, bool]:
@@ -34,7 +41,7 @@ def draw_model(rng: np.random.RandomState, table: Table, kind: str) -> tuple[Any
     own = bool(scaled and rng.rand() < 0.5)
     encoder = TableEncoder() if own else _composed(table, scaled=scaled)
     head = _head(rng, kind)
-    if kind in ("threshold outside", "network, threshold"):
+    if kind in ("threshold outside", "network, threshold", "forest, threshold"):
         model = _with_threshold(rng, make_pipeline(encoder, head))
     elif kind == "threshold inside":
         model = make_pipeline(encoder, _with_threshold(rng, head))
@@ -44,10 +51,18 @@ def draw_model(rng: np.random.RandomState, table: Table, kind: str) -> tuple[Any
 
 
 def _head(rng: np.random.RandomState, kind: str) -> Any:
-    if kind == "tree":
-        return DecisionTreeClassifier(max_depth=4, random_state=0)
-    if kind == "forest":
-        return RandomForestClassifier(7, max_depth=4, random_state=0)
+    if kind in TREES:
+        return {
+            "tree": DecisionTreeClassifier(max_depth=4, random_state=0),
+            "forest": RandomForestClassifier(7, max_depth=4, random_state=0),
+            "forest, threshold": RandomForestClassifier(10, max_depth=1, random_state=0),
+            "extra trees": ExtraTreesClassifier(6, random_state=0),
+            "bagged": BaggingClassifier(n_estimators=5, max_features=0.7, random_state=0),
+            "boosted": GradientBoostingClassifier(n_estimators=8, random_state=0),
+            "histograms": HistGradientBoostingClassifier(
+                max_iter=8, max_leaf_nodes=6, min_samples_leaf=2, random_state=0
+            ),
+        }[kind]
     if kind.startswith("network"):
         return MLPClassifier((5,), max_iter=60, learning_rate_init=0.05, random_state=0)
     return LogisticRegression(C=float(10.0 ** rng.randint(-1, 3)), max_iter=500)

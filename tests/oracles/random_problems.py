@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from enumeration import Costs, Oracle
-from random_models import LINEAR, MONOTONE, OTHERS, draw_model, is_yes
+from random_models import LINEAR, MONOTONE, OTHERS, TREES, draw_model, is_yes
 from random_rules import Rules, draw_rules
 from random_tables import GRADES, Table, draw_table
 
@@ -21,11 +21,11 @@ POPULATIONS = {
     "linear, rules across": (MONOTONE, True, True),
     "linear, discrete": (LINEAR, False, False),
     "linear, discrete, rules across": (LINEAR, False, True),
-    "trees": (("tree", "forest"), False, True),
+    "trees": (TREES, False, True),
     "networks": (("network", "network, threshold", "teacher"), False, True),
     "quantized": (("quantized",), False, True),
 }
-PROVING = tuple(name for name in POPULATIONS if name != "trees")
+PROVING = tuple(POPULATIONS)
 assert {kind for kinds, *_ in POPULATIONS.values() for kind in kinds} == {*LINEAR, *OTHERS}
 
 

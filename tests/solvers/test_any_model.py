@@ -99,7 +99,9 @@ def assert_rules_kept(before: pd.DataFrame, after: pd.DataFrame) -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_only_feasible_or_not_found_and_every_rule_kept(name):
     model, people = MODELS[name], X.head(20)
-    solver = RecourseSolver(ActionSet(**RULES), target="grant", random_state=0)
+    # Trees would be proved otherwise.
+    method = "black_box" if name in ("forest", "boosting") else "auto"
+    solver = RecourseSolver(ActionSet(**RULES), target="grant", method=method, random_state=0)
     result = solver.solve(model, people, background=X)
     decide = model.predict
     assert result.method == "black_box" and "method=black_box" in result.protocol
@@ -151,8 +153,15 @@ def test_no_heuristic_beats_all_rows_and_it_finds_most_of_what_is_there():
     assert np.median(found) < 1.1
 
 
-@pytest.mark.parametrize("method", ["exact", "lp", "milp", "gradient", "pgd"])
-@pytest.mark.parametrize("name", ["forest", "behind a PCA", "function"])
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [
+        *itertools.product(["forest"], ["lp", "milp", "gradient", "pgd"]),
+        *itertools.product(
+            ["behind a PCA", "function"], ["exact", "lp", "milp", "gradient", "pgd"]
+        ),
+    ],
+)
 def test_other_methods_say_why_they_cannot(method, name):
     solver = RecourseSolver(target="grant", method=method)
     reason = {"forest": "RandomForest", "behind a PCA": "PCA", "function": "only a function"}[name]

@@ -305,6 +305,17 @@ def test_milp_with_rivals_and_rules_is_scipys_program():
     assert np.mean(np.array(several) >= 2) > 0.5
 
 
+@pytest.mark.parametrize("norm", ["l1", "mixed"])
+def test_no_change_is_short_of_the_smallest_one(norm):
+    model, X, _, _, weights, _ = draw(0, n_classes=2, n=30)
+    sizes = dict.fromkeys(X, 0.7)
+    result = solve(model, X, {"min_change": sizes}, weights, method="milp", cost=norm)
+    moves = (result.points - X).abs().to_numpy()[result.denied]
+    assert (moves > 0).any(axis=1).sum() > 10
+    assert np.isclose(moves, 0.7).any()
+    assert ((moves == 0) | (moves >= 0.7)).all()
+
+
 @pytest.mark.parametrize("norm", ["l1", "l2"])
 def test_a_time_limit_proves_no_more_than_was_proved(norm):
     model, X, rules, _, weights, _ = draw(1, n_classes=3, n=12)

@@ -26,6 +26,11 @@ RULES = [
     {"constraints": ["loans + kids <= 9"], "bounds": {"loans": (0, 9)}},
     {"immutable": ["debt"], "implied": {"debt": {"income": -0.01}}},
 ]
+# Programs without integers take numbers between limits only.
+BETWEEN = [
+    {"actionable": ["income", "debt", "score"], "steps": {"income": 0}},
+    {"actionable": ["income", "debt", "score"], "constraints": ["debt <= score / 9 + 1"]},
+]
 OPEN = [(0, None), (None, 3), (None, None), (0, 20)]
 CASES = [
     ("linear", "exact"),
@@ -38,6 +43,8 @@ CASES = [
     ("quantized", "gradient"),
     ("quantized", "pgd"),
     ("trees", "black_box"),
+    ("linear", "lp"),
+    ("linear", "qp"),
     ("relu", "exact"),
     ("teacher", "exact"),
     ("quantized", "exact"),
@@ -92,13 +99,15 @@ def problem(kind, method, seed, n=6):
     X, _ = table()
     refused = np.flatnonzero(model(kind).predict(X) == "no")
     people = X.iloc[rng.choice(refused, n, replace=False)]
+    rules = BETWEEN if method in ("lp", "qp") else RULES
+    bounded, held = ("loans", ["job", "debt", "kids"]) if rules is RULES else ("score", ["debt"])
     own = {}
     for label in people.index[rng.random(n) < 0.5]:
-        own[label] = {"bounds": {"loans": OPEN[rng.integers(len(OPEN))]}}
+        own[label] = {"bounds": {bounded: OPEN[rng.integers(len(OPEN))]}}
         if rng.random() < 0.5:
-            own[label]["immutable"] = [rng.choice(["job", "debt", "kids"])]
-    rules = ActionSet(**RULES[rng.integers(len(RULES) if method != "exact" else 2)])
-    cost = "l1" if method == "milp" else rng.choice(["l1", "l2"])
+            own[label]["immutable"] = [rng.choice(held)]
+    rules = ActionSet(**rules[rng.integers(len(rules) if method != "exact" else 2)])
+    cost = {"milp": "l1", "lp": "l1", "qp": "l2"}.get(method) or rng.choice(["l1", "l2"])
     settings = {"cost": cost, "n_alternatives": 1 + (seed % 4 == 0)}
     if kind != "linear" and method in ("exact", "auto"):
         # Some proofs are given up.

@@ -141,10 +141,15 @@ def test_alternatives(at, monkeypatch):
         np.testing.assert_array_equal(mine.status[~left], theirs.status[~left])
 
 
+class DownError(Exception):
+    """What a service says that is gone."""
+
+
 class Service:
     """A model that counts the questions, and is interrupted by the keyboard at one of them."""
 
     __name__ = "service"
+    error = KeyboardInterrupt
 
     def __init__(self):
         self.asked, self.last = 0, np.inf
@@ -152,7 +157,7 @@ class Service:
     def __call__(self, rows):
         self.asked += 1
         if self.asked > self.last:
-            raise KeyboardInterrupt
+            raise self.error
         score = rows["income"] / 2000 - rows["loan_amount"] / 5000 + (rows["guarantor"] == "yes")
         return np.column_stack([np.zeros(len(rows)), score - 1])
 
@@ -399,10 +404,44 @@ def test_a_pool_that_breaks_costs_no_finished_batch(error, monkeypatch):
     assert assert_kept(second, pair[1]) == (8, 8)
 
 
-def test_an_error_of_the_model_is_its_own(monkeypatch):
-    monkeypatch.setattr(_batches, "Parallel", Broken(OSError("the service is down")))
-    with pytest.raises(OSError, match="service"):
-        solver_for(method="milp", batch_size=4, n_jobs=2).solve(MODEL, PEOPLE)
+def test_an_error_of_a_worker_is_its_own_and_costs_no_finished_batch(monkeypatch):
+    solver = solver_for(method="milp", batch_size=4, n_jobs=2)
+    full = clone(solver).set_params(n_jobs=1).solve(MODEL, PEOPLE)
+    error = OSError("the service is down")
+    monkeypatch.setattr(_batches, "Parallel", Broken(error))
+    with pytest.raises(OSError, match="service") as caught:
+        solver.solve(MODEL, PEOPLE)
+    assert caught.value is error
+    assert assert_kept(*caught.value.results, full) == (8, 8)
+
+
+def test_what_a_model_raises_costs_no_finished_batch(service):
+    counts = []
+    service.service.error = DownError
+    for share in (0.0, 0.5):
+        service.service.asked, service.service.last = 0, int(share * service.total)
+        with pytest.raises(DownError) as caught:
+            service.solver.solve(service.model, PEOPLE.head(30))
+        results = getattr(caught.value, "results", ())
+        counts.append(assert_kept(*results, service.full)[0] if results else 0)
+        assert bool(results) == any(
+            "`results`" in n for n in getattr(caught.value, "__notes__", [])
+        )
+    assert counts[0] == 0 < counts[1]
+
+
+def test_what_a_model_raises_in_a_comparison_costs_nothing_that_is_finished(service):
+    # One function is both models, and these few people are two batches of each.
+    rows = PEOPLE.head(30)[service.full.denied].head(5)
+    pair = service.solver.compare(service.model, service.model, rows)
+    total, service.service.error = service.service.asked, DownError
+    for share, n_results in ((0.4, 1), (0.9, 2)):
+        service.service.asked, service.service.last = 0, int(share * total)
+        with pytest.raises(DownError) as caught:
+            service.solver.compare(service.model, service.model, rows)
+        results = caught.value.results
+        assert len(results) == n_results and len(caught.value.__notes__) == 1
+        assert assert_kept(results[-1], pair[n_results - 1]) == (4, 1)
 
 
 class Fatal:
@@ -420,9 +459,9 @@ class Fatal:
         return np.column_stack([np.zeros(len(rows)), score - 1])
 
 
-@pytest.mark.slow  # workers take long to start
-@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
-def test_a_worker_that_dies_costs_no_finished_batch():
+@pytest.fixture
+def fatal():
+    """Twenty batches for a model that kills the process in which it meets the last person."""
     X = PEOPLE.assign(income=PEOPLE["income"] + np.arange(len(PEOPLE)) / 1024)
     fatal = Fatal(np.inf)
     model = as_predictor(fatal, classes=["denied", "granted"], background=CREDIT.data)
@@ -431,11 +470,38 @@ def test_a_worker_that_dies_costs_no_finished_batch():
     solver.set_params(action_set=rules)
     whole = clone(solver).set_params(n_jobs=1).solve(model, X)
     fatal.income = X["income"].iloc[np.flatnonzero(whole.denied)[-1]]
+    return SimpleNamespace(model=model, function=fatal, X=X, solver=solver, whole=whole)
+
+
+def assert_little_is_lost(fatal):
     with pytest.raises(WorkerDiedError, match=r"\d+ of \d+ were not.*n_jobs.*batch_size") as caught:
-        solver.solve(model, X)
+        fatal.solver.solve(fatal.model, fatal.X)
     (part,) = caught.value.results
-    done, left = assert_kept(part, whole)
+    done, left = assert_kept(part, fatal.whole)
     assert done > 0 and left > 0
     # The next call has workers again.
-    fatal.income = np.inf
-    assert solver.solve(model, X).status.tolist() == whole.status.tolist()
+    fatal.function.income = np.inf
+    again = fatal.solver.solve(fatal.model, fatal.X)
+    assert again.status.tolist() == fatal.whole.status.tolist()
+
+
+@pytest.mark.slow  # workers take long to start
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_a_worker_that_dies_costs_no_finished_batch(fatal):
+    assert_little_is_lost(fatal)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.filterwarnings("ignore")  # Dask's own, about processes and sockets
+def test_a_worker_of_dask_that_dies_costs_no_finished_batch(fatal):
+    dask, distributed = pytest.importorskip("dask"), pytest.importorskip("dask.distributed")
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 1}),
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster),
+        joblib.parallel_config("dask"),
+    ):
+        assert_little_is_lost(fatal)

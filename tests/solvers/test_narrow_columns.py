@@ -1,4 +1,4 @@
-"""Columns of single and half precision: advice is numbers that they can hold, and holds there."""
+"""Columns of few digits, and of many whole numbers: advice is what they can hold, and holds."""
 
 from __future__ import annotations
 
@@ -83,3 +83,21 @@ def test_a_point_of_a_grid_is_the_number_nearest_to_it(dtype):
     tenths = np.round(told.astype(np.float64) * 10) / 10
     assert moved.any() and (np.abs(told - tenths) <= np.spacing(told)).all()
     assert model.predict(result.points).all()
+
+
+@pytest.mark.parametrize("method", ["exact", "milp", "gradient", "black_box"])
+def test_a_column_with_a_sentinel_moves_in_whole_numbers(method):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"capital": rng.integers(0, 5_000_000, 200), "loans": rng.integers(0, 9, 200)})
+    y = X.capital / 1e6 + X.loans / 3 > 4
+    X.loc[::10, "loans"] = -999_999_999
+    model = make_pipeline(TableEncoder(), LogisticRegression()).fit(X, y)
+    solver = RecourseSolver(ActionSet(), target=True, method=method, random_state=0)
+    result = solver.solve(model, X.head(20))
+    assert (result.denied & result.valid).sum() > 5
+    assert (result.points.dtypes == X.dtypes).all()
+    # The cost is that of the numbers that are told.
+    moves = (result.points - X.head(20)).abs()
+    np.testing.assert_allclose(result.cost, (moves / X.std(ddof=0)).sum(axis=1), rtol=1e-9)
+    proved = result.status == "optimal"
+    assert (result.cost[proved] <= result.lower_bound[proved] * (1 + 2e-5)).all()

@@ -3,6 +3,6 @@
 For developers: what other rooms take from this one.
 """
 
-from skcfq.solvers.exact._methods import EXACT, EXACT_ON_NETWORKS, LP, MILP, QP
+from skcfq.solvers.exact._methods import EXACT, EXACT_ON_NETWORKS, EXACT_ON_TREES, LP, MILP, QP
 
-__all__ = ["EXACT", "EXACT_ON_NETWORKS", "LP", "MILP", "QP"]
+__all__ = ["EXACT", "EXACT_ON_NETWORKS", "EXACT_ON_TREES", "LP", "MILP", "QP"]

@@ -13,6 +13,7 @@ from skcfq.solvers.problems import (
     differentiable,
     euclidean_cost,
     finite,
+    finite_or_smooth,
     l1_cost,
     no_linking,
     one_model,
@@ -57,12 +58,29 @@ def networks(task: Task) -> str | None:
     return None
 
 
+def _exact_on_trees(problem: RecourseProblem, effort: Effort, starts: Starts) -> ExactAnswer:
+    from skcfq.solvers.exact._trees import solve_trees
+
+    return solve_trees(problem, effort)
+
+
+def trees(task: Task) -> str | None:
+    """Require ensembles of trees, each of which can be read."""
+    for model in task.models:
+        if model.trees is None:
+            return f"{model.name} is no ensemble of trees that can be read. Use method='black_box'."
+    return None
+
+
 EXACT_ON_NETWORKS = Method(
     "exact",
     _exact_on_networks,
     proves=True,
-    requires=(differentiable, networks, finite),
+    requires=(differentiable, networks, finite_or_smooth),
     batch_size=256,
+)
+EXACT_ON_TREES = Method(
+    "exact", _exact_on_trees, proves=True, requires=(trees, finite), batch_size=128
 )
 EXACT = Method(
     "exact",
@@ -72,7 +90,7 @@ EXACT = Method(
     linear=True,
     batch_size=4096,
     shortcut=PLAIN_TABLES,
-    nonlinear=EXACT_ON_NETWORKS,
+    nonlinear=(EXACT_ON_NETWORKS, EXACT_ON_TREES),
 )
 LP = Method(
     "lp",

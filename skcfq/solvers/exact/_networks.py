@@ -15,7 +15,6 @@ from skcfq.proofs import (
     Lattice,
     Network,
     Objective,
-    Optimum,
     Search,
     Tables,
     lattice_of,
@@ -25,6 +24,7 @@ from skcfq.proofs import (
     with_late_codes,
     without_twins,
 )
+from skcfq.solvers.exact._lattice_answers import answer_of, obeys
 from skcfq.solvers.problems import Effort, ExactAnswer, RecourseProblem
 
 if TYPE_CHECKING:
@@ -70,14 +70,7 @@ def solve_networks(
         time_limit=limit,
         starts=[_rungs_at(problem, lattice, point) for point in points],
     )
-    values, levels = lattice.states(np.arange(problem.n_people), optimum.rungs)
-    return ExactAnswer(
-        torch.from_numpy(values),
-        torch.from_numpy(levels),
-        _status(optimum),
-        torch.from_numpy(optimum.bound),
-        optimum.interrupted,
-    )
+    return answer_of(lattice, optimum)
 
 
 def _rungs_at(problem: RecourseProblem, lattice: Lattice, points: torch.Tensor) -> np.ndarray:
@@ -131,31 +124,12 @@ def search_for(problem: RecourseProblem, lattice: Lattice) -> Search:
             slack = validity_slack(torch.from_numpy(logits), wanted, problem.margin[person])
             valid &= slack.numpy() >= least_slack
         left = np.flatnonzero(valid)
-        valid[left] = _obeys(problem, lattice, person[left], rungs[left])
+        valid[left] = obeys(problem, lattice, person[left], rungs[left])
         return valid
 
     most = min(problem.max_changes, lattice.n_features)
     objective = Objective.of(problem.cost_function, most)
     return Search(lattice.priced(objective), is_valid, objective, demands)
-
-
-def _obeys(
-    problem: RecourseProblem, lattice: Lattice, person: np.ndarray, rungs: np.ndarray
-) -> np.ndarray:
-    """Return which points obey the rules across features, and are valid under jitter too."""
-    linking, jitters = problem.region.linking, problem.perturbation_radius > 0
-    good = np.ones(len(person), dtype=bool)
-    if (linking is None and not jitters) or len(person) == 0:
-        return good
-    who = torch.from_numpy(person)
-    values, levels = map(torch.from_numpy, lattice.states(person, rungs))
-    if linking is not None:
-        good &= (linking.violation(values, levels, who) == 0).numpy()
-    if jitters:
-        with torch.no_grad():
-            points = problem.assemble(who, values, levels)
-            good &= (problem.worst_slack(points, who) >= 0).numpy()
-    return good
 
 
 def _network(model: Predictor, region: ActionRegion) -> Network:
@@ -182,9 +156,3 @@ def _demand(table: Tables, target: np.ndarray, rival: np.ndarray, margin: np.nda
     # Margins are whole numbers; a bound that misses the least of them by half a unit excludes it.
     least = np.ceil(need - 1e-9 * np.abs(need))
     return Demand(table, target, rival, least - _HALF_A_UNIT, 0.0)
-
-
-def _status(optimum: Optimum) -> np.ndarray:
-    found = np.isfinite(optimum.cost)
-    proved = np.where(found, "optimal", "infeasible")
-    return np.where(optimum.finished, proved, np.where(found, "feasible", "time_limit"))

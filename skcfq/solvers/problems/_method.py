@@ -82,8 +82,9 @@ class Method:
     shortcut : Shortcut or None, default=None
         A faster way to the same answers, for tasks that meet its own requirements; it is asked for
         one action a person and takes no starts.
-    nonlinear : Method or None, default=None
-        What goes by the same name where a model is not linear, if the method itself is `linear`.
+    nonlinear : tuple of Method, default=()
+        What goes by the same name where a model is not linear, if the method itself is `linear`:
+        of these the one whose first requirement is met, else the first.
     otherwise : Method or None, default=None
         A search that is asked too about people whose proof was given up; the cheaper point counts.
 
@@ -101,14 +102,15 @@ class Method:
     gradients: bool = True
     literal: bool = False
     shortcut: Shortcut | None = None
-    nonlinear: Method | None = None
+    nonlinear: tuple[Method, ...] = ()
     otherwise: Method | None = None
 
     def suited_to(self, task: Task) -> Method:
         """Return the method of this name for the models of a task."""
-        if self.nonlinear is None or all(model.is_linear for model in task.models):
+        if not self.nonlinear or all(model.is_linear for model in task.models):
             return self
-        return self.nonlinear
+        fitting = (method for method in self.nonlinear if method.requires[0](task) is None)
+        return next(fitting, self.nonlinear[0])
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:

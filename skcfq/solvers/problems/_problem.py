@@ -154,7 +154,11 @@ class RecourseProblem:
 
     def contributions(self, person: Tensor, values: Tensor, levels: Tensor) -> Tensor:
         """Return what each feature adds to the cost, shape (N, n_features)."""
-        parts = [self.numeric_weights * (values - self.values[person]).abs()]
+        moved = (values - self.values[person]).abs()
+        if self.region.has_gaps:
+            # A gap can only be kept.
+            moved = torch.nan_to_num(moved)
+        parts = [self.numeric_weights * moved]
         for c, distance in enumerate(self.cost_function.distances):
             own = self.levels[person, c]
             step = distance[own, levels[:, c].clamp_min(0)]
@@ -168,10 +172,11 @@ class RecourseProblem:
 
     def changed(self, person: Tensor, values: Tensor, levels: Tensor) -> Tensor:
         """Return which features differ from the person's own, shape (N, n_features)."""
-        return torch.cat(
-            [values != self.values[person], levels != self.levels[person]],
-            dim=1,
-        )
+        own = self.values[person]
+        moved = values != own
+        if self.region.has_gaps:
+            moved &= ~torch.isnan(own)
+        return torch.cat([moved, levels != self.levels[person]], dim=1)
 
     def snap(self, person: Tensor, values: Tensor) -> Tensor:
         """Move numeric features to the nearest admissible values of each person."""

@@ -96,18 +96,29 @@ def euclidean_cost(task: Task) -> str | None:
 
 
 def finite(task: Task) -> str | None:
-    """Require that people have finitely many actions, or a continuum that bounds can close in on.
+    """Require that people have finitely many actions that differ to the models.
 
-    Numbers have grids, or are read as integer codes and moved by nothing but themselves, or no
-    model has such codes and nothing but its margin decides what is an answer.
+    Numbers have grids, or are read as integer codes or compared with thresholds, and are moved by
+    nothing but themselves.
     """
-    if not task.actions.has_linking:
-        n_codes = sum(model.integers is not None for model in task.models)
-        if n_codes == len(task.models) and not task.actions.downstream:
-            return None
-        if n_codes == 0 and not task.perturbation_radius:
-            return None
+    tied = task.actions.has_linking or task.actions.downstream
+    if not tied and all(model.integers is not None for model in task.models):
+        return None
+    shaken = task.perturbation_radius > 0
+    if not tied and not shaken and all(model.trees is not None for model in task.models):
+        return None
     return gridded(task)
+
+
+def finite_or_smooth(task: Task) -> str | None:
+    """Require finitely many actions, or a continuum on which bounds of networks close in.
+
+    That is where no model reads codes and nothing but its margin decides what is an answer.
+    """
+    shaken = task.perturbation_radius > 0 or task.actions.has_linking
+    if not shaken and all(model.integers is None for model in task.models):
+        return None
+    return finite(task)
 
 
 def gridded(task: Task) -> str | None:

@@ -1,0 +1,105 @@
+"""Numbers that trees compare with thresholds: only finitely many values matter.
+
+Between two thresholds a value changes nothing but the cost, so of every such cell only the value
+nearest to the own one counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from skcfq.models import TreeEnsemble
+
+# How far a value is put beyond a threshold, as a share of the largest one: raw rows round.
+_BEYOND = 1e-10
+
+
+@dataclass(frozen=True, eq=False)
+class TreeCells:
+    """What ensembles read of the m numbers of P people.
+
+    Attributes
+    ----------
+    ensembles : sequence of TreeEnsemble
+    columns : int64 ndarray of shape (m,)
+        Encoded columns of the numbers.
+    lower, upper : ndarray of shape (P, m)
+        Where each person may move each number.
+    exact : bool ndarray of shape (m,)
+        Of which numbers every value counts, because something else reads it too.
+    """
+
+    ensembles: Sequence[TreeEnsemble]
+    columns: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    exact: np.ndarray
+
+    def points_beyond(self, j: int, own: np.ndarray, least: np.ndarray) -> np.ndarray:
+        """Return the first values of cells, seen from the own ones, rising; shape (P, G).
+
+        Parameters
+        ----------
+        j : int
+        own : ndarray of shape (P, 1)
+        least : ndarray of shape (P, 1)
+            Smallest change, after which a cell may begin too.
+        """
+        above, below = [], []
+        for trees in self.ensembles:
+            c = trees.position.get(int(self.columns[j]))
+            if c is not None:
+                first, last = _ends(trees, c)
+                above.append(first)
+                below.append(last)
+        starts = np.concatenate([*above, np.empty(0)])
+        stops = np.concatenate([*below, np.empty(0)])
+        points = np.where(starts > own, starts, np.where(stops < own, stops, own))
+        points = np.column_stack([points, own - least, own + least])
+        # Of a cell that begins beyond the end, the end is no part: what lies there is left out.
+        return np.sort(np.clip(points, self.lower[:, j, None], self.upper[:, j, None]), axis=1)
+
+    def read(self, j: int, values: np.ndarray) -> np.ndarray:
+        """Return all that is read of values (n,) of a number, shape (k, n)."""
+        if self.exact[j]:
+            return values[None]
+        found = [np.zeros(len(values), dtype=np.int64)]
+        for trees in self.ensembles:
+            c = trees.position.get(int(self.columns[j]))
+            if c is not None:
+                found.append(trees.cells(c, values))
+        return np.stack(found)
+
+
+def _ends(trees: TreeEnsemble, c: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the least value above every threshold of a column, and the largest below it.
+
+    They keep some distance from the threshold, but never reach the next one.
+    """
+    edges = trees.thresholds[c]
+    edges = edges[np.isfinite(edges)]
+    if len(edges) == 0:
+        return edges, edges
+    away = _BEYOND * (np.abs(edges).max() or 1.0)
+    gap = np.diff(edges) / 2
+    first = edges + np.minimum(away, np.append(gap, np.inf))
+    last = edges - np.minimum(away, np.append(np.inf, gap))
+    if trees.single:
+        # What is cast is not to be rounded back over the threshold.
+        first, last = _single_beyond(edges, np.inf), _single_beyond(edges, -np.inf)
+    return first, last
+
+
+def _single_beyond(edges: np.ndarray, end: float) -> np.ndarray:
+    """Return the nearest numbers of single precision beyond thresholds."""
+    with np.errstate(over="ignore"):
+        near = edges.astype(np.float32)
+    wide = near.astype(np.float64)
+    on_it = wide <= edges if end > 0 else wide >= edges
+    beyond = np.where(on_it, np.nextafter(near, np.float32(end)), near)
+    return beyond.astype(np.float64)

@@ -1,0 +1,46 @@
+"""What proofs over lattices hand back, and what else than a score their points must reach."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from skcfq.proofs import Lattice, Optimum
+from skcfq.solvers.problems import ExactAnswer, RecourseProblem
+
+
+def answer_of(lattice: Lattice, optimum: Optimum) -> ExactAnswer:
+    """Return the best points of all people with what is proved about them."""
+    values, levels = lattice.states(np.arange(lattice.n_people), optimum.rungs)
+    return ExactAnswer(
+        torch.from_numpy(values),
+        torch.from_numpy(levels),
+        _status(optimum),
+        torch.from_numpy(optimum.bound),
+        optimum.interrupted,
+    )
+
+
+def _status(optimum: Optimum) -> np.ndarray:
+    found = np.isfinite(optimum.cost)
+    proved = np.where(found, "optimal", "infeasible")
+    return np.where(optimum.finished, proved, np.where(found, "feasible", "time_limit"))
+
+
+def obeys(
+    problem: RecourseProblem, lattice: Lattice, person: np.ndarray, rungs: np.ndarray
+) -> np.ndarray:
+    """Return which points obey the rules across features, and are valid under jitter too."""
+    linking, jitters = problem.region.linking, problem.perturbation_radius > 0
+    good = np.ones(len(person), dtype=bool)
+    if (linking is None and not jitters) or len(person) == 0:
+        return good
+    who = torch.from_numpy(person)
+    values, levels = map(torch.from_numpy, lattice.states(person, rungs))
+    if linking is not None:
+        good &= (linking.violation(values, levels, who) == 0).numpy()
+    if jitters:
+        with torch.no_grad():
+            points = problem.assemble(who, values, levels)
+            good &= (problem.worst_slack(points, who) >= 0).numpy()
+    return good
