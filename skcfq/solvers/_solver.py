@@ -10,7 +10,8 @@ from typing import Any
 
 from skcfq.actions import ActionSet
 from skcfq.models import as_predictor, carried_action_set, carried_target
-from skcfq.results import RecourseResult
+from skcfq.results import RecourseMenu, RecourseResult
+from skcfq.solvers._menu import menu_of
 from skcfq.solvers._methods import METHODS
 from skcfq.solvers._parameters import required_margin, second_predictor
 from skcfq.solvers._result_building import result_of
@@ -301,6 +302,47 @@ class RecourseSolver(KnownParameters):
         result = solve_task(self.get_params(deep=False), task, read_starts(start, task.X))
         tell_interruption(result, keep_partial=keep_partial)
         return result
+
+    def menu(
+        self,
+        model: Any,
+        x: Any,
+        *,
+        max_levers: int = 2,
+        background: Any = None,
+        overrides: Any = None,
+    ) -> RecourseMenu:
+        """Tell one person what every small set of features can do.
+
+        Parameters
+        ----------
+        model : fitted estimator or Predictor
+        x : DataFrame or ndarray of shape (1, n_raw_columns)
+        max_levers : int, default=2
+            Features that a set has at most; never more than the rules allow to change.
+        background, overrides
+            As in :meth:`solve`.
+
+        Returns
+        -------
+        menu : RecourseMenu
+            Empty where the model gives the target already.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> from skcfq import ActionSet, RecourseSolver
+        >>> X = np.array([[0.0, 1.0], [1.0, 3.0], [2.0, 2.0], [3.0, 0.0]])
+        >>> model = LogisticRegression().fit(X, [0, 0, 1, 1])
+        >>> solver = RecourseSolver(ActionSet(bounds={1: (0, 4)}), target=1)
+        >>> solver.menu(model, X[:1], background=X)
+        RecourseMenu(2 of 3 sets of levers suffice; exact)
+        """
+        task = self._task(model, x, background, overrides)
+        menu = menu_of(self.get_params(deep=False), task, max_levers)
+        tell_interruption(menu.result, keep_partial=True)
+        return menu
 
     def solve_chunks(
         self,

@@ -113,10 +113,11 @@ def finite(task: Task) -> str | None:
 def finite_or_smooth(task: Task) -> str | None:
     """Require finitely many actions, or a continuum on which bounds of networks close in.
 
-    That is where no model reads codes and nothing but its margin decides what is an answer.
+    That is where no model reads codes, nothing but its margin decides what is an answer, and the
+    cost is a sum or the root of one.
     """
-    shaken = task.perturbation_radius > 0 or task.actions.has_linking
-    if not shaken and all(model.integers is None for model in task.models):
+    open_ = task.perturbation_radius > 0 or task.actions.has_linking or task.cost.norm == "mixed"
+    if not open_ and all(model.integers is None for model in task.models):
         return None
     return finite(task)
 
