@@ -20,7 +20,7 @@ from sklearn.utils._param_validation import (
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
 from sklearn.utils.validation import _check_sample_weight
 
-from skcfq.utils._lists import is_list
+from skcfq.utils._kinds import is_list
 from skcfq.utils._weights import as_weights, check_weights
 
 __all__ = [
