@@ -304,6 +304,19 @@ def test_a_continuum_that_bounds_cannot_close_in_on_is_refused():
             solver.solve(MODELS["rectifiers, 1 layer"], PEOPLE, background=PEOPLE)
 
 
+def test_who_gave_no_rules_asked_for_no_proof():
+    model = MODELS["rectifiers, 1 layer"]
+
+    def method_for(rules):
+        solver = RecourseSolver(rules, target=1, random_state=0)
+        return solver.solve(model, PEOPLE.head(4), background=PEOPLE).method
+
+    ordered = ActionSet(ordinal={"grade": RULES["ordinal"]["grade"]}, cost="l2")
+    assert [method_for(rules) for rules in (None, ActionSet(), ordered)] == ["gradient"] * 3
+    assert method_for(ActionSet(immutable=["age"])) == "exact"
+    assert method_for(ActionSet(steps={"income": 10})) == "exact"
+
+
 def test_sides_without_a_bound_prove_no_more_than_was_looked_at():
     rules = RULES | {"steps": {}, "bounds": {"income": (None, None), "debt": (0, 20)}}
     model = MODELS["rectifiers, 2 layers"]

@@ -5,13 +5,16 @@ They are called in the order in which a method names them, so a later one may re
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sized
+from typing import TYPE_CHECKING, Any
 
 from skcfq.models import RowHead
 
 if TYPE_CHECKING:
     from skcfq.solvers.problems._task import Task
 
+# What an action set says of the table and of costs, but not of what people may change.
+_NO_LIMITS = ("ordinal", "one_hot", "cost", "cost_weights", "cost_mix")
 # Numbers without a grid about which proofs take seconds at most.
 _FEW = 4
 
@@ -143,7 +146,8 @@ def few_continuous(task: Task) -> str | None:
 
 def rules_given(task: Task) -> str | None:
     """Require that somebody said what people may change."""
-    if task.action_set is None:
+    given = {} if task.action_set is None else task.action_set.get_params(deep=False)
+    if not any(_says_something(given[name]) for name in given if name not in _NO_LIMITS):
         return "no action set is given, and then too much may change. Use method='gradient'."
     return None
 
@@ -187,3 +191,7 @@ def _discrete_rule(task: Task) -> str | None:
     if actions.has_implications:
         return "an if-then rule"
     return None
+
+
+def _says_something(rule: Any) -> bool:
+    return rule is not None and (not isinstance(rule, Sized) or len(rule) > 0)
