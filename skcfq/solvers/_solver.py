@@ -14,19 +14,18 @@ from skcfq.models import as_predictor, carried_action_set, carried_target
 from skcfq.results import RecourseMenu, RecourseResult
 from skcfq.solvers._menu import menu_of
 from skcfq.solvers._methods import METHODS
-from skcfq.solvers._parameters import required_margin, second_predictor
 from skcfq.solvers._result_building import result_of
 from skcfq.solvers._running import solve_task
 from skcfq.solvers._stopping import tell_interruption
 from skcfq.solvers._stream import check_stream, solve_stream
-from skcfq.solvers._task_reading import check_is_list_of_models, read_starts, read_task
-from skcfq.solvers.problems import Method, Task
-from skcfq.utils import (
-    Interval,
-    KnownParameters,
-    StrOptions,
-    check_flag,
+from skcfq.solvers._task_reading import (
+    check_is_list_of_models,
+    read_starts,
+    read_task,
+    second_task,
 )
+from skcfq.solvers.problems import Method, Task
+from skcfq.utils import Interval, KnownParameters, StrOptions, check_flag
 
 # No radius or step in units of logits or of encoded columns is larger.
 _LARGEST = 1e9
@@ -440,7 +439,7 @@ class RecourseSolver(KnownParameters):
         first = replace(first, single_precision=False)
         if self.perturbation_radius == "auto":
             first = replace(first, perturbation_radius=0.0)
-        second = self._second_task(first, deployed, background)
+        second = second_task(self, first, deployed, background)
         parameters = self.get_params(deep=False)
         solve, make = partial(solve_task, parameters), partial(result_of, parameters)
         results = solve_both(solve, make, first, second)
@@ -450,9 +449,3 @@ class RecourseSolver(KnownParameters):
     def _task(self, model: Any, X: Any, background: Any, *more: Any, **named: Any) -> Task:
         self._validate_params()
         return read_task(self, model, X, background, *more, **named)
-
-    def _second_task(self, first: Task, deployed: Any, background: Any) -> Task:
-        predictor = second_predictor(first.predictor, deployed, background)
-        margin = required_margin(self.margin, self.target_proba, predictor, first.target)
-        decisions = predictor.predict(first.X)
-        return replace(first, predictor=predictor, decisions=decisions, margin=margin)
