@@ -94,9 +94,8 @@ class RecourseSolver(KnownParameters):
     step_size : float, default=1.0
         α of Eq. 6, in encoded units, for ``"pgd"``.
     max_nodes : int, default=50000
-        Nodes of one person's search tree after which ``"exact"`` gives up a proof on a network. An
-        action found until then is ``"feasible"`` with its ``lower_bound``; with ``"auto"``, the
-        gradient search is asked about such people too.
+        Nodes of one person's search tree after which a proof on a network or on trees is given up;
+        ``"auto"`` then searches too. What is found is ``"feasible"``, with its ``lower_bound``.
     time_limit : float, default=None
         Seconds for one person, for exact methods; for ``"exact"`` the mean over a batch.
     batch_size : int, default=None
@@ -331,8 +330,7 @@ class RecourseSolver(KnownParameters):
 
         Returns
         -------
-        menu : RecourseMenu
-            Empty where the model gives the target already.
+        menu : RecourseMenu, empty where the model gives the target already
 
         Examples
         --------
