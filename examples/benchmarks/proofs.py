@@ -108,8 +108,6 @@ def print_continuous(counts: list[int], models: list[str], people: int, norm: st
                     refused.iloc[[i]],
                     cost=norm,
                     margin=0.0,
-                    time_limit=10.0,
-                    max_nodes=10**9,
                 )
                 for i in range(len(refused))
             ]
