@@ -71,7 +71,21 @@ def lattice_for(problem: RecourseProblem) -> Lattice:
         region.upper.numpy(),
         np.full(len(region.grids), tied),
     )
+    region = _with_few_points(region, cells)
     return without_twins(lattice_of(region, problem.cost_function, cells.points_beyond), cells)
+
+
+def _with_few_points(region: ActionRegion, cells: TreeCells) -> ActionRegion:
+    """Leave out points of grids that nobody's cell begins with: there may be many thousands."""
+    own, grids = region.values.numpy(), []
+    least = np.zeros_like(own) if region.min_change is None else region.min_change.numpy()
+    for j, grid in enumerate(region.grids):
+        if grid is not None:
+            points = grid.numpy()
+            kept = cells.kept(j, points, own[:, j, None], least[:, j, None])
+            grid = torch.from_numpy(points[kept])
+        grids.append(grid)
+    return replace(region, grids=grids)
 
 
 def search_for(problem: RecourseProblem, lattice: Lattice) -> TreeSearch:
