@@ -242,8 +242,7 @@ class RecourseResult:
         0       0  income  10.0  25.0  EUR    15.0         1.0
         1       1  income  20.0  26.0  EUR     6.0         1.0
         """
-        details = details or units is not None
-        return _export.to_frame(self, details, _export.shown_units(self, units))
+        return _export.to_frame(self, details, units)
 
     def percentile_shifts(self) -> pd.DataFrame:
         """Tell how far each person moves in the population.

@@ -9,6 +9,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from skcfq.actions import ActionSet
+from skcfq.exceptions import UnsupportedModelError
 from skcfq.models import as_predictor, carried_action_set, carried_target
 from skcfq.results import RecourseResult
 from skcfq.solvers._methods import METHODS
@@ -23,6 +24,7 @@ from skcfq.utils import (
     Interval,
     KnownParameters,
     StrOptions,
+    check_flag,
 )
 
 # No radius or step in units of logits or of encoded columns is larger.
@@ -240,6 +242,10 @@ class RecourseSolver(KnownParameters):
         >>> RecourseSolver.from_estimator(clf, n_restarts=2)
         RecourseSolver(n_restarts=2, target='granted')
         """
+        if isinstance(estimator, type) or not hasattr(estimator, "predict"):
+            raise UnsupportedModelError(
+                f"estimator={estimator!r} is no classifier; give one that has rules or a target."
+            )
         if parameters.get("action_set") is None:
             parameters["action_set"] = carried_action_set(estimator)
         if parameters.get("target") is None:
@@ -297,6 +303,7 @@ class RecourseSolver(KnownParameters):
         WorkerDiedError
             Its ``results`` have those who were finished; what a model itself raises has them too.
         """
+        check_flag("keep_partial", keep_partial)
         task = self._task(model, X, background, overrides, variants)
         result = solve_task(self.get_params(deep=False), task, read_starts(start, task.X))
         tell_interruption(result, keep_partial=keep_partial)
@@ -385,6 +392,7 @@ class RecourseSolver(KnownParameters):
         """
         from skcfq.solvers._comparison import solve_both
 
+        check_flag("keep_partial", keep_partial)
         first = self._task(reference, X, background, overrides, deployed=deployed)
         # What one of the models alone has would be a recourse gap of its own.
         first = replace(first, single_precision=False)
