@@ -80,9 +80,7 @@ def test_tables_are_the_first_layer(name, rules):
     tables = search_for(problem, lattice).demands[0].tables
     boxes = random_boxes(lattice, rng, 300)
     rungs = random_points(boxes, rng)
-    logits = tables.network.logits(
-        tables.first_totals(boxes.person, lattice.places(boxes.person, rungs))
-    )
+    logits = tables.network.logits(tables.first_totals(boxes.person, rungs))
     states = map(torch.from_numpy, (boxes.person, *lattice.states(boxes.person, rungs)))
     wanted = problem.predictor.logits(problem.assemble(*states)).detach().numpy()
     if name == "integers":
@@ -102,7 +100,7 @@ def test_bounds_hold_at_all_points_of_their_boxes(name, rules):
     start = lattice.start[boxes.person]
     for demand in search.demands:
         tables = demand.tables
-        spans = spans_of(tables, boxes, start)
+        spans = spans_of(tables, boxes)
         target, rival = demand.target[boxes.person], demand.rival[boxes.person]
         bound = margin_bound(tables, spans, target, rival)
         gains = Gains.of(tables, boxes, start, (spans.near, spans.far), bound.slope)
@@ -110,15 +108,14 @@ def test_bounds_hold_at_all_points_of_their_boxes(name, rules):
         rows, nearly = np.arange(len(boxes)), 1e-9
         for _ in range(30):
             rungs = random_points(boxes, rng)
-            places = lattice.places(boxes.person, rungs)
-            first = tables.first_totals(boxes.person, places)
+            first = tables.first_totals(boxes.person, rungs)
             assert (first >= spans.first[0] - nearly).all()
             assert (first <= spans.first[1] + nearly).all()
             logits = tables.network.logits(first) / tables.network.unit
             margin = logits[rows, target] - logits[rows, rival]
             limit = bound.constant + (bound.slope * first).sum(axis=1)
             assert (margin <= limit + nearly * (1 + np.abs(limit))).all()
-            gain = np.stack([gains.at(f, rows, places[:, f]) for f in range(places.shape[1])], 1)
+            gain = np.stack([gains.at(f, rows, rungs[:, f]) for f in range(rungs.shape[1])], 1)
             assert np.allclose(bound.constant + at_own + gain.sum(axis=1), limit)
             assert (gain <= most + nearly).all()
 
@@ -132,10 +129,10 @@ def test_bounds_of_single_points_are_exact():
         boxes = random_boxes(lattice, rng)
         rungs = random_points(boxes, rng)
         boxes = Boxes(boxes.person, rungs, rungs, boxes.bound)
-        tables, start = demand.tables, lattice.start[boxes.person]
+        tables = demand.tables
         target, rival = demand.target[boxes.person], demand.rival[boxes.person]
-        bound = margin_bound(tables, spans_of(tables, boxes, start), target, rival)
-        first = tables.first_totals(boxes.person, start + rungs)
+        bound = margin_bound(tables, spans_of(tables, boxes), target, rival)
+        first = tables.first_totals(boxes.person, rungs)
         logits = tables.network.logits(first) / tables.network.unit
         rows = np.arange(len(boxes))
         margin = logits[rows, target] - logits[rows, rival]
@@ -246,7 +243,7 @@ def test_contraction_and_leaves_keep_all_that_is_cheaper(most):
     small = contract(lattice, Boxes(boxes.person, boxes.low, boxes.high, marks), limit, most)
     which = (small.bound // 1e6).astype(int)
     start = lattice.start[small.person]
-    spans = spans_of(demand.tables, small, start)
+    spans = spans_of(demand.tables, small)
     none = np.zeros((len(small), demand.tables.slopes.shape[1]))
     gains = Gains.of(demand.tables, small, start, (spans.near, spans.far), none)
     each = [
