@@ -15,6 +15,7 @@ __all__ = [
     "ArtefactVersionError",
     "BackgroundRequiredError",
     "BudgetError",
+    "ContradictingRowsWarning",
     "CostFallbackWarning",
     "DatasetDamagedError",
     "DatasetNotFoundError",
@@ -23,6 +24,8 @@ __all__ = [
     "EmptyPopulationWarning",
     "FeatureSpaceError",
     "InterruptedWarning",
+    "ManyLevelsWarning",
+    "NumbersAsTextWarning",
     "OptionalDependencyError",
     "ReferenceRequiredError",
     "SkcfqError",
@@ -176,6 +179,10 @@ class DivergenceWarning(SkcfqWarning):
 
 class ManyLevelsWarning(SkcfqWarning):
     """Nearly every row has a category of its own in a column."""
+
+
+class NumbersAsTextWarning(SkcfqWarning):
+    """A column holds numbers as text, which are categories without an order."""
 
 
 class InterruptedWarning(SkcfqWarning):
