@@ -106,7 +106,8 @@ def check_max_changes(value: object) -> int | None:
 def read_constraints(value: Any) -> list[str]:
     """Return the rules across features as a list."""
     return [
-        str(text) if isinstance(text, str) else text for text in _as_names("constraints", value)
+        str(text) if isinstance(text, str) else text
+        for text in _as_names("constraints", value, "rules, as texts")
     ]
 
 
@@ -298,12 +299,12 @@ def _as_mapping(rule: str, value: Any) -> Mapping[Hashable, Any]:
     return value
 
 
-def _as_names(rule: str, value: Any) -> list:
+def _as_names(rule: str, value: Any, of: str = "column names or positions") -> list:
     if value is None:
         return []
     if not is_list(value):
         raise ActionSetError(
-            f"{rule} is {value!r}: it must be a list of column names or positions. "
-            f"Write {rule}=[{value!r}] for a single column."
+            f"{rule} is {value!r}: it must be a list of {of}. Write {rule}=[{value!r}] for a "
+            "single one."
         )
     return list(value)

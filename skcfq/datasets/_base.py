@@ -10,9 +10,11 @@ import gzip
 import hashlib
 import io
 import os
+import reprlib
 import zipfile
 import zlib
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +25,7 @@ from sklearn.utils import Bunch
 
 from skcfq.actions import ActionSet
 from skcfq.exceptions import DatasetDamagedError, DatasetNotFoundError
-from skcfq.utils import check_parameters, is_list
+from skcfq.utils import Interval, ListOf, check_parameters, is_list
 
 DATA_VARIABLE = "SKCFQ_DATA"
 
@@ -150,6 +152,11 @@ def _unpack(path: Path, members: tuple[str, ...]) -> bytes:
     return content
 
 
+@check_parameters(
+    n_train=[Interval(Integral, 1, None, closed="left")],
+    n_test=[Interval(Integral, 1, None, closed="left")],
+    random_state=["random_state"],
+)
 def random_split(
     target: pd.Series, *, n_train: int, n_test: int, random_state
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -169,6 +176,17 @@ def random_split(
     train_indices, test_indices : ndarray of int64
         Sorted row positions.
     """
+    if not is_list(target) or len(target) < n_train + n_test:
+        raise ValueError(
+            f"target={reprlib.repr(target)}; give at least n_train + n_test = {n_train + n_test} "
+            "labels."
+        )
+    n_classes = pd.Series(target).nunique()
+    if min(n_train, n_test) < n_classes:
+        raise ValueError(
+            f"n_train={n_train} and n_test={n_test} must both be at least {n_classes}, the number "
+            "of different labels."
+        )
     train, test = train_test_split(
         np.arange(len(target)),
         train_size=n_train,
@@ -184,6 +202,16 @@ def age_group(age: pd.Series) -> pd.Series:
     return (age > 25).map({True: "over 25", False: "25 or younger"})
 
 
+@check_parameters(
+    data=[pd.DataFrame],
+    target=[pd.Series],
+    favorable=[str],
+    action_set=[ActionSet],
+    groups=[pd.DataFrame],
+    split=[ListOf(np.ndarray, least=2, most=2)],
+    units=[dict],
+    descr=[str],
+)
 def make_bunch(
     *,
     data: pd.DataFrame,
@@ -196,6 +224,20 @@ def make_bunch(
     descr: str,
 ) -> Bunch:
     """Put a dataset together; the keys are described in :mod:`skcfq.datasets`."""
+    for name, table in (("target", target), ("groups", groups)):
+        if len(table) != len(data):
+            raise ValueError(
+                f"{name} has {len(table)} rows, and data has {len(data)}. Give one for each."
+            )
+    if not (target == favorable).any():
+        raise ValueError(f"favorable={favorable!r} is no label of target. Give one of these.")
+    if not all(_are_positions(rows, len(data)) for rows in split):
+        raise ValueError(
+            f"split={split!r}; give the positions of training and test rows, of {len(data)} rows."
+        )
+    unknown = [name for name in units if name not in data.columns]
+    if unknown:
+        raise ValueError(f"units names {unknown[0]!r}, which is no column of data.")
     train_indices, test_indices = split
     return Bunch(
         data=data,
@@ -210,3 +252,8 @@ def make_bunch(
         units={name: units.get(name, "category") for name in data.columns},
         DESCR=descr,
     )
+
+
+def _are_positions(rows: np.ndarray, n_rows: int) -> bool:
+    whole = rows.ndim == 1 and rows.dtype.kind in "iu"
+    return whole and bool(((rows >= 0) & (rows < n_rows)).all())

@@ -33,6 +33,7 @@ in it, but are correlated with what does. No real person is behind any row.
 """
 
 # Cuts the score where about 35 % of the applicants are refused.
+_MOST_ROWS = 10_000_000
 _THRESHOLD = 1.3
 
 
@@ -86,10 +87,10 @@ def make_credit(n_samples: int = 2000, *, random_state=None) -> Bunch:
     >>> credit.units["loan_amount"], len(credit.train_indices), len(credit.test_indices)
     ('euros', 350, 150)
     """
-    if not isinstance(n_samples, numbers.Integral) or n_samples < 50:
+    if not isinstance(n_samples, numbers.Integral) or not 50 <= n_samples <= _MOST_ROWS:
         raise ValueError(
-            f"n_samples is {n_samples!r}; give an integer of at least 50, so that both parts of "
-            "the split hold both labels."
+            f"n_samples is {n_samples!r}; give an integer from 50, so that both parts of the split "
+            f"hold both labels, to {_MOST_ROWS}."
         )
     rng = check_random_state(random_state)
     n = int(n_samples)

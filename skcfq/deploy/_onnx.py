@@ -23,6 +23,7 @@ from skcfq.utils import (
     as_numbers,
     as_objects,
     atomic_write,
+    check_flag,
     missing_mask,
 )
 
@@ -69,8 +70,7 @@ def write_onnx(
     UnsupportedModelError
         A column cannot be read in ONNX without another rounding; the message names it.
     """
-    if not isinstance(preprocessing, bool | np.bool_):
-        raise ValueError(f"preprocessing={preprocessing!r}; give True or False.")
+    check_flag("preprocessing", preprocessing)
     onnx = _import_onnx()
     model = deployed_form(model)
     graph = _Graph(onnx, _opset_for(model.integer_network_, opset))

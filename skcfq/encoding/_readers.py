@@ -114,6 +114,12 @@ def read_encoder(encoder: Any, X: Any, *, last: BlockMap | None = None) -> Readi
     check_is_fitted(encoder)
     X = _fitted_columns(encoder, X)
     columns, names, is_frame = raw_table(X)
+    n_fitted = getattr(encoder, "n_features_in_", len(columns))
+    if n_fitted != len(columns):
+        raise FeatureSpaceError(
+            f"X has {len(columns)} columns, but the encoder was fitted on {n_fitted}. Pass the "
+            "rows that it was fitted on, or rows with the same columns."
+        )
     context = Context((), columns, names)
     expressions = _read(encoder, [Value(i) for i in range(len(columns))], context)
     if last is not None:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import reprlib
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from functools import cached_property
 from typing import Any, cast
 
@@ -25,6 +25,7 @@ from skcfq.utils import (
     as_array,
     as_numbers,
     check_container,
+    check_flag,
     check_unique_columns,
     is_integer_like,
     plain,
@@ -102,14 +103,6 @@ class FeatureSpace:
     def n_encoded(self) -> int:
         """Number of encoded columns, d."""
         return sum(block.width for block in self.blocks)
-
-    def name_encoded(self, raw_names: Iterable) -> tuple[str, ...]:
-        """Return the names of the encoded columns for other names of the raw columns."""
-        names = [""] * self.n_encoded
-        for raw_name, block in zip(raw_names, self.blocks, strict=True):
-            for name, column in zip(block.encoded_names(raw_name), block.columns, strict=True):
-                names[column] = name
-        return tuple(names)
 
     @classmethod
     def from_encoder(cls, encoder: Any, X: Any, sample_weight: Any = None) -> FeatureSpace:
@@ -211,6 +204,7 @@ class FeatureSpace:
         -------
         Z : float64 ndarray of shape (n, d)
         """
+        check_flag("copy", copy)
         if isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype == np.float64 and self._affine:
             check_container(X)
             self._by_position(X)
@@ -286,9 +280,8 @@ class FeatureSpace:
             return range(self.n_raw)[cast(int, name)]
         near = difflib.get_close_matches(str(name), [str(c) for c in self.raw_columns], n=1)
         hint = f"Did you mean {near[0]!r}? " if near else ""
-        known = ", ".join(repr(c) for c in self.raw_columns[:20])
-        more = ", …" if self.n_raw > 20 else ""
-        raise FeatureSpaceError(f"There is no column {name!r}. {hint}Columns: {known}{more}.")
+        known = ", ".join([repr(c) for c in self.raw_columns[:20]] + ["…"] * (self.n_raw > 20))
+        raise FeatureSpaceError(f"There is no column {name!r}. {hint}Columns: {known}.")
 
     def with_statistics(self, level: str) -> FeatureSpace:
         """Return the same map with fewer statistics, known by the same fingerprint.
@@ -336,7 +329,7 @@ class FeatureSpace:
 
     def same_map(self, other: FeatureSpace) -> bool:
         """Tell whether two spaces encode alike, whatever they tell of the population."""
-        return self._map_digest == other._map_digest
+        return isinstance(other, FeatureSpace) and self._map_digest == other._map_digest
 
     @cached_property
     def _map_digest(self) -> str:

@@ -136,7 +136,10 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         names = check_feature_names_in(self, input_features)
-        return np.asarray(self.feature_space_.name_encoded(names), dtype=object)
+        encoded = np.empty(self.feature_space_.n_encoded, dtype=object)
+        for name, block in zip(names, self.feature_space_.blocks, strict=True):
+            encoded[block.columns] = list(block.encoded_names(name))
+        return encoded
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -292,7 +292,7 @@ class CFQClassifier(StudentClassifier):
 
         def people_of(some: np.ndarray) -> People:
             part = table.take(some)
-            encoded = self.feature_space_.encode(part.X)
+            encoded = self._encode(part.X)
             own = None if groups is None else groups.take(some)
             return People(part, encoded, denied[some], target[some], own)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from copy import deepcopy
 from numbers import Real
 from typing import Any
@@ -10,19 +11,24 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
+from skcfq.estimators._deployable import DeployableClassifier
+from skcfq.exceptions import UnsupportedModelError
 from skcfq.models import as_predictor, resolve_target, validity_slack
 from skcfq.results import RecourseResult
 from skcfq.training import bias_above, quantile
 from skcfq.utils import Interval, check_parameters
 
+# In logit units; beyond, single precision has no digits left for the logits themselves.
+_LARGEST = 1e15
 
-@check_parameters(bias=[Interval(Real, None, None, closed="neither")])
+
+@check_parameters(bias=[Interval(Real, -_LARGEST, _LARGEST, closed="both")])
 def with_logit_bias(model: Any, target: Any, bias: float) -> Any:
     """Return a copy of a quantized classifier with a bias on the target's logit.
 
     Parameters
     ----------
-    model : fitted QATClassifier or CFQClassifier
+    model : fitted QATClassifier, CFQClassifier or PTQClassifier
     target : label
     bias : float
         In logit units; positive is lenient.
@@ -31,6 +37,11 @@ def with_logit_bias(model: Any, target: Any, bias: float) -> Any:
     -------
     model : estimator of the same class
     """
+    if not isinstance(model, DeployableClassifier):
+        raise UnsupportedModelError(
+            f"model={reprlib.repr(model)} is no quantized classifier of this library. Give a "
+            "fitted QATClassifier, CFQClassifier or PTQClassifier."
+        )
     check_is_fitted(model, "network_")
     biased = deepcopy(model)
     position = int(resolve_target([target], model.classes_, model.classes_[:1])[0])

@@ -27,6 +27,8 @@ from skcfq.utils import (
 
 # Rows that one forward pass takes.
 _ROWS = 8192
+# Squares of larger encoded values are no numbers in single precision.
+_FARTHEST = 1e15
 
 
 class NetworkClassifier(NestedParametersMixin, ClassifierMixin, BaseEstimator):
@@ -88,6 +90,26 @@ class NetworkClassifier(NestedParametersMixin, ClassifierMixin, BaseEstimator):
             sample_weight=sample_weight,
             dtype=torch.float64 if is_double else torch.float32,
         )
+
+    def _encode(self, X: Any) -> np.ndarray:
+        """Return encoded rows that a network can be fitted to.
+
+        Raises
+        ------
+        ValueError
+            A value is so far from those that the encoder was fitted on that products overflow.
+        """
+        encoded = self.feature_space_.encode(X)
+        far = np.abs(encoded) > _FARTHEST
+        if far.any():
+            row, column = np.argwhere(far)[0]
+            block = next(one for one in self.feature_space_.blocks if column in one.columns)
+            raise ValueError(
+                f"X has a value in row {row} of column {block.name!r} that the encoder turns into "
+                f"{encoded[row, column]:g}, too far from what it was fitted on for a network. "
+                "Check the unit of the column, or fit the encoder, or the teacher, on such rows."
+            )
+        return encoded
 
     def _keep(self, network: nn.Module) -> None:
         """Keep the network for inference, which is always on the CPU and in float64."""

@@ -243,7 +243,7 @@ class PTQClassifier(QuantizedClassifier):
         self._check_rules()
         rows = self._calibration_rows(table, rng)
         factual = CalibrationSet(
-            torch.from_numpy(self.feature_space_.encode(take_rows(table.X, rows))),
+            torch.from_numpy(self._encode(take_rows(table.X, rows))),
             torch.from_numpy(table.sample_weight[rows]).double(),
         )
         points, wanted = self._recourse(table, rows, teacher, factual, rng)

@@ -25,7 +25,7 @@ from skcfq.models import (
 from skcfq.results import RecourseResult
 from skcfq.solvers import RecourseSolver
 from skcfq.training import draw_seed, fit_model, fitted_or_clone
-from skcfq.utils import HasMethods, NestedParametersMixin, take_rows
+from skcfq.utils import HasMethods, NestedParametersMixin, is_list, take_rows
 
 RECOURSE_CONSTRAINTS: dict = {
     "estimator": [HasMethods(["fit", "predict"])],
@@ -138,7 +138,7 @@ def _one_target(target: Any, classes: np.ndarray) -> Any:
     """Check a label or the word "opposite", and fill in the last class."""
     if target is None:
         return classes[default_target(classes)]
-    if callable(target) or np.ndim(target) != 0:
+    if callable(target) or is_list(target):
         raise TargetError(
             f"target={target!r} is neither a label nor 'opposite', and which rows will come is "
             "not known yet. For one target a row, use RecourseSolver(target=...).solve."

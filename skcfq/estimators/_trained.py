@@ -49,7 +49,7 @@ class TrainedClassifier(NetworkClassifier):
 
     def _encoded(self, table: TrainingTable) -> TrainingRows:
         """Return a table as the training loop takes it, behind the fitted encoder."""
-        return table.rows(self.feature_space_.encode(table.X))
+        return table.rows(self._encode(table.X))
 
     def _finish(self, network: nn.Module, trained: Trained) -> None:
         """Keep the trained network and what is to be told about its training."""

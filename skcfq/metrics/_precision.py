@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from skcfq.metrics._population import row_weights, weighted_mean
 from skcfq.models import as_predictor
-from skcfq.utils import take_rows
-
-if TYPE_CHECKING:
-    from skcfq.results import RecourseResult
+from skcfq.results import RecourseResult
+from skcfq.utils import check_parameters, take_rows
 
 
+@check_parameters(result=[RecourseResult])
 def single_precision_drop(
     reference: Any, result: RecourseResult, *, background: Any = None, sample_weight: Any = None
 ) -> float:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import pickle
 from collections.abc import Callable
+from numbers import Number
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from skcfq.exceptions import UnsupportedModelError
+from skcfq.utils import is_list
 
 if TYPE_CHECKING:
     from skcfq.models._thresholds import DecisionThreshold
@@ -161,12 +163,35 @@ def read_function(
         ``output`` is none of the above.
     """
     name = getattr(function, "__name__", type(function).__name__)
-    if output not in OUTPUTS:
+    if not isinstance(output, str) or output not in OUTPUTS:
         raise UnsupportedModelError(f"output is {output!r}; use one of {OUTPUTS}.")
-    labels = np.asarray(classes)
+    labels = _read_labels(classes, name)
     if output == "auto":
-        output = _guess(np.asarray(function(example)), len(labels))
+        output = _guess(_first_answer(function, example, name), len(labels))
     return FunctionModel(RowHead(function, labels, output, name))
+
+
+def _first_answer(function: Callable[[Any], Any], example: Any, name: str) -> np.ndarray:
+    try:
+        return np.asarray(function(example))
+    except Exception as error:  # whatever a user's function raises
+        raise UnsupportedModelError(
+            f"{name} raised {type(error).__name__} on the first rows of `background` ({error}). "
+            "Give `background` the columns that it reads, as it reads them."
+        ) from error
+
+
+def _read_labels(classes: Any, name: str) -> np.ndarray:
+    given = list(classes) if is_list(classes) else []
+    single = all(isinstance(one, str | Number | np.generic) for one in given)
+    # An array would write the numbers among texts as texts.
+    kinds = {isinstance(one, str) for one in given}
+    if not single or len(kinds) != 1 or not len(set(given)) == len(given) >= 2:
+        raise UnsupportedModelError(
+            f"classes={classes!r}; give the labels of {name}, two at least and each once, in the "
+            "order of its scores: all texts, or all numbers."
+        )
+    return np.asarray(classes)
 
 
 def _guess(answer: np.ndarray, n_classes: int) -> str:

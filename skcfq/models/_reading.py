@@ -89,6 +89,8 @@ def as_predictor(
     Predictor(LogisticRegression, 2 raw and 2 encoded columns, 2 classes)
     """
     _check_background(background)
+    if not isinstance(space, FeatureSpace | None):
+        raise FeatureSpaceError(f"space={reprlib.repr(space)}; give a FeatureSpace, or None.")
     if isinstance(model, Predictor):
         return model
     if background is not None and len(background) == 0:

@@ -71,6 +71,8 @@ def resolve_target(target: Any, classes: np.ndarray, decisions: np.ndarray) -> n
             f"`target` has shape {wanted.shape}, but there are {n} rows. Give one label, or one "
             "label a row."
         )
+    if pd.isna(wanted).any():
+        raise TargetError(f"`target` has gaps. Give every row one of {labels}.")
     known = np.isin(wanted, classes)
     if not known.all():
         raise TargetError(

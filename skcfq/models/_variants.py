@@ -23,11 +23,21 @@ from skcfq.models._pipelines import split_model, with_final
 from skcfq.models._predictor import Predictor
 from skcfq.models._reading import as_predictor
 from skcfq.nn import FullPrecisionMLP, QuantizedMLP
-from skcfq.quantization import mse_step, signed_range
+from skcfq.quantization import MAXIMUM_CANDIDATE_BITS, mse_step, signed_range
+from skcfq.utils import Interval, ListOf, StrOptions, check_parameters
 
 KINDS = ("rounding", "steps", "calibration")
 
 
+@check_parameters(
+    n_variants=[Interval(Integral, 1, 100_000, closed="both")],
+    kinds=[StrOptions(set(KINDS)), ListOf(StrOptions(set(KINDS)), least=1)],
+    bits=[Interval(Integral, 2, MAXIMUM_CANDIDATE_BITS, closed="both"), None],
+    step_jitter=[Interval(Real, 0, 1, closed="left")],
+    clip_jitter=[Interval(Real, 0, 1, closed="left")],
+    calibration_rows=[Interval(Integral, 1, 10_000_000, closed="both")],
+    random_state=["random_state"],
+)
 def deployment_variants(
     model: Any,
     n_variants: int = 10,
@@ -96,8 +106,7 @@ def deployment_variants(
     >>> deployment_variants(model, 2, kinds="rounding", bits=4, background=X)[0]
     Predictor(LogisticRegression, 1 raw and 1 encoded columns, 2 classes)
     """
-    kinds = _check_kinds(kinds)
-    _check_numbers(n_variants, step_jitter, clip_jitter, calibration_rows)
+    kinds = (kinds,) if isinstance(kinds, str) else tuple(kinds)
     predictor = as_predictor(model, background=background)
     final = split_model(predictor.model)[1]
     _check_model(predictor, final, kinds, bits)
@@ -149,6 +158,8 @@ class _Calibration:
             )
         self.network = final.network_
         self.rows = torch.from_numpy(predictor.space.encode(X))
+        if len(self.rows) == 0:
+            raise ValueError("X has no rows: give those that calibration batches are drawn from.")
         self.n_rows = n_rows
         self.reference = self._calibrated(self.rows)
 
@@ -223,26 +234,6 @@ def _quantized_array(coef: Any, change: _Change, rng: Any) -> np.ndarray:
     array = np.asarray(coef)
     quantized = change.quantized(torch.from_numpy(array.astype(np.float64)), rng)
     return quantized.numpy().astype(array.dtype)
-
-
-def _check_kinds(kinds: Iterable[str]) -> tuple[str, ...]:
-    names = (kinds,) if isinstance(kinds, str) else tuple(kinds)
-    unknown = [name for name in names if name not in KINDS]
-    if unknown or not names:
-        raise ValueError(f"kinds={kinds!r} must name one or more of {KINDS}.")
-    return names
-
-
-def _check_numbers(
-    n_variants: Any, step_jitter: Any, clip_jitter: Any, calibration_rows: Any
-) -> None:
-    counts = {"n_variants": n_variants, "calibration_rows": calibration_rows}
-    for name, count in counts.items():
-        if not isinstance(count, Integral) or isinstance(count, bool) or count < 1:
-            raise ValueError(f"{name}={count!r} must be an integer of at least 1.")
-    for name, width in {"step_jitter": step_jitter, "clip_jitter": clip_jitter}.items():
-        if not isinstance(width, Real) or not 0 <= float(width) < 1:
-            raise ValueError(f"{name}={width!r} must be a number in [0, 1), such as 0.02.")
 
 
 def _check_model(

@@ -18,6 +18,7 @@ import numpy as np
 from skcfq.proofs._boxes import Boxes
 from skcfq.proofs._layers import Lines
 from skcfq.proofs._tables import Tables
+from skcfq.utils import tile_products
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +67,8 @@ def spans_of(tables: Tables, boxes: Boxes, start: np.ndarray) -> Spans:
     m = tables.n_numbers
     near = tables.coordinate[(start + boxes.low)[:, :m]]
     far = tables.coordinate[(start + boxes.high)[:, :m]]
-    middle = tables.rest[boxes.person] + (near + far) / 2 @ tables.slopes
-    radius = np.abs(far - near) / 2 @ np.abs(tables.slopes)
+    middle = tables.rest[boxes.person] + tile_products((near + far) / 2, tables.slopes)
+    radius = tile_products(np.abs(far - near) / 2, np.abs(tables.slopes))
     low, high = middle - radius, middle + radius
     level_reach = []
     for c, table in enumerate(tables.ranges):
@@ -84,8 +85,8 @@ def spans_of(tables: Tables, boxes: Boxes, start: np.ndarray) -> Spans:
         least, most = layer.activation(low), layer.activation(high)
         lines.append(around)
         reach.append(most - least)
-        middle = (least + most) / 2 @ following.matrix + following.offset
-        radius = (most - least) / 2 @ following.absolute
+        middle = tile_products((least + most) / 2, following.matrix) + following.offset
+        radius = tile_products((most - least) / 2, following.absolute)
         low, high = middle - radius, middle + radius
     return Spans(near, far, first, lines, reach, gaps, level_reach)
 
@@ -125,8 +126,8 @@ def margin_bound(
     constant = np.zeros(len(target))
     losses: list[np.ndarray] = []
     for k in range(len(layers) - 1, 0, -1):
-        constant = constant + slope @ layers[k].offset
-        slope = slope @ layers[k].matrix.T
+        constant = constant + np.einsum("nh,h->n", slope, layers[k].offset)
+        slope = tile_products(slope, layers[k].matrix.T)
         lines, rises = spans.lines[k - 1], slope > 0
         intercept = np.where(rises, lines.upper_intercept, lines.lower_intercept)
         constant = constant + np.einsum("nh,nh->n", slope, intercept)
@@ -146,10 +147,10 @@ def blame_of(tables: Tables, spans: Spans, bound: MarginBound) -> np.ndarray:
     blame = losses[-1] if losses else np.abs(bound.slope)
     for k in range(len(losses) - 1, 0, -1):
         reach = spans.reach[k - 1]
-        share = _shares(blame, reach @ layers[k].absolute)
-        blame = losses[k - 1] + reach * (share @ layers[k].absolute.T)
+        share = _shares(blame, tile_products(reach, layers[k].absolute))
+        blame = losses[k - 1] + reach * tile_products(share, layers[k].absolute.T)
     share = _shares(blame, spans.first[1] - spans.first[0])
-    numbers = share @ np.abs(tables.slopes).T * np.abs(spans.far - spans.near)
+    numbers = tile_products(share, np.abs(tables.slopes).T) * np.abs(spans.far - spans.near)
     levels = [np.einsum("nh,nh->n", share, reach) for reach in spans.level_reach]
     return np.column_stack([numbers, *levels])
 

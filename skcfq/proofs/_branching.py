@@ -7,7 +7,7 @@ boxes that are still open. What happens to one person depends on that person alo
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,6 +81,7 @@ def branch_and_bound(
     *,
     most_boxes: int,
     time_limit: float | None = None,
+    starts: Sequence[np.ndarray] = (),
 ) -> Optimum:
     """Find the cheapest point of every person.
 
@@ -94,6 +95,8 @@ def branch_and_bound(
         Boxes of one person that are bounded before the proof is given up.
     time_limit : float, optional
         Seconds for all people together.
+    starts : sequence of int64 ndarray of shape (P, F)
+        Rungs of points that may be answers.
 
     Notes
     -----
@@ -102,6 +105,8 @@ def branch_and_bound(
     n = problem.lattice.n_people
     objective = problem.objective
     best = Best(objective, problem.lattice.own.copy(), np.full(n, np.inf))
+    for rungs in starts:
+        try_points(problem, np.arange(n), rungs, best)
     n_boxes = np.zeros(n, dtype=np.int64)
     waiting = whole_lattice(problem.lattice)
     given_up = np.full(n, np.inf)

@@ -17,6 +17,7 @@ from skcfq.proofs._choice_bound import Options
 from skcfq.proofs._lattice import Lattice
 from skcfq.proofs._objective import Objective
 from skcfq.proofs._tables import Tables
+from skcfq.utils import tile_products
 
 # Lines that stand for a square.
 _TANGENTS = 4
@@ -66,9 +67,9 @@ class Gains:
         own = tables.own_rows[boxes.person]
         level = []
         for c, rows in enumerate(tables.rows):
-            gain = slope @ rows.T
+            gain = tile_products(slope, rows.T)
             level.append(gain - np.take_along_axis(gain, own[:, c, None], axis=1))
-        return cls(tables, boxes, start, slope @ tables.slopes.T, level, ends)
+        return cls(tables, boxes, start, tile_products(slope, tables.slopes.T), level, ends)
 
     def take(self, rows: np.ndarray) -> Gains:
         """Return the gains in some of the boxes."""

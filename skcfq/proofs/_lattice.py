@@ -69,6 +69,28 @@ class Lattice:
         chosen = self.value[self.places(person, rungs)]
         return chosen[:, : self.n_numbers], chosen[:, self.n_numbers :].astype(np.int64)
 
+    def rungs(self, values: np.ndarray, levels: np.ndarray) -> np.ndarray:
+        """Return the rungs (P, F) of values (P, m) and levels (P, c) of all people.
+
+        A number between two rungs has the inner one; a level that is on no rung, the own one.
+        """
+        wanted = np.column_stack([values, levels]).astype(np.float64)
+        rungs = self.own.copy()
+        for f in range(self.n_features):
+            step = np.arange(int(self.size[:, f].max(initial=1)))
+            there = step < self.size[:, f, None]
+            place = self.start[:, f, None] + np.where(there, step, 0)
+            value, goal, own = self.value[place], wanted[:, f, None], self.own[:, f]
+            if f < self.n_numbers:
+                last_before = ((value <= goal) & there).sum(axis=1) - 1
+                first_behind = ((value < goal) & there).sum(axis=1)
+                upward = last_before >= own
+                rungs[:, f] = np.where(upward, last_before, np.minimum(first_behind, own))
+            else:
+                same = (value == goal) & there
+                rungs[:, f] = np.where(same.any(axis=1), same.argmax(axis=1), own)
+        return rungs
+
 
 # Values that a number without a grid may be moved to: its position, own values (P, 1) and smallest
 # changes (P, 1) to rising values (P, G).

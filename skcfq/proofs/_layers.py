@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from skcfq.models import rectified_layers
+from skcfq.utils import tile_products
 
 if TYPE_CHECKING:
     from skcfq.deploy import IntegerLayer, IntegerNetwork
@@ -196,7 +197,7 @@ class Network:
         total = first
         for before, layer in zip(self.layers, self.layers[1:], strict=False):
             assert before.activation is not None
-            total = before.activation(total) @ layer.matrix + layer.offset
+            total = tile_products(before.activation(total), layer.matrix) + layer.offset
         return total * self.unit - self.shift
 
 

@@ -53,51 +53,68 @@ class Grid:
 
 
 @dataclass(frozen=True, eq=False)
-class RungGains:
-    """What rungs gain at most, beyond the nearest ones.
+class Said:
+    """What trees say at most with one feature on a rung, for E rungs of some of N boxes.
 
     Attributes
     ----------
-    begin : ndarray of shape (N,)
-        What the score is at most on the nearest rungs.
-    gain : ndarray of shape (N, F, V)
-    most : ndarray of shape (N, F, V)
-        What the score is at most where the feature is on the rung.
-    speaker : int64 ndarray of shape (N, T)
-        The feature that speaks for every tree; -1 where none does.
+    box : int64 ndarray of shape (B,)
+        Those of the boxes that leave the feature a choice.
+    near : ndarray of shape (B, T)
+        What is said on the nearest rungs.
+    row, v : int64 ndarray of shape (E,)
+        Box, by its position in `box`, and position of every rung in the grid.
+    values : ndarray of shape (E, T)
     """
 
-    begin: np.ndarray
-    gain: np.ndarray
+    box: np.ndarray
+    near: np.ndarray
+    row: np.ndarray
+    v: np.ndarray
+    values: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class RungBounds:
+    """What trees say at most in N boxes, and with one feature on a rung.
+
+    Attributes
+    ----------
+    top : ndarray of shape (N, T)
+        What every tree says at most.
+    said : dict of feature to Said
+    most : ndarray of shape (N, F, V)
+        What the score is at most where the feature is on the rung.
+    """
+
+    top: np.ndarray
+    said: dict[int, Said]
     most: np.ndarray
-    speaker: np.ndarray
 
-    def take(self, rows: np.ndarray) -> RungGains:
-        """Return the gains in some of the boxes."""
-        return RungGains(self.begin[rows], self.gain[rows], self.most[rows], self.speaker[rows])
+    def gains(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return what the score is at most on the nearest rungs (N,), and what rungs gain.
 
-    def options(self, lattice: Lattice, boxes: Boxes, grid: Grid, most: int) -> RungOptions:
-        """Return the knapsacks, with those options only that gain more than cheaper ones."""
-        own = lattice.own[boxes.person]
-        stays = grid.there & (grid.rung == own[:, :, None])
-        may_stay = stays.any(axis=2)
-        goes = grid.there & ~stays
-        places = lattice.start[boxes.person][:, :, None] + grid.rung
-        price = np.where(goes, lattice.cost[places], np.inf)
-        order = np.argsort(price, axis=2, kind="stable")
-        price = np.take_along_axis(price, order, axis=2)
-        gain = np.take_along_axis(self.gain, order, axis=2)
-        best = np.maximum.accumulate(np.where(np.isfinite(price), gain, -np.inf), axis=2)
-        floor = np.where(may_stay, 0.0, -np.inf)[:, :, None]
-        before = np.concatenate([floor, np.maximum(best[:, :, :-1], floor)], axis=2)
-        kept = np.isfinite(price) & (gain > before)
-        width = max(int(kept.sum(axis=2).max(initial=0)), 1)
-        first = np.argsort(~kept, axis=2, kind="stable")[:, :, :width]
-        kept, price, gain, order = (
-            np.take_along_axis(part, first, axis=2) for part in (kept, price, gain, order)
-        )
-        options = Options(np.where(kept, price, np.inf), np.where(kept, gain, 0.0), may_stay, most)
-        return RungOptions(options, np.take_along_axis(grid.rung, order, axis=2), own)
+        The feature speaks for a tree that takes most of it where it stays.
+        """
+        loss, speaker = np.zeros(self.top.shape), np.full(self.top.shape, -1)
+        for f, part in self.said.items():
+            lost = self.top[part.box] - part.near
+            more = lost > loss[part.box]
+            loss[part.box] = np.where(more, lost, loss[part.box])
+            speaker[part.box] = np.where(more, f, speaker[part.box])
+        gain = np.zeros(self.most.shape)
+        for f, part in self.said.items():
+            speaks = speaker[part.box] == f
+            silent = np.where(speaks, part.near, 0.0).sum(axis=1)
+            spoken = np.where(speaks[part.row], part.values, 0.0).sum(axis=1)
+            gain[part.box[part.row], f, part.v] = spoken - silent[part.row]
+        return (self.top - loss).sum(axis=1), gain
+
+    def lost_at(self, grid: Grid, point: np.ndarray) -> np.ndarray:
+        """Return how much less than the most is said with each feature on a rung (N, F)."""
+        total = self.top.sum(axis=1)[:, None]
+        chosen = np.argmax(grid.rung == point[:, :, None], axis=2)[:, :, None]
+        return total - np.take_along_axis(self.most, chosen, axis=2)[:, :, 0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +132,32 @@ class RungOptions:
     rung: np.ndarray
     own: np.ndarray
 
+    @classmethod
+    def of(
+        cls, lattice: Lattice, person: np.ndarray, grid: Grid, gains: np.ndarray, most: int
+    ) -> RungOptions:
+        """Return the knapsacks, with those options only that gain more than cheaper ones."""
+        own = lattice.own[person]
+        stays = grid.there & (grid.rung == own[:, :, None])
+        may_stay = stays.any(axis=2)
+        goes = grid.there & ~stays
+        places = lattice.start[person][:, :, None] + grid.rung
+        price = np.where(goes, lattice.cost[places], np.inf)
+        order = np.argsort(price, axis=2, kind="stable")
+        price = np.take_along_axis(price, order, axis=2)
+        gain = np.take_along_axis(gains, order, axis=2)
+        best = np.maximum.accumulate(np.where(np.isfinite(price), gain, -np.inf), axis=2)
+        floor = np.where(may_stay, 0.0, -np.inf)[:, :, None]
+        before = np.concatenate([floor, np.maximum(best[:, :, :-1], floor)], axis=2)
+        kept = np.isfinite(price) & (gain > before)
+        width = max(int(kept.sum(axis=2).max(initial=0)), 1)
+        first = np.argsort(~kept, axis=2, kind="stable")[:, :, :width]
+        kept, price, gain, order = (
+            np.take_along_axis(part, first, axis=2) for part in (kept, price, gain, order)
+        )
+        options = Options(np.where(kept, price, np.inf), np.where(kept, gain, 0.0), may_stay, most)
+        return cls(options, np.take_along_axis(grid.rung, order, axis=2), own)
+
     def points(self, choices: Choices) -> np.ndarray:
         """Return the rungs of choices, shape (N, F)."""
         at = np.maximum(choices.option, 0)[:, :, None]
@@ -122,8 +165,8 @@ class RungOptions:
         return np.where(choices.option >= 0, chosen, self.own)
 
 
-def rung_gains(tables: LeafTables, boxes: Boxes, grid: Grid) -> RungGains:
-    """Return what the rungs of boxes gain at most.
+def rung_bounds(tables: LeafTables, boxes: Boxes, grid: Grid) -> RungBounds:
+    """Return what trees say at most in boxes.
 
     Parameters
     ----------
@@ -133,98 +176,55 @@ def rung_gains(tables: LeafTables, boxes: Boxes, grid: Grid) -> RungGains:
     grid : Grid
         Their rungs.
     """
-    n, n_features, _ = grid.rung.shape
     admitted = tables.admitted(boxes)
     top = tables.most(admitted, boxes.person)
-    wide = (boxes.high > boxes.low) & np.isin(np.arange(n_features), tables.asked)
-    # The feature that takes most of a tree where it stays speaks for the tree.
-    loss = np.zeros((n, len(tables.first_word)))
-    speaker = np.full(loss.shape, -1)
-    near = {}
+    said = {}
+    most = np.broadcast_to(top.sum(axis=1)[:, None, None], grid.rung.shape).copy()
     for f in tables.asked:
-        here = np.flatnonzero(wide[:, f])
-        if len(here) == 0:
+        box = np.flatnonzero(boxes.high[:, f] > boxes.low[:, f])
+        if len(box) == 0:
             continue
-        one = tables.between(f, boxes.person[here], grid.near[here, f], grid.near[here, f])
-        at = tables.most(admitted[here] & one, boxes.person[here])
-        near[f] = here, at
-        lost = top[here] - at
-        more = lost > loss[here]
-        loss[here] = np.where(more, lost, loss[here])
-        speaker[here] = np.where(more, f, speaker[here])
-    begin = (top - loss).sum(axis=1)
-    gain = np.zeros(grid.rung.shape)
-    most = np.broadcast_to(top.sum(axis=1)[:, None, None], gain.shape).copy()
-    for f, (here, at) in near.items():
-        speaks = speaker[here] == f
-        silent = np.where(speaks, at, 0.0).sum(axis=1)
-        row, v = np.nonzero(grid.there[here, f])
+        row, v = np.nonzero(grid.there[box, f])
+        values = np.empty((len(row), top.shape[1]))
         for start in range(0, len(row), _BLOCK):
-            r, k = row[start : start + _BLOCK], v[start : start + _BLOCK]
-            box = here[r]
-            rung = grid.rung[box, f, k]
-            one = tables.between(f, boxes.person[box], rung, rung)
-            one &= admitted[box]
-            said = tables.most(one, boxes.person[box])
-            most[box, f, k] = said.sum(axis=1)
-            gain[box, f, k] = np.where(speaks[r], said, 0.0).sum(axis=1) - silent[r]
-    return RungGains(begin, gain, most, speaker)
+            part = slice(start, start + _BLOCK)
+            here = box[row[part]]
+            person, rung = boxes.person[here], grid.rung[here, f, v[part]]
+            one = tables.between(f, person, rung, rung)
+            one &= admitted[here]
+            values[part] = tables.most(one, person)
+        most[box[row], f, v] = values.sum(axis=1)
+        near = values[grid.rung[box[row], f, v] == grid.near[box[row], f]]
+        said[f] = Said(box, near, row, v, values)
+    return RungBounds(top, said, most)
 
 
-def split_by_feature(
-    tables: LeafTables,
-    boxes: Boxes,
-    grid: Grid,
-    gains: RungGains,
-    point: np.ndarray,
-) -> Boxes:
-    """Cut boxes in two at the feature that is to blame most for what the bound promises too much.
+def halved(boxes: Boxes, grid: Grid, blame: np.ndarray) -> Boxes:
+    """Cut boxes in the middle of the feature that is to blame most.
 
     Parameters
     ----------
-    tables : LeafTables
     boxes : Boxes
-        N of them, of at least two points.
+        N of them.
     grid : Grid
-    gains : RungGains
-    point : int64 ndarray of shape (N, F)
-        Rungs for which the bound promises most.
+        What cannot be part of an answer is left out at the ends.
+    blame : ndarray of shape (N, F)
+
+    Returns
+    -------
+    boxes : Boxes
+        Two for each that holds more than a point.
     """
-    n, n_features = point.shape
-    rows = np.arange(n)
-    low, high = _reduced(boxes, grid)
-    admitted = tables.admitted(replace(boxes, low=low, high=high))
-    blame = np.zeros((n, n_features))
-    top = tables.most(admitted, boxes.person)
-    least, worst = top.copy(), np.full(top.shape, -1)
-    promised = top.copy()
-    for f in tables.asked:
-        one = tables.between(f, boxes.person, point[:, f], point[:, f])
-        said = tables.most(admitted & one, boxes.person)
-        lower = said < least
-        least, worst = np.where(lower, said, least), np.where(lower, f, worst)
-        promised = np.where(gains.speaker == f, said, promised)
-    true = tables.most(tables.admitted(replace(boxes, low=point, high=point)), boxes.person)
-    over = np.maximum(promised - true, 0.0)
-    for f in tables.asked:
-        blame[:, f] = np.where((worst == f) | (gains.speaker == f), over, 0.0).sum(axis=1)
-    length = high - low + 1
-    score = np.where(length > 1, blame + 1e-300 * length, -1.0)
-    feature = score.argmax(axis=1)
-    first, last = low[rows, feature], high[rows, feature]
-    near, chosen = grid.near[rows, feature], point[rows, feature]
-    apart = np.where(near <= chosen, (near + chosen) >> 1, (near + chosen) >> 1)
-    at = np.where(near == chosen, np.where(near == last, near - 1, near), apart)
-    at = np.clip(at, first, last - 1)
+    low = boxes.low + grid.there.argmax(axis=2)
+    high = boxes.low + grid.there.shape[2] - 1 - grid.there[:, :, ::-1].argmax(axis=2)
+    large = np.flatnonzero((high > low).any(axis=1))
+    boxes, low, high, blame = boxes.take(large), low[large], high[large], blame[large]
+    rows, length = np.arange(len(large)), high - low + 1
+    # Where nothing is to blame any more, the longest stretch is cut.
+    feature = np.where(length > 1, blame + 1e-300 * length, -1.0).argmax(axis=1)
+    at = (low[rows, feature] + high[rows, feature]) >> 1
     lower, upper = high.copy(), low.copy()
     lower[rows, feature], upper[rows, feature] = at, at + 1
     return Boxes.concatenate(
         [replace(boxes, low=low, high=lower), replace(boxes, low=upper, high=high)]
     )
-
-
-def _reduced(boxes: Boxes, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first and the last rung of every feature that may be part of an answer."""
-    first = grid.there.argmax(axis=2)
-    last = grid.there.shape[2] - 1 - grid.there[:, :, ::-1].argmax(axis=2)
-    return boxes.low + first, boxes.low + last

@@ -69,7 +69,13 @@ class Search(LatticeProblem):
     leaf: int = 256
 
 
-def search_networks(search: Search, *, most_boxes: int, time_limit: float | None = None) -> Optimum:
+def search_networks(
+    search: Search,
+    *,
+    most_boxes: int,
+    time_limit: float | None = None,
+    starts: Sequence[np.ndarray] = (),
+) -> Optimum:
     """Find the cheapest point of every person.
 
     Parameters
@@ -79,13 +85,17 @@ def search_networks(search: Search, *, most_boxes: int, time_limit: float | None
         Boxes of one person that are bounded before the proof is given up.
     time_limit : float, optional
         Seconds for all people together.
+    starts : sequence of int64 ndarray of shape (P, F)
+        Rungs of points that may be answers.
 
     Notes
     -----
     Certified, within a relative gap of 1e-9.
     """
     process = partial(_process, search)
-    return branch_and_bound(search, process, most_boxes=most_boxes, time_limit=time_limit)
+    return branch_and_bound(
+        search, process, most_boxes=most_boxes, time_limit=time_limit, starts=starts
+    )
 
 
 def _process(search: Search, boxes: Boxes, best: Best) -> Boxes:

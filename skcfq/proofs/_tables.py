@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from skcfq.utils import tile_products
+
 if TYPE_CHECKING:
     from skcfq.actions import ActionRegion
     from skcfq.proofs._lattice import Lattice
@@ -125,7 +127,7 @@ class Tables:
         """
         chosen = self.coordinate[places]
         m = self.n_numbers
-        total = self.rest[person] + chosen[:, :m] @ self.slopes
+        total = self.rest[person] + tile_products(chosen[:, :m], self.slopes)
         for c, rows in enumerate(self.rows):
             total += rows[chosen[:, m + c].astype(np.int64)]
         return total
@@ -144,7 +146,7 @@ def tables_of(network: Network, lattice: Lattice, region: ActionRegion) -> Table
     """
     m, origin = lattice.n_numbers, region.origin.numpy()
     first = network.layers[0]
-    base = network.inputs(origin) @ first.matrix + first.offset
+    base = tile_products(network.inputs(origin), first.matrix) + first.offset
     coordinate = np.zeros_like(lattice.value)
     columns = region.numeric_columns.numpy()
     for j in range(m):
@@ -177,7 +179,7 @@ def _level_rows(network: Network, columns: np.ndarray, codes: np.ndarray) -> np.
     first = network.layers[0]
     inputs = np.zeros((len(codes), len(first.matrix)))
     inputs[:, columns] = codes
-    return network.inputs(inputs)[:, columns] @ first.matrix[columns]
+    return tile_products(network.inputs(inputs)[:, columns], first.matrix[columns])
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,7 +245,7 @@ class _Effects:
         amounts = np.where(stays, 0.0, table[:, rungs.own, np.maximum(rungs.level, 0)]).T
         pairs, which = np.unique(np.column_stack([row, amounts]), axis=0, return_inverse=True)
         level_rows = added[pairs[:, 0].astype(np.int64)]
-        return level_rows + pairs[:, 1:] @ self.by_unit, which.reshape(-1)
+        return level_rows + tile_products(pairs[:, 1:], self.by_unit), which.reshape(-1)
 
 
 def _padded(lattice: Lattice, f: int, coordinate: np.ndarray) -> np.ndarray:

@@ -24,7 +24,7 @@ from skcfq.proofs._branching import (
 )
 from skcfq.proofs._choice_bound import choice_bound
 from skcfq.proofs._leaf_tables import LeafTables
-from skcfq.proofs._rung_gains import Grid, rung_gains, split_by_feature
+from skcfq.proofs._rung_gains import Grid, RungBounds, RungOptions, halved, rung_bounds
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,43 +78,74 @@ def search_trees(
 
 def _process(search: TreeSearch, boxes: Boxes, best: Best) -> Boxes:
     """Bound boxes, try what follows from that, and return what they are cut into."""
-    lattice, objective = search.lattice, search.objective
-    boxes = contract(lattice, boxes, best.room[boxes.person], objective.most_changes)
+    lattice, most = search.lattice, search.objective.most_changes
+    boxes = contract(lattice, boxes, best.room[boxes.person], most)
     for demand in search.demands:
-        most = demand.tables.most(demand.tables.admitted(boxes), boxes.person).sum(axis=1)
-        boxes = boxes.take(most >= demand.need[boxes.person])
+        said = demand.tables.most(demand.tables.admitted(boxes), boxes.person)
+        boxes = boxes.take(said.sum(axis=1) >= demand.need[boxes.person])
     if len(boxes) == 0:
         return boxes
     grid = Grid.of(lattice, boxes)
-    each = [rung_gains(demand.tables, boxes, grid) for demand in search.demands]
-    for gains, demand in zip(each, search.demands, strict=True):
-        may = gains.most >= demand.need[boxes.person][:, None, None]
+    each = [rung_bounds(demand.tables, boxes, grid) for demand in search.demands]
+    for bounds, demand in zip(each, search.demands, strict=True):
+        may = bounds.most >= demand.need[boxes.person][:, None, None]
         grid = replace(grid, there=grid.there & may)
-    alive = np.flatnonzero(grid.leaves_room(lattice, boxes, objective.most_changes))
-    boxes, grid, each = boxes.take(alive), grid.take(alive), [gains.take(alive) for gains in each]
-    if len(boxes) == 0:
-        return boxes
-    views = []
-    for gains, demand in zip(each, search.demands, strict=True):
-        options = gains.options(lattice, boxes, grid, objective.most_changes)
-        found = choice_bound(options.options, demand.need[boxes.person] - gains.begin)
-        views.append((demand, gains, options, found))
-    bounds = np.stack([found.bound for *_, found in views])
+    alive = grid.leaves_room(lattice, boxes, most)
+    views = [
+        _view(search, demand, boxes, grid, bounds, np.flatnonzero(alive))
+        for demand, bounds in zip(search.demands, each, strict=True)
+    ]
+    found = np.stack([view.bound for view in views])
     # Each box goes on with the demand that says most about it.
-    which = bounds.argmax(axis=0)
-    boxes = replace(boxes, bound=np.maximum(boxes.bound, bounds.max(axis=0)))
+    which = found.argmax(axis=0)
+    boxes = replace(boxes, bound=np.maximum(boxes.bound, found.max(axis=0)))
     children = []
-    for d, (demand, gains, options, found) in enumerate(views):
-        open_ = np.flatnonzero((which == d) & (boxes.bound < best.room[boxes.person]))
-        if len(open_) == 0:
-            continue
-        inside, point = boxes.take(open_), options.points(found.over)[open_]
-        for choice in (found.over, found.under):
-            try_points(search, inside.person, options.points(choice)[open_], best)
+    for d, view in enumerate(views):
+        here = np.flatnonzero(which == d)
+        here = here[boxes.bound[here] < best.room[boxes.person[here]]]
+        for point in view.points:
+            try_points(search, boxes.person[here], point[here], best)
         # What is a point has been tried.
-        large = (inside.bound < best.room[inside.person]) & (inside.n_points() > 1)
-        inside, point, rows = inside.take(large), point[large], open_[large]
-        if len(inside):
-            part = grid.take(rows), gains.take(rows)
-            children.append(split_by_feature(demand.tables, inside, *part, point))
-    return Boxes.concatenate(children) if children else boxes.take(slice(0))
+        here = here[boxes.bound[here] < best.room[boxes.person[here]]]
+        children.append(halved(boxes.take(here), grid.take(here), view.blame[here]))
+    return Boxes.concatenate(children)
+
+
+@dataclass(frozen=True, eq=False)
+class _View:
+    """N boxes as one demand sees them.
+
+    Attributes
+    ----------
+    bound : ndarray of shape (N,)
+        Least price of what gains enough.
+    points : tuple of int64 ndarrays of shape (N, F)
+        What the bound promises: enough, or nearly.
+    blame : ndarray of shape (N, F)
+        How much less than the most is said with each feature where it promises enough.
+    """
+
+    bound: np.ndarray
+    points: tuple[np.ndarray, np.ndarray]
+    blame: np.ndarray
+
+
+def _view(
+    search: TreeSearch,
+    demand: TreeDemand,
+    boxes: Boxes,
+    grid: Grid,
+    bounds: RungBounds,
+    alive: np.ndarray,
+) -> _View:
+    bound = np.full(len(boxes), np.inf)
+    enough, nearly = grid.near.copy(), grid.near.copy()
+    begin, gain = bounds.gains()
+    person = boxes.person[alive]
+    options = RungOptions.of(
+        search.lattice, person, grid.take(alive), gain[alive], search.objective.most_changes
+    )
+    found = choice_bound(options.options, demand.need[person] - begin[alive])
+    bound[alive] = found.bound
+    enough[alive], nearly[alive] = options.points(found.over), options.points(found.under)
+    return _View(bound, (enough, nearly), bounds.lost_at(grid, enough))

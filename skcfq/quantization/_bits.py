@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from numbers import Integral
+from numbers import Integral, Real
 
 import torch
 
@@ -154,7 +154,11 @@ def check_budget(budget: float, widths: Sequence[int]) -> None:
     ------
     BudgetError
         ``budget`` is below the first of them, or NaN.
+    ValueError
+        It is no number.
     """
+    if not isinstance(budget, Real) or isinstance(budget, bool):
+        raise ValueError(f"budget={budget!r}; give the average number of bits, such as 4.")
     if budget == math.inf:
         raise BudgetError(f"budget={budget!r} is no number of bits; the widest is {widths[-1]}.")
     if not widths[0] <= budget:

@@ -3,6 +3,7 @@
 For developers; users take :class:`skcfq.RecourseResult`.
 """
 
+from skcfq.results._gaps import mean_gap
 from skcfq.results._result import RecourseResult
 
-__all__ = ["RecourseResult"]
+__all__ = ["RecourseResult", "mean_gap"]

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from skcfq.results._percentiles import BLOCK, feature_percentiles, number_percentiles, raw_columns
-from skcfq.utils import as_numbers, as_objects, atomic_write, strict_json
+from skcfq.utils import as_numbers, as_objects, atomic_write, check_flag, strict_json
 
 if TYPE_CHECKING:
     from skcfq.actions import CompiledActions, RecourseCost
@@ -189,8 +189,10 @@ def _implied_parts(
     return parts
 
 
-def to_frame(result: RecourseResult, details: bool, units: Mapping) -> pd.DataFrame:
+def to_frame(result: RecourseResult, details: bool, units: Mapping | None) -> pd.DataFrame:
     """Return the table of :meth:`RecourseResult.to_frame`."""
+    check_flag("details", details)
+    details, units = bool(details) or units is not None, shown_units(result, units)
     changes = changes_of(result, np.arange(len(result)), details=details)
     rows = changes["row"]
     index = result.X.index if isinstance(result.X, pd.DataFrame) else np.arange(len(result))

@@ -12,6 +12,7 @@ import pandas as pd
 
 from skcfq.exceptions import TargetError, UnsupportedModelError
 from skcfq.results._export import changes_of, units_of
+from skcfq.results._gaps import mean_gap
 from skcfq.utils import has_text, missing_mask, plain, take_rows
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ def summarize(result: RecourseResult) -> pd.Series:
     numbers |= {
         "feasible_rate": reachable / denied if denied else math.nan,
         "share_optimal": proved / reachable if reachable else math.nan,
+        "mean_gap": mean_gap(result.status, result.cost, result.lower_bound),
         "mean_cost": float(costs.mean()) if reachable else math.nan,
         "median_cost": float(np.median(costs)) if reachable else math.nan,
     }

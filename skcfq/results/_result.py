@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from skcfq.results import _actions, _export, _report
+from skcfq.results._gaps import gaps
 from skcfq.results._percentiles import percentile_shifts
 
 if TYPE_CHECKING:
@@ -63,11 +64,6 @@ class RecourseResult:
     interrupted : bool
         Somebody has pressed Ctrl-C, or a worker has died: who was not finished is ``"time_limit"``.
 
-    Notes
-    -----
-    ``status`` is a contract: a search that found nothing says ``"not_found"``, never
-    ``"infeasible"``.
-
     Examples
     --------
     >>> import pandas as pd
@@ -80,10 +76,8 @@ class RecourseResult:
     >>> result = solver.solve(model, X, background=X).with_units({"income": "EUR"})
     >>> result.status.tolist()
     ['optimal', 'optimal', 'already_favorable', 'already_favorable']
-    >>> print(result.explain(1))
-    For person 1, the model says 'grant' after changing income from 20 to 26 EUR.
-    The cost is 0.53..., proved to be the least possible. This leaves a margin of ... logits
-    (probability ...%).
+    >>> result.gap.tolist()
+    [0.0, 0.0, 0.0, 0.0]
     """
 
     X: Any
@@ -160,6 +154,11 @@ class RecourseResult:
         True
         """
         return _actions.contributions_of(self, rows)
+
+    @property
+    def gap(self) -> np.ndarray:
+        """Share of its cost by which each action may be too dear, shape (n,); NaN without one."""
+        return gaps(self.status, self.cost, self.lower_bound)
 
     @property
     def denied(self) -> np.ndarray:
@@ -243,8 +242,7 @@ class RecourseResult:
         0       0  income  10.0  25.0  EUR    15.0         1.0
         1       1  income  20.0  26.0  EUR     6.0         1.0
         """
-        details = details or units is not None
-        return _export.to_frame(self, details, _export.shown_units(self, units))
+        return _export.to_frame(self, details, units)
 
     def percentile_shifts(self) -> pd.DataFrame:
         """Tell how far each person moves in the population.
@@ -289,8 +287,8 @@ class RecourseResult:
         numbers : Series
             ``people``, ``denied``, the number of each status, ``feasible_rate`` (share of the
             denied with an action), ``share_optimal`` (share of these whose action is proved the
-            cheapest), ``mean_cost`` and ``median_cost`` of their actions. NaN where there is
-            nobody to count.
+            cheapest), ``mean_gap`` (of the others, see ``gap``), ``mean_cost`` and
+            ``median_cost`` of all actions. NaN where there is nobody to count.
 
         Examples
         --------

@@ -11,11 +11,12 @@ import numpy as np
 
 from skcfq.actions.files import unchecked_data
 from skcfq.models import RowHead
+from skcfq.results import mean_gap
 from skcfq.utils import strict_json
 
 if TYPE_CHECKING:
     from skcfq.models import Predictor
-    from skcfq.solvers.problems import Task
+    from skcfq.solvers.problems import Solution, Task
 
 _PACKAGES = ("skcfq", "numpy", "pandas", "scipy", "sklearn", "torch", "cvxpy", "highspy")
 
@@ -66,7 +67,7 @@ def provenance_of(parameters: Mapping[str, Any], task: Task, method: str) -> dic
     return record
 
 
-def protocol_of(parameters: Mapping[str, Any], task: Task, method: str, status: np.ndarray) -> str:
+def protocol_of(parameters: Mapping[str, Any], task: Task, method: str, answers: Solution) -> str:
     """Return the line that stands beside every figure.
 
     Parameters
@@ -76,25 +77,30 @@ def protocol_of(parameters: Mapping[str, Any], task: Task, method: str, status: 
     task : Task
     method : str
         The method that was taken.
-    status : ndarray of shape (n,)
-        Of every person.
+    answers : Solution
+        What is known about every person.
     """
     proba, margin = parameters["target_proba"], parameters["margin"]
     # "auto" is none in a comparison, and for a literal method.
     margin = "auto" if task.single_precision else f"{0.0 if margin == 'auto' else margin:g}"
     target = task.one_target
     wanted = "per person" if target is None else repr(task.predictor.classes.tolist()[target])
-    n_denied = int((status != "already_favorable").sum())
+    n_denied = int((answers.status != "already_favorable").sum())
+    n_proved = int(np.isin(answers.status, ["optimal", "infeasible"]).sum())
     more = f", target_proba={proba:g}" if proba is not None else ""
     more += (
         f", perturbation_radius={task.perturbation_radius:g}" if task.perturbation_radius else ""
     )
     more += f", weight_radius={task.weight_radius:g}" if task.weight_radius else ""
     more += f", variants={len(task.variants)}" if task.variants else ""
+    open_gap = mean_gap(answers.status, answers.cost, answers.bound)
+    proofs = f"proved={n_proved}"
+    # A gap of 1 says that nothing is proved at all.
+    proofs += f" (mean gap of other actions {open_gap:.2g})" if open_gap < 1 else ""
     return (
         f"method={method}, cost={task.cost.norm} ({task.cost.weighting}), "
         f"margin={margin}{more}, target={wanted}, "
-        f"denied={n_denied} of {len(task)}, max_changes={task.actions.max_changes}"
+        f"denied={n_denied} of {len(task)}, {proofs}, max_changes={task.actions.max_changes}"
     )
 
 

@@ -44,7 +44,7 @@ def result_of(
             changed=rank.changed,
             target=task.predictor.classes[task.target],
             actions=task.actions,
-            protocol=protocol_of(parameters, task, method, rank.status),
+            protocol=protocol_of(parameters, task, method, rank),
             lower_bound=rank.bound,
             method=method,
             cost_function=task.cost,

@@ -8,29 +8,23 @@ from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
-import numpy as np
-from sklearn.utils import check_random_state
-
 from skcfq.actions import ActionSet
+from skcfq.exceptions import UnsupportedModelError
 from skcfq.models import as_predictor, carried_action_set, carried_target
 from skcfq.results import RecourseResult
-from skcfq.solvers._batches import Batches
-from skcfq.solvers._collection import Collection
-from skcfq.solvers._contradictions import without_false_proofs
-from skcfq.solvers._methods import METHODS, choose_method
-from skcfq.solvers._own_rows import margin_of, own_logits
+from skcfq.solvers._methods import METHODS
 from skcfq.solvers._parameters import required_margin, second_predictor
 from skcfq.solvers._result_building import result_of
-from skcfq.solvers._stopping import as_interrupted, tell_interruption, with_results
+from skcfq.solvers._running import solve_task
+from skcfq.solvers._stopping import tell_interruption
 from skcfq.solvers._stream import check_stream, solve_stream
 from skcfq.solvers._task_reading import check_is_list_of_models, read_starts, read_task
-from skcfq.solvers.problems import Effort, Method, Task
+from skcfq.solvers.problems import Method, Task
 from skcfq.utils import (
-    HeldInterrupts,
     Interval,
     KnownParameters,
-    Progress,
     StrOptions,
+    check_flag,
 )
 
 # No radius or step in units of logits or of encoded columns is larger.
@@ -99,6 +93,10 @@ class RecourseSolver(KnownParameters):
         K of Eq. 6, for ``"pgd"``.
     step_size : float, default=1.0
         α of Eq. 6, in encoded units, for ``"pgd"``.
+    max_nodes : int, default=50000
+        Nodes of one person's search tree after which ``"exact"`` gives up a proof on a network. An
+        action found until then is ``"feasible"`` with its ``lower_bound``; with ``"auto"``, the
+        gradient search is asked about such people too.
     time_limit : float, default=None
         Seconds for one person, for exact methods; for ``"exact"`` the mean over a batch.
     batch_size : int, default=None
@@ -159,6 +157,7 @@ class RecourseSolver(KnownParameters):
         "beam_width": [Interval(Integral, 1, 10_000, closed="both")],
         "n_steps": [Interval(Integral, 1, 100_000, closed="both")],
         "step_size": [Interval(Real, 0, _LARGEST, closed="right")],
+        "max_nodes": [Interval(Integral, 1, None, closed="left")],
         "time_limit": [Interval(Real, 0, None, closed="neither"), None],
         "batch_size": [Interval(Integral, 1, None, closed="left"), None],
         "n_jobs": [Integral, None],
@@ -183,6 +182,7 @@ class RecourseSolver(KnownParameters):
         beam_width: int = 6,
         n_steps: int = 3,
         step_size: float = 1.0,
+        max_nodes: int = 50_000,
         time_limit: float | None = None,
         batch_size: int | None = None,
         n_jobs: int | None = None,
@@ -203,6 +203,7 @@ class RecourseSolver(KnownParameters):
         self.beam_width = beam_width
         self.n_steps = n_steps
         self.step_size = step_size
+        self.max_nodes = max_nodes
         self.time_limit = time_limit
         self.batch_size = batch_size
         self.n_jobs = n_jobs
@@ -241,6 +242,10 @@ class RecourseSolver(KnownParameters):
         >>> RecourseSolver.from_estimator(clf, n_restarts=2)
         RecourseSolver(n_restarts=2, target='granted')
         """
+        if isinstance(estimator, type) or not hasattr(estimator, "predict"):
+            raise UnsupportedModelError(
+                f"estimator={estimator!r} is no classifier; give one that has rules or a target."
+            )
         if parameters.get("action_set") is None:
             parameters["action_set"] = carried_action_set(estimator)
         if parameters.get("target") is None:
@@ -298,8 +303,9 @@ class RecourseSolver(KnownParameters):
         WorkerDiedError
             Its ``results`` have those who were finished; what a model itself raises has them too.
         """
+        check_flag("keep_partial", keep_partial)
         task = self._task(model, X, background, overrides, variants)
-        result = self._solve(task, read_starts(start, task.X))
+        result = solve_task(self.get_params(deep=False), task, read_starts(start, task.X))
         tell_interruption(result, keep_partial=keep_partial)
         return result
 
@@ -386,14 +392,16 @@ class RecourseSolver(KnownParameters):
         """
         from skcfq.solvers._comparison import solve_both
 
+        check_flag("keep_partial", keep_partial)
         first = self._task(reference, X, background, overrides, deployed=deployed)
         # What one of the models alone has would be a recourse gap of its own.
         first = replace(first, single_precision=False)
         if self.perturbation_radius == "auto":
             first = replace(first, perturbation_radius=0.0)
         second = self._second_task(first, deployed, background)
-        make = partial(result_of, self.get_params(deep=False))
-        results = solve_both(self._solve, make, first, second)
+        parameters = self.get_params(deep=False)
+        solve, make = partial(solve_task, parameters), partial(result_of, parameters)
+        results = solve_both(solve, make, first, second)
         tell_interruption(*results, keep_partial=keep_partial)
         return results
 
@@ -406,37 +414,3 @@ class RecourseSolver(KnownParameters):
         margin = required_margin(self.margin, self.target_proba, predictor, first.target)
         decisions = predictor.predict(first.X)
         return replace(first, predictor=predictor, decisions=decisions, margin=margin)
-
-    def _solve(self, task: Task, starts: list[Any], *, stopped: bool = False) -> RecourseResult:
-        """Solve, or, where work was stopped before, tell only who needs nothing."""
-        method = choose_method(self.method, task)
-        denied = np.flatnonzero(task.decisions != task.predictor.classes[task.target])
-        logits = own_logits(task)
-        task = replace(task, logits=logits)
-        margin = margin_of(logits, task.target)
-        ranks = [Collection.before(task, denied, margin.copy()) for _ in range(self.n_alternatives)]
-        size = self.batch_size or method.batch_size_for(task)
-        chunks = [denied[first : first + size] for first in range(0, len(denied), size)]
-        chunks = [] if stopped else chunks
-        effort = Effort(
-            self.n_restarts,
-            self.beam_width,
-            self.n_steps,
-            float(self.step_size),
-            None if self.time_limit is None else float(self.time_limit),
-        )
-        batches = Batches(method, effort, task, starts, chunks, self._seed(method))
-        with Progress("recourse", "person", len(denied), shown=bool(self.verbose)) as progress:
-            end = batches.solve_into(ranks, self.n_jobs, progress)
-        with HeldInterrupts() as held:
-            solutions = without_false_proofs(task, denied, [rank.solution() for rank in ranks])
-            result = result_of(self.get_params(deep=False), task, solutions, method.name)
-        if isinstance(end, Exception):
-            raise with_results(end, as_interrupted(result))
-        if stopped or end is not None or held.pressed:
-            return as_interrupted(result)
-        return result
-
-    def _seed(self, method: Method) -> int:
-        """Return the seed of the random starts; methods that prove draw nothing."""
-        return 0 if method.proves else int(check_random_state(self.random_state).randint(2**31 - 1))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import reprlib
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.utils.validation import check_consistent_length, column_or_1d
+from sklearn.utils.validation import column_or_1d
 from torch import Tensor
 
 from skcfq.training._objective import CFQObjective
-from skcfq.utils import check_sample_weight, warn_user
+from skcfq.utils import check_sample_weight, is_list, warn_user
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,13 +63,19 @@ def labels_of_rows(sensitive_features: Any, sample_weight: Any, X: Any) -> np.nd
     """Return the group of every row of positive weight."""
     if sensitive_features is None:
         return None
-    if getattr(sensitive_features, "ndim", 1) > 1:
+    n = len(X)
+    if getattr(sensitive_features, "ndim", 1) == 2 and sensitive_features.shape[1] == 1:
         sensitive_features = column_or_1d(sensitive_features)
+    one_each = is_list(sensitive_features) and getattr(sensitive_features, "ndim", 1) == 1
     # Tuples are labels, and missing values stay missing.
-    given = list(sensitive_features)
-    groups = np.empty(len(given), dtype=object)
+    given = list(sensitive_features) if one_each else []
+    if len(given) != n or not all(isinstance(label, Hashable) for label in given):
+        raise ValueError(
+            f"sensitive_features must hold one group, such as a text, for each of the {n} rows of "
+            f"X; got {reprlib.repr(sensitive_features)}."
+        )
+    groups = np.empty(n, dtype=object)
     groups[:] = given
-    check_consistent_length(X, groups)
     if sample_weight is None:
         return groups
     weights = check_sample_weight(sample_weight, X)

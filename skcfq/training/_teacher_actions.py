@@ -22,6 +22,8 @@ from skcfq.utils import Interval, Progress, StrOptions, check_options
 _ROWS = 4096
 METHODS = ("pgd", "solver")
 _MOST_STEPS = 100_000
+# No step, and no noise, in encoded units is larger.
+_LARGEST = 1e9
 
 
 class TeacherActions(BaseEstimator):
@@ -67,12 +69,12 @@ class TeacherActions(BaseEstimator):
 
     _parameter_constraints: dict = {
         "n_steps": [Interval(Integral, 1, _MOST_STEPS, closed="both")],
-        "step_size": [Interval(Real, 0, None, closed="neither")],
+        "step_size": [Interval(Real, 0, _LARGEST, closed="right")],
         "method": [StrOptions(set(METHODS))],
         "solver": [RecourseSolver, None],
         "share": [Interval(Real, 0, 1, closed="right")],
         "max_people": [Interval(Integral, 1, None, closed="left"), None],
-        "noise": [Interval(Real, 0, None, closed="left")],
+        "noise": [Interval(Real, 0, _LARGEST, closed="both")],
         "early_stopping": ["boolean"],
         "online": ["boolean"],
     }

@@ -26,11 +26,11 @@ from skcfq.utils._columns import (
 )
 from skcfq.utils._files import atomic_write
 from skcfq.utils._interrupts import HeldInterrupts, NotedInterrupts, interrupts_heard
+from skcfq.utils._kinds import check_flag, is_list
 from skcfq.utils._lazy import lazy_attributes
-from skcfq.utils._lists import is_list
 from skcfq.utils._nested_parameters import NestedParametersMixin
 from skcfq.utils._progress import Progress
-from skcfq.utils._rows import as_slice, row_products, row_sums, stack_rows, take_rows
+from skcfq.utils._rows import as_slice, row_products, row_sums, stack_rows, take_rows, tile_products
 from skcfq.utils._scalars import from_json, has_text, plain, strict_json, to_json
 from skcfq.utils._warnings import warn_user
 from skcfq.utils._weights import as_weights, check_weights, is_weight
@@ -73,6 +73,7 @@ __all__ = [
     "as_weights",
     "atomic_write",
     "check_feature_names_in",
+    "check_flag",
     "check_options",
     "check_parameters",
     "check_sample_weight",
@@ -99,6 +100,7 @@ __all__ = [
     "stack_rows",
     "strict_json",
     "take_rows",
+    "tile_products",
     "to_json",
     "validate_table",
     "values_of",

@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+# Rows of a tile of a product of matrices, in all libraries for linear algebra.
+_TILE = 16
+
 
 def take_rows(X: Any, rows: np.ndarray | slice) -> Any:
     """Select rows of a DataFrame or an array by mask or position, in the same container.
@@ -84,6 +87,34 @@ def row_products(rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
     for k in np.flatnonzero(weights.any(axis=0)):
         products[:, k] = np.einsum("ij,j->i", rows, np.ascontiguousarray(weights[:, k]))
     return products
+
+
+def tile_products(rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return ``rows @ weights`` for many columns, each row as if it were the only one.
+
+    Products of matrices treat the rows of an incomplete tile in another order, so rows are
+    multiplied in whole tiles.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, d)
+    weights : ndarray of shape (d, k)
+
+    Returns
+    -------
+    products : ndarray of shape (n, k)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> tile_products(np.array([[1.0, 2.0]]), np.array([[0.0, 3.0], [0.0, 4.0]])).tolist()
+    [[0.0, 11.0]]
+    """
+    missing = -len(rows) % _TILE
+    if not missing:
+        return rows @ weights
+    whole = np.concatenate([rows, np.zeros((missing, rows.shape[1]))])
+    return (whole @ weights)[: len(rows)]
 
 
 def row_sums(rows: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ from sklearn.utils._param_validation import (
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
 from sklearn.utils.validation import _check_sample_weight
 
-from skcfq.utils._lists import is_list
+from skcfq.utils._kinds import is_list
 from skcfq.utils._weights import as_weights, check_weights
 
 __all__ = [
@@ -72,10 +72,17 @@ def check_options(options: BaseEstimator, path: str) -> None:
         It names the path of the parameter, its value, and what is allowed.
     """
     for name, allowed in options._parameter_constraints.items():
-        value, constraints = getattr(options, name), [make_constraint(one) for one in allowed]
-        if not any(one.is_satisfied_by(value) for one in constraints):
-            given = " or ".join(map(str, constraints))
-            raise ValueError(f"{path}.{name} is {value!r}; give {given}.")
+        value = getattr(options, name)
+        if not any(make_constraint(one).is_satisfied_by(value) for one in allowed):
+            expected = " or ".join(map(_in_words, allowed))
+            raise ValueError(f"{path}.{name} is {value!r}; give {expected}.")
+
+
+def _in_words(constraint: Any) -> str:
+    if isinstance(constraint, type):
+        return f"a {constraint.__name__}"
+    is_flag = isinstance(constraint, str) and constraint == "boolean"
+    return "True or False" if is_flag else str(make_constraint(constraint))
 
 
 def check_sample_weight(sample_weight: Any, X: Any) -> np.ndarray:

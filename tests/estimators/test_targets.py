@@ -349,7 +349,10 @@ def test_people_out_of_reach_are_left_alone(people, teacher, settings, monkeypat
         ({"teacher_actions": TeacherActions(step_size=0.0)}, "step_size is 0.0"),
         ({"objective": CFQObjective(eta=-0.1)}, "objective.eta is -0.1"),
         ({"objective": CFQObjective(mixup=-0.1)}, "objective.mixup is -0.1"),
-        ({"objective": CFQObjective(finish=True)}, "objective.finish is True; give an instance"),
+        (
+            {"objective": CFQObjective(finish=True)},
+            "objective.finish is True; give a Fin",
+        ),
         (
             {"objective": CFQObjective(finish=Finish(validity_drop=1.0))},
             "objective.finish.validity_drop is 1.0; give a float in the range .0.0, 1.0.",

@@ -299,14 +299,14 @@ def test_variants_can_be_sent_to_another_process(credit, quantized):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"kinds": ["rounding", "pruning"]}, "kinds=.*'rounding', 'steps', 'calibration'"),
-        ({"kinds": []}, "kinds=.*one or more"),
+        ({"kinds": ["rounding", "pruning"]}, "'kinds' parameter.*'pruning'"),
+        ({"kinds": []}, "'kinds' parameter.*not empty"),
         ({}, "X=None.*kinds=\\('rounding', 'steps'\\)"),
-        ({"kinds": ["steps"], "n_variants": 0}, "n_variants=0"),
-        ({"kinds": ["steps"], "n_variants": 2.5}, "n_variants=2.5"),
-        ({"kinds": ["steps"], "step_jitter": 1.0}, "step_jitter=1.0"),
-        ({"kinds": ["steps"], "clip_jitter": float("nan")}, "clip_jitter=nan"),
-        ({"kinds": ["steps"], "calibration_rows": 0}, "calibration_rows=0"),
+        ({"kinds": ["steps"], "n_variants": 0}, "'n_variants' parameter.* Got 0"),
+        ({"kinds": ["steps"], "n_variants": 2.5}, "'n_variants' parameter.* Got 2.5"),
+        ({"kinds": ["steps"], "step_jitter": 1.0}, "'step_jitter' parameter.* Got 1.0"),
+        ({"kinds": ["steps"], "clip_jitter": float("nan")}, "'clip_jitter' parameter.* Got nan"),
+        ({"kinds": ["steps"], "calibration_rows": 0}, "'calibration_rows' parameter.* Got 0"),
         ({"kinds": ["steps"], "bits": 4}, "bits=4.*quantized already.*Leave `bits` away"),
     ],
 )
@@ -322,7 +322,7 @@ def test_models_that_have_no_deployments_are_told_so(numbers):
         deployment_variants(linear, kinds=["rounding"], background=X)
     with pytest.raises(ValueError, match="no clips to calibrate"):
         deployment_variants(linear, bits=8, X=X, background=X)
-    with pytest.raises(ValueError, match="bits=1 is outside"):
+    with pytest.raises(ValueError, match="'bits' parameter"):
         deployment_variants(linear, kinds=["rounding"], bits=1, background=X)
     forest = RandomForestClassifier(3, random_state=0).fit(X, y)
     with pytest.raises(UnsupportedModelError, match="RandomForestClassifier has no weights"):

@@ -266,3 +266,20 @@ def test_contraction_and_leaves_keep_all_that_is_cheaper(most):
     assert len(found) == len(set(found))
     assert set(found) == wanted
     assert small.n_points().sum() < boxes.n_points().sum()
+
+
+def test_values_are_found_on_their_ladders():
+    rng = np.random.RandomState(0)
+    problem = problem_for([MODELS["rectifiers"]], PEOPLE)
+    lattice = lattice_of(problem.region, problem.cost_function)
+    everybody = np.arange(lattice.n_people)
+    for _ in range(20):
+        rungs = (rng.rand(*lattice.size.shape) * lattice.size).astype(np.int64)
+        values, levels = lattice.states(everybody, rungs)
+        assert np.array_equal(lattice.rungs(values, levels), rungs)
+        # A little farther out is not yet the next rung, and no level is on none of them.
+        side = np.sign(rungs - lattice.own)[:, : lattice.n_numbers]
+        farther, unknown = values + 1e-6 * side, np.full_like(levels, 99)
+        found = lattice.rungs(farther, unknown)
+        assert np.array_equal(found[:, : lattice.n_numbers], rungs[:, : lattice.n_numbers])
+        assert np.array_equal(found[:, lattice.n_numbers :], lattice.own[:, lattice.n_numbers :])

@@ -45,7 +45,12 @@ CASES = [
     ("trees", "black_box"),
     ("linear", "lp"),
     ("linear", "qp"),
+    ("relu", "exact"),
+    ("teacher", "exact"),
+    ("quantized", "exact"),
+    ("quantized", "auto"),
 ]
+GRIDS = {"income": 5, "debt": 0.5, "score": 4}
 
 
 @functools.cache
@@ -104,6 +109,10 @@ def problem(kind, method, seed, n=6):
     rules = ActionSet(**rules[rng.integers(len(rules) if method != "exact" else 2)])
     cost = {"milp": "l1", "lp": "l1", "qp": "l2"}.get(method) or rng.choice(["l1", "l2"])
     settings = {"cost": cost, "n_alternatives": 1 + (seed % 4 == 0)}
+    if kind != "linear" and method in ("exact", "auto"):
+        # Some proofs are given up.
+        rules.set_params(steps=GRIDS)
+        settings["max_nodes"] = 30
     if kind == "quantized":
         settings["perturbation_radius"] = [0.0, "auto"][rng.integers(2)]
     solver = RecourseSolver(rules, method=method, target="yes", random_state=0, **settings)

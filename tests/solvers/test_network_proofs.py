@@ -134,7 +134,7 @@ def test_rules_of_single_people_and_categories_that_nobody_knows():
 def test_a_budget_that_is_spent_leaves_a_bound_and_what_was_found():
     problem = problem_for([MODELS["4 bits"]], PEOPLE, RULES | {"steps": {"income": 2, "debt": 1}})
     whole = solve_networks(problem, Effort())
-    cut = solve_networks(problem, Effort(max_boxes=4))
+    cut = solve_networks(problem, Effort(max_nodes=4))
     assert {"optimal", "infeasible"} >= set(whole.status)
     assert {"feasible"} <= set(cut.status)
     assert (cut.bound <= whole.bound * (1 + 1e-12)).all()
@@ -170,15 +170,58 @@ def test_what_is_known_when_interrupted_is_kept(monkeypatch):
 @pytest.mark.parametrize("name", ["rectifiers, 2 layers", "4 bits"])
 def test_an_answer_does_not_depend_on_who_else_is_asked(name):
     problem = problem_for([MODELS[name]], PEOPLE, RULES | {"steps": {"income": 2, "debt": 1}})
-    together = solve_networks(problem, Effort(max_boxes=6))
+    together = solve_networks(problem, Effort(max_nodes=6))
     assert "feasible" in together.status
     for people in (slice(0, 1), slice(3, 9)):
         rows = torch.arange(problem.n_people)[people]
-        alone = solve_networks(problem.take(rows), Effort(max_boxes=6))
+        alone = solve_networks(problem.take(rows), Effort(max_nodes=6))
         assert alone.status.tolist() == together.status[people].tolist()
         assert torch.equal(alone.values, together.values[people])
         assert torch.equal(alone.levels, together.levels[people])
         assert torch.equal(alone.bound, together.bound[people])
+
+
+def test_points_that_are_given_are_a_start():
+    problem = problem_for([MODELS["4 bits"]], PEOPLE, RULES | {"steps": {"income": 2, "debt": 1}})
+    whole = solve_networks(problem, Effort())
+    everybody = torch.arange(problem.n_people)
+    best = problem.assemble(everybody, whole.values, whole.levels)
+    found = np.isin(whole.status, ["optimal"])
+    assert found.any()
+    cut = solve_networks(problem, Effort(max_nodes=1), [problem.origin, best])
+    assert np.isin(cut.status[found], ["optimal", "feasible"]).all()
+    assert torch.equal(cut.values[found], whole.values[found])
+    assert torch.equal(cut.levels[found], whole.levels[found])
+    assert (solve_networks(problem, Effort(max_nodes=1)).status == "time_limit").any()
+
+
+def test_where_the_budget_is_spent_the_search_says_more():
+    rules = ActionSet(**RULES | {"steps": {"income": 0.5, "debt": 0.5}, "max_changes": None})
+    wanted = {"target": 1, "random_state": 0, "margin": 0.0, "perturbation_radius": 0.0}
+
+    def solve(**parameters):
+        solver = RecourseSolver(rules, **wanted | parameters)
+        return solver.solve(MODELS["4 bits"], PEOPLE, background=PEOPLE)
+
+    whole, cut = solve(), solve(max_nodes=8)
+    assert set(whole.status) <= {"optimal", "infeasible", "already_favorable"}
+    assert {"feasible", "optimal"} <= set(cut.status)
+    assert "time_limit" not in cut.status
+    left = cut.status == "feasible"
+    assert (cut.lower_bound[left] <= whole.cost[left] * (1 + 1e-9)).all()
+    assert (cut.cost[left] >= whole.cost[left] * (1 - 1e-9)).all()
+    assert (cut.lower_bound[left] > 0).any()
+    assert np.array_equal(cut.gap[left], 1 - cut.lower_bound[left] / cut.cost[left])
+    assert (cut.gap[cut.status == "optimal"] == 0).all()
+    assert cut.summary()["mean_gap"] == pytest.approx(cut.gap[left].mean())
+    proved = np.isin(cut.status, ["optimal", "infeasible"]).sum()
+    assert f"proved={proved} (mean gap of other actions {cut.gap[left].mean():.2g})" in cut.protocol
+    assert f"proved={whole.denied.sum()}," in whole.protocol
+    # Its random starts have a seed.
+    seeds = [solve(max_nodes=1, method="auto", random_state=seed) for seed in (0, 0)]
+    assert np.array_equal(seeds[0].cost, seeds[1].cost, equal_nan=True)
+    with pytest.raises(ValueError, match="max_nodes"):
+        solve(max_nodes=0)
 
 
 CONTINUOUS = RULES | {"steps": {"debt": 5}}

@@ -256,7 +256,7 @@ def test_a_budget_that_is_spent_leaves_a_bound_and_what_was_found():
     )
     whole = solve_trees(problem, Effort())
     assert {"optimal", "infeasible"} >= set(whole.status)
-    cut = solve_trees(problem, Effort(max_boxes=2))
+    cut = solve_trees(problem, Effort(max_nodes=2))
     assert {"feasible", "time_limit"} & set(cut.status)
     assert (cut.bound <= whole.bound * (1 + 1e-12)).all()
     late = solve_trees(problem, Effort(time_limit=0.0))
@@ -290,11 +290,11 @@ def test_what_is_known_when_interrupted_is_kept(monkeypatch):
 @pytest.mark.parametrize("kind", ["forest", "boosted"])
 def test_an_answer_does_not_depend_on_who_else_is_asked(kind):
     problem = problem_of([draw_trees(ESTIMATORS[kind](), 3)], RULES | {"steps": {"debt": 1}})
-    together = solve_trees(problem, Effort(max_boxes=4))
+    together = solve_trees(problem, Effort(max_nodes=4))
     assert {"feasible", "time_limit"} & set(together.status)
     for people in (slice(0, 1), slice(3, 9)):
         rows = torch.arange(problem.n_people)[people]
-        alone = solve_trees(problem.take(rows), Effort(max_boxes=4))
+        alone = solve_trees(problem.take(rows), Effort(max_nodes=4))
         assert alone.status.tolist() == together.status[people].tolist()
         assert torch.equal(alone.values, together.values[people])
         assert torch.equal(alone.levels, together.levels[people])

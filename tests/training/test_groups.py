@@ -228,7 +228,7 @@ def test_groups_of_any_type_are_groups(first, second):
 def test_a_column_of_groups_is_read_and_two_are_refused():
     table = pd.DataFrame({"a": [1, 2], "b": [3, 4]})
     assert labels_of_rows(table[["a"]], None, table).tolist() == [1, 2]
-    with pytest.raises(ValueError, match="1d array"):
+    with pytest.raises(ValueError, match="sensitive_features must hold one group"):
         labels_of_rows(table, None, table)
 
 

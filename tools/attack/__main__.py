@@ -27,6 +27,7 @@ from collections import Counter, defaultdict
 import pandas as pd
 import torch
 from pool import attack_all
+from public_parameters import unattacked
 from subjects import NOT_ATTACKED, all_subjects
 from verdicts import CLEAR, HANG, RIGHT, UNCLEAR, cases_of
 
@@ -47,6 +48,7 @@ def main() -> int:
     if options.list:
         for subject in subjects:
             print(subject.name, *subject.parameters)
+        print("without a subject:", *unattacked(all_subjects(), NOT_ATTACKED))
         print("not attacked:", *(f"{name} ({why})" for name, why in NOT_ATTACKED.items()), sep="\n")
         return 0
     counts: dict[tuple[str, str], Counter] = defaultdict(Counter)

@@ -10,6 +10,8 @@ import subjects_rules
 from verdicts import Subject
 
 _MADE = "made by the library, never by a user"
+_INNER = "called by the training, with what it has made"
+_TENSORS = "takes tensors of the library's own"
 NOT_ATTACKED = {
     "BitPolicy": "a base without parameters; as bit_policy= of the classifiers",
     "BitSample": _MADE,
@@ -20,6 +22,22 @@ NOT_ATTACKED = {
     "RecourseProblem": _MADE,
     "Starts": _MADE,
     "States": _MADE,
+    "DeployedClassifier.__init__": _MADE,
+    "FeatureSpace.__init__": _MADE,
+    "RecourseResult.__init__": _MADE,
+    "CounterfactualSampler.fit": "imbalanced-learn's own, before fit_resample, which is attacked",
+    "RecourseScorer.score": "what vd_scorer, crg_scorer and faithfulness_scorer call",
+    ".check": _INNER,
+    ".choose": _INNER,
+    ".start": _INNER,
+    ".draw": _INNER,
+    ".points": _INNER,
+    ".steps": _INNER,
+    ".logits_": _TENSORS,
+    ".batch_size_for": _INNER,
+    ".shortcut_for": _INNER,
+    ".suited_to": _INNER,
+    ".why_not": _INNER,
 }
 
 

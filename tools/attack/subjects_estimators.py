@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from expected import Parameter, anything, choice, flag, only, real, seed, whole
 from odd_values import Odd, inside, literal
+from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from subjects_recourse import MODEL, odd_targets
 from subjects_rules import TABLE
@@ -54,8 +55,13 @@ def subjects() -> list[Subject]:
     student = NETWORK | teaching()
     return [
         *_of_classifier(TeacherClassifier, NETWORK, _shared()),
-        *_of_classifier(QATClassifier, student, _shared() | _of_students()),
+        *_of_classifier(
+            QATClassifier,
+            student,
+            _shared() | _of_students() | {"method": choice("lsq", "pact")},
+        ),
         *_of_classifier(CFQClassifier, student, _shared() | _of_students() | _of_cfq()),
+        _of_groups(student),
         *_of_classifier(PTQClassifier, teaching() | {"random_state": 0}, _of_ptq()),
         *_of_options(student),
         *_of_predictions(),
@@ -79,7 +85,9 @@ def _of_classifier(
 ) -> list[Subject]:
     def fit(**odd: Any) -> Any:
         table = {"X": people(), "y": labels()} | {
-            name: odd.pop(name) for name in ("X", "y", "sample_weight") if name in odd
+            name: odd.pop(name)
+            for name in ("X", "y", "sample_weight", "sensitive_features")
+            if name in odd
         }
         return kind(**given | odd).fit(**table)
 
@@ -95,6 +103,18 @@ def _of_classifier(
             },
         ),
     ]
+
+
+def _of_groups(given: dict[str, Any]) -> Subject:
+    objective = CFQObjective(groups="balanced")
+    model = CFQClassifier(**given, objective=objective)
+    return Subject(
+        "CFQClassifier.fit (groups)",
+        lambda **p: clone(model).fit(
+            people(), labels(), **{"sensitive_features": people()["job"]} | p
+        ),
+        {"sensitive_features": anything(*ODD_LABELS, words=("group", "length"))},
+    )
 
 
 def _shared() -> dict[str, Parameter]:
@@ -117,6 +137,7 @@ def _shared() -> dict[str, Parameter]:
             words=("weight",),
         ),
         "early_stopping": flag(),
+        "validation_fraction": real(0, 1, open_low=True),
         "n_iter_no_change": whole(1),
         "warm_start": flag(),
         "callbacks": anything(),
@@ -153,7 +174,6 @@ def _of_cfq() -> dict[str, Parameter]:
         "objective": anything(*literal("faithful", "paper", "PAPER")),
         "teacher_actions": only(TeacherActions),
         "learning_rate_init": real(0, open_low=True, optional=True),
-        "validation_fraction": real(0, 1),
     }
 
 
@@ -268,7 +288,11 @@ def _of_options(student: dict[str, Any]) -> list[Subject]:
                 "initialization": anything(*literal("lsq", "mse")),
             },
         ),
-        Subject("FixedBits", held("bit_policy", FixedBits), {"bit_widths": _fixed_widths()}),
+        Subject(
+            "FixedBits",
+            held("bit_policy", lambda bit_widths=(4, 4): FixedBits(bit_widths)),
+            {"bit_widths": _fixed_widths()},
+        ),
         Subject(
             "LearnedBits",
             held("bit_policy", LearnedBits),
@@ -295,6 +319,11 @@ def _of_options(student: dict[str, Any]) -> list[Subject]:
             is_sound,
         ),
         Subject("UniformBits", held("bit_policy", UniformBits), {"candidates": widths()}, is_sound),
+        Subject(
+            "UniformBits.width",
+            lambda **p: UniformBits().width(**{"budget": 4} | p),
+            {"budget": real(0, open_low=True)},
+        ),
     ]
 
 

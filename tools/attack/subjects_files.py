@@ -83,7 +83,7 @@ def _of_models() -> list[Subject]:
                 ),
                 "X": anything(*ODD_TABLES, words=TABLE),
                 "background": anything(*ODD_TABLES, words=TABLE),
-                "bits": whole(2, optional=True),
+                "bits": anything(*literal(2, 16, 17)),
                 "step_jitter": real(0),
                 "clip_jitter": real(0),
                 "calibration_rows": whole(1),
@@ -145,20 +145,13 @@ def _of_model_files() -> list[Subject]:
         ),
         Subject(
             "onnx_inputs",
-            lambda **p: onnx_inputs(**{"model": _onnx_file(), "X": people()} | p),
+            lambda **p: onnx_inputs(**{"model": quantized(), "X": people()} | p),
             {
-                "model": refused(words=(*MODEL, "path", "ONNX", "file")),
+                "model": refused(Odd("a path", model_file), words=MODEL),
                 "X": anything(*ODD_TABLES, words=TABLE),
             },
         ),
     ]
-
-
-def _onnx_file() -> Any:
-    path = folder() / "model.onnx"
-    if not path.exists():
-        quantized().to_onnx(path)
-    return path
 
 
 def _damaged_files() -> list[Odd]:
@@ -192,7 +185,6 @@ def _of_datasets() -> list[Subject]:
         "favorable": "cook",
         "action_set": rules(),
         "groups": people()[["job"]],
-        "cost": "l1",
         "split": (np.arange(40), np.arange(40, 60)),
         "units": {"income": "EUR"},
         "descr": "people",
@@ -211,8 +203,8 @@ def _of_datasets() -> list[Subject]:
         ),
         Subject(
             "make_credit",
-            lambda **p: make_credit(**{"n_samples": 20} | p),
-            {"n_samples": whole(1), "random_state": seed()},
+            lambda **p: make_credit(**{"n_samples": 60} | p),
+            {"n_samples": whole(50), "random_state": seed()},
         ),
         Subject(
             "make_bunch",
@@ -223,7 +215,6 @@ def _of_datasets() -> list[Subject]:
                 "favorable": anything(),
                 "action_set": only(ActionSet, optional=False),
                 "groups": refused(*ODD_TABLES[:2]),
-                "cost": choice("l1", "l2", "mixed"),
                 "split": refused(*literal(([0], [99]), ([0],), ([0.5], [1]))),
                 "units": anything(*inside(lambda v: {"income": v}, "{'income': {}}")),
                 "descr": anything(),
@@ -236,8 +227,8 @@ def _of_datasets() -> list[Subject]:
             ),
             {
                 "target": refused(),
-                "n_train": whole(1),
-                "n_test": whole(1),
+                "n_train": whole(3),
+                "n_test": whole(3),
                 "random_state": seed(),
             },
         ),

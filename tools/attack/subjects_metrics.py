@@ -35,6 +35,7 @@ from skcfq.metrics import (
     faithfulness_scorer,
     feasible_recourse_rate,
     select_faithful,
+    single_precision_drop,
     validity_drop,
     vd_scorer,
 )
@@ -104,6 +105,19 @@ def subjects() -> list[Subject]:
                 "variants": anything(Odd("a model, not a list", quantized), words=MODEL),
                 "sample_weight": WEIGHTS,
             },
+        ),
+        Subject(
+            "single_precision_drop",
+            lambda **p: single_precision_drop(
+                **{"reference": teacher(), "result": network_result()[0]} | p
+            ),
+            {
+                "reference": refused(words=MODEL),
+                "result": refused(words=RESULT),
+                "background": anything(*ODD_TABLES, words=TABLE),
+                "sample_weight": WEIGHTS,
+            },
+            _is_share,
         ),
         *_subjects_of_scorers(),
         Subject(

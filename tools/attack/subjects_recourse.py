@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from subjects_rules import PATH, TABLE, odd_paths
 from tables import (
     ODD_LABELS,
     ODD_TABLES,
+    ODD_WEIGHTS,
     labels,
     linear_model,
     network_result,
@@ -66,7 +68,13 @@ def subjects() -> list[Subject]:
                 "X": anything(*ODD_TABLES, words=TABLE),
                 "background": anything(*ODD_TABLES, words=TABLE),
                 "overrides": anything(*_odd_overrides()),
+                "keep_partial": flag(),
             },
+        ),
+        Subject(
+            "RecourseSolver.from_estimator",
+            lambda **p: RecourseSolver.from_estimator(**{"estimator": teacher()} | p),
+            {"estimator": refused(words=MODEL)},
         ),
         *_subjects_of_results(),
         *_subjects_of_holders(),
@@ -146,6 +154,7 @@ def _search_parameters() -> dict[str, Parameter]:
     return {
         "n_restarts": whole(0),
         "beam_width": whole(1),
+        "max_nodes": whole(1),
         "perturbation_radius": real(0),
         "n_alternatives": whole(1),
         "margin": real(0),
@@ -203,6 +212,7 @@ def _solve_parameters() -> dict[str, Parameter]:
             Odd("another kind of model", lambda: [teacher()]),
             words=MODEL,
         ),
+        "keep_partial": flag(),
     }
 
 
@@ -226,7 +236,7 @@ def _subjects_of_results() -> list[Subject]:
         Subject(
             "RecourseResult.to_frame",
             lambda **p: result().to_frame(**p),
-            {"units": units},
+            {"units": units, "details": flag()},
         ),
         Subject(
             "RecourseResult.with_units",
@@ -265,6 +275,10 @@ def _subjects_of_holders() -> list[Subject]:
         step = RecourseTransformer(**{"estimator": linear_model()} | given | parameters)
         return step.fit(people(), labels()).transform(people().head(6) if X is None else X)
 
+    @cache
+    def fitted() -> RecourseTransformer:
+        return RecourseTransformer(linear_model(), **given).fit(people())
+
     def resample(X: Any = None, y: Any = None, **parameters: Any) -> Any:
         sampler = CounterfactualSampler(**{"estimator": linear_model()} | given | parameters)
         X, y = people() if X is None else X, labels() if y is None else y
@@ -274,6 +288,28 @@ def _subjects_of_holders() -> list[Subject]:
         Subject("RecourseTransformer", transform, common | {"add_status": flag()}),
         Subject(
             "RecourseTransformer.transform", transform, {"X": anything(*ODD_TABLES, words=TABLE)}
+        ),
+        Subject(
+            "RecourseTransformer.fit",
+            lambda **p: RecourseTransformer(linear_model(), **given).fit(**{"X": people()} | p),
+            {
+                "X": anything(*ODD_TABLES, words=TABLE),
+                "y": anything(*ODD_LABELS, words=("label", "class", "sample")),
+                "sample_weight": anything(*ODD_WEIGHTS, words=("weight",)),
+            },
+        ),
+        Subject(
+            "RecourseTransformer.solve",
+            lambda **p: fitted().solve(**{"X": people().head(6)} | p),
+            {
+                "X": anything(*ODD_TABLES, words=TABLE),
+                "overrides": anything(*_odd_overrides()),
+            },
+        ),
+        Subject(
+            "RecourseTransformer.get_feature_names_out",
+            lambda **p: fitted().get_feature_names_out(**p),
+            {"input_features": anything(*literal(list(people()), ["a"] * 5))},
         ),
         Subject("CounterfactualSampler", resample, common | {"share": real(0, 1)}),
         Subject(
@@ -307,6 +343,11 @@ def _subjects_of_methods() -> list[Subject]:
                 "proves": anything(),
                 "requires": anything(words=("require",)),
                 "batch_size": whole(1),
+                "linear": anything(),
+                **{name: flag() for name in ("gradients", "literal")},
+                "nonlinear": anything(),
+                "otherwise": only(Method),
+                "shortcut": anything(),
             },
         )
     ]

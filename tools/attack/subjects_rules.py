@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 import numpy as np
-from expected import Parameter, anything, choice, refused, whole
+from expected import Parameter, anything, choice, flag, real, refused, whole
 from odd_values import COMMON, CONTAINERS, SCALARS, Odd, deep, inside, literal
+from sklearn.preprocessing import StandardScaler
 from tables import ODD_TABLES, ODD_WEIGHTS, folder, people, rules, space
 from verdicts import Subject
 
@@ -127,8 +128,9 @@ def subjects() -> list[Subject]:
         Subject(
             "FeatureSpace.encode",
             lambda **p: space().encode(**{"X": people()} | p),
-            {"X": anything(*ODD_TABLES, words=TABLE)},
+            {"X": anything(*ODD_TABLES, words=TABLE), "copy": flag()},
         ),
+        *_of_spaces(),
         Subject(
             "FeatureSpace.decode",
             lambda **p: space().decode(**{"Z": space().encode(people()), "X": people()} | p),
@@ -162,6 +164,7 @@ def subjects() -> list[Subject]:
             lambda **p: TableEncoder().fit(**{"X": people()} | p).transform(people().head(2)),
             {
                 "X": anything(*ODD_TABLES, words=TABLE),
+                "y": anything(),
                 "sample_weight": anything(*ODD_WEIGHTS, words=("weight",)),
             },
         ),
@@ -169,6 +172,51 @@ def subjects() -> list[Subject]:
             "TableEncoder.transform",
             lambda **p: TableEncoder().fit(people()).transform(**{"X": people()} | p),
             {"X": anything(*ODD_TABLES, words=TABLE)},
+        ),
+    ]
+
+
+def _of_spaces() -> list[Subject]:
+    """Return what is asked of a map that is there."""
+    numbers = people()[["age", "income", "loans"]]
+    outer, inner = StandardScaler().fit(numbers), FeatureSpace.from_frame(np.zeros((5, 3)))
+    rows = anything(*ODD_TABLES, words=TABLE)
+    weights = anything(*ODD_WEIGHTS, words=("weight",))
+    return [
+        Subject(
+            "FeatureSpace.behind",
+            lambda **p: inner.behind(**{"encoder": outer, "X": numbers} | p),
+            {
+                "encoder": refused(words=("step", "fitted", "estimator")),
+                "X": rows,
+                "sample_weight": weights,
+            },
+        ),
+        Subject(
+            "FeatureSpace.described_by",
+            lambda **p: space().described_by(**{"X": people()} | p),
+            {"X": rows, "sample_weight": weights},
+        ),
+        Subject(
+            "FeatureSpace.columns_of",
+            lambda **p: space().columns_of(**{"X": people()} | p),
+            {"X": rows},
+        ),
+        Subject(
+            "FeatureSpace.position",
+            lambda **p: space().position(**{"name": "income"} | p),
+            {"name": refused_names(words=("column",))},
+        ),
+        Subject(
+            "FeatureSpace.same_map",
+            lambda **p: space().same_map(**{"other": space()} | p),
+            {"other": anything()},
+            lambda same: None if same in (True, False) else f"is {same!r}",
+        ),
+        Subject(
+            "TableEncoder.get_feature_names_out",
+            lambda **p: TableEncoder().fit(people()).get_feature_names_out(**p),
+            {"input_features": anything(*literal(list(people()), ["a"] * 5))},
         ),
     ]
 
@@ -274,6 +322,12 @@ def _rule_parameters() -> dict[str, Parameter]:
         "constraints": anything(*texts),
         "implied": anything(*follows),
         "max_changes": whole(1, optional=True),
+        "actionable": names,
+        "cost": choice("l1", "l2", "mixed"),
+        "cost_weights": anything(
+            *numbers, *literal("std", "mad", "uniform", [1.0] * 4, [1.0] * 9), words=("weight",)
+        ),
+        "cost_mix": real(0, 1),
     }
     return found
 

@@ -41,7 +41,7 @@ def _program(problem: LinearProblem, effort: Effort, *, integer: bool) -> ExactA
 def _exact_on_networks(problem: RecourseProblem, effort: Effort, starts: Starts) -> ExactAnswer:
     from skcfq.solvers.exact._networks import solve_networks
 
-    return solve_networks(problem, effort)
+    return solve_networks(problem, effort, starts.points)
 
 
 def networks(task: Task) -> str | None:

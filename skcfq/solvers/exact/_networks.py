@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,9 @@ if TYPE_CHECKING:
 _LEAST_MARGIN, _ROUNDING, _HALF_A_UNIT = 1e-9, 1e-13, 0.5
 
 
-def solve_networks(problem: RecourseProblem, effort: Effort) -> ExactAnswer:
+def solve_networks(
+    problem: RecourseProblem, effort: Effort, points: Sequence[torch.Tensor] = ()
+) -> ExactAnswer:
     """Find the cheapest valid point of every person under networks.
 
     Parameters
@@ -44,7 +47,9 @@ def solve_networks(problem: RecourseProblem, effort: Effort) -> ExactAnswer:
     problem : RecourseProblem
         Of networks with rectifiers or with integers, and numbers on grids.
     effort : Effort
-        Boxes of a person, and seconds of a person, the mean over all people.
+        Nodes of a person, and seconds of a person, the mean over all people.
+    points : sequence of Tensor of shape (n, n_encoded)
+        Encoded points that may be answers: whatever is found is no dearer.
 
     Returns
     -------
@@ -58,8 +63,20 @@ def solve_networks(problem: RecourseProblem, effort: Effort) -> ExactAnswer:
     lattice = lattice_for(problem)
     search = search_for(problem, lattice)
     limit = None if effort.time_limit is None else effort.time_limit * problem.n_people
-    optimum = search_networks(search, most_boxes=effort.max_boxes, time_limit=limit)
+    optimum = search_networks(
+        search,
+        most_boxes=effort.max_nodes,
+        time_limit=limit,
+        starts=[_rungs_at(problem, lattice, point) for point in points],
+    )
     return answer_of(lattice, optimum)
+
+
+def _rungs_at(problem: RecourseProblem, lattice: Lattice, points: torch.Tensor) -> np.ndarray:
+    """Return the rungs of one encoded point for each person."""
+    region = problem.region
+    values, levels = region.split(region.project(points))
+    return lattice.rungs(values.numpy(), levels.numpy())
 
 
 def lattice_for(problem: RecourseProblem) -> Lattice:

@@ -54,7 +54,7 @@ def solve_trees(problem: RecourseProblem, effort: Effort) -> ExactAnswer:
     lattice = lattice_for(problem)
     search = search_for(problem, lattice)
     limit = None if effort.time_limit is None else effort.time_limit * problem.n_people
-    optimum = search_trees(search, most_boxes=effort.max_boxes, time_limit=limit)
+    optimum = search_trees(search, most_boxes=effort.max_nodes, time_limit=limit)
     return answer_of(lattice, optimum)
 
 

@@ -29,8 +29,8 @@ class Effort:
         Their size, in encoded units.
     time_limit : float or None
         Seconds for one person.
-    max_boxes : int
-        Parts of what one person may do that are looked at before a proof is given up.
+    max_nodes : int
+        Nodes of the search tree of one person that are bounded before a proof is given up.
     """
 
     n_restarts: int = 1
@@ -38,7 +38,7 @@ class Effort:
     n_steps: int = 3
     step_size: float = 1.0
     time_limit: float | None = None
-    max_boxes: int = 50_000
+    max_nodes: int = 50_000
 
 
 @dataclass(frozen=True, eq=False)

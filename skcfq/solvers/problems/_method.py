@@ -130,6 +130,15 @@ class Method:
         for name in ("proves", "linear", "gradients", "literal"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"{name}={getattr(self, name)!r} of a Method: give True or False.")
+        if not isinstance(self.nonlinear, tuple) or not all(
+            isinstance(one, Method) for one in self.nonlinear
+        ):
+            raise TypeError(f"nonlinear={self.nonlinear!r} of a Method: give a tuple of Methods.")
+        for name, kind in (("shortcut", Shortcut), ("otherwise", Method)):
+            if not isinstance(getattr(self, name), kind | None):
+                raise TypeError(
+                    f"{name}={getattr(self, name)!r} of a Method: give a {kind.__name__}, or None."
+                )
 
     def why_not(self, task: Task) -> str | None:
         """Return why the method does not apply to a task, or None."""

@@ -1,4 +1,4 @@
-"""What holds several values."""
+"""What kind an argument is of: several values, or a truth value."""
 
 from __future__ import annotations
 
@@ -19,3 +19,20 @@ def is_list(value: Any) -> bool:
     if isinstance(value, (str, bytes, Mapping, Iterator)) or not isinstance(value, Iterable):
         return False
     return np.ndim(value) > 0 if isinstance(value, np.ndarray) else True
+
+
+def check_flag(name: str, value: Any) -> None:
+    """Refuse what is no truth value.
+
+    Raises
+    ------
+    ValueError
+
+    Examples
+    --------
+    >>> check_flag("details", 1)
+    Traceback (most recent call last):
+    ValueError: details=1; give True or False.
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name}={value!r}; give True or False.")
