@@ -158,9 +158,7 @@ def _fit_block(name: Any, column: Any, weights: np.ndarray, start: int) -> Block
 
 def _warn_of_names(blocks: list[Block], n: int) -> None:
     """Name the columns whose categories tell rows apart rather than kinds of rows."""
-    names = [
-        f"{block.name!r} ({block.n_levels} levels)" for block in blocks if _are_names(block, n)
-    ]
+    names = [f"{block.name!r} ({block.n_levels} levels)" for block in _of_names(blocks, n)]
     if names:
         warn_user(
             f"More than half of the {n} rows have a category of their own in {', '.join(names)}. "
@@ -171,18 +169,20 @@ def _warn_of_names(blocks: list[Block], n: int) -> None:
         )
 
 
-def _are_names(block: Block, n: int) -> bool:
-    return isinstance(block, TableBlock) and block.n_levels > max(_MANY_LEVELS, n / 2)
+def _of_names(blocks: list[Block], n: int) -> list[TableBlock]:
+    tables = [block for block in blocks if isinstance(block, TableBlock)]
+    return [block for block in tables if block.n_levels > max(_MANY_LEVELS, n / 2)]
 
 
 def _warn_of_spelled_numbers(blocks: list[Block], columns: list[Any], n: int) -> None:
     """Name the text columns that hold nothing but numbers, unless they are declared categories."""
+    told = [block.name for block in _of_names(blocks, n)]
     names = [
         f"{block.name!r} ({', '.join(map(repr, block.categories[:3]))}, ...)"
         for block, column in zip(blocks, columns, strict=True)
         if isinstance(block, TableBlock)
+        and block.name not in told
         and not isinstance(values_of(column), pd.Categorical)
-        and not _are_names(block, n)
         and _spell_numbers(block.categories)
     ]
     if names:
