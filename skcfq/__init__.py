@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         RecourseTransformer,
         TeacherClassifier,
     )
-    from skcfq.results import RecourseResult
+    from skcfq.results import RecourseMenu, RecourseResult
     from skcfq.solvers import RecourseSolver
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "FeatureSpace",
     "PTQClassifier",
     "QATClassifier",
+    "RecourseMenu",
     "RecourseResult",
     "RecourseSolver",
     "RecourseTransformer",
@@ -55,6 +56,7 @@ _HOME_OF = {
     "FeatureSpace": "encoding",
     "PTQClassifier": "estimators",
     "QATClassifier": "estimators",
+    "RecourseMenu": "results",
     "RecourseResult": "results",
     "RecourseSolver": "solvers",
     "RecourseTransformer": "estimators",

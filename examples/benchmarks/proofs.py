@@ -18,13 +18,22 @@ import torch
 from sklearn.frozen import FrozenEstimator
 
 from skcfq import CFQClassifier, RecourseSolver, TeacherClassifier
-from skcfq.datasets import fetch_adult, fetch_compas, fetch_german_credit, make_credit
+from skcfq.datasets import (
+    fetch_adult,
+    fetch_bank_marketing,
+    fetch_compas,
+    fetch_default_credit,
+    fetch_german_credit,
+    make_credit,
+)
 
 TABLES = {
     "generated": lambda: make_credit(4000, random_state=0),
     "german": fetch_german_credit,
     "compas": fetch_compas,
     "adult": fetch_adult,
+    "bank": fetch_bank_marketing,
+    "default": fetch_default_credit,
 }
 
 

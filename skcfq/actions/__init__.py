@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from skcfq.actions._box import Box, box_of
     from skcfq.actions._costs import RecourseCost, compile_cost
     from skcfq.actions._literals import ChangeLiteral, LevelLiteral, LinearLiteral
-    from skcfq.actions._projections import project_grid, project_min_change
+    from skcfq.actions._projections import project_grids, project_min_change
     from skcfq.actions._raw_rows import raw_rows
     from skcfq.actions._region import ActionRegion
     from skcfq.actions._region_building import region_of
@@ -37,7 +37,7 @@ __all__ = [
     "RecourseCost",
     "box_of",
     "compile_cost",
-    "project_grid",
+    "project_grids",
     "project_min_change",
     "raw_rows",
     "read_overrides",
@@ -55,7 +55,7 @@ __getattr__ = lazy_attributes(
         "RecourseCost": "_costs",
         "box_of": "_box",
         "compile_cost": "_costs",
-        "project_grid": "_projections",
+        "project_grids": "_projections",
         "project_min_change": "_projections",
         "raw_rows": "_raw_rows",
         "region_of": "_region_building",

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -28,9 +29,10 @@ from torch import Tensor
 from skcfq.actions._numeric import SAME_VALUE
 
 __all__ = [
+    "Grids",
     "nearest_level",
     "project_box",
-    "project_grid",
+    "project_grids",
     "project_immutable",
     "project_min_change",
     "project_one_hot",
@@ -111,48 +113,84 @@ def project_box(u: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
     return torch.minimum(torch.maximum(u, lower), upper)
 
 
-@accepts_numpy
-def project_grid(
+@dataclass(frozen=True, eq=False)
+class Grids:
+    """The grids of k features, side by side.
+
+    Attributes
+    ----------
+    points : Tensor of shape (k, g)
+        Rising encoded points; infinite behind the last one.
+    last : int64 Tensor of shape (k,)
+        Position of the last point of each grid, 0 also where there is none.
+    """
+
+    points: Tensor
+    last: Tensor
+
+    @classmethod
+    def of(cls, grids: Sequence[Tensor]) -> Grids:
+        """Put grids side by side."""
+        sizes = [grid.numel() for grid in grids]
+        points = torch.full((len(grids), max([1, *sizes])), torch.inf, dtype=torch.float64)
+        for row, grid in enumerate(grids):
+            points[row, : sizes[row]] = grid
+        return cls(points, torch.tensor(sizes, dtype=torch.int64).sub(1).clamp(min=0))
+
+    def rank(self, values: Tensor, *, right: bool = False) -> Tensor:
+        """Return how many points of their grids lie before values (n, k)."""
+        ranks = torch.searchsorted(self.points, values.detach().T.contiguous(), right=right)
+        return ranks.T
+
+    def at(self, positions: Tensor) -> Tensor:
+        """Return the points at positions (n, k), or at the nearest ones that there are."""
+        inside = torch.minimum(positions.clamp(min=0), self.last)
+        return self.points.gather(1, inside.T).T
+
+
+def project_grids(
     values: Tensor,
-    grid: Tensor,
+    grids: Grids,
     lower: Tensor,
     upper: Tensor,
     own: Tensor,
     least: Tensor | None = None,
 ) -> Tensor:
-    """Move values of one feature to the nearest admissible value (Eq. 11).
+    """Move values of k features, each to the nearest admissible value (Eq. 11).
 
     Parameters
     ----------
-    values : Tensor of shape (n,)
-    grid : Tensor of shape (g,)
-        Rising encoded grid.
-    lower, upper : Tensor of shape (n,)
-    own : Tensor of shape (n,)
-        The person's own value, always admissible even where it is off the grid.
-    least : Tensor of shape (n,), optional
-        Smallest change.
+    values : Tensor of shape (n, k)
+    grids : Grids
+    lower, upper : Tensor of shape (n, k)
+    own : Tensor of shape (n, k)
+        The person's own values, always admissible even where they are off the grid.
+    least : Tensor of shape (n, k), optional
+        Smallest changes.
 
     Returns
     -------
-    values : Tensor of shape (n,)
+    values : Tensor of shape (n, k)
         Ties go to the own value, then to the lower one.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> project_grid(np.array([1.6, 9.0]), np.array([0.0, 1.0, 2.0, 3.0]),
-    ...              np.zeros(2), np.full(2, 2.5), np.array([1.7, 0.0]))
-    array([1.7, 2. ])
+    >>> import torch
+    >>> grids = Grids.of([torch.tensor([0.0, 1.0, 2.0, 3.0]).double()])
+    >>> values, own = torch.tensor([[1.6], [9.0]]), torch.tensor([[1.7], [0.0]])
+    >>> ends = torch.zeros(2, 1), torch.full((2, 1), 2.5)
+    >>> project_grids(values.double(), grids, *(end.double() for end in ends), own.double())
+    tensor([[1.7000],
+            [2.0000]], dtype=torch.float64)
     """
     clipped = torch.minimum(torch.maximum(values, lower), upper)
-    if grid.numel() == 0:
-        return own.clone()
-    right = torch.searchsorted(grid, clipped.detach().contiguous()).clamp(max=grid.numel() - 1)
+    right = torch.minimum(grids.rank(clipped), grids.last)
     best, gap = own, (clipped - own).abs()
-    candidates = [grid[(right - 1).clamp(min=0)], grid[right]]
+    candidates = [grids.at(right - 1), grids.at(right)]
     if least is not None:
-        candidates = [*_beyond(grid, own, least), *candidates]
+        near = least * (1 - SMALLEST)
+        below = grids.rank(own - near, right=True) - 1
+        candidates = [grids.at(below), grids.at(grids.rank(own + near)), *candidates]
     for candidate in candidates:
         distance = (clipped - candidate).abs()
         better = (candidate >= lower) & (candidate <= upper) & (distance < gap)
@@ -161,15 +199,6 @@ def project_grid(
         best, gap = torch.where(better, candidate, best), torch.where(better, distance, gap)
     # The same raw value may reach the grid and the person by two roundings.
     return torch.where((best - own).abs() <= SAME_VALUE * (1 + own.abs()), own, best)
-
-
-def _beyond(grid: Tensor, own: Tensor, least: Tensor) -> list[Tensor]:
-    """Return the grid points next to the smallest change on both sides."""
-    last = grid.numel() - 1
-    near = least * (1 - SMALLEST)
-    above = torch.searchsorted(grid, (own + near).contiguous()).clamp(max=last)
-    below = torch.searchsorted(grid, (own - near).contiguous(), right=True) - 1
-    return [grid[below.clamp(min=0)], grid[above]]
 
 
 @accepts_numpy

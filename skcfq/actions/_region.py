@@ -16,9 +16,10 @@ from skcfq.actions._narrow_columns import has_narrow_columns, narrow_type
 from skcfq.actions._numeric import SAME_VALUE
 from skcfq.actions._projections import (
     SMALLEST,
+    Grids,
     nearest_level,
     project_box,
-    project_grid,
+    project_grids,
     project_immutable,
     project_min_change,
     project_sparse,
@@ -218,18 +219,21 @@ class ActionRegion:
             snapped = torch.where(on_grid, snapped, away)
         if all(grid is None for grid in self.grids):
             return snapped
-        columns = list(snapped.unbind(dim=1))
-        for j, grid in enumerate(self.grids):
-            if grid is not None:
-                columns[j] = project_grid(
-                    columns[j],
-                    grid,
-                    self.lower[:, j],
-                    self.upper[:, j],
-                    own[:, j],
-                    None if least is None else least[:, j],
-                )
-        return torch.stack(columns, dim=1)
+        at = self.gridded
+        sides = self.lower[:, at], self.upper[:, at], own[:, at]
+        nearest = None if least is None else least[:, at]
+        columns = project_grids(snapped[:, at], self.grid_table, *sides, nearest)
+        return snapped.index_copy(1, at, columns)
+
+    @cached_property
+    def gridded(self) -> Tensor:
+        """Positions of the numbers that have grids, int64 of shape (k,)."""
+        return torch.tensor([j for j, grid in enumerate(self.grids) if grid is not None]).long()
+
+    @cached_property
+    def grid_table(self) -> Grids:
+        """The grids of these numbers, side by side."""
+        return Grids.of([grid for grid in self.grids if grid is not None])
 
     def reachable_points(self, j: int) -> Tensor:
         """Return to which points of a number's grid each person may move, bool of shape (n, g).

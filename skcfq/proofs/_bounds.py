@@ -65,8 +65,8 @@ def spans_of(tables: Tables, boxes: Boxes, start: np.ndarray) -> Spans:
     For an integer network every interval is that of exact arithmetic.
     """
     m = tables.n_numbers
-    near = tables.coordinate[(start + boxes.low)[:, :m]]
-    far = tables.coordinate[(start + boxes.high)[:, :m]]
+    near = tables.coordinates(boxes.person, boxes.low[:, :m])
+    far = tables.coordinates(boxes.person, boxes.high[:, :m])
     middle = tables.rest[boxes.person] + tile_products((near + far) / 2, tables.slopes)
     radius = tile_products(np.abs(far - near) / 2, np.abs(tables.slopes))
     low, high = middle - radius, middle + radius

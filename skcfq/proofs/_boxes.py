@@ -60,7 +60,7 @@ def least_cost(lattice: Lattice, boxes: Boxes) -> np.ndarray:
     """Return what each feature costs at least in its box, shape (N, F)."""
     own = lattice.own[boxes.person]
     nearest = np.clip(own, boxes.low, boxes.high)
-    return lattice.cost[lattice.places(boxes.person, nearest)]
+    return lattice.costs(boxes.person, nearest)
 
 
 def contract(lattice: Lattice, boxes: Boxes, limit: np.ndarray, most: int) -> Boxes:
@@ -87,14 +87,31 @@ def contract(lattice: Lattice, boxes: Boxes, limit: np.ndarray, most: int) -> Bo
         boxes, limit, total = boxes.take(alive), limit[alive], total[alive]
         least, forced = least[alive], forced[alive]
     room = (limit - total)[:, None] + least
-    own, start = lattice.own[boxes.person], lattice.start[boxes.person]
-    low = _first_below(lattice.cost, start, boxes.low, np.minimum(own, boxes.high), room)
-    high = _last_below(lattice.cost, start, np.maximum(own, boxes.low), boxes.high, room)
+    own = lattice.own[boxes.person]
+    low, high = _within(lattice, boxes, room)
     full = (forced == most)[:, None]
     if full.any():
         stays = full & (low <= own) & (own <= high)
         low, high = np.where(stays, own, low), np.where(stays, own, high)
     return Boxes(boxes.person, low, high, np.maximum(boxes.bound, total))
+
+
+def _within(lattice: Lattice, boxes: Boxes, room: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first and last rungs of each feature that cost less than its room (N, F)."""
+    low, high = boxes.low.copy(), boxes.high.copy()
+    own, start = lattice.own[boxes.person], lattice.start[boxes.person]
+    listed: slice | np.ndarray = slice(None)
+    if lattice.continuum is not None:
+        at = lattice.continuum.features
+        above, below = lattice.continuum.within(boxes.person, room[:, at])
+        low[:, at] = np.clip(own[:, at] - below, low[:, at], high[:, at])
+        high[:, at] = np.clip(own[:, at] + above, low[:, at], high[:, at])
+        listed = np.setdiff1d(np.arange(lattice.n_features), at)
+    parts = (part[:, listed] for part in (start, low, high, own, room))
+    start, first, last, own, room = parts
+    low[:, listed] = _first_below(lattice.cost, start, first, np.minimum(own, last), room)
+    high[:, listed] = _last_below(lattice.cost, start, np.maximum(own, first), last, room)
+    return low, high
 
 
 def _first_below(

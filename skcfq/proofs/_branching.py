@@ -13,11 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from skcfq.proofs._boxes import Boxes, whole_lattice
-from skcfq.proofs._lattice import Lattice
+from skcfq.proofs._lattice import RELATIVE_GAP, Lattice
 from skcfq.proofs._objective import Objective
 
-# An action is optimal when no bound is lower than its cost by more than this share.
-RELATIVE_GAP = 1e-9
 # A person's boxes in one round: a share of those that wait, within limits.
 _SHARE, _FEWEST, _MOST = 4, 8, 64
 # Boxes that wait, beyond which one person after the other is brought to an end.
@@ -100,16 +98,17 @@ def branch_and_bound(
 
     Notes
     -----
-    Certified, within a relative gap of 1e-9.
+    Certified, within the relative gap of the lattice.
     """
     n = problem.lattice.n_people
     objective = problem.objective
-    best = Best(objective, problem.lattice.own.copy(), np.full(n, np.inf))
+    lattice = problem.lattice
+    best = Best(objective, lattice.own.copy(), np.full(n, np.inf), lattice.gap)
     for rungs in starts:
         try_points(problem, np.arange(n), rungs, best)
     n_boxes = np.zeros(n, dtype=np.int64)
-    waiting = whole_lattice(problem.lattice)
-    given_up = np.full(n, np.inf)
+    waiting = whole_lattice(lattice)
+    given_up = lattice.horizon.copy()
     deadline = None if time_limit is None else time.monotonic() + time_limit
     interrupted = False
     while len(waiting):
@@ -150,11 +149,12 @@ class Best:
     objective: Objective
     rungs: np.ndarray
     cost: np.ndarray
+    gap: float = RELATIVE_GAP
 
     @property
     def to_beat(self) -> np.ndarray:
         """Costs below which an action is better."""
-        return self.cost * (1 - RELATIVE_GAP)
+        return self.cost * (1 - self.gap)
 
     @property
     def room(self) -> np.ndarray:
@@ -197,7 +197,7 @@ def _blocks(boxes: Boxes) -> list[Boxes]:
 
 def try_points(problem: LatticeProblem, person: np.ndarray, rungs: np.ndarray, best: Best) -> None:
     """Ask about points, each person's cheapest first, until all are dearer than an answer."""
-    cost = problem.objective.costs(problem.lattice.cost[problem.lattice.places(person, rungs)])
+    cost = problem.objective.costs(problem.lattice.costs(person, rungs))
     order = np.lexsort((cost, person))
     person, rungs, cost = person[order], rungs[order], cost[order]
     while True:

@@ -82,10 +82,10 @@ class Gains:
             (self.ends[0][rows], self.ends[1][rows]),
         )
 
-    def at(self, f: int, box: np.ndarray, place: np.ndarray) -> np.ndarray:
-        """Return what rungs of a feature, at places of the flat arrays, gain in their boxes."""
+    def at(self, f: int, box: np.ndarray, rungs: np.ndarray) -> np.ndarray:
+        """Return what rungs of a feature gain in their boxes, each of shape (M,)."""
         m = self.number.shape[1]
-        coordinate = self.tables.coordinate[place]
+        coordinate = self.tables.coordinates_of(f, self.boxes.person[box], rungs)
         if f < m:
             return self.number[box, f] * coordinate
         return self.level[f - m][box, coordinate.astype(np.int64)]
@@ -142,7 +142,7 @@ class Gains:
         reach = np.maximum(np.where(upward, self.ends[1], -self.ends[0]), 0.0)
         nearest = np.maximum(np.where(upward, self.ends[0], -self.ends[1]), 0.0)
         nearest = np.where(may_stay, 0.0, nearest)
-        least = lattice.cost[self.start[:, :m] + np.where(upward, low, high)]
+        least = lattice.costs(boxes.person, np.where(upward, low, high))
         least = np.where(may_stay, 0.0, least)
         rate = np.where(upward, tables.rate_up[boxes.person], tables.rate_down[boxes.person])
         rate = np.where(reach > 0, rate, 0.0)

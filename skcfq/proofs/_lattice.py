@@ -3,19 +3,26 @@
 A feature of one person is a *ladder*: its admissible values in an order in which the cost falls up
 to the own value and rises from there, so that everything cheaper than a limit is one stretch of
 *rungs*. Numbers are in the order of their size; categories begin with the own level, and the others
-follow by cost. The ladders of all people lie one after the other in flat arrays.
+follow by cost. The ladders of all people lie one after the other in flat arrays. Those of numbers
+that move continuously are too fine for that: of them only the own rung is there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from skcfq.proofs._continuum import CONTINUOUS_GAP, Continuum
+
 if TYPE_CHECKING:
     from skcfq.actions import ActionRegion, RecourseCost
+    from skcfq.proofs._objective import Objective
+
+# An action is optimal when no bound is lower than its cost by more than this share.
+RELATIVE_GAP = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +43,8 @@ class Lattice:
         Encoded value of every rung of a number; level of every rung of a category.
     cost : float64 ndarray
         What the rung adds to the cost: the contribution, before any norm.
+    continuum : Continuum or None
+        Numbers whose rungs are computed.
     """
 
     n_numbers: int
@@ -44,6 +53,7 @@ class Lattice:
     own: np.ndarray
     value: np.ndarray
     cost: np.ndarray
+    continuum: Continuum | None = None
 
     @property
     def n_people(self) -> int:
@@ -60,13 +70,63 @@ class Lattice:
         begin = int(self.start[0, f]) if self.n_people else 0
         return slice(begin, begin + int(self.size[:, f].sum()))
 
+    @property
+    def horizon(self) -> np.ndarray:
+        """What everything costs at least that people may do beyond the lattice, shape (P,)."""
+        return np.full(self.n_people, np.inf) if self.continuum is None else self.continuum.horizon
+
+    @property
+    def gap(self) -> float:
+        """Share of its cost by which an action that is proved the cheapest may be too dear."""
+        return RELATIVE_GAP if self.continuum is None else CONTINUOUS_GAP
+
+    def priced(self, objective: Objective) -> Lattice:
+        """Return the same ladders, with prices for costs."""
+        smooth = self.continuum
+        if smooth is not None and objective.squared:
+            smooth = smooth.squared()
+        return replace(self, cost=objective.prices(self.cost), continuum=smooth)
+
     def places(self, person: np.ndarray, rungs: np.ndarray) -> np.ndarray:
-        """Return where rungs (N, F) of people (N,) lie in the flat arrays."""
-        return self.start[person] + rungs
+        """Return where rungs (N, G) of people (N,) and the first G features lie in flat arrays."""
+        places = self.start[person, : rungs.shape[1]] + rungs
+        if self.continuum is not None:
+            at = self.continuum.features
+            places[:, at] = self.start[person[:, None], at]
+        return places
+
+    def costs(self, person: np.ndarray, rungs: np.ndarray) -> np.ndarray:
+        """Return what rungs (N, G) of the first G features cost people (N,)."""
+        costs = self.cost[self.places(person, rungs)]
+        if self.continuum is not None:
+            at = self.continuum.features
+            costs[:, at] = self.continuum.prices(person, self._beyond(person, rungs))
+        return costs
+
+    def costs_of(self, f: int, person: np.ndarray, rungs: np.ndarray) -> np.ndarray:
+        """Return what rungs (N,) of one feature cost people (N,)."""
+        smooth = self.continuum
+        if smooth is None or f not in smooth.features:
+            return self.cost[self.start[person, f] + rungs]
+        return smooth.only(f).prices(person, (rungs - self.own[person, f])[:, None])[:, 0]
+
+    def moves(self, person: np.ndarray, rungs: np.ndarray) -> np.ndarray:
+        """Return how far rungs (N, G) move the numbers that move continuously, shape (N, s)."""
+        assert self.continuum is not None
+        return self.continuum.moves(person, self._beyond(person, rungs))
+
+    def _beyond(self, person: np.ndarray, rungs: np.ndarray) -> np.ndarray:
+        assert self.continuum is not None
+        at = self.continuum.features
+        return rungs[:, at] - self.own[person[:, None], at]
 
     def states(self, person: np.ndarray, rungs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the values (N, m) and the levels (N, c) that rungs (N, F) stand for."""
         chosen = self.value[self.places(person, rungs)]
+        smooth = self.continuum
+        if smooth is not None:
+            there = chosen[:, smooth.features] + self.moves(person, rungs)
+            chosen[:, smooth.features] = np.clip(there, smooth.low[person], smooth.high[person])
         return chosen[:, : self.n_numbers], chosen[:, self.n_numbers :].astype(np.int64)
 
     def rungs(self, values: np.ndarray, levels: np.ndarray) -> np.ndarray:
@@ -76,7 +136,14 @@ class Lattice:
         """
         wanted = np.column_stack([values, levels]).astype(np.float64)
         rungs = self.own.copy()
+        smooth = self.continuum
+        if smooth is not None:
+            at, everybody = smooth.features, np.arange(self.n_people)
+            moves = values[:, at] - self.value[self.start[:, at]]
+            rungs[:, at] += smooth.last_within(everybody, moves)
         for f in range(self.n_features):
+            if smooth is not None and f in smooth.features:
+                continue
             step = np.arange(int(self.size[:, f].max(initial=1)))
             there = step < self.size[:, f, None]
             place = self.start[:, f, None] + np.where(there, step, 0)
@@ -97,7 +164,13 @@ class Lattice:
 Points = Callable[[int, np.ndarray, np.ndarray], np.ndarray]
 
 
-def lattice_of(region: ActionRegion, cost: RecourseCost, points: Points | None = None) -> Lattice:
+def lattice_of(
+    region: ActionRegion,
+    cost: RecourseCost,
+    points: Points | None = None,
+    *,
+    continuous: bool = False,
+) -> Lattice:
     """Write down what people may do.
 
     Parameters
@@ -106,6 +179,8 @@ def lattice_of(region: ActionRegion, cost: RecourseCost, points: Points | None =
     cost : RecourseCost
     points : callable, optional
         Where numbers without a grid may go, inside their bounds; without it they only stay.
+    continuous : bool, default=False
+        Whether numbers without a grid move continuously.
 
     Returns
     -------
@@ -125,10 +200,13 @@ def lattice_of(region: ActionRegion, cost: RecourseCost, points: Points | None =
         offset += int(size[:, f].sum())
         value.append(rungs[kept])
         price.append(cost.weights[f] * distance[kept])
-    empty = [np.empty(0)]
-    return Lattice(
-        m, start, size, own, np.concatenate(value or empty), np.concatenate(price or empty)
-    )
+    empty, smooth = [np.empty(0)], None
+    free = [j for j, grid in enumerate(region.grids) if grid is None]
+    if continuous and free:
+        smooth = Continuum.of(region, cost, free)
+        own[:, free], size[:, free] = smooth.n_down, smooth.n_down + 1 + smooth.n_up
+    values, prices = (np.concatenate(part or empty) for part in (value, price))
+    return Lattice(m, start, size, own, values, prices, smooth)
 
 
 # Rungs, distances from the own value, which of them are there, each (P, V), and the own rung (P,).

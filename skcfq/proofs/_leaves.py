@@ -31,7 +31,7 @@ def points_of(
     rungs : int64 ndarray of shape (M, F)
         Box after box, each in the order of its rungs.
     """
-    own, start = lattice.own[boxes.person], lattice.start[boxes.person]
+    own = lattice.own[boxes.person]
     later_cost = _after(least_cost(lattice, boxes))
     later_gain = _after(gains.most())
     later_changes = _after(~boxes.holds_own(lattice))
@@ -44,9 +44,8 @@ def points_of(
         step = np.arange(len(parent)) - np.repeat(np.cumsum(length) - length, length)
         box = box[parent]
         rung = boxes.low[box, f] + step
-        place = start[box, f] + rung
-        cost = cost[parent] + lattice.cost[place]
-        gain = gain[parent] + gains.at(f, box, place)
+        cost = cost[parent] + lattice.costs_of(f, boxes.person[box], rung)
+        gain = gain[parent] + gains.at(f, box, rung)
         changes = changes[parent] + (rung != own[box, f])
         kept = cost + later_cost[box, f] < limit[box]
         kept &= gain + later_gain[box, f] >= need[box]

@@ -63,14 +63,21 @@ def _rungs_beyond(
 ) -> np.ndarray:
     """Return the first rungs of boxes, from the own values outward, that are not before a goal."""
     boxes, m = gains.boxes, lattice.n_numbers
-    coordinate, start = gains.tables.coordinate, gains.start[:, :m]
+    tables, smooth = gains.tables, lattice.continuum
     low, high = boxes.low[:, :m], boxes.high[:, :m]
     begin = np.clip(lattice.own[boxes.person][:, :m], low, high)
     side = np.where(choosing.upward, 1, -1)
     least, most = np.zeros_like(begin), np.where(choosing.upward, high - begin, begin - low)
+    if smooth is not None:
+        at, own = smooth.features, lattice.own[boxes.person][:, smooth.features]
+        upward = choosing.upward[:, at]
+        first = smooth.first_at(boxes.person, np.abs(goal[:, at]), upward)
+        first = np.where(upward, own + first, own - first)
+        least[:, at] = np.clip(np.abs(first - begin[:, at]), 0, most[:, at])
+        most[:, at] = least[:, at]
     while bool((least < most).any()):
         middle = (least + most) >> 1
-        reached = side * (coordinate[start + begin + side * middle] - goal) >= 0
+        reached = side * (tables.coordinates(boxes.person, begin + side * middle) - goal) >= 0
         most = np.where(reached, middle, most)
         least = np.where(reached, least, np.minimum(middle + 1, most))
     return begin + side * least

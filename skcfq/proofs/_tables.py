@@ -83,6 +83,7 @@ class Tables:
     Attributes
     ----------
     network : Network
+    lattice : Lattice
     base : ndarray of shape (P, H)
         Totals at the own point.
     rest : ndarray of shape (P, H)
@@ -101,6 +102,7 @@ class Tables:
     """
 
     network: Network
+    lattice: Lattice
     base: np.ndarray
     rest: np.ndarray
     coordinate: np.ndarray
@@ -116,16 +118,30 @@ class Tables:
         """Number m of numeric features."""
         return len(self.slopes)
 
-    def first_totals(self, person: np.ndarray, places: np.ndarray) -> np.ndarray:
+    def coordinates(self, person: np.ndarray, rungs: np.ndarray) -> np.ndarray:
+        """Return the coordinates of rungs (N, G) of the first G features of people (N,)."""
+        found = self.coordinate[self.lattice.places(person, rungs)]
+        if self.lattice.continuum is not None:
+            found[:, self.lattice.continuum.features] = self.lattice.moves(person, rungs)
+        return found
+
+    def coordinates_of(self, f: int, person: np.ndarray, rungs: np.ndarray) -> np.ndarray:
+        """Return the coordinates of rungs (N,) of one feature of people (N,)."""
+        lattice = self.lattice
+        smooth = lattice.continuum
+        if smooth is None or f not in smooth.features:
+            return self.coordinate[lattice.start[person, f] + rungs]
+        return smooth.only(f).moves(person, (rungs - lattice.own[person, f])[:, None])[:, 0]
+
+    def first_totals(self, person: np.ndarray, rungs: np.ndarray) -> np.ndarray:
         """Return the totals of the first layer at points, shape (N, H).
 
         Parameters
         ----------
         person : int64 ndarray of shape (N,)
-        places : int64 ndarray of shape (N, F)
-            Of the rungs, in the flat arrays.
+        rungs : int64 ndarray of shape (N, F)
         """
-        chosen = self.coordinate[places]
+        chosen = self.coordinates(person, rungs)
         m = self.n_numbers
         total = self.rest[person] + tile_products(chosen[:, :m], self.slopes)
         for c, rows in enumerate(self.rows):
@@ -145,11 +161,12 @@ def tables_of(network: Network, lattice: Lattice, region: ActionRegion) -> Table
         Of the same people.
     """
     m, origin = lattice.n_numbers, region.origin.numpy()
+    smooth = set() if lattice.continuum is None else set(lattice.continuum.features.tolist())
     first = network.layers[0]
     base = tile_products(network.inputs(origin), first.matrix) + first.offset
     coordinate = np.zeros_like(lattice.value)
     columns = region.numeric_columns.numpy()
-    for j in range(m):
+    for j in sorted(set(range(m)) - smooth):
         part = lattice.part(j)
         own = network.column_inputs(origin[:, columns[j]], columns[j])
         inputs = network.column_inputs(lattice.value[part], columns[j])
@@ -171,7 +188,7 @@ def tables_of(network: Network, lattice: Lattice, region: ActionRegion) -> Table
     for c, table in enumerate(rows):
         rest -= table[own_rows[:, c]]
     rates = _rates(lattice, coordinate)
-    return Tables(network, base, rest, coordinate, slopes, rows, own_rows, ranges, *rates)
+    return Tables(network, lattice, base, rest, coordinate, slopes, rows, own_rows, ranges, *rates)
 
 
 def _level_rows(network: Network, columns: np.ndarray, codes: np.ndarray) -> np.ndarray:
@@ -258,7 +275,11 @@ def _padded(lattice: Lattice, f: int, coordinate: np.ndarray) -> np.ndarray:
 def _rates(lattice: Lattice, coordinate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the least cost per unit of the coordinate above and below the own value."""
     up, down = (np.full((lattice.n_people, lattice.n_numbers), np.inf) for _ in range(2))
+    smooth = lattice.continuum
     for j in range(lattice.n_numbers if lattice.n_people else 0):
+        if smooth is not None and j in smooth.features:
+            up[:, j] = down[:, j] = smooth.weight[smooth.features == j]
+            continue
         part = lattice.part(j)
         begins = lattice.start[:, j] - part.start
         cost, move = lattice.cost[part], coordinate[part]

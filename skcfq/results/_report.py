@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from skcfq.exceptions import TargetError, UnsupportedModelError
-from skcfq.results._export import changes_of, units_of
+from skcfq.results._export import changes_of, shown_units, units_of
 from skcfq.results._gaps import mean_gap
 from skcfq.utils import has_text, missing_mask, plain, take_rows
 
@@ -223,6 +223,12 @@ def _moves(
             share = f" ({changes['cost_share'][i]:.0%} of the cost)" if shares else ""
             moves.append(phrase + share)
     return moves or ["nothing"], implied
+
+
+def phrases_of(result: RecourseResult, row: int, units: Mapping | None) -> list[str]:
+    """Return what an action changes, as phrases; what follows from that says so."""
+    moves, implied = _moves(result, row, shown_units(result, units), shares=False)
+    return [*moves, *(f"{phrase} (implied)" for phrase in implied)]
 
 
 def _from_to(changes: Mapping[str, np.ndarray], i: int, unit: Any) -> str:

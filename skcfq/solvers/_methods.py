@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from skcfq.exceptions import UnsupportedModelError
 from skcfq.solvers.exact import EXACT, EXACT_ON_NETWORKS, EXACT_ON_TREES, LP, MILP, QP
-from skcfq.solvers.problems import gridded, rules_given
+from skcfq.solvers.problems import few_continuous, rules_given
 from skcfq.solvers.search import BLACK_BOX, GRADIENT, PGD
 
 if TYPE_CHECKING:
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 METHODS: dict[str, Method] = {
     method.name: method for method in (EXACT, LP, QP, MILP, GRADIENT, BLACK_BOX, PGD)
 }
-# Proofs on networks where nobody asked for them: for rules that leave no continuum, and with a
-# search for those whose proof takes too long.
+# Proofs on networks where nobody asked for them: for rules that leave little of a continuum, and
+# with a search for those whose proof takes too long.
 _PROOF_OR_SEARCH = replace(
     EXACT_ON_NETWORKS,
-    requires=(rules_given, gridded, *EXACT_ON_NETWORKS.requires),
+    requires=(rules_given, few_continuous, *EXACT_ON_NETWORKS.requires),
     otherwise=GRADIENT,
 )
 # The same on trees, where numbers without a grid have only so many values that differ.

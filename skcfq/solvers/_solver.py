@@ -11,21 +11,21 @@ from typing import Any
 from skcfq.actions import ActionSet
 from skcfq.exceptions import UnsupportedModelError
 from skcfq.models import as_predictor, carried_action_set, carried_target
-from skcfq.results import RecourseResult
+from skcfq.results import RecourseMenu, RecourseResult
+from skcfq.solvers._menu import menu_of
 from skcfq.solvers._methods import METHODS
-from skcfq.solvers._parameters import required_margin, second_predictor
 from skcfq.solvers._result_building import result_of
 from skcfq.solvers._running import solve_task
 from skcfq.solvers._stopping import tell_interruption
 from skcfq.solvers._stream import check_stream, solve_stream
-from skcfq.solvers._task_reading import check_is_list_of_models, read_starts, read_task
-from skcfq.solvers.problems import Method, Task
-from skcfq.utils import (
-    Interval,
-    KnownParameters,
-    StrOptions,
-    check_flag,
+from skcfq.solvers._task_reading import (
+    check_is_list_of_models,
+    read_starts,
+    read_task,
+    second_task,
 )
+from skcfq.solvers.problems import Method, Task
+from skcfq.utils import Interval, KnownParameters, StrOptions, check_flag
 
 # No radius or step in units of logits or of encoded columns is larger.
 _LARGEST = 1e9
@@ -94,9 +94,8 @@ class RecourseSolver(KnownParameters):
     step_size : float, default=1.0
         α of Eq. 6, in encoded units, for ``"pgd"``.
     max_nodes : int, default=50000
-        Nodes of one person's search tree after which ``"exact"`` gives up a proof on a network. An
-        action found until then is ``"feasible"`` with its ``lower_bound``; with ``"auto"``, the
-        gradient search is asked about such people too.
+        Nodes of one person's search tree after which a proof on a network or on trees is given up;
+        ``"auto"`` then searches too. What is found is ``"feasible"``, with its ``lower_bound``.
     time_limit : float, default=None
         Seconds for one person, for exact methods; for ``"exact"`` the mean over a batch.
     batch_size : int, default=None
@@ -309,6 +308,46 @@ class RecourseSolver(KnownParameters):
         tell_interruption(result, keep_partial=keep_partial)
         return result
 
+    def menu(
+        self,
+        model: Any,
+        x: Any,
+        *,
+        max_levers: int = 2,
+        background: Any = None,
+        overrides: Any = None,
+    ) -> RecourseMenu:
+        """Tell one person what every small set of features can do.
+
+        Parameters
+        ----------
+        model : fitted estimator or Predictor
+        x : DataFrame or ndarray of shape (1, n_raw_columns)
+        max_levers : int, default=2
+            Features that a set has at most; never more than the rules allow to change.
+        background, overrides
+            As in :meth:`solve`.
+
+        Returns
+        -------
+        menu : RecourseMenu, empty where the model gives the target already
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> from skcfq import ActionSet, RecourseSolver
+        >>> X = np.array([[0.0, 1.0], [1.0, 3.0], [2.0, 2.0], [3.0, 0.0]])
+        >>> model = LogisticRegression().fit(X, [0, 0, 1, 1])
+        >>> solver = RecourseSolver(ActionSet(bounds={1: (0, 4)}), target=1)
+        >>> solver.menu(model, X[:1], background=X)
+        RecourseMenu(2 of 3 sets of levers suffice; exact)
+        """
+        task = self._task(model, x, background, overrides)
+        menu = menu_of(self.get_params(deep=False), task, max_levers)
+        tell_interruption(menu.result, keep_partial=True)
+        return menu
+
     def solve_chunks(
         self,
         model: Any,
@@ -398,7 +437,7 @@ class RecourseSolver(KnownParameters):
         first = replace(first, single_precision=False)
         if self.perturbation_radius == "auto":
             first = replace(first, perturbation_radius=0.0)
-        second = self._second_task(first, deployed, background)
+        second = second_task(self, first, deployed, background)
         parameters = self.get_params(deep=False)
         solve, make = partial(solve_task, parameters), partial(result_of, parameters)
         results = solve_both(solve, make, first, second)
@@ -408,9 +447,3 @@ class RecourseSolver(KnownParameters):
     def _task(self, model: Any, X: Any, background: Any, *more: Any, **named: Any) -> Task:
         self._validate_params()
         return read_task(self, model, X, background, *more, **named)
-
-    def _second_task(self, first: Task, deployed: Any, background: Any) -> Task:
-        predictor = second_predictor(first.predictor, deployed, background)
-        margin = required_margin(self.margin, self.target_proba, predictor, first.target)
-        decisions = predictor.predict(first.X)
-        return replace(first, predictor=predictor, decisions=decisions, margin=margin)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,14 @@ def read_task(
         target_given=wanted is not None,
         action_set=rules,
     )
+
+
+def second_task(solver: Any, first: Task, deployed: Any, background: Any) -> Task:
+    """Return the task of the second model of a comparison, about the same people and rules."""
+    predictor = second_predictor(first.predictor, deployed, background)
+    margin = required_margin(solver.margin, solver.target_proba, predictor, first.target)
+    decisions = predictor.predict(first.X)
+    return replace(first, predictor=predictor, decisions=decisions, margin=margin)
 
 
 def read_starts(start: Any, X: Any) -> list[Any]:

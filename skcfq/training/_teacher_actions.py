@@ -22,6 +22,8 @@ from skcfq.utils import Interval, Progress, StrOptions, check_options
 _ROWS = 4096
 METHODS = ("pgd", "solver")
 _MOST_STEPS = 100_000
+# Proofs that take longer are no better to learn from.
+_MAX_NODES = 2000
 # No step, and no noise, in encoded units is larger.
 _LARGEST = 1e9
 
@@ -40,7 +42,8 @@ class TeacherActions(BaseEstimator):
         ``"solver"``: the cheapest actions that ``solver`` finds, which end on the boundary.
     solver : RecourseSolver, default=None
         For ``"solver"``; its action set and target are those of the classifier. None is the
-        default solver with a narrow beam and no restarts.
+        default solver with a small budget: where an action set is given and numbers have grids,
+        its actions are proved to be the cheapest.
     share : float, default=1.0
         Share of the refused people, drawn at random, whose actions are computed, in (0, 1].
     max_people : int or None, default=8000
@@ -226,7 +229,7 @@ class TeacherActions(BaseEstimator):
         verbose: bool,
     ) -> Tensor:
         if self.solver is None:
-            solver = RecourseSolver(n_restarts=0, beam_width=3)
+            solver = RecourseSolver(n_restarts=0, beam_width=3, max_nodes=_MAX_NODES)
         else:
             solver = clone(self.solver)
         solver.set_params(action_set=action_set, target=teacher.classes[target])

@@ -80,9 +80,7 @@ def test_tables_are_the_first_layer(name, rules):
     tables = search_for(problem, lattice).demands[0].tables
     boxes = random_boxes(lattice, rng, 300)
     rungs = random_points(boxes, rng)
-    logits = tables.network.logits(
-        tables.first_totals(boxes.person, lattice.places(boxes.person, rungs))
-    )
+    logits = tables.network.logits(tables.first_totals(boxes.person, rungs))
     states = map(torch.from_numpy, (boxes.person, *lattice.states(boxes.person, rungs)))
     wanted = problem.predictor.logits(problem.assemble(*states)).detach().numpy()
     if name == "integers":
@@ -110,15 +108,14 @@ def test_bounds_hold_at_all_points_of_their_boxes(name, rules):
         rows, nearly = np.arange(len(boxes)), 1e-9
         for _ in range(30):
             rungs = random_points(boxes, rng)
-            places = lattice.places(boxes.person, rungs)
-            first = tables.first_totals(boxes.person, places)
+            first = tables.first_totals(boxes.person, rungs)
             assert (first >= spans.first[0] - nearly).all()
             assert (first <= spans.first[1] + nearly).all()
             logits = tables.network.logits(first) / tables.network.unit
             margin = logits[rows, target] - logits[rows, rival]
             limit = bound.constant + (bound.slope * first).sum(axis=1)
             assert (margin <= limit + nearly * (1 + np.abs(limit))).all()
-            gain = np.stack([gains.at(f, rows, places[:, f]) for f in range(places.shape[1])], 1)
+            gain = np.stack([gains.at(f, rows, rungs[:, f]) for f in range(rungs.shape[1])], 1)
             assert np.allclose(bound.constant + at_own + gain.sum(axis=1), limit)
             assert (gain <= most + nearly).all()
 
@@ -135,7 +132,7 @@ def test_bounds_of_single_points_are_exact():
         tables, start = demand.tables, lattice.start[boxes.person]
         target, rival = demand.target[boxes.person], demand.rival[boxes.person]
         bound = margin_bound(tables, spans_of(tables, boxes, start), target, rival)
-        first = tables.first_totals(boxes.person, start + rungs)
+        first = tables.first_totals(boxes.person, rungs)
         logits = tables.network.logits(first) / tables.network.unit
         rows = np.arange(len(boxes))
         margin = logits[rows, target] - logits[rows, rival]

@@ -295,11 +295,38 @@ def test_raw_rows_confirm_what_is_proved():
     assert (exact.cost[both] < search.cost[both] * (1 - 1e-6)).any()
 
 
-def test_what_is_not_finite_is_refused():
-    with pytest.raises(UnsupportedModelError, match="'income' moves continuously"):
-        RecourseSolver(ActionSet(**CONTINUOUS), method="exact", target=1).solve(
-            MODELS["rectifiers, 1 layer"], PEOPLE, background=PEOPLE
-        )
+def test_a_continuum_that_bounds_cannot_close_in_on_is_refused():
+    tied = {"constraints": ["income >= 2 * debt"]}
+    for more in ({"perturbation_radius": 0.1}, {"rules": tied}, {"cost": "mixed"}):
+        rules = ActionSet(**CONTINUOUS | more.pop("rules", {}))
+        solver = RecourseSolver(rules, method="exact", target=1, **more)
+        with pytest.raises(UnsupportedModelError, match="'income' moves continuously"):
+            solver.solve(MODELS["rectifiers, 1 layer"], PEOPLE, background=PEOPLE)
+
+
+def test_who_gave_no_rules_asked_for_no_proof():
+    model = MODELS["rectifiers, 1 layer"]
+
+    def method_for(rules):
+        solver = RecourseSolver(rules, target=1, random_state=0)
+        return solver.solve(model, PEOPLE.head(4), background=PEOPLE).method
+
+    ordered = ActionSet(ordinal={"grade": RULES["ordinal"]["grade"]}, cost="l2")
+    assert [method_for(rules) for rules in (None, ActionSet(), ordered)] == ["gradient"] * 3
+    assert method_for(ActionSet(immutable=["age"])) == "exact"
+    assert method_for(ActionSet(steps={"income": 10})) == "exact"
+
+
+def test_sides_without_a_bound_prove_no_more_than_was_looked_at():
+    rules = RULES | {"steps": {}, "bounds": {"income": (None, None), "debt": (0, 20)}}
+    model = MODELS["rectifiers, 2 layers"]
+    problem = problem_for([model], PEOPLE, rules)
+    answer = solve_networks(problem, Effort())
+    assert set(answer.status) <= {"optimal", "not_found"}
+    assert (answer.status == "optimal").sum() > 3
+    held = solve_networks(problem_for([model], PEOPLE, RULES | {"steps": {}}), Effort())
+    both = (held.status == "optimal") & (answer.status == "optimal")
+    assert (answer.bound[both] <= held.bound[both] * (1 + 1e-6)).all()
 
 
 @pytest.mark.slow
@@ -345,13 +372,89 @@ def test_an_integer_program_agrees():
         assert answer.bound[person].item() == pytest.approx(least, rel=1e-6)
 
 
+@pytest.mark.parametrize("steps", [{}, {"debt": 5}])
+def test_an_integer_program_agrees_about_a_continuum(steps):
+    rules = RULES | {"steps": steps, "max_changes": None, "decreasing": [], "increasing": []}
+    problem = problem_for([MODELS["rectifiers, 2 layers"]], PEOPLE.head(14), rules)
+    answer = solve_networks(problem, Effort())
+    lattice = lattice_for(problem)
+    assert set(answer.status) <= {"optimal", "infeasible"}
+    for person in range(problem.n_people):
+        least = _program(problem, lattice, person)
+        assert answer.bound[person].item() == pytest.approx(least, rel=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("layers", "norm"), [("1 layer", "l1"), ("4 layers", "l2"), ("3 classes", "l1")]
+)
+def test_a_continuum_under_rectifiers(layers, norm):
+    rules = RULES | {"steps": {"debt": 5}, "min_change": {"income": 4}}
+    people = PEOPLE.head(18)
+    problem = problem_for([MODELS[f"rectifiers, {layers}"]], PEOPLE, rules, norm=norm, asked=people)
+    answer = solve_networks(problem, Effort())
+    everybody = torch.arange(problem.n_people)
+    points = problem.assemble(everybody, answer.values, answer.levels)
+    states = problem.states(everybody, answer.values, answer.levels)
+    assert set(answer.status) <= {"optimal", "infeasible"}
+    found = answer.status == "optimal"
+    assert found.sum() > 3
+    assert problem.region.contains(points).all()
+    assert states.valid.numpy()[found].all()
+    assert np.allclose(states.cost.numpy()[found], answer.bound.numpy()[found], rtol=1e-12)
+    for person in range(problem.n_people):
+        least = _least_cost_of_a_line(problem, person)
+        assert answer.bound[person].item() == pytest.approx(least, rel=2e-6)
+
+
+def _least_cost_of_a_line(problem, person):
+    """Move the first number along a fine grid, then halve between the last two of its points."""
+    region = problem.region
+    own, least_move = region.values[person, 0].item(), region.min_change[person, 0].item()
+    low, high = region.lower[person, 0].item(), region.upper[person, 0].item()
+    ends = [own, own - least_move, own + least_move]
+    grid = [*np.linspace(low, high, 400), *(end for end in ends if low <= end <= high)]
+    grid = sorted(v for v in grid if v == own or abs(v - own) >= least_move)
+    best = np.inf
+    states = every_point(problem, person, {0: grid})
+    rest = torch.cat([states.values[:, 1:], states.levels], dim=1)
+    _, line = torch.unique(rest, dim=0, return_inverse=True)
+    for one in range(int(line.max()) + 1):
+        on = line == one
+        values, levels = states.values[on], states.levels[on]
+        best = min(best, min(states.cost[on][states.valid[on]].tolist(), default=np.inf))
+        turns = np.flatnonzero(np.diff(states.valid[on].numpy()))
+        if len(turns) == 0:
+            continue
+        near, far, k = values[turns, 0], values[turns + 1, 0], len(turns)
+        begins = states.valid[on][turns]
+        for _ in range(45):
+            middle = (near + far) / 2
+            moved = values[turns].clone()
+            moved[:, 0] = middle
+            tried = problem.states(torch.full((k,), person), moved, levels[turns])
+            # What turns into an answer, or out of being one, does so between the two.
+            near = torch.where(tried.valid == begins, middle, near)
+            far = torch.where(tried.valid == begins, far, middle)
+            allowed = tried.valid & ((middle - own).abs() >= least_move)
+            best = min(best, min(tried.cost[allowed].tolist(), default=np.inf))
+    return best
+
+
 def _program(problem, lattice, person):
-    """Choose a rung a feature; rectifiers are written with big constants."""
-    sizes, start = lattice.size[person], lattice.start[person]
-    picks = np.concatenate([start[f] + np.arange(n) for f, n in enumerate(sizes)])
-    feature = np.repeat(np.arange(len(sizes)), sizes)
-    rungs = np.tile(lattice.own[person], (len(picks), 1))
-    rungs[np.arange(len(picks)), feature] = picks - start[feature]
+    """Choose a rung a feature; rectifiers are written with big constants.
+
+    Numbers that move continuously are mixtures of the own value and the ends.
+    """
+    own_rungs, sizes = lattice.own[person], lattice.size[person]
+    smooth = [] if lattice.continuum is None else lattice.continuum.features.tolist()
+    ladders = [
+        sorted({own_rungs[f], 0, size - 1}) if f in smooth else range(size)
+        for f, size in enumerate(sizes)
+    ]
+    picks = np.concatenate([list(ladder) for ladder in ladders])
+    feature = np.repeat(np.arange(len(sizes)), [len(ladder) for ladder in ladders])
+    rungs = np.tile(own_rungs, (len(picks), 1))
+    rungs[np.arange(len(picks)), feature] = picks
     who = np.full(len(picks), person)
     states = map(torch.from_numpy, (who, *lattice.states(who, rungs)))
     points = problem.assemble(*states).numpy()
@@ -389,16 +492,16 @@ def _program(problem, lattice, person):
     add(margin, 1e-9 - (offset[target] - offset[1 - target]), np.inf)
     for f in range(len(sizes)):
         add(at(np.flatnonzero(feature == f), 1), 1, 1)
-    changes = picks != (start + lattice.own[person])[feature]
+    changes = (picks != own_rungs[feature]) & ~np.isin(feature, smooth)
     add(at(np.arange(n_picks), changes), -np.inf, problem.max_changes)
     whole = np.zeros(n)
-    whole[:n_picks] = 1
+    whole[:n_picks] = ~np.isin(feature, smooth)
     for count, first_unit in zip(units, (n_picks, n_picks + 2 * units[0]), strict=True):
         whole[first_unit + count : first_unit + 2 * count] = 1
     found = milp(
-        at(np.arange(n_picks), lattice.cost[picks]),
+        at(np.arange(n_picks), lattice.costs(who, rungs).sum(axis=1)),
         constraints=LinearConstraint(np.array(rows), low, high),
-        bounds=Bounds(0, np.where(whole > 0, 1, np.inf)),
+        bounds=Bounds(0, np.where(np.arange(n) < n_picks, 1, np.where(whole > 0, 1, np.inf))),
         integrality=whole,
         options={"mip_rel_gap": 1e-9},
     )

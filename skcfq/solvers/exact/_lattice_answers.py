@@ -15,16 +15,18 @@ def answer_of(lattice: Lattice, optimum: Optimum) -> ExactAnswer:
     return ExactAnswer(
         torch.from_numpy(values),
         torch.from_numpy(levels),
-        _status(optimum),
+        _status(optimum, np.isfinite(lattice.horizon)),
         torch.from_numpy(optimum.bound),
         optimum.interrupted,
     )
 
 
-def _status(optimum: Optimum) -> np.ndarray:
+def _status(optimum: Optimum, is_open: np.ndarray) -> np.ndarray:
     found = np.isfinite(optimum.cost)
     proved = np.where(found, "optimal", "infeasible")
-    return np.where(optimum.finished, proved, np.where(found, "feasible", "time_limit"))
+    # Of a side without a bound nobody has seen the end.
+    missing = np.where(is_open, "not_found", "time_limit")
+    return np.where(optimum.finished, proved, np.where(found, "feasible", missing))
 
 
 def obeys(

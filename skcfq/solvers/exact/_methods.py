@@ -13,6 +13,7 @@ from skcfq.solvers.problems import (
     differentiable,
     euclidean_cost,
     finite,
+    finite_or_smooth,
     l1_cost,
     no_linking,
     one_model,
@@ -75,7 +76,7 @@ EXACT_ON_NETWORKS = Method(
     "exact",
     _exact_on_networks,
     proves=True,
-    requires=(differentiable, networks, finite),
+    requires=(differentiable, networks, finite_or_smooth),
     batch_size=256,
 )
 EXACT_ON_TREES = Method(

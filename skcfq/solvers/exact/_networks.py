@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,6 +34,8 @@ if TYPE_CHECKING:
 # A valid point has at least this margin (docs/design.md, "valid"); how far a bound may err, as a
 # share of its parts, and how far it must stay below the least margin of integers, in their units.
 _LEAST_MARGIN, _ROUNDING, _HALF_A_UNIT = 1e-9, 1e-13, 0.5
+# Margin, in logit units, for the rounding of raw rows.
+_ROOM_FOR_ROUNDING = 1e-11
 
 
 def solve_networks(
@@ -83,8 +84,11 @@ def lattice_for(problem: RecourseProblem) -> Lattice:
     """Return what the people of a problem may do, as far as it matters."""
     region, models = problem.region, (problem.predictor, *problem.variants)
     networks = [model.integers for model in models if model.integers is not None]
-    if len(networks) < len(models) or region.linking is not None or region.downstream is not None:
-        return lattice_of(region, problem.cost_function)
+    tied = region.linking is not None or region.downstream is not None
+    if len(networks) < len(models) or tied:
+        # Neither rules across features nor jitter are bounded: they ask for points one by one.
+        continuous = not networks and region.linking is None and not problem.perturbation_radius
+        return lattice_of(region, problem.cost_function, continuous=continuous)
     radii = problem.radii.numpy() if problem.perturbation_radius else np.zeros(len(region.grids))
     grid = InputGrid(networks, region.numeric_columns.numpy(), radii)
     return without_twins(lattice_of(region, problem.cost_function, grid.points_beyond), grid)
@@ -109,22 +113,23 @@ def search_for(problem: RecourseProblem, lattice: Lattice) -> Search:
     rivals = [r + (r >= target) for r in range(len(problem.predictor.classes) - 1)]
     demands = [_demand(table, target, rival, margin) for table in tables for rival in rivals]
 
+    # Where a point may lie anywhere, a raw row may round it to the wrong side of the boundary.
+    least_slack = 0.0 if lattice.continuum is None else _ROOM_FOR_ROUNDING
+
     def is_valid(person: np.ndarray, rungs: np.ndarray) -> np.ndarray:
-        places = lattice.places(person, rungs)
         wanted = torch.from_numpy(target[person])
         valid = np.ones(len(person), dtype=bool)
         for table in tables:
-            logits = table.network.logits(table.first_totals(person, places))
+            logits = table.network.logits(table.first_totals(person, rungs))
             slack = validity_slack(torch.from_numpy(logits), wanted, problem.margin[person])
-            valid &= slack.numpy() >= 0
+            valid &= slack.numpy() >= least_slack
         left = np.flatnonzero(valid)
         valid[left] = obeys(problem, lattice, person[left], rungs[left])
         return valid
 
     most = min(problem.max_changes, lattice.n_features)
     objective = Objective.of(problem.cost_function, most)
-    priced = replace(lattice, cost=objective.prices(lattice.cost))
-    return Search(priced, is_valid, objective, demands)
+    return Search(lattice.priced(objective), is_valid, objective, demands)
 
 
 def _network(model: Predictor, region: ActionRegion) -> Network:

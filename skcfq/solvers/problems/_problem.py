@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from skcfq.actions import project_grid, project_min_change, raw_rows
+from skcfq.actions import project_grids, project_min_change, raw_rows
 from skcfq.models import validity_slack
 from skcfq.nn import target_margin
 from skcfq.solvers.problems._perturbations import Jitter, jitter_radii
@@ -188,11 +188,12 @@ class RecourseProblem:
         if region.min_change is not None:
             least = region.min_change.index_select(0, person)
             snapped = project_min_change(snapped, lower, upper, own, least)
-        for j, grid in enumerate(region.grids):
-            if grid is not None:
-                nearest = None if least is None else least[:, j]
-                sides = lower[:, j], upper[:, j]
-                snapped[:, j] = project_grid(values[:, j], grid, *sides, own[:, j], nearest)
+        at = region.gridded
+        if len(at) == 0:
+            return snapped
+        nearest = None if least is None else least[:, at]
+        sides = lower[:, at], upper[:, at], own[:, at]
+        snapped[:, at] = project_grids(values[:, at], region.grid_table, *sides, nearest)
         return snapped
 
     def states(self, person: Tensor, values: Tensor, levels: Tensor) -> States:

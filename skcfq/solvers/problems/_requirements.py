@@ -5,12 +5,18 @@ They are called in the order in which a method names them, so a later one may re
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sized
+from typing import TYPE_CHECKING, Any
 
 from skcfq.models import RowHead
 
 if TYPE_CHECKING:
     from skcfq.solvers.problems._task import Task
+
+# What an action set says of the table and of costs, but not of what people may change.
+_NO_LIMITS = ("ordinal", "one_hot", "cost", "cost_weights", "cost_mix")
+# Numbers without a grid about which proofs take seconds at most.
+_FEW = 4
 
 
 def differentiable(task: Task) -> str | None:
@@ -107,6 +113,18 @@ def finite(task: Task) -> str | None:
     return gridded(task)
 
 
+def finite_or_smooth(task: Task) -> str | None:
+    """Require finitely many actions, or a continuum on which bounds of networks close in.
+
+    That is where no model reads codes, nothing but its margin decides what is an answer, and the
+    cost is a sum or the root of one.
+    """
+    open_ = task.perturbation_radius > 0 or task.actions.has_linking or task.cost.norm == "mixed"
+    if not open_ and all(model.integers is None for model in task.models):
+        return None
+    return finite(task)
+
+
 def gridded(task: Task) -> str | None:
     """Require that every number has a grid."""
     for feature in task.actions.numeric:
@@ -118,9 +136,18 @@ def gridded(task: Task) -> str | None:
     return None
 
 
+def few_continuous(task: Task) -> str | None:
+    """Require that at most four numbers have no grid."""
+    free = [one for one in task.actions.numeric if one.step is None and one.values is None]
+    if len(free) > _FEW:
+        return f"{len(free)} numbers move continuously, and proofs about more than {_FEW} are slow."
+    return None
+
+
 def rules_given(task: Task) -> str | None:
     """Require that somebody said what people may change."""
-    if task.action_set is None:
+    given = {} if task.action_set is None else task.action_set.get_params(deep=False)
+    if not any(_says_something(given[name]) for name in given if name not in _NO_LIMITS):
         return "no action set is given, and then too much may change. Use method='gradient'."
     return None
 
@@ -164,3 +191,7 @@ def _discrete_rule(task: Task) -> str | None:
     if actions.has_implications:
         return "an if-then rule"
     return None
+
+
+def _says_something(rule: Any) -> bool:
+    return rule is not None and (not isinstance(rule, Sized) or len(rule) > 0)
