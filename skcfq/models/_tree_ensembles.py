@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 # Numbers that the cells of all leaves may take together: beyond, nothing is read.
-_LARGEST = 50_000_000
+_LARGEST = 80_000_000
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from skcfq.proofs._search import Demand, Search, search_networks
 from skcfq.proofs._tables import Tables, tables_of
 from skcfq.proofs._tree_cells import TreeCells
 from skcfq.proofs._tree_search import TreeDemand, TreeSearch, search_trees
-from skcfq.proofs._twins import without_twins
+from skcfq.proofs._twins import with_rungs, without_twins
 
 __all__ = [
     "Demand",
@@ -38,5 +38,6 @@ __all__ = [
     "search_trees",
     "tables_of",
     "with_late_codes",
+    "with_rungs",
     "without_twins",
 ]

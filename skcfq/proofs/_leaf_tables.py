@@ -84,10 +84,10 @@ class LeafTables:
     lattice : Lattice
     rows : int64 ndarray of shape (R, W)
         Leaves that stretches of rungs admit.
-    until, since : int64 ndarray of shape (P, F)
+    until, since, single : int64 ndarray of shape (P, F)
         For a number, the row of its rung k from `until` on admits what any rung up to k does, that
         from `since` on what any rung from k on does. For a category, rows from `until` on admit
-        what 1, 2, 4, ... rungs from k on do.
+        what 1, 2, 4, ... rungs from k on do. Rows from `single` on admit what rung k does.
     values : float64 ndarray of shape (P * W * 53,)
         Value of every leaf; for each word first that of nothing.
     first_word : int64 ndarray of shape (T,)
@@ -102,6 +102,7 @@ class LeafTables:
     rows: np.ndarray
     until: np.ndarray
     since: np.ndarray
+    single: np.ndarray
     values: np.ndarray
     first_word: np.ndarray
     asked: tuple[int, ...]
@@ -130,6 +131,10 @@ class LeafTables:
         step = np.frexp((high - low + 1).astype(np.float64))[1].astype(np.int64) - 1
         begin = until + step * self.lattice.size[person, f]
         return self.rows[begin + low] | self.rows[begin + high + 1 - (1 << step)]
+
+    def on(self, f: int, person: np.ndarray, rung: np.ndarray) -> np.ndarray:
+        """Return the leaves that single rungs of one feature admit, shape (N, W)."""
+        return self.rows[self.single[person, f] + rung]
 
     def at_points(self, person: np.ndarray, rungs: np.ndarray) -> np.ndarray:
         """Return the sums over trees at rungs (N, F) of people (N,)."""
@@ -178,7 +183,7 @@ def leaf_tables(
     ]
     everything = np.full((1, width), (1 << _BITS) - 1, dtype=np.int64)
     parts, height = [everything], 1
-    until, since = (np.zeros(lattice.size.shape, dtype=np.int64) for _ in range(2))
+    until, since, single = (np.zeros(lattice.size.shape, dtype=np.int64) for _ in range(3))
     found = np.full((lattice.n_people, width, _SLOTS), -np.inf)
     for p, reach in enumerate(reaches):
         word = first_word[trees.tree[reach.leaves]] + reach.rank // _BITS
@@ -191,8 +196,11 @@ def leaf_tables(
                 begin[p, f] = height
                 parts.append(_gathered(rung, word, bit, size, width, backward=backward))
                 height += size
+            single[p, f] = height
+            parts.append(parts[-2] & parts[-1])
+            height += size
         for f, admits in reach.admits.items():
-            until[p, f] = height
+            until[p, f] = single[p, f] = height
             parts.append(_doubled(admits, word, bit, width))
             height += len(parts[-1])
         for follower in followers:
@@ -208,7 +216,7 @@ def leaf_tables(
     asked = (*reader.rung_cells, *reader.level_cells)
     rows = np.concatenate(parts)
     return LeafTables(
-        lattice, rows, until, since, found.ravel(), first_word, asked, tuple(followers)
+        lattice, rows, until, since, single, found.ravel(), first_word, asked, tuple(followers)
     )
 
 

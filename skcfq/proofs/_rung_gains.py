@@ -11,9 +11,6 @@ from skcfq.proofs._choice_bound import Choices, Options
 from skcfq.proofs._lattice import Lattice
 from skcfq.proofs._leaf_tables import LeafTables
 
-# Rungs that are looked at together: their arrays then stay in the cache.
-_BLOCK = 1024
-
 
 @dataclass(frozen=True, eq=False)
 class Grid:
@@ -47,6 +44,13 @@ class Grid:
         forced = (~stays.any(axis=2)).sum(axis=1)
         return np.all(self.there.any(axis=2), axis=1) & (forced <= most)
 
+    def ends(self, boxes: Boxes) -> tuple[np.ndarray, np.ndarray]:
+        """Return the first and the last rung that may be part of an answer, each (N, F)."""
+        last = self.there.shape[2] - 1 - self.there[:, :, ::-1].argmax(axis=2)
+        low, high = boxes.low + self.there.argmax(axis=2), boxes.low + last
+        empty = ~self.there.any(axis=2)
+        return np.where(empty, boxes.low, low), np.where(empty, boxes.high, high)
+
     def take(self, rows: np.ndarray) -> Grid:
         """Return the rungs of some of the boxes."""
         return Grid(self.rung[rows], self.there[rows], self.near[rows])
@@ -64,13 +68,17 @@ class Said:
         What is said on the nearest rungs.
     row, v : int64 ndarray of shape (E,)
         Box, by its position in `box`, and position of every rung in the grid.
-    values : ndarray of shape (E, T)
+    kind : int64 ndarray of shape (E,)
+        Rungs in a row that admit the same leaves are of one kind.
+    values : ndarray of shape (K, T)
+        What is said on the rungs of every kind.
     """
 
     box: np.ndarray
     near: np.ndarray
     row: np.ndarray
     v: np.ndarray
+    kind: np.ndarray
     values: np.ndarray
 
 
@@ -106,8 +114,9 @@ class RungBounds:
         for f, part in self.said.items():
             speaks = speaker[part.box] == f
             silent = np.where(speaks, part.near, 0.0).sum(axis=1)
-            spoken = np.where(speaks[part.row], part.values, 0.0).sum(axis=1)
-            gain[part.box[part.row], f, part.v] = spoken - silent[part.row]
+            row = part.row[np.flatnonzero(np.diff(part.kind, prepend=-1))]
+            spoken = np.einsum("kt,kt->k", speaks.astype(np.float64)[row], part.values)
+            gain[part.box[part.row], f, part.v] = (spoken - silent[row])[part.kind]
         return (self.top - loss).sum(axis=1), gain
 
     def lost_at(self, grid: Grid, point: np.ndarray) -> np.ndarray:
@@ -185,46 +194,38 @@ def rung_bounds(tables: LeafTables, boxes: Boxes, grid: Grid) -> RungBounds:
         if len(box) == 0:
             continue
         row, v = np.nonzero(grid.there[box, f])
-        values = np.empty((len(row), top.shape[1]))
-        for start in range(0, len(row), _BLOCK):
-            part = slice(start, start + _BLOCK)
-            here = box[row[part]]
-            person, rung = boxes.person[here], grid.rung[here, f, v[part]]
-            one = tables.between(f, person, rung, rung)
-            one &= admitted[here]
-            values[part] = tables.most(one, person)
-        most[box[row], f, v] = values.sum(axis=1)
-        near = values[grid.rung[box[row], f, v] == grid.near[box[row], f]]
-        said[f] = Said(box, near, row, v, values)
+        here = box[row]
+        one = tables.on(f, boxes.person[here], grid.rung[here, f, v])
+        one &= admitted[here]
+        # A rung that admits what the one before it does says the same.
+        new = np.ones(len(row), dtype=bool)
+        new[1:] = (row[1:] != row[:-1]) | (one[1:] != one[:-1]).any(axis=1)
+        kind = np.cumsum(new) - 1
+        values = tables.most(one[new], boxes.person[here[new]])
+        most[here, f, v] = values.sum(axis=1)[kind]
+        near = values[kind[grid.rung[here, f, v] == grid.near[here, f]]]
+        said[f] = Said(box, near, row, v, kind, values)
     return RungBounds(top, said, most)
 
 
-def halved(boxes: Boxes, grid: Grid, blame: np.ndarray) -> Boxes:
+def halved(boxes: Boxes, blame: np.ndarray) -> Boxes:
     """Cut boxes in the middle of the feature that is to blame most.
 
     Parameters
     ----------
     boxes : Boxes
-        N of them.
-    grid : Grid
-        What cannot be part of an answer is left out at the ends.
+        N of them, of more than a point.
     blame : ndarray of shape (N, F)
 
     Returns
     -------
     boxes : Boxes
-        Two for each that holds more than a point.
+        2N boxes.
     """
-    low = boxes.low + grid.there.argmax(axis=2)
-    high = boxes.low + grid.there.shape[2] - 1 - grid.there[:, :, ::-1].argmax(axis=2)
-    large = np.flatnonzero((high > low).any(axis=1))
-    boxes, low, high, blame = boxes.take(large), low[large], high[large], blame[large]
-    rows, length = np.arange(len(large)), high - low + 1
+    rows, length = np.arange(len(boxes)), boxes.high - boxes.low + 1
     # Where nothing is to blame any more, the longest stretch is cut.
     feature = np.where(length > 1, blame + 1e-300 * length, -1.0).argmax(axis=1)
-    at = (low[rows, feature] + high[rows, feature]) >> 1
-    lower, upper = high.copy(), low.copy()
+    at = (boxes.low[rows, feature] + boxes.high[rows, feature]) >> 1
+    lower, upper = boxes.high.copy(), boxes.low.copy()
     lower[rows, feature], upper[rows, feature] = at, at + 1
-    return Boxes.concatenate(
-        [replace(boxes, low=low, high=lower), replace(boxes, low=upper, high=high)]
-    )
+    return Boxes.concatenate([replace(boxes, high=lower), replace(boxes, low=upper)])

@@ -64,6 +64,29 @@ class TreeCells:
         # Of a cell that begins beyond the end, the end is no part: what lies there is left out.
         return np.sort(np.clip(points, self.lower[:, j, None], self.upper[:, j, None]), axis=1)
 
+    def kept(self, j: int, grid: np.ndarray, own: np.ndarray, least: np.ndarray) -> np.ndarray:
+        """Return which points of a rising grid can be the first of a cell for anybody, (G,).
+
+        Parameters
+        ----------
+        j : int
+        grid : ndarray of shape (G,)
+        own : ndarray of shape (P, 1)
+        least : ndarray of shape (P, 1)
+            Smallest change, after which a cell may begin too.
+        """
+        if self.exact[j] or len(grid) < 2:
+            return np.ones(len(grid), dtype=bool)
+        read = self.read(j, grid)
+        step = (read[:, 1:] != read[:, :-1]).any(axis=0)
+        kept = np.append(step, False) | np.append(False, step)
+        if least.any():
+            # With their neighbors, whatever rounds.
+            near = np.searchsorted(grid, np.column_stack([own - least, own + least]))
+            near = near.ravel()[:, None] + np.arange(-2, 3)
+            kept[np.clip(near, 0, len(grid) - 1)] = True
+        return kept
+
     def read(self, j: int, values: np.ndarray) -> np.ndarray:
         """Return all that is read of values (n,) of a number, shape (k, n)."""
         if self.exact[j]:

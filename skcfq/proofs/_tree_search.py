@@ -9,8 +9,9 @@ knapsack. Rungs with which the score cannot be reached at all are left out.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 
@@ -24,7 +25,10 @@ from skcfq.proofs._branching import (
 )
 from skcfq.proofs._choice_bound import choice_bound
 from skcfq.proofs._leaf_tables import LeafTables
-from skcfq.proofs._rung_gains import Grid, RungBounds, RungOptions, halved, rung_bounds
+from skcfq.proofs._rung_gains import Grid, RungOptions, halved, rung_bounds
+
+# What trees say on the rungs of boxes that are looked at together, in numbers.
+_NUMBERS = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,74 +82,84 @@ def search_trees(
 
 def _process(search: TreeSearch, boxes: Boxes, best: Best) -> Boxes:
     """Bound boxes, try what follows from that, and return what they are cut into."""
-    lattice, most = search.lattice, search.objective.most_changes
-    boxes = contract(lattice, boxes, best.room[boxes.person], most)
+    boxes = contract(search.lattice, boxes, best.room[boxes.person], search.objective.most_changes)
     for demand in search.demands:
         said = demand.tables.most(demand.tables.admitted(boxes), boxes.person)
         boxes = boxes.take(said.sum(axis=1) >= demand.need[boxes.person])
     if len(boxes) == 0:
         return boxes
-    grid = Grid.of(lattice, boxes)
-    each = [rung_bounds(demand.tables, boxes, grid) for demand in search.demands]
-    for bounds, demand in zip(each, search.demands, strict=True):
-        may = bounds.most >= demand.need[boxes.person][:, None, None]
-        grid = replace(grid, there=grid.there & may)
-    alive = grid.leaves_room(lattice, boxes, most)
-    views = [
-        _view(search, demand, boxes, grid, bounds, np.flatnonzero(alive))
-        for demand, bounds in zip(search.demands, each, strict=True)
-    ]
-    found = np.stack([view.bound for view in views])
-    # Each box goes on with the demand that says most about it.
-    which = found.argmax(axis=0)
-    boxes = replace(boxes, bound=np.maximum(boxes.bound, found.max(axis=0)))
-    children = []
-    for d, view in enumerate(views):
-        here = np.flatnonzero(which == d)
-        here = here[boxes.bound[here] < best.room[boxes.person[here]]]
-        for point in view.points:
-            try_points(search, boxes.person[here], point[here], best)
-        # What is a point has been tried.
-        here = here[boxes.bound[here] < best.room[boxes.person[here]]]
-        children.append(halved(boxes.take(here), grid.take(here), view.blame[here]))
-    return Boxes.concatenate(children)
+    views = [_view(search, boxes.take(part)) for part in _parts(search, boxes)]
+    view = _View.concatenate(views)
+    boxes = replace(boxes, bound=np.maximum(boxes.bound, view.bound), low=view.low, high=view.high)
+    for point in (view.enough, view.nearly):
+        open_ = np.flatnonzero(boxes.bound < best.room[boxes.person])
+        try_points(search, boxes.person[open_], point[open_], best)
+    # What is a point has been tried.
+    open_ = boxes.bound < best.room[boxes.person]
+    open_ &= (boxes.high > boxes.low).any(axis=1)
+    return halved(boxes.take(open_), view.blame[open_])
+
+
+def _parts(search: TreeSearch, boxes: Boxes) -> list[slice]:
+    """Cut boxes into parts whose arrays stay in the cache."""
+    n_trees = max(len(demand.tables.first_word) for demand in search.demands)
+    numbers = np.cumsum((boxes.high - boxes.low + 1).sum(axis=1) * n_trees)
+    ends = np.searchsorted(numbers, np.arange(_NUMBERS, int(numbers[-1]), _NUMBERS)) + 1
+    edges = np.unique(np.concatenate([[0], ends, [len(boxes)]]))
+    return [slice(*pair) for pair in pairwise(edges.tolist())]
 
 
 @dataclass(frozen=True, eq=False)
 class _View:
-    """N boxes as one demand sees them.
+    """What is known of N boxes.
 
     Attributes
     ----------
     bound : ndarray of shape (N,)
-        Least price of what gains enough.
-    points : tuple of int64 ndarrays of shape (N, F)
+        Least price of what gains enough, under the demand that says most about the box.
+    low, high : int64 ndarray of shape (N, F)
+        First and last rung that can be part of an answer.
+    enough, nearly : int64 ndarray of shape (N, F)
         What the bound promises: enough, or nearly.
     blame : ndarray of shape (N, F)
         How much less than the most is said with each feature where it promises enough.
     """
 
     bound: np.ndarray
-    points: tuple[np.ndarray, np.ndarray]
+    low: np.ndarray
+    high: np.ndarray
+    enough: np.ndarray
+    nearly: np.ndarray
     blame: np.ndarray
 
+    @staticmethod
+    def concatenate(parts: list[_View]) -> _View:
+        """Join what is known of several sets of boxes."""
+        names = [field.name for field in fields(_View)]
+        return _View(*(np.concatenate([getattr(p, name) for p in parts]) for name in names))
 
-def _view(
-    search: TreeSearch,
-    demand: TreeDemand,
-    boxes: Boxes,
-    grid: Grid,
-    bounds: RungBounds,
-    alive: np.ndarray,
-) -> _View:
+
+def _view(search: TreeSearch, boxes: Boxes) -> _View:
+    lattice, most = search.lattice, search.objective.most_changes
+    grid = Grid.of(lattice, boxes)
+    each = [rung_bounds(demand.tables, boxes, grid) for demand in search.demands]
+    for bounds, demand in zip(each, search.demands, strict=True):
+        may = bounds.most >= demand.need[boxes.person][:, None, None]
+        grid = replace(grid, there=grid.there & may)
+    alive = np.flatnonzero(grid.leaves_room(lattice, boxes, most))
+    person, inside = boxes.person[alive], grid.take(alive)
     bound = np.full(len(boxes), np.inf)
+    bound[alive] = -np.inf
     enough, nearly = grid.near.copy(), grid.near.copy()
-    begin, gain = bounds.gains()
-    person = boxes.person[alive]
-    options = RungOptions.of(
-        search.lattice, person, grid.take(alive), gain[alive], search.objective.most_changes
-    )
-    found = choice_bound(options.options, demand.need[person] - begin[alive])
-    bound[alive] = found.bound
-    enough[alive], nearly[alive] = options.points(found.over), options.points(found.under)
-    return _View(bound, (enough, nearly), bounds.lost_at(grid, enough))
+    blame = np.zeros(grid.near.shape)
+    for bounds, demand in zip(each, search.demands, strict=True):
+        begin, gain = bounds.gains()
+        options = RungOptions.of(lattice, person, inside, gain[alive], most)
+        found = choice_bound(options.options, demand.need[person] - begin[alive])
+        better = found.bound > bound[alive]
+        here = alive[better]
+        bound[here] = found.bound[better]
+        enough[here] = options.points(found.over)[better]
+        nearly[here] = options.points(found.under)[better]
+        blame[here] = bounds.lost_at(grid, enough)[here]
+    return _View(bound, *grid.ends(boxes), enough, nearly, blame)

@@ -19,26 +19,35 @@ class Readings(Protocol):
 
 def without_twins(lattice: Lattice, readings: Readings) -> Lattice:
     """Leave out rungs of numbers that models cannot tell from one nearer to the own value."""
-    value, cost = [], []
-    start, size, own = lattice.start.copy(), lattice.size.copy(), lattice.own.copy()
-    offset = 0
+    kept = np.ones(len(lattice.value), dtype=bool)
+    for f in range(lattice.n_numbers):
+        kept[lattice.part(f)] = _differs(lattice, readings, f)
+    return with_rungs(lattice, np.arange(lattice.n_people), kept)
+
+
+def with_rungs(lattice: Lattice, people: np.ndarray, kept: np.ndarray) -> Lattice:
+    """Return the ladders of some people, with some of their rungs.
+
+    Parameters
+    ----------
+    lattice : Lattice
+    people : int64 ndarray of shape (n,)
+    kept : bool ndarray
+        Which rungs stay, in the flat arrays; the own ones do.
+    """
+    size, start, own = lattice.size[people], lattice.start[people], lattice.own[people]
+    ends = np.concatenate([[0], np.cumsum(kept)])
+    new_size, chosen = ends[start + size] - ends[start], []
+    new_own = ends[start + own] - ends[start]
     for f in range(lattice.n_features):
-        part = lattice.part(f)
-        kept = np.ones(part.stop - part.start, dtype=bool)
-        if f < lattice.n_numbers:
-            kept = _differs(lattice, readings, f)
-            ends = np.concatenate([[0], np.cumsum(kept)])
-            first = lattice.start[:, f] - part.start
-            size[:, f] = ends[first + lattice.size[:, f]] - ends[first]
-            own[:, f] = ends[first + lattice.own[:, f]] - ends[first]
-            start[:, f] = ends[first]
-        else:
-            start[:, f] -= part.start
-        start[:, f] += offset
-        offset += int(kept.sum())
-        value.append(lattice.value[part][kept])
-        cost.append(lattice.cost[part][kept])
-    return Lattice(lattice.n_numbers, start, size, own, np.concatenate(value), np.concatenate(cost))
+        before = np.cumsum(size[:, f]) - size[:, f]
+        place = np.arange(int(size[:, f].sum())) + np.repeat(start[:, f] - before, size[:, f])
+        chosen.append(place[kept[place]])
+    total = np.cumsum(new_size.T.ravel()) - new_size.T.ravel()
+    new_start = total.reshape(new_size.T.shape).T
+    place = np.concatenate([*chosen, np.empty(0, dtype=np.int64)])
+    value, cost = lattice.value[place], lattice.cost[place]
+    return Lattice(lattice.n_numbers, new_start, new_size, new_own, value, cost)
 
 
 def _differs(lattice: Lattice, readings: Readings, j: int) -> np.ndarray:

@@ -24,6 +24,7 @@ from skcfq import ActionSet, RecourseSolver, TableEncoder
 from skcfq.exceptions import UnsupportedModelError
 from skcfq.models import as_predictor
 from skcfq.proofs import _branching, search_trees
+from skcfq.solvers.exact import _trees
 from skcfq.solvers.exact._trees import lattice_for, search_for, solve_trees
 from skcfq.solvers.problems import Effort
 
@@ -342,3 +343,28 @@ def test_random_ensembles_rules_and_norms(seed):
     )
     if problem.n_people:
         assert_proved(problem)
+
+
+@pytest.mark.parametrize("kind", ["dense", "histograms"])
+def test_columns_that_cannot_hold_every_value(kind):
+    """What half precision makes of a value may lie in another cell than the value itself."""
+    people = PEOPLE.astype({"income": "float16"})
+    dense = ExtraTreesClassifier(40, random_state=1)
+    model = draw_trees(dense if kind == "dense" else ESTIMATORS[kind]())
+    rules = ActionSet(**RULES | {"steps": {"debt": 5}, "max_changes": 2})
+    result = RecourseSolver(rules, target=1).solve(model, people, background=BACKGROUND)
+    # Half precision cannot hold the cheapest values themselves.
+    assert set(result.status) <= {"optimal", "feasible", "infeasible", "already_favorable"}
+    assert (model.predict(result.points)[result.reachable] == 1).all()
+
+
+def test_tables_that_would_be_large_are_made_for_some_people_at_a_time(monkeypatch):
+    problem = problem_of([draw_trees(ESTIMATORS["forest"]())])
+    whole = solve_trees(problem, Effort())
+    monkeypatch.setattr(_trees, "_TABLE", 20_000)
+    parts = solve_trees(problem, Effort())
+    assert torch.equal(parts.values, whole.values) and torch.equal(parts.levels, whole.levels)
+    assert torch.equal(parts.bound, whole.bound)
+    assert parts.status.tolist() == whole.status.tolist()
+    monkeypatch.setattr(_trees, "_LARGEST_TABLE", 1000)
+    assert set(solve_trees(problem, Effort()).status) == {"time_limit"}

@@ -1,4 +1,4 @@
-"""The problems of the comparison: real and generated rows, a linear model and a small network."""
+"""The problems of the comparison: real and generated rows; linear models, networks and trees."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 from protocol import Problem
+from sklearn.base import clone
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
@@ -33,6 +35,38 @@ def make_problems(n_rows: int) -> Iterator[tuple[str, Problem]]:
     for name in ("German", "generated, 20 features"):
         if name in tables:
             yield f"{name}, network 2x64", problem(*tables[name], network_weights, n_rows)
+    if "Adult" in tables:
+        yield from tree_problems(n_rows)
+
+
+def tree_problems(n_rows: int) -> Iterator[tuple[str, Problem]]:
+    """Trees on codes of Adult's columns, with the columns of its action set or all of them free."""
+    boosted = HistGradientBoostingClassifier(early_stopping=False, random_state=0)
+    forest = RandomForestClassifier(100, max_depth=8, random_state=0)
+    twice = clone(boosted).set_params(max_iter=200)
+    for name, model, free in (
+        ("boosted trees, 100 x 31", boosted, False),
+        ("forest, 100 of depth 8", forest, False),
+        ("boosted trees, 200 x 31, all 12 columns free", twice, True),
+    ):
+        Z, y, low, high, mutable, train = coded(fetch_adult(), free=free)
+        model.fit(Z[train], y[train].astype(int))
+        yield f"Adult, {name}", problem(Z, y, low, high, mutable, train, model, n_rows)
+
+
+def coded(table: Any, *, free: bool) -> tuple[np.ndarray, ...]:
+    """Write every category as a number, in the order of the alphabet."""
+    data = table.data.apply(
+        lambda column: column if column.dtype.kind in "if" else column.astype("category").cat.codes
+    )
+    train = np.zeros(len(data), dtype=bool)
+    train[table.train_indices] = True
+    Z = StandardScaler().fit(data[train]).transform(data)
+    mutable = np.ones(Z.shape[1], dtype=bool)
+    if not free:
+        mutable = ~data.columns.isin(table.action_set.immutable)
+    y = (table.target == table.favorable).to_numpy()
+    return Z, y, Z[train].min(axis=0), Z[train].max(axis=0), mutable, train
 
 
 def problem(Z, y, low, high, mutable, train, weights, n_rows) -> Problem:
@@ -42,7 +76,11 @@ def problem(Z, y, low, high, mutable, train, weights, n_rows) -> Problem:
     ends = np.array([pool.mean(axis=0)] * 2)
     ends[:, mutable] = np.array([low, high])[:, mutable]
     background = np.vstack([ends, pool[:_BACKGROUND]])
-    posed = Problem(Z, low, high, mutable, background, weights(Z[train], y[train]))
+    posed = Problem(Z, low, high, mutable, background, [])
+    if callable(weights):
+        posed.weights = weights(Z[train], y[train])
+    else:
+        posed.model = weights
     posed.X = Z[inside & (posed.score(Z) < 0)][:n_rows]
     return posed
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import pickle
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +30,8 @@ class Problem:
     `X` (n, d) and `background` (N, d) are in units of one standard deviation; a point is
     favorable where `score` is positive. Feature j may move inside [low_j, high_j] where
     `mutable_j`, else it stays. `weights` are (coef (d_l, d_l+1), intercept) of each layer, with
-    ReLU between layers; a single layer is a linear model.
+    ReLU between layers; a single layer is a linear model. Trees are a fitted `model` of
+    scikit-learn instead, with more than half of its probability on the favorable class, 1.
     """
 
     X: np.ndarray
@@ -37,13 +40,16 @@ class Problem:
     mutable: np.ndarray
     background: np.ndarray
     weights: list[tuple[np.ndarray, np.ndarray]]
+    model: Any = None
 
     @property
     def linear(self) -> bool:
         return len(self.weights) == 1
 
     def score(self, Z: np.ndarray) -> np.ndarray:
-        """Return the logit of the favorable class, (n,)."""
+        """Return the logit of the favorable class, (n,); the probability above half of trees."""
+        if self.model is not None:
+            return self.model.predict_proba(Z)[:, 1] - 0.5
         for position, (coef, intercept) in enumerate(self.weights):
             Z = Z @ coef + intercept
             if position < len(self.weights) - 1:
@@ -64,15 +70,20 @@ class Problem:
         arrays = {"X": self.X, "low": self.low, "high": self.high, "mutable": self.mutable}
         for position, (coef, intercept) in enumerate(self.weights):
             arrays |= {f"coef_{position}": coef, f"intercept_{position}": intercept}
+        if self.model is not None:
+            arrays["model"] = np.frombuffer(pickle.dumps(self.model), dtype=np.uint8)
         np.savez(path, background=self.background, **arrays)
 
     @classmethod
     def load(cls, path: Path) -> Problem:
         with np.load(path) as file:
             arrays = dict(file)
+        model = arrays.pop("model", None)
+        if model is not None:
+            model = pickle.loads(model.tobytes())
         depth = sum(name.startswith("coef_") for name in arrays)
         weights = [(arrays.pop(f"coef_{i}"), arrays.pop(f"intercept_{i}")) for i in range(depth)]
-        return cls(**arrays, weights=weights)
+        return cls(**arrays, weights=weights, model=model)
 
 
 def serve(prepare: Callable, *, packages: list[str], batch: int = 1, warm_up: bool = True) -> None:

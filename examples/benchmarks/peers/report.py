@@ -53,8 +53,9 @@ defaults and the rules as its constraint function, once through its own entry po
 at every call, and once under one more `jax.jit`, compiled off the clock. actionable-recourse: its
 grid of 1 % of a feature's range, its own costs replaced by the common one. DiCE: `random` on linear
 models, `gradient` on networks, one counterfactual, defaults otherwise; it rounds its points. alibi:
-`Counterfactual` on a TensorFlow copy of the model, accepting probabilities from 0.5 to 0.6. A
-library stops after {seconds:g} seconds, with the person it is at; what it had by then counts.
+`Counterfactual` on a TensorFlow copy of the model, accepting probabilities from 0.5 to 0.6. treecf:
+its exact search on the same fitted model. A library stops after {seconds:g} seconds, with the
+person it is at; what it had by then counts.
 """
 
 

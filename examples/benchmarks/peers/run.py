@@ -83,6 +83,11 @@ NETWORK = (
     Solver("DiCE gradient", "solve_dice.py", "dice", "gradient", 10),
     Solver("alibi Counterfactual", "solve_alibi.py", "alibi", "", 30),
 )
+TREES = (
+    Solver("skcfq exact", "solve_ours.py", None, "exact", 200),
+    Solver("skcfq black_box", "solve_ours.py", None, "black_box", 200),
+    Solver("treecf exact", "solve_treecf.py", "treecf", "", 200),
+)
 
 
 def main() -> None:
@@ -103,7 +108,7 @@ def main() -> None:
         print(f"\n{name}: {len(problem.X)} refused rows, {problem.mutable.sum()} features move")
         chosen = [
             solver
-            for solver in (LINEAR if problem.linear else NETWORK)
+            for solver in solvers_for(problem)
             if solver.environment is None or arguments.peers in solver.name
         ]
         tables[name] = compare(problem, chosen, arguments.seconds, arguments.rounds, versions)
@@ -114,6 +119,12 @@ def main() -> None:
     write_page(arguments.page, tables, versions, options)
     if cheaper:
         sys.exit(f"{cheaper} answers contradict the exact optimum.")
+
+
+def solvers_for(problem: Problem) -> tuple[Solver, ...]:
+    if problem.model is not None:
+        return TREES
+    return LINEAR if problem.linear else NETWORK
 
 
 def compare(

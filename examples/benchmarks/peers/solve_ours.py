@@ -1,6 +1,8 @@
-"""skcfq: `"exact"`, the linear program, and the gradient search."""
+"""skcfq: `"exact"`, the linear program, and the searches."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,14 +26,17 @@ def prepare(problem: Problem, variant: str):
     def solve(rows: np.ndarray) -> np.ndarray:
         result = solver.solve(model, rows)
         # What an exact method did not prove must not pass for the optimum.
-        kept = result.reachable if variant == "gradient" else result.status == "optimal"
+        searches = variant in ("gradient", "black_box")
+        kept = result.reachable if searches else result.status == "optimal"
         result.points[~kept] = np.nan
         return result.points
 
     return solve
 
 
-def rebuild(problem: Problem) -> LogisticRegression | MLPClassifier:
+def rebuild(problem: Problem) -> Any:
+    if problem.model is not None:
+        return problem.model
     labels = np.arange(len(problem.background)) % 2
     if problem.linear:
         model = LogisticRegression(max_iter=1, tol=1e9).fit(problem.background, labels)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from skcfq.actions import raw_rows
 from skcfq.models import RowHead
 from skcfq.proofs import (
     Inputs,
@@ -19,6 +20,7 @@ from skcfq.proofs import (
     lattice_of,
     leaf_tables,
     search_trees,
+    with_rungs,
     without_twins,
 )
 from skcfq.solvers.exact._lattice_answers import answer_of, obeys
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 # A valid point has at least this margin (docs/design.md, "valid"); with so much more than is asked
 # for, nobody needs to ask the model, if the margin is no larger than what probabilities can tell.
 _LEAST_MARGIN, _CLEAR, _TELLABLE = 1e-9, 1e-6, 20.0
+# Numbers in the tables of people who are solved together, and in those of one.
+_TABLE, _LARGEST_TABLE = 1 << 26, 1 << 29
 
 
 def solve_trees(problem: RecourseProblem, effort: Effort) -> ExactAnswer:
@@ -51,11 +55,95 @@ def solve_trees(problem: RecourseProblem, effort: Effort) -> ExactAnswer:
     Certified: ``"optimal"`` within a relative gap of 1e-9, ``"infeasible"`` because no box of the
     lattice holds an answer.
     """
-    lattice = lattice_for(problem)
+    return _solve(problem, lattice_for(problem), effort)
+
+
+def _solve(problem: RecourseProblem, lattice: Lattice, effort: Effort) -> ExactAnswer:
+    size, n = _table_size(problem, lattice), problem.n_people
+    if n > 1 and size > _TABLE:
+        return _joined(problem, lattice, effort, [np.arange(n // 2), np.arange(n // 2, n)])
+    if size > _LARGEST_TABLE:
+        return _nothing(problem)
     search = search_for(problem, lattice)
-    limit = None if effort.time_limit is None else effort.time_limit * problem.n_people
+    limit = None if effort.time_limit is None else effort.time_limit * n
     optimum = search_trees(search, most_boxes=effort.max_nodes, time_limit=limit)
-    return answer_of(lattice, optimum)
+    answer = answer_of(lattice, optimum)
+    misread = _misread(problem, answer)
+    if optimum.interrupted or not misread.any():
+        return answer
+    # Those rungs are no way to their cells; what is left is searched again.
+    kept = np.ones(len(lattice.value), dtype=bool)
+    kept[lattice.places(np.arange(n), optimum.rungs)[misread]] = False
+    again = np.flatnonzero(misread.any(axis=1))
+    others = _solve(problem.take(torch.from_numpy(again)), with_rungs(lattice, again, kept), effort)
+    for name in ("values", "levels", "status", "bound"):
+        getattr(answer, name)[again] = getattr(others, name)
+    return replace(answer, interrupted=others.interrupted)
+
+
+def _joined(
+    problem: RecourseProblem, lattice: Lattice, effort: Effort, parts: list[np.ndarray]
+) -> ExactAnswer:
+    """Solve one part of the people after the other; Ctrl-C leaves out the rest."""
+    answers: list[ExactAnswer] = []
+    everything = np.ones(len(lattice.value), dtype=bool)
+    for people in parts:
+        part = problem.take(torch.from_numpy(people))
+        if answers and answers[-1].interrupted:
+            answers.append(replace(_nothing(part), interrupted=True))
+        else:
+            answers.append(_solve(part, with_rungs(lattice, people, everything), effort))
+    return ExactAnswer(
+        torch.cat([answer.values for answer in answers]),
+        torch.cat([answer.levels for answer in answers]),
+        np.concatenate([answer.status for answer in answers]),
+        torch.cat([answer.bound for answer in answers]),
+        answers[-1].interrupted,
+    )
+
+
+def _nothing(problem: RecourseProblem) -> ExactAnswer:
+    """Return that nothing is known about anybody."""
+    status = np.full(problem.n_people, "time_limit", dtype="<U17")
+    bound = torch.zeros(problem.n_people, dtype=torch.float64)
+    return ExactAnswer(problem.values, problem.levels, status, bound, False)
+
+
+def _table_size(problem: RecourseProblem, lattice: Lattice) -> int:
+    """Return how many numbers the tables of leaves take at most."""
+    words = 0
+    for model in (problem.predictor, *problem.variants):
+        leaves = np.bincount(_trees(model).tree)
+        words += int((-(-leaves // 52)).sum()) * (len(model.classes) - 1)
+    return 3 * int(lattice.size.sum()) * words
+
+
+def _misread(problem: RecourseProblem, answer: ExactAnswer) -> np.ndarray:
+    """Return which numbers of points lie in another cell once they are written down, (P, F).
+
+    Grids have exact raw values; what moves continuously is decoded, and rounds.
+    """
+    region = problem.region
+    found = np.zeros((problem.n_people, region.n_features), dtype=bool)
+    moved = (answer.values != region.values).numpy() & ~np.isnan(region.values.numpy())
+    loose = [
+        grid is None or narrow is not None
+        for grid, narrow in zip(region.grids, region.narrow_types, strict=True)
+    ]
+    if not (moved & np.array(loose, dtype=bool)).any():
+        return found
+    everybody = torch.arange(problem.n_people)
+    points = problem.assemble(everybody, answer.values, answer.levels)
+    written = problem.predictor.space.encode(raw_rows(region, points))
+    columns = region.numeric_columns.tolist()
+    for model in (problem.predictor, *problem.variants):
+        trees = _trees(model)
+        for j, column in enumerate(columns):
+            if column in trees.position:
+                c = trees.position[column]
+                wanted = trees.cells(c, points[:, column].numpy())
+                found[:, j] |= moved[:, j] & (trees.cells(c, written[:, column]) != wanted)
+    return found
 
 
 def lattice_for(problem: RecourseProblem) -> Lattice:
@@ -71,7 +159,21 @@ def lattice_for(problem: RecourseProblem) -> Lattice:
         region.upper.numpy(),
         np.full(len(region.grids), tied),
     )
+    region = _with_few_points(region, cells)
     return without_twins(lattice_of(region, problem.cost_function, cells.points_beyond), cells)
+
+
+def _with_few_points(region: ActionRegion, cells: TreeCells) -> ActionRegion:
+    """Leave out points of grids that nobody's cell begins with: there may be many thousands."""
+    own, grids = region.values.numpy(), []
+    least = np.zeros_like(own) if region.min_change is None else region.min_change.numpy()
+    for j, grid in enumerate(region.grids):
+        if grid is not None:
+            points = grid.numpy()
+            kept = cells.kept(j, points, own[:, j, None], least[:, j, None])
+            grid = torch.from_numpy(points[kept])
+        grids.append(grid)
+    return replace(region, grids=grids)
 
 
 def search_for(problem: RecourseProblem, lattice: Lattice) -> TreeSearch:
