@@ -50,15 +50,13 @@ class Spans:
     level_reach: list[np.ndarray]
 
 
-def spans_of(tables: Tables, boxes: Boxes, start: np.ndarray) -> Spans:
+def spans_of(tables: Tables, boxes: Boxes) -> Spans:
     """Bound all totals of a network over boxes.
 
     Parameters
     ----------
     tables : Tables
     boxes : Boxes
-    start : int64 ndarray of shape (N, F)
-        Where the ladders of the boxes' people begin.
 
     Notes
     -----

@@ -151,7 +151,7 @@ class _View:
 def _view(search: Search, demand: Demand, boxes: Boxes) -> _View:
     tables, person = demand.tables, boxes.person
     start = search.lattice.start[person]
-    spans = spans_of(tables, boxes, start)
+    spans = spans_of(tables, boxes)
     line = margin_bound(tables, spans, demand.target[person], demand.rival[person])
     parts = line.slope * tables.base[person]
     own = line.constant + parts.sum(axis=1)

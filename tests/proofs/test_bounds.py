@@ -100,7 +100,7 @@ def test_bounds_hold_at_all_points_of_their_boxes(name, rules):
     start = lattice.start[boxes.person]
     for demand in search.demands:
         tables = demand.tables
-        spans = spans_of(tables, boxes, start)
+        spans = spans_of(tables, boxes)
         target, rival = demand.target[boxes.person], demand.rival[boxes.person]
         bound = margin_bound(tables, spans, target, rival)
         gains = Gains.of(tables, boxes, start, (spans.near, spans.far), bound.slope)
@@ -129,9 +129,9 @@ def test_bounds_of_single_points_are_exact():
         boxes = random_boxes(lattice, rng)
         rungs = random_points(boxes, rng)
         boxes = Boxes(boxes.person, rungs, rungs, boxes.bound)
-        tables, start = demand.tables, lattice.start[boxes.person]
+        tables = demand.tables
         target, rival = demand.target[boxes.person], demand.rival[boxes.person]
-        bound = margin_bound(tables, spans_of(tables, boxes, start), target, rival)
+        bound = margin_bound(tables, spans_of(tables, boxes), target, rival)
         first = tables.first_totals(boxes.person, rungs)
         logits = tables.network.logits(first) / tables.network.unit
         rows = np.arange(len(boxes))
@@ -243,7 +243,7 @@ def test_contraction_and_leaves_keep_all_that_is_cheaper(most):
     small = contract(lattice, Boxes(boxes.person, boxes.low, boxes.high, marks), limit, most)
     which = (small.bound // 1e6).astype(int)
     start = lattice.start[small.person]
-    spans = spans_of(demand.tables, small, start)
+    spans = spans_of(demand.tables, small)
     none = np.zeros((len(small), demand.tables.slopes.shape[1]))
     gains = Gains.of(demand.tables, small, start, (spans.near, spans.far), none)
     each = [
