@@ -15,6 +15,7 @@ __all__ = [
     "ArtefactVersionError",
     "BackgroundRequiredError",
     "BudgetError",
+    "ContradictingRowsWarning",
     "CostFallbackWarning",
     "DatasetDamagedError",
     "DatasetNotFoundError",
@@ -24,6 +25,8 @@ __all__ = [
     "EncodedTableWarning",
     "FeatureSpaceError",
     "InterruptedWarning",
+    "ManyLevelsWarning",
+    "NumbersAsTextWarning",
     "OptionalDependencyError",
     "ReferenceRequiredError",
     "SkcfqError",
@@ -181,6 +184,10 @@ class EncodedTableWarning(SkcfqWarning):
 
 class ManyLevelsWarning(SkcfqWarning):
     """Nearly every row has a category of its own in a column."""
+
+
+class NumbersAsTextWarning(SkcfqWarning):
+    """A column holds numbers as text, which are categories without an order."""
 
 
 class InterruptedWarning(SkcfqWarning):

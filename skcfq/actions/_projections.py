@@ -43,6 +43,9 @@ Projection = TypeVar("Projection", bound=Callable[..., Any])
 
 # Share by which limits and grids may lie short of the smallest change: they are rounded too.
 SMALLEST = 1e-9
+# Entries of a table of codes from which on distances are first found by the fast formula, and pairs
+# that are then measured exactly at once.
+_LARGE_TABLE, _PAIRS = 10_000, 1_000
 
 
 def accepts_numpy(function: Projection) -> Projection:
@@ -248,12 +251,37 @@ def nearest_level(block: Tensor, codes: Tensor, allowed: Tensor, own: Tensor) ->
         Ties go to the own code, then to the lowest level.
     """
     block = block.detach()
-    exact = "donot_use_mm_for_euclid_dist"  # the fast formula breaks ties by its rounding
-    distance = torch.cdist(block, codes, compute_mode=exact)
-    best, level = distance.masked_fill(~allowed, torch.inf).min(dim=1)
+    best, level = _nearest(block, codes, allowed)
     own_distance = (block - own).square().sum(dim=1).sqrt()
     stays = own_distance <= best * (1 + SAME_VALUE)
     return torch.where(stays, torch.full_like(level, -1), level)
+
+
+def _nearest(block: Tensor, codes: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the distance to the nearest allowed code, infinite without one, and its index."""
+    if codes.numel() > _LARGE_TABLE and bool(torch.isfinite(block).all()):
+        return _nearest_of_many(block, codes, allowed)
+    exact = "donot_use_mm_for_euclid_dist"  # the fast formula breaks ties by its rounding
+    distance = torch.cdist(block, codes, compute_mode=exact)
+    best, level = distance.masked_fill(~allowed, torch.inf).min(dim=1)
+    return best, level
+
+
+def _nearest_of_many(block: Tensor, codes: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor]:
+    """Do the same by the fast formula, and measure exactly what may be the nearest up to it."""
+    n, size = len(block), torch.linalg.vector_norm(codes, dim=1).square()
+    score = torch.addmm(size, block, codes.T, alpha=-2).masked_fill_(~allowed, torch.inf)
+    error = codes.shape[1] * torch.finfo(codes.dtype).eps
+    slack = 4 * error * (block.square().sum(dim=1, keepdim=True) + size.max())
+    row, level = (score <= score.amin(dim=1, keepdim=True) + slack).nonzero(as_tuple=True)
+    pairs = zip(row.split(_PAIRS), level.split(_PAIRS), strict=True)
+    distance = torch.cat([(block[i] - codes[j]).square().sum(dim=1).sqrt() for i, j in pairs])
+    distance[~allowed[row, level]] = torch.inf
+    best = torch.full((n,), torch.inf, dtype=distance.dtype)
+    best = best.scatter_reduce(0, row, distance, "amin")
+    first = torch.full((n,), len(codes) - 1)
+    is_best = distance == best[row]
+    return best, first.scatter_reduce(0, row[is_best], level[is_best], "amin")
 
 
 @accepts_numpy

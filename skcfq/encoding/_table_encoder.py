@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from skcfq.encoding._blocks import AffineBlock, Block, TableBlock, declared_order
 from skcfq.encoding._space import build_space
 from skcfq.encoding._statistics import weighted_mean_std, weighted_median
-from skcfq.exceptions import ManyLevelsWarning
+from skcfq.exceptions import ManyLevelsWarning, NumbersAsTextWarning
 from skcfq.utils import (
     as_numbers,
     as_objects,
@@ -29,6 +30,7 @@ from skcfq.utils import (
 
 # Fewer are no burden, and a small table may have them all once.
 _MANY_LEVELS = 50
+_FEWEST_NUMBERS = 3
 
 
 class TableEncoder(TransformerMixin, BaseEstimator):
@@ -98,6 +100,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             blocks.append(block)
             width += block.width
         _warn_of_names(blocks, len(weights))
+        _warn_of_spelled_numbers(blocks, columns, len(weights))
         self.feature_space_ = build_space(blocks, columns, is_frame, weights)
         return self
 
@@ -155,11 +158,7 @@ def _fit_block(name: Any, column: Any, weights: np.ndarray, start: int) -> Block
 
 def _warn_of_names(blocks: list[Block], n: int) -> None:
     """Name the columns whose categories tell rows apart rather than kinds of rows."""
-    names = [
-        f"{block.name!r} ({block.n_levels} levels)"
-        for block in blocks
-        if isinstance(block, TableBlock) and block.n_levels > max(_MANY_LEVELS, n / 2)
-    ]
+    names = [f"{block.name!r} ({block.n_levels} levels)" for block in _of_names(blocks, n)]
     if names:
         warn_user(
             f"More than half of the {n} rows have a category of their own in {', '.join(names)}. "
@@ -168,6 +167,43 @@ def _warn_of_names(blocks: list[Block], n: int) -> None:
             "says nothing of new rows, and takes one encoded column a level.",
             ManyLevelsWarning,
         )
+
+
+def _of_names(blocks: list[Block], n: int) -> list[TableBlock]:
+    tables = [block for block in blocks if isinstance(block, TableBlock)]
+    return [block for block in tables if block.n_levels > max(_MANY_LEVELS, n / 2)]
+
+
+def _warn_of_spelled_numbers(blocks: list[Block], columns: list[Any], n: int) -> None:
+    """Name the text columns that hold nothing but numbers, unless they are declared categories."""
+    told = [block.name for block in _of_names(blocks, n)]
+    names = [
+        f"{block.name!r} ({', '.join(map(repr, block.categories[:3]))}, ...)"
+        for block, column in zip(blocks, columns, strict=True)
+        if isinstance(block, TableBlock)
+        and block.name not in told
+        and not isinstance(values_of(column), pd.Categorical)
+        and _spell_numbers(block.categories)
+    ]
+    if names:
+        warn_user(
+            f"Numbers are stored as text in {', '.join(names)}: each is a category of its own, "
+            "none larger than another. Turn them into numbers (pandas.to_numeric); codes that "
+            "happen to be digits are declared by a pandas column of type 'category'.",
+            NumbersAsTextWarning,
+        )
+
+
+def _spell_numbers(labels: tuple) -> bool:
+    """Tell whether three or more levels are all numbers in text; two are a flag."""
+    text = [label for label in labels if isinstance(label, str)]
+    gaps = sum(label != label for label in labels)
+    if len(text) < _FEWEST_NUMBERS or len(text) + gaps < len(labels):
+        return False
+    try:
+        return all(math.isfinite(float(label)) for label in text)
+    except ValueError:
+        return False
 
 
 def _is_numeric(column: Any) -> bool:

@@ -69,12 +69,15 @@ def select_faithful(
     >>> select_faithful(results)
     1
     """
-    accuracies, scores = (_means(cv_results, name) for name in (accuracy, by))
+    accuracies, scores = (
+        _means(cv_results, name, parameter)
+        for parameter, name in (("accuracy", accuracy), ("by", by))
+    )
     known = np.isfinite(accuracies) & np.isfinite(scores)
     if not known.any():
         raise ValueError(
-            f"Every candidate has NaN as its {accuracy!r} or {by!r}. Look at the warnings of the "
-            "scorer: nobody may have been refused, or no recourse been found."
+            f"Every candidate has NaN as its {accuracy!r} or {by!r} in `cv_results`. Look at the "
+            "warnings of the scorer: nobody may have been refused, or no recourse been found."
         )
     # Means of the same scores over folds differ in the last bits.
     eligible = known & (accuracies >= accuracies[known].max() - tolerance - 1e-12)
@@ -82,13 +85,13 @@ def select_faithful(
     return int(next(index for index in order if eligible[index]))
 
 
-def _means(cv_results: Mapping[str, Any], name: str) -> np.ndarray:
+def _means(cv_results: Mapping[str, Any], name: str, parameter: str) -> np.ndarray:
     key = f"mean_test_{name}"
     if key not in cv_results:
         given = [one.removeprefix("mean_test_") for one in cv_results if "mean_test_" in one]
         raise ValueError(
-            f"The search has no score {name!r}, but {given}. Give `scoring` a dict with that name, "
-            "or the name of another score with functools.partial(select_faithful, ...)."
+            f"{parameter}={name!r} is no score of the search, which has {given}. Give `scoring` a "
+            f"dict with that name, or functools.partial(select_faithful, {parameter}=...)."
         )
     try:
         return np.asarray(cv_results[key], dtype=float)

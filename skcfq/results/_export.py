@@ -232,7 +232,7 @@ def check_units(result: RecourseResult, units: Any) -> None:
     Raises
     ------
     ValueError
-        No dict, or a name that is no column.
+        No dict of texts, or a name that is no column.
     """
     if not isinstance(units, Mapping):
         raise ValueError(
@@ -247,6 +247,9 @@ def check_units(result: RecourseResult, units: Any) -> None:
             f"units names {unknown[0]!r}, which is no column. Use names among "
             f"{list(space.raw_columns)!r}."
         )
+    no_text = {name: unit for name, unit in units.items() if not isinstance(unit, str)}
+    if no_text:
+        raise ValueError(f"units has {no_text!r}: give a text for each column, or leave it out.")
 
 
 def units_of(changes: Mapping[str, np.ndarray], units: Mapping) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skcfq.results._export import shown_units
 from skcfq.results._report import phrases_of
 from skcfq.results._result import RecourseResult
 
@@ -69,7 +70,7 @@ class RecourseMenu:
         1  (income, debt)  debt from 4 to 1     optimal
         2       (income,)                    infeasible
         """
-        result, order = self.result, np.arange(0)
+        result, order, units = self.result, np.arange(0), shown_units(self.result, units)
         if len(self):
             order = np.argsort(np.nan_to_num(result.cost, nan=np.inf), kind="stable")
         lines: list[dict[str, Any]] = [

@@ -71,7 +71,8 @@ def _with_levers(task: Task, levers: tuple[tuple, ...]) -> Task:
     """Return the task of the same person once for each set, with all other features held."""
     rows = np.zeros(len(levers), dtype=np.int64)
     own = dict((task.overrides or {}).get(0, {}))
-    held = list(own.get("immutable", ()))
+    named = own.get("immutable")
+    held = [] if named is None else list(named)
     overrides = {
         row: own
         | {"immutable": [*held, *(n for n in task.actions.feature_names if n not in chosen)]}

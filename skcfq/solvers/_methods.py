@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from skcfq.exceptions import UnsupportedModelError
 from skcfq.solvers.exact import EXACT, EXACT_ON_NETWORKS, EXACT_ON_TREES, LP, MILP, QP
 from skcfq.solvers.problems import few_continuous, rules_given
-from skcfq.solvers.search import BLACK_BOX, GRADIENT, PGD
+from skcfq.solvers.search import BLACK_BOX, BOTH_WAYS, GRADIENT, PGD
 
 if TYPE_CHECKING:
     from skcfq.solvers.problems import Method, Task
@@ -21,12 +21,14 @@ METHODS: dict[str, Method] = {
 _PROOF_OR_SEARCH = replace(
     EXACT_ON_NETWORKS,
     requires=(rules_given, few_continuous, *EXACT_ON_NETWORKS.requires),
-    otherwise=GRADIENT,
+    otherwise=BOTH_WAYS,
 )
 # The same on trees, where numbers without a grid have only so many values that differ.
 _TREE_PROOF_OR_SEARCH = replace(
     EXACT_ON_TREES, requires=(rules_given, *EXACT_ON_TREES.requires), otherwise=BLACK_BOX
 )
+# Where everything moves freely, a second search takes too long.
+_SEARCH_BOTH_WAYS = replace(BOTH_WAYS, requires=(rules_given, *BOTH_WAYS.requires))
 # In the order in which "auto" tries them: what proves, the fastest first, then what searches.
 _AUTOMATIC = (
     EXACT,
@@ -35,6 +37,7 @@ _AUTOMATIC = (
     MILP,
     _PROOF_OR_SEARCH,
     _TREE_PROOF_OR_SEARCH,
+    _SEARCH_BOTH_WAYS,
     GRADIENT,
     BLACK_BOX,
 )

@@ -52,8 +52,8 @@ class RecourseSolver(KnownParameters):
         search over exactly evaluated moves, whose points are then made cheaper. Heuristic, for
         any function: ``"black_box"``. ``"pgd"`` is the literal K-step recursion of Eq. 6, whose
         actions are neither cheap nor always valid. ``"auto"`` takes the fastest exact method that
-        applies, else ``"gradient"``, else ``"black_box"``; ``result.method`` says which. A
-        :class:`Method` is one of your own.
+        applies, else ``"gradient"``, whose answers it compares with those of ``"black_box"``, else
+        ``"black_box"``; ``result.method`` says which. A :class:`Method` is one of your own.
     cost : {"l1", "l2", "mixed"}, default=None
         Norm of the weighted action (Eq. 4). None is the cost that the action set states.
     cost_weights : {"std", "mad", "uniform"}, dict or array-like, default=None

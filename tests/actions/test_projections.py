@@ -201,3 +201,24 @@ def test_no_feature_and_no_people_are_no_special_case():
     assert nobody.n_people == 0
     assert nobody.project(nobody.origin).shape == (0, 2)
     assert raw_rows(nobody, nobody.origin).shape == (0, 2)
+
+
+@pytest.mark.parametrize("kind", ["anywhere", "nowhere", "at a code", "ties", "far"])
+def test_the_nearest_of_thousands_of_levels_is_the_nearest(kind):
+    rng = np.random.default_rng(0)
+    codes = 3.3 * np.eye(150)
+    block = {
+        "anywhere": rng.random((40, 150)),
+        "nowhere": np.zeros((40, 150)),
+        "at a code": codes[rng.integers(0, 150, 40)],
+        "ties": rng.random((40, 150)).round(),
+        "far": 1e9 * rng.random((40, 150)),
+    }[kind]
+    allowed = rng.random((40, 150)) < 0.5
+    allowed[0] = False
+    own = np.full((40, 150), 1e12)
+    found = project_one_hot(block, codes, allowed, own)
+    distance = np.linalg.norm(block[:, None] - codes, axis=2)
+    expected = codes[np.where(allowed, distance, np.inf).argmin(axis=1)]
+    assert np.array_equal(found[1:], expected[1:])
+    assert np.array_equal(found[0], own[0])

@@ -18,7 +18,7 @@ from sklearn.preprocessing import OneHotEncoder
 from skcfq import ActionSet, RecourseSolver, TableEncoder
 from skcfq.actions import region_of
 from skcfq.encoding import FeatureSpace
-from skcfq.exceptions import FeatureSpaceError, ManyLevelsWarning
+from skcfq.exceptions import FeatureSpaceError, ManyLevelsWarning, NumbersAsTextWarning
 
 N = 30
 DAYS = np.arange(N) % 5
@@ -165,3 +165,30 @@ def test_columns_that_tell_rows_apart_are_named(container):
     with pytest.warns(ManyLevelsWarning, match=rf"120 rows .* in {name} \(120 levels\)\. Drop"):
         TableEncoder().fit(X)
     TableEncoder().fit(X[:50] if container == "array" else X.head(50))
+
+
+@pytest.mark.parametrize("gap", [False, True])
+def test_numbers_as_text_are_categories_with_a_warning(gap):
+    text = pd.Series(np.where(DAYS > 3, "1.5e2", DAYS.astype(str)), dtype=object)
+    if gap:
+        text[0] = None
+    for X, name in zip(containers(text), ("'c'", "0"), strict=True):
+        told = rf"in {name} \('0', '1', '1.5e2', \.\.\.\): each"
+        with pytest.warns(NumbersAsTextWarning, match=told):
+            space = TableEncoder().fit(X).feature_space_
+        assert space.blocks[0].n_levels == 5 + gap
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.Categorical(DAYS.astype(str)),
+        np.where(DAYS > 2, "1", "0"),
+        np.where(DAYS > 2, "more", DAYS.astype(str)),
+        np.where(DAYS > 3, "inf", DAYS.astype(str)),
+        pd.array(DAYS > 2),
+    ],
+    ids=["declared", "a flag", "one word", "infinite", "bool"],
+)
+def test_codes_and_flags_are_categories_without_a_word(column):
+    TableEncoder().fit(containers(column)[0])

@@ -16,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from skcfq import ActionSet, QATClassifier, RecourseSolver, TableEncoder
 from skcfq.actions import compile_cost
 from skcfq.models import as_predictor
+from skcfq.solvers.search import BOTH_WAYS
 
 NUMBERS, ORDER = ["a", "b", "f"], ["lo", "mid", "hi"]
 RULES = {"steps": dict.fromkeys(NUMBERS, 1), "ordinal": {"e": ORDER}}
@@ -115,3 +116,21 @@ def test_mean_excess_over_the_optimum_is_small(norm, max_changes):
     # Few-bit networks are piecewise constant: there gradients say little.
     assert np.mean(excess["quantized"]) <= 0.06
     assert missed <= 0.01 * solvable
+
+
+@pytest.mark.parametrize("cost", ["l1", "l2"])
+@pytest.mark.parametrize("name", ["linear", "network", "4 bits", "2 bits"])
+def test_auto_is_never_dearer_than_another_method(name, cost):
+    X, models = drawn_models(0)
+    rules = ActionSet(steps=dict.fromkeys(NUMBERS, 0), max_changes=3)
+    solver = RecourseSolver(rules, cost=cost, target=1, random_state=0, perturbation_radius=0.0)
+    people = X[models[name].predict(X) == 0].head(15)
+
+    def costs(method):
+        result = solver.set_params(method=method).solve(models[name], people, background=X)
+        return np.where(result.valid, result.cost, np.inf)
+
+    blind = costs("black_box")
+    # What auto takes where it does not prove is asked by itself too.
+    for method in ("auto", BOTH_WAYS):
+        assert (costs(method) <= blind * (1 + 1e-6)).all()

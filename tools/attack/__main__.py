@@ -10,8 +10,9 @@ From the root of the project::
 A case ends *clear* (an error of the library or of scikit-learn that names the parameter), *right*
 (it worked, and what came out passes a check), *unclear* (any other error, or a value that should
 have been refused), or as a *hang*. Each case has a time limit and runs in a process that is killed
-beyond it. The table counts cases by subject and parameter; what is unclear or hangs is listed, one
-example of those that end alike; ``--all`` lists every case. The exit status is 1 if anything is.
+beyond it. Tables count cases by subject and parameter, and by public name; what is unclear or hangs
+is listed, one example of those that end alike; ``--all`` lists every case. The exit status is 1 if
+anything is.
 
 `odd_values.py` holds what is given, `expected.py` what must be refused, and `subjects_*.py` what is
 attacked: to add something public, add a :class:`verdicts.Subject` there.
@@ -77,7 +78,11 @@ def main() -> int:
         ]
     )
     print(table.to_string(index=False))
-    print(table.drop(columns=["subject", "parameter"]).sum().to_string())
+    # A class has several subjects: its methods, and other ways to call it.
+    public = table["subject"].str.extract(r"^(\w+)", expand=False).rename("name")
+    by_name = table.drop(columns=["subject", "parameter"]).groupby(public, sort=False).sum()
+    print(by_name.to_string())
+    print(by_name.sum().to_string())
     return int(table[[UNCLEAR, HANG]].to_numpy().sum() > 0)
 
 

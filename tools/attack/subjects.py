@@ -24,6 +24,7 @@ NOT_ATTACKED = {
     "States": _MADE,
     "DeployedClassifier.__init__": _MADE,
     "FeatureSpace.__init__": _MADE,
+    "RecourseMenu.__init__": _MADE,
     "RecourseResult.__init__": _MADE,
     "CounterfactualSampler.fit": "imbalanced-learn's own, before fit_resample, which is attacked",
     "RecourseScorer.score": "what vd_scorer, crg_scorer and faithfulness_scorer call",

@@ -72,6 +72,24 @@ def subjects() -> list[Subject]:
             },
         ),
         Subject(
+            "RecourseSolver.menu",
+            lambda **p: solver().menu(
+                **{"model": linear_model(), "x": people().head(1), "max_levers": 1} | p
+            ),
+            {
+                "model": refused(words=MODEL),
+                "x": anything(*ODD_TABLES, words=TABLE),
+                "max_levers": whole(1),
+                "background": anything(*ODD_TABLES, words=TABLE),
+                "overrides": anything(*_odd_overrides()),
+            },
+        ),
+        Subject(
+            "RecourseMenu.to_frame",
+            lambda **p: solver().menu(linear_model(), people().head(1), max_levers=1).to_frame(**p),
+            {"units": _odd_units()},
+        ),
+        Subject(
             "RecourseSolver.from_estimator",
             lambda **p: RecourseSolver.from_estimator(**{"estimator": teacher()} | p),
             {"estimator": refused(words=MODEL)},
@@ -216,12 +234,16 @@ def _solve_parameters() -> dict[str, Parameter]:
     }
 
 
+def _odd_units() -> Parameter:
+    return anything(
+        *inside(lambda v: {"income": v}, "{'income': {}}", COMMON), *literal({"nope": "EUR"})
+    )
+
+
 def _subjects_of_results() -> list[Subject]:
     person = anything(*literal(5, 59, 60, -1, [0], (0,)), words=("row", "label"))
     row = Parameter(lambda v: None if isinstance(v, int | np.integer | type(None)) else False)
-    units = anything(
-        *inside(lambda v: {"income": v}, "{'income': {}}", COMMON), *literal({"nope": "EUR"})
-    )
+    units = _odd_units()
     return [
         Subject(
             "RecourseResult.explain",

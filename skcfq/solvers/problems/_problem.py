@@ -98,6 +98,11 @@ class RecourseProblem:
         return self.gradients and free and not jumps
 
     @cached_property
+    def code_boxes(self) -> list[tuple[Tensor, Tensor]]:
+        """Least and largest entry of each column of the codes of each categorical feature."""
+        return [(codes.amin(dim=0), codes.amax(dim=0)) for codes in self.codes]
+
+    @cached_property
     def radii(self) -> Tensor:
         """Perturbation radius of each numeric feature in encoded units, shape (m,)."""
         return jitter_radii(self.predictor.space, self.numeric_columns, self.perturbation_radius)

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from skcfq.solvers.search._methods import BLACK_BOX, GRADIENT, PGD
+from skcfq.solvers.search._methods import BLACK_BOX, BOTH_WAYS, GRADIENT, PGD
 from skcfq.utils import lazy_attributes
 
 if TYPE_CHECKING:
     from skcfq.solvers.search._pgd import projected_steps
     from skcfq.solvers.search._stabilize import stabilize
 
-__all__ = ["BLACK_BOX", "GRADIENT", "PGD", "projected_steps", "stabilize"]
+__all__ = ["BLACK_BOX", "BOTH_WAYS", "GRADIENT", "PGD", "projected_steps", "stabilize"]
 
 __getattr__ = lazy_attributes(__name__, {"projected_steps": "_pgd", "stabilize": "_stabilize"})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from skcfq.solvers.problems import Effort, Method, Starts, differentiable
@@ -14,6 +15,12 @@ def _multistart(problem: RecourseProblem, effort: Effort, starts: Starts) -> Sta
     from skcfq.solvers.search._multistart import multistart_search
 
     return multistart_search(problem, effort, starts)
+
+
+def _both_ways(problem: RecourseProblem, effort: Effort, starts: Starts) -> States:
+    from skcfq.solvers.search._multistart import search_both_ways
+
+    return search_both_ways(problem, effort, starts)
 
 
 def _black_box(problem: RecourseProblem, effort: Effort, starts: Starts) -> States:
@@ -29,5 +36,7 @@ def _literal(problem: RecourseProblem, effort: Effort, starts: Starts) -> States
 
 
 GRADIENT = Method("gradient", _multistart, requires=(differentiable,))
+# What neither search finds dearer than the other; the price is the time of both.
+BOTH_WAYS = replace(GRADIENT, solve=_both_ways)
 BLACK_BOX = Method("black_box", _black_box, gradients=False)
 PGD = Method("pgd", _literal, requires=(differentiable,), literal=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import torch
+from torch import Tensor
+
 from skcfq.solvers.problems import (
     Effort,
     RecourseProblem,
@@ -45,11 +48,43 @@ def multistart_search(problem: RecourseProblem, effort: Effort, starts: Starts) 
     best = _search(problem, effort, starts)
     missed = without_point(problem, best)
     if len(missed):
-        points = [start[missed] for start in starts.points]
-        blind = Starts(points, starts.draws.take(missed), starts.find_examples)
-        more = black_box_search(problem.take(missed).without_gradients(), effort, blind)
+        more = _blind_search(problem.take(missed), effort, starts, missed)
         best = States.concatenate([best, more.of(missed)])
     return best
+
+
+def search_both_ways(problem: RecourseProblem, effort: Effort, starts: Starts) -> States:
+    """Search with gradients and without, and return what neither search finds dearer.
+
+    Parameters
+    ----------
+    problem : RecourseProblem
+        n people.
+    effort : Effort
+        Of each of the two searches.
+    starts : Starts
+
+    Returns
+    -------
+    states : States
+        The cheapest valid point of each person for whom one was found.
+    """
+    best = _search(problem, effort, starts)
+    other = _blind_search(problem, effort, starts, torch.arange(problem.n_people))
+    least = torch.full((problem.n_people,), torch.inf, dtype=torch.float64)
+    least[best.person] = best.cost
+    cheaper = polish(problem, other.take(other.cost < least[other.person]))
+    both = States.concatenate([best, cheaper])
+    return both.take(best_per_person(both.person, both.cost, 1))
+
+
+def _blind_search(
+    problem: RecourseProblem, effort: Effort, starts: Starts, people: Tensor
+) -> States:
+    """Do what the search without gradients does for some of the people, whose problem this is."""
+    points = [start[people] for start in starts.points]
+    blind = Starts(points, starts.draws.take(people), starts.find_examples)
+    return black_box_search(problem.without_gradients(), effort, blind)
 
 
 def _search(problem: RecourseProblem, effort: Effort, starts: Starts) -> States:

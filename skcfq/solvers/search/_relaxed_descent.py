@@ -76,11 +76,11 @@ def _relaxed_box(problem: RecourseProblem) -> tuple[Tensor, Tensor, Tensor]:
     low[:, problem.numeric_columns] = problem.region.lower
     high[:, problem.numeric_columns] = problem.region.upper
     weights[problem.numeric_columns] = problem.numeric_weights
-    for c, (columns, codes) in enumerate(
-        zip(problem.categorical_columns, problem.codes, strict=True)
+    for c, (columns, (least, most)) in enumerate(
+        zip(problem.categorical_columns, problem.code_boxes, strict=True)
     ):
-        low[:, columns] = torch.minimum(low[:, columns], codes.amin(dim=0))
-        high[:, columns] = torch.maximum(high[:, columns], codes.amax(dim=0))
+        low[:, columns] = torch.minimum(low[:, columns], least)
+        high[:, columns] = torch.maximum(high[:, columns], most)
         # A change moves two of the coordinates: each carries half of the group's weight.
         weights[columns] = problem.categorical_weights[c] / 2
     return low, high, weights
