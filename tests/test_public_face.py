@@ -51,7 +51,7 @@ PUBLIC_MODULES = {
 }
 # All of these are public; of the other public modules, what the reference lists.
 WHOLLY_PUBLIC = ["skcfq", "skcfq.datasets", "skcfq.estimators", "skcfq.metrics", "skcfq.solvers"]
-N_PUBLIC, N_ERRORS = 60, 27
+N_PUBLIC, N_ERRORS = 60, 28
 
 
 def _listed() -> dict[str, list[str]]:
