@@ -43,16 +43,11 @@ ESTIMATORS = [
     TableEncoder(),
     RecourseTransformer(LogisticRegression()),
     TeacherClassifier(**SMALL),
-    QATClassifier(teacher=TeacherClassifier(**SMALL), **SMALL),
+    QATClassifier(**SMALL),
     PTQClassifier(8, teacher=TeacherClassifier(**SMALL)),
     # Large steps: some checks train a teacher for so few passes that small ones reach nobody.
-    CFQClassifier(
-        objective="paper",
-        teacher=TeacherClassifier(**SMALL),
-        teacher_actions=TeacherActions(5, step_size=10.0),
-        **SMALL,
-    ),
-    CFQClassifier(teacher=TeacherClassifier(**SMALL), **SMALL),
+    CFQClassifier(objective="paper", teacher_actions=TeacherActions(5, step_size=10.0), **SMALL),
+    CFQClassifier(**SMALL),
 ]
 by_name = pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda one: type(one).__name__)
 
