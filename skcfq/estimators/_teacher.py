@@ -28,7 +28,7 @@ from skcfq.training import (
     train,
     training_device,
 )
-from skcfq.utils import HasMethods, Interval, ListOf, StrOptions
+from skcfq.utils import HasMethods, Interval, ListOf, Named, StrOptions
 
 # Of Adam. One layer alone needs a higher rate, and bears it: its logits grow with its weights, and
 # not with a product of them.
@@ -36,6 +36,8 @@ _RATE, _LINEAR_RATE = 0.003, 0.01
 
 # Nobody waits for more; a slip of the keyboard would.
 MOST_PASSES = 1_000_000
+
+_CALLBACK = HasMethods(["initialize", "on_epoch_end"])
 
 NETWORK_CONSTRAINTS: dict = {
     "hidden_layer_sizes": [ListOf(Interval(Integral, 1, MOST_UNITS, closed="both"))],
@@ -50,7 +52,7 @@ NETWORK_CONSTRAINTS: dict = {
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
     "n_iter_no_change": [Interval(Integral, 1, MOST_PASSES, closed="both")],
     "warm_start": ["boolean"],
-    "callbacks": [ListOf(HasMethods(["initialize", "on_epoch_end"])), None],
+    "callbacks": [ListOf(_CALLBACK, Named(_CALLBACK)), None],
     "device": [str],
     "random_state": ["random_state"],
     "verbose": ["verbose"],
@@ -88,7 +90,7 @@ class TeacherClassifier(TrainedClassifier):
     warm_start : bool, default=False
         Go on from the weights of the previous fit; see the notes.
     callbacks : list of skorch callbacks, default=None
-        One of them may stop the training early.
+        Or pairs of a name and a callback. One of them may stop the training early.
     device : str, default="cpu"
         ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"auto"``: where the network is trained. It is
         used on the CPU.

@@ -28,6 +28,7 @@ __all__ = [
     "Interval",
     "KnownParameters",
     "ListOf",
+    "Named",
     "Options",
     "StrOptions",
     "boosted_nodes",
@@ -190,6 +191,41 @@ class ListOf(Options):
         else:
             length = ", not empty," if self.least else ""
         return f"a list{length} of which each is " + " or ".join(map(str, self.constraints))
+
+
+class Named(Options):
+    """Pairs of a name and what meets a constraint.
+
+    Parameters
+    ----------
+    constraint : constraint
+        As in ``_parameter_constraints``.
+
+    Examples
+    --------
+    >>> named = Named(HasMethods("get_params"))
+    >>> [named.is_satisfied_by(one) for one in (("mine", BaseEstimator()), ("mine", 3), "mine")]
+    [True, False, False]
+    >>> print(named)
+    a pair of a name and an object implementing 'get_params'
+    """
+
+    def __init__(self, constraint: Any) -> None:
+        self.constraint = make_constraint(constraint)
+        self.hidden = False
+
+    def is_satisfied_by(self, val: Any) -> bool:
+        """Tell whether a value is such a pair."""
+        return (
+            isinstance(val, tuple)
+            and len(val) == 2
+            and isinstance(val[0], str)
+            and self.constraint.is_satisfied_by(val[1])
+        )
+
+    def __str__(self) -> str:
+        """Say what it takes."""
+        return f"a pair of a name and {self.constraint}"
 
 
 class KnownParameters(BaseEstimator):
