@@ -154,7 +154,7 @@ def test_nothing_to_change_costs_nothing():
         ({"cost_weights": 3}, ActionSetError, "cost_weights is 3.*'std'"),
         ({"cost_weights": [1.0, 2.0]}, ActionSetError, "cost_weights is .*4 features.*dict"),
         ({"cost_weights": ["a"] * 4}, ActionSetError, "cost_weights is .*4 features.*dict"),
-        ({"cost_weights": {"agee": 1.0}}, ActionSetError, "cost_weights .*'agee'.*no feature"),
+        ({"cost_weights": {"agee": 1.0}}, ActionSetError, "cost_weights .*'agee'.*no column"),
         ({"cost_weights": {"age": 0.0}}, ActionSetError, "'age' is.*positive.*immutable"),
         ({"cost_weights": {"age": "1"}}, ActionSetError, "'age' is '1': a number"),
         ({"cost_weights": {"age": np.nan}}, ActionSetError, "'age' is.*number"),

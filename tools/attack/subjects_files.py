@@ -52,6 +52,7 @@ def _of_models() -> list[Subject]:
                 "background": anything(*ODD_TABLES, words=TABLE),
                 "sample_weight": anything(*ODD_WEIGHTS, words=("weight",)),
                 "space": only(FeatureSpace, words=("feature",)),
+                "example": anything(*ODD_TABLES, words=TABLE),
                 "classes": anything(*literal(["no", "yes"], ["a", "b", "c"]), words=("class",)),
                 "output": anything(*literal("auto", "labels", "proba", "logits")),
             },
