@@ -14,7 +14,7 @@ _LEAST_ROWS, _MOST_ROWS = 20, 1000
 
 
 def one_hot_groups(X: Any) -> list[list[Hashable]]:
-    """Return neighbouring columns of 0 and 1 that have exactly one 1 in every row.
+    """Return neighboring columns of 0 and 1 that have exactly one 1 in every row.
 
     Parameters
     ----------
