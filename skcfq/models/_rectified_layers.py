@@ -37,7 +37,7 @@ def rectified_layers(predictor: Predictor) -> list[tuple[np.ndarray, np.ndarray]
     >>> from sklearn.neural_network import MLPClassifier
     >>> from skcfq.models import as_predictor
     >>> X = np.random.RandomState(0).randn(40, 3)
-    >>> model = MLPClassifier((5,), max_iter=5, tol=1.0).fit(X, X[:, 0] > 0)
+    >>> model = MLPClassifier((5,), random_state=0, tol=1.0).fit(X, X[:, 0] > 0)
     >>> layers = rectified_layers(as_predictor(model, background=X))
     >>> [weight.shape for weight, _ in layers]
     [(3, 5), (5, 2)]

@@ -390,7 +390,7 @@ class RecourseResult:
         >>> model = LogisticRegression().fit(X, [0, 0, 1, 1])
         >>> rules = ActionSet(bounds={0: (0, 1)})
         >>> print(RecourseSolver(rules).solve(model, X, background=X).explain(0))
-        For person 0, it is proved that no permitted change makes the model say 1.
+        For person 0, it is proved that no permitted change makes the model say class 1.
         """
         position = _report.row_of(self, person, row)
         return _report.explain(self, position, _export.shown_units(self, units), model)
