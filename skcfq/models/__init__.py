@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from skcfq.models._carried import carried_action_set, carried_target, carry
 from skcfq.models._functions import RowHead
 from skcfq.models._heads import shifted_bias
-from skcfq.models._margins import rounding_margin
+from skcfq.models._margins import RELATIVE_MARGIN, rounding_margin
 from skcfq.models._pipelines import (
     check_model_is_fitted,
     join_steps,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from skcfq.models._variants import deployment_variants
 
 __all__ = [
+    "RELATIVE_MARGIN",
     "MLPHead",
     "Predictor",
     "RowHead",

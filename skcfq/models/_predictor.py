@@ -30,7 +30,7 @@ from skcfq.models._heads import (
 from skcfq.models._pipelines import split_model
 from skcfq.models._single_precision import SinglePrecision, single_precision_of
 from skcfq.models._tree_reading import read_trees
-from skcfq.utils import row_products, take_rows
+from skcfq.utils import TILE, row_products, take_rows
 
 if TYPE_CHECKING:
     import torch
@@ -41,9 +41,6 @@ if TYPE_CHECKING:
     from skcfq.models._tree_ensembles import TreeEnsemble
     from skcfq.nn import FrozenMLP, FullPrecisionMLP
 
-# Rows are asked about in whole tiles: a product of matrices treats the rows of an incomplete one
-# in another order, and a row's logits would depend on how many are asked about together.
-_TILE = 16
 # Rows on which a model's decisions are compared with its margins.
 _DECISIONS = 512
 # A difference of logits above this share of them is no rounding.
@@ -104,7 +101,7 @@ class Predictor:
                 "no gradients. Use row_logits, or a solver with method='black_box'."
             )
         n = len(Z)
-        return self.head(_whole_tiles(Z))[:n] if n % _TILE else self.head(Z)
+        return self.head(_whole_tiles(Z))[:n] if n % TILE else self.head(Z)
 
     def loss_gradient(self, Z: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Return the gradient of the summed cross-entropy of a target, and the logits.
@@ -228,7 +225,7 @@ class Predictor:
 
         if isinstance(self.head, RowHead):
             # The last row again and again, in place of rows that nobody knows.
-            rows = np.arange(len(X) + -len(X) % _TILE).clip(max=max(len(X) - 1, 0))
+            rows = np.arange(len(X) + -len(X) % TILE).clip(max=max(len(X) - 1, 0))
             tiles = X if len(rows) == len(X) else take_rows(X, rows)
             return torch.from_numpy(self.head(tiles)[: len(X)])
         return self.logits(torch.from_numpy(self.space.encode(X, copy=False)))
@@ -411,5 +408,5 @@ def _whole_tiles(rows: Tensor) -> Tensor:
     """Return rows followed by as many zeros as fill the last tile."""
     import torch
 
-    missing = -len(rows) % _TILE
+    missing = -len(rows) % TILE
     return torch.cat([rows, rows.new_zeros(missing, *rows.shape[1:])]) if missing else rows

@@ -60,7 +60,11 @@ class TreeSearch(LatticeProblem):
 
 
 def search_trees(
-    search: TreeSearch, *, most_boxes: int, time_limit: float | None = None
+    search: TreeSearch,
+    *,
+    most_boxes: int,
+    time_limit: float | None = None,
+    starts: Sequence[np.ndarray] = (),
 ) -> Optimum:
     """Find the cheapest point of every person.
 
@@ -71,13 +75,17 @@ def search_trees(
         Boxes of one person that are bounded before the proof is given up.
     time_limit : float, optional
         Seconds for all people together.
+    starts : sequence of int64 ndarray of shape (P, F)
+        Rungs of points that may be answers.
 
     Notes
     -----
     Certified, within a relative gap of 1e-9.
     """
     process = partial(_process, search)
-    return branch_and_bound(search, process, most_boxes=most_boxes, time_limit=time_limit)
+    return branch_and_bound(
+        search, process, most_boxes=most_boxes, time_limit=time_limit, starts=starts
+    )
 
 
 def _process(search: TreeSearch, boxes: Boxes, best: Best) -> Boxes:

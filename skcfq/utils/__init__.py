@@ -31,7 +31,15 @@ from skcfq.utils._kinds import check_flag, is_list
 from skcfq.utils._lazy import lazy_attributes
 from skcfq.utils._nested_parameters import NestedParametersMixin
 from skcfq.utils._progress import Progress
-from skcfq.utils._rows import as_slice, row_products, row_sums, stack_rows, take_rows, tile_products
+from skcfq.utils._rows import (
+    TILE,
+    as_slice,
+    row_products,
+    row_sums,
+    stack_rows,
+    take_rows,
+    tile_products,
+)
 from skcfq.utils._scalars import from_json, has_text, plain, strict_json, to_json
 from skcfq.utils._warnings import warn_user
 from skcfq.utils._weights import as_weights, check_weights, is_weight
@@ -56,6 +64,7 @@ if TYPE_CHECKING:
     from skcfq.utils._validation import validate_table
 
 __all__ = [
+    "TILE",
     "HasMethods",
     "HeldInterrupts",
     "Interval",

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-# Rows of a tile of a product of matrices, in all libraries for linear algebra.
-_TILE = 16
+# Rows of a tile of a product of matrices, in all libraries for linear algebra. The rows of an
+# incomplete tile are treated in another order: their results would depend on how many there are.
+TILE = 16
 
 
 def take_rows(X: Any, rows: np.ndarray | slice) -> Any:
@@ -110,7 +111,7 @@ def tile_products(rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
     >>> tile_products(np.array([[1.0, 2.0]]), np.array([[0.0, 3.0], [0.0, 4.0]])).tolist()
     [[0.0, 11.0]]
     """
-    missing = -len(rows) % _TILE
+    missing = -len(rows) % TILE
     if not missing:
         return rows @ weights
     whole = np.concatenate([rows, np.zeros((missing, rows.shape[1]))])

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from network_cases import (
+from lattice_cases import (
     RULES,
     draw_integers,
     draw_people,

@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
-from network_cases import RULES, draw_integers, draw_people, draw_rectifiers, every_point
+from lattice_cases import RULES, draw_integers, draw_people, draw_rectifiers, every_point
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 

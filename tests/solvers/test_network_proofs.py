@@ -7,8 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from network_cases import (
+from lattice_cases import (
+    OTHER_RULES,
     RULES,
+    assert_optimal,
     draw_integers,
     draw_people,
     draw_rectifiers,
@@ -39,39 +41,13 @@ MODELS = {
     "8 bits, 4 layers": draw_integers(PEOPLE, (6, 6, 5, 4), bits=8, seed=1),
     "4 bits, per channel": draw_integers(PEOPLE, (8, 6), bits=4, per_channel=True),
 }
-OTHER_RULES = {
-    "steps": {"steps": {"income": 7, "debt": 3}, "max_changes": None},
-    "one change": {"max_changes": 1, "decreasing": [], "increasing": []},
-    "least and most": {"min_change": {"income": 20}, "max_change": {"debt": 10, "grade": 1}},
-    "relative": {"relative_bounds": {"income": (-10, 20)}},
-    "everything": {"decreasing": [], "increasing": [], "transitions": {}, "max_changes": 4},
-    "linear rule": {"constraints": ["income >= 2 * debt", "change(income) + debt <= 40"]},
-    "if-then rule": {
-        "constraints": ["if changes(color) then income >= 30", "if income >= 40 then debt <= 10"]
-    },
-    "implied": {"implied": {"age": {"grade": 3, "income": 0.1, "color": {"green": 2}}}},
-}
 LEAVES = (1, 256)
 
 
 def assert_proved(problem, leaf=256):
     """Compare with brute force; return the least costs."""
     search = replace(search_for(problem, lattice_for(problem)), leaf=leaf)
-    optimum = search_networks(search, most_boxes=100_000)
-    least = np.array(least_costs(problem))
-    assert optimum.finished.all()
-    found = np.isfinite(least)
-    assert np.array_equal(np.isfinite(optimum.cost), found)
-    assert np.allclose(optimum.cost[found], least[found], rtol=1e-9, atol=0)
-    assert np.array_equal(optimum.bound, optimum.cost)
-    everybody = np.arange(problem.n_people)
-    values, levels = map(torch.from_numpy, search.lattice.states(everybody, optimum.rungs))
-    states = problem.states(torch.from_numpy(everybody), values, levels)
-    points = problem.assemble(torch.from_numpy(everybody), values, levels)
-    assert problem.region.contains(points).all()
-    assert states.valid.numpy()[found].all()
-    assert np.allclose(states.cost.numpy()[found], optimum.cost[found], rtol=1e-12, atol=0)
-    return least
+    return assert_optimal(problem, search.lattice, search_networks(search, most_boxes=100_000))
 
 
 @pytest.mark.parametrize("leaf", LEAVES)

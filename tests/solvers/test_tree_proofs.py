@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from network_cases import RULES, draw_people, every_point, least_costs, problem_for
+from lattice_cases import (
+    OTHER_RULES,
+    RULES,
+    assert_optimal,
+    draw_people,
+    every_point,
+    least_costs,
+    problem_for,
+)
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import (
     BaggingClassifier,
@@ -65,18 +73,6 @@ ESTIMATORS = {
     "lightgbm": lightgbm,
     "xgboost": xgboost,
 }
-OTHER_RULES = {
-    "steps": {"steps": {"income": 7, "debt": 3}, "max_changes": None},
-    "one change": {"max_changes": 1, "decreasing": [], "increasing": []},
-    "least and most": {"min_change": {"income": 20}, "max_change": {"debt": 10, "grade": 1}},
-    "relative": {"relative_bounds": {"income": (-10, 20)}},
-    "everything": {"decreasing": [], "increasing": [], "transitions": {}, "max_changes": 4},
-    "linear rule": {"constraints": ["income >= 2 * debt", "change(income) + debt <= 40"]},
-    "if-then rule": {
-        "constraints": ["if changes(color) then income >= 30", "if income >= 40 then debt <= 10"]
-    },
-    "implied": {"implied": {"age": {"grade": 3, "income": 0.1, "color": {"green": 2}}}},
-}
 
 
 def problem_of(models, rules=RULES, **parameters):
@@ -87,21 +83,7 @@ def problem_of(models, rules=RULES, **parameters):
 def assert_proved(problem):
     """Compare with brute force; return the least costs."""
     search = search_for(problem, lattice_for(problem))
-    optimum = search_trees(search, most_boxes=100_000)
-    least = np.array(least_costs(problem))
-    assert optimum.finished.all()
-    found = np.isfinite(least)
-    assert np.array_equal(np.isfinite(optimum.cost), found)
-    assert np.allclose(optimum.cost[found], least[found], rtol=1e-9, atol=0)
-    assert np.array_equal(optimum.bound, optimum.cost)
-    everybody = np.arange(problem.n_people)
-    values, levels = map(torch.from_numpy, search.lattice.states(everybody, optimum.rungs))
-    states = problem.states(torch.from_numpy(everybody), values, levels)
-    points = problem.assemble(torch.from_numpy(everybody), values, levels)
-    assert problem.region.contains(points).all()
-    assert states.valid.numpy()[found].all()
-    assert np.allclose(states.cost.numpy()[found], optimum.cost[found], rtol=1e-12, atol=0)
-    return least
+    return assert_optimal(problem, search.lattice, search_trees(search, most_boxes=100_000))
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
@@ -368,3 +350,18 @@ def test_tables_that_would_be_large_are_made_for_some_people_at_a_time(monkeypat
     assert parts.status.tolist() == whole.status.tolist()
     monkeypatch.setattr(_trees, "_LARGEST_TABLE", 1000)
     assert set(solve_trees(problem, Effort()).status) == {"time_limit"}
+
+
+@pytest.mark.parametrize("steps", [{"income": 1, "debt": 1}, {}])
+@pytest.mark.parametrize("table", [20_000, 1 << 26])
+def test_points_that_are_given_are_a_start(table, steps, monkeypatch):
+    monkeypatch.setattr(_trees, "_TABLE", table)
+    problem = problem_of([draw_trees(ESTIMATORS["forest"]())], RULES | {"steps": steps})
+    whole = solve_trees(problem, Effort())
+    found = whole.status == "optimal"
+    assert found.sum() > 3
+    best = problem.assemble(torch.arange(problem.n_people), whole.values, whole.levels)
+    late = solve_trees(problem, Effort(time_limit=0.0), [problem.origin, best])
+    assert set(late.status[found]) == {"feasible"}
+    assert torch.equal(late.values[found], whole.values[found])
+    assert torch.equal(late.levels[found], whole.levels[found])

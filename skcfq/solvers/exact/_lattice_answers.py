@@ -1,4 +1,4 @@
-"""What proofs over lattices hand back, and what else than a score their points must reach."""
+"""What proofs over lattices are given and hand back, and what their points must obey."""
 
 from __future__ import annotations
 
@@ -19,6 +19,13 @@ def answer_of(lattice: Lattice, optimum: Optimum) -> ExactAnswer:
         torch.from_numpy(optimum.bound),
         optimum.interrupted,
     )
+
+
+def rungs_at(problem: RecourseProblem, lattice: Lattice, points: torch.Tensor) -> np.ndarray:
+    """Return the rungs of one encoded point for each person."""
+    region = problem.region
+    values, levels = region.split(region.project(points))
+    return lattice.rungs(values.numpy(), levels.numpy())
 
 
 def _status(optimum: Optimum, is_open: np.ndarray) -> np.ndarray:

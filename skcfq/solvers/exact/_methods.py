@@ -61,7 +61,7 @@ def networks(task: Task) -> str | None:
 def _exact_on_trees(problem: RecourseProblem, effort: Effort, starts: Starts) -> ExactAnswer:
     from skcfq.solvers.exact._trees import solve_trees
 
-    return solve_trees(problem, effort)
+    return solve_trees(problem, effort, starts.points)
 
 
 def trees(task: Task) -> str | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from skcfq.models import validity_slack
+from skcfq.models import RELATIVE_MARGIN, validity_slack
 from skcfq.proofs import (
     Demand,
     InputGrid,
@@ -24,16 +24,16 @@ from skcfq.proofs import (
     with_late_codes,
     without_twins,
 )
-from skcfq.solvers.exact._lattice_answers import answer_of, obeys
+from skcfq.solvers.exact._lattice_answers import answer_of, obeys, rungs_at
 from skcfq.solvers.problems import Effort, ExactAnswer, RecourseProblem
 
 if TYPE_CHECKING:
     from skcfq.actions import ActionRegion
     from skcfq.models import Predictor
 
-# A valid point has at least this margin (docs/design.md, "valid"); how far a bound may err, as a
-# share of its parts, and how far it must stay below the least margin of integers, in their units.
-_LEAST_MARGIN, _ROUNDING, _HALF_A_UNIT = 1e-9, 1e-13, 0.5
+# How far a bound may err, as a share of its parts, and how far it must stay below the least margin
+# of integers, in their units.
+_ROUNDING, _HALF_A_UNIT = 1e-13, 0.5
 # Margin, in logit units, for the rounding of raw rows.
 _ROOM_FOR_ROUNDING = 1e-11
 
@@ -68,16 +68,9 @@ def solve_networks(
         search,
         most_boxes=effort.max_nodes,
         time_limit=limit,
-        starts=[_rungs_at(problem, lattice, point) for point in points],
+        starts=[rungs_at(problem, lattice, point) for point in points],
     )
     return answer_of(lattice, optimum)
-
-
-def _rungs_at(problem: RecourseProblem, lattice: Lattice, points: torch.Tensor) -> np.ndarray:
-    """Return the rungs of one encoded point for each person."""
-    region = problem.region
-    values, levels = region.split(region.project(points))
-    return lattice.rungs(values.numpy(), levels.numpy())
 
 
 def lattice_for(problem: RecourseProblem) -> Lattice:
@@ -150,7 +143,7 @@ def _demand(table: Tables, target: np.ndarray, rival: np.ndarray, margin: np.nda
     """Return what one margin of each person must reach, in units of the totals."""
     network = table.network
     shift = network.shift[target] - network.shift[rival]
-    need = (np.maximum(margin, _LEAST_MARGIN) + shift) / network.unit
+    need = (np.maximum(margin, RELATIVE_MARGIN) + shift) / network.unit
     if network.integers is None:
         return Demand(table, target, rival, need, _ROUNDING)
     # Margins are whole numbers; a bound that misses the least of them by half a unit excludes it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import numpy as np
 import torch
 
 from skcfq.actions import raw_rows
-from skcfq.models import RowHead
+from skcfq.models import RELATIVE_MARGIN, RowHead
 from skcfq.proofs import (
     Inputs,
     Lattice,
@@ -23,28 +24,32 @@ from skcfq.proofs import (
     with_rungs,
     without_twins,
 )
-from skcfq.solvers.exact._lattice_answers import answer_of, obeys
+from skcfq.solvers.exact._lattice_answers import answer_of, obeys, rungs_at
 from skcfq.solvers.problems import Effort, ExactAnswer, RecourseProblem
 
 if TYPE_CHECKING:
     from skcfq.actions import ActionRegion
     from skcfq.models import Predictor, TreeEnsemble
 
-# A valid point has at least this margin (docs/design.md, "valid"); with so much more than is asked
-# for, nobody needs to ask the model, if the margin is no larger than what probabilities can tell.
-_LEAST_MARGIN, _CLEAR, _TELLABLE = 1e-9, 1e-6, 20.0
+# With so much more margin than is asked for, nobody needs to ask the model, if the margin is no
+# larger than what probabilities can tell.
+_CLEAR, _TELLABLE = 1e-6, 20.0
 # Numbers in the tables of people who are solved together, and in those of one.
 _TABLE, _LARGEST_TABLE = 1 << 26, 1 << 29
 
 
-def solve_trees(problem: RecourseProblem, effort: Effort) -> ExactAnswer:
+def solve_trees(
+    problem: RecourseProblem, effort: Effort, points: Sequence[torch.Tensor] = ()
+) -> ExactAnswer:
     """Find the cheapest valid point of every person under ensembles of trees.
 
     Parameters
     ----------
     problem : RecourseProblem
     effort : Effort
-        Boxes of a person, and seconds of a person, the mean over all people.
+        Nodes of a person, and seconds of a person, the mean over all people.
+    points : sequence of Tensor of shape (n, n_encoded)
+        Encoded points that may be answers: whatever is found is no dearer.
 
     Returns
     -------
@@ -55,18 +60,22 @@ def solve_trees(problem: RecourseProblem, effort: Effort) -> ExactAnswer:
     Certified: ``"optimal"`` within a relative gap of 1e-9, ``"infeasible"`` because no box of the
     lattice holds an answer.
     """
-    return _solve(problem, lattice_for(problem), effort)
+    return _solve(problem, lattice_for(problem), effort, points)
 
 
-def _solve(problem: RecourseProblem, lattice: Lattice, effort: Effort) -> ExactAnswer:
+def _solve(
+    problem: RecourseProblem, lattice: Lattice, effort: Effort, points: Sequence[torch.Tensor]
+) -> ExactAnswer:
     size, n = _table_size(problem, lattice), problem.n_people
     if n > 1 and size > _TABLE:
-        return _joined(problem, lattice, effort, [np.arange(n // 2), np.arange(n // 2, n)])
+        halves = [np.arange(n // 2), np.arange(n // 2, n)]
+        return _joined(problem, lattice, effort, points, halves)
     if size > _LARGEST_TABLE:
         return _nothing(problem)
     search = search_for(problem, lattice)
     limit = None if effort.time_limit is None else effort.time_limit * n
-    optimum = search_trees(search, most_boxes=effort.max_nodes, time_limit=limit)
+    starts = [rungs_at(problem, lattice, point) for point in points]
+    optimum = search_trees(search, most_boxes=effort.max_nodes, time_limit=limit, starts=starts)
     answer = answer_of(lattice, optimum)
     misread = _misread(problem, answer)
     if optimum.interrupted or not misread.any():
@@ -75,24 +84,41 @@ def _solve(problem: RecourseProblem, lattice: Lattice, effort: Effort) -> ExactA
     kept = np.ones(len(lattice.value), dtype=bool)
     kept[lattice.places(np.arange(n), optimum.rungs)[misread]] = False
     again = np.flatnonzero(misread.any(axis=1))
-    others = _solve(problem.take(torch.from_numpy(again)), with_rungs(lattice, again, kept), effort)
+    others = _part(problem, lattice, effort, points, again, kept)
     for name in ("values", "levels", "status", "bound"):
         getattr(answer, name)[again] = getattr(others, name)
     return replace(answer, interrupted=others.interrupted)
 
 
+def _part(
+    problem: RecourseProblem,
+    lattice: Lattice,
+    effort: Effort,
+    points: Sequence[torch.Tensor],
+    people: np.ndarray,
+    kept: np.ndarray,
+) -> ExactAnswer:
+    """Solve some of the people, with some of their rungs."""
+    part = problem.take(torch.from_numpy(people))
+    return _solve(part, with_rungs(lattice, people, kept), effort, [p[people] for p in points])
+
+
 def _joined(
-    problem: RecourseProblem, lattice: Lattice, effort: Effort, parts: list[np.ndarray]
+    problem: RecourseProblem,
+    lattice: Lattice,
+    effort: Effort,
+    points: Sequence[torch.Tensor],
+    parts: list[np.ndarray],
 ) -> ExactAnswer:
     """Solve one part of the people after the other; Ctrl-C leaves out the rest."""
     answers: list[ExactAnswer] = []
     everything = np.ones(len(lattice.value), dtype=bool)
     for people in parts:
-        part = problem.take(torch.from_numpy(people))
         if answers and answers[-1].interrupted:
-            answers.append(replace(_nothing(part), interrupted=True))
+            left = problem.take(torch.from_numpy(people))
+            answers.append(replace(_nothing(left), interrupted=True))
         else:
-            answers.append(_solve(part, with_rungs(lattice, people, everything), effort))
+            answers.append(_part(problem, lattice, effort, points, people, everything))
     return ExactAnswer(
         torch.cat([answer.values for answer in answers]),
         torch.cat([answer.levels for answer in answers]),
@@ -220,8 +246,7 @@ def search_for(problem: RecourseProblem, lattice: Lattice) -> TreeSearch:
 
     most = min(problem.max_changes, lattice.n_features)
     objective = Objective.of(problem.cost_function, most)
-    priced = replace(lattice, cost=objective.prices(lattice.cost))
-    return TreeSearch(priced, is_valid, objective, demands)
+    return TreeSearch(lattice.priced(objective), is_valid, objective, demands)
 
 
 def _effects(region: ActionRegion, lattice: Lattice) -> dict[int, np.ndarray]:
@@ -281,7 +306,7 @@ class _Scores:
         assert isinstance(model.head, RowHead)
         target = problem.target.numpy()
         other = rival + (rival >= target)
-        margin = np.maximum(problem.margin.numpy(), _LEAST_MARGIN)
+        margin = np.maximum(problem.margin.numpy(), RELATIVE_MARGIN)
         # A threshold of the model's own moves the margin of the second class of two.
         shift = np.where(target == 1, model.head.shift, -model.head.shift)
         least, clear = margin + shift, margin + shift + _CLEAR

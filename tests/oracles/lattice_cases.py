@@ -1,4 +1,4 @@
-"""Small networks, and people all of whose points can be listed."""
+"""Small networks, people all of whose points can be listed, and rules for them."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from skcfq.actions import compile_cost, region_of
 from skcfq.deploy import DeployedClassifier
 from skcfq.models import as_predictor
 from skcfq.nn import QuantizedMLP, integers_of
+from skcfq.proofs import Lattice, Optimum
 from skcfq.solvers.problems import RecourseProblem, States
 
 GRADES = ["low", "mid", "high"]
@@ -31,6 +32,18 @@ RULES = {
     "increasing": ["grade"],
     "transitions": {"color": MOVES},
     "max_changes": 3,
+}
+OTHER_RULES = {
+    "steps": {"steps": {"income": 7, "debt": 3}, "max_changes": None},
+    "one change": {"max_changes": 1, "decreasing": [], "increasing": []},
+    "least and most": {"min_change": {"income": 20}, "max_change": {"debt": 10, "grade": 1}},
+    "relative": {"relative_bounds": {"income": (-10, 20)}},
+    "everything": {"decreasing": [], "increasing": [], "transitions": {}, "max_changes": 4},
+    "linear rule": {"constraints": ["income >= 2 * debt", "change(income) + debt <= 40"]},
+    "if-then rule": {
+        "constraints": ["if changes(color) then income >= 30", "if income >= 40 then debt <= 10"]
+    },
+    "implied": {"implied": {"age": {"grade": 3, "income": 0.1, "color": {"green": 2}}}},
 }
 COLUMNS = ["age", "income", "debt", "grade", "color"]
 
@@ -165,3 +178,21 @@ def least_costs(problem: RecourseProblem) -> list[float]:
             valid = states.valid
         found.append(min(states.cost[valid].tolist(), default=math.inf))
     return found
+
+
+def assert_optimal(problem: RecourseProblem, lattice: Lattice, optimum: Optimum) -> np.ndarray:
+    """Compare what was found with brute force; return the least costs."""
+    least = np.array(least_costs(problem))
+    assert optimum.finished.all()
+    found = np.isfinite(least)
+    assert np.array_equal(np.isfinite(optimum.cost), found)
+    assert np.allclose(optimum.cost[found], least[found], rtol=1e-9, atol=0)
+    assert np.array_equal(optimum.bound, optimum.cost)
+    everybody = np.arange(problem.n_people)
+    values, levels = map(torch.from_numpy, lattice.states(everybody, optimum.rungs))
+    states = problem.states(torch.from_numpy(everybody), values, levels)
+    points = problem.assemble(torch.from_numpy(everybody), values, levels)
+    assert problem.region.contains(points).all()
+    assert states.valid.numpy()[found].all()
+    assert np.allclose(states.cost.numpy()[found], optimum.cost[found], rtol=1e-12, atol=0)
+    return least
