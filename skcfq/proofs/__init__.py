@@ -1,4 +1,4 @@
-"""Lattices of what people may do, bounds of networks over them, and the search that proves.
+"""Lattices of what people may do, bounds of models over them, and the search that proves.
 
 For developers: what other rooms take from this one. Everything is numpy; nothing here knows how a
 problem is posed.
@@ -9,16 +9,16 @@ from skcfq.proofs._input_codes import InputGrid
 from skcfq.proofs._lattice import Lattice, lattice_of
 from skcfq.proofs._layers import Network, network_of, with_late_codes
 from skcfq.proofs._leaf_tables import LeafTables, leaf_tables
+from skcfq.proofs._network_search import NetworkDemand, NetworkSearch, search_networks
 from skcfq.proofs._objective import Objective
 from skcfq.proofs._reachable_leaves import Inputs
-from skcfq.proofs._search import Demand, Search, search_networks
 from skcfq.proofs._tables import Tables, tables_of
 from skcfq.proofs._tree_cells import TreeCells
 from skcfq.proofs._tree_search import TreeDemand, TreeSearch, search_trees
 from skcfq.proofs._twins import with_rungs, without_twins
 
 __all__ = [
-    "Demand",
+    "NetworkDemand",
     "InputGrid",
     "Inputs",
     "LeafTables",
@@ -26,7 +26,7 @@ __all__ = [
     "Network",
     "Objective",
     "Optimum",
-    "Search",
+    "NetworkSearch",
     "Tables",
     "TreeCells",
     "TreeDemand",

@@ -18,12 +18,12 @@ from lattice_cases import (
 )
 
 from skcfq.proofs._bounds import margin_bound, spans_of
+from skcfq.proofs._box_points import points_of
 from skcfq.proofs._boxes import Boxes, contract, whole_lattice
 from skcfq.proofs._choice_bound import Options, choice_bound
 from skcfq.proofs._gains import Gains
 from skcfq.proofs._lattice import lattice_of
 from skcfq.proofs._layers import InputCodes, Rectifier, Staircase
-from skcfq.proofs._leaves import points_of
 from skcfq.solvers.exact._networks import search_for
 
 PEOPLE = draw_people(25)

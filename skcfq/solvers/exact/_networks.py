@@ -10,12 +10,12 @@ import torch
 
 from skcfq.models import RELATIVE_MARGIN, validity_slack
 from skcfq.proofs import (
-    Demand,
     InputGrid,
     Lattice,
     Network,
+    NetworkDemand,
+    NetworkSearch,
     Objective,
-    Search,
     Tables,
     lattice_of,
     network_of,
@@ -87,7 +87,7 @@ def lattice_for(problem: RecourseProblem) -> Lattice:
     return without_twins(lattice_of(region, problem.cost_function, grid.points_beyond), grid)
 
 
-def search_for(problem: RecourseProblem, lattice: Lattice) -> Search:
+def search_for(problem: RecourseProblem, lattice: Lattice) -> NetworkSearch:
     """Return what is to be searched.
 
     Parameters
@@ -122,7 +122,7 @@ def search_for(problem: RecourseProblem, lattice: Lattice) -> Search:
 
     most = min(problem.max_changes, lattice.n_features)
     objective = Objective.of(problem.cost_function, most)
-    return Search(lattice.priced(objective), is_valid, objective, demands)
+    return NetworkSearch(lattice.priced(objective), is_valid, objective, demands)
 
 
 def _network(model: Predictor, region: ActionRegion) -> Network:
@@ -139,13 +139,15 @@ def _network(model: Predictor, region: ActionRegion) -> Network:
     return with_late_codes(network, np.unique(columns.numpy()))
 
 
-def _demand(table: Tables, target: np.ndarray, rival: np.ndarray, margin: np.ndarray) -> Demand:
+def _demand(
+    table: Tables, target: np.ndarray, rival: np.ndarray, margin: np.ndarray
+) -> NetworkDemand:
     """Return what one margin of each person must reach, in units of the totals."""
     network = table.network
     shift = network.shift[target] - network.shift[rival]
     need = (np.maximum(margin, RELATIVE_MARGIN) + shift) / network.unit
     if network.integers is None:
-        return Demand(table, target, rival, need, _ROUNDING)
+        return NetworkDemand(table, target, rival, need, _ROUNDING)
     # Margins are whole numbers; a bound that misses the least of them by half a unit excludes it.
     least = np.ceil(need - 1e-9 * np.abs(need))
-    return Demand(table, target, rival, least - _HALF_A_UNIT, 0.0)
+    return NetworkDemand(table, target, rival, least - _HALF_A_UNIT, 0.0)

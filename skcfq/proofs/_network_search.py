@@ -16,6 +16,7 @@ from functools import partial
 import numpy as np
 
 from skcfq.proofs._bounds import blame_of, margin_bound, spans_of
+from skcfq.proofs._box_points import points_of
 from skcfq.proofs._boxes import Boxes, contract, cut
 from skcfq.proofs._branching import (
     Best,
@@ -26,13 +27,12 @@ from skcfq.proofs._branching import (
 )
 from skcfq.proofs._choice_bound import ChoiceBound, choice_bound
 from skcfq.proofs._gains import Choosing, Gains
-from skcfq.proofs._leaves import points_of
 from skcfq.proofs._rounding import rounded
 from skcfq.proofs._tables import Tables
 
 
 @dataclass(frozen=True, eq=False)
-class Demand:
+class NetworkDemand:
     """What one margin of a network must reach.
 
     Attributes
@@ -54,23 +54,23 @@ class Demand:
 
 
 @dataclass(frozen=True, eq=False)
-class Search(LatticeProblem):
+class NetworkSearch(LatticeProblem):
     """What is searched under networks.
 
     Attributes
     ----------
-    demands : sequence of Demand
+    demands : sequence of NetworkDemand
         All of them must be met.
     leaf : int, default=256
         Points up to which a box is enumerated rather than cut.
     """
 
-    demands: Sequence[Demand]
+    demands: Sequence[NetworkDemand]
     leaf: int = 256
 
 
 def search_networks(
-    search: Search,
+    search: NetworkSearch,
     *,
     most_boxes: int,
     time_limit: float | None = None,
@@ -80,7 +80,7 @@ def search_networks(
 
     Parameters
     ----------
-    search : Search
+    search : NetworkSearch
     most_boxes : int
         Boxes of one person that are bounded before the proof is given up.
     time_limit : float, optional
@@ -98,7 +98,7 @@ def search_networks(
     )
 
 
-def _process(search: Search, boxes: Boxes, best: Best) -> Boxes:
+def _process(search: NetworkSearch, boxes: Boxes, best: Best) -> Boxes:
     """Bound boxes, try what follows from that, and return what they are cut into."""
     lattice = search.lattice
     boxes = contract(lattice, boxes, best.room[boxes.person], search.objective.most_changes)
@@ -148,7 +148,7 @@ class _View:
         )
 
 
-def _view(search: Search, demand: Demand, boxes: Boxes) -> _View:
+def _view(search: NetworkSearch, demand: NetworkDemand, boxes: Boxes) -> _View:
     tables, person = demand.tables, boxes.person
     start = search.lattice.start[person]
     spans = spans_of(tables, boxes)
@@ -163,7 +163,7 @@ def _view(search: Search, demand: Demand, boxes: Boxes) -> _View:
     return _View(gains, choosing, need, found, blame_of(tables, spans, line))
 
 
-def _divide(search: Search, boxes: Boxes, view: _View, best: Best) -> Boxes:
+def _divide(search: NetworkSearch, boxes: Boxes, view: _View, best: Best) -> Boxes:
     """Try the knapsack's solutions, enumerate small boxes, and cut the others in two."""
     person, rungs = rounded(search.lattice, view.gains, view.choosing, view.found, view.need)
     try_points(search, person, rungs, best)
