@@ -96,7 +96,7 @@ def _process(search: TreeSearch, boxes: Boxes, best: Best) -> Boxes:
         boxes = boxes.take(said.sum(axis=1) >= demand.need[boxes.person])
     if len(boxes) == 0:
         return boxes
-    views = [_view(search, boxes.take(part)) for part in _parts(search, boxes)]
+    views = [_view(search, boxes.take(part)) for part in cache_sized(search, boxes)]
     view = _View.concatenate(views)
     boxes = replace(boxes, bound=np.maximum(boxes.bound, view.bound), low=view.low, high=view.high)
     for point in (view.enough, view.nearly):
@@ -108,7 +108,7 @@ def _process(search: TreeSearch, boxes: Boxes, best: Best) -> Boxes:
     return halved(boxes.take(open_), view.blame[open_])
 
 
-def _parts(search: TreeSearch, boxes: Boxes) -> list[slice]:
+def cache_sized(search: TreeSearch, boxes: Boxes) -> list[slice]:
     """Cut boxes into parts whose arrays stay in the cache."""
     n_trees = max(len(demand.tables.first_word) for demand in search.demands)
     numbers = np.cumsum((boxes.high - boxes.low + 1).sum(axis=1) * n_trees)
