@@ -27,13 +27,9 @@ def three():
 def lending():
     """Reference and a trained student of the lending table, which has categories and gaps."""
     credit = make_credit(120, random_state=0)
-    more = {
-        "hidden_layer_sizes": (7, 5),
-        "max_iter": 5,
-        "batch_size": 16,
-        "target": credit.favorable,
-    }
-    return _pair(credit.data, credit.target, QATClassifier, **more)
+    training = {"hidden_layer_sizes": (7, 5), "max_iter": 5, "batch_size": 16}
+    told = {"action_set": credit.action_set, "target": credit.favorable}
+    return _pair(credit.data, credit.target, QATClassifier, **training | told)
 
 
 @pytest.fixture(params=["three", "lending"])
