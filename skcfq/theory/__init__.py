@@ -6,9 +6,23 @@ result whether it is certified, sampled or estimated.
 
 from __future__ import annotations
 
+from skcfq.theory._at_points import (
+    exact_perturbation,
+    first_order_perturbation,
+    sampled_perturbation,
+)
+from skcfq.theory._conditions import MarginCondition, margin_condition, one_sided_condition
 from skcfq.theory._margins import margin_degradation, target_margin
+from skcfq.theory._perturbation import Perturbation
 
 __all__ = [
+    "MarginCondition",
+    "Perturbation",
+    "exact_perturbation",
+    "first_order_perturbation",
+    "margin_condition",
     "margin_degradation",
+    "one_sided_condition",
+    "sampled_perturbation",
     "target_margin",
 ]

@@ -27,6 +27,8 @@ NOT_ATTACKED = {
     "FeatureSpace.__init__": _MADE,
     "RecourseMenu.__init__": _MADE,
     "RecourseResult.__init__": _MADE,
+    "MarginCondition": _MADE,
+    "Perturbation": _MADE,
     "CounterfactualSampler.fit": "imbalanced-learn's own, before fit_resample, which is attacked",
     "RecourseScorer.score": "what vd_scorer, crg_scorer and faithfulness_scorer call",
     ".check": _INNER,
