@@ -254,23 +254,39 @@ def _said_on(
     return Said(box, near, row, v, kind, values)
 
 
-def halved(boxes: Boxes, blame: np.ndarray) -> Boxes:
-    """Cut boxes in the middle of the feature that is to blame most.
+def quartered(boxes: Boxes, blame: np.ndarray) -> Boxes:
+    """Cut boxes in the middle of the feature that is to blame most, and the halves once more.
 
     Parameters
     ----------
     boxes : Boxes
         N of them, of more than a point.
     blame : ndarray of shape (N, F)
+        Of a feature that was cut, half is left.
 
     Returns
     -------
     boxes : Boxes
-        2N boxes.
+        At most 4N boxes; a half that is a point stays whole.
     """
-    rows, length = np.arange(len(boxes)), boxes.high - boxes.low + 1
+    feature = _most_to_blame(boxes, blame)
+    left = blame.copy()
+    left[np.arange(len(boxes)), feature] /= 2
+    halves, left = _halved(boxes, feature), np.concatenate([left, left])
+    whole = ~(halves.high > halves.low).any(axis=1)
+    more = halves.take(~whole)
+    quarters = _halved(more, _most_to_blame(more, left[~whole]))
+    return Boxes.concatenate([halves.take(whole), quarters])
+
+
+def _most_to_blame(boxes: Boxes, blame: np.ndarray) -> np.ndarray:
+    length = boxes.high - boxes.low + 1
     # Where nothing is to blame any more, the longest stretch is cut.
-    feature = np.where(length > 1, blame + 1e-300 * length, -1.0).argmax(axis=1)
+    return np.where(length > 1, blame + 1e-300 * length, -1.0).argmax(axis=1)
+
+
+def _halved(boxes: Boxes, feature: np.ndarray) -> Boxes:
+    rows = np.arange(len(boxes))
     at = (boxes.low[rows, feature] + boxes.high[rows, feature]) >> 1
     lower, upper = boxes.high.copy(), boxes.low.copy()
     lower[rows, feature], upper[rows, feature] = at, at + 1

@@ -25,7 +25,7 @@ from skcfq.proofs._branching import (
 )
 from skcfq.proofs._choice_bound import choice_bound
 from skcfq.proofs._leaf_tables import LeafTables
-from skcfq.proofs._rung_gains import Grid, RungOptions, halved, rung_bounds
+from skcfq.proofs._rung_gains import Grid, RungOptions, quartered, rung_bounds
 
 # What trees say on the rungs of boxes that are looked at together, in numbers.
 _NUMBERS = 1 << 20
@@ -105,7 +105,7 @@ def _process(search: TreeSearch, boxes: Boxes, best: Best) -> Boxes:
     # What is a point has been tried.
     open_ = boxes.bound < best.room[boxes.person]
     open_ &= (boxes.high > boxes.low).any(axis=1)
-    return halved(boxes.take(open_), view.blame[open_])
+    return quartered(boxes.take(open_), view.blame[open_])
 
 
 def cache_sized(search: TreeSearch, boxes: Boxes) -> list[slice]:
