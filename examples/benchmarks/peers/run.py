@@ -87,7 +87,7 @@ NETWORK = (
 )
 TREES = (
     Solver("skcfq exact", "solve_ours.py", None, "exact", 200),
-    Solver("skcfq exact, one by one", "solve_ours.py", None, "exact, one by one", 200),
+    Solver("skcfq exact, one by one", "solve_ours.py", None, "exact, one by one", 50),
     Solver("skcfq black_box", "solve_ours.py", None, "black_box", 200),
     Solver("treecf exact", "solve_treecf.py", "treecf", "", 200),
 )
