@@ -11,6 +11,7 @@ from skcfq.models._carried import carried_action_set, carried_target, carry
 from skcfq.models._functions import RowHead
 from skcfq.models._heads import shifted_bias
 from skcfq.models._margins import RELATIVE_MARGIN, rounding_margin
+from skcfq.models._pairs import second_predictor
 from skcfq.models._pipelines import (
     check_model_is_fitted,
     join_steps,
@@ -49,6 +50,7 @@ __all__ = [
     "rectified_layers",
     "resolve_target",
     "rounding_margin",
+    "second_predictor",
     "shifted_bias",
     "split_model",
     "transform_rows",

@@ -7,6 +7,7 @@ import subjects_files
 import subjects_metrics
 import subjects_recourse
 import subjects_rules
+import subjects_theory
 from verdicts import Subject
 
 _MADE = "made by the library, never by a user"
@@ -48,6 +49,7 @@ def all_subjects() -> list[Subject]:
         *subjects_rules.subjects(),
         *subjects_recourse.subjects(),
         *subjects_metrics.subjects(),
+        *subjects_theory.subjects(),
         *subjects_files.subjects(),
         *subjects_estimators.subjects(),
     ]
