@@ -77,4 +77,3 @@ def blame_of(tables: Tables, spans: Spans, bound: MarginBound) -> np.ndarray:
     numbers = tile_products(share, np.abs(tables.slopes).T) * np.abs(spans.far - spans.near)
     levels = [np.einsum("nh,nh->n", share, reach) for reach in spans.level_reach]
     return np.column_stack([numbers, *levels])
-

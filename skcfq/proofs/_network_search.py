@@ -153,9 +153,7 @@ def _view(search: NetworkSearch, demand: NetworkDemand, boxes: Boxes) -> _View:
     tables, person = demand.tables, boxes.person
     start = search.lattice.start[person]
     spans = spans_of(tables, boxes)
-    line = margin_bound(
-        tables.network, spans.hidden, demand.target[person], demand.rival[person]
-    )
+    line = margin_bound(tables.network, spans.hidden, demand.target[person], demand.rival[person])
     parts = line.slope * tables.base[person]
     own = line.constant + parts.sum(axis=1)
     size = 1 + np.abs(line.constant) + np.abs(parts).sum(axis=1)

@@ -1,4 +1,4 @@
-"""How far the logits of two networks can be apart on a box: certified, by differential bounds."""
+"""How far two models can be apart in a box, and whether advice survives there: upper bounds."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from skcfq.exceptions import SpaceMismatchError
-from skcfq.models import Predictor, as_predictor, carried_target, resolve_target
 from skcfq.theory._difference_bounds import difference_spans
 from skcfq.theory._margin_bounds import excess_bound
 from skcfq.theory._network_inputs import NetworkInputs
 from skcfq.theory._network_pairs import NetworkPair, pair_of
-from skcfq.theory._row_boxes import RowBoxes
-from skcfq.utils import Interval, StrOptions, as_table, check_parameters
+from skcfq.theory._pairs import Pair, read_pair
+from skcfq.theory._row_boxes import LARGEST_RADIUS, RowBoxes
+from skcfq.utils import Interval, StrOptions, check_parameters
 
 # Rows that are bounded together: their arrays then stay in the cache.
 _BLOCK = 512
@@ -23,6 +22,20 @@ _BLOCK = 512
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CertifiedDifference:
+    """Bounds over the boxes around n points, in logit units; made by `certified_difference`.
+
+    Attributes
+    ----------
+    lower, upper : ndarray of shape (n, n_classes)
+        Between these lies what the deployed model adds to each logit.
+    margin_drop : ndarray of shape (n,)
+        The deployed model takes at most this from the target margin; negative where it is more
+        lenient in all of the box.
+    reference_margin, deployed_margin : ndarray of shape (n,)
+        The target margins of the two models are at least these.
+    radius : float
+    """
+
     lower: np.ndarray
     upper: np.ndarray
     margin_drop: np.ndarray
@@ -32,15 +45,24 @@ class CertifiedDifference:
 
     @property
     def epsilon(self) -> np.ndarray:
+        """Upper bound of the largest change of a logit, the ε of Eq. 44; shape (n,)."""
         return np.maximum(-self.lower, self.upper).max(axis=1)
 
     @property
     def survives(self) -> np.ndarray:
+        """Whether the deployed model is proved to give the target in the box, bool (n,)."""
         return self.deployed_margin > 0
+
+    def __repr__(self) -> str:
+        return (
+            f"CertifiedDifference({np.sum(self.survives)} of {len(self.survives)} survive; "
+            f"radius={self.radius:g})"
+        )
 
 
 @check_parameters(
-    radius=[Interval(Real, 0, None, closed="left")], over=[StrOptions({"numbers", "encoded"})]
+    radius=[Interval(Real, 0, LARGEST_RADIUS, closed="both")],
+    over=[StrOptions({"numbers", "encoded"})],
 )
 def certified_difference(
     reference: Any,
@@ -52,32 +74,103 @@ def certified_difference(
     target: Any = None,
     background: Any = None,
 ) -> CertifiedDifference:
-    X = as_table(X)
-    first = as_predictor(reference, background=background, example=X)
-    second = as_predictor(deployed, background=background, example=X)
-    pair = pair_of(first, second)
-    wanted = carried_target(reference, deployed) if target is None else target
-    position = resolve_target(wanted, first.classes, first.predict(X))
-    boxes = RowBoxes.of(first, X, radius, over)
-    n, k = len(position), len(first.classes)
-    lower, upper = np.empty((n, k)), np.empty((n, k))
-    drop, own, other = np.empty(n), np.empty(n), np.empty(n)
-    for at in range(0, n, _BLOCK):
-        part = slice(at, at + _BLOCK)
-        lower[part], upper[part], drop[part] = _apart(pair, boxes.take(part), position[part])
-    inputs = [NetworkInputs(network, boxes) for network in (pair.reference, pair.deployed)]
-    rows = np.arange(n)
-    margins = [-excess_bound(i, rows, i.low, i.high, position).excess for i in inputs]
-    return CertifiedDifference(
-        lower, upper, drop, margins[0], np.maximum(margins[1], margins[0] - drop), float(radius)
-    )
+    r"""Bound how far two networks are apart in boxes around points (ε of Eq. 44, from above).
+
+    The difference of the two is followed layer by layer: of the weights, of the biases, of the
+    inputs that the deployed model rounds, of the activations that it rounds and clips.
+
+    Parameters
+    ----------
+    reference : estimator or Predictor
+        Linear, or a network of rectifiers.
+    deployed : estimator or Predictor
+        A network with as many units: a quantized classifier of skcfq, as the integers that it is
+        deployed as, or one like the reference.
+    X : DataFrame or ndarray of shape (n, n_raw_columns)
+        Raw rows, such as ``result.points``.
+    radius : float, default=0.0
+        Half the width of the boxes. At 0 they are the points, and everything is exact.
+    over : {"numbers", "encoded"}, default="numbers"
+        What moves. ``"numbers"``: all numbers, by `radius` spreads each, while categories stay:
+        what happens when advice is carried out inexactly. ``"encoded"``: all encoded columns, by
+        `radius` units each: a box that contains the paper's ball :math:`\mathbb{B}_\rho`.
+    target : label or array-like of shape (n,), optional
+        The class that is wanted, or one a row; by default what the models were told, else the last
+        of their classes.
+    background : DataFrame or ndarray, optional
+        Where the models carry no statistics.
+
+    Returns
+    -------
+    difference : CertifiedDifference
+        Its attributes are certified: bounds of everything in the box, float64 rounding included.
+
+    Raises
+    ------
+    UnsupportedModelError
+        A model cannot be read, the reference is quantized, or the networks differ in shape.
+    SpaceMismatchError
+        The models do not share feature space and classes.
+
+    Notes
+    -----
+    Proposition 5.1 asks for :math:`m_f(u^*) > 2\varepsilon`, which the cheapest advice fails by
+    construction: its margin is next to 0, and a lenient model has a large ε too. ``survives`` is
+    the one-sided condition instead: with the least margin of the reference in the box,
+
+    .. math:: \min_u m_f(u) > \sup_u \, (m_f(u) - m_{f_q}(u))
+        \le \sup_u \max_{y \neq y_{tgt}} \, [(g_q - g)_y - (g_q - g)_{y_{tgt}}] ,
+
+    or a bound of the deployed margin alone, where that says more. At radius 0 it holds where the
+    deployed model gives the target, ties excepted. Where it fails at a larger radius nothing is
+    said: ask :func:`robustness`. In :math:`O(n H^3)` for layers of H units.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skcfq import theory
+    >>> X = np.arange(8.0).reshape(-1, 1)
+    >>> reference = LogisticRegression().fit(X, X[:, 0] > 3)
+    >>> stricter = LogisticRegression().fit(X, X[:, 0] > 4)
+    >>> found = theory.certified_difference(reference, stricter, X, radius=0.1, background=X)
+    >>> found.survives.tolist()
+    [False, False, False, False, False, True, True, True]
+    """
+    pair = read_pair(reference, deployed, X, background)
+    networks = pair_of(pair.reference, pair.deployed)
+    wanted = pair.wanted(target)
+    if radius == 0:
+        return _at_points(pair, wanted)
+    boxes = RowBoxes.of((pair.reference, pair.deployed), pair.X, radius, over)
+    starts = range(0, max(len(wanted), 1), _BLOCK)
+    parts = [
+        _in_boxes(networks, boxes.take(slice(at, at + _BLOCK)), wanted[at : at + _BLOCK])
+        for at in starts
+    ]
+    bounds = [np.concatenate(part) for part in zip(*parts, strict=True)]
+    return CertifiedDifference(*bounds, radius=float(radius))
 
 
-def _apart(pair: NetworkPair, boxes: RowBoxes, target: np.ndarray):
-    spans = difference_spans(pair, boxes.low, boxes.high)
-    n, k = len(target), pair.reference.n_classes
-    unit = np.eye(k)
-    upper = np.column_stack([spans.most(np.tile(unit[c], (n, 1))) for c in range(k)])
-    lower = np.column_stack([-spans.most(np.tile(-unit[c], (n, 1))) for c in range(k)])
-    drops = [spans.most(unit[(target + c) % k] - unit[target]) for c in range(1, k)]
-    return lower, upper, np.max(drops, axis=0)
+def _at_points(pair: Pair, target: np.ndarray) -> CertifiedDifference:
+    """Return what is so at the points themselves."""
+    before, after = pair.margins_of(target)
+    apart = pair.logits[1] - pair.logits[0]
+    return CertifiedDifference(apart, apart, before - after, before, after, 0.0)
+
+
+def _in_boxes(networks: NetworkPair, boxes: RowBoxes, target: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return bounds of both logits' difference, and of the margins, over some boxes."""
+    spans = difference_spans(networks, boxes.low, boxes.high)
+    classes, rows = np.eye(networks.reference.n_classes), np.arange(len(target))
+    n_classes = len(classes)
+    upper = [spans.most(np.tile(row, (len(rows), 1))) for row in classes]
+    lower = [-spans.most(np.tile(-row, (len(rows), 1))) for row in classes]
+    rivals = [(target + other) % n_classes for other in range(1, n_classes)]
+    drop = np.max([spans.most(classes[rival] - classes[target]) for rival in rivals], axis=0)
+    margins = []
+    for network in (networks.reference, networks.deployed):
+        inputs = NetworkInputs(network, boxes)
+        margins.append(-excess_bound(inputs, rows, inputs.low, inputs.high, target).excess)
+    own, other = margins
+    return np.stack(lower, 1), np.stack(upper, 1), drop, own, np.maximum(other, own - drop)

@@ -125,7 +125,7 @@ def difference_spans(pair: NetworkPair, low: np.ndarray, high: np.ndarray) -> Di
     low, high : ndarray of shape (N, d)
     """
     inputs = first = _read(pair, low, high)
-    hidden = []
+    hidden: list[_Hidden] = []
     for layer in pair.layers[:-1]:
         own = _products(inputs.own, layer.matrix, layer.offset)
         other = _products(inputs.other, layer.other_matrix, layer.other_offset)

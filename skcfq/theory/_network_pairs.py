@@ -117,7 +117,8 @@ def _real_layers(network: Network) -> list[tuple]:
     """Return weights, offsets, steps and highest codes of layers in real units."""
     if network.integers is None:
         return [(layer.matrix, layer.offset) for layer in network.layers]
-    integers, found = network.integers, []
+    integers = network.integers
+    found: list[tuple] = []
     # What the first layer reads is an encoded value over this.
     before = integers.input_steps / integers.input_factors
     nominal = integers.input_step

@@ -8,8 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from skcfq.encoding import statistic_of
+from skcfq.encoding import FeatureSpace, statistic_of
+from skcfq.exceptions import ActionSetError
 from skcfq.models import Predictor, carried_action_set
+
+# Beyond this many spreads nothing is said any more, and floats have digits left.
+LARGEST_RADIUS = 1e6
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,12 +36,15 @@ class RowBoxes:
     columns: np.ndarray
 
     @classmethod
-    def of(cls, predictor: Predictor, X: Any, radius: float, over: str = "numbers") -> RowBoxes:
+    def of(
+        cls, predictors: Sequence[Predictor], X: Any, radius: float, over: str = "numbers"
+    ) -> RowBoxes:
         """Draw boxes around raw rows.
 
         Parameters
         ----------
-        predictor : Predictor
+        predictors : sequence of Predictor
+            Of one feature space.
         X : DataFrame or ndarray of shape (n, n_raw_columns)
         radius : float
         over : {"numbers", "encoded"}
@@ -49,13 +56,13 @@ class RowBoxes:
         BackgroundRequiredError
             The spreads are not known.
         """
-        space = predictor.space
+        space = predictors[0].space
         origin = space.encode(X)
         if over == "encoded":
             columns, radii = np.arange(space.n_encoded), np.full(space.n_encoded, radius)
         else:
-            columns = number_columns(predictor)
-            radii = radius * spreads(predictor, columns)
+            columns = _number_columns(predictors)
+            radii = radius * _spreads(space, columns)
         low, high = origin.copy(), origin.copy()
         low[:, columns] -= radii
         high[:, columns] += radii
@@ -66,10 +73,14 @@ class RowBoxes:
         return RowBoxes(self.origin[rows], self.low[rows], self.high[rows], self.columns)
 
 
-def number_columns(predictor: Predictor) -> np.ndarray:
+def _number_columns(predictors: Sequence[Predictor]) -> np.ndarray:
     """Return the encoded columns of numbers that belong to no declared one-hot group."""
-    space, grouped = predictor.space, set()
-    rules = carried_action_set(predictor)
+    space, grouped = predictors[0].space, set()
+    try:
+        rules = carried_action_set(*predictors)
+    except ActionSetError:
+        # Behind the steps of a pipeline, rules name other columns than these.
+        rules = None
     if rules is not None:
         groups = (feature for feature in rules.compile(space).categorical if feature.is_group)
         grouped = {int(column) for group in groups for column in group.encoded_columns}
@@ -78,8 +89,9 @@ def number_columns(predictor: Predictor) -> np.ndarray:
     return np.array(found, dtype=np.int64)
 
 
-def spreads(predictor: Predictor, columns: Sequence[int] | np.ndarray) -> np.ndarray:
+def _spreads(space: FeatureSpace, columns: np.ndarray) -> np.ndarray:
     """Return the spread of encoded columns of numbers, in encoded units; 1 where there is none."""
-    blocks = {int(block.columns[0]): block for block in predictor.space.blocks if block.width == 1}
-    known = [statistic_of(blocks[int(c)], "encoded_std", "A box around a row") for c in columns]
-    return np.array([spread or 1.0 for spread in known], dtype=np.float64)
+    blocks = {int(block.columns[0]): block for block in space.blocks if block.width == 1}
+    known = (blocks[column] for column in columns.tolist())
+    found = [statistic_of(block, "encoded_std", "A box around a row") or 1.0 for block in known]
+    return np.array(found, dtype=np.float64)
