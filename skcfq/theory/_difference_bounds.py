@@ -70,27 +70,22 @@ class DifferenceSpans:
     inputs: _Inputs
     hidden: list[_Hidden]
 
-    def most(self, rows: np.ndarray) -> np.ndarray:
-        """Bound the deployed logits less the reference's, times a row, from above.
+    def most(self, on_apart: np.ndarray, on_own: np.ndarray | None = None) -> np.ndarray:
+        """Bound a sum over the totals of the layer behind the hidden ones, or over logits.
 
         Parameters
         ----------
-        rows : ndarray of shape (N, K)
+        on_apart : ndarray of shape (N, H)
+            Factors of what the deployed network adds to each.
+        on_own : ndarray of shape (N, H), optional
+            Factors of what the reference has; 0 by default.
 
         Returns
         -------
         most : ndarray of shape (N,)
         """
-        return self.most_of_totals(rows, np.zeros_like(rows))
-
-    def most_of_totals(self, on_apart: np.ndarray, on_own: np.ndarray) -> np.ndarray:
-        """Bound a sum over the totals of the layer behind the hidden ones that are known.
-
-        Parameters
-        ----------
-        on_apart, on_own : ndarray of shape (N, H)
-            Factors of the difference of the totals, and of the reference's.
-        """
+        if on_own is None:
+            on_own = np.zeros_like(on_apart)
         layers = self.pair.layers[: len(self.hidden) + 1]
         bound = _Backward(len(on_apart))
         on_apart, on_own = bound.through(layers[-1], on_apart, on_own)
@@ -104,14 +99,11 @@ class DifferenceSpans:
         row = np.zeros_like(own[0])
         nothing, found = np.zeros_like(row), [end.copy() for end in (*own, *apart)]
         for unit in range(row.shape[1]):
-            for sign in (1.0, -1.0):
+            for sign, side, closest in ((-1.0, 0, np.maximum), (1.0, 1, np.minimum)):
                 row[:, unit] = sign
-                mine, theirs = self.most_of_totals(nothing, row), self.most_of_totals(row, nothing)
-                for at, most in ((0, mine), (2, theirs)):
-                    if sign > 0:
-                        found[at + 1][:, unit] = np.minimum(found[at + 1][:, unit], most)
-                    else:
-                        found[at][:, unit] = np.maximum(found[at][:, unit], -most)
+                most = self.most(nothing, row), self.most(row)
+                for ends, bound in zip((found[side], found[side + 2]), most, strict=True):
+                    ends[:, unit] = closest(ends[:, unit], sign * bound)
             row[:, unit] = 0.0
         return (found[0], found[1]), (found[2], found[3])
 
