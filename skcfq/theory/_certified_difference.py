@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from skcfq.proofs import Network
+from skcfq.theory._at_points import RADIUS
 from skcfq.theory._difference_bounds import difference_spans
+from skcfq.theory._model_pairs import ModelPair, read_pair
 from skcfq.theory._network_pairs import NetworkPair, pair_of
-from skcfq.theory._pairs import Pair, read_pair
-from skcfq.theory._row_boxes import LARGEST_RADIUS, RowBoxes
-from skcfq.utils import Interval, StrOptions, check_parameters, tile_products
+from skcfq.theory._perturbation import Perturbation
+from skcfq.theory._row_boxes import RowBoxes
+from skcfq.utils import StrOptions, check_parameters, tile_products
 
 # Rows that are bounded together: their arrays then stay in the cache.
 _BLOCK = 512
@@ -21,7 +22,9 @@ _BLOCK = 512
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CertifiedDifference:
-    """Bounds over the boxes around n points, in logit units; made by `certified_difference`.
+    """Bounds over the boxes around n points, in logit units.
+
+    Returned by :func:`certified_difference`, never made by a user.
 
     Attributes
     ----------
@@ -43,9 +46,11 @@ class CertifiedDifference:
     radius: float
 
     @property
-    def epsilon(self) -> np.ndarray:
-        """Upper bound of the largest change of a logit, the ε of Eq. 44; shape (n,)."""
-        return np.maximum(-self.lower, self.upper).max(axis=1)
+    def perturbation(self) -> Perturbation:
+        """The ε of Eq. 44 over the boxes, from above; exact at radius 0."""
+        direction = "upper bound" if self.radius else "exact"
+        largest = np.maximum(-self.lower, self.upper).max(axis=1)
+        return Perturbation(largest, "certified", direction, self.radius, "linf")
 
     @property
     def survives(self) -> np.ndarray:
@@ -59,10 +64,7 @@ class CertifiedDifference:
         )
 
 
-@check_parameters(
-    radius=[Interval(Real, 0, LARGEST_RADIUS, closed="both")],
-    over=[StrOptions({"numbers", "encoded"})],
-)
+@check_parameters(radius=RADIUS, over=[StrOptions({"numbers", "encoded"})])
 def certified_difference(
     reference: Any,
     deployed: Any,
@@ -75,8 +77,8 @@ def certified_difference(
 ) -> CertifiedDifference:
     r"""Bound how far two networks are apart in boxes around points (ε of Eq. 44, from above).
 
-    The difference of the two is followed layer by layer: of the weights, of the biases, of the
-    inputs that the deployed model rounds, of the activations that it rounds and clips.
+    What weights, biases, the codes of inputs and the rounding and clipping of activations do is
+    followed layer by layer.
 
     Parameters
     ----------
@@ -141,17 +143,21 @@ def certified_difference(
     wanted = pair.wanted(target)
     if radius == 0:
         return _at_points(pair, wanted)
-    boxes = RowBoxes.of((pair.reference, pair.deployed), pair.X, radius, over)
+    boxes = RowBoxes.of(pair.reference, pair.X, radius, over)
+    return _around_points(networks, boxes, wanted, radius)
+
+
+def _around_points(
+    networks: NetworkPair, boxes: RowBoxes, wanted: np.ndarray, radius: float
+) -> CertifiedDifference:
     starts = range(0, max(len(wanted), 1), _BLOCK)
-    parts = [
-        _in_boxes(networks, boxes.take(slice(at, at + _BLOCK)), wanted[at : at + _BLOCK])
-        for at in starts
-    ]
+    blocks = [slice(at, at + _BLOCK) for at in starts]
+    parts = [_in_boxes(networks, boxes.take(block), wanted[block]) for block in blocks]
     bounds = [np.concatenate(part) for part in zip(*parts, strict=True)]
     return CertifiedDifference(*bounds, radius=float(radius))
 
 
-def _at_points(pair: Pair, target: np.ndarray) -> CertifiedDifference:
+def _at_points(pair: ModelPair, target: np.ndarray) -> CertifiedDifference:
     """Return what is so at the points themselves."""
     before, after = pair.margins_of(target)
     apart = pair.logits[1] - pair.logits[0]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from skcfq.models import as_predictor
-from skcfq.theory._pairs import margins_at, read_pair, wanted_classes
+from skcfq.theory._model_pairs import margins_at, read_pair, wanted_classes
 from skcfq.utils import as_table
 
 

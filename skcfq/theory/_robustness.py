@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 
-from skcfq.models import as_predictor
+from skcfq.models import Predictor, as_predictor
+from skcfq.theory._at_points import RADIUS
 from skcfq.theory._bisection import bisect
+from skcfq.theory._model_pairs import wanted_classes
 from skcfq.theory._network_inputs import NetworkInputs
-from skcfq.theory._pairs import wanted_classes
 from skcfq.theory._reading import readable_network
-from skcfq.theory._row_boxes import LARGEST_RADIUS, RowBoxes
+from skcfq.theory._row_boxes import RowBoxes
 from skcfq.utils import Interval, as_table, check_parameters, take_rows
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Robustness:
-    """What was found out about the boxes around n points; made by `robustness`.
+    """What was found out about the boxes around n points.
+
+    Returned by :func:`robustness`, never made by a user.
 
     Attributes
     ----------
@@ -61,7 +64,7 @@ class Robustness:
 
 
 @check_parameters(
-    radius=[Interval(Real, 0, LARGEST_RADIUS, closed="both")],
+    radius=RADIUS,
     max_boxes=[Interval(Integral, 1, None, closed="left")],
 )
 def robustness(
@@ -130,12 +133,22 @@ def robustness(
     """
     X = as_table(X)
     predictor = as_predictor(model, background=background, example=X)
-    network = readable_network(predictor)
-    decisions = predictor.predict(X)
-    position = wanted_classes(target, len(decisions), predictor)
+    inputs = NetworkInputs(readable_network(predictor), RowBoxes.of(predictor, X, radius))
+    position = wanted_classes(target, len(inputs.boxes.origin), predictor)
+    return _decided(predictor, X, inputs, position, max_boxes, float(radius))
+
+
+def _decided(
+    predictor: Predictor,
+    X: Any,
+    inputs: NetworkInputs,
+    position: np.ndarray,
+    max_boxes: int,
+    radius: float,
+) -> Robustness:
+    """Ask the model about the rows, decide the boxes of the others, and confirm what broke."""
     labels = predictor.classes[position]
-    inputs = NetworkInputs(network, RowBoxes.of((predictor,), X, radius))
-    lost = decisions != labels
+    lost = predictor.predict(X) != labels
     # Where the model reads the whole box as one point, it has been asked.
     single = (inputs.low == inputs.high).all(axis=1)
     found = bisect(inputs, position, np.flatnonzero(~lost & ~single), max_boxes)
@@ -150,4 +163,4 @@ def robustness(
         confirmed = predictor.predict(points) != labels[rows]
         rows, points = rows[confirmed], take_rows(points, confirmed)
     status[rows] = "broken"
-    return Robustness(status, points, found.n_boxes, float(radius))
+    return Robustness(status, points, found.n_boxes, radius)

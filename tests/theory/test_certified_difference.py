@@ -76,7 +76,7 @@ def test_bounds_hold_at_every_sample(name, over, three, lending):
     told = {"target": target, "background": X, "over": over}
     for radius in (1e-3, 0.03, 0.3, 2.0):
         found = theory.certified_difference(reference, deployed, X, radius=radius, **told)
-        boxes = RowBoxes.of(predictors, X, radius, over)
+        boxes = RowBoxes.of(predictors[0], X, radius, over)
         for points in _draws(boxes, rng, 60):
             first, second = _logits(predictors, points)
             assert (second - first <= found.upper + 1e-9).all()
@@ -87,7 +87,8 @@ def test_bounds_hold_at_every_sample(name, over, three, lending):
             assert (after >= found.deployed_margin - 1e-9).all()
             assert (second.argmax(axis=1) == wanted)[found.survives].all()
         np.testing.assert_array_equal(
-            found.epsilon, np.maximum(np.abs(found.lower), np.abs(found.upper)).max(axis=1)
+            found.perturbation.values,
+            np.maximum(np.abs(found.lower), np.abs(found.upper)).max(axis=1),
         )
 
 
@@ -128,7 +129,7 @@ def test_one_sided_condition_holds_where_the_two_sided_one_cannot(lending):
     reference, deployed, X = lending
     found = theory.certified_difference(reference, deployed, X, radius=0.01)
     one_sided = found.reference_margin > found.margin_drop
-    two_sided = found.reference_margin > 2 * found.epsilon
+    two_sided = found.reference_margin > 2 * found.perturbation.values
     assert found.survives[one_sided].all() and one_sided[two_sided].all()
     assert found.survives.sum() > one_sided.sum() > two_sided.sum()
     assert f"{found.survives.sum()} of {len(X)} survive" in repr(found)

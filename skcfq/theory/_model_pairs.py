@@ -22,7 +22,7 @@ from skcfq.utils import as_table
 
 
 @dataclass(frozen=True, eq=False)
-class Pair:
+class ModelPair:
     """A reference, the model that is deployed in its place, and points at which both are asked.
 
     Attributes
@@ -61,7 +61,7 @@ class Pair:
         return wanted_classes(target, len(self.logits[0]), self.reference, self.deployed)
 
 
-def read_pair(reference: Any, deployed: Any, X: Any, background: Any) -> Pair:
+def read_pair(reference: Any, deployed: Any, X: Any, background: Any) -> ModelPair:
     """Read two models of the same rows.
 
     Parameters
@@ -74,7 +74,7 @@ def read_pair(reference: Any, deployed: Any, X: Any, background: Any) -> Pair:
     """
     X = as_table(X)
     first = as_predictor(reference, background=background, example=X)
-    return Pair(first, second_predictor(first, deployed, background, X), X)
+    return ModelPair(first, second_predictor(first, deployed, background, X), X)
 
 
 def wanted_classes(target: Any, n: int, *predictors: Predictor) -> np.ndarray:
