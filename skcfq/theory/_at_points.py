@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 RADIUS = [Interval(Real, 0, 1e6, closed="both")]
 NORM = [StrOptions({"l2", "linf"})]
+OVER = [StrOptions({"numbers", "encoded"})]
 _MOST_SAMPLES = 1_000_000
 
 
@@ -67,6 +68,7 @@ def exact_perturbation(
 @check_parameters(
     radius=RADIUS,
     norm=NORM,
+    over=OVER,
     n_samples=[Interval(Integral, 1, _MOST_SAMPLES, closed="both")],
     centered=["boolean"],
 )
@@ -77,6 +79,7 @@ def sampled_perturbation(
     *,
     radius: float,
     norm: str = "l2",
+    over: str = "numbers",
     n_samples: int = 256,
     centered: bool = False,
     random_state: Any = None,
@@ -93,9 +96,13 @@ def sampled_perturbation(
     X : DataFrame or ndarray of shape (n, n_raw_columns)
         Raw rows, such as ``result.points``.
     radius : float
-        :math:`\rho`, in spreads of every number; categories stay as they are.
+        :math:`\rho`.
     norm : {"l2", "linf"}, default="l2"
         Draw from the ball or from the box.
+    over : {"numbers", "encoded"}, default="numbers"
+        What moves, and what the radius counts in. ``"numbers"``: all numbers in their spreads,
+        while categories stay, as when advice is carried out inexactly. ``"encoded"``: all encoded
+        columns in their units, which is the paper's :math:`\mathbb B_\rho`.
     n_samples : int, default=256
         Points drawn around each point, uniformly; the point itself is always among them.
     centered : bool, default=False
@@ -131,7 +138,7 @@ def sampled_perturbation(
     ('lower bound', True)
     """
     pair = read_pair(reference, deployed, X, background)
-    around = neighborhood(pair.reference, radius, norm)
+    around = neighborhood((pair.reference, pair.deployed), radius, norm, over)
     rng = check_random_state(random_state)
     values = sizes(_difference(pair.reference, pair.deployed, pair.encoded), centered=centered)
     for i, point in enumerate(pair.encoded):
@@ -139,10 +146,10 @@ def sampled_perturbation(
             found = _difference(pair.reference, pair.deployed, point + offsets)
             # With a gap in the row, NaN stays.
             values[i] = np.maximum(values[i], sizes(found, centered=centered).max())
-    return Perturbation(values, "sampled", "lower bound", float(radius), norm, centered)
+    return Perturbation(values, "sampled", "lower bound", float(radius), norm, over, centered)
 
 
-@check_parameters(radius=RADIUS, norm=NORM, centered=["boolean"])
+@check_parameters(radius=RADIUS, norm=NORM, over=OVER, centered=["boolean"])
 def first_order_perturbation(
     reference: Any,
     deployed: Any,
@@ -150,6 +157,7 @@ def first_order_perturbation(
     *,
     radius: float,
     norm: str = "l2",
+    over: str = "numbers",
     centered: bool = False,
     background: Any = None,
 ) -> Perturbation:
@@ -165,9 +173,11 @@ def first_order_perturbation(
     X : DataFrame or ndarray of shape (n, n_raw_columns)
         Raw rows, such as ``result.points``.
     radius : float
-        :math:`\rho`, in spreads of every number; the gradient is by spreads too.
+        :math:`\rho`.
     norm : {"l2", "linf"}, default="l2"
         Of the neighborhood; for the box the operator norm is :math:`\infty \leftarrow \infty`.
+    over : {"numbers", "encoded"}, default="numbers"
+        As in :func:`sampled_perturbation`; the gradient is by what the radius counts in.
     centered : bool, default=False
         As in :func:`exact_perturbation`; of the gradients too.
     background : DataFrame or ndarray, optional
@@ -198,7 +208,7 @@ def first_order_perturbation(
     ('estimated', ['around', 'at_point'])
     """
     pair = read_pair(reference, deployed, X, background)
-    around = neighborhood(pair.reference, radius, norm)
+    around = neighborhood((pair.reference, pair.deployed), radius, norm, over)
     before, after = (
         _values_and_slopes(one, pair.encoded) for one in (pair.reference, pair.deployed)
     )
@@ -212,7 +222,7 @@ def first_order_perturbation(
         change = around.operator_norm(slopes).max(axis=1)
     parts = {"at_point": at_point, "around": change}
     return Perturbation(
-        at_point + change, "estimated", "estimate", float(radius), norm, centered, parts
+        at_point + change, "estimated", "estimate", float(radius), norm, over, centered, parts
     )
 
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from skcfq.proofs import Network
-from skcfq.theory._at_points import RADIUS
+from skcfq.theory._at_points import OVER, RADIUS
 from skcfq.theory._difference_bounds import difference_spans
 from skcfq.theory._model_pairs import ModelPair, read_pair
 from skcfq.theory._network_pairs import NetworkPair, pair_of
 from skcfq.theory._perturbation import Perturbation
 from skcfq.theory._row_boxes import RowBoxes
-from skcfq.utils import StrOptions, check_parameters, tile_products
+from skcfq.utils import check_parameters, tile_products
 
 # Rows that are bounded together: their arrays then stay in the cache.
 _BLOCK = 512
@@ -36,6 +36,7 @@ class CertifiedDifference:
     reference_margin, deployed_margin : ndarray of shape (n,)
         The target margins of the two models are at least these.
     radius : float
+    over : {"numbers", "encoded"}
     """
 
     lower: np.ndarray
@@ -44,13 +45,14 @@ class CertifiedDifference:
     reference_margin: np.ndarray
     deployed_margin: np.ndarray
     radius: float
+    over: str = "numbers"
 
     @property
     def perturbation(self) -> Perturbation:
         """The ε of Eq. 44 over the boxes, from above; exact at radius 0."""
         direction = "upper bound" if self.radius else "exact"
         largest = np.maximum(-self.lower, self.upper).max(axis=1)
-        return Perturbation(largest, "certified", direction, self.radius, "linf")
+        return Perturbation(largest, "certified", direction, self.radius, "linf", self.over)
 
     @property
     def survives(self) -> np.ndarray:
@@ -64,7 +66,7 @@ class CertifiedDifference:
         )
 
 
-@check_parameters(radius=RADIUS, over=[StrOptions({"numbers", "encoded"})])
+@check_parameters(radius=RADIUS, over=OVER)
 def certified_difference(
     reference: Any,
     deployed: Any,
@@ -142,26 +144,25 @@ def certified_difference(
     networks = pair_of(pair.reference, pair.deployed)
     wanted = pair.wanted(target)
     if radius == 0:
-        return _at_points(pair, wanted)
-    boxes = RowBoxes.of(pair.reference, pair.X, radius, over)
-    return _around_points(networks, boxes, wanted, radius)
+        return _at_points(pair, wanted, over)
+    boxes = RowBoxes.of((pair.reference, pair.deployed), pair.X, radius, over)
+    bounds = _around_points(networks, boxes, wanted)
+    return CertifiedDifference(*bounds, radius=float(radius), over=over)
 
 
-def _around_points(
-    networks: NetworkPair, boxes: RowBoxes, wanted: np.ndarray, radius: float
-) -> CertifiedDifference:
-    starts = range(0, max(len(wanted), 1), _BLOCK)
+def _around_points(networks: NetworkPair, boxes: RowBoxes, target: np.ndarray) -> list[np.ndarray]:
+    """Return bounds over boxes, block by block."""
+    starts = range(0, max(len(target), 1), _BLOCK)
     blocks = [slice(at, at + _BLOCK) for at in starts]
-    parts = [_in_boxes(networks, boxes.take(block), wanted[block]) for block in blocks]
-    bounds = [np.concatenate(part) for part in zip(*parts, strict=True)]
-    return CertifiedDifference(*bounds, radius=float(radius))
+    parts = [_in_boxes(networks, boxes.take(block), target[block]) for block in blocks]
+    return [np.concatenate(part) for part in zip(*parts, strict=True)]
 
 
-def _at_points(pair: ModelPair, target: np.ndarray) -> CertifiedDifference:
+def _at_points(pair: ModelPair, target: np.ndarray, over: str) -> CertifiedDifference:
     """Return what is so at the points themselves."""
     before, after = pair.margins_of(target)
     apart = pair.logits[1] - pair.logits[0]
-    return CertifiedDifference(apart, apart, before - after, before, after, 0.0)
+    return CertifiedDifference(apart, apart, before - after, before, after, 0.0, over)
 
 
 def _in_boxes(networks: NetworkPair, boxes: RowBoxes, target: np.ndarray) -> tuple[np.ndarray, ...]:

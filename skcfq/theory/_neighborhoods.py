@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,12 +17,12 @@ _ROWS = 8192
 
 @dataclass(frozen=True, eq=False)
 class Neighborhood:
-    r"""Points within a radius, in spreads of the numbers; categories stay as they are.
+    r"""Points within a radius.
 
     Attributes
     ----------
     spreads : ndarray of shape (d,)
-        Of encoded columns; 0 where a column does not move.
+        What the radius counts in, of encoded columns; 0 where a column does not move.
     radius : float
     norm : {"l2", "linf"}
         The ball :math:`\mathbb B_\rho` of §5, or the box around it.
@@ -49,6 +49,10 @@ class Neighborhood:
         directions /= np.linalg.norm(directions, axis=1, keepdims=True)
         return directions * rng.uniform(size=(n, 1)) ** (1.0 / m)
 
+    def ends(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the ends of the boxes around points (n, d), which hold the balls too."""
+        return points - self.radius * self.spreads, points + self.radius * self.spreads
+
     def operator_norm(self, slopes: np.ndarray) -> np.ndarray:
         """Return by how much linear functions change from the center on, at most.
 
@@ -65,41 +69,46 @@ class Neighborhood:
         return self.radius * np.linalg.norm(slopes * self.spreads, ord=order, axis=-1)
 
 
-def neighborhood(predictor: Predictor, radius: float, norm: str) -> Neighborhood:
-    """Return the neighborhoods in a model's feature space.
+def neighborhood(
+    predictors: Sequence[Predictor], radius: float, norm: str, over: str
+) -> Neighborhood:
+    """Return the neighborhoods in the feature space that some models share.
 
     Parameters
     ----------
-    predictor : Predictor
+    predictors : sequence of Predictor
     radius : float
-        In spreads of each number, whole and immutable ones included.
     norm : {"l2", "linf"}
+    over : {"numbers", "encoded"}
+        ``"numbers"``: all numbers by their spreads, whole and immutable ones included.
+        ``"encoded"``: all encoded columns by their units.
 
     Raises
     ------
     BackgroundRequiredError
         The spreads are not known.
     """
-    space, spreads = predictor.space, np.zeros(predictor.space.n_encoded)
-    if radius:
-        held = _columns_of_groups(predictor)
-        for block in space.blocks:
-            if block.kind not in ("affine", "monotone") or int(block.columns[0]) in held:
-                continue
+    space = predictors[0].space
+    if over == "encoded":
+        return Neighborhood(np.ones(space.n_encoded), float(radius), norm)
+    spreads = np.zeros(space.n_encoded)
+    held = _columns_of_groups(predictors) if radius else set()
+    for block in space.blocks if radius else ():
+        if block.kind in ("affine", "monotone") and int(block.columns[0]) not in held:
             # A column without a spread moves by its own unit, as for the perturbation radius.
             spread = statistic_of(block, "encoded_std", "A neighborhood of a point")
             spreads[block.columns] = spread or 1.0
     return Neighborhood(spreads, float(radius), norm)
 
 
-def _columns_of_groups(predictor: Predictor) -> set[int]:
-    """Return the encoded columns of one-hot groups that the model's action set declares."""
+def _columns_of_groups(predictors: Sequence[Predictor]) -> set[int]:
+    """Return the encoded columns of one-hot groups that the models' action set declares."""
     try:
-        rules = carried_action_set(predictor)
+        rules = carried_action_set(*predictors)
     except ActionSetError:
         # Behind the steps of a pipeline, rules name other columns than these.
         return set()
     if rules is None:
         return set()
-    groups = (one for one in rules.compile(predictor.space).categorical if one.is_group)
+    groups = (one for one in rules.compile(predictors[0].space).categorical if one.is_group)
     return {int(column) for group in groups for column in group.encoded_columns}

@@ -29,9 +29,11 @@ class Perturbation:
     direction : {"exact", "upper bound", "lower bound", "estimate"}
         What they are of :math:`\epsilon`.
     radius : float
-        :math:`\rho`, in spreads of every number; 0 for the points themselves.
+        :math:`\rho`; 0 for the points themselves.
     norm : {"l2", "linf"}
         Whether the neighborhood is a ball or a box.
+    over : {"numbers", "encoded"}
+        Whether the radius counts in spreads of the numbers, or in units of all encoded columns.
     centered : bool
         Whether a shift that all classes share, which no decision sees, was left out.
     parts : mapping of str to ndarray of shape (n,) or (n, L)
@@ -43,6 +45,7 @@ class Perturbation:
     direction: str
     radius: float = 0.0
     norm: str = "l2"
+    over: str = "numbers"
     centered: bool = False
     parts: Mapping[str, np.ndarray] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -74,7 +77,7 @@ class Perturbation:
         centered = ", centered" if self.centered else ""
         return (
             f"Perturbation({self.kind} ({self.direction}) at {len(self.values)} points, radius "
-            f"{self.radius:g} ({self.norm}){centered}{figures})"
+            f"{self.radius:g} ({self.norm} over {self.over}){centered}{figures})"
         )
 
 

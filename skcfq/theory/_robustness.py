@@ -133,7 +133,7 @@ def robustness(
     """
     X = as_table(X)
     predictor = as_predictor(model, background=background, example=X)
-    inputs = NetworkInputs(readable_network(predictor), RowBoxes.of(predictor, X, radius))
+    inputs = NetworkInputs(readable_network(predictor), RowBoxes.of((predictor,), X, radius))
     position = wanted_classes(target, len(inputs.boxes.origin), predictor)
     return _decided(predictor, X, inputs, position, max_boxes, float(radius))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,33 +32,22 @@ class RowBoxes:
     columns: np.ndarray
 
     @classmethod
-    def of(cls, predictor: Predictor, X: Any, radius: float, over: str = "numbers") -> RowBoxes:
-        """Draw boxes around raw rows.
+    def of(
+        cls, predictors: Sequence[Predictor], X: Any, radius: float, over: str = "numbers"
+    ) -> RowBoxes:
+        """Draw boxes around raw rows, as those of :func:`neighborhood` are.
 
         Parameters
         ----------
-        predictor : Predictor
+        predictors : sequence of Predictor
+            Models of one feature space.
         X : DataFrame or ndarray of shape (n, n_raw_columns)
         radius : float
         over : {"numbers", "encoded"}
-            ``"numbers"``: by spreads of every number, whole and immutable ones included, while
-            categories stay. ``"encoded"``: by units of every encoded column.
-
-        Raises
-        ------
-        BackgroundRequiredError
-            The spreads are not known.
         """
-        origin = predictor.space.encode(X)
-        spreads = np.ones(origin.shape[1])
-        if over == "numbers":
-            spreads = neighborhood(predictor, radius, "linf").spreads
-        columns = np.flatnonzero(spreads)
-        radii = radius * spreads[columns]
-        low, high = origin.copy(), origin.copy()
-        low[:, columns] -= radii
-        high[:, columns] += radii
-        return cls(origin, low, high, columns)
+        around = neighborhood(predictors, radius, "linf", over)
+        origin = predictors[0].space.encode(X)
+        return cls(origin, *around.ends(origin), np.flatnonzero(around.spreads))
 
     def take(self, rows: np.ndarray | slice) -> RowBoxes:
         """Select rows by mask or position."""

@@ -104,7 +104,7 @@ def test_ball_is_filled_evenly():
     """The share of draws within half the radius is one half to the power of the dimension."""
     X = np.random.default_rng(0).normal(size=(50, 3))
     model = LogisticRegression().fit(X, X[:, 0] > 0)
-    around = neighborhood(as_predictor(model, background=X), 2.0, "l2")
+    around = neighborhood([as_predictor(model, background=X)], 2.0, "l2", "numbers")
     (drawn,) = around.draws(4000, np.random.RandomState(0))
     lengths = np.linalg.norm(drawn / X.std(axis=0), axis=1)
     assert lengths.max() <= 2 and np.mean(lengths <= 1) == pytest.approx(1 / 8, abs=0.02)

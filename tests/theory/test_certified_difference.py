@@ -76,7 +76,7 @@ def test_bounds_hold_at_every_sample(name, over, three, lending):
     told = {"target": target, "background": X, "over": over}
     for radius in (1e-3, 0.03, 0.3, 2.0):
         found = theory.certified_difference(reference, deployed, X, radius=radius, **told)
-        boxes = RowBoxes.of(predictors[0], X, radius, over)
+        boxes = RowBoxes.of(predictors, X, radius, over)
         for points in _draws(boxes, rng, 60):
             first, second = _logits(predictors, points)
             assert (second - first <= found.upper + 1e-9).all()

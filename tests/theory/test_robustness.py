@@ -42,7 +42,7 @@ def test_every_box_of_codes_is_decided_as_its_points_are(name, leaf, monkeypatch
     statuses = []
     for target, radius in itertools.product(model.classes_, (0.0, 0.02, 0.1)):
         found = theory.robustness(model, PEOPLE, radius=radius, target=target)
-        boxes = RowBoxes.of(predictor, PEOPLE, radius)
+        boxes = RowBoxes.of((predictor,), PEOPLE, radius)
         holds = [
             (model.integer_network_.decisions(_all_codes(model, *ends)) == target).all()
             for ends in zip(boxes.low, boxes.high, strict=True)
@@ -58,7 +58,7 @@ def _assert_counterexamples(predictor, found, X, target):
     rows = found.counterexamples
     assert rows.index.equals(X.index[found.broken])
     assert (predictor.predict(rows) != target).all()
-    boxes = RowBoxes.of(predictor, X, found.radius)
+    boxes = RowBoxes.of((predictor,), X, found.radius)
     encoded, nearly = predictor.space.encode(rows), 1e-12
     assert (encoded >= boxes.low[found.broken] - nearly).all()
     assert (encoded <= boxes.high[found.broken] + nearly).all()
@@ -86,7 +86,7 @@ def test_real_networks_never_contradict_sampling(name):
     for target, radius in itertools.product(predictor.classes, (0.0, 0.05, 0.4)):
         told = {"target": target, "background": X}
         found = theory.robustness(model, X, radius=radius, **told)
-        boxes, held = RowBoxes.of(predictor, X, radius), np.ones(len(X), dtype=bool)
+        boxes, held = RowBoxes.of((predictor,), X, radius), np.ones(len(X), dtype=bool)
         for draw in range(200):
             share = rng.rand(*boxes.low.shape)
             share = np.rint(share) if draw % 2 else share
@@ -105,7 +105,7 @@ def test_samples_overstate():
     model, rng = INTEGERS["three classes"], np.random.RandomState(0)
     predictor = as_predictor(model)
     found = theory.robustness(model, PEOPLE, radius=0.1, target=0)
-    boxes, held = RowBoxes.of(predictor, PEOPLE, 0.1), np.ones(len(PEOPLE), dtype=bool)
+    boxes, held = RowBoxes.of((predictor,), PEOPLE, 0.1), np.ones(len(PEOPLE), dtype=bool)
     for _ in range(8):
         points = boxes.low + rng.rand(*boxes.low.shape) * (boxes.high - boxes.low)
         held &= model.integer_network_.decisions(points) == 0

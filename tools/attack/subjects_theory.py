@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from expected import Parameter, anything, choice, flag, real, refused, seed, whole
-from odd_values import Odd
+from odd_values import Odd, literal
 from subjects_recourse import MODEL, odd_targets
 from subjects_rules import TABLE
 from tables import ODD_TABLES, people, quantized, teacher
@@ -64,6 +64,7 @@ def subjects() -> list[Subject]:
             "sampled_perturbation",
             radius=real(0),
             norm=choice("l2", "linf"),
+            over=choice("numbers", "encoded"),
             n_samples=whole(1),
             centered=flag(),
             random_state=seed(),
@@ -72,7 +73,55 @@ def subjects() -> list[Subject]:
             "first_order_perturbation",
             radius=real(0),
             norm=choice("l2", "linf"),
+            over=choice("numbers", "encoded"),
             centered=flag(),
+        ),
+        _of_pair(
+            "lipschitz_perturbation",
+            radius=real(0),
+            over=choice("numbers", "encoded"),
+            centered=flag(),
+        ),
+        _of_pair(
+            "layerwise_degradation",
+            target=odd_targets(),
+            attribution=choice("hybrid", "alone"),
+        ),
+        Subject(
+            "weight_changes",
+            lambda **p: theory.weight_changes(
+                **{"reference": teacher(), "deployed": quantized()} | p
+            ),
+            {name: PAIR[name] for name in ("reference", "deployed", "background")},
+        ),
+        Subject(
+            "estimated_sensitivities",
+            lambda **p: theory.estimated_sensitivities(
+                **{"deployed": quantized(), "X": people().head(12)} | p
+            ),
+            {
+                "deployed": refused(words=MODEL),
+                "X": POINTS,
+                "target": odd_targets(),
+                "background": BACKGROUND,
+            },
+        ),
+        Subject(
+            "sensitivity_bits",
+            lambda **p: theory.sensitivity_bits(
+                **{"sensitivities": [1.0, 2.0], "n_weights": [30, 10]} | p
+            ),
+            {
+                "sensitivities": anything(*literal([1.0, -1.0], [0, 0], [1e300, 1e-300])),
+                "n_weights": anything(*literal([0, 1], [10**17, 1], [2.0, 3.0])),
+                "budget": real(0, open_low=True),
+                "candidates": anything(*literal((2, 4), [4, 2], [2, 2], [1, 2], [2, 99])),
+            },
+        ),
+        Subject(
+            "rounding_bound",
+            lambda **p: theory.rounding_bound(**{"clip": 1.0, "bits": 4} | p),
+            {"clip": real(0), "bits": whole(2)},
         ),
         Subject(
             "margin_condition",
