@@ -146,8 +146,8 @@ def certified_difference(
     if radius == 0:
         return _at_points(pair, wanted, over)
     boxes = RowBoxes.of((pair.reference, pair.deployed), pair.X, radius, over)
-    bounds = _around_points(networks, boxes, wanted)
-    return CertifiedDifference(*bounds, radius=float(radius), over=over)
+    lower, upper, drop, own, other = _around_points(networks, boxes, wanted)
+    return CertifiedDifference(lower, upper, drop, own, other, float(radius), over)
 
 
 def _around_points(networks: NetworkPair, boxes: RowBoxes, target: np.ndarray) -> list[np.ndarray]:
