@@ -56,7 +56,17 @@ class CertifiedDifference:
 
     @property
     def survives(self) -> np.ndarray:
-        """Whether the deployed model is proved to give the target in the box, bool (n,)."""
+        r"""Whether the deployed model is proved to give the target in all of the box, bool (n,).
+
+        Proposition 5.1 asks for :math:`m_f > 2\epsilon`, which cheapest advice fails by
+        construction: its margin is next to 0, and a lenient model has a large :math:`\epsilon` too.
+        This is the one-sided condition instead, with the least margin of the reference in the box,
+
+        .. math:: \min_u m_f(u) > \sup_u \, (m_f(u) - m_{f_q}(u)) ,
+
+        or a bound of the deployed margin through both networks at once, where that says more. At
+        radius 0 it holds just where the deployed model gives the target, ties excepted.
+        """
         return self.deployed_margin > 0
 
     def __repr__(self) -> str:
@@ -117,15 +127,7 @@ def certified_difference(
 
     Notes
     -----
-    Proposition 5.1 asks for :math:`m_f(u^*) > 2\varepsilon`, which the cheapest advice fails by
-    construction: its margin is next to 0, and a lenient model has a large ε too. ``survives`` is
-    the one-sided condition instead: with the least margin of the reference in the box,
-
-    .. math:: \min_u m_f(u) > \sup_u \, (m_f(u) - m_{f_q}(u)) ,
-
-    or a bound of the deployed margin through both networks at once, where that says more. At
-    radius 0 it holds exactly where the deployed model gives the target, ties excepted. Where it
-    fails at a larger radius nothing is said: ask :func:`robustness`. The cost is
+    Where the condition of ``survives`` fails, nothing is said: ask :func:`robustness`. The cost is
     :math:`O(n H^3)` for layers of H units.
 
     Examples
