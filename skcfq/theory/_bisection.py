@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skcfq.theory._margin_bounds import ExcessBound, excess_bound
+from skcfq.theory._margin_bounds import CLEAR, ExcessBound, excess_bound
 from skcfq.theory._network_inputs import NetworkInputs
 
 # Boxes of one row in one round.
@@ -32,7 +32,7 @@ class Decisions:
     lost : bool ndarray of shape (n,)
         Whether a point was found that is not.
     point : ndarray of shape (n, m)
-        That point, in units.
+        That point, in units; it moves few numbers.
     n_boxes : int64 ndarray of shape (n,)
         How many parts of the box were bounded or enumerated.
     """
@@ -98,8 +98,12 @@ def bisect(
         spent = (search.n_boxes >= max_boxes)[waiting.row]
         given_up[waiting.row[spent]] = True
         waiting = waiting.take(~spent)
+    search.shorten()
     closed = np.zeros(len(target), dtype=bool)
     closed[rows] = True
+    if inputs.are_codes:
+        # Boxes of real points are closed by bounds alone.
+        given_up |= search.unclear
     return Decisions(closed & ~search.lost & ~given_up, search.lost, search.point, search.n_boxes)
 
 
@@ -114,7 +118,7 @@ class _Search:
 
     def __init__(self, inputs: NetworkInputs, target: np.ndarray):
         self.inputs, self.target = inputs, target
-        self.lost = np.zeros(len(target), dtype=bool)
+        self.lost, self.unclear = np.zeros((2, len(target)), dtype=bool)
         self.point = inputs.low.copy()
         self.n_boxes = np.zeros(len(target), dtype=np.int64)
 
@@ -166,17 +170,31 @@ class _Search:
 
     def _try(self, row: np.ndarray, units: np.ndarray) -> None:
         """Note points that are not the target's; of several of one row the first."""
-        network, target = self.inputs.network, self.target[row]
-        logits = network.logits(self.inputs.totals(row, units))
-        at = np.arange(len(row))
-        own = logits[at, target].copy()
-        if self.inputs.are_codes:
-            lost = logits.argmax(axis=1) != target
-        else:
-            # What rounding decides is left open: a raw row may be rounded the other way.
-            logits[at, target] = -np.inf
-            lost = logits.max(axis=1) - own > 1e-9 * np.maximum(np.abs(own), 1.0)
+        lost = self._are_lost(row, units)
         found, first = np.unique(row[lost], return_index=True)
         new = ~self.lost[found]
         self.lost[found[new]] = True
         self.point[found[new]] = units[lost][first[new]]
+
+    def _are_lost(self, row: np.ndarray, units: np.ndarray) -> np.ndarray:
+        network, target, at = self.inputs.network, self.target[row], np.arange(len(row))
+        logits = network.logits(self.inputs.totals(row, units))
+        if self.inputs.are_codes and not network.shift.any():
+            return logits.argmax(axis=1) != target
+        own = logits[at, target].copy()
+        logits[at, target] = -np.inf
+        excess = logits.max(axis=1) - own
+        # What rounding decides is left open: a raw row may be rounded the other way.
+        clear = np.abs(excess) > CLEAR * np.maximum(np.abs(own), 1.0)
+        self.unclear[row[~clear]] = True
+        return clear & (excess > 0)
+
+    def shorten(self) -> None:
+        """Take back what a lost point need not change, one number after the other."""
+        row = np.flatnonzero(self.lost)
+        own = self.inputs.own[row]
+        for column in range(own.shape[1]):
+            units = self.point[row]
+            units[:, column] = own[:, column]
+            lost = self._are_lost(row, units)
+            self.point[row[lost]] = units[lost]

@@ -13,7 +13,7 @@ from skcfq.utils import tile_products
 # What sums of float64 may err by, as a share of the sum of their absolute parts.
 _ROUNDING = 1e-12
 # A margin below this share of the logits is none: raw rows round.
-_CLEAR = 1e-9
+CLEAR = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +90,7 @@ def _excluded(
     if network.integers is not None and not network.shift.any():
         # Whole numbers: of equal ones the first class wins.
         return most < np.where(rival < target, -0.5, 0.5)
-    return excess < -_CLEAR * np.maximum(size * network.unit, 1.0)
+    return excess < -CLEAR * np.maximum(size * network.unit, 1.0)
 
 
 def _worse(first: ExcessBound, second: ExcessBound) -> ExcessBound:

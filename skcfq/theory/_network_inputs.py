@@ -36,6 +36,11 @@ class NetworkInputs:
         return self.network.integers is not None
 
     @cached_property
+    def own(self) -> np.ndarray:
+        """What moves at the rows themselves, in units, shape (n, m)."""
+        return self._units(self.boxes.origin)
+
+    @cached_property
     def low(self) -> np.ndarray:
         """Lower ends of what moves, in units, shape (n, m)."""
         return self._units(self.boxes.low)
@@ -87,8 +92,8 @@ class NetworkInputs:
             low = np.maximum(below, boxes.low[row][:, columns])
             high = np.minimum(above, boxes.high[row][:, columns])
             values = (low + high) / 2
-        points, own = boxes.origin[row], self._units(boxes.origin)[row]
-        points[:, columns] = np.where(own == units, points[:, columns], values)
+        points = boxes.origin[row]
+        points[:, columns] = np.where(self.own[row] == units, points[:, columns], values)
         return points
 
     def _units(self, encoded: np.ndarray) -> np.ndarray:

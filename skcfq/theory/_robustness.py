@@ -31,7 +31,8 @@ class Robustness:
         model's own ``predict`` gives another class to a raw row in the box. ``"open"``: neither
         was found within the budget.
     counterexamples : DataFrame or ndarray of shape (n_broken, n_raw_columns)
-        These raw rows, one for each broken point and in their order.
+        These raw rows, one for each broken point and in their order; numbers that need not move do
+        not.
     n_boxes : int64 ndarray of shape (n,)
         Parts of each box that were looked at.
     radius : float

@@ -62,8 +62,11 @@ def _assert_counterexamples(predictor, found, X, target):
     encoded, nearly = predictor.space.encode(rows), 1e-12
     assert (encoded >= boxes.low[found.broken] - nearly).all()
     assert (encoded <= boxes.high[found.broken] + nearly).all()
+    own = X[found.broken]
     for name in ("grade", "color"):
-        assert (rows[name] == X.loc[found.broken, name]).all()
+        assert (rows[name] == own[name]).all()
+    moved = (rows != own).any(axis=1)
+    assert (moved == (predictor.predict(own) == target)).all()
 
 
 REAL = {
@@ -164,6 +167,19 @@ def test_threshold_on_integers_is_kept(lending):
     plain = theory.robustness(student, rows, radius=0.05, target="granted")
     # The threshold is that of the last label, which is not the wanted one.
     assert found.robust[plain.robust].all() and found.robust.sum() > plain.robust.sum()
+
+
+def test_numbers_that_need_not_move_stay():
+    X = np.random.RandomState(0).normal(size=(60, 3))
+    model = LogisticRegression().fit(X, X[:, 1] > 0)
+    model.coef_ = np.array([[0.01, 3.0, 0.0]])
+    found = theory.robustness(model, X, radius=0.3, target=True, background=X)
+    before = X[found.broken]
+    held = model.predict(before)
+    assert held.sum() > 3
+    moved = found.counterexamples != before
+    np.testing.assert_array_equal(moved[held], np.tile([False, True, False], (held.sum(), 1)))
+    assert not moved[~held].any()
 
 
 def test_members_of_a_declared_group_stay():
