@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.preprocessing import FunctionTransformer
@@ -81,7 +82,7 @@ class QuantizedClassifier(DeployableClassifier):
 
     def _check_target(self) -> None:
         """Refuse what is no label, or a label that y does not have."""
-        if np.ndim(self.target) != 0:
+        if pd.api.types.is_list_like(self.target):
             raise TargetError(
                 f"`target` is {self.target!r}: give one label of {self.classes_.tolist()}, which "
                 "all people want, or 'opposite'."
