@@ -21,7 +21,12 @@ from skcfq.models._pipelines import (
 )
 from skcfq.models._predictor import Predictor
 from skcfq.models._reading import as_predictor
-from skcfq.models._targets import default_target, encoding_hint, resolve_target
+from skcfq.models._targets import (
+    default_target,
+    encoding_hint,
+    label_position,
+    resolve_target,
+)
 from skcfq.models._tree_ensembles import TreeEnsemble
 from skcfq.utils import lazy_attributes
 
@@ -46,6 +51,7 @@ __all__ = [
     "deployment_variants",
     "encoding_hint",
     "join_steps",
+    "label_position",
     "least_margin",
     "rectified_layers",
     "resolve_target",

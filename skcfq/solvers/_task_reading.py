@@ -109,7 +109,7 @@ def read_starts(start: Any, X: Any) -> list[Any]:
     """
     if start is None:
         return []
-    table = as_table(start)
+    table = as_table(start, "start")
     if table.shape != X.shape:
         shown = f"has shape {table.shape}" if table.ndim else f"is {start!r}"
         raise ValueError(
