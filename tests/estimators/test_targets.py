@@ -31,6 +31,8 @@ from skcfq.exceptions import (
 from skcfq.metrics import RecourseScorer
 from skcfq.models import resolve_target
 
+pytestmark = pytest.mark.usefixtures("short_teachers")
+
 
 @pytest.fixture(scope="module")
 def settings(quick):
