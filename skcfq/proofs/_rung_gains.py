@@ -273,7 +273,7 @@ def quartered(boxes: Boxes, blame: np.ndarray) -> Boxes:
     left = blame.copy()
     left[np.arange(len(boxes)), feature] /= 2
     halves, left = _halved(boxes, feature), np.concatenate([left, left])
-    whole = ~(halves.high > halves.low).any(axis=1)
+    whole = np.all(halves.high == halves.low, axis=1)
     more = halves.take(~whole)
     quarters = _halved(more, _most_to_blame(more, left[~whole]))
     return Boxes.concatenate([halves.take(whole), quarters])
