@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 # Rows that one forward pass takes: the activations of small networks then stay in the cache.
 ROWS_PER_PASS = 1024
+# Levels of a category that moves try at most, where all that they do is known: half of them gain
+# most margin, half gain most for their cost.
+MOST_LEVELS = 64
 
 
 class RecourseProblem:
@@ -131,7 +134,38 @@ class RecourseProblem:
         """Return the problem of some of the people."""
         part = copy(self)
         part._pose(self.region.take(rows), self.target[rows], self.margin[rows])
+        if "tried_levels" in self.__dict__:
+            part.__dict__["tried_levels"] = [tried[rows] for tried in self.tried_levels]
         return part
+
+    @cached_property
+    def tried_levels(self) -> list[Tensor]:
+        """Levels of each category that are worth a move, c Tensors of shape (n, L), bool.
+
+        All that are allowed; of very many, those that promise most where nothing else has changed.
+        Each of them is asked about in a row as wide as they are many.
+        """
+        return [self._promising(c) for c in range(len(self.region.allowed))]
+
+    def _promising(self, c: int) -> Tensor:
+        allowed = self.region.allowed[c]
+        # Under a rule across features a level may be worth nothing alone.
+        if allowed.shape[1] <= MOST_LEVELS or self.region.linking is not None:
+            return allowed
+        person, level = allowed.nonzero(as_tuple=True)
+        levels = self.levels[person]
+        levels[:, c] = level
+        tried = self.states(person, self.values[person], levels)
+        gain = tried.slack - self.own_states().slack[person]
+        rate = torch.where(tried.cost > 0, gain / tried.cost, torch.inf)
+        promising = torch.zeros_like(allowed)
+        for score in (gain, rate):
+            table = torch.full(allowed.shape, -torch.inf, dtype=torch.float64)
+            table[person, level] = score
+            least = table.topk(MOST_LEVELS // 2, dim=1).values[:, -1:]
+            # All that are as good as the last one: a model that only says labels tells no more.
+            promising |= table >= least
+        return promising & allowed
 
     def without_gradients(self) -> RecourseProblem:
         """Return the same problem, whose models are asked for answers only."""
