@@ -109,9 +109,9 @@ class _Ladders:
         low = torch.full_like(first, -1)
         ends = (behind - before).clamp_min(0)
         numbers = (grid, first, 2 * rising.long() - 1, low, ends)
+        grid, first, step, low, high = (number.squeeze(1) for number in numbers)
         slacks = goal_slack, states.slack, states.slack - goal_slack
-        grid, *others = (number.squeeze(1) for number in numbers)
-        return cls(states, at[grid], grid, *others, *slacks)
+        return cls(states, at[grid], grid, first, step, low, high, *slacks)
 
     def take(self, index: Tensor) -> _Ladders:
         if bool(index.all()):
