@@ -16,6 +16,8 @@ from skcfq.encoding import FeatureSpace
 from skcfq.exceptions import BackgroundRequiredError, UnsupportedModelError
 from skcfq.models import as_predictor
 from skcfq.theory import _bisection
+from skcfq.theory._network_inputs import NetworkInputs
+from skcfq.theory._reading import readable_network
 from skcfq.theory._row_boxes import RowBoxes
 
 PEOPLE = draw_people(25)
@@ -145,6 +147,26 @@ def test_budget_leaves_points_open_and_no_point_wrong(monkeypatch):
         open_.append(found.open.sum())
     assert open_[0] > open_[1] > open_[2]
     assert f"{open_[2]} open" in repr(found)
+
+
+def test_small_parts_are_listed_point_by_point(monkeypatch):
+    tried = []
+    monkeypatch.setattr(
+        _bisection._Search,
+        "_try",
+        lambda self, row, units: tried.extend(zip(row, *units.T, strict=True)),
+    )
+    predictor = as_predictor(INTEGERS["two classes"])
+    inputs = NetworkInputs(readable_network(predictor), RowBoxes.of((predictor,), PEOPLE, 0.1))
+    ends = np.array([[0, 0, 0], [5, -2, 1]]), np.array([[3, 1, 2], [5, 3, 2]])
+    parts = _bisection._Parts(np.array([4, 7]), *(end.astype(float) for end in ends), np.zeros(2))
+    _bisection._Search(inputs, np.zeros(len(PEOPLE), dtype=int)).divide(parts)
+    wanted = [
+        (row, *point)
+        for row, low, high in zip((4, 7), *ends, strict=True)
+        for point in itertools.product(*(range(a, b + 1) for a, b in zip(low, high, strict=True)))
+    ]
+    assert sorted(tried) == sorted(wanted)
 
 
 @pytest.mark.parametrize("leaf", [1, 64])
