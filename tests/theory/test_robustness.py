@@ -151,11 +151,11 @@ def test_budget_leaves_points_open_and_no_point_wrong(monkeypatch):
 
 def test_small_parts_are_listed_point_by_point(monkeypatch):
     tried = []
-    monkeypatch.setattr(
-        _bisection._Search,
-        "_try",
-        lambda self, row, units: tried.extend(zip(row, *units.T, strict=True)),
-    )
+
+    def note(_, row, units):
+        tried.extend(zip(row, *units.T, strict=True))
+
+    monkeypatch.setattr(_bisection._Search, "_try", note)
     predictor = as_predictor(INTEGERS["two classes"])
     inputs = NetworkInputs(readable_network(predictor), RowBoxes.of((predictor,), PEOPLE, 0.1))
     ends = np.array([[0, 0, 0], [5, -2, 1]]), np.array([[3, 1, 2], [5, 3, 2]])
