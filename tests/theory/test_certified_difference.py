@@ -7,7 +7,9 @@ import pytest
 import torch
 from lattice_cases import draw_integers, draw_people, draw_rectifiers
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import FixedThresholdClassifier
 
 from skcfq import TeacherClassifier, theory
 from skcfq.exceptions import UnsupportedModelError
@@ -39,12 +41,23 @@ def _linear():
     return *models, X, True
 
 
+def _with_thresholds(reference, deployed, X):
+    models = [
+        FixedThresholdClassifier(
+            FrozenEstimator(model), threshold=threshold, response_method="predict_proba"
+        ).fit(X, reference.predict(X))
+        for model, threshold in ((reference, 0.4), (deployed, 0.7))
+    ]
+    return *models, X
+
+
 PAIRS = {
     "three": lambda three, lending: (*three, 2),
     "lending": lambda three, lending: (*lending, "granted"),
     "rectifiers": lambda three, lending: (three[0], _nearby(three[0], 0.2), three[2], 1),
     "two bits": lambda three, lending: _unlike((8, 6, 5), bits=2, per_channel=True),
     "eight bits": lambda three, lending: _unlike((6,), bits=8),
+    "thresholds": lambda three, lending: (*_with_thresholds(*lending), "granted"),
     "linear": lambda three, lending: _linear(),
 }
 
