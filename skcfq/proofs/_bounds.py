@@ -49,6 +49,19 @@ class Spans:
     gaps: list[np.ndarray]
     level_reach: list[np.ndarray]
 
+    def take(self, rows: np.ndarray) -> Spans:
+        """Return what the totals can be in some of the boxes."""
+        return Spans(
+            self.near[rows],
+            self.far[rows],
+            (self.first[0][rows], self.first[1][rows]),
+            [lines.take(rows) for lines in self.lines],
+            *(
+                [part[rows] for part in parts]
+                for parts in (self.reach, self.gaps, self.level_reach)
+            ),
+        )
+
 
 def spans_of(tables: Tables, boxes: Boxes) -> Spans:
     """Bound all totals of a network over boxes.
