@@ -63,6 +63,7 @@ def main() -> None:
     parser.add_argument("--alone", type=int, default=40, help="of them one by one")
     parser.add_argument("--continuous", nargs="+", type=int, help="columns without a grid")
     parser.add_argument("--norms", nargs="+", default=["l1", "l2"], help="of --continuous")
+    parser.add_argument("--nodes", type=int, default=50_000, help="of a person of --continuous")
     parser.add_argument("--scorers", action="store_true", help="time scorers without an action set")
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -70,7 +71,8 @@ def main() -> None:
         print_scorers(given.tables)
         return
     if given.continuous:
-        print_continuous(given.continuous, given.norms, given.models, given.people)
+        more = {"max_nodes": given.nodes, "margin": 0.0}
+        print_continuous(given.continuous, given.norms, given.models, given.people, more)
         return
     print_head(
         "table, model, people, proved, people/s, gradient/s, time x gradient, dearer by gradient, "
@@ -100,7 +102,9 @@ FREE = ["income", "loan_amount", "savings", "loan_duration"]
 FREE += ["years_employed", "open_loans", "missed_payments", "age"]
 
 
-def print_continuous(counts: list[int], norms: list[str], models: list[str], people: int) -> None:
+def print_continuous(
+    counts: list[int], norms: list[str], models: list[str], people: int, more: dict
+) -> None:
     table = make_credit(4000, random_state=0)
     X = table.data.copy()
     rng = np.random.RandomState(0)
@@ -120,8 +124,8 @@ def print_continuous(counts: list[int], norms: list[str], models: list[str], peo
             for count in counts:
                 rules = ActionSet(immutable=[name for name in X if name not in FREE[:count]])
                 given = Bunch(action_set=rules, favorable=table.favorable)
-                more = {"cost": norm, "margin": 0.0}
-                print_cells([kind, norm, count, *continuous_cells(given, model, refused, more)])
+                cells = continuous_cells(given, model, refused, more | {"cost": norm})
+                print_cells([kind, norm, count, *cells])
 
 
 def continuous_cells(given: Any, model: Any, refused: Any, more: dict) -> list[str]:
