@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from skcfq import exceptions as exceptions
     from skcfq import metrics as metrics
     from skcfq import models as models
+    from skcfq import theory as theory
     from skcfq.actions import ActionSet
     from skcfq.deploy import load
     from skcfq.encoding import FeatureSpace, TableEncoder
@@ -65,7 +66,7 @@ _HOME_OF = {
     "load": "deploy",
 }
 
-_PACKAGES = ("datasets", "deploy", "estimators", "exceptions", "metrics", "models")
+_PACKAGES = ("datasets", "deploy", "estimators", "exceptions", "metrics", "models", "theory")
 
 
 def __getattr__(name: str) -> Any:

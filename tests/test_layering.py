@@ -36,13 +36,18 @@ LEVEL = {
     "solvers.problems": 7,
     "solvers.exact": 8,
     "solvers.search": 8,
+    "theory": 8,
     "solvers": 9,
     "metrics": 10,
     "training": 10,
     "estimators": 11,
 }
 # Rooms that use less than their level allows.
-ONLY = {"datasets": {"actions", "exceptions", "utils"}}
+_BELOW_THEORY = "actions deploy encoding exceptions models nn proofs quantization results utils"
+ONLY = {
+    "datasets": {"actions", "exceptions", "utils"},
+    "theory": set(_BELOW_THEORY.split()),
+}
 # A folder inside a room that shares what lies beside it (the rule language, for instance).
 DRAWERS = {"actions.files"}
 

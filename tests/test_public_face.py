@@ -48,10 +48,18 @@ PUBLIC_MODULES = {
     "skcfq.metrics",
     "skcfq.models",
     "skcfq.solvers",
+    "skcfq.theory",
 }
 # All of these are public; of the other public modules, what the reference lists.
-WHOLLY_PUBLIC = ["skcfq", "skcfq.datasets", "skcfq.estimators", "skcfq.metrics", "skcfq.solvers"]
-N_PUBLIC, N_ERRORS = 60, 28
+WHOLLY_PUBLIC = [
+    "skcfq",
+    "skcfq.datasets",
+    "skcfq.estimators",
+    "skcfq.metrics",
+    "skcfq.solvers",
+    "skcfq.theory",
+]
+N_PUBLIC, N_ERRORS = 77, 28
 
 
 def _listed() -> dict[str, list[str]]:
@@ -111,6 +119,7 @@ for name, absent in {
     "datasets.fetch_german_credit": {"torch"},
     "metrics.validity_drop": {"torch"},
     "models.as_predictor": set(),
+    "theory.target_margin": set(),
     "estimators.QATClassifier": set(),
 }.items():
     package, attribute = name.split(".")

@@ -18,6 +18,7 @@ import numpy as np
 from skcfq.deploy._arithmetic import IntegerLayer, IntegerNetwork
 from skcfq.deploy._classifier import deployed_form
 from skcfq.deploy._packing import pack_codes
+from skcfq.encoding import TableBlock
 from skcfq.exceptions import FeatureSpaceError, OptionalDependencyError, UnsupportedModelError
 from skcfq.utils import (
     as_numbers,
@@ -29,7 +30,7 @@ from skcfq.utils import (
 
 if TYPE_CHECKING:
     from skcfq.deploy._classifier import DeployedClassifier
-    from skcfq.encoding import Block, TableBlock
+    from skcfq.encoding import Block
 
 INT4_OPSET, INT2_OPSET = 21, 25
 _IR_VERSIONS = {INT4_OPSET: 10, INT2_OPSET: 13}
@@ -216,11 +217,10 @@ def _encoder(graph: _Graph, model: DeployedClassifier) -> str:
         if not block.width:
             continue
         name = str(block.name)
-        if block.kind == "table":
+        if isinstance(block, TableBlock):
             text = _is_text(block)
             graph.input(name, kinds.STRING if text else kinds.DOUBLE, 1)
-            # Of this kind, a block has categories.
-            parts.append(_category(graph, block, name, text))  # type: ignore[arg-type]
+            parts.append(_category(graph, block, name, text))
         elif block.kind == "affine":
             graph.input(name, kinds.DOUBLE, 1)
             parts.append(_number(graph, block, name))
@@ -297,9 +297,9 @@ def _gap_level(block: TableBlock) -> int:
 
 def _is_text(block: Block) -> bool:
     """Tell whether a block reads text; categories of several types cannot be read at all."""
-    if block.kind != "table":
+    if not isinstance(block, TableBlock):
         return False
-    categories = block.categories  # type: ignore[attr-defined]  # of this kind, it has them
+    categories = block.categories
     labels = [label for label in categories if isinstance(label, str)]
     numbers = [
         label for label in categories if isinstance(label, (bool, int, float)) and label == label

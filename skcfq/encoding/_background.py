@@ -10,7 +10,7 @@ import numpy as np
 
 from skcfq.encoding._blocks import AffineBlock, Block, MonotoneBlock, TableBlock
 from skcfq.encoding._statistics import numeric_statistics, plain_statistics, table_statistics
-from skcfq.utils import as_numbers, as_weights, check_weights, missing_mask
+from skcfq.utils import as_numbers, as_row_weights, missing_mask
 
 __all__ = ["described_blocks"]
 
@@ -28,10 +28,7 @@ def described_blocks(
         Rows of weight zero do not count at all.
     """
     n = len(columns[0]) if columns else 0
-    weights = np.ones(n) if sample_weight is None else as_weights(sample_weight, "sample_weight")
-    if weights.shape != (n,):
-        raise ValueError(f"`sample_weight` must hold {n} weights, got the shape {weights.shape}.")
-    check_weights(weights, "sample_weight")
+    weights = np.ones(n) if sample_weight is None else as_row_weights(sample_weight, n)
     if n and not np.any(weights > 0):
         raise ValueError("sample_weight is zero for all rows; give some row a positive weight.")
     counted = weights > 0

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skcfq.estimators._deployable import DeployableClassifier
 from skcfq.exceptions import UnsupportedModelError
-from skcfq.models import as_predictor, resolve_target, validity_slack
+from skcfq.models import as_predictor, label_position, validity_slack
 from skcfq.results import RecourseResult
 from skcfq.training import bias_above, quantile
 from skcfq.utils import Interval, check_parameters
@@ -44,8 +44,7 @@ def with_logit_bias(model: Any, target: Any, bias: float) -> Any:
         )
     check_is_fitted(model, "network_")
     biased = deepcopy(model)
-    position = int(resolve_target([target], model.classes_, model.classes_[:1])[0])
-    biased.network_.add_logit_bias(position, bias)
+    biased.network_.add_logit_bias(label_position(target, model.classes_), bias)
     return biased
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from typing import Any
 
 import numpy as np
@@ -185,9 +186,14 @@ class NetworkClassifier(NestedParametersMixin, ClassifierMixin, BaseEstimator):
 
 def _check_labels(y: Any) -> np.ndarray:
     """Return labels as an array; scikit-learn's own check casts gaps before it looks for them."""
+    try:
+        np.shape(y)
+    except ValueError as error:
+        raise ValueError(f"y is {reprlib.repr(y)}; give one label a row ({error}).") from error
+    masked = np.ma.getmaskarray(y).ravel() if isinstance(y, np.ma.MaskedArray) else False
     # Nullable booleans would come out as floats.
     y = column_or_1d(y.to_numpy() if isinstance(y, pd.Series) else y, warn=True)
-    missing = np.flatnonzero(pd.isna(y))
+    missing = np.flatnonzero(pd.isna(y) | masked)
     if len(missing):
         raise ValueError(
             f"Input y contains NaN: {len(missing)} labels are missing, the first in row "
@@ -196,7 +202,7 @@ def _check_labels(y: Any) -> np.ndarray:
     if y.dtype.kind == "f" and np.isinf(y).any():
         raise ValueError("Input y contains infinity. Give one label of a finite set a row.")
     if y.dtype == object:
-        kinds = {isinstance(label, str) for label in set(y.tolist())}
+        kinds = {isinstance(label, str) for label in y.tolist()}
         if len(kinds) > 1:
             raise ValueError(
                 "Input y has labels of mixed types, text and others, which have no order. Give "

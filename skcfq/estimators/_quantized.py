@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,7 @@ from skcfq.training import (
     fitted_or_clone,
     network_of_module,
 )
-from skcfq.utils import warn_user
+from skcfq.utils import is_list, warn_user
 
 
 class QuantizedClassifier(DeployableClassifier):
@@ -81,7 +82,7 @@ class QuantizedClassifier(DeployableClassifier):
 
     def _check_target(self) -> None:
         """Refuse what is no label, or a label that y does not have."""
-        if np.ndim(self.target) != 0:
+        if is_list(self.target):
             raise TargetError(
                 f"`target` is {self.target!r}: give one label of {self.classes_.tolist()}, which "
                 "all people want, or 'opposite'."
@@ -92,6 +93,7 @@ class QuantizedClassifier(DeployableClassifier):
         """Fit, clone or adopt the teacher, and take over its feature space."""
         seed = draw_seed(rng)
         if isinstance(self.teacher, nn.Module):
+            _check_finite(self.teacher)
             return self._adopt_module(self.teacher, table)
         teacher = self._default_teacher() if self.teacher is None else self.teacher
         model, fitted = fitted_or_clone(teacher)
@@ -147,6 +149,16 @@ class QuantizedClassifier(DeployableClassifier):
                 f"`teacher` knows the classes {predictor.classes.tolist()}, y has "
                 f"{self.classes_.tolist()}. Fit the teacher on the same labels."
                 f"{encoding_hint(self.classes_.tolist())}"
+            )
+
+
+def _check_finite(module: nn.Module) -> None:
+    """Refuse a torch module whose own training has diverged."""
+    for name, one in chain(module.named_parameters(), module.named_buffers()):
+        if not one.is_meta and not bool(one.isfinite().all()):
+            raise UnsupportedModelError(
+                f"`teacher` is the torch module {type(module).__name__}, whose {name} holds "
+                "numbers that are not finite. Give a module whose training did not diverge."
             )
 
 

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.utils.validation import check_array, check_consistent_length
 
 from skcfq.exceptions import ActionSetError, EmptyPopulationWarning, SpaceMismatchError, TargetError
-from skcfq.utils import check_weights, decision_fault, warn_user
+from skcfq.utils import as_row_weights, decision_fault, warn_user
 
 if TYPE_CHECKING:
     from skcfq.results import RecourseResult
@@ -21,19 +20,7 @@ _NO_RULES = ("schema", "version", "cost", "cost_weights", "cost_mix")
 def row_weights(sample_weight: Any, result: RecourseResult) -> np.ndarray:
     """Return one weight per row of the result, shape (n,)."""
     n = len(result.status)
-    if sample_weight is None:
-        return np.ones(n)
-    weight = check_array(
-        sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
-    )
-    check_consistent_length(weight, result.status)
-    if weight.ndim != 1:
-        raise ValueError(
-            "`sample_weight` must hold one weight for each row of the result, got the shape "
-            f"{weight.shape}."
-        )
-    check_weights(weight, "sample_weight")
-    return weight
+    return np.ones(n) if sample_weight is None else as_row_weights(sample_weight, n)
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ from skcfq.models._carried import carried_action_set, carried_target, carry
 from skcfq.models._functions import RowHead
 from skcfq.models._heads import shifted_bias
 from skcfq.models._margins import RELATIVE_MARGIN, rounding_margin
+from skcfq.models._pairs import second_predictor
 from skcfq.models._pipelines import (
     check_model_is_fitted,
     join_steps,
@@ -20,7 +21,12 @@ from skcfq.models._pipelines import (
 )
 from skcfq.models._predictor import Predictor
 from skcfq.models._reading import as_predictor
-from skcfq.models._targets import default_target, encoding_hint, resolve_target
+from skcfq.models._targets import (
+    default_target,
+    encoding_hint,
+    label_position,
+    resolve_target,
+)
 from skcfq.models._tree_ensembles import TreeEnsemble
 from skcfq.utils import lazy_attributes
 
@@ -45,10 +51,12 @@ __all__ = [
     "deployment_variants",
     "encoding_hint",
     "join_steps",
+    "label_position",
     "least_margin",
     "rectified_layers",
     "resolve_target",
     "rounding_margin",
+    "second_predictor",
     "shifted_bias",
     "split_model",
     "transform_rows",

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from skcfq.exceptions import DefaultTargetWarning, TargetError
-from skcfq.utils import has_text, warn_user
+from skcfq.utils import has_text, is_list, warn_user
 
 OPPOSITE = "opposite"
 
@@ -80,6 +80,28 @@ def resolve_target(target: Any, classes: np.ndarray, decisions: np.ndarray) -> n
             f"{labels}.{encoding_hint(labels)}"
         )
     return np.searchsorted(classes, wanted).astype(np.int64)
+
+
+def label_position(label: Any, classes: np.ndarray) -> int:
+    """Return the position of one label among the classes.
+
+    Raises
+    ------
+    TargetError
+        It is no class, or several.
+
+    Examples
+    --------
+    >>> label_position("b", np.array(["a", "b"]))
+    1
+    """
+    labels = classes.tolist()
+    if is_list(label) or label is pd.NA or label not in labels:
+        raise TargetError(
+            f"target={reprlib.repr(label)} is no class of the model. Give one of {labels}."
+            f"{encoding_hint(labels)}"
+        )
+    return labels.index(label)
 
 
 def default_target(classes: np.ndarray) -> int:

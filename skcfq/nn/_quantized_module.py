@@ -204,12 +204,11 @@ class QuantizedModule(QuantizedNetwork):
         entered: dict[nn.Module, list[Tensor]] = {layer: [] for layer in self.quantized_layers}
         storage = x.untyped_storage().data_ptr()
 
-        def note(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        def note(layer: QuantizedLayer, inputs: tuple[Tensor, ...]) -> None:
             given = inputs[0]
             if rule is None:
                 # The network's own input, or a view of it, is quantized where it enters.
-                # mypy takes every attribute of a module for a tensor or a module.
-                layer.reads_inputs = given.untyped_storage().data_ptr() == storage  # type: ignore[assignment]
+                layer.reads_inputs = given.untyped_storage().data_ptr() == storage
             # What follows may work in place. Several rows may stand for one (one for each column).
             entered[layer].append(given.detach().reshape(len(x), -1).clone())
 

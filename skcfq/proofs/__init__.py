@@ -7,7 +7,7 @@ problem is posed.
 from skcfq.proofs._branching import Optimum
 from skcfq.proofs._input_codes import InputGrid
 from skcfq.proofs._lattice import Lattice, lattice_of
-from skcfq.proofs._layers import Network, network_of, with_late_codes
+from skcfq.proofs._layers import Layer, Network, Staircase, network_of, with_late_codes
 from skcfq.proofs._leaf_tables import LeafTables, leaf_tables
 from skcfq.proofs._network_search import NetworkDemand, NetworkSearch, search_networks
 from skcfq.proofs._objective import Objective
@@ -21,12 +21,14 @@ __all__ = [
     "NetworkDemand",
     "InputGrid",
     "Inputs",
+    "Layer",
     "LeafTables",
     "Lattice",
     "Network",
     "Objective",
     "Optimum",
     "NetworkSearch",
+    "Staircase",
     "Tables",
     "TreeCells",
     "TreeDemand",

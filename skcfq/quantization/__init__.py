@@ -31,7 +31,12 @@ from skcfq.quantization._post_training import (
     round_adaptively,
 )
 from skcfq.quantization._selectable import SelectableLayer, quantize_layers
-from skcfq.quantization._surrogates import closed_form_bits, exact_bits, greedy_bits
+from skcfq.quantization._surrogates import (
+    closed_form_bits,
+    closed_form_widths,
+    exact_bits,
+    greedy_bits,
+)
 
 __all__ = [
     "ColumnQuantizer",
@@ -49,6 +54,7 @@ __all__ = [
     "check_budget",
     "check_candidates",
     "closed_form_bits",
+    "closed_form_widths",
     "column_steps",
     "exact_bits",
     "greedy_bits",

@@ -103,6 +103,7 @@ def lsq_steps(weight: Tensor, bits: int) -> Tensor:
     tensor([4., 2.])
     """
     low, high = signed_range(bits)
+    _check_values(weight)
     steps = 2.0 * weight.detach().abs().mean(dim=1) / math.sqrt(high)
     return torch.where(steps > 0, steps, torch.full_like(steps, -1.0 / low))
 
@@ -133,6 +134,7 @@ def mse_steps(weight: Tensor, bits: int) -> Tensor:
     tensor([1., 2.])
     """
     low, high = signed_range(bits)
+    _check_values(weight)
     values = weight.detach().double()
     top = values.abs().amax(dim=1)
     scale = torch.where(top > 0, top, torch.ones_like(top)) / -low

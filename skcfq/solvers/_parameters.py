@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from skcfq.deploy import DeployedClassifier
-from skcfq.exceptions import ActionSetError, SpaceMismatchError, UnsupportedModelError
-from skcfq.models import RowHead, as_predictor
+from skcfq.exceptions import ActionSetError, UnsupportedModelError
+from skcfq.models import RowHead
 from skcfq.solvers._methods import named_method
 
 if TYPE_CHECKING:
@@ -80,38 +79,6 @@ def required_radius(
     is_literal = named is not None and named.literal
     jumps = any(model.is_piecewise_constant for model in models)
     return _PERTURBATION_RADIUS if jumps and not is_literal else 0.0
-
-
-def second_predictor(first: Predictor, model: Any, background: Any, X: Any) -> Predictor:
-    """Read a further model of the same rows: one to compare with, or a variant.
-
-    A model file that tells less of its population than the first model, which has the same, takes
-    the statistics of that.
-    """
-    space = first.space if isinstance(model, DeployedClassifier) else None
-    predictor = as_predictor(model, background=background, space=space, example=X)
-    _check_same_space(first, predictor)
-    return predictor
-
-
-def _check_same_space(first: Predictor, second: Predictor) -> None:
-    """Raise unless two models read raw rows through one feature space."""
-    # A file that leaves statistics out only claims its fingerprint; its map can be compared.
-    claimed = first.space.full_fingerprint or second.space.full_fingerprint
-    if first.space.fingerprint != second.space.fingerprint or (
-        claimed and not first.space.same_map(second.space)
-    ):
-        raise SpaceMismatchError(
-            f"{first.name} and {second.name} do not share one feature space, "
-            "so their actions have no common unit. Fit the deployed model with "
-            "`teacher=` set to the reference, or give both the same fitted encoder."
-        )
-    if not np.array_equal(first.classes, second.classes):
-        raise SpaceMismatchError(
-            f"{first.name} has the classes {first.classes.tolist()}, {second.name} has "
-            f"{second.classes.tolist()}: their decisions cannot be compared. Fit both on the same "
-            "labels."
-        )
 
 
 def overrides_by_position(overrides: Any, X: Any) -> dict[int, Mapping] | None:

@@ -66,7 +66,7 @@ def with_results(error: Exception, *results: RecourseResult) -> Exception:
                 "Raised before all people were solved; those who were are in the `results` of "
                 "this error."
             )
-        error.results = results  # type: ignore[attr-defined]
+        error.results = results  # type: ignore[attr-defined]  # any error can hold it
     return error
 
 

@@ -9,13 +9,18 @@ from typing import Any
 import numpy as np
 
 from skcfq.actions import ActionSet, compile_cost, read_overrides
-from skcfq.models import as_predictor, carried_action_set, carried_target, resolve_target
+from skcfq.models import (
+    as_predictor,
+    carried_action_set,
+    carried_target,
+    resolve_target,
+    second_predictor,
+)
 from skcfq.solvers._parameters import (
     follows_rounding,
     overrides_by_position,
     required_margin,
     required_radius,
-    second_predictor,
 )
 from skcfq.solvers.problems import Task
 from skcfq.utils import as_table, is_list, take_rows
@@ -104,7 +109,7 @@ def read_starts(start: Any, X: Any) -> list[Any]:
     """
     if start is None:
         return []
-    table = as_table(start)
+    table = as_table(start, "start")
     if table.shape != X.shape:
         shown = f"has shape {table.shape}" if table.ndim else f"is {start!r}"
         raise ValueError(

@@ -42,7 +42,7 @@ from skcfq.utils._rows import (
 )
 from skcfq.utils._scalars import from_json, has_text, plain, strict_json, to_json
 from skcfq.utils._warnings import warn_user
-from skcfq.utils._weights import as_weights, check_weights, is_weight
+from skcfq.utils._weights import as_row_weights, check_weights, is_weight
 
 if TYPE_CHECKING:
     from skcfq.utils._sklearn_compat import (
@@ -82,7 +82,7 @@ __all__ = [
     "as_numbers",
     "as_objects",
     "as_slice",
-    "as_weights",
+    "as_row_weights",
     "atomic_write",
     "check_feature_names_in",
     "check_flag",

@@ -10,6 +10,7 @@ import pandas as pd
 from pandas.api.extensions import ExtensionArray
 
 from skcfq.exceptions import FeatureSpaceError
+from skcfq.utils._kinds import is_list
 from skcfq.utils._scalars import plain
 
 ROUNDING = 1e-9
@@ -110,8 +111,14 @@ def raw_table(X: Any) -> tuple[list[Any], list[Hashable], bool]:
     return list(X.T), list(range(X.shape[1])), False
 
 
-def check_container(X: Any) -> None:
+def check_container(X: Any, name: str = "X") -> None:
     """Refuse containers whose columns, or gaps, would get lost on the way to an array.
+
+    Parameters
+    ----------
+    X : anything
+    name : str, default="X"
+        Of the parameter.
 
     Examples
     --------
@@ -121,18 +128,23 @@ def check_container(X: Any) -> None:
     """
     if isinstance(X, np.ma.MaskedArray):
         raise TypeError(
-            "X is a masked array, whose mask would be lost. Give X.filled(numpy.nan), of floats."
+            f"{name} is a masked array, whose mask would be lost. Give {name}.filled(numpy.nan), "
+            "of floats."
+        )
+    if isinstance(X, (list, tuple)) and len({len(row) for row in X if is_list(row)}) > 1:
+        raise ValueError(
+            f"{name} is a list of rows of different lengths; give all the same columns."
         )
     if hasattr(X, "to_pandas"):
         kind = f"{type(X).__module__.split('.')[0]}.{type(X).__name__}"
-        raise TypeError(f"X is a {kind}; tables are pandas' own. Give X.to_pandas().")
+        raise TypeError(f"{name} is a {kind}; tables are pandas' own. Give {name}.to_pandas().")
 
 
-def as_table(X: Any) -> Any:
+def as_table(X: Any, name: str = "X") -> Any:
     """Return a DataFrame as it is, and everything else as an array."""
     if isinstance(X, pd.DataFrame):
         return X
-    check_container(X)
+    check_container(X, name)
     return np.asarray(X)
 
 

@@ -18,10 +18,9 @@ from sklearn.utils._param_validation import (
     validate_params,
 )
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
-from sklearn.utils.validation import _check_sample_weight
 
 from skcfq.utils._kinds import is_list
-from skcfq.utils._weights import as_weights, check_weights
+from skcfq.utils._weights import as_row_weights
 
 __all__ = [
     "HasMethods",
@@ -87,19 +86,15 @@ def _in_words(constraint: Any) -> str:
 
 
 def check_sample_weight(sample_weight: Any, X: Any) -> np.ndarray:
-    """Return weights of the rows of X: finite, none negative, not all zero.
-
-    Older versions of scikit-learn let weights through that are all zero.
-    """
+    """Return weights of the rows of X: finite, none negative, not all zero."""
+    if sample_weight is None:
+        return np.ones(len(X))
     if isinstance(sample_weight, str):
         raise ValueError(
             f"sample_weight={sample_weight!r}: give one number a row. Weights by class are "
             "`class_weight` of the classifiers."
         )
-    if sample_weight is not None and getattr(sample_weight, "dtype", None) != np.float32:
-        sample_weight = as_weights(sample_weight, "sample_weight")
-    weights = _check_sample_weight(sample_weight, X)
-    check_weights(weights, "sample_weight")
+    weights = as_row_weights(sample_weight, len(X))
     if not np.any(weights):
         raise ValueError("Sample weights must contain at least one non-zero number.")
     return weights

@@ -39,11 +39,37 @@ def as_weights(values: Any, name: str) -> np.ndarray:
         They are no numbers.
     """
     try:
+        if np.iscomplexobj(values):
+            raise TypeError("complex numbers weigh nothing")
         return np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(
             f"`{name}` is {reprlib.repr(values)}; give one number a row ({error})."
         ) from error
+
+
+def as_row_weights(values: Any, n_rows: int, name: str = "sample_weight") -> np.ndarray:
+    """Return weights of rows as float64 of shape (n_rows,).
+
+    Raises
+    ------
+    ValueError
+        They are no weights, or not one a row.
+
+    Examples
+    --------
+    >>> as_row_weights([1, 2], 3)
+    Traceback (most recent call last):
+    ...
+    ValueError: `sample_weight` has shape (2,); give one number for each of the 3 rows.
+    """
+    weights = as_weights(values, name)
+    if weights.shape != (n_rows,):
+        raise ValueError(
+            f"`{name}` has shape {weights.shape}; give one number for each of the {n_rows} rows."
+        )
+    check_weights(weights, name)
+    return weights
 
 
 def check_weights(weights: np.ndarray, name: str) -> None:

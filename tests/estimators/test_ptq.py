@@ -109,6 +109,17 @@ def test_modules_that_cannot_be_read():
         PTQClassifier(teacher=sequential(3)).fit(X, y)
 
 
+@pytest.mark.parametrize("classifier", [PTQClassifier, QATClassifier])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_modules_whose_training_diverged(classifier, value):
+    X, y = np.random.default_rng(0).normal(size=(40, 4)), np.arange(40) % 2
+    module = sequential()
+    with torch.no_grad():
+        module[3].bias[0] = value
+    with pytest.raises(UnsupportedModelError, match="whose 3.bias holds numbers .* not finite"):
+        classifier(teacher=module).fit(X, y)
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("activation", ["tanh", "logistic"])
 def test_networks_without_rectifiers_are_taught_instead(activation):

@@ -377,7 +377,9 @@ def test_wrong_rules_are_told_even_where_nobody_is_refused(classifier):
 
 
 @pytest.mark.parametrize(
-    "target", [[1], np.array([1, 1]), lambda X, y: y], ids=["list", "array", "function"]
+    "target",
+    [[1], {1}, [1, [2, 3]], np.array([1, 1]), lambda X, y: y],
+    ids=["list", "set", "ragged", "array", "function"],
 )
 @pytest.mark.parametrize("classifier", [QATClassifier, PTQClassifier])
 def test_what_is_no_label_is_refused_where_training_does_not_use_it(classifier, target):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
@@ -44,6 +46,16 @@ def test_sample_weights_of_nobody_and_by_word(estimator):
         estimator.fit(X, Y, sample_weight=np.zeros(40))
     with pytest.raises(ValueError, match="sample_weight='balanced': give one number a row"):
         estimator.fit(X, Y, sample_weight="balanced")
+
+
+@pytest.mark.parametrize("estimator", WEIGHTED, ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("shape", [(), (39,), (40, 1), (40, 2), (1, 40), (40, 1, 1)], ids=str)
+def test_sample_weights_are_one_a_row(estimator, shape):
+    says = re.escape(f"`sample_weight` has shape {shape}; give one number for each of the 40 rows")
+    with pytest.raises(ValueError, match=says):
+        estimator.fit(X, Y, sample_weight=np.ones(shape))
+    with pytest.raises(ValueError, match="`sample_weight` is .*complex"):
+        estimator.fit(X, Y, sample_weight=np.full(40, 1 + 1j))
 
 
 @pytest.mark.parametrize("classifier", [TeacherClassifier, QATClassifier, CFQClassifier])

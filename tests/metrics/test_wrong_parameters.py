@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
@@ -59,6 +60,20 @@ def test_numbers_that_are_none(value):
         RecourseScorer("validity_drop", reference=MODEL, max_people=value).score(MODEL, X)
 
 
+@pytest.mark.parametrize(
+    "weights",
+    [3.0, "x", {}, np.ones(7), np.ones((8, 1)), np.ones((8, 1, 1)), np.ones(8) * 1j, [[1], [1, 2]]],
+    ids=lambda weights: str(np.shape(weights)) if isinstance(weights, np.ndarray) else None,
+)
+def test_weights_that_are_not_one_a_row(weights):
+    for metric in (
+        lambda: validity_drop(MODEL, MODEL, RESULT, sample_weight=weights),
+        lambda: counterfactual_recourse_gap(RESULT, RESULT, sample_weight=weights),
+    ):
+        with pytest.raises(ValueError, match="`sample_weight` .*give one number"):
+            metric()
+
+
 @pytest.mark.parametrize("kind", ["x", None, np.array([]), ["target"]])
 def test_kinds_that_are_none(kind):
     with pytest.raises(ValueError, match="kind"):
@@ -84,9 +99,11 @@ def quantized(taught, credit):
 
 
 def test_biases_of_no_class_or_no_size(quantized):
-    with pytest.raises(ValueError, match="target='maybe' is no class"):
-        with_logit_bias(quantized, "maybe", 1.0)
-    for bias in (float("nan"), float("inf"), None):
+    # A label is one, and the word for the other label says nothing here.
+    for target in ("maybe", "opposite", None, pd.NA, 1, ["granted"], np.array(["granted"]), [[1]]):
+        with pytest.raises(ValueError, match=r"target=.* is no class .*\['denied', 'granted'\]"):
+            with_logit_bias(quantized, target, 1.0)
+    for bias in (float("nan"), float("inf"), None, True, "1", [1.0], 10**400):
         with pytest.raises(ValueError, match="bias"):
             with_logit_bias(quantized, "granted", bias)
     for drop in (2, -1, None):

@@ -10,7 +10,7 @@ from skcfq import CFQClassifier, TeacherClassifier
 from skcfq.estimators import BitPolicy, CFQObjective, LearnedBits, TeacherActions
 from skcfq.exceptions import BudgetError
 from skcfq.quantization import allocate_bits, average_bits, greedy_bits
-from skcfq.quantization._calibration import lsq_step, mse_step
+from skcfq.quantization._calibration import lsq_step, lsq_steps, mse_step, mse_steps
 
 SCORES = [[0, 1, 2, 3], [0, 1, 2, 3]]
 X, Y = np.arange(20.0)[:, None], np.arange(20) % 2
@@ -41,11 +41,16 @@ def test_no_layer_has_no_average():
         average_bits([], [])
 
 
-@pytest.mark.parametrize("step", [lsq_step, mse_step])
-@pytest.mark.parametrize("values", [[float("nan"), 1.0], [float("inf")]])
+@pytest.mark.parametrize("step", [lsq_step, mse_step, lsq_steps, mse_steps])
+@pytest.mark.parametrize("values", [[[float("nan"), 1.0]], [[float("inf")]]])
 def test_steps_of_numbers_that_are_not_finite(step, values):
     with pytest.raises(ValueError, match="`weight` holds numbers that are not finite"):
         step(torch.tensor(values), 4)
+
+
+@pytest.mark.parametrize("step", [lsq_step, mse_step])
+def test_steps_of_nothing_span_one(step):
+    assert step(torch.zeros(0), 4) == step(torch.zeros(3), 4) == 0.125
 
 
 @pytest.mark.parametrize(

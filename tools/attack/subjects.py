@@ -7,6 +7,7 @@ import subjects_files
 import subjects_metrics
 import subjects_recourse
 import subjects_rules
+import subjects_theory
 from verdicts import Subject
 
 _MADE = "made by the library, never by a user"
@@ -26,6 +27,10 @@ NOT_ATTACKED = {
     "FeatureSpace.__init__": _MADE,
     "RecourseMenu.__init__": _MADE,
     "RecourseResult.__init__": _MADE,
+    "LayerwiseDegradation": _MADE,
+    "MarginCondition": _MADE,
+    "Perturbation": _MADE,
+    "WeightChanges": _MADE,
     "CounterfactualSampler.fit": "imbalanced-learn's own, before fit_resample, which is attacked",
     "RecourseScorer.score": "what vd_scorer, crg_scorer and faithfulness_scorer call",
     ".check": _INNER,
@@ -48,6 +53,7 @@ def all_subjects() -> list[Subject]:
         *subjects_rules.subjects(),
         *subjects_recourse.subjects(),
         *subjects_metrics.subjects(),
+        *subjects_theory.subjects(),
         *subjects_files.subjects(),
         *subjects_estimators.subjects(),
     ]

@@ -1,0 +1,40 @@
+"""What can be said of advice under quantization, and how far it is proved (§5, Appendix L).
+
+Functions on models and raw rows, most of them recourse points. Each says in its name or in its
+result whether it is certified, sampled or estimated.
+"""
+
+from __future__ import annotations
+
+from skcfq.theory._at_points import (
+    exact_perturbation,
+    first_order_perturbation,
+    sampled_perturbation,
+)
+from skcfq.theory._conditions import MarginCondition, margin_condition, one_sided_condition
+from skcfq.theory._layerwise import LayerwiseDegradation, layerwise_degradation
+from skcfq.theory._lipschitz import lipschitz_perturbation
+from skcfq.theory._margins import margin_degradation, target_margin
+from skcfq.theory._perturbation import Perturbation
+from skcfq.theory._sensitivities import estimated_sensitivities, sensitivity_bits
+from skcfq.theory._weight_changes import WeightChanges, rounding_bound, weight_changes
+
+__all__ = [
+    "LayerwiseDegradation",
+    "MarginCondition",
+    "Perturbation",
+    "WeightChanges",
+    "estimated_sensitivities",
+    "exact_perturbation",
+    "first_order_perturbation",
+    "layerwise_degradation",
+    "lipschitz_perturbation",
+    "margin_condition",
+    "margin_degradation",
+    "one_sided_condition",
+    "rounding_bound",
+    "sampled_perturbation",
+    "sensitivity_bits",
+    "target_margin",
+    "weight_changes",
+]

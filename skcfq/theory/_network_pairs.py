@@ -1,0 +1,138 @@
+"""Two networks of the same shape side by side, the second in the units of the first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from skcfq.exceptions import UnsupportedModelError
+from skcfq.models import Predictor
+from skcfq.proofs import Network
+from skcfq.theory._reading import readable_network
+
+
+@dataclass(frozen=True, eq=False)
+class LayerPair:
+    """One layer of both networks.
+
+    Attributes
+    ----------
+    matrix, other_matrix : ndarray of shape (n_in, n_out)
+        Weights of the reference, and of the deployed network.
+    offset, other_offset : ndarray of shape (n_out,)
+    step : ndarray of shape (n_out,) or None
+        Where the deployed network rounds its activations to multiples of a step.
+    top : float
+        Highest of these multiples.
+    """
+
+    matrix: np.ndarray
+    offset: np.ndarray
+    other_matrix: np.ndarray
+    other_offset: np.ndarray
+    step: np.ndarray | None = None
+    top: float = np.inf
+
+    @cached_property
+    def difference(self) -> np.ndarray:
+        """Weights of the deployed network less those of the reference."""
+        return self.other_matrix - self.matrix
+
+    @cached_property
+    def offset_difference(self) -> np.ndarray:
+        """The same of the offsets."""
+        return self.other_offset - self.offset
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkPair:
+    """A reference of rectifiers and a deployed network with as many units.
+
+    Attributes
+    ----------
+    layers : tuple of LayerPair
+    reference, deployed : Network
+    """
+
+    layers: tuple[LayerPair, ...]
+    reference: Network
+    deployed: Network
+
+    def read_as(self, encoded: np.ndarray) -> np.ndarray:
+        """Return encoded points (N, d) as the deployed network reads them, in encoded units."""
+        integers = self.deployed.integers
+        if integers is None:
+            return encoded
+        return integers.codes(encoded) * (integers.input_steps / integers.input_factors)
+
+    @property
+    def input_steps(self) -> np.ndarray | None:
+        """Steps to which the deployed network rounds encoded columns, shape (d,); None without."""
+        integers = self.deployed.integers
+        return None if integers is None else integers.input_steps
+
+
+def pair_of(reference: Predictor, deployed: Predictor) -> NetworkPair:
+    """Put two models side by side.
+
+    Parameters
+    ----------
+    reference : Predictor
+        Linear, or a network of rectifiers.
+    deployed : Predictor
+        The same with other weights, or a network of integers.
+
+    Raises
+    ------
+    UnsupportedModelError
+        A model cannot be read, the reference is quantized, or the layers differ in size.
+    """
+    first, second = readable_network(reference), readable_network(deployed)
+    if first.integers is not None:
+        raise UnsupportedModelError(
+            f"The reference {reference.name} is quantized: differences are those to a network in "
+            "full precision. Give the teacher, or exchange the two models."
+        )
+    sizes = [[len(layer.offset) for layer in network.layers] for network in (first, second)]
+    if sizes[0] != sizes[1]:
+        raise UnsupportedModelError(
+            f"{reference.name} has layers of {sizes[0]} units and {deployed.name} of {sizes[1]}: "
+            "the difference is followed unit by unit. Give networks of one shape, or ask each of "
+            "them alone with `robustness`."
+        )
+    matrices = _real_layers(second)
+    layers = [
+        LayerPair(layer.matrix, layer.offset, *other)
+        for layer, other in zip(first.layers, matrices, strict=True)
+    ]
+    last = layers[-1]
+    shifts = last.offset - first.shift, last.other_offset - second.shift
+    layers[-1] = LayerPair(last.matrix, shifts[0], last.other_matrix, shifts[1])
+    return NetworkPair(tuple(layers), first, second)
+
+
+def _real_layers(network: Network) -> list[tuple]:
+    """Return weights, offsets, steps and highest codes of layers in real units."""
+    if network.integers is None:
+        return [(layer.matrix, layer.offset) for layer in network.layers]
+    integers = network.integers
+    found: list[tuple] = []
+    # What the first layer reads is an encoded value over this.
+    before = integers.input_steps / integers.input_factors
+    nominal = integers.input_step
+    for layer, stored in zip(network.layers, integers.layers, strict=True):
+        if layer.activation is None:
+            unit = np.full(len(layer.offset), network.unit)
+        else:
+            unit = np.ldexp(nominal * np.asarray(stored.step), -np.asarray(stored.fraction_bits))
+            unit = np.broadcast_to(unit, layer.offset.shape)
+        matrix, offset = layer.matrix / before[:, None] * unit, layer.offset * unit
+        if layer.activation is None:
+            found.append((matrix, offset))
+            break
+        before = unit / (1.0 if stored.rescale is None else stored.rescale)
+        nominal = float(before.mean())
+        found.append((matrix, offset, before, float(stored.levels)))
+    return found
