@@ -13,11 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skcfq.proofs._bounds import Spans, blame_of, margin_bound, spans_of
+from skcfq.proofs._bounds import Spans, blame_of, spans_of
 from skcfq.proofs._boxes import Boxes
 from skcfq.proofs._choice_bound import ChoiceBound, choice_bound
 from skcfq.proofs._gains import Choosing, Gains
 from skcfq.proofs._lattice import Lattice
+from skcfq.proofs._layer_bounds import margin_bound
 from skcfq.proofs._objective import Objective
 from skcfq.proofs._tables import Tables
 from skcfq.proofs._tilts import Tilts, with_lower_slopes
@@ -111,7 +112,7 @@ def view_of(
     rows = np.flatnonzero(view.found.bound < room)
     if len(rows) == 0:
         return view
-    best, slopes = view.found.bound, [lines.lower_slope.copy() for lines in spans.lines]
+    best, slopes = view.found.bound, [lines.lower_slope.copy() for lines in spans.hidden.lines]
     part, tilts = view.take(rows), Tilts.of(spans.take(rows))
     for _ in range(_TURNS):
         boxes_now = part.gains.boxes
@@ -119,7 +120,7 @@ def view_of(
         part = _view(lattice, objective, demand, boxes_now, tilts.spans)
         better = part.found.bound > best[rows]
         best[rows[better]] = part.found.bound[better]
-        for slope, lines in zip(slopes, tilts.spans.lines, strict=True):
+        for slope, lines in zip(slopes, tilts.spans.hidden.lines, strict=True):
             slope[rows[better]] = lines.lower_slope[better]
         open_ = np.flatnonzero(best[rows] < room[rows])
         if len(open_) == 0:
@@ -134,7 +135,7 @@ def _view(
     lattice: Lattice, objective: Objective, demand: NetworkDemand, boxes: Boxes, spans: Spans
 ) -> View:
     tables, person = demand.tables, boxes.person
-    line = margin_bound(tables, spans, demand.target[person], demand.rival[person])
+    line = margin_bound(tables.network, spans.hidden, demand.target[person], demand.rival[person])
     parts = line.slope * tables.base[person]
     own = line.constant + parts.sum(axis=1)
     size = 1 + np.abs(line.constant) + np.abs(parts).sum(axis=1)

@@ -36,7 +36,9 @@ class Tilts:
     @classmethod
     def of(cls, spans: Spans) -> Tilts:
         """Return what is known before the first turn."""
-        return cls(spans, [_Bracket.around(lines.lower_slope.shape) for lines in spans.lines])
+        return cls(
+            spans, [_Bracket.around(lines.lower_slope.shape) for lines in spans.hidden.lines]
+        )
 
     def take(self, rows: np.ndarray) -> Tilts:
         """Return the slopes in some of the boxes."""
@@ -53,7 +55,7 @@ class Tilts:
             Of the first layer, at the solutions under the slopes of now.
         """
         layers, brackets, slopes = tables.network.layers, [], []
-        following = zip(self.spans.lines, self.brackets, layers, layers[1:], strict=False)
+        following = zip(self.spans.hidden.lines, self.brackets, layers, layers[1:], strict=False)
         for lines, bracket, layer, after in following:
             assert layer.activation is not None
             bends = (lines.upper_slope > 0) & (lines.upper_slope < 1)
@@ -65,8 +67,9 @@ class Tilts:
 
 def with_lower_slopes(spans: Spans, slopes: Sequence[np.ndarray]) -> Spans:
     """Return spans with other slopes of the lines below every hidden layer, through its kinks."""
-    pairs = zip(spans.lines, slopes, strict=True)
-    return replace(spans, lines=[replace(lines, lower_slope=slope) for lines, slope in pairs])
+    pairs = zip(spans.hidden.lines, slopes, strict=True)
+    lines = [replace(lines, lower_slope=slope) for lines, slope in pairs]
+    return replace(spans, hidden=replace(spans.hidden, lines=lines))
 
 
 @dataclass(frozen=True, eq=False)
