@@ -100,6 +100,15 @@ def test_what_is_listed_is_at_the_door(module):
         assert {name for name in imported.__all__ if name[0] != "_"} <= everywhere
 
 
+@needs_docs
+def test_constructors_have_types():
+    for module, names in _listed().items():
+        for name in names:
+            listed = getattr(importlib.import_module(module), name)
+            own = vars(listed).get("__init__") if isinstance(listed, type) else None
+            assert own is None or "return" in own.__annotations__, name
+
+
 def test_rooms_say_for_whom_they_are():
     for file in Path(skcfq.__file__).parent.rglob("*/__init__.py"):
         parts = ("skcfq", *file.relative_to(Path(skcfq.__file__).parent).parts[:-1])
