@@ -72,9 +72,7 @@ class ActionSetFileError(ActionSetError):
         All of them, in the order of the file.
     """
 
-    def __init__(
-        self, path: str, problems: tuple[tuple[int | None, int | None, str], ...]
-    ) -> None:
+    def __init__(self, path: str, problems: tuple[tuple[int | None, int | None, str], ...]) -> None:
         super().__init__(path, problems)
         self.path = path
         self.problems = tuple(problems)

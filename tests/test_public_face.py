@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import re
 import subprocess
 import sys
@@ -106,7 +107,9 @@ def test_constructors_have_types():
         for name in names:
             listed = getattr(importlib.import_module(module), name)
             own = vars(listed).get("__init__") if isinstance(listed, type) else None
-            assert own is None or "return" in own.__annotations__, name
+            if own is not None:
+                parameters = set(inspect.signature(own).parameters) - {"self"}
+                assert set(own.__annotations__) == parameters | {"return"}, name
 
 
 def test_rooms_say_for_whom_they_are():
