@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
@@ -53,6 +54,18 @@ def small():
 def quick():
     """Parameters for tests that need a teacher with recourse, but not a good one."""
     return {"hidden_layer_sizes": (8,), "max_iter": 10, "batch_size": 16, "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def short_teachers():
+    """Let teachers whose length is open learn in 200 updates, where none need be good."""
+
+    def passes(network, rows, settings, seed):
+        return math.ceil(200 / math.ceil(len(rows) / settings.batch_size))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("skcfq.estimators._teacher.settled_passes", passes)
+        yield
 
 
 @pytest.fixture(scope="session")

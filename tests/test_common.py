@@ -31,6 +31,7 @@ from skcfq import (
 from skcfq.estimators import TeacherActions
 
 pytestmark = [
+    pytest.mark.usefixtures("short_teachers"),
     # scikit-learn's tables name no target.
     pytest.mark.filterwarnings("ignore::skcfq.exceptions.DefaultTargetWarning"),
     # Its extreme class weights make a teacher that no action can persuade.

@@ -187,7 +187,7 @@ class NetworkClassifier(NestedParametersMixin, ClassifierMixin, BaseEstimator):
 def _check_labels(y: Any) -> np.ndarray:
     """Return labels as an array; scikit-learn's own check casts gaps before it looks for them."""
     try:
-        np.shape(y)
+        np.asarray(y)
     except ValueError as error:
         raise ValueError(f"y is {reprlib.repr(y)}; give one label a row ({error}).") from error
     masked = np.ma.getmaskarray(y).ravel() if isinstance(y, np.ma.MaskedArray) else False

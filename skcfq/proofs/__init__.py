@@ -7,7 +7,22 @@ problem is posed.
 from skcfq.proofs._branching import Optimum
 from skcfq.proofs._input_codes import InputGrid
 from skcfq.proofs._lattice import Lattice, lattice_of
-from skcfq.proofs._layers import Layer, Network, Staircase, network_of, with_late_codes
+from skcfq.proofs._layer_bounds import (
+    HiddenSpans,
+    MarginBound,
+    blame_per_total,
+    hidden_spans,
+    margin_bound,
+)
+from skcfq.proofs._layers import (
+    Layer,
+    Lines,
+    Network,
+    Rectifier,
+    Staircase,
+    network_of,
+    with_late_codes,
+)
 from skcfq.proofs._leaf_tables import LeafTables, leaf_tables
 from skcfq.proofs._network_search import NetworkDemand, NetworkSearch, search_networks
 from skcfq.proofs._objective import Objective
@@ -19,22 +34,29 @@ from skcfq.proofs._twins import with_rungs, without_twins
 
 __all__ = [
     "NetworkDemand",
+    "HiddenSpans",
     "InputGrid",
     "Inputs",
     "Layer",
     "LeafTables",
     "Lattice",
+    "Lines",
+    "MarginBound",
     "Network",
     "Objective",
     "Optimum",
     "NetworkSearch",
+    "Rectifier",
     "Staircase",
     "Tables",
     "TreeCells",
     "TreeDemand",
     "TreeSearch",
+    "blame_per_total",
+    "hidden_spans",
     "lattice_of",
     "leaf_tables",
+    "margin_bound",
     "network_of",
     "search_networks",
     "search_trees",

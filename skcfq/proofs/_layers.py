@@ -144,6 +144,12 @@ class Layer:
         """The absolute weights, shape (n_in, n_out)."""
         return np.abs(self.matrix)
 
+    def totals_between(self, least: np.ndarray, most: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the ends of the totals where inputs lie between ends of shape (N, n_in)."""
+        middle = tile_products((least + most) / 2, self.matrix) + self.offset
+        radius = tile_products((most - least) / 2, self.absolute)
+        return middle - radius, middle + radius
+
 
 @dataclass(frozen=True, eq=False)
 class Network:

@@ -15,7 +15,7 @@ from functools import partial
 
 import numpy as np
 
-from skcfq.proofs._bounds import blame_of, margin_bound, spans_of
+from skcfq.proofs._bounds import blame_of, spans_of
 from skcfq.proofs._box_points import points_of
 from skcfq.proofs._boxes import Boxes, contract, cut
 from skcfq.proofs._branching import (
@@ -27,6 +27,7 @@ from skcfq.proofs._branching import (
 )
 from skcfq.proofs._choice_bound import ChoiceBound, choice_bound
 from skcfq.proofs._gains import Choosing, Gains
+from skcfq.proofs._layer_bounds import margin_bound
 from skcfq.proofs._rounding import rounded
 from skcfq.proofs._tables import Tables
 
@@ -152,7 +153,7 @@ def _view(search: NetworkSearch, demand: NetworkDemand, boxes: Boxes) -> _View:
     tables, person = demand.tables, boxes.person
     start = search.lattice.start[person]
     spans = spans_of(tables, boxes)
-    line = margin_bound(tables, spans, demand.target[person], demand.rival[person])
+    line = margin_bound(tables.network, spans.hidden, demand.target[person], demand.rival[person])
     parts = line.slope * tables.base[person]
     own = line.constant + parts.sum(axis=1)
     size = 1 + np.abs(line.constant) + np.abs(parts).sum(axis=1)

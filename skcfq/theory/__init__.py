@@ -11,19 +11,24 @@ from skcfq.theory._at_points import (
     first_order_perturbation,
     sampled_perturbation,
 )
+from skcfq.theory._certified_difference import CertifiedDifference, certified_difference
 from skcfq.theory._conditions import MarginCondition, margin_condition, one_sided_condition
 from skcfq.theory._layerwise import LayerwiseDegradation, layerwise_degradation
 from skcfq.theory._lipschitz import lipschitz_perturbation
 from skcfq.theory._margins import margin_degradation, target_margin
 from skcfq.theory._perturbation import Perturbation
+from skcfq.theory._robustness import Robustness, robustness
 from skcfq.theory._sensitivities import estimated_sensitivities, sensitivity_bits
 from skcfq.theory._weight_changes import WeightChanges, rounding_bound, weight_changes
 
 __all__ = [
+    "CertifiedDifference",
     "LayerwiseDegradation",
     "MarginCondition",
     "Perturbation",
+    "Robustness",
     "WeightChanges",
+    "certified_difference",
     "estimated_sensitivities",
     "exact_perturbation",
     "first_order_perturbation",
@@ -32,6 +37,7 @@ __all__ = [
     "margin_condition",
     "margin_degradation",
     "one_sided_condition",
+    "robustness",
     "rounding_bound",
     "sampled_perturbation",
     "sensitivity_bits",

@@ -73,8 +73,8 @@ def lipschitz_perturbation(
 
     Notes
     -----
-    It is true, and of no use for certifying points: on real tables it is 40 to 780 times the
-    distance at the point. What it shows is where that comes from.
+    It is true, and of little use for certifying points: it is many times the distance at the point.
+    What it shows is where that may come from.
 
     Examples
     --------

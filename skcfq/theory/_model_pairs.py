@@ -49,7 +49,10 @@ class ModelPair:
 
     def margins(self, target: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return the target margins of both, each of shape (n,)."""
-        wanted = self.wanted(target)
+        return self.margins_of(self.wanted(target))
+
+    def margins_of(self, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the same for positions of the targets among the classes."""
         before, after = (margins_at(logits, wanted) for logits in self.logits)
         return before, after
 

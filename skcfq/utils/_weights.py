@@ -39,9 +39,10 @@ def as_weights(values: Any, name: str) -> np.ndarray:
         They are no numbers.
     """
     try:
-        if np.iscomplexobj(values):
+        weights = np.asarray(values)
+        if np.iscomplexobj(weights):
             raise TypeError("complex numbers weigh nothing")
-        return np.asarray(values, dtype=np.float64)
+        return weights.astype(np.float64)
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(
             f"`{name}` is {reprlib.repr(values)}; give one number a row ({error})."

@@ -26,6 +26,8 @@ from skcfq.exceptions import (
 from skcfq.metrics import RecourseScorer, counterfactual_recourse_gap, validity_drop
 from skcfq.models import as_predictor
 
+pytestmark = pytest.mark.usefixtures("short_teachers")
+
 WIDTHS = (2, 3, 4, 8)
 
 

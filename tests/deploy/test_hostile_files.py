@@ -29,6 +29,8 @@ from skcfq import ActionSet, QATClassifier
 from skcfq.deploy._container import pack_container, read_container
 from skcfq.exceptions import ArtefactDamagedError, ArtefactError, SkcfqError
 
+pytestmark = pytest.mark.usefixtures("short_teachers")
+
 VALUES = [
     None, True, False, -1, 0, 1, 2, 3, 17, 10**5, 2**31, 2**62, 2**63, 2**70, 10**400, 0.5, -0.0,
     1e-320, 1e308, -1e308, 1e15, "", "x", "U" * 5000, "<U99999999", "|O", "none", "full", "é",

@@ -16,6 +16,8 @@ from skcfq.deploy import onnx_inputs
 from skcfq.estimators import Quantizer, UniformBits
 from skcfq.exceptions import FeatureSpaceError, UnsupportedModelError
 
+pytestmark = pytest.mark.usefixtures("short_teachers")
+
 onnx = pytest.importorskip("onnx")
 ort = pytest.importorskip("onnxruntime")
 

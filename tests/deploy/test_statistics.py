@@ -15,6 +15,8 @@ from skcfq.deploy import read_header, save
 from skcfq.exceptions import BackgroundRequiredError, SpaceMismatchError
 from skcfq.metrics import RecourseScorer, validity_drop
 
+pytestmark = pytest.mark.usefixtures("short_teachers")
+
 LEVELS = ("none", "bounds", "full")
 # Read by Python, to the last bit.
 SCORES = ("score_1", "score_2", "score_3")

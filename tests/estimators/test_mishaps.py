@@ -27,6 +27,8 @@ from skcfq.actions import ActionRegion
 from skcfq.estimators import LearnedBits, TeacherActions
 from skcfq.exceptions import DivergenceWarning, InterruptedWarning
 
+pytestmark = pytest.mark.usefixtures("short_teachers")
+
 CLASSIFIERS = [TeacherClassifier, QATClassifier, CFQClassifier]
 STUDENTS = [QATClassifier, CFQClassifier]
 

@@ -28,6 +28,8 @@ from skcfq.metrics import counterfactual_recourse_gap, validity_drop
 from skcfq.models import as_predictor
 from skcfq.nn import FullPrecisionMLP, QuantizedMLP, QuantizedModule
 
+pytestmark = pytest.mark.usefixtures("short_teachers")
+
 QUICK = {"max_iter": 12, "batch_size": 32, "learning_rate_init": 0.01, "random_state": 0}
 
 

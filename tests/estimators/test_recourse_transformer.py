@@ -21,6 +21,8 @@ from skcfq import ActionSet, QATClassifier, RecourseSolver, RecourseTransformer,
 from skcfq.exceptions import ActionSetError, DefaultTargetWarning, TargetError
 from skcfq.models import as_predictor
 
+pytestmark = pytest.mark.usefixtures("short_teachers")
+
 NUMBERS = ["income", "loan_amount", "loan_duration"]
 
 

@@ -28,6 +28,8 @@ from skcfq import (
 from skcfq.estimators import CFQObjective, LearnedBits, Quantizer, TeacherActions, UniformBits
 from skcfq.metrics import RecourseScorer, faithfulness_scorer, vd_scorer
 
+pytestmark = pytest.mark.usefixtures("short_teachers")
+
 STEPS = RecourseSolver(method="pgd", n_steps=10, step_size=0.3, random_state=0)
 RAISE = {"cv": 2, "error_score": "raise"}
 NESTED = [

@@ -10,6 +10,8 @@ import torch
 from skcfq import ActionSet, CFQClassifier, QATClassifier, TeacherClassifier
 from skcfq.exceptions import ActionSetError
 
+pytestmark = pytest.mark.usefixtures("short_teachers")
+
 CLASSIFIERS = [TeacherClassifier, QATClassifier, CFQClassifier]
 
 

@@ -31,6 +31,8 @@ from skcfq.exceptions import (
 from skcfq.metrics import RecourseScorer
 from skcfq.models import resolve_target
 
+pytestmark = pytest.mark.usefixtures("short_teachers")
+
 
 @pytest.fixture(scope="module")
 def settings(quick):
@@ -161,6 +163,10 @@ def test_target_that_is_no_class(classifier, people, settings, monkeypatch):
     three = np.digitize(score, [-0.7, 0.7])
     with pytest.raises(TargetError, match="'opposite' needs two classes.*has 3"):
         model.set_params(target="opposite").fit(X, three)
+    held_by_itself: list = []
+    held_by_itself.append(held_by_itself)
+    with pytest.raises(TargetError, match=r"`target` is \[\[\.\.\.\]\]: give one label"):
+        model.set_params(target=held_by_itself).fit(X, three)
 
 
 def test_the_default_is_announced_for_strings_only(people, settings):

@@ -28,6 +28,8 @@ from skcfq.exceptions import ActionSetError, DefaultTargetWarning, TargetError
 from skcfq.metrics import RecourseScorer, validity_drop
 from skcfq.training import TeacherActions
 
+pytestmark = pytest.mark.usefixtures("short_teachers")
+
 CREDIT = make_credit(240, random_state=0)
 X, Y = CREDIT.data, CREDIT.target
 # Another norm, other weights and the other label than each default.

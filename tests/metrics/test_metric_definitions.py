@@ -242,7 +242,7 @@ class TestResultsThatCannotBeCompared:
         # Their sum is infinite, and a share of it would be 0.
         (lambda r: feasible_recourse_rate(r, sample_weight=[1e308, 1e308]), "`sample_weight`"),
         (lambda r: feasible_recourse_rate(r, sample_weight=[1.0, np.inf]), "sample_weight"),
-        (lambda r: feasible_recourse_rate(r, sample_weight=[1.0]), "inconsistent"),
+        (lambda r: feasible_recourse_rate(r, sample_weight=[1.0]), r"shape \(1,\)"),
     ],
 )
 def test_bad_arguments_are_refused(call, message):

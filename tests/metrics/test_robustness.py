@@ -18,6 +18,8 @@ from skcfq.metrics import deployment_success
 from skcfq.models import deployment_variants
 from skcfq.quantization import mse_step
 
+pytestmark = pytest.mark.usefixtures("short_teachers")
+
 
 class AtLeast:
     """Grant whoever has at least so much in the first column."""

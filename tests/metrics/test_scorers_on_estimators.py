@@ -20,6 +20,8 @@ from skcfq.encoding import TableEncoder
 from skcfq.metrics import RecourseScorer, faithfulness_scorer, validity_drop, vd_scorer
 from skcfq.models import as_predictor
 
+pytestmark = pytest.mark.usefixtures("short_teachers")
+
 SMALL = {"hidden_layer_sizes": (6,), "max_iter": 30, "batch_size": 16, "random_state": 0}
 QUICK = RecourseSolver(method="pgd", n_steps=20, step_size=1.0, random_state=0)
 NAMES = ["validity_drop", "recourse_gap", "direction_similarity"]

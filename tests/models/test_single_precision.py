@@ -14,6 +14,8 @@ from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardSca
 from skcfq import ActionSet, CFQClassifier, RecourseSolver, TeacherClassifier
 from skcfq.models import as_predictor
 
+pytestmark = pytest.mark.usefixtures("short_teachers")
+
 DEEP = {"hidden_layer_sizes": (32, 16), "max_iter": 400, "random_state": 0}
 ACTIVATIONS = {"relu": lambda z: np.maximum(z, 0), "tanh": np.tanh, "identity": lambda z: z}
 ACTIVATIONS["logistic"] = lambda z: 1 / (1 + np.exp(-z))

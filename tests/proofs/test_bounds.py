@@ -17,12 +17,13 @@ from lattice_cases import (
     problem_for,
 )
 
-from skcfq.proofs._bounds import margin_bound, spans_of
+from skcfq.proofs._bounds import spans_of
 from skcfq.proofs._box_points import points_of
 from skcfq.proofs._boxes import Boxes, contract, whole_lattice
 from skcfq.proofs._choice_bound import Options, choice_bound
 from skcfq.proofs._gains import Gains
 from skcfq.proofs._lattice import lattice_of
+from skcfq.proofs._layer_bounds import margin_bound
 from skcfq.proofs._layers import InputCodes, Rectifier, Staircase
 from skcfq.solvers.exact._networks import search_for
 
@@ -102,7 +103,7 @@ def test_bounds_hold_at_all_points_of_their_boxes(name, rules):
         tables = demand.tables
         spans = spans_of(tables, boxes)
         target, rival = demand.target[boxes.person], demand.rival[boxes.person]
-        bound = margin_bound(tables, spans, target, rival)
+        bound = margin_bound(tables.network, spans.hidden, target, rival)
         gains = Gains.of(tables, boxes, start, (spans.near, spans.far), bound.slope)
         most, at_own = gains.most(), (bound.slope * tables.base[boxes.person]).sum(axis=1)
         rows, nearly = np.arange(len(boxes)), 1e-9
@@ -131,7 +132,7 @@ def test_bounds_of_single_points_are_exact():
         boxes = Boxes(boxes.person, rungs, rungs, boxes.bound)
         tables = demand.tables
         target, rival = demand.target[boxes.person], demand.rival[boxes.person]
-        bound = margin_bound(tables, spans_of(tables, boxes), target, rival)
+        bound = margin_bound(tables.network, spans_of(tables, boxes).hidden, target, rival)
         first = tables.first_totals(boxes.person, rungs)
         logits = tables.network.logits(first) / tables.network.unit
         rows = np.arange(len(boxes))

@@ -20,6 +20,8 @@ from skcfq.models import as_predictor
 from skcfq.solvers.problems import Draws, quadratic_knapsack
 from skcfq.utils import row_products
 
+pytestmark = pytest.mark.usefixtures("short_teachers")
+
 RULES = [
     {"immutable": ["age"], "max_changes": 3},
     {"increasing": ["income"], "steps": {"score": 0.5}, "min_change": {"score": 1.0}},

@@ -27,6 +27,8 @@ from skcfq.solvers import _batches, _collection, _people
 from skcfq.solvers.exact import _branch_and_bound, _convex
 from skcfq.utils import HeldInterrupts, interrupts_heard
 
+pytestmark = pytest.mark.usefixtures("short_teachers")
+
 CREDIT = make_credit(240, random_state=4)
 MODEL = make_pipeline(TableEncoder(), LogisticRegression(max_iter=1000))
 MODEL.fit(CREDIT.data, CREDIT.target)

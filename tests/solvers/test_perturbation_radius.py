@@ -25,6 +25,8 @@ from skcfq.datasets import make_credit
 from skcfq.deploy import onnx_inputs
 from skcfq.metrics import RecourseScorer
 
+pytestmark = pytest.mark.usefixtures("short_teachers")
+
 WIDTHS = (2, 4, 8)
 
 

@@ -18,6 +18,8 @@ from skcfq.actions import compile_cost
 from skcfq.models import as_predictor
 from skcfq.solvers.search import BOTH_WAYS
 
+pytestmark = pytest.mark.usefixtures("short_teachers")
+
 NUMBERS, ORDER = ["a", "b", "f"], ["lo", "mid", "hi"]
 RULES = {"steps": dict.fromkeys(NUMBERS, 1), "ordinal": {"e": ORDER}}
 

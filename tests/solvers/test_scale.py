@@ -15,6 +15,8 @@ from sklearn.pipeline import make_pipeline
 from skcfq import RecourseSolver, TableEncoder
 from skcfq.datasets import make_credit
 
+pytestmark = pytest.mark.usefixtures("short_teachers")
+
 CREDIT = make_credit(240, random_state=4)
 LINEAR = make_pipeline(TableEncoder(), LogisticRegression(max_iter=1000))
 LINEAR.fit(CREDIT.data, CREDIT.target)

@@ -15,6 +15,8 @@ from skcfq.models import as_predictor
 from skcfq.solvers import RecourseSolver
 from skcfq.training._validation import held_out
 
+pytestmark = pytest.mark.usefixtures("short_teachers")
+
 CLASSIFIERS = [TeacherClassifier, QATClassifier, CFQClassifier]
 VALIDATION = ["valid_loss", "valid_accuracy"]
 

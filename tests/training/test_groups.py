@@ -21,6 +21,8 @@ from skcfq.training._distillation_set import DistillationSet
 from skcfq.training._groups import Groups, groups_of, labels_of_rows
 from skcfq.training._supervision import Supervision
 
+pytestmark = pytest.mark.usefixtures("short_teachers")
+
 
 @pytest.fixture(scope="module")
 def shared(taught):

@@ -21,6 +21,8 @@ from skcfq.estimators import CFQObjective, TeacherActions
 from skcfq.training import _code_identity
 from skcfq.training._code_identity import code_identity
 
+pytestmark = pytest.mark.usefixtures("short_teachers")
+
 
 @pytest.fixture
 def cfq(credit, quick):

@@ -22,6 +22,8 @@ from skcfq.metrics import counterfactual_recourse_gap, validity_drop
 from skcfq.models import as_predictor
 from skcfq.training._conformal import quantile, share_for_others
 
+pytestmark = pytest.mark.usefixtures("short_teachers")
+
 
 @pytest.fixture(scope="module")
 def shared(taught):

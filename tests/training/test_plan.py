@@ -13,6 +13,8 @@ from skcfq.nn import LossWeights, TrainingRows
 from skcfq.training import LearnedBits, TrainingPlan
 from skcfq.training._supervision import Supervision
 
+pytestmark = pytest.mark.usefixtures("short_teachers")
+
 PAPER = LossWeights(task=1.0, validity=1.0)
 FOLLOWING = LossWeights(task=0.0, validity=0.0, distillation=1.0)
 MARGINS = LossWeights(task=0.0, validity=0.0, margins=1.0)

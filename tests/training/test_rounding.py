@@ -16,6 +16,8 @@ from skcfq.exceptions import EmptyPopulationWarning, InterruptedWarning
 from skcfq.models import as_predictor
 from skcfq.training import _distillation_set, _rounding
 
+pytestmark = pytest.mark.usefixtures("short_teachers")
+
 
 @pytest.fixture(scope="module")
 def table():

@@ -14,6 +14,8 @@ from skcfq.nn import QuantizedMLP
 from skcfq.nn._losses import logit_distance
 from skcfq.quantization import average_bits, closed_form_bits, greedy_bits
 
+pytestmark = pytest.mark.usefixtures("short_teachers")
+
 BUDGETS = [2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0]
 KINDS = ["counterfactual", "factual"]
 ALLOCATIONS = ["exact", "greedy", "closed_form"]

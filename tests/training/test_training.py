@@ -20,6 +20,8 @@ from skcfq.training._batches import ShuffledBatches, calibration_rows, epochs_fo
 from skcfq.training._loop import BitSchedule, train
 from skcfq.training._loop_settings import LoopSettings
 
+pytestmark = pytest.mark.usefixtures("short_teachers")
+
 CLASSIFIERS = [TeacherClassifier, QATClassifier, CFQClassifier]
 
 

@@ -10,6 +10,8 @@ from skcfq import CFQClassifier, QATClassifier, RecourseSolver, TeacherClassifie
 from skcfq.datasets import make_credit
 from skcfq.metrics import validity_drop
 
+pytestmark = pytest.mark.usefixtures("short_teachers")
+
 
 @pytest.fixture(scope="module")
 def measured():

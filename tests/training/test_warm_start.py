@@ -13,6 +13,8 @@ from skcfq import CFQClassifier, QATClassifier, TeacherClassifier
 from skcfq.estimators import LearnedBits, Quantizer, UniformBits
 from skcfq.exceptions import BudgetError, SpaceMismatchError
 
+pytestmark = pytest.mark.usefixtures("short_teachers")
+
 CLASSIFIERS = [TeacherClassifier, QATClassifier, CFQClassifier]
 STUDENTS = [QATClassifier, CFQClassifier]
 

@@ -54,7 +54,7 @@ def subjects() -> list[Subject]:
     """Return what is attacked here."""
     student = NETWORK | teaching()
     return [
-        *_of_classifier(TeacherClassifier, NETWORK, _shared()),
+        *_of_classifier(TeacherClassifier, NETWORK, _shared() | _of_teacher()),
         *_of_classifier(
             QATClassifier,
             student,
@@ -169,11 +169,14 @@ def _of_students() -> dict[str, Parameter]:
     }
 
 
+def _of_teacher() -> dict[str, Parameter]:
+    return {"learning_rate_init": real(0, open_low=True, optional=True)}
+
+
 def _of_cfq() -> dict[str, Parameter]:
-    return {
+    return _of_teacher() | {
         "objective": anything(*literal("faithful", "paper", "PAPER")),
         "teacher_actions": only(TeacherActions),
-        "learning_rate_init": real(0, open_low=True, optional=True),
     }
 
 

@@ -39,6 +39,26 @@ def subjects() -> list[Subject]:
         ),
         _of_pair("margin_degradation", target=odd_targets()),
         _of_pair("one_sided_condition", target=odd_targets()),
+        _of_pair(
+            "certified_difference",
+            radius=real(0),
+            over=choice("numbers", "encoded"),
+            target=odd_targets(),
+        ),
+        Subject(
+            "robustness",
+            lambda **p: theory.robustness(
+                **{"model": quantized(), "X": people().head(12), "radius": 0.1} | p
+            ),
+            {
+                "model": refused(words=MODEL),
+                "X": POINTS,
+                "radius": real(0),
+                "target": odd_targets(),
+                "max_boxes": whole(1),
+                "background": BACKGROUND,
+            },
+        ),
         _of_pair("exact_perturbation", centered=flag()),
         _of_pair(
             "sampled_perturbation",
