@@ -216,8 +216,8 @@ def first_order_perturbation(
     slopes = after[1] - before[1]
     if centered:
         # The range of linear functions is that of two of them.
-        slopes = (slopes[:, :, None] - slopes[:, None, :]).reshape(len(slopes), -1, slopes.shape[2])
-        change = around.operator_norm(slopes).max(axis=1) / 2
+        apart = around.operator_norm(slopes[:, :, None] - slopes[:, None])
+        change = apart.max(axis=(1, 2)) / 2
     else:
         change = around.operator_norm(slopes).max(axis=1)
     parts = {"at_point": at_point, "around": change}

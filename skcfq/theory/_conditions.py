@@ -95,8 +95,8 @@ def margin_condition(margin: ArrayLike, perturbation: Perturbation) -> MarginCon
     >>> stricter = LogisticRegression().fit(X, X[:, 0] > 4)
     >>> margin = theory.target_margin(reference, X, target=True, background=X)
     >>> epsilon = theory.exact_perturbation(reference, stricter, X, background=X)
-    >>> theory.margin_condition(margin, epsilon).holds[-1]
-    np.True_
+    >>> bool(theory.margin_condition(margin, epsilon).holds[-1])
+    True
     """
     margins = _as_margins(margin, len(perturbation.values))
     return MarginCondition(margins - 2 * perturbation.values, perturbation.kind)

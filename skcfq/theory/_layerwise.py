@@ -51,9 +51,11 @@ class LayerwiseDegradation:
         return 2 * self.perturbations.sum(axis=1)
 
     def __repr__(self) -> str:
-        shares = zip(self.names, np.abs(self.degradations).mean(axis=0), strict=True)
-        shown = ", ".join(f"{name} {share:.3g}" for name, share in shares)
-        what = f"{self.kind}: mean change of the margin at {len(self.logits)} points by {shown}"
+        what = f"{self.kind}, {len(self.logits)} points"
+        if len(self.logits):
+            shares = zip(self.names, np.abs(self.degradations).mean(axis=0), strict=True)
+            shown = ", ".join(f"{name} {share:.3g}" for name, share in shares)
+            what += f": mean change of the margin by {shown}"
         return f"LayerwiseDegradation({what})"
 
 

@@ -95,7 +95,8 @@ def lipschitz_perturbation(
     parts = _parts(networks, around.ends(pair.encoded))
     scale = (1 + _ROUNDING) / (np.sqrt(2) if centered else 1.0)
     parts = {name: part * scale for name, part in parts.items()}
-    total = np.sum([part.reshape(len(part), -1).sum(axis=1) for part in parts.values()], axis=0)
+    terms = [part if part.ndim == 1 else part.sum(axis=1) for part in parts.values()]
+    total = np.sum(terms, axis=0)
     return Perturbation(
         total, "certified", "upper bound", float(radius), "linf", over, centered, parts
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 import numpy as np
 
@@ -47,7 +46,7 @@ class Perturbation:
     norm: str = "l2"
     over: str = "numbers"
     centered: bool = False
-    parts: Mapping[str, np.ndarray] = field(default_factory=lambda: MappingProxyType({}))
+    parts: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def maximum(self) -> float:

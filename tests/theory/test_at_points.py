@@ -1,5 +1,7 @@
 """ε at points, sampled around them and to first order (Eq. 47, 61, 62, 65, 66), by loops."""
 
+import pickle
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -166,10 +168,29 @@ def test_one_bad_row_stays_alone():
 
 def test_no_point_has_no_figures(three):
     reference, deployed, X = three
-    found = theory.exact_perturbation(reference, deployed, X[:0])
-    with pytest.warns(EmptyPopulationWarning):
-        assert np.isnan(found.maximum)
-    assert "0 points" in repr(found)
+    functions = [
+        theory.exact_perturbation,
+        partial(theory.sampled_perturbation, radius=0.1),
+        partial(theory.first_order_perturbation, radius=0.1, centered=True),
+        theory.lipschitz_perturbation,
+    ]
+    for function in functions:
+        found = function(reference, deployed, X[:0])
+        assert found.values.shape == (0,) and "0 points" in repr(found)
+        with pytest.warns(EmptyPopulationWarning):
+            assert np.isnan(found.maximum)
+    found = theory.layerwise_degradation(reference, deployed, X[:0])
+    assert found.logits.shape == (0, 4, 3) and "0 points" in repr(found)
+    assert theory.estimated_sensitivities(deployed, X[:0]).shape == (0, 3)
+
+
+def test_results_travel(three):
+    reference, deployed, X = three
+    found = theory.lipschitz_perturbation(reference, deployed, X[:3])
+    again = pickle.loads(pickle.dumps(found))
+    np.testing.assert_array_equal(again.values, found.values)
+    exact = theory.exact_perturbation(reference, deployed, X[:3])
+    assert repr(pickle.loads(pickle.dumps(exact))) == repr(exact)
 
 
 def test_a_function_of_raw_rows_has_no_neighborhood(three):
