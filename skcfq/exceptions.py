@@ -72,7 +72,7 @@ class ActionSetFileError(ActionSetError):
         All of them, in the order of the file.
     """
 
-    def __init__(self, path: str, problems: tuple[tuple[int | None, int | None, str], ...]):
+    def __init__(self, path: str, problems: tuple[tuple[int | None, int | None, str], ...]) -> None:
         super().__init__(path, problems)
         self.path = path
         self.problems = tuple(problems)
@@ -131,7 +131,7 @@ class WorkerDiedError(SkcfqError, RuntimeError):
         What is known: one, or the two of a comparison. Who was not finished is ``"time_limit"``.
     """
 
-    def __init__(self, message: str, results: tuple = ()):
+    def __init__(self, message: str, results: tuple = ()) -> None:
         super().__init__(message, results)
         self.results = results
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import re
 import subprocess
 import sys
@@ -98,6 +99,17 @@ def test_what_is_listed_is_at_the_door(module):
     if module in WHOLLY_PUBLIC:
         everywhere = {name for names in listed.values() for name in names}
         assert {name for name in imported.__all__ if name[0] != "_"} <= everywhere
+
+
+@needs_docs
+def test_constructors_have_types():
+    for module, names in _listed().items():
+        for name in names:
+            listed = getattr(importlib.import_module(module), name)
+            own = vars(listed).get("__init__") if isinstance(listed, type) else None
+            if own is not None:
+                parameters = set(inspect.signature(own).parameters) - {"self"}
+                assert set(own.__annotations__) == parameters | {"return"}, name
 
 
 def test_rooms_say_for_whom_they_are():

@@ -76,3 +76,9 @@ def test_files_that_the_readme_names_exist():
     named += re.findall(r"python (examples/[\w/.]+)", readme)
     assert len(named) >= 2
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_the_readme_changes_no_rules_that_others_have_too():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    changed = re.findall(r"(\S+)\.set_params\(", readme)
+    assert changed and [one for one in changed if not one.startswith("clone(")] == []

@@ -16,7 +16,6 @@ from sklearn.preprocessing import FunctionTransformer
 from skcfq.actions import ActionSet, region_of
 from skcfq.encoding import FeatureSpace, TableEncoder
 from skcfq.exceptions import ActionSetError
-from skcfq.solvers import RecourseSolver
 
 
 @pytest.fixture
@@ -120,11 +119,6 @@ def test_relative_bounds_alone_take_the_place_of_the_observed_range(space, table
     )
     youngest = alone.compiled.numeric[0].block.encode(np.array([25.0]))[0, 0]
     assert alone.lower[0, 0] < youngest - 1 and both.lower[0, 0] == pytest.approx(youngest)
-
-
-@pytest.mark.parametrize("kind", [ActionSet, RecourseSolver])
-def test_constructors_are_typed(kind):
-    assert set(kind.__init__.__annotations__) == {*kind._get_param_names(), "return"}
 
 
 def test_columns_that_the_encoder_drops_are_immutable(table):

@@ -239,6 +239,12 @@ def test_wrong_values_are_refused_by_name(ask, told):
         ask(TableEncoder().fit(X).feature_space_, X)
 
 
+def test_a_wide_space_prints_in_a_few_lines():
+    shown = repr(FeatureSpace.from_frame(np.eye(500)))
+    assert "500 raw columns (500 affine), 500 encoded" in shown
+    assert len(shown.splitlines()) <= 2 and len(shown) < 300
+
+
 def test_blocks_by_name_and_position():
     X = mixed_frame()
     space = TableEncoder().fit(X).feature_space_

@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from skcfq import ActionSet, RecourseSolver, TableEncoder
+from skcfq.metrics import single_precision_drop
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="no examples here")
@@ -54,6 +55,7 @@ def test_tables_of_the_paper(scene):
     found = protocol.measure(reference, stricter, X, X, X.income > 5.5, solver)
     deployed = solver.solve(stricter, X).summary()["feasible_rate"]
     assert (found["FRR"], found["FRR deployed"]) == (1.0, deployed)
+    assert found["float noise"] == single_precision_drop(reference, solver.solve(reference, X))
 
 
 def test_table_of_the_demonstration(scene, capsys):
@@ -62,7 +64,20 @@ def test_table_of_the_demonstration(scene, capsys):
     results = {"CFQ": solver.compare(reference, stricter, X)}
     job.print_table(reference, {"CFQ": stricter}, results, X, X.income > 5.5, True)
     header, teacher, student = capsys.readouterr().out.splitlines()[:3]
-    assert header.split()[-3:] == ["FRR", "FRR", "deployed"]
+    assert header.split()[-3:] == ["FRR", "FRR", "deployed"] and "float noise" in header
     assert [float(one) for one in teacher.split()[-2:]] == [1.0, 1.0]
     deployed = results["CFQ"][1].summary()["feasible_rate"]
     assert [float(one) for one in student.split()[-2:]] == [1.0, round(deployed, 3)]
+
+
+@pytest.mark.parametrize(("arguments", "verbose"), [([], 1), (["--quiet"], 0)])
+def test_the_demonstration_tells_how_far_it_is_unless_asked_not_to(arguments, verbose, monkeypatch):
+    job = load(EXAMPLES / "main_job.py")
+
+    def begin(**given):
+        raise InterruptedError(given["verbose"])
+
+    monkeypatch.setattr(job, "TeacherClassifier", begin)
+    monkeypatch.setattr(sys, "argv", ["main_job.py", *arguments])
+    with pytest.raises(InterruptedError, match=str(verbose)):
+        job.main()

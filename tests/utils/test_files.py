@@ -67,6 +67,18 @@ def test_bytes_text_and_writers(content, expected, tmp_path):
     assert only(tmp_path) == ["new"]
 
 
+def test_the_content_is_on_the_disk_before_it_has_the_name(kept, monkeypatch):
+    flushed, flush = [], os.fsync
+
+    def fsync(handle):
+        flushed.append((kept.read_bytes(), os.fstat(handle).st_size))
+        flush(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    atomic_write(kept, b"new")
+    assert flushed[0] == (b"previous", 3)
+
+
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_an_exception_keeps_the_previous_file(error, kept):
     def fail(file):
