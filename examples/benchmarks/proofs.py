@@ -1,13 +1,17 @@
 """Speed of proofs on networks beside the gradient search, on one thread.
 
 Refused test people of each table are solved in batch by both, and a few of them again one by one.
-Students are trained here. Real tables are read where `SKCFQ_DATA` is set.
+Students are trained here, and named by their training and their bits. Real tables are read where
+`SKCFQ_DATA` is set. Seconds are those of the processor; tables are printed as Markdown.
 
-    python examples/benchmarks/proofs.py --tables generated --models teacher 4 --people 300
+    python examples/benchmarks/proofs.py --tables generated --models teacher CFQ-4 --people 300
 
-With `--continuous`, so many columns of the generated table may move, all of them without a grid.
+With `--continuous`, so many columns of the generated table may move, all of them without a grid,
+and people are solved one by one.
 
-    python examples/benchmarks/proofs.py --continuous 2 4 6 8 --models teacher 4 --people 20
+    python examples/benchmarks/proofs.py --continuous 2 4 6 8 --models teacher PTQ-4 --people 20
+
+With `--scorers`, a scorer without an action set is timed beside one that only searches.
 """
 
 from __future__ import annotations
@@ -26,6 +30,7 @@ from skcfq import (
     ActionSet,
     CFQClassifier,
     PTQClassifier,
+    QATClassifier,
     RecourseSolver,
     TeacherClassifier,
 )
@@ -37,6 +42,7 @@ from skcfq.datasets import (
     fetch_german_credit,
     make_credit,
 )
+from skcfq.metrics import RecourseScorer
 
 TABLES = {
     "generated": lambda: make_credit(4000, random_state=0),
@@ -52,25 +58,43 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     known = list(TABLES) if "SKCFQ_DATA" in os.environ else ["generated"]
     parser.add_argument("--tables", nargs="+", default=known, choices=TABLES)
-    parser.add_argument("--models", nargs="+", default=["teacher", "4"], help="teacher, or bits")
+    parser.add_argument("--models", nargs="+", default=["teacher", "CFQ-4"])
     parser.add_argument("--people", type=int, default=300, help="refused people, at most")
     parser.add_argument("--alone", type=int, default=40, help="of them one by one")
     parser.add_argument("--continuous", nargs="+", type=int, help="columns without a grid")
-    parser.add_argument("--norm", default="l1", choices=["l1", "l2"], help="of --continuous")
+    parser.add_argument("--norms", nargs="+", default=["l1", "l2"], help="of --continuous")
+    parser.add_argument("--nodes", type=int, default=50_000, help="of a person of --continuous")
+    parser.add_argument("--scorers", action="store_true", help="time scorers without an action set")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    if given.continuous:
-        print_continuous(given.continuous, given.models, given.people, given.norm)
+    if given.scorers:
+        print_scorers(given.tables)
         return
-    head = ("table", "model", "people", "proved", "people/s", "gradient", "dearer", "<=1s", "max s")
-    print("".join(f"{word:>11}" for word in head))
+    if given.continuous:
+        more = {"max_nodes": given.nodes, "margin": 0.0}
+        print_continuous(given.continuous, given.norms, given.models, given.people, more)
+        return
+    print_head(
+        "table, model, people, proved, people/s, gradient/s, time x gradient, dearer by gradient, "
+        "alone <= 1 s, alone <= 2 s, slowest s"
+    )
     for name in given.tables:
         table = TABLES[name]()
         X, y = (part.iloc[table.train_indices] for part in (table.data, table.target))
         teacher = TeacherClassifier(max_iter=30, random_state=0).fit(X, y)
         for kind in given.models:
-            model = teacher if kind == "teacher" else fit_student(table, teacher, X, y, int(kind))
+            model = fitted(kind, table, teacher, X, y)
             print_row(name, kind, table, model, given.people, given.alone)
+
+
+def print_head(head: str) -> None:
+    words = head.split(", ")
+    print_cells(words)
+    print_cells(["---"] * len(words))
+
+
+def print_cells(cells: list[Any]) -> None:
+    print("| " + " | ".join(map(str, cells)) + " |", flush=True)
 
 
 # In this order they are let loose.
@@ -78,7 +102,9 @@ FREE = ["income", "loan_amount", "savings", "loan_duration"]
 FREE += ["years_employed", "open_loans", "missed_payments", "age"]
 
 
-def print_continuous(counts: list[int], models: list[str], people: int, norm: str) -> None:
+def print_continuous(
+    counts: list[int], norms: list[str], models: list[str], people: int, more: dict
+) -> None:
     table = make_credit(4000, random_state=0)
     X = table.data.copy()
     rng = np.random.RandomState(0)
@@ -88,47 +114,66 @@ def print_continuous(counts: list[int], models: list[str], people: int, norm: st
     train, test = X.iloc[table.train_indices], X.iloc[table.test_indices]
     y = table.target.iloc[table.train_indices]
     teacher = TeacherClassifier(random_state=0).fit(train, y)
-    head = ("model", "columns", "people", "proved", "median s", "p90 s", "max s", "other gaps")
-    print("".join(f"{word:>11}" for word in head))
+    print_head(
+        "model, cost, free columns, people, proved, in 10 s, median s, slowest s, other gaps"
+    )
     for kind in models:
-        model = teacher
-        if kind != "teacher":
-            model = PTQClassifier(
-                int(kind), teacher=FrozenEstimator(teacher), target=table.favorable, random_state=0
-            ).fit(train, y)
+        model = fitted(kind, table, teacher, train, y)
         refused = test[model.predict(test) != table.favorable].head(people)
-        for count in counts:
-            rules = ActionSet(immutable=[name for name in X if name not in FREE[:count]])
-            given = Bunch(action_set=rules, favorable=table.favorable)
-            each = [
-                timed_solve(
-                    "exact",
-                    given,
-                    model,
-                    refused.iloc[[i]],
-                    cost=norm,
-                    margin=0.0,
-                )
-                for i in range(len(refused))
-            ]
-            seconds = np.array([second for _, second in each])
-            status = np.array([result.status[0] for result, _ in each])
-            gaps = np.array([result.gap[0] for result, _ in each])
-            proved = np.isin(status, ["optimal", "infeasible"])
-            cells = [f"{kind:>11}{count:>11}{len(refused):>11}{proved.mean():>11.3f}"]
-            cells += [f"{np.quantile(seconds, share):>11.2f}" for share in (0.5, 0.9, 1.0)]
-            cells += ["  ", ", ".join(f"{gap:.2g}" for gap in gaps[~proved])]
-            print("".join(cells), flush=True)
+        for norm in norms:
+            for count in counts:
+                rules = ActionSet(immutable=[name for name in X if name not in FREE[:count]])
+                given = Bunch(action_set=rules, favorable=table.favorable)
+                cells = continuous_cells(given, model, refused, more | {"cost": norm})
+                print_cells([kind, norm, count, *cells])
 
 
-def fit_student(table: Any, teacher: Any, X: Any, y: Any, bits: int) -> CFQClassifier:
-    return CFQClassifier(
-        budget=bits,
-        teacher=FrozenEstimator(teacher),
-        action_set=table.action_set,
-        target=table.favorable,
-        random_state=0,
-    ).fit(X, y)
+def continuous_cells(given: Any, model: Any, refused: Any, more: dict) -> list[str]:
+    alone = [refused.iloc[[i]] for i in range(len(refused))]
+    each = [timed_solve("exact", given, model, one, **more) for one in alone]
+    seconds = np.array([second for _, second in each])
+    status = np.array([result.status[0] for result, _ in each])
+    gaps = np.array([result.gap[0] for result, _ in each])
+    proved = np.isin(status, ["optimal", "infeasible"])
+    in_time = (proved & (seconds <= 10)).mean()
+    cells = [str(len(refused)), f"{proved.mean():.0%}", f"{in_time:.0%}"]
+    cells += [f"{np.median(seconds):.2f}", f"{seconds.max():.2f}"]
+    return [*cells, ", ".join(f"{gap:.1g}" for gap in gaps[~proved])]
+
+
+def print_scorers(tables: list[str], rounds: int = 5) -> None:
+    print_head("table, people, searched s, by default s, time x searched")
+    for name in tables:
+        table = TABLES[name]()
+        X, y = (part.iloc[table.train_indices] for part in (table.data, table.target))
+        teacher = TeacherClassifier(max_iter=30, random_state=0).fit(X, y)
+        student = fitted("PTQ-4", table, teacher, X, y)
+        tested = table.data.iloc[table.test_indices]
+        refused = tested[teacher.predict(tested) != table.favorable].head(200)
+        seconds = np.zeros((rounds, 2))
+        for i in range(rounds):
+            for j, method in enumerate(["gradient", "auto"]):
+                solver = RecourseSolver(target=table.favorable, method=method, random_state=0)
+                scorer = RecourseScorer("faithfulness", solver=solver, action_set=ActionSet())
+                start = time.process_time()
+                scorer(student, refused)
+                seconds[i, j] = time.process_time() - start
+        searched, default = np.median(seconds, axis=0)
+        ratio = np.median(seconds[:, 1] / seconds[:, 0])
+        print_cells([name, len(refused), f"{searched:.2f}", f"{default:.2f}", f"{ratio:.2f}"])
+
+
+def fitted(kind: str, table: Any, teacher: Any, X: Any, y: Any) -> Any:
+    """Return the teacher, or a student such as PTQ-4, QAT-8 or CFQ-2."""
+    if kind == "teacher":
+        return teacher
+    training, bits = kind.split("-")
+    given = {"teacher": FrozenEstimator(teacher), "target": table.favorable, "random_state": 0}
+    if training == "PTQ":
+        return PTQClassifier(int(bits), **given).fit(X, y)
+    kinds = {"QAT": QATClassifier, "CFQ": CFQClassifier}
+    more = {} if training == "QAT" else {"action_set": table.action_set}
+    return kinds[training](budget=int(bits), **more, **given).fit(X, y)
 
 
 def print_row(name: str, kind: str, table: Any, model: Any, people: int, alone: int) -> None:
@@ -142,11 +187,12 @@ def print_row(name: str, kind: str, table: Any, model: Any, people: int, alone: 
     least = np.where(exact.reachable, exact.cost, np.inf)
     found = np.where(search.reachable, search.cost, np.inf)
     dearer = (found > least * (1 + 1e-9)).mean()
-    each = [timed_solve("exact", table, model, refused.iloc[[i]])[1] for i in range(alone)]
-    cells = [f"{name:>11}{kind:>11}{len(refused):>11}{proved:>11.3f}"]
-    cells += [f"{len(refused) / seconds:>11.0f}{len(refused) / longer:>11.0f}{dearer:>11.3f}"]
-    cells += [f"{np.mean(np.array(each) <= 1):>11.3f}{max(each):>11.2f}"]
-    print("".join(cells), flush=True)
+    first = range(min(alone, len(refused)))
+    each = np.array([timed_solve("exact", table, model, refused.iloc[[i]])[1] for i in first])
+    cells = [name, kind, len(refused), f"{proved:.1%}", f"{len(refused) / seconds:.0f}"]
+    cells += [f"{len(refused) / longer:.0f}", f"{seconds / longer:.2f}", f"{dearer:.0%}"]
+    cells += [f"{(each <= 1).mean():.1%}", f"{(each <= 2).mean():.1%}", f"{each.max():.2f}"]
+    print_cells(cells)
 
 
 def timed_solve(method: str, table: Any, model: Any, people: Any, **more: Any) -> tuple[Any, float]:

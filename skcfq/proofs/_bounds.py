@@ -38,6 +38,17 @@ class Spans:
     hidden: HiddenSpans
     level_reach: list[np.ndarray]
 
+    def take(self, rows: np.ndarray) -> Spans:
+        """Return what the totals can be in some of the boxes."""
+        low, high = self.first
+        return Spans(
+            self.near[rows],
+            self.far[rows],
+            (low[rows], high[rows]),
+            self.hidden.take(rows),
+            [reach[rows] for reach in self.level_reach],
+        )
+
 
 def spans_of(tables: Tables, boxes: Boxes) -> Spans:
     """Bound all totals of a network over boxes.

@@ -8,19 +8,15 @@ constraint: a knapsack.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
 from skcfq.proofs._boxes import Boxes
-from skcfq.proofs._choice_bound import Options
+from skcfq.proofs._choice_bound import ChoiceBound, Choices, Options, Squares
 from skcfq.proofs._lattice import Lattice
 from skcfq.proofs._objective import Objective
 from skcfq.proofs._tables import Tables
 from skcfq.utils import tile_products
-
-# Lines that stand for a square.
-_TANGENTS = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,29 +105,30 @@ class Gains:
         objective : Objective
         """
         m, rungs = self.number.shape[1], self._level_rungs()
-        numbers, upward = self._numbers(lattice, objective)
-        width = max([numbers.move.shape[2], *(inside.rung.shape[1] for inside in rungs)])
+        numbers = self._numbers(lattice, objective)
+        width = max([numbers.price.shape[2], *(inside.rung.shape[1] for inside in rungs)])
         shape = len(self.boxes), lattice.n_features, width
         cost, gain = np.full(shape, np.inf), np.zeros(shape)
-        span = slice(numbers.move.shape[2])
-        cost[:, :m, span], gain[:, :m, span] = numbers.price, numbers.gain
+        span = slice(numbers.price.shape[2])
+        cost[:, :m, span] = numbers.price
+        gain[:, :m, span] = numbers.slope[:, :, None] * numbers.move
         for c, inside in enumerate(rungs):
             changes = inside.there & (inside.rung > 0)
             span = slice(inside.rung.shape[1])
             cost[:, m + c, span] = np.where(changes, lattice.cost[inside.place], np.inf)
             gain[:, m + c, span] = np.where(changes, self._of_rungs(c, inside), 0.0)
         may_stay = self.boxes.holds_own(lattice)
-        options = Options(cost, gain, may_stay, objective.most_changes)
-        return Choosing(options, np.where(upward[..., None], numbers.move, -numbers.move), upward)
+        options = Options(cost, gain, may_stay, objective.most_changes, numbers.squares)
+        return Choosing(options, numbers.move, numbers.upward)
 
-    def _numbers(self, lattice: Lattice, objective: Objective) -> tuple[_Moves, np.ndarray]:
-        """Return the useful moves of numbers, and which of them go up.
+    def _numbers(self, lattice: Lattice, objective: Objective) -> _Numbers:
+        """Return the useful moves of numbers.
 
         Notes
         -----
         No rung contributes less than its coordinate times the least rate of its side, nor than the
-        nearest one: a convex function of the coordinate. So is a line or two below it, and the
-        least value less a multiple of the gain then lies where lines meet.
+        nearest one: a convex function of the coordinate. If that is a line, the least value less a
+        multiple of the gain lies at one of its ends.
         """
         boxes, tables, m = self.boxes, self.tables, self.number.shape[1]
         own = lattice.own[boxes.person][:, :m]
@@ -151,17 +148,18 @@ class Gains:
             kink = np.where(rate > 0, np.clip(flat / rate, nearest, reach), nearest)
         helps = slope > 0
         goes = helps & (~may_stay | (reach > 0))
-        parts = [(np.maximum(objective.prices(rate * reach), least), reach, goes)]
         # Where going farther only costs, the nearest rung is best.
-        parts += [(least, np.where(helps, kink, nearest), ~may_stay)]
+        begin = np.where(helps, kink, nearest)
+        end = np.where(goes, reach, begin)
         if objective.squared:
-            ends = [kink + (reach - kink) * (i / _TANGENTS) for i in range(_TANGENTS + 1)]
-            parts += [
-                (np.maximum(rate**2 * a * b, least), (a + b) / 2, goes) for a, b in pairwise(ends)
-            ]
+            squares = Squares(rate, slope, begin, end, least)
+            parts = [(squares.cost(end), end, goes | ~may_stay)]
+        else:
+            squares = None
+            parts = [(np.maximum(rate * reach, least), reach, goes), (least, begin, ~may_stay)]
         price = np.stack([np.where(there, price, np.inf) for price, _, there in parts], axis=2)
         move = np.stack([np.where(there, move, 0.0) for _, move, there in parts], axis=2)
-        return _Moves(price, slope[:, :, None] * move, move), upward
+        return _Numbers(price, move, slope, upward, squares)
 
     def _level_rungs(self) -> list[_Rungs]:
         m = self.number.shape[1]
@@ -182,28 +180,54 @@ class Choosing:
     Attributes
     ----------
     options : Options
-    move : ndarray of shape (N, m, V)
-        Coordinate that an option of a number stands for. That of a category is its rung.
+    length : ndarray of shape (N, m, V)
+        How far, in units of its coordinate, an option moves a number, unless it is a square. That
+        of a category is its rung.
     upward : bool ndarray of shape (N, m)
         Whether a number goes up.
     """
 
     options: Options
-    move: np.ndarray
+    length: np.ndarray
     upward: np.ndarray
 
     def take(self, rows: np.ndarray) -> Choosing:
         """Return some of the knapsacks."""
-        return Choosing(self.options.take(rows), self.move[rows], self.upward[rows])
+        return Choosing(self.options.take(rows), self.length[rows], self.upward[rows])
+
+    def moves(self, choices: Choices) -> np.ndarray:
+        """Return how far choices move numbers, in signed units of their coordinates (N, m)."""
+        option = choices.option[:, : self.length.shape[1]]
+        at = np.maximum(option, 0)[:, :, None]
+        length = choices.move
+        if length is None:
+            length = np.take_along_axis(self.length, at, axis=2)[:, :, 0]
+        return np.where(option >= 0, np.where(self.upward, length, -length), 0.0)
+
+    def mixture(
+        self, found: ChoiceBound, need: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return two moves of numbers (N, m), and how far between them the need is just met (N,).
+
+        The features that change are those of the choice that meets the need.
+        """
+        begin, end = self.moves(found.under), self.moves(found.over)
+        # A mixture of two choices would change the features of both.
+        begin = np.where(found.over.option[:, : end.shape[1]] >= 0, begin, end)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            share = (need - found.under.gain) / (found.over.gain - found.under.gain)
+        return begin, end, np.clip(np.nan_to_num(share, nan=1.0), 0.0, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
-class _Moves:
-    """Prices, gains and lengths of moves of numbers, each (N, m, V)."""
+class _Numbers:
+    """Prices and lengths of moves of numbers (N, m, V), and what they gain by unit (N, m)."""
 
     price: np.ndarray
-    gain: np.ndarray
     move: np.ndarray
+    slope: np.ndarray
+    upward: np.ndarray
+    squares: Squares | None
 
 
 @dataclass(frozen=True, eq=False)

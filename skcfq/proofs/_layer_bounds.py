@@ -37,6 +37,14 @@ class HiddenSpans:
     reach: list[np.ndarray]
     gaps: list[np.ndarray]
 
+    def take(self, rows: np.ndarray) -> HiddenSpans:
+        """Return what activations can be for some of the intervals."""
+        return HiddenSpans(
+            [lines.take(rows) for lines in self.lines],
+            [reach[rows] for reach in self.reach],
+            [gaps[rows] for gaps in self.gaps],
+        )
+
 
 def hidden_spans(network: Network, low: np.ndarray, high: np.ndarray) -> HiddenSpans:
     """Bound all hidden layers.

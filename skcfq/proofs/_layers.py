@@ -29,6 +29,11 @@ class Lines:
     lower_slope: np.ndarray
     lower_intercept: np.ndarray
 
+    def take(self, rows: np.ndarray) -> Lines:
+        """Return the lines around some of the totals."""
+        parts = self.upper_slope, self.upper_intercept, self.lower_slope, self.lower_intercept
+        return Lines(*(part[rows] for part in parts))
+
     def gap(self, total: np.ndarray) -> np.ndarray:
         """Return how far apart the lines are at some totals."""
         slope = self.upper_slope - self.lower_slope

@@ -15,7 +15,6 @@ from functools import partial
 
 import numpy as np
 
-from skcfq.proofs._bounds import blame_of, spans_of
 from skcfq.proofs._box_points import points_of
 from skcfq.proofs._boxes import Boxes, contract, cut
 from skcfq.proofs._branching import (
@@ -25,33 +24,8 @@ from skcfq.proofs._branching import (
     branch_and_bound,
     try_points,
 )
-from skcfq.proofs._choice_bound import ChoiceBound, choice_bound
-from skcfq.proofs._gains import Choosing, Gains
-from skcfq.proofs._layer_bounds import margin_bound
+from skcfq.proofs._network_view import NetworkDemand, View, view_of
 from skcfq.proofs._rounding import rounded
-from skcfq.proofs._tables import Tables
-
-
-@dataclass(frozen=True, eq=False)
-class NetworkDemand:
-    """What one margin of a network must reach.
-
-    Attributes
-    ----------
-    tables : Tables
-    target, rival : int64 ndarray of shape (P,)
-        The margin of each person is the total of the one class less that of the other.
-    need : ndarray of shape (P,)
-        What a bound must reach for a box to hold an answer, in the units of the totals.
-    tolerance : float
-        Share of its parts by which a bound may err.
-    """
-
-    tables: Tables
-    target: np.ndarray
-    rival: np.ndarray
-    need: np.ndarray
-    tolerance: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +79,10 @@ def _process(search: NetworkSearch, boxes: Boxes, best: Best) -> Boxes:
     boxes = contract(lattice, boxes, best.room[boxes.person], search.objective.most_changes)
     if len(boxes) == 0:
         return boxes
-    views = [_view(search, demand, boxes) for demand in search.demands]
+    room = best.room[boxes.person]
+    views = [
+        view_of(search.lattice, search.objective, demand, boxes, room) for demand in search.demands
+    ]
     bounds = np.stack([view.found.bound for view in views])
     # Each box goes on with the demand that says most about it.
     which = bounds.argmax(axis=0)
@@ -118,53 +95,7 @@ def _process(search: NetworkSearch, boxes: Boxes, best: Best) -> Boxes:
     return Boxes.concatenate(children) if children else boxes.take(slice(0))
 
 
-@dataclass(frozen=True, eq=False)
-class _View:
-    """N boxes as one demand sees them.
-
-    Attributes
-    ----------
-    gains : Gains
-    choosing : Choosing
-    need : ndarray of shape (N,)
-        What gains must reach.
-    found : ChoiceBound
-    blame : ndarray of shape (N, F)
-        How much of what the bound may lose is due to each feature.
-    """
-
-    gains: Gains
-    choosing: Choosing
-    need: np.ndarray
-    found: ChoiceBound
-    blame: np.ndarray
-
-    def take(self, rows: np.ndarray) -> _View:
-        return _View(
-            self.gains.take(rows),
-            self.choosing.take(rows),
-            self.need[rows],
-            self.found.take(rows),
-            self.blame[rows],
-        )
-
-
-def _view(search: NetworkSearch, demand: NetworkDemand, boxes: Boxes) -> _View:
-    tables, person = demand.tables, boxes.person
-    start = search.lattice.start[person]
-    spans = spans_of(tables, boxes)
-    line = margin_bound(tables.network, spans.hidden, demand.target[person], demand.rival[person])
-    parts = line.slope * tables.base[person]
-    own = line.constant + parts.sum(axis=1)
-    size = 1 + np.abs(line.constant) + np.abs(parts).sum(axis=1)
-    need = demand.need[person] - demand.tolerance * size - own
-    gains = Gains.of(tables, boxes, start, (spans.near, spans.far), line.slope)
-    choosing = gains.options(search.lattice, search.objective)
-    found = choice_bound(choosing.options, need)
-    return _View(gains, choosing, need, found, blame_of(tables, spans, line))
-
-
-def _divide(search: NetworkSearch, boxes: Boxes, view: _View, best: Best) -> Boxes:
+def _divide(search: NetworkSearch, boxes: Boxes, view: View, best: Best) -> Boxes:
     """Try the knapsack's solutions, enumerate small boxes, and cut the others in two."""
     person, rungs = rounded(search.lattice, view.gains, view.choosing, view.found, view.need)
     try_points(search, person, rungs, best)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from skcfq.proofs._choice_bound import ChoiceBound, Choices
+from skcfq.proofs._choice_bound import ChoiceBound
+from skcfq.proofs._continuum import CONTINUOUS_GAP
 from skcfq.proofs._gains import Choosing, Gains
 from skcfq.proofs._lattice import Lattice
 
-# Where on the way from the choice that misses the need to the one that meets it numbers are put,
-# beside the place where the relaxed need is just met.
-_FURTHER = (0.5, 1.0)
+# Where numbers are put: how far on the way from the place where the relaxed need is just met to the
+# choice that meets it, and how much farther out than that. On a continuum both choices end up in
+# one place, and what just meets the need there may miss it by rounding.
+_PLACES = ((0.0, 1.0), (0.5, 1.0), (1.0, 1.0))
+_ON_A_CONTINUUM = ((0.0, 1.0 + CONTINUOUS_GAP / 2),)
 
 
 def rounded(
@@ -34,28 +37,17 @@ def rounded(
         Within the boxes; they change no more features than the knapsacks allow.
     """
     m = lattice.n_numbers
-    begin, end = (_moves(choosing, one) for one in (found.under, found.over))
-    # A mixture of two choices would change the features of both.
-    begin = np.where(found.over.option[:, :m] >= 0, begin, end)
-    missing = found.over.gain - found.under.gain
-    with np.errstate(invalid="ignore", divide="ignore"):
-        share = (need - found.under.gain) / missing
-    share = np.clip(np.nan_to_num(share, nan=1.0), 0.0, 1.0)
+    begin, end, share = choosing.mixture(found, need)
     rungs = np.where(found.over.option >= 0, found.over.option, lattice.own[gains.boxes.person])
     points = []
-    for further in (0.0, *_FURTHER):
+    places = _PLACES if lattice.continuum is None else _PLACES + _ON_A_CONTINUUM
+    for further, scale in places:
         part = (share + further * (1 - share))[:, None]
+        goal = scale * ((1 - part) * begin + part * end)
         point = rungs.copy()
-        point[:, :m] = _rungs_beyond(lattice, gains, choosing, (1 - part) * begin + part * end)
+        point[:, :m] = _rungs_beyond(lattice, gains, choosing, goal)
         points.append(point)
     return np.tile(gains.boxes.person, len(points)), np.concatenate(points)
-
-
-def _moves(choosing: Choosing, choice: Choices) -> np.ndarray:
-    """Return how far choices move numbers, shape (N, m)."""
-    option = choice.option[:, : choosing.move.shape[1]]
-    move = np.take_along_axis(choosing.move, np.maximum(option, 0)[:, :, None], axis=2)[:, :, 0]
-    return np.where(option >= 0, move, 0.0)
 
 
 def _rungs_beyond(

@@ -141,11 +141,14 @@ class Tables:
         person : int64 ndarray of shape (N,)
         rungs : int64 ndarray of shape (N, F)
         """
-        chosen = self.coordinates(person, rungs)
+        return self.totals_at(person, self.coordinates(person, rungs))
+
+    def totals_at(self, person: np.ndarray, coordinates: np.ndarray) -> np.ndarray:
+        """Return the totals of the first layer (N, H) at coordinates (N, F)."""
         m = self.n_numbers
-        total = self.rest[person] + tile_products(chosen[:, :m], self.slopes)
+        total = self.rest[person] + tile_products(coordinates[:, :m], self.slopes)
         for c, rows in enumerate(self.rows):
-            total += rows[chosen[:, m + c].astype(np.int64)]
+            total += rows[coordinates[:, m + c].astype(np.int64)]
         return total
 
 

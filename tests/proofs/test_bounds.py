@@ -20,7 +20,7 @@ from lattice_cases import (
 from skcfq.proofs._bounds import spans_of
 from skcfq.proofs._box_points import points_of
 from skcfq.proofs._boxes import Boxes, contract, whole_lattice
-from skcfq.proofs._choice_bound import Options, choice_bound
+from skcfq.proofs._choice_bound import Options, Squares, choice_bound
 from skcfq.proofs._gains import Gains
 from skcfq.proofs._lattice import lattice_of
 from skcfq.proofs._layer_bounds import margin_bound
@@ -210,6 +210,32 @@ def test_knapsacks_are_bounded_by_their_cheapest_choice(most):
             assert math.isclose(over.cost[i], sum(cost[i][c] for c in chosen), abs_tol=1e-12)
     # Where nothing is left to choose, or nothing suffices, nothing is lost.
     assert tight > n / 4
+
+
+def test_knapsacks_of_squares_lose_nothing():
+    rng = np.random.RandomState(0)
+    n, m = 400, 4
+    rate, slope = rng.uniform(0.2, 3, (2, n, m))
+    nearest, farthest = np.sort(rng.uniform(0, 3, (2, n, m)), axis=0)
+    may_stay = rng.rand(n, m) < 0.5
+    nearest[may_stay] = 0.0
+    squares = Squares(rate, slope, nearest, farthest, (rate * nearest) ** 2)
+    shape = n, m, 1
+    reached = (slope * farthest).sum(axis=1)
+    need = reached * rng.uniform(0, 1.2, n)
+    found = choice_bound(Options(np.zeros(shape), np.zeros(shape), may_stay, m, squares), need)
+    assert np.array_equal(np.isinf(found.bound), need > reached)
+    # Moves between both choices that meet the need cost no less than the optimum.
+    begin, end = found.under.move, found.over.move
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = (need - found.under.gain) / (found.over.gain - found.under.gain)
+    share = np.clip(np.nan_to_num(share, nan=1.0), 0.0, 1.0)[:, None]
+    moves = begin + share * (end - begin)
+    there = np.isfinite(found.bound)
+    assert ((slope * moves).sum(axis=1) >= need * (1 - 1e-12))[there].all()
+    paid = squares.cost(moves).sum(axis=1)
+    assert np.allclose(found.bound[there], paid[there], rtol=1e-3)
+    assert np.isclose(found.bound[there], paid[there], rtol=1e-12).mean() > 0.95
 
 
 def _cheapest(cost, gain, may_stay, most, need):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +20,7 @@ from lattice_cases import (
     problem_for,
 )
 from scipy.optimize import Bounds, LinearConstraint, milp
+from sklearn.neural_network import MLPClassifier
 
 from skcfq import ActionSet, RecourseSolver
 from skcfq.exceptions import UnsupportedModelError
@@ -380,6 +382,22 @@ def test_a_continuum_under_rectifiers(layers, norm):
     for person in range(problem.n_people):
         least = _least_cost_of_a_line(problem, person)
         assert answer.bound[person].item() == pytest.approx(least, rel=2e-6)
+
+
+def test_squares_on_a_kink_take_few_boxes():
+    people = np.array(list(itertools.product([-1.0, 1.0], repeat=4)))
+    model = MLPClassifier((2,), max_iter=3, tol=1.0, n_iter_no_change=1, random_state=0)
+    model.fit(people, np.arange(len(people)) % 2)
+    gain, kink = np.ones(4), np.array([1, 0.5, 0.1, -0.2])
+    # Where the kink is passed, more is lost than gained: the cheapest action lies on it.
+    model.coefs_ = [np.column_stack([gain, kink]), np.array([[1.0], [-3.0]])]
+    model.intercepts_ = [np.array([20.0, 0.0]), np.array([-21.0])]
+    solver = RecourseSolver(ActionSet(), method="exact", cost="l2", margin=0.0, max_nodes=50)
+    result = solver.solve(model, np.zeros((1, 4)), background=people)
+    rows = np.stack([gain, kink])
+    least = np.linalg.norm(np.linalg.pinv(rows) @ [1.0, 0.0])
+    assert result.status.tolist() == ["optimal"]
+    assert result.cost[0] == pytest.approx(least, rel=1e-6)
 
 
 def _least_cost_of_a_line(problem, person):
