@@ -20,7 +20,7 @@ def faults_of(population, seeds):
 @pytest.mark.parametrize("population", POPULATIONS)
 def test_no_proof_is_wrong_and_no_rule_is_broken(population):
     # A search takes many times as long as a proof.
-    n_problems = 13 if population in PROVING else 4
+    n_problems = 9 if population in PROVING else 4
     assert faults_of(population, range(7, 7 + n_problems)) == []
 
 

@@ -16,6 +16,8 @@ from skcfq.encoding import FeatureSpace
 from skcfq.exceptions import BackgroundRequiredError, UnsupportedModelError
 from skcfq.models import as_predictor
 from skcfq.theory import _bisection
+from skcfq.theory._network_inputs import NetworkInputs
+from skcfq.theory._reading import readable_network
 from skcfq.theory._row_boxes import RowBoxes
 
 PEOPLE = draw_people(25)
@@ -147,13 +149,41 @@ def test_budget_leaves_points_open_and_no_point_wrong(monkeypatch):
     assert f"{open_[2]} open" in repr(found)
 
 
-def test_of_equal_totals_the_first_class_wins():
-    layer = IntegerLayer(np.array([[1], [1]]), 2, 0.5, np.zeros(2, int), 0)
+def test_small_parts_are_listed_point_by_point(monkeypatch):
+    tried = []
+
+    def note(_, row, units):
+        tried.extend(zip(row, *units.T, strict=True))
+
+    monkeypatch.setattr(_bisection._Search, "_try", note)
+    predictor = as_predictor(INTEGERS["two classes"])
+    inputs = NetworkInputs(readable_network(predictor), RowBoxes.of((predictor,), PEOPLE, 0.1))
+    ends = np.array([[0, 0, 0], [5, -2, 1]]), np.array([[3, 1, 2], [5, 3, 2]])
+    parts = _bisection._Parts(np.array([4, 7]), *(end.astype(float) for end in ends), np.zeros(2))
+    _bisection._Search(inputs, np.zeros(len(PEOPLE), dtype=int)).divide(parts)
+    wanted = [
+        (row, *point)
+        for row, low, high in zip((4, 7), *ends, strict=True)
+        for point in itertools.product(*(range(a, b + 1) for a, b in zip(low, high, strict=True)))
+    ]
+    assert sorted(tried) == sorted(wanted)
+
+
+@pytest.mark.parametrize("leaf", [1, 64])
+def test_of_equal_totals_the_first_class_wins(leaf, monkeypatch):
+    monkeypatch.setattr(_bisection, "_LEAF", leaf)
+    # The second class is ahead by the code of the only number.
+    layer = IntegerLayer(np.array([[0], [1]]), 2, 0.5, np.zeros(2, int), 0)
     network = IntegerNetwork(0.25, 8, (layer,), 0.125, np.zeros(1, int))
-    X = np.array([[0.0], [1.0]])
-    model = DeployedClassifier(network, FeatureSpace.from_frame(X), np.array([0, 1]))
-    assert theory.robustness(model, X, radius=1.0, target=0).robust.all()
-    assert theory.robustness(model, X, radius=1.0, target=1).broken.all()
+    X = np.array([[-1.0], [1.0], [1.5]])
+    space = FeatureSpace.from_frame(X)
+    model = DeployedClassifier(network, space, np.array([0, 1]))
+    radius = 1.0 / space.blocks[0].statistics.encoded_std
+    second = theory.robustness(model, X, radius=radius, target=1)
+    assert second.status.tolist() == ["broken", "broken", "robust"]
+    np.testing.assert_allclose(second.counterexamples[1], 0.0, rtol=0, atol=0.125)
+    first = theory.robustness(model, X, radius=radius, target=0)
+    assert first.status.tolist() == ["robust", "broken", "broken"]
 
 
 def test_threshold_on_integers_is_kept(lending):
