@@ -141,7 +141,7 @@ def continuous_cells(given: Any, model: Any, refused: Any, more: dict) -> list[s
     return [*cells, ", ".join(f"{gap:.1g}" for gap in gaps[~proved])]
 
 
-def print_scorers(tables: list[str], rounds: int = 5) -> None:
+def print_scorers(tables: list[str], rounds: int = 3) -> None:
     print_head("table, people, searched s, by default s, time x searched")
     for name in tables:
         table = TABLES[name]()
@@ -149,7 +149,7 @@ def print_scorers(tables: list[str], rounds: int = 5) -> None:
         teacher = TeacherClassifier(max_iter=30, random_state=0).fit(X, y)
         student = fitted("PTQ-4", table, teacher, X, y)
         tested = table.data.iloc[table.test_indices]
-        refused = tested[teacher.predict(tested) != table.favorable].head(200)
+        refused = tested[teacher.predict(tested) != table.favorable].head(60)
         seconds = np.zeros((rounds, 2))
         for i in range(rounds):
             for j, method in enumerate(["gradient", "auto"]):
