@@ -113,16 +113,20 @@ def _ends(trees: TreeEnsemble, c: int) -> tuple[np.ndarray, np.ndarray]:
     first = edges + np.minimum(away, np.append(gap, np.inf))
     last = edges - np.minimum(away, np.append(np.inf, gap))
     if trees.single:
-        # What is cast is not to be rounded back over the threshold.
-        first, last = _single_beyond(edges, np.inf), _single_beyond(edges, -np.inf)
+        first, last = _single_beside(edges, trees.closed)
     return first, last
 
 
-def _single_beyond(edges: np.ndarray, end: float) -> np.ndarray:
-    """Return the nearest numbers of single precision beyond thresholds."""
+def _single_beside(edges: np.ndarray, closed: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers of single precision next to thresholds, above and below.
+
+    What is cast is not rounded back over the threshold then. A threshold that is such a number
+    itself lies below (``closed``), or else above.
+    """
     with np.errstate(over="ignore"):
         near = edges.astype(np.float32)
     wide = near.astype(np.float64)
-    on_it = wide <= edges if end > 0 else wide >= edges
-    beyond = np.where(on_it, np.nextafter(near, np.float32(end)), near)
-    return beyond.astype(np.float64)
+    is_above = wide > edges if closed else wide >= edges
+    first = np.where(is_above, near, np.nextafter(near, np.float32(np.inf)))
+    last = np.where(is_above, np.nextafter(near, np.float32(-np.inf)), near)
+    return first.astype(np.float64), last.astype(np.float64)

@@ -27,8 +27,6 @@ _PROOF_OR_SEARCH = replace(
 _TREE_PROOF_OR_SEARCH = replace(
     EXACT_ON_TREES, requires=(rules_given, *EXACT_ON_TREES.requires), otherwise=BLACK_BOX
 )
-# Where everything moves freely, a second search takes too long.
-_SEARCH_BOTH_WAYS = replace(BOTH_WAYS, requires=(rules_given, *BOTH_WAYS.requires))
 # In the order in which "auto" tries them: what proves, the fastest first, then what searches.
 _AUTOMATIC = (
     EXACT,
@@ -37,8 +35,7 @@ _AUTOMATIC = (
     MILP,
     _PROOF_OR_SEARCH,
     _TREE_PROOF_OR_SEARCH,
-    _SEARCH_BOTH_WAYS,
-    GRADIENT,
+    BOTH_WAYS,
     BLACK_BOX,
 )
 

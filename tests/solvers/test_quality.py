@@ -138,11 +138,15 @@ def test_auto_is_never_dearer_than_another_method(name, cost):
         assert (costs(method) <= blind * (1 + 1e-6)).all()
 
 
-def test_a_network_that_is_not_proved_is_asked_by_both_searches():
+@pytest.mark.parametrize(
+    "rules",
+    [ActionSet(steps=dict.fromkeys(NUMBERS, 0), max_changes=3), None],
+    ids=["rules", "none"],
+)
+def test_a_network_that_is_not_proved_is_asked_by_both_searches(rules):
     X, y = draw_table(1)
     mlp = MLPClassifier((16, 16), "tanh", learning_rate_init=0.02, random_state=0, tol=1.0)
     smooth = make_pipeline(TableEncoder(), mlp.set_params(n_iter_no_change=60)).fit(X, y)
-    rules = ActionSet(steps=dict.fromkeys(NUMBERS, 0), max_changes=3)
     solver = RecourseSolver(rules, cost="l2", target=1, random_state=0, perturbation_radius=0.0)
     people = X[smooth.predict(X) == 0].head(60)
     cost = {
