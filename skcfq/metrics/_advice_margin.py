@@ -17,6 +17,8 @@ from skcfq.solvers import RecourseSolver
 from skcfq.theory import fixed_sequence
 from skcfq.utils import HasMethods, Interval, ListOf, check_parameters
 
+# What a solver takes.
+_LARGEST = 1e9
 # Failures, people, and the mean cost of their advice.
 _Outcome = tuple[int, int, float]
 _MARGINS = (2.0, 1.5, 1.0, 0.7, 0.5, 0.35, 0.25, 0.15, 0.1, 0.05, 0.0)
@@ -79,7 +81,7 @@ class AdviceMargin:
     deployed=[HasMethods("predict")],
     validity_drop=[SHARE],
     confidence=[SHARE],
-    margins=[ListOf(Interval(Real, 0, None, closed="left"), least=1)],
+    margins=[ListOf(Interval(Real, 0, _LARGEST, closed="both"), least=1)],
     solver=[RecourseSolver, None],
     without_action=[WITHOUT_ACTION],
 )
@@ -118,9 +120,9 @@ def advice_margin(
         people with an action are needed: 149 at the defaults.
     confidence : float, default=0.95
     margins : list of float
-        In logit units, at least 0; tested from the largest. By default eleven, from
-        2 down to 0. Where the largest leaves too few people with an action, nothing is certified:
-        look for a grid on other people.
+        In logit units, 0 to 1e9; tested from the largest. By default eleven, from 2 down to 0.
+        Where the largest leaves too few people with an action, nothing is certified: look for
+        a grid on other people.
     solver : RecourseSolver, optional
         Its clone is used, with each margin in place of its own; by default one with
         ``random_state=0``, which also takes the place of None.

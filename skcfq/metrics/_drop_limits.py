@@ -11,7 +11,7 @@ from skcfq.metrics._faithfulness import failed_rows
 from skcfq.metrics._population import row_weights
 from skcfq.results import RecourseResult
 from skcfq.theory import FailureLimits, failure_limits
-from skcfq.utils import HasMethods, Interval, StrOptions, as_objects, check_parameters
+from skcfq.utils import HasMethods, Interval, StrOptions, check_parameters
 
 SHARE = Interval(Real, 0, 1, closed="neither")
 WITHOUT_ACTION = StrOptions({"exclude", "fail"})
@@ -91,7 +91,7 @@ def validity_drop_limits(
         failed, weight = failed[population], weight[population]
     else:
         # A group of whom nobody is left is told of, too.
-        weight, groups = weight * population, as_objects(groups)
+        weight = weight * population
     return failure_limits(
         failed, groups=groups, sample_weight=weight, confidence=confidence, wanted=wanted
     )

@@ -192,7 +192,8 @@ def _subjects_of_people_to_come() -> list[Subject]:
             ),
             models
             | {
-                "X_calibration": anything(*ODD_TABLES, words=TABLE),
+                # scikit-learn speaks of an array's dimensions, and names X alone.
+                "X_calibration": anything(*ODD_TABLES, words=(*TABLE, "dim")),
                 "validity_drop": share,
                 "confidence": share,
                 "margins": anything(*literal([], [-1.0], [[1.0]], ["x"], [float("nan")], [1e300])),
