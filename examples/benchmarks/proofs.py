@@ -11,6 +11,9 @@ and people are solved one by one.
 
     python examples/benchmarks/proofs.py --continuous 2 4 6 8 --models teacher PTQ-4 --people 20
 
+With `--growth`, the rows show how the speed changes with hidden layers, with the number of columns
+of the generated table that may move, and with how fine their grids are.
+
 With `--scorers`, a scorer without an action set is timed beside one that only searches.
 """
 
@@ -23,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Bunch
 
@@ -64,11 +68,15 @@ def main() -> None:
     parser.add_argument("--continuous", nargs="+", type=int, help="columns without a grid")
     parser.add_argument("--norms", nargs="+", default=["l1", "l2"], help="of --continuous")
     parser.add_argument("--nodes", type=int, default=50_000, help="of a person of --continuous")
+    parser.add_argument("--growth", action="store_true", help="by layers, columns and grids")
     parser.add_argument("--scorers", action="store_true", help="time scorers without an action set")
     given = parser.parse_args()
     torch.set_num_threads(1)
     if given.scorers:
         print_scorers(given.tables)
+        return
+    if given.growth:
+        print_growth(given.models, given.people)
         return
     if given.continuous:
         more = {"max_nodes": given.nodes, "margin": 0.0}
@@ -95,6 +103,52 @@ def print_head(head: str) -> None:
 
 def print_cells(cells: list[Any]) -> None:
     print("| " + " | ".join(map(str, cells)) + " |", flush=True)
+
+
+def print_growth(models: list[str], people: int) -> None:
+    table = make_credit(4000, random_state=0)
+    rules = table.action_set
+    X, y = (part.iloc[table.train_indices] for part in (table.data, table.target))
+    print_head("what grows, model, people, proved, people/s, slowest of 10 alone s")
+    teachers = {
+        sizes: TeacherClassifier(sizes, max_iter=30, random_state=0).fit(X, y)
+        for sizes in [(32, 32), (64,), (64, 64), (64, 64, 64), (64,) * 4, (128, 128), (256, 256)]
+    }
+    students = {
+        sizes: {kind: fitted(kind, table, teacher, X, y, sizes) for kind in models}
+        for sizes, teacher in teachers.items()
+    }
+    for sizes, by_kind in students.items():
+        for kind, model in by_kind.items():
+            named = "layers " + "x".join(map(str, sizes))
+            print_growth_row(named, kind, model, table, rules, people)
+    movable = [name for name in X if name not in rules.immutable]
+    for n_movable in range(2, len(movable) + 1, 2):
+        held = [*rules.immutable, *movable[n_movable:]]
+        fewer = clone(rules).set_params(immutable=held)
+        for kind, model in students[64, 64].items():
+            print_growth_row(f"{n_movable} columns move", kind, model, table, fewer, people)
+    for finer in (1, 2, 4, 8):
+        # A grid of open_loans and years_employed stays one of whole numbers.
+        steps = {name: step / finer if step > 1 else step for name, step in rules.steps.items()}
+        other = clone(rules).set_params(steps=steps)
+        for kind, model in students[64, 64].items():
+            print_growth_row(f"grids {finer} x as fine", kind, model, table, other, people)
+
+
+def print_growth_row(
+    named: str, kind: str, model: Any, table: Any, rules: ActionSet, people: int
+) -> None:
+    given = Bunch(action_set=rules, favorable=table.favorable)
+    tested = table.data.iloc[table.test_indices]
+    refused = tested[model.predict(tested) != table.favorable].head(people)
+    timed_solve("exact", given, model, refused.head(1))
+    result, seconds = timed_solve("exact", given, model, refused)
+    proved = np.isin(result.status, ["optimal", "infeasible"]).mean()
+    alone = range(min(10, len(refused)))
+    each = [timed_solve("exact", given, model, refused.iloc[[i]])[1] for i in alone]
+    cells = [named, kind, len(refused), f"{proved:.0%}", f"{len(refused) / seconds:.0f}"]
+    print_cells([*cells, f"{max(each):.2f}"])
 
 
 # In this order they are let loose.
@@ -141,7 +195,7 @@ def continuous_cells(given: Any, model: Any, refused: Any, more: dict) -> list[s
     return [*cells, ", ".join(f"{gap:.1g}" for gap in gaps[~proved])]
 
 
-def print_scorers(tables: list[str], rounds: int = 5) -> None:
+def print_scorers(tables: list[str], rounds: int = 3) -> None:
     print_head("table, people, searched s, by default s, time x searched")
     for name in tables:
         table = TABLES[name]()
@@ -149,7 +203,7 @@ def print_scorers(tables: list[str], rounds: int = 5) -> None:
         teacher = TeacherClassifier(max_iter=30, random_state=0).fit(X, y)
         student = fitted("PTQ-4", table, teacher, X, y)
         tested = table.data.iloc[table.test_indices]
-        refused = tested[teacher.predict(tested) != table.favorable].head(200)
+        refused = tested[teacher.predict(tested) != table.favorable].head(60)
         seconds = np.zeros((rounds, 2))
         for i in range(rounds):
             for j, method in enumerate(["gradient", "auto"]):
@@ -163,7 +217,9 @@ def print_scorers(tables: list[str], rounds: int = 5) -> None:
         print_cells([name, len(refused), f"{searched:.2f}", f"{default:.2f}", f"{ratio:.2f}"])
 
 
-def fitted(kind: str, table: Any, teacher: Any, X: Any, y: Any) -> Any:
+def fitted(
+    kind: str, table: Any, teacher: Any, X: Any, y: Any, sizes: tuple[int, ...] = (64, 64)
+) -> Any:
     """Return the teacher, or a student such as PTQ-4, QAT-8 or CFQ-2."""
     if kind == "teacher":
         return teacher
@@ -173,7 +229,7 @@ def fitted(kind: str, table: Any, teacher: Any, X: Any, y: Any) -> Any:
         return PTQClassifier(int(bits), **given).fit(X, y)
     kinds = {"QAT": QATClassifier, "CFQ": CFQClassifier}
     more = {} if training == "QAT" else {"action_set": table.action_set}
-    return kinds[training](budget=int(bits), **more, **given).fit(X, y)
+    return kinds[training](int(bits), hidden_layer_sizes=sizes, **more, **given).fit(X, y)
 
 
 def print_row(name: str, kind: str, table: Any, model: Any, people: int, alone: int) -> None:

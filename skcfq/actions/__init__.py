@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from skcfq.actions._action_set import ActionSet
 from skcfq.actions._compiled import CompiledActions
+from skcfq.actions._numeric import SAME_VALUE
 from skcfq.actions._overrides import read_overrides
 from skcfq.actions._plain_numbers import PlainNumbers
 from skcfq.utils import lazy_attributes
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from skcfq.actions._region_building import region_of
 
 __all__ = [
+    "SAME_VALUE",
     "ActionRegion",
     "ActionSet",
     "Box",

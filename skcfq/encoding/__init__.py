@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from skcfq.encoding._blocks import AffineBlock, Block, MonotoneBlock, TableBlock
 from skcfq.encoding._inheritance import space_in_front
-from skcfq.encoding._one_hot_groups import one_hot_groups
+from skcfq.encoding._one_hot_groups import warn_of_one_hot_groups
 from skcfq.encoding._serialization import functions_from_json, functions_to_json
 from skcfq.encoding._space import FeatureSpace
 from skcfq.encoding._statistics import (
@@ -39,7 +39,7 @@ __all__ = [
     "TableEncoder",
     "functions_from_json",
     "functions_to_json",
-    "one_hot_groups",
+    "warn_of_one_hot_groups",
     "space_in_front",
     "statistic_of",
 ]

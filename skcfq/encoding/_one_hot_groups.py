@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from skcfq.utils import as_numbers, raw_table, take_rows
+from skcfq.exceptions import EncodedTableWarning
+from skcfq.utils import as_numbers, raw_table, take_rows, warn_user
 
 # Fewer rows may have one 1 each by chance; more would tell nothing new.
 _LEAST_ROWS, _MOST_ROWS = 20, 1000
@@ -45,6 +46,28 @@ def one_hot_groups(X: Any) -> list[list[Hashable]]:
             groups.append(names[first:end])
         first = max(end, first + 1)
     return groups
+
+
+def warn_of_one_hot_groups(X: Any) -> None:
+    """Warn that nothing keeps one-hot columns together, or what nobody can change as it is.
+
+    Parameters
+    ----------
+    X : DataFrame or ndarray of shape (n, p)
+        Rows for which no action set was given.
+    """
+    groups = one_hot_groups(X)
+    if not groups:
+        return
+    shown = ", ".join(repr(name) for name in groups[0][:3])
+    warn_user(
+        f"X looks encoded: {len(groups)} groups of its columns have one 1 in every row, such as "
+        f"{shown}{', ...' if len(groups[0]) > 3 else ''}. Without an `action_set` each of these "
+        "columns may move on its own, so that somebody has two categories, and so may what nobody "
+        "can change, such as age. Where a pipeline has encoded the table, take the transformer out "
+        "of it and give it as `encoder=`; else declare ActionSet(one_hot={...}, immutable=[...]).",
+        EncodedTableWarning,
+    )
 
 
 def _flags(column: Any) -> np.ndarray | None:

@@ -13,12 +13,11 @@ from sklearn.preprocessing import FunctionTransformer
 from torch import nn
 
 from skcfq.actions import ActionSet
-from skcfq.encoding import one_hot_groups
+from skcfq.encoding import warn_of_one_hot_groups
 from skcfq.estimators._deployable import DeployableClassifier
 from skcfq.estimators._teacher import TeacherClassifier
 from skcfq.estimators._torch_teacher import teacher_of_network
 from skcfq.exceptions import (
-    EncodedTableWarning,
     SpaceMismatchError,
     TargetError,
     UnsupportedModelError,
@@ -41,7 +40,7 @@ from skcfq.training import (
     fitted_or_clone,
     network_of_module,
 )
-from skcfq.utils import is_list, warn_user
+from skcfq.utils import is_list
 
 
 class QuantizedClassifier(DeployableClassifier):
@@ -78,7 +77,7 @@ class QuantizedClassifier(DeployableClassifier):
         if self.action_set is not None:
             self.action_set.compile(self.feature_space_)
         elif self._uses_recourse:
-            _warn_of_encoded(table.X)
+            warn_of_one_hot_groups(table.X)
 
     def _check_target(self) -> None:
         """Refuse what is no label, or a label that y does not have."""
@@ -160,22 +159,6 @@ def _check_finite(module: nn.Module) -> None:
                 f"`teacher` is the torch module {type(module).__name__}, whose {name} holds "
                 "numbers that are not finite. Give a module whose training did not diverge."
             )
-
-
-def _warn_of_encoded(X: Any) -> None:
-    """Warn that nothing keeps one-hot columns together, or what nobody can change as it is."""
-    groups = one_hot_groups(X)
-    if not groups:
-        return
-    shown = ", ".join(repr(name) for name in groups[0][:3])
-    warn_user(
-        f"X looks encoded: {len(groups)} groups of its columns have one 1 in every row, such as "
-        f"{shown}{', ...' if len(groups[0]) > 3 else ''}. Without an `action_set` each of these "
-        "columns may move on its own, so that somebody has two categories, and so may what nobody "
-        "can change, such as age. Where a pipeline has encoded the table, take the transformer out "
-        "of it and give it as `encoder=`; else declare ActionSet(one_hot={...}, immutable=[...]).",
-        EncodedTableWarning,
-    )
 
 
 def _give_encoder(teacher: Any, fitted: bool, encoder: Any) -> None:

@@ -8,6 +8,7 @@ makes tensors of them where it is asked on tensors: exact methods need no torch.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +103,18 @@ class EstimatorHead:
         """Map encoded rows (n, d) to logits (n, n_classes)."""
         logits = self.estimator.logits_(Z)
         return shifted_bias(logits, self.shift) if self.shift else logits
+
+    def frozen(self) -> Callable[[Tensor], Tensor]:
+        """Return the map from rows to logits with the weights as they are now."""
+        from skcfq.nn import DeployedNetwork, FullPrecisionMLP
+
+        network = getattr(self.estimator, "network_", None)
+        integers = getattr(self.estimator, "integer_network_", None)
+        if self.shift:
+            return self
+        if isinstance(network, FullPrecisionMLP):
+            return network.frozen().logits
+        return self if integers is None else DeployedNetwork(integers).forward
 
     def shifted(self, margin: float) -> EstimatorHead:
         """Return a head whose margin of class 1 over class 0 is smaller by a number."""

@@ -9,7 +9,7 @@ import hashlib
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -100,8 +100,21 @@ class Predictor:
                 f"{self.name} is only a function of raw rows: it has no logits on encoded rows and "
                 "no gradients. Use row_logits, or a solver with method='black_box'."
             )
+        return self._on_tiles(self.head, Z)
+
+    def frozen_logits(self) -> Callable[[Tensor], Tensor]:
+        """Return what :meth:`logits` computes with the weights as they are now.
+
+        For whoever asks often: whether weights have changed, and where they are, takes as long to
+        find out as a small product. Of a function of raw rows it is of no use either.
+        """
+        frozen = getattr(self.head, "frozen", None)
+        return self.logits if frozen is None else partial(self._on_tiles, frozen())
+
+    @staticmethod
+    def _on_tiles(head: Callable[[Tensor], Tensor], Z: Tensor) -> Tensor:
         n = len(Z)
-        return self.head(_whole_tiles(Z))[:n] if n % TILE else self.head(Z)
+        return head(_whole_tiles(Z))[:n] if n % TILE else head(Z)
 
     def loss_gradient(self, Z: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Return the gradient of the summed cross-entropy of a target, and the logits.

@@ -30,6 +30,7 @@ from skcfq.proofs._reachable_leaves import Inputs
 from skcfq.proofs._tables import Tables, tables_of
 from skcfq.proofs._tree_cells import TreeCells
 from skcfq.proofs._tree_search import TreeDemand, TreeSearch, search_trees
+from skcfq.proofs._tree_starts import greedy_points
 from skcfq.proofs._twins import with_rungs, without_twins
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "TreeDemand",
     "TreeSearch",
     "blame_per_total",
+    "greedy_points",
     "hidden_spans",
     "lattice_of",
     "leaf_tables",

@@ -191,40 +191,102 @@ def rung_bounds(tables: LeafTables, boxes: Boxes, grid: Grid) -> RungBounds:
     most = np.broadcast_to(top.sum(axis=1)[:, None, None], grid.rung.shape).copy()
     for f in tables.asked:
         box = np.flatnonzero(boxes.high[:, f] > boxes.low[:, f])
-        if len(box) == 0:
-            continue
-        row, v = np.nonzero(grid.there[box, f])
-        here = box[row]
-        one = tables.on(f, boxes.person[here], grid.rung[here, f, v])
-        one &= admitted[here]
-        # A rung that admits what the one before it does says the same.
-        new = np.ones(len(row), dtype=bool)
-        new[1:] = (row[1:] != row[:-1]) | (one[1:] != one[:-1]).any(axis=1)
-        kind = np.cumsum(new) - 1
-        values = tables.most(one[new], boxes.person[here[new]])
-        most[here, f, v] = values.sum(axis=1)[kind]
-        near = values[kind[grid.rung[here, f, v] == grid.near[here, f]]]
-        said[f] = Said(box, near, row, v, kind, values)
+        if len(box):
+            part = said[f] = _said_on(tables, f, box, boxes.person, grid, admitted)
+            most[box[part.row], f, part.v] = part.values.sum(axis=1)[part.kind]
     return RungBounds(top, said, most)
 
 
-def halved(boxes: Boxes, blame: np.ndarray) -> Boxes:
-    """Cut boxes in the middle of the feature that is to blame most.
+def scores_beside(tables: LeafTables, boxes: Boxes, grid: Grid, rungs: np.ndarray) -> np.ndarray:
+    """Return the scores of points whose features but one are on given rungs.
+
+    Parameters
+    ----------
+    tables : LeafTables
+    boxes : Boxes
+        N of them.
+    grid : Grid
+        Their rungs.
+    rungs : int64 ndarray of shape (N, F)
+
+    Returns
+    -------
+    scores : ndarray of shape (N, F, V)
+        With each feature on each rung; what follows the features is taken for the best in the box.
+    """
+    person = boxes.person
+    scores = np.zeros(grid.rung.shape)
+    admit = [tables.on(f, person, rungs[:, f]) for f in tables.asked]
+    # What the features before one admit, and what those behind it do.
+    before, behind = [tables.admitted(boxes)], [tables.admitted(boxes)]
+    for one, last in zip(admit, reversed(admit), strict=True):
+        before.append(before[-1] & one)
+        behind.append(behind[-1] & last)
+    scores += tables.most(before[-1], person).sum(axis=1)[:, None, None]
+    for k, f in enumerate(tables.asked):
+        box = np.flatnonzero(boxes.high[:, f] > boxes.low[:, f])
+        if len(box):
+            admitted = before[k] & behind[len(admit) - 1 - k]
+            part = _said_on(tables, f, box, person, grid, admitted)
+            scores[box[part.row], f, part.v] = part.values.sum(axis=1)[part.kind]
+    return scores
+
+
+def _said_on(
+    tables: LeafTables,
+    f: int,
+    box: np.ndarray,
+    person: np.ndarray,
+    grid: Grid,
+    admitted: np.ndarray,
+) -> Said:
+    """Return what is said with one feature on each rung of some boxes, which else admit leaves."""
+    row, v = np.nonzero(grid.there[box, f])
+    here = box[row]
+    one = tables.on(f, person[here], grid.rung[here, f, v])
+    one &= admitted[here]
+    # A rung that admits what the one before it does says the same.
+    new = np.ones(len(row), dtype=bool)
+    new[1:] = (row[1:] != row[:-1]) | (one[1:] != one[:-1]).any(axis=1)
+    kind = np.cumsum(new) - 1
+    values = tables.most(one[new], person[here[new]])
+    near = values[kind[grid.rung[here, f, v] == grid.near[here, f]]]
+    return Said(box, near, row, v, kind, values)
+
+
+def quartered(boxes: Boxes, blame: np.ndarray) -> Boxes:
+    """Cut boxes in the middle of the feature that is to blame most, and the halves once more.
 
     Parameters
     ----------
     boxes : Boxes
         N of them, of more than a point.
     blame : ndarray of shape (N, F)
+        Of a feature that was cut, half is left.
 
     Returns
     -------
     boxes : Boxes
-        2N boxes.
+        At most 4N boxes; a half that is a point stays whole.
     """
-    rows, length = np.arange(len(boxes)), boxes.high - boxes.low + 1
+    feature = _most_to_blame(boxes, blame)
+    left = blame.copy()
+    left[np.arange(len(boxes)), feature] /= 2
+    halves, left = _halved(boxes, feature), np.concatenate([left, left])
+    whole = np.all(halves.high == halves.low, axis=1)
+    more = halves.take(~whole)
+    quarters = _halved(more, _most_to_blame(more, left[~whole]))
+    return Boxes.concatenate([halves.take(whole), quarters])
+
+
+def _most_to_blame(boxes: Boxes, blame: np.ndarray) -> np.ndarray:
+    length = boxes.high - boxes.low + 1
     # Where nothing is to blame any more, the longest stretch is cut.
-    feature = np.where(length > 1, blame + 1e-300 * length, -1.0).argmax(axis=1)
+    return np.where(length > 1, blame + 1e-300 * length, -1.0).argmax(axis=1)
+
+
+def _halved(boxes: Boxes, feature: np.ndarray) -> Boxes:
+    rows = np.arange(len(boxes))
     at = (boxes.low[rows, feature] + boxes.high[rows, feature]) >> 1
     lower, upper = boxes.high.copy(), boxes.low.copy()
     lower[rows, feature], upper[rows, feature] = at, at + 1

@@ -25,7 +25,7 @@ from skcfq.proofs._branching import (
 )
 from skcfq.proofs._choice_bound import choice_bound
 from skcfq.proofs._leaf_tables import LeafTables
-from skcfq.proofs._rung_gains import Grid, RungOptions, halved, rung_bounds
+from skcfq.proofs._rung_gains import Grid, RungOptions, quartered, rung_bounds
 
 # What trees say on the rungs of boxes that are looked at together, in numbers.
 _NUMBERS = 1 << 20
@@ -96,7 +96,7 @@ def _process(search: TreeSearch, boxes: Boxes, best: Best) -> Boxes:
         boxes = boxes.take(said.sum(axis=1) >= demand.need[boxes.person])
     if len(boxes) == 0:
         return boxes
-    views = [_view(search, boxes.take(part)) for part in _parts(search, boxes)]
+    views = [_view(search, boxes.take(part)) for part in cache_sized(search, boxes)]
     view = _View.concatenate(views)
     boxes = replace(boxes, bound=np.maximum(boxes.bound, view.bound), low=view.low, high=view.high)
     for point in (view.enough, view.nearly):
@@ -105,10 +105,10 @@ def _process(search: TreeSearch, boxes: Boxes, best: Best) -> Boxes:
     # What is a point has been tried.
     open_ = boxes.bound < best.room[boxes.person]
     open_ &= (boxes.high > boxes.low).any(axis=1)
-    return halved(boxes.take(open_), view.blame[open_])
+    return quartered(boxes.take(open_), view.blame[open_])
 
 
-def _parts(search: TreeSearch, boxes: Boxes) -> list[slice]:
+def cache_sized(search: TreeSearch, boxes: Boxes) -> list[slice]:
     """Cut boxes into parts whose arrays stay in the cache."""
     n_trees = max(len(demand.tables.first_word) for demand in search.demands)
     numbers = np.cumsum((boxes.high - boxes.low + 1).sum(axis=1) * n_trees)

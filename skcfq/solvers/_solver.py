@@ -10,14 +10,14 @@ from typing import Any
 
 from skcfq.actions import ActionSet
 from skcfq.exceptions import UnsupportedModelError
-from skcfq.models import as_predictor, carried_action_set, carried_target
+from skcfq.models import carried_action_set, carried_target
 from skcfq.results import RecourseMenu, RecourseResult
 from skcfq.solvers._menu import menu_of
 from skcfq.solvers._methods import METHODS
 from skcfq.solvers._result_building import result_of
 from skcfq.solvers._running import solve_task
 from skcfq.solvers._stopping import tell_interruption
-from skcfq.solvers._stream import check_stream, solve_stream
+from skcfq.solvers._stream import check_stream, model_of_stream, solve_stream
 from skcfq.solvers._task_reading import (
     check_is_list_of_models,
     read_starts,
@@ -365,7 +365,8 @@ class RecourseSolver(KnownParameters):
         chunks : iterable of DataFrame or ndarray
             For example ``pandas.read_csv(path, chunksize=10_000)``.
         background : DataFrame or ndarray, optional
-            As in :meth:`solve`; read once.
+            As in :meth:`solve`; read once. Where none is needed, a pipeline is read with the
+            types of the first chunk.
         variants : sequence of fitted estimators or Predictors, default=()
             As in :meth:`solve`.
         total : int, optional
@@ -385,9 +386,8 @@ class RecourseSolver(KnownParameters):
         """
         self._validate_params()
         check_stream(chunks, total)
-        predictor = as_predictor(model, background=background)
         check_is_list_of_models(variants)
-        return solve_stream(self, predictor, chunks, variants, total)
+        return solve_stream(self, model_of_stream(model, background), chunks, variants, total)
 
     def compare(
         self,

@@ -5,16 +5,15 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from sklearn.base import clone
 
+from skcfq.exceptions import BackgroundRequiredError
+from skcfq.models import as_predictor
 from skcfq.results import RecourseResult
 from skcfq.utils import Interval, Progress, as_table
-
-if TYPE_CHECKING:
-    from skcfq.models import Predictor
 
 _TOTAL = Interval(Integral, 0, None, closed="left")
 
@@ -38,9 +37,19 @@ def check_stream(chunks: Any, total: Any) -> None:
         raise ValueError(f"total={total!r}: give the number of rows of all chunks, or None.")
 
 
+def model_of_stream(model: Any, background: Any) -> Any:
+    """Read a model once, at once; return it as it is where the types of its table are needed."""
+    try:
+        return as_predictor(model, background=background)
+    except BackgroundRequiredError:
+        if background is not None:
+            raise
+        return model
+
+
 def solve_stream(
     solver: Any,
-    predictor: Predictor,
+    model: Any,
     chunks: Iterable[Any],
     variants: Sequence[Any],
     total: int | None,
@@ -50,7 +59,8 @@ def solve_stream(
     with Progress("recourse", "row", total, shown=bool(solver.verbose)) as progress:
         for position, chunk in enumerate(chunks):
             _check_chunk(chunk, position)
-            result = quiet.solve(predictor, chunk, variants=variants)
+            model = as_predictor(model, example=chunk)
+            result = quiet.solve(model, chunk, variants=variants)
             progress.update(len(chunk))
             yield result
             if result.interrupted:

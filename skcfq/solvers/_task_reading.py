@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from skcfq.actions import ActionSet, compile_cost, read_overrides
+from skcfq.encoding import warn_of_one_hot_groups
 from skcfq.models import (
     as_predictor,
     carried_action_set,
@@ -59,6 +60,8 @@ def read_task(
         wanted = carried_target(model, deployed)
     if rules is None:
         rules = carried_action_set(model, deployed)
+    if rules is None:
+        warn_of_one_hot_groups(X if background is None else background)
     target = resolve_target(wanted, predictor.classes, decisions)
     actions = (ActionSet() if rules is None else rules).compile(predictor.space)
     # All of them, now: people who need no action are in no batch.

@@ -66,7 +66,7 @@ class Robustness:
 
 @check_parameters(
     radius=RADIUS,
-    max_boxes=[Interval(Integral, 1, None, closed="left")],
+    max_boxes=[Interval(Integral, 1, 10**9, closed="both")],
 )
 def robustness(
     model: Any,
@@ -94,7 +94,7 @@ def robustness(
         The class that is wanted, or one a row; by default what the model was told, else the last
         of its classes.
     max_boxes : int, default=10000
-        Parts of one box that are looked at before its point is left open.
+        Parts of one box that are looked at before its point is left open; 10**9 at most.
     background : DataFrame or ndarray, optional
         Where the model carries no statistics.
 

@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 import skcfq
 from skcfq import CFQClassifier, QATClassifier, RecourseSolver
 from skcfq.deploy import read_header, save
+from skcfq.deploy._container import pack_container, read_container
 from skcfq.deploy._packing import pack_codes, packed_size, unpack_codes
 from skcfq.exceptions import (
     ArtefactDamagedError,
@@ -150,12 +151,30 @@ def test_newer_schema(files, tmp_path):
         skcfq.load(tmp_path / "new")
 
 
+def test_a_bias_that_sums_could_not_hold(files, tmp_path):
+    found = read_container(files[2])
+    last = found.header["layers"][-1]
+    own = bytes(found.payload)[: -last["bias_bytes"]]
+    last["bias_bytes"] = 8 * last["n_out"]
+    for bias, is_right in ((2**52, True), (2**52 + 1, False), (-(2**63), False)):
+        payload = own + struct.pack("<q", bias) * last["n_out"]
+        data = pack_container(found.header, payload, bytes(found.arrays))
+        (tmp_path / "model").write_bytes(data)
+        if is_right:
+            skcfq.load(tmp_path / "model")
+        else:
+            with pytest.raises(ArtefactDamagedError, match="a bias is too large"):
+                skcfq.load(tmp_path / "model")
+
+
 def test_forged_headers(files, forge, tmp_path):
     header = read_header(files[2])
     layers = [dict(layer) for layer in header["layers"]]
     layers[1]["n_in"] = 3
     centers = {**header["input"], "centers": [0]}
-    far = {**header["input"], "centers": [500] * len(header["input"]["shifts"])}
+    n_inputs = len(header["input"]["shifts"])
+    far = {**header["input"], "centers": [500] * n_inputs}
+    endless = {**header["input"], "step": 1e308, "shifts": [30] * n_inputs}
     for changes, says in (
         ({"layers": layers}, "follow each other"),
         ({"layers": []}, "list of 1 to 1000"),
@@ -166,6 +185,7 @@ def test_forged_headers(files, forge, tmp_path):
         ({"input": {**header["input"], "bits": 2**62}}, "input.bits is 4611686018427387904"),
         ({"input": centers}, "centers do not fit"),
         ({"input": far}, "centers do not fit"),
+        ({"input": endless}, "steps of the inputs leave the range"),
         ({"feature_space": {"version": 9}}, "feature_space.is_frame is missing"),
         ({"new": 1}, "'new' is unknown"),
     ):

@@ -255,6 +255,15 @@ def test_json_that_unpacks_to_much(name, n, originals, tmp_path):
         cost_of_loading(tmp_path / "bomb")
 
 
+@pytest.mark.parametrize("bomb", [BOMBS["empty lists"](10**6), b" " * 10**8 + b"0"], ids=len)
+def test_a_file_of_kilobytes_that_would_take_a_hundred_megabytes(bomb, originals, tmp_path):
+    found = read_container(originals["4"][0])
+    header = json.dumps({**found.header, "action_set": "HERE"}).encode()
+    header = header.replace(b'"HERE"', bomb)
+    write_raw(tmp_path / "bomb", header + b"\0" + bytes(found.arrays), found)
+    cost_of_loading(tmp_path / "bomb")
+
+
 def write_raw(path, raw, found):
     """Write a file whose header is any bytes."""
     import hashlib

@@ -64,6 +64,11 @@ def test_what_each_level_tells(models, paths, credit):
                 assert told == own.statistics.to_dict()
 
 
+def test_a_file_tells_bounds_unless_asked_for_more_or_less(models, paths, tmp_path):
+    models[4].export(tmp_path / "model")
+    assert (tmp_path / "model").read_bytes() == paths["bounds"].read_bytes()
+
+
 def test_values_of_rows_in_the_file(tmp_path):
     rng = np.random.default_rng(0)
     X = pd.DataFrame(rng.lognormal(size=(201, 2)), columns=["a", "b"])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from imblearn.over_sampling import RandomOverSampler
 from imblearn.pipeline import make_pipeline as make_imblearn_pipeline
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
@@ -163,6 +165,30 @@ def test_advice_without_a_background_is_that_with_one(credit):
     points = result.points[result.reachable]
     assert (pipeline.predict(points) == "granted").all()
     assert (points["open_loans"] % 1 == 0).all()
+
+
+def test_chunks_need_no_background_either(credit):
+    X = credit.data.fillna(credit.data.median(numeric_only=True))
+    pipeline = before_frame(student()).fit(X, credit.target)
+    solver = RecourseSolver(RULES, **{**QUICK, "method": "gradient", "n_restarts": 0})
+    whole = solver.solve(pipeline, X[:6])
+    parts = list(solver.solve_chunks(pipeline, [X[:4], X[4:6]]))
+    assert [len(part) for part in parts] == [4, 2]
+    np.testing.assert_array_equal(np.concatenate([part.cost for part in parts]), whole.cost)
+    bent = encoder(make_pipeline(FunctionTransformer(np.log1p), StandardScaler()))
+    pipeline = make_pipeline(bent, student()).fit(X, credit.target)
+    with pytest.raises(BackgroundRequiredError, match="background="):
+        next(solver.solve_chunks(pipeline, [X[:5]]))
+
+
+def test_a_solver_alone_tells_of_columns_that_belong_together(credit):
+    X = pd.get_dummies(credit.data.select_dtypes(exclude="number"), dtype=float)
+    model = LogisticRegression().fit(X, credit.target)
+    solver = RecourseSolver(target="granted")
+    with pytest.warns(EncodedTableWarning, match="groups .*Without an `action_set`"):
+        solver.solve(model, X[:2], background=X)
+    # Rules that free everything are rules that were given.
+    solver.set_params(action_set=ActionSet()).solve(model, X[:2], background=X)
 
 
 def test_two_pipelines_are_compared_without_a_background(credit):

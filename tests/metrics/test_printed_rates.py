@@ -65,6 +65,7 @@ def test_table_of_the_demonstration(scene, capsys):
     job.print_table(reference, {"CFQ": stricter}, results, X, X.income > 5.5, True)
     header, teacher, student = capsys.readouterr().out.splitlines()[:3]
     assert header.split()[-3:] == ["FRR", "FRR", "deployed"] and "float noise" in header
+    assert "NaN" not in student
     assert [float(one) for one in teacher.split()[-2:]] == [1.0, 1.0]
     deployed = results["CFQ"][1].summary()["feasible_rate"]
     assert [float(one) for one in student.split()[-2:]] == [1.0, round(deployed, 3)]

@@ -382,6 +382,20 @@ def test_max_people_is_checked(max_people, people, rounded):
         RecourseScorer("validity_drop", max_people=max_people)(rounded, people[0])
 
 
+def test_scorers_ask_for_no_margin_as_comparisons_do(people, rounded, monkeypatch):
+    (X, y), asked, solve = people, [], RecourseSolver.solve
+
+    def noted(solver, *given, **named):
+        asked.append((solver.margin, solver.perturbation_radius))
+        return solve(solver, *given, **named)
+
+    monkeypatch.setattr(RecourseSolver, "solve", noted)
+    RecourseScorer("validity_drop", solver=RecourseSolver(method="pgd"), max_people=9)(
+        rounded, X, y
+    )
+    assert set(asked) == {(0.0, 0.0)}
+
+
 def test_given_solver_is_not_touched(people, rounded):
     solver = clone(QUICK).set_params(random_state=None)
     before = solver.get_params()

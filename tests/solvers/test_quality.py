@@ -136,3 +136,18 @@ def test_auto_is_never_dearer_than_another_method(name, cost):
     # What auto takes where it does not prove is asked by itself too.
     for method in ("auto", BOTH_WAYS):
         assert (costs(method) <= blind * (1 + 1e-6)).all()
+
+
+def test_a_network_that_is_not_proved_is_asked_by_both_searches():
+    X, y = draw_table(1)
+    mlp = MLPClassifier((16, 16), "tanh", learning_rate_init=0.02, random_state=0, tol=1.0)
+    smooth = make_pipeline(TableEncoder(), mlp.set_params(n_iter_no_change=60)).fit(X, y)
+    rules = ActionSet(steps=dict.fromkeys(NUMBERS, 0), max_changes=3)
+    solver = RecourseSolver(rules, cost="l2", target=1, random_state=0, perturbation_radius=0.0)
+    people = X[smooth.predict(X) == 0].head(60)
+    cost = {
+        method: solver.set_params(method=method).solve(smooth, people, background=X).cost
+        for method in ("auto", "gradient", "black_box")
+    }
+    assert (cost["auto"] <= cost["black_box"] * (1 + 1e-6)).all()
+    assert (cost["gradient"] > cost["black_box"] * (1 + 1e-6)).any()

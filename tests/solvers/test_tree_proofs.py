@@ -31,7 +31,7 @@ from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 from skcfq import ActionSet, RecourseSolver, TableEncoder
 from skcfq.exceptions import UnsupportedModelError
 from skcfq.models import as_predictor
-from skcfq.proofs import _branching, search_trees
+from skcfq.proofs import _branching, greedy_points, search_trees
 from skcfq.solvers.exact import _trees
 from skcfq.solvers.exact._trees import lattice_for, search_for, solve_trees
 from skcfq.solvers.problems import Effort
@@ -304,6 +304,22 @@ def test_rules_across_a_continuum_are_refused():
         RecourseSolver(ActionSet(**rules), method="exact", target=1).solve(
             model, PEOPLE, background=BACKGROUND
         )
+
+
+@pytest.mark.parametrize("most", [1, 3])
+@pytest.mark.parametrize("kind", ["forest", "histograms"])
+def test_greedy_points_are_answers_that_spare_boxes(kind, most):
+    rules = RULES | {"steps": {"income": 1, "debt": 1}, "max_changes": most}
+    problem = problem_of([draw_trees(ESTIMATORS[kind]())], rules)
+    search = search_for(problem, lattice_for(problem))
+    points = greedy_points(search)
+    found = np.flatnonzero((points != search.lattice.own).any(axis=1))
+    assert len(found) > 3 and search.is_valid(found, points[found]).all()
+    plain = search_trees(search, most_boxes=100_000)
+    begun = search_trees(search, most_boxes=100_000, starts=[points])
+    assert begun.cost == pytest.approx(plain.cost, rel=1e-9)
+    assert begun.n_boxes.sum() < 0.7 * plain.n_boxes.sum()
+    assert (greedy_points(search, until=0.0) == search.lattice.own).all()
 
 
 @pytest.mark.slow

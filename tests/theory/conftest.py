@@ -5,22 +5,34 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.frozen import FrozenEstimator
+from sklearn.preprocessing import FunctionTransformer
 
 from skcfq import PTQClassifier, QATClassifier, TeacherClassifier
 from skcfq.datasets import make_credit
 
 
-def _pair(X, y, student, **parameters):
-    teacher = TeacherClassifier((7, 5), max_iter=15, batch_size=16, random_state=0).fit(X, y)
+def _teacher(X, y, **parameters):
+    given = {"max_iter": 15, "batch_size": 16, "random_state": 0}
+    return TeacherClassifier((7, 5), **given | parameters).fit(X, y)
+
+
+def _pair(teacher, X, y, student, **parameters):
     given = {"teacher": FrozenEstimator(teacher), "budget": 4, "random_state": 0}
     return teacher, student(**given | parameters).fit(X, y), X
 
 
 @pytest.fixture(scope="session")
 def three():
-    """Reference, its post-training quantization, and 80 rows of four numbers in three classes."""
-    X = np.random.default_rng(1).normal(size=(80, 4)) * [1.0, 3.0, 0.5, 1.0]
-    return _pair(X, np.digitize(X[:, 0] + X[:, 1] / 3, [-0.5, 0.5]), PTQClassifier)
+    """Reference, its post-training quantization, and 80 rows of four numbers in three classes.
+
+    Nothing scales the columns, so that the quantized network reads them in units of their own.
+    """
+    X = np.random.default_rng(1).normal(size=(80, 4)) * [1.0, 20.0, 0.5, 1.0]
+    y = np.digitize(X[:, 0] + X[:, 1] / 20, [-0.5, 0.5])
+    teacher = _teacher(X, y, encoder=FunctionTransformer())
+    reference, deployed, X = _pair(teacher, X, y, PTQClassifier)
+    assert deployed.integer_network_.input_units is not None
+    return reference, deployed, X
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +41,8 @@ def lending():
     credit = make_credit(120, random_state=0)
     training = {"hidden_layer_sizes": (7, 5), "max_iter": 5, "batch_size": 16}
     told = {"action_set": credit.action_set, "target": credit.favorable}
-    return _pair(credit.data, credit.target, QATClassifier, **training | told)
+    teacher = _teacher(credit.data, credit.target)
+    return _pair(teacher, credit.data, credit.target, QATClassifier, **training | told)
 
 
 @pytest.fixture(params=["three", "lending"])

@@ -31,36 +31,58 @@ def _rounded_weights(deployed):
     return found
 
 
-def test_terms_at_a_point_are_those_of_loops(pair):
-    reference, deployed, X, _ = pair
-    X, network = X[:4], deployed.integer_network_
-    found = theory.lipschitz_perturbation(reference, deployed, X)
+def _terms(reference, deployed, row):
+    """Every term of the sum at one encoded row, by loops."""
+    network = deployed.integer_network_
     exact = [(one.weight.numpy(), one.bias.numpy()) for one in reference.network_.layers]
     rounded = _rounded_weights(deployed)
     stretch = [_largest_stretch(weight) for weight, _ in exact]
+    codes = np.clip(np.rint(row / network.input_steps), *network.input_range)
+    read = codes * network.input_steps
+    parts = {"inputs": np.prod(stretch) * _norm(read - row)}
+    parts |= {"weights": [], "biases": [], "activations": []}
+    for position, (layer, own) in enumerate(
+        zip(network.layers, deployed.network_.quantized_layers, strict=True)
+    ):
+        behind = np.prod(stretch[position + 1 :])
+        (before, offset), (after, other) = exact[position], rounded[position]
+        parts["weights"].append(behind * _largest_stretch(after - before) * _norm(read))
+        parts["biases"].append(behind * _norm(other - offset))
+        if layer.levels:
+            totals = np.maximum(after @ read + other, 0)
+            step = float(own.clip_at(own.candidates.index(layer.bits))[0]) / layer.levels
+            read = np.minimum(np.rint(totals / step), layer.levels) * step
+            parts["activations"].append(behind * _norm(read - totals))
+    return parts
+
+
+def test_terms_at_a_point_are_those_of_loops(pair):
+    reference, deployed, X, _ = pair
+    X = X[:4]
+    found = theory.lipschitz_perturbation(reference, deployed, X)
     for i, row in enumerate(reference.feature_space_.encode(X)):
-        low, high = network.input_range
-        codes = np.clip(np.rint(row / network.input_steps), low, high)
-        read = codes * network.input_steps
-        wanted = {"inputs": np.prod(stretch) * _norm(read - row)}
-        parts = {"weights": [], "biases": [], "activations": []}
-        for position, (layer, own) in enumerate(
-            zip(network.layers, deployed.network_.quantized_layers, strict=True)
-        ):
-            behind = np.prod(stretch[position + 1 :])
-            (before, offset), (after, other) = exact[position], rounded[position]
-            parts["weights"].append(behind * _largest_stretch(after - before) * _norm(read))
-            parts["biases"].append(behind * _norm(other - offset))
-            if layer.levels:
-                totals = np.maximum(after @ read + other, 0)
-                step = float(own.clip_at(own.candidates.index(layer.bits))[0]) / layer.levels
-                read = np.minimum(np.rint(totals / step), layer.levels) * step
-                parts["activations"].append(behind * _norm(read - totals))
-        for name, values in (wanted | parts).items():
+        wanted = _terms(reference, deployed, row)
+        for name, values in wanted.items():
             np.testing.assert_allclose(found.parts[name][i], values, rtol=1e-3, atol=1e-5)
-        total = wanted["inputs"] + sum(sum(values) for values in parts.values())
+        total = sum(np.sum(values) for values in wanted.values())
         assert found.values[i] == pytest.approx(total, rel=1e-3)
     assert (found.kind, found.direction) == ("certified", "upper bound")
+
+
+@pytest.mark.parametrize("radius", [0.03, 0.5])
+def test_terms_around_a_point_are_the_largest_there(pair, radius):
+    """No term of a row in the box is above that of the box, and some come near."""
+    reference, deployed, X, _ = pair
+    X, rng = X[:2], np.random.default_rng(0)
+    found = theory.lipschitz_perturbation(reference, deployed, X, radius=radius, over="encoded")
+    largest = {name: np.zeros_like(part) for name, part in found.parts.items()}
+    for i, row in enumerate(reference.feature_space_.encode(X)):
+        for drawn in row + rng.uniform(-radius, radius, size=(60, len(row))):
+            for name, values in _terms(reference, deployed, drawn).items():
+                largest[name][i] = np.maximum(largest[name][i], values)
+    for name, part in found.parts.items():
+        assert (largest[name] <= part * (1 + 1e-3) + 1e-5).all(), name
+        assert name == "activations" or (largest[name] >= part / 10 - 1e-6).all(), name
 
 
 @pytest.mark.parametrize("over", ["numbers", "encoded"])

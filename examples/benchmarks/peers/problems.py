@@ -24,34 +24,36 @@ _REACH = 1.5
 _BACKGROUND = 2000
 
 
-def make_problems(n_rows: int) -> Iterator[tuple[str, Problem]]:
-    """Yield the name and the problem, with at most `n_rows` refused rows each."""
+def make_problems(n_rows: int, only: str = "") -> Iterator[tuple[str, Problem]]:
+    """Yield name and problem, with at most `n_rows` refused rows, where `only` is in the name."""
     tables = {}
     if "SKCFQ_DATA" in os.environ:
         tables = {"German": real(fetch_german_credit()), "Adult": real(fetch_adult())}
     tables |= {f"generated, {d} features": generated(d, 2 * n_rows) for d in (20, 60)}
-    for name, table in tables.items():
-        yield f"{name}, linear model", problem(*table, linear_weights, n_rows)
-    for name in ("German", "generated, 20 features"):
-        if name in tables:
-            yield f"{name}, network 2x64", problem(*tables[name], network_weights, n_rows)
+    models = [(name, "linear model", linear_weights) for name in tables]
+    networks = [name for name in ("German", "generated, 20 features") if name in tables]
+    models += [(name, "network 2x64", network_weights) for name in networks]
+    for name, model, weights in models:
+        if only in f"{name}, {model}":
+            yield f"{name}, {model}", problem(*tables[name], weights, n_rows)
     if "Adult" in tables:
-        yield from tree_problems(n_rows)
+        yield from tree_problems(n_rows, only)
 
 
-def tree_problems(n_rows: int) -> Iterator[tuple[str, Problem]]:
+def tree_problems(n_rows: int, only: str) -> Iterator[tuple[str, Problem]]:
     """Trees on codes of Adult's columns, with the columns of its action set or all of them free."""
     boosted = HistGradientBoostingClassifier(early_stopping=False, random_state=0)
     forest = RandomForestClassifier(100, max_depth=8, random_state=0)
     twice = clone(boosted).set_params(max_iter=200)
     for name, model, free in (
-        ("boosted trees, 100 x 31", boosted, False),
-        ("forest, 100 of depth 8", forest, False),
-        ("boosted trees, 200 x 31, all 12 columns free", twice, True),
+        ("Adult, boosted trees, 100 x 31", boosted, False),
+        ("Adult, forest, 100 of depth 8", forest, False),
+        ("Adult, boosted trees, 200 x 31, all 12 columns free", twice, True),
     ):
-        Z, y, low, high, mutable, train = coded(fetch_adult(), free=free)
-        model.fit(Z[train], y[train].astype(int))
-        yield f"Adult, {name}", problem(Z, y, low, high, mutable, train, model, n_rows)
+        if only in name:
+            Z, y, low, high, mutable, train = coded(fetch_adult(), free=free)
+            model.fit(Z[train], y[train].astype(int))
+            yield name, problem(Z, y, low, high, mutable, train, model, n_rows)
 
 
 def coded(table: Any, *, free: bool) -> tuple[np.ndarray, ...]:

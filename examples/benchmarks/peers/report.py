@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +14,8 @@ _COLUMNS = (
     "library", "people", "people/s", "ours is faster by", "favorable", "breaks a rule",
     "found", "mean cost", "cost / ours", "cheaper than ours",
 )  # fmt: skip
+
+_VERSIONS = "Versions"
 
 # Packages and their versions, by environment.
 Versions = dict[str, dict[str, str]]
@@ -103,22 +108,46 @@ def as_table(lines: list[Line]) -> str:
     return "\n".join(text)
 
 
-def versions_of(versions: Versions) -> str:
-    """Return what every environment held; they differ in numpy and jax."""
-    lines = [
-        f"- {environment}: " + ", ".join(f"{name} {number}" for name, number in packages.items())
-        for environment, packages in sorted(versions.items())
-    ]
-    return "\n".join(["## Versions", "", *lines, ""])
-
-
 def write_page(
     path: Path, tables: dict[str, list[Line]], versions: Versions, options: dict[str, float]
 ) -> None:
     """Write protocol, tables and versions as a page of the documentation."""
-    page = [_PROTOCOL.format(**options)]
-    for name, lines in tables.items():
-        page.append(f"## {name[0].upper()}{name[1:]}\n\n{as_table(lines)}\n")
-    page.append(versions_of(versions))
+    sections = {title_of(name): as_table(lines) for name, lines in tables.items()}
+    sections[_VERSIONS] = "\n".join(lines_of(versions).values())
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(page))
+    path.write_text(_page(_PROTOCOL.format(**options), sections))
+
+
+def update_page(
+    path: Path, tables: dict[str, list[Line]], versions: Versions, options: dict[str, Any]
+) -> None:
+    """Put what a run of some problems gave onto the page, in the place of what stands there."""
+    protocol, *rest = re.split("^## ", path.read_text(), flags=re.MULTILINE)
+    parts = (section.split("\n", 1) for section in rest)
+    sections = {title: text.strip() for title, text in parts}
+    before = {line.split(":")[0]: line for line in sections.pop(_VERSIONS).splitlines()}
+    said = {n: o if isinstance(o, str) else f"{o:g}" for n, o in options.items()}
+    words = " ".join(f"--{name} {shlex.quote(option)}" for name, option in said.items())
+    for name, lines in tables.items():
+        note = f"That table is of a run of its own: `{words}`."
+        sections[title_of(name)] = f"{as_table(lines)}\n\n{note}"
+    now = dict(sorted((before | lines_of(versions)).items()))
+    path.write_text(_page(protocol, sections | {_VERSIONS: "\n".join(now.values())}))
+
+
+def title_of(name: str) -> str:
+    return name[0].upper() + name[1:]
+
+
+def lines_of(versions: Versions) -> dict[str, str]:
+    """Return what every environment held, line by line; they differ in numpy and jax."""
+    return {
+        f"- {environment}": f"- {environment}: "
+        + ", ".join(f"{name} {number}" for name, number in packages.items())
+        for environment, packages in sorted(versions.items())
+    }
+
+
+def _page(protocol: str, sections: dict[str, str]) -> str:
+    parts = [f"## {title}\n\n{text}\n" for title, text in sections.items()]
+    return "\n".join([f"{protocol.strip()}\n", *parts])

@@ -1,9 +1,11 @@
 """Compare with other recourse libraries: speed, validity, and one common cost, in one run.
 
 Every library solves the same rows of the same models, alone in a process of its own environment
-(`setup_environments.py`), on one thread. The table is printed and written to docs/benchmarks.
+(`setup_environments.py`), on one thread. The table is printed and written to docs/benchmarks; with
+`--only`, what the page says of other problems stays.
 
     python examples/benchmarks/peers/run.py --seconds 120
+    python examples/benchmarks/peers/run.py --only "Adult, forest" --rows 200 --rounds 1
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from problems import make_problems
 from protocol import Problem
-from report import Line, Versions, as_table, write_page
+from report import Line, Versions, as_table, update_page, write_page
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parents[2]
@@ -85,6 +87,7 @@ NETWORK = (
 )
 TREES = (
     Solver("skcfq exact", "solve_ours.py", None, "exact", 200),
+    Solver("skcfq exact, one by one", "solve_ours.py", None, "exact, one by one", 50),
     Solver("skcfq black_box", "solve_ours.py", None, "black_box", 200),
     Solver("treecf exact", "solve_treecf.py", "treecf", "", 200),
 )
@@ -102,9 +105,7 @@ def main() -> None:
     tables: dict[str, list[Line]] = {}
     versions: Versions = {}
     cheaper = 0
-    for name, problem in make_problems(arguments.rows):
-        if arguments.only not in name:
-            continue
+    for name, problem in make_problems(arguments.rows, arguments.only):
         print(f"\n{name}: {len(problem.X)} refused rows, {problem.mutable.sum()} features move")
         chosen = [
             solver
@@ -116,7 +117,10 @@ def main() -> None:
         if problem.linear:
             cheaper += sum(line.cheaper for line in tables[name])
     options = {name: getattr(arguments, name) for name in ("rows", "seconds", "rounds")}
-    write_page(arguments.page, tables, versions, options)
+    if arguments.only and arguments.page.exists():
+        update_page(arguments.page, tables, versions, options | {"only": arguments.only})
+    else:
+        write_page(arguments.page, tables, versions, options)
     if cheaper:
         sys.exit(f"{cheaper} answers contradict the exact optimum.")
 

@@ -1,4 +1,4 @@
-"""skcfq: `"exact"`, the linear program, and the searches."""
+"""skcfq: `"exact"`, the linear program, and the searches; all people at once, or one by one."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from sklearn.neural_network import MLPClassifier
 from skcfq import ActionSet, RecourseSolver
 from skcfq.models import as_predictor
 
+# Ends a variant in which each person is a call of its own.
+_ALONE = ", one by one"
+
 
 def prepare(problem: Problem, variant: str):
     torch.set_num_threads(1)
@@ -21,17 +24,21 @@ def prepare(problem: Problem, variant: str):
     box = {j: (float(problem.low[j]), float(problem.high[j])) for j in moving}
     action_set = ActionSet(immutable=np.flatnonzero(~problem.mutable).tolist(), bounds=box)
     # Rows are in standard units already, so that a plain sum is the common cost.
-    solver = RecourseSolver(action_set, method=variant, cost_weights="uniform", random_state=0)
+    method = variant.removesuffix(_ALONE)
+    solver = RecourseSolver(action_set, method=method, cost_weights="uniform", random_state=0)
 
     def solve(rows: np.ndarray) -> np.ndarray:
         result = solver.solve(model, rows)
         # What an exact method did not prove must not pass for the optimum.
-        searches = variant in ("gradient", "black_box")
+        searches = method in ("gradient", "black_box")
         kept = result.reachable if searches else result.status == "optimal"
         result.points[~kept] = np.nan
         return result.points
 
-    return solve
+    def solve_alone(rows: np.ndarray) -> np.ndarray:
+        return np.vstack([solve(row[None]) for row in rows])
+
+    return solve_alone if variant.endswith(_ALONE) else solve
 
 
 def rebuild(problem: Problem) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from skcfq.proofs import (
     TreeCells,
     TreeDemand,
     TreeSearch,
+    greedy_points,
     lattice_of,
     leaf_tables,
     search_trees,
@@ -73,9 +75,12 @@ def _solve(
     if size > _LARGEST_TABLE:
         return _nothing(problem)
     search = search_for(problem, lattice)
-    limit = None if effort.time_limit is None else effort.time_limit * n
+    begun = time.monotonic()
+    until = None if effort.time_limit is None else begun + effort.time_limit * n
     starts = [rungs_at(problem, lattice, point) for point in points]
-    optimum = search_trees(search, most_boxes=effort.max_nodes, time_limit=limit, starts=starts)
+    starts.append(greedy_points(search, until=until))
+    left = None if until is None else until - time.monotonic()
+    optimum = search_trees(search, most_boxes=effort.max_nodes, time_limit=left, starts=starts)
     answer = answer_of(lattice, optimum)
     misread = _misread(problem, answer)
     if optimum.interrupted or not misread.any():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 # Rows that one forward pass takes: the activations of small networks then stay in the cache.
 ROWS_PER_PASS = 1024
+# Levels of a category that moves try at most, where all that they do is known: half of them gain
+# most margin, half gain most for their cost.
+MOST_LEVELS = 64
 
 
 class RecourseProblem:
@@ -62,13 +66,11 @@ class RecourseProblem:
     ) -> None:
         self.predictor = predictor
         self.variants = tuple(variants)
-        self.gradients = gradients and all(p.differentiable for p in (predictor, *variants))
-        self.region = region
-        self.target = target
-        self.margin = torch.as_tensor(margin, dtype=torch.float64).expand(len(target))
+        self._logits_of = [model.frozen_logits() for model in self.models]
+        self.gradients = gradients and all(model.differentiable for model in self.models)
+        margin = torch.as_tensor(margin, dtype=torch.float64).expand(len(target))
+        self._pose(region, target, margin)
         self.cost_function = cost
-        self.origin = region.origin
-        self.values, self.levels = region.values, region.levels
         self.numeric_columns = region.numeric_columns
         self._numeric_slice = _place(region.numeric_columns)
         self.perturbation_radius, self.steady = perturbation_radius, steady
@@ -79,6 +81,17 @@ class RecourseProblem:
         self.numeric_weights = cost.feature_weights[:n_numeric]
         self.categorical_weights = cost.feature_weights[n_numeric:]
         self.max_changes = region.compiled.max_changes or region.n_features
+
+    def _pose(self, region: ActionRegion, target: Tensor, margin: Tensor) -> None:
+        """Put in what is of the people, and not of all problems under one model."""
+        self.region, self.target, self.margin = region, target, margin
+        self.origin = region.origin
+        self.values, self.levels = region.values, region.levels
+
+    @property
+    def models(self) -> tuple[Predictor, ...]:
+        """All models that must say the target."""
+        return self.predictor, *self.variants
 
     @property
     def n_people(self) -> int:
@@ -93,7 +106,7 @@ class RecourseProblem:
     @property
     def is_smooth(self) -> bool:
         """Whether along each number validity depends on a margin alone that does not jump."""
-        jumps = any(model.is_piecewise_constant for model in (self.predictor, *self.variants))
+        jumps = any(model.is_piecewise_constant for model in self.models)
         free = self.region.linking is None and not self.has_grids
         return self.gradients and free and not jumps
 
@@ -111,7 +124,7 @@ class RecourseProblem:
     def jitter(self) -> Jitter:
         """The jitter that answers must survive."""
         return Jitter.of(
-            (self.predictor, *self.variants),
+            self.models,
             self.numeric_columns,
             self.categorical_columns,
             self.perturbation_radius,
@@ -119,17 +132,40 @@ class RecourseProblem:
 
     def take(self, rows: Tensor) -> RecourseProblem:
         """Return the problem of some of the people."""
-        return RecourseProblem(
-            self.predictor,
-            self.region.take(rows),
-            self.cost_function,
-            self.target[rows],
-            self.margin[rows],
-            self.variants,
-            self.gradients,
-            self.perturbation_radius,
-            self.steady,
-        )
+        part = copy(self)
+        part._pose(self.region.take(rows), self.target[rows], self.margin[rows])
+        if "tried_levels" in self.__dict__:
+            part.__dict__["tried_levels"] = [tried[rows] for tried in self.tried_levels]
+        return part
+
+    @cached_property
+    def tried_levels(self) -> list[Tensor]:
+        """Levels of each category that are worth a move, c Tensors of shape (n, L), bool.
+
+        All that are allowed; of very many, those that promise most where nothing else has changed.
+        Each of them is asked about in a row as wide as they are many.
+        """
+        return [self._promising(c) for c in range(len(self.region.allowed))]
+
+    def _promising(self, c: int) -> Tensor:
+        allowed = self.region.allowed[c]
+        # Under a rule across features a level may be worth nothing alone.
+        if allowed.shape[1] <= MOST_LEVELS or self.region.linking is not None:
+            return allowed
+        person, level = allowed.nonzero(as_tuple=True)
+        levels = self.levels[person]
+        levels[:, c] = level
+        tried = self.states(person, self.values[person], levels)
+        gain = tried.slack - self.own_states().slack[person]
+        rate = torch.where(tried.cost > 0, gain / tried.cost, torch.inf)
+        promising = torch.zeros_like(allowed)
+        for score in (gain, rate):
+            table = torch.full(allowed.shape, -torch.inf, dtype=torch.float64)
+            table[person, level] = score
+            least = table.topk(MOST_LEVELS // 2, dim=1).values[:, -1:]
+            # All that are as good as the last one: a model that only says labels tells no more.
+            promising |= table >= least
+        return promising & allowed
 
     def without_gradients(self) -> RecourseProblem:
         """Return the same problem, whose models are asked for answers only."""
@@ -219,10 +255,12 @@ class RecourseProblem:
     def _slack(self, points: Tensor, person: Tensor) -> Tensor:
         """Return the smallest slack that any of the models leaves, shape (N,)."""
         target, margin = self.target[person], self.margin[person]
-        slack = validity_slack(self._logits(self.predictor, points, person), target, margin)
-        for variant in self.variants:
-            logits = self._logits(variant, points, person)
-            slack = torch.minimum(slack, validity_slack(logits, target, margin))
+        slack: Tensor | None = None
+        for model, logits_of in zip(self.models, self._logits_of, strict=True):
+            logits = self._logits(model, logits_of, points, person)
+            one = validity_slack(logits, target, margin)
+            slack = one if slack is None else torch.minimum(slack, one)
+        assert slack is not None
         return slack
 
     def worst_slack(self, points: Tensor, person: Tensor) -> Tensor:
@@ -242,28 +280,38 @@ class RecourseProblem:
         with torch.enable_grad():
             return self.margin_gradient(points, person)[1]
 
-    def _logits(self, predictor: Predictor, points: Tensor, person: Tensor) -> Tensor:
-        if predictor.differentiable:
-            return predictor.logits(points)
+    def _logits(
+        self,
+        model: Predictor,
+        logits_of: Callable[[Tensor], Tensor],
+        points: Tensor,
+        person: Tensor,
+    ) -> Tensor:
+        if model.differentiable:
+            return logits_of(points)
         # A model that is only a function of raw rows is asked about raw rows.
-        return predictor.row_logits(raw_rows(self.region.take(person), points))
+        return model.row_logits(raw_rows(self.region.take(person), points))
 
     def own_states(self) -> States:
         """Return every person's own point."""
         return self.states(torch.arange(self.n_people), self.values, self.levels)
 
-    def states_at(self, points: Tensor) -> States:
-        """Return the nearest admissible states to one encoded point for each person."""
-        values, levels = self.region.split(self.region.project(points))
-        return self.states(torch.arange(self.n_people), values, levels)
+    def states_at(self, points: Tensor, person: Tensor | None = None) -> States:
+        """Return the nearest admissible states to encoded points; by default one of each person."""
+        region = self.region
+        if person is None:
+            person = torch.arange(self.n_people)
+        else:
+            region = region.without_raw().take(person)
+        values, levels = region.split(region.project(points))
+        return self.states(person, values, levels)
 
     def margin_gradient(self, points: Tensor, person: Tensor) -> tuple[Tensor, Tensor]:
         """Return the target margin at encoded points and its gradient, shapes (N,) and (N, d)."""
         points = points.detach().requires_grad_(True)
         target = self.target[person]
-        margin = target_margin(self.predictor.logits(points), target)
-        for variant in self.variants:
-            margin = torch.minimum(margin, target_margin(variant.logits(points), target))
+        margins = [target_margin(logits_of(points), target) for logits_of in self._logits_of]
+        margin = functools.reduce(torch.minimum, margins)
         (gradient,) = torch.autograd.grad(margin.sum(), points)
         return margin.detach(), gradient
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from skcfq.solvers.problems import RecourseProblem, States, best_per_person, cheapest_in_box
 from skcfq.solvers.search._line_search import AT_BOUNDARY, line_search
+from skcfq.solvers.search._rung_search import search_numbers
 
 # Rounds of shrinking: hardly anybody gains in a later one.
 _ROUNDS = 4
@@ -53,7 +54,7 @@ def shrink(problem: RecourseProblem, states: States, *, near: float = AT_BOUNDAR
         start = current.take(row)
         goal = start.values.clone()
         goal[torch.arange(len(row)), column] = problem.values[start.person, column]
-        tried = line_search(problem, start, goal, near=near)
+        tried = search_numbers(problem, start, goal, near=near)
         best = best_per_person(row, tried.cost, 1)
         cheaper = best[tried.cost[best] < start.cost[best] * (1 - RELATIVE_GAIN)]
         active = active[row[cheaper]]

@@ -7,8 +7,9 @@ from torch import Tensor
 
 from skcfq.solvers.problems import RecourseProblem, States, best_per_person
 from skcfq.solvers.search._descent import RELATIVE_GAIN, revert, shrink, take_back, tangent_goal
-from skcfq.solvers.search._line_search import AT_BOUNDARY, line_search
+from skcfq.solvers.search._line_search import AT_BOUNDARY
 from skcfq.solvers.search._neighborhood import cross, push
+from skcfq.solvers.search._rung_search import search_numbers
 
 # Shares of a numeric change that an exchange leaves in place.
 _LOOSENED = (0.0, 0.5, 0.8)
@@ -57,7 +58,7 @@ def _swapped(problem: RecourseProblem, states: States, near: float) -> tuple[Ten
     index = index[best_per_person(origin[index], neighbors.estimate[index], _TRIALS)]
     chosen = neighbors.states.take(index)
     # Numeric moves are cut to what is needed.
-    cut = line_search(problem, chosen, base.values[neighbors.parent[index]], near=near)
+    cut = search_numbers(problem, chosen, base.values[neighbors.parent[index]], near=near)
     best = best_per_person(origin[index], cut.cost, 1)
     return origin[index][best], cut.take(best)
 

@@ -336,8 +336,8 @@ def _blind_moves(problem: RecourseProblem, states: States) -> _Moves:
 def _categorical_moves(problem: RecourseProblem, states: States) -> _Moves:
     parts = []
     n_numeric = states.values.shape[1]
-    for c, allowed in enumerate(problem.region.allowed):
-        possible = allowed[states.person].clone()
+    for c, tried in enumerate(problem.tried_levels):
+        possible = tried[states.person]
         level = states.levels[:, c : c + 1]
         here = level.clamp_min(0)
         possible.scatter_(1, here, possible.gather(1, here) & (level < 0))

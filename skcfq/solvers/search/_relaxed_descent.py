@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -13,6 +15,8 @@ OPEN = 6.0
 _FIRST_STEP, _GROWTH = 0.05, 1.15
 # Steps that a person still takes after the first valid projection.
 _STEPS_AFTER_VALID = 10
+# Steps that are judged together: a call costs more than a few people's points.
+_STEPS_TOGETHER = 6
 # People who are done are left out once fewer than this share remains.
 _SHRINK = 0.7
 
@@ -39,51 +43,70 @@ def relaxed_descent(problem: RecourseProblem, start: Tensor, *, n_steps: int, co
     """
     people = torch.arange(problem.n_people)
     after = torch.zeros(problem.n_people, dtype=torch.int64)
+    box = _RelaxedBox.of(problem)
     points, found = start, []
-    for step in range(n_steps):
-        points = _climb(problem, points, _FIRST_STEP * _GROWTH**step)
-        reached = problem.states_at(points)
-        # Who is done goes on until enough others are, and finds nothing more.
-        found.append(reached.take(reached.valid & (after < _STEPS_AFTER_VALID)).of(people))
+    for first in range(0, n_steps, _STEPS_TOGETHER):
+        path = []
+        for step in range(first, min(first + _STEPS_TOGETHER, n_steps)):
+            points = _climb(problem, box, points, _FIRST_STEP * _GROWTH**step)
+            path.append(points)
+        everybody = torch.arange(problem.n_people).repeat(len(path))
+        reached = problem.states_at(torch.cat(path), everybody)
         # A longer path is a dearer one: a few steps past the first valid point are enough.
-        after = after + (reached.valid | (after > 0))
-        active = after < _STEPS_AFTER_VALID
-        if not bool(active.any()):
+        valid = reached.valid.reshape(len(path), -1)
+        seen = (torch.cat([(after > 0)[None], valid]).cumsum(dim=0) > 0).long()[1:]
+        ago = after + seen.cumsum(dim=0) - seen
+        found.append(reached.take((valid & (ago < _STEPS_AFTER_VALID)).flatten()).of(people))
+        after = after + seen.sum(dim=0)
+        active = (after < _STEPS_AFTER_VALID).nonzero().squeeze(1)
+        if len(active) == 0:
             break
-        if active.sum() < _SHRINK * len(people):
-            problem = problem.take(active)
+        if len(active) < _SHRINK * len(people):
+            problem, box = problem.take(active), box.take(active)
             people, after, points = people[active], after[active], points[active]
     everything = States.concatenate(found)
     return everything.take(best_per_person(everything.person, everything.cost, count))
 
 
-def _climb(problem: RecourseProblem, points: Tensor, length: float) -> Tensor:
+@dataclass(frozen=True, eq=False)
+class _RelaxedBox:
+    """The relaxed domain of n people, and what the encoded columns weigh (0: immutable)."""
+
+    low: Tensor
+    high: Tensor
+    weights: Tensor
+
+    @classmethod
+    def of(cls, problem: RecourseProblem) -> _RelaxedBox:
+        low, high = problem.origin.clone(), problem.origin.clone()
+        weights = torch.zeros(problem.origin.shape[1], dtype=torch.float64)
+        low[:, problem.numeric_columns] = problem.region.lower
+        high[:, problem.numeric_columns] = problem.region.upper
+        weights[problem.numeric_columns] = problem.numeric_weights
+        for c, (columns, (least, most)) in enumerate(
+            zip(problem.categorical_columns, problem.code_boxes, strict=True)
+        ):
+            low[:, columns] = torch.minimum(low[:, columns], least)
+            high[:, columns] = torch.maximum(high[:, columns], most)
+            # A change moves two of the coordinates: each carries half of the group's weight.
+            weights[columns] = problem.categorical_weights[c] / 2
+        return cls(low, high, weights)
+
+    def take(self, rows: Tensor) -> _RelaxedBox:
+        """Return the box of some of the people."""
+        return _RelaxedBox(self.low[rows], self.high[rows], self.weights)
+
+
+def _climb(problem: RecourseProblem, box: _RelaxedBox, points: Tensor, length: float) -> Tensor:
     """Take one step of a given cost up the target margin, inside the relaxed domain."""
-    low, high, weights = _relaxed_box(problem)
     _, gradient = problem.margin_gradient(points, torch.arange(problem.n_people))
+    weights = box.weights
     direction = torch.where(weights > 0, gradient / weights**2, torch.zeros_like(gradient))
-    outward = ((points <= low) & (direction < 0)) | ((points >= high) & (direction > 0))
+    outward = ((points <= box.low) & (direction < 0)) | ((points >= box.high) & (direction > 0))
     direction = direction.masked_fill(outward, 0.0)
     norm = (weights * direction).norm(dim=1, keepdim=True)
     direction = direction / norm.clamp_min(torch.finfo(torch.float64).tiny)
-    return torch.minimum(torch.maximum(points + length * direction, low), high)
-
-
-def _relaxed_box(problem: RecourseProblem) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the relaxed domain and the cost weight of each encoded column (0: immutable)."""
-    low, high = problem.origin.clone(), problem.origin.clone()
-    weights = torch.zeros(problem.origin.shape[1], dtype=torch.float64)
-    low[:, problem.numeric_columns] = problem.region.lower
-    high[:, problem.numeric_columns] = problem.region.upper
-    weights[problem.numeric_columns] = problem.numeric_weights
-    for c, (columns, (least, most)) in enumerate(
-        zip(problem.categorical_columns, problem.code_boxes, strict=True)
-    ):
-        low[:, columns] = torch.minimum(low[:, columns], least)
-        high[:, columns] = torch.maximum(high[:, columns], most)
-        # A change moves two of the coordinates: each carries half of the group's weight.
-        weights[columns] = problem.categorical_weights[c] / 2
-    return low, high, weights
+    return torch.minimum(torch.maximum(points + length * direction, box.low), box.high)
 
 
 def random_points(problem: RecourseProblem, draws: Draws) -> Tensor:
