@@ -51,6 +51,8 @@ answers that the model accepts but that leave the bounds or move a held column, 
 that both found; mean costs are of different people where the numbers of people differ. *Cheaper
 than ours* counts found points that cost less than ours by more than 1e-6 of it and 1e-7, or where
 ours found none: on linear models, where the first line is an exact method, it must be 0.
+Forests read single precision, and ours keeps up to two steps of that away from a threshold: some
+1e-6 of a cost. *One by one*, each person is a call of its own, the model's own calls included.
 
 **How the others are used.** ceml has no bounds: once it is used as it is, once with bounds added
 to its program and a more precise solver (ECOS, slack 1e-6). jax-relax: `VanillaCF` with its
