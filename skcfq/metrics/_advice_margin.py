@@ -13,6 +13,7 @@ from sklearn.base import clone
 
 from skcfq.metrics._drop_limits import SHARE, WITHOUT_ACTION, people_and_failures
 from skcfq.models import carried_action_set, carried_target
+from skcfq.results import RecourseResult
 from skcfq.solvers import RecourseSolver
 from skcfq.theory import fixed_sequence
 from skcfq.utils import HasMethods, Interval, ListOf, check_parameters
@@ -111,8 +112,7 @@ def advice_margin(
     reference : fitted estimator
         Whom advice is solved on.
     deployed : fitted estimator
-        Who decides. Only its ``predict`` is used, and its action set and target where solver and
-        reference have none.
+        Who decides. Action set and target are its own where solver and reference have none.
     X_calibration : DataFrame or ndarray of shape (n, n_raw_columns)
         Raw rows of the people; those whom the reference refuses count.
     validity_drop : float, default=0.02
@@ -129,9 +129,8 @@ def advice_margin(
     background : DataFrame or ndarray, optional
         As in :meth:`RecourseSolver.solve`.
     without_action : {"exclude", "fail"}, default="exclude"
-        People without an action are another population: each margin speaks of those who have one
-        at that margin. ``"fail"`` speaks of all refused people, and counts those without an action
-        among the failures.
+        As in :func:`validity_drop_limits`: each margin speaks of those with an action at that
+        margin, or of all refused people.
 
     Returns
     -------
@@ -164,12 +163,18 @@ def advice_margin(
     def outcome(margin: float) -> _Outcome:
         told = fixed.set_params(margin=margin)
         result = told.solve(reference, X_calibration, background=background, keep_partial=False)
-        people, failed = people_and_failures(reference, deployed, result, without_action)
-        cost = result.cost[result.reachable]
-        return int(failed.sum()), int(people.sum()), float(cost.mean()) if len(cost) else np.nan
+        return _outcome(reference, deployed, result, without_action)
 
     grid = np.unique(np.asarray(margins, dtype=np.float64))[::-1]
     return _choose(grid, outcome, validity_drop, confidence, without_action)
+
+
+def _outcome(
+    reference: Any, deployed: Any, result: RecourseResult, without_action: str
+) -> _Outcome:
+    people, failed = people_and_failures(reference, deployed, result, without_action)
+    cost = result.cost[result.reachable]
+    return int(failed.sum()), int(people.sum()), float(cost.mean()) if len(cost) else np.nan
 
 
 def _choose(
