@@ -16,13 +16,17 @@ from skcfq.metrics._selection import select_faithful
 from skcfq.utils import lazy_attributes
 
 if TYPE_CHECKING:
+    from skcfq.metrics._advice_margin import AdviceMargin, advice_margin
+    from skcfq.metrics._drop_limits import validity_drop_limits
     from skcfq.metrics._precision import single_precision_drop
     from skcfq.metrics._scorers import RecourseScorer, crg_scorer, faithfulness_scorer, vd_scorer
 
 __all__ = [
+    "AdviceMargin",
     "DeploymentSuccess",
     "RecourseScorer",
     "action_overlap",
+    "advice_margin",
     "counterfactual_recourse_gap",
     "crg_scorer",
     "deployment_success",
@@ -32,16 +36,20 @@ __all__ = [
     "select_faithful",
     "single_precision_drop",
     "validity_drop",
+    "validity_drop_limits",
     "vd_scorer",
 ]
 
 __getattr__ = lazy_attributes(
     __name__,
     {
+        "AdviceMargin": "_advice_margin",
         "RecourseScorer": "_scorers",
+        "advice_margin": "_advice_margin",
         "crg_scorer": "_scorers",
         "faithfulness_scorer": "_scorers",
         "single_precision_drop": "_precision",
+        "validity_drop_limits": "_drop_limits",
         "vd_scorer": "_scorers",
     },
 )

@@ -88,11 +88,7 @@ def validity_drop(
     """
     weight = row_weights(sample_weight, result)
     rows = result.reachable if kind == "target" else result.valid
-    failed = np.zeros(len(rows), dtype=bool)
-    if rows.any():
-        points, target = take_rows(result.points, rows), result.target[rows]
-        _check_solved_on(reference, points, target)
-        failed[rows] = np.asarray(deployed.predict(points)) != target
+    failed = failed_rows(reference, deployed, result, rows)
     population = "reachable rows" if kind == "target" else "rows that the reference favors"
     return Population("validity_drop", population, result).mean(failed, weight * rows)
 
@@ -322,6 +318,18 @@ def feasible_recourse_rate(result: RecourseResult, *, sample_weight: Any = None)
     return Population("feasible_recourse_rate", "denied rows", result).mean(
         result.reachable, weight
     )
+
+
+def failed_rows(
+    reference: Any, deployed: Any, result: RecourseResult, rows: np.ndarray
+) -> np.ndarray:
+    """Return which of some rows the deployed model does not give the target, bool of shape (n,)."""
+    failed = np.zeros(len(rows), dtype=bool)
+    if rows.any():
+        points, target = take_rows(result.points, rows), result.target[rows]
+        _check_solved_on(reference, points, target)
+        failed[rows] = np.asarray(deployed.predict(points)) != target
+    return failed
 
 
 def _check_solved_on(reference: Any, points: Any, target: np.ndarray) -> None:

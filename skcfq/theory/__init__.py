@@ -1,6 +1,7 @@
 """What can be said of advice under quantization, and how far it is proved (§5, Appendix L).
 
-Functions on models and raw rows, most of them recourse points. Each says in its name or in its
+Functions on models and raw rows, most of them recourse points, and on counts of people who lost
+their advice. Each says in its name or in its
 result whether it is certified, sampled or estimated.
 """
 
@@ -11,8 +12,11 @@ from skcfq.theory._at_points import (
     first_order_perturbation,
     sampled_perturbation,
 )
+from skcfq.theory._binomial import binomial_limit
 from skcfq.theory._certified_difference import CertifiedDifference, certified_difference
 from skcfq.theory._conditions import MarginCondition, margin_condition, one_sided_condition
+from skcfq.theory._failure_limits import FailureLimits, failure_limits
+from skcfq.theory._fixed_sequence import FixedSequence, fixed_sequence
 from skcfq.theory._layerwise import LayerwiseDegradation, layerwise_degradation
 from skcfq.theory._lipschitz import lipschitz_perturbation
 from skcfq.theory._margins import margin_degradation, target_margin
@@ -23,15 +27,20 @@ from skcfq.theory._weight_changes import WeightChanges, rounding_bound, weight_c
 
 __all__ = [
     "CertifiedDifference",
+    "FailureLimits",
+    "FixedSequence",
     "LayerwiseDegradation",
     "MarginCondition",
     "Perturbation",
     "Robustness",
     "WeightChanges",
+    "binomial_limit",
     "certified_difference",
     "estimated_sensitivities",
     "exact_perturbation",
+    "failure_limits",
     "first_order_perturbation",
+    "fixed_sequence",
     "layerwise_degradation",
     "lipschitz_perturbation",
     "margin_condition",

@@ -28,6 +28,7 @@ from skcfq.estimators import bias_for_validity_drop, with_logit_bias
 from skcfq.metrics import (
     RecourseScorer,
     action_overlap,
+    advice_margin,
     counterfactual_recourse_gap,
     crg_scorer,
     deployment_success,
@@ -37,6 +38,7 @@ from skcfq.metrics import (
     select_faithful,
     single_precision_drop,
     validity_drop,
+    validity_drop_limits,
     vd_scorer,
 )
 
@@ -119,6 +121,7 @@ def subjects() -> list[Subject]:
             },
             _is_share,
         ),
+        *_subjects_of_people_to_come(),
         *_subjects_of_scorers(),
         Subject(
             "select_faithful",
@@ -150,6 +153,53 @@ def subjects() -> list[Subject]:
                 "model": refused(words=MODEL),
                 "target": Parameter(lambda v: False, words=("class", "label")),
                 "bias": real(),
+            },
+        ),
+    ]
+
+
+def _subjects_of_people_to_come() -> list[Subject]:
+    models = {"reference": refused(words=MODEL), "deployed": refused(words=MODEL)}
+    share, without_action = real(0, 1, open_low=True), choice("exclude", "fail")
+    return [
+        Subject(
+            "validity_drop_limits",
+            lambda **p: validity_drop_limits(
+                **{"reference": teacher(), "deployed": quantized(), "result": network_result()[0]}
+                | p
+            ),
+            models
+            | {
+                "result": refused(words=RESULT),
+                "groups": anything(*ODD_LABELS),
+                "sample_weight": WEIGHTS,
+                "confidence": share,
+                "wanted": real(0, 1, optional=True, open_low=True),
+                "without_action": without_action,
+            },
+        ),
+        Subject(
+            "advice_margin",
+            lambda **p: advice_margin(
+                **{
+                    "reference": teacher(),
+                    "deployed": quantized(),
+                    "X_calibration": people(),
+                    "margins": [0.1],
+                    "solver": solver(),
+                }
+                | p
+            ),
+            models
+            | {
+                # scikit-learn speaks of an array's dimensions, and names X alone.
+                "X_calibration": anything(*ODD_TABLES, words=(*TABLE, "dim")),
+                "validity_drop": share,
+                "confidence": share,
+                "margins": anything(*literal([], [-1.0], [[1.0]], ["x"], [float("nan")], [1e300])),
+                "solver": only(RecourseSolver),
+                "background": anything(*ODD_TABLES, words=TABLE),
+                "without_action": without_action,
             },
         ),
     ]

@@ -9,7 +9,7 @@ from expected import Parameter, anything, choice, flag, real, refused, seed, who
 from odd_values import Odd, literal
 from subjects_recourse import MODEL, odd_targets
 from subjects_rules import TABLE
-from tables import ODD_TABLES, people, quantized, teacher
+from tables import ODD_TABLES, ODD_WEIGHTS, people, quantized, teacher
 from verdicts import Subject
 
 from skcfq import theory
@@ -118,6 +118,7 @@ def subjects() -> list[Subject]:
                 "candidates": anything(*literal((2, 4), [4, 2], [2, 2], [1, 2], [2, 99])),
             },
         ),
+        *_of_people_to_come(),
         Subject(
             "rounding_bound",
             lambda **p: theory.rounding_bound(**{"clip": 1.0, "bits": 4} | p),
@@ -131,6 +132,42 @@ def subjects() -> list[Subject]:
             {
                 "margin": anything(Odd("gaps", lambda: np.full(12, np.nan))),
                 "perturbation": refused(),
+            },
+        ),
+    ]
+
+
+def _of_people_to_come() -> list[Subject]:
+    share = real(0, 1, open_low=True)
+    odd_counts = literal(-1, 1.5, [1, -1], [1, 2, 3], [[1], [2]], [[1], [2, 3]], 10**30, [9, 9])
+    n_failures, n_people = anything(*odd_counts), anything(*odd_counts)
+    return [
+        Subject(
+            "binomial_limit",
+            lambda **p: theory.binomial_limit(**{"n_failures": 1, "n_people": 9} | p),
+            {"n_failures": n_failures, "n_people": n_people, "confidence": share},
+        ),
+        Subject(
+            "fixed_sequence",
+            lambda **p: theory.fixed_sequence(
+                **{"n_failures": [0, 1], "n_people": [9, 8], "wanted": 0.3} | p
+            ),
+            {
+                "n_failures": n_failures,
+                "n_people": n_people,
+                "wanted": share,
+                "confidence": share,
+            },
+        ),
+        Subject(
+            "failure_limits",
+            lambda **p: theory.failure_limits(**{"failed": [True] * 3 + [False] * 9} | p),
+            {
+                "failed": anything(*literal([0, 2], [[True]], ["x"], [None], [0.5])),
+                "groups": anything(*literal(["a"] * 11 + [None], ["a"], [[1]] * 12, [1, "a"] * 6)),
+                "sample_weight": anything(*ODD_WEIGHTS, words=("weight",)),
+                "confidence": share,
+                "wanted": real(0, 1, optional=True, open_low=True),
             },
         ),
     ]
