@@ -13,6 +13,7 @@ from skcfq.theory._at_points import (
     sampled_perturbation,
 )
 from skcfq.theory._binomial import binomial_limit
+from skcfq.theory._certificates import certify
 from skcfq.theory._certified_difference import CertifiedDifference, certified_difference
 from skcfq.theory._conditions import MarginCondition, margin_condition, one_sided_condition
 from skcfq.theory._failure_limits import FailureLimits, failure_limits
@@ -36,6 +37,7 @@ __all__ = [
     "WeightChanges",
     "binomial_limit",
     "certified_difference",
+    "certify",
     "estimated_sensitivities",
     "exact_perturbation",
     "failure_limits",
