@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from skcfq._version import __version__
 
 if TYPE_CHECKING:
+    from skcfq import certificates as certificates
     from skcfq import datasets as datasets
     from skcfq import deploy as deploy
     from skcfq import estimators as estimators
@@ -66,7 +67,16 @@ _HOME_OF = {
     "load": "deploy",
 }
 
-_PACKAGES = ("datasets", "deploy", "estimators", "exceptions", "metrics", "models", "theory")
+_PACKAGES = (
+    "certificates",
+    "datasets",
+    "deploy",
+    "estimators",
+    "exceptions",
+    "metrics",
+    "models",
+    "theory",
+)
 
 
 def __getattr__(name: str) -> Any:

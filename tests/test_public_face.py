@@ -42,6 +42,7 @@ def test_estimators_load_the_sampler_on_first_use():
 API = Path(skcfq.__file__).parents[1] / "docs" / "api.rst"
 PUBLIC_MODULES = {
     "skcfq",
+    "skcfq.certificates",
     "skcfq.datasets",
     "skcfq.deploy",
     "skcfq.estimators",
@@ -60,7 +61,7 @@ WHOLLY_PUBLIC = [
     "skcfq.solvers",
     "skcfq.theory",
 ]
-N_PUBLIC, N_ERRORS = 89, 28
+N_PUBLIC, N_ERRORS = 92, 28
 
 
 def _listed() -> dict[str, list[str]]:

@@ -218,9 +218,9 @@ def _margin(document: Mapping, name: str, model: Any) -> Iterator[str]:
     given = stated["classes"], [document["target"]], stated["margin_of"]
     found = scores_margin(model, table, *given)
     # Of a probability next to 0 or 1, only the answer is known.
-    if found is not None and found[0] == found[0]:
-        if not same_number(found[0], stated["margin"], 1e-6):
-            yield f"margin of the {name}: it is {found[0]:g}, not {stated['margin']:g}"
+    known = found is not None and found[0] == found[0]
+    if known and not same_number(found[0], stated["margin"], 1e-6):
+        yield f"margin of the {name}: it is {found[0]:g}, not {stated['margin']:g}"
 
 
 def _counterexample(document: Mapping, name: str, model: Any) -> Iterator[str]:
@@ -229,7 +229,7 @@ def _counterexample(document: Mapping, name: str, model: Any) -> Iterator[str]:
         if stated["counterexample"] is not None:
             yield f"counterexample of the {name}: its box is not called broken"
         return
-    claim, row, box = f"counterexample of the {name}", stated["counterexample"], document["box"]
+    claim, row, box = f"counterexample of the {name}", stated["counterexample"], stated["box"]
     if answer_of(model, table_of(row, document["columns"])) == document["target"]:
         yield f"{claim}: the model gives it the target"
     points = zip(document["advice"]["values"], row["values"], box["half_widths"], strict=True)
@@ -263,10 +263,10 @@ def _people(document: Mapping, models: Mapping) -> Iterator[str]:
         yield f"status: {status!r} with advice"
     if reference["advice"] != target:
         yield "status: the reference does not give the target to the advice"
-    asked = document["asked"]["margin"]
-    if status != "already_favorable" and asked is not None and reference["margin"] is not None:
-        if reference["margin"] < asked - 1e-9 * max(1.0, abs(asked)):
-            yield "margin of the reference: it is below the one that was asked for"
+    asked, margin = document["asked"]["margin"], reference["margin"]
+    is_asked = status != "already_favorable" and None not in (asked, margin)
+    if is_asked and margin < asked - 1e-9 * max(1.0, abs(asked)):
+        yield "margin of the reference: it is below the one that was asked for"
     if changes_between(document) != document["changes"]:
         yield "changes: they are not the difference of the two rows"
     yield from broken_rules(document)
@@ -279,20 +279,20 @@ def _people(document: Mapping, models: Mapping) -> Iterator[str]:
 
 def _proofs(document: Mapping, models: Mapping) -> Iterator[str]:
     """Refuse what is said of proofs where it contradicts itself."""
-    bound, cost, box = document["lower_bound"], document["cost"], document["box"]
+    bound, cost = document["lower_bound"], document["cost"]
     if cost is not None and (bound is None or not 0 <= bound <= cost * (1 + 1e-9)):
         yield "lower bound: it is above the cost, or none"
     elif document["status"] == "optimal" and not same_number(bound, cost, 2e-6):
         yield "lower bound: it does not reach the cost, so nothing is proved optimal"
-    if box is not None and not box["radius"] >= 0:
-        yield "box: its radius is no number from 0 on"
     for name, stated in document["models"].items():
         if stated is None:
             continue
-        word = stated["robustness"]
+        word, box = stated["robustness"], stated["box"]
+        if box is not None and not box["radius"] >= 0:
+            yield f"box of the {name}: its radius is no number from 0 on"
         if word not in (None, "robust", "broken", "open"):
             yield f"robustness of the {name}: {word!r} is not known"
-        if (word is not None) != (box is not None and document["advice"] is not None):
+        if (word is None) != (box is None) or (word and document["advice"] is None):
             yield f"robustness of the {name}: it needs advice, and a box"
         if word in ("robust", "open") and stated["advice"] != document["target"]:
             yield f"robustness of the {name}: the advice itself breaks it"

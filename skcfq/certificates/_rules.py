@@ -70,7 +70,7 @@ def _number_rule(feature: Mapping, row: list) -> str | None:
         return "moves in the wrong direction"
     if abs(value - own) < (feature["min_change"] or 0.0) - slack:
         return "changes too little"
-    if step and not same_number(value / step, round(value / step), 1e-6):
+    if step and abs(value / step - round(value / step)) > 1e-6:
         return f"is no multiple of {step:g}"
     known = feature["values"]
     if known is not None and not any(abs(value - one) <= slack for one in known):

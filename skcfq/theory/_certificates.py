@@ -75,11 +75,12 @@ def certify(
     ('optimal', 0.5, 'robust')
     """
     if not isinstance(result, RecourseResult):
-        raise TypeError(f"result is {type(result).__name__}: give what RecourseSolver.solve returns.")
+        raise TypeError(
+            f"result is {type(result).__name__}: give what RecourseSolver.solve returns."
+        )
     first = as_predictor(reference, background=background, example=result.X)
     told = dict(result.provenance or {})
     _check_model(result, first, told)
-    names = _column_names(result.X)
     statements: dict[str, Any] = {
         "reference": _statements(result, first, reference, radius),
         "deployed": [None] * len(result),
@@ -87,9 +88,14 @@ def certify(
     if deployed is not None:
         second = second_predictor(first, deployed, background, result.X)
         statements["deployed"] = _statements(result, second, deployed, radius)
-    shared = _shared(result, told, names)
-    rules = _PersonalRules.of(result, told)
-    widths = None if radius is None else _half_widths(first, radius)
+    return _documents(result, told, statements)
+
+
+def _documents(
+    result: RecourseResult, told: dict[str, Any], statements: dict[str, list]
+) -> list[dict[str, Any]]:
+    """Put together what is known of each person."""
+    shared, rules = _shared(result, told), _PersonalRules.of(result, told)
     people = result.X.index if isinstance(result.X, pd.DataFrame) else range(len(result))
     factual, advice, advised = _rows_of(result.X), _rows_of(result.points), _advised(result)
     certificates = []
@@ -106,7 +112,6 @@ def certify(
             "lower_bound": result.lower_bound[i],
             "rules": rules.of_person(i),
             "models": {name: statements[name][i] for name in statements},
-            "box": None if widths is None else {"radius": radius, "half_widths": widths},
         }
         certificates.append(_finished(strict_json(document), rules))
     return certificates
@@ -156,7 +161,7 @@ def _rows_of(X: Any) -> list[dict[str, Any]]:
     return [{"values": list(row), "dtypes": dtypes} for row in zip(*columns, strict=True)]
 
 
-def _shared(result: RecourseResult, told: dict[str, Any], names: list | None) -> dict[str, Any]:
+def _shared(result: RecourseResult, told: dict[str, Any]) -> dict[str, Any]:
     """Return what is the same for all people."""
     # A probability is another margin for each class, so none is said to be that of all.
     one_margin = told.get("solver", {}).get("target_proba") is None
@@ -164,7 +169,7 @@ def _shared(result: RecourseResult, told: dict[str, Any], names: list | None) ->
     return {
         "schema": SCHEMA,
         "version": VERSION,
-        "columns": names,
+        "columns": _column_names(result.X),
         "method": result.method,
         "norm": result.cost_function.norm,
         "mix": result.cost_function.mix,
@@ -207,6 +212,7 @@ def _statements(
         counterexamples = dict(
             zip(rows[found.broken].tolist(), _rows_of(found.counterexamples), strict=True)
         )
+    box = None if radius is None else _box(predictor, radius)
     return [
         {
             "name": predictor.name,
@@ -216,6 +222,7 @@ def _statements(
             "advice": advice[i] if advised[i] else None,
             "margin": margins[i] if advised[i] and output != "labels" else None,
             "margin_of": output if told else None,
+            "box": box if advised[i] else None,
             "robustness": proved[i],
             "counterexample": counterexamples.get(i),
         }
@@ -223,7 +230,7 @@ def _statements(
     ]
 
 
-def _half_widths(predictor: Predictor, radius: float) -> list[float | None]:
+def _box(predictor: Predictor, radius: float) -> dict[str, Any]:
     """Return how far each raw column goes in the box, None where the map is no straight line."""
     spreads = neighborhood((predictor,), radius, "linf", "numbers").spreads
     widths: list[float | None] = []
@@ -234,7 +241,7 @@ def _half_widths(predictor: Predictor, radius: float) -> list[float | None]:
             widths.append(None if moving else 0.0)
         else:
             widths.append(float(radius * spreads[block.columns][0] / abs(scale)))
-    return widths
+    return {"radius": radius, "half_widths": widths}
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subjects_certificates
 import subjects_estimators
 import subjects_files
 import subjects_metrics
@@ -28,6 +29,7 @@ NOT_ATTACKED = {
     "RecourseMenu.__init__": _MADE,
     "RecourseResult.__init__": _MADE,
     "AdviceMargin": _MADE,
+    "CertificateReport": _MADE,
     "CertifiedDifference": _MADE,
     "FailureLimits": _MADE,
     "FixedSequence": _MADE,
@@ -58,6 +60,7 @@ def all_subjects() -> list[Subject]:
         *subjects_rules.subjects(),
         *subjects_recourse.subjects(),
         *subjects_metrics.subjects(),
+        *subjects_certificates.subjects(),
         *subjects_theory.subjects(),
         *subjects_files.subjects(),
         *subjects_estimators.subjects(),
