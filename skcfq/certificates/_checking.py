@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from skcfq.certificates._document import SCHEMA, VERSION, WITH_ADVICE, claims_of, digest_of
 from skcfq.certificates._evaluation import answer_of, scores_margin, table_of
 from skcfq.certificates._rules import broken_rules, changes_between, cost_between, same_number
@@ -218,8 +220,9 @@ def _margin(document: Mapping, name: str, model: Any) -> Iterator[str]:
     given = stated["classes"], [document["target"]], stated["margin_of"]
     found = scores_margin(model, table, *given)
     # Of a probability next to 0 or 1, only the answer is known.
-    known = found is not None and found[0] == found[0]
-    if known and not same_number(found[0], stated["margin"], 1e-6):
+    if found is None or np.isnan(found[0]):
+        return
+    if not same_number(found[0], stated["margin"], 1e-6):
         yield f"margin of the {name}: it is {found[0]:g}, not {stated['margin']:g}"
 
 

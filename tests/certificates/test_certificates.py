@@ -12,6 +12,8 @@ import pandas as pd
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PowerTransformer
 
 from skcfq import ActionSet, RecourseSolver, theory
 from skcfq.certificates import check_certificate, digest_of
@@ -75,6 +77,17 @@ def test_other_norms(cost):
     one["digest"] = digest_of(one)
     (failure,) = check_certificate(one, reference=model).failures
     assert failure.startswith("cost")
+
+
+def test_an_encoding_that_is_no_straight_line_leaves_the_cost_stated():
+    table = np.exp(X[:, :2])
+    model = make_pipeline(PowerTransformer(), LogisticRegression())
+    model.fit(table, X[:, :2].sum(axis=1) > 0)
+    result = RecourseSolver(random_state=0).solve(model, table[:9], background=table)
+    assert result.reachable.any()
+    for one in theory.certify(result, model, radius=0.05, background=table):
+        report = check_certificate(one, reference=model)
+        assert report.accepted and "cost" in report.stated, report
 
 
 def _leaves(value, path=()):
