@@ -39,9 +39,9 @@ __all__ = [
     "TableEncoder",
     "functions_from_json",
     "functions_to_json",
-    "warn_of_one_hot_groups",
     "space_in_front",
     "statistic_of",
+    "warn_of_one_hot_groups",
 ]
 
 __getattr__ = lazy_attributes(
