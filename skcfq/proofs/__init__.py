@@ -4,7 +4,7 @@ For developers: what other rooms take from this one. Everything is numpy; nothin
 problem is posed.
 """
 
-from skcfq.proofs._branching import Optimum
+from skcfq.proofs._branching import Optimum, branch_and_bound
 from skcfq.proofs._input_codes import InputGrid
 from skcfq.proofs._lattice import Lattice, lattice_of
 from skcfq.proofs._layer_bounds import (
@@ -24,12 +24,12 @@ from skcfq.proofs._layers import (
     with_late_codes,
 )
 from skcfq.proofs._leaf_tables import LeafTables, leaf_tables
-from skcfq.proofs._network_search import NetworkDemand, NetworkSearch, search_networks
+from skcfq.proofs._network_search import NetworkDemand, NetworkSearch
 from skcfq.proofs._objective import Objective
 from skcfq.proofs._reachable_leaves import Inputs
 from skcfq.proofs._tables import Tables, tables_of
 from skcfq.proofs._tree_cells import TreeCells
-from skcfq.proofs._tree_search import TreeDemand, TreeSearch, search_trees
+from skcfq.proofs._tree_search import TreeDemand, TreeSearch
 from skcfq.proofs._tree_starts import greedy_points
 from skcfq.proofs._twins import with_rungs, without_twins
 
@@ -60,8 +60,7 @@ __all__ = [
     "leaf_tables",
     "margin_bound",
     "network_of",
-    "search_networks",
-    "search_trees",
+    "branch_and_bound",
     "tables_of",
     "with_late_codes",
     "with_rungs",

@@ -72,10 +72,13 @@ class LatticeProblem:
     is_valid: Judge
     objective: Objective
 
+    def divide(self, boxes: Boxes, best: Best) -> Boxes:
+        """Offer answers from boxes, each person's together, and return what is left of them."""
+        raise NotImplementedError
+
 
 def branch_and_bound(
     problem: LatticeProblem,
-    process: Callable[[Boxes, Best], Boxes],
     *,
     most_boxes: int,
     time_limit: float | None = None,
@@ -86,9 +89,6 @@ def branch_and_bound(
     Parameters
     ----------
     problem : LatticeProblem
-    process : callable
-        Takes boxes, each person's together, and the best points so far, offers answers to these,
-        and returns what is left of the boxes.
     most_boxes : int
         Boxes of one person that are bounded before the proof is given up.
     time_limit : float, optional
@@ -119,7 +119,7 @@ def branch_and_bound(
             waiting = waiting.take(~spent)
             continue
         try:
-            waiting = _round(process, waiting, best, n_boxes)
+            waiting = _round(problem, waiting, best, n_boxes)
         except KeyboardInterrupt:
             # The boxes of the broken round are open still.
             interrupted = True
@@ -129,14 +129,12 @@ def branch_and_bound(
     return Optimum(best.rungs, best.cost, bound, given_up >= best.room, n_boxes, interrupted)
 
 
-def _round(
-    process: Callable[[Boxes, Best], Boxes], waiting: Boxes, best: Best, n_boxes: np.ndarray
-) -> Boxes:
+def _round(problem: LatticeProblem, waiting: Boxes, best: Best, n_boxes: np.ndarray) -> Boxes:
     """Bound some of the boxes, and return those that are open afterwards, sorted by person."""
     chosen = _of_this_round(waiting)
     now = waiting.take(chosen)
     n_boxes += np.bincount(now.person, minlength=len(n_boxes))
-    parts = [process(block, best) for block in _blocks(now)]
+    parts = [problem.divide(block, best) for block in _blocks(now)]
     waiting = Boxes.concatenate([waiting.take(~chosen), *parts])
     waiting = waiting.take(waiting.bound < best.room[waiting.person])
     return waiting.take(np.argsort(waiting.person, kind="stable"))

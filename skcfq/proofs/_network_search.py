@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 
@@ -20,8 +19,6 @@ from skcfq.proofs._boxes import Boxes, contract, cut
 from skcfq.proofs._branching import (
     Best,
     LatticeProblem,
-    Optimum,
-    branch_and_bound,
     try_points,
 )
 from skcfq.proofs._network_view import NetworkDemand, View, view_of
@@ -43,56 +40,26 @@ class NetworkSearch(LatticeProblem):
     demands: Sequence[NetworkDemand]
     leaf: int = 256
 
-
-def search_networks(
-    search: NetworkSearch,
-    *,
-    most_boxes: int,
-    time_limit: float | None = None,
-    starts: Sequence[np.ndarray] = (),
-) -> Optimum:
-    """Find the cheapest point of every person.
-
-    Parameters
-    ----------
-    search : NetworkSearch
-    most_boxes : int
-        Boxes of one person that are bounded before the proof is given up.
-    time_limit : float, optional
-        Seconds for all people together.
-    starts : sequence of int64 ndarray of shape (P, F)
-        Rungs of points that may be answers.
-
-    Notes
-    -----
-    Certified, within a relative gap of 1e-9.
-    """
-    process = partial(_process, search)
-    return branch_and_bound(
-        search, process, most_boxes=most_boxes, time_limit=time_limit, starts=starts
-    )
-
-
-def _process(search: NetworkSearch, boxes: Boxes, best: Best) -> Boxes:
-    """Bound boxes, try what follows from that, and return what they are cut into."""
-    lattice = search.lattice
-    boxes = contract(lattice, boxes, best.room[boxes.person], search.objective.most_changes)
-    if len(boxes) == 0:
-        return boxes
-    room = best.room[boxes.person]
-    views = [
-        view_of(search.lattice, search.objective, demand, boxes, room) for demand in search.demands
-    ]
-    bounds = np.stack([view.found.bound for view in views])
-    # Each box goes on with the demand that says most about it.
-    which = bounds.argmax(axis=0)
-    boxes = replace(boxes, bound=np.maximum(boxes.bound, bounds.max(axis=0)))
-    children = []
-    for d, view in enumerate(views):
-        open_ = np.flatnonzero((which == d) & (boxes.bound < best.room[boxes.person]))
-        if len(open_):
-            children.append(_divide(search, boxes.take(open_), view.take(open_), best))
-    return Boxes.concatenate(children) if children else boxes.take(slice(0))
+    def divide(self, boxes: Boxes, best: Best) -> Boxes:
+        """Bound boxes, try what follows from that, and return what they are cut into."""
+        lattice = self.lattice
+        boxes = contract(lattice, boxes, best.room[boxes.person], self.objective.most_changes)
+        if len(boxes) == 0:
+            return boxes
+        room = best.room[boxes.person]
+        views = [
+            view_of(self.lattice, self.objective, demand, boxes, room) for demand in self.demands
+        ]
+        bounds = np.stack([view.found.bound for view in views])
+        # Each box goes on with the demand that says most about it.
+        which = bounds.argmax(axis=0)
+        boxes = replace(boxes, bound=np.maximum(boxes.bound, bounds.max(axis=0)))
+        children = []
+        for d, view in enumerate(views):
+            open_ = np.flatnonzero((which == d) & (boxes.bound < best.room[boxes.person]))
+            if len(open_):
+                children.append(_divide(self, boxes.take(open_), view.take(open_), best))
+        return Boxes.concatenate(children) if children else boxes.take(slice(0))
 
 
 def _divide(search: NetworkSearch, boxes: Boxes, view: View, best: Best) -> Boxes:

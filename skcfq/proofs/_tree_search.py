@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -19,8 +18,6 @@ from skcfq.proofs._boxes import Boxes, contract
 from skcfq.proofs._branching import (
     Best,
     LatticeProblem,
-    Optimum,
-    branch_and_bound,
     try_points,
 )
 from skcfq.proofs._choice_bound import choice_bound
@@ -58,54 +55,26 @@ class TreeSearch(LatticeProblem):
 
     demands: Sequence[TreeDemand]
 
-
-def search_trees(
-    search: TreeSearch,
-    *,
-    most_boxes: int,
-    time_limit: float | None = None,
-    starts: Sequence[np.ndarray] = (),
-) -> Optimum:
-    """Find the cheapest point of every person.
-
-    Parameters
-    ----------
-    search : TreeSearch
-    most_boxes : int
-        Boxes of one person that are bounded before the proof is given up.
-    time_limit : float, optional
-        Seconds for all people together.
-    starts : sequence of int64 ndarray of shape (P, F)
-        Rungs of points that may be answers.
-
-    Notes
-    -----
-    Certified, within a relative gap of 1e-9.
-    """
-    process = partial(_process, search)
-    return branch_and_bound(
-        search, process, most_boxes=most_boxes, time_limit=time_limit, starts=starts
-    )
-
-
-def _process(search: TreeSearch, boxes: Boxes, best: Best) -> Boxes:
-    """Bound boxes, try what follows from that, and return what they are cut into."""
-    boxes = contract(search.lattice, boxes, best.room[boxes.person], search.objective.most_changes)
-    for demand in search.demands:
-        said = demand.tables.most(demand.tables.admitted(boxes), boxes.person)
-        boxes = boxes.take(said.sum(axis=1) >= demand.need[boxes.person])
-    if len(boxes) == 0:
-        return boxes
-    views = [_view(search, boxes.take(part)) for part in cache_sized(search, boxes)]
-    view = _View.concatenate(views)
-    boxes = replace(boxes, bound=np.maximum(boxes.bound, view.bound), low=view.low, high=view.high)
-    for point in (view.enough, view.nearly):
-        open_ = np.flatnonzero(boxes.bound < best.room[boxes.person])
-        try_points(search, boxes.person[open_], point[open_], best)
-    # What is a point has been tried.
-    open_ = boxes.bound < best.room[boxes.person]
-    open_ &= (boxes.high > boxes.low).any(axis=1)
-    return quartered(boxes.take(open_), view.blame[open_])
+    def divide(self, boxes: Boxes, best: Best) -> Boxes:
+        """Bound boxes, try what follows from that, and return what they are cut into."""
+        boxes = contract(self.lattice, boxes, best.room[boxes.person], self.objective.most_changes)
+        for demand in self.demands:
+            said = demand.tables.most(demand.tables.admitted(boxes), boxes.person)
+            boxes = boxes.take(said.sum(axis=1) >= demand.need[boxes.person])
+        if len(boxes) == 0:
+            return boxes
+        views = [_view(self, boxes.take(part)) for part in cache_sized(self, boxes)]
+        view = _View.concatenate(views)
+        boxes = replace(
+            boxes, bound=np.maximum(boxes.bound, view.bound), low=view.low, high=view.high
+        )
+        for point in (view.enough, view.nearly):
+            open_ = np.flatnonzero(boxes.bound < best.room[boxes.person])
+            try_points(self, boxes.person[open_], point[open_], best)
+        # What is a point has been tried.
+        open_ = boxes.bound < best.room[boxes.person]
+        open_ &= (boxes.high > boxes.low).any(axis=1)
+        return quartered(boxes.take(open_), view.blame[open_])
 
 
 def cache_sized(search: TreeSearch, boxes: Boxes) -> list[slice]:

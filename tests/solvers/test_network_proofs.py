@@ -25,7 +25,7 @@ from sklearn.neural_network import MLPClassifier
 from skcfq import ActionSet, RecourseSolver
 from skcfq.exceptions import UnsupportedModelError
 from skcfq.models import rectified_layers
-from skcfq.proofs import _branching, search_networks
+from skcfq.proofs import _branching, branch_and_bound
 from skcfq.solvers.exact._networks import lattice_for, search_for, solve_networks
 from skcfq.solvers.problems import Effort
 
@@ -49,7 +49,7 @@ LEAVES = (1, 256)
 def assert_proved(problem, leaf=256):
     """Compare with brute force; return the least costs."""
     search = replace(search_for(problem, lattice_for(problem)), leaf=leaf)
-    return assert_optimal(problem, search.lattice, search_networks(search, most_boxes=100_000))
+    return assert_optimal(problem, search.lattice, branch_and_bound(search, most_boxes=100_000))
 
 
 @pytest.mark.parametrize("leaf", LEAVES)

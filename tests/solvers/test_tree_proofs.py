@@ -31,7 +31,7 @@ from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 from skcfq import ActionSet, RecourseSolver, TableEncoder
 from skcfq.exceptions import UnsupportedModelError
 from skcfq.models import as_predictor
-from skcfq.proofs import _branching, greedy_points, search_trees
+from skcfq.proofs import _branching, branch_and_bound, greedy_points
 from skcfq.solvers.exact import _trees
 from skcfq.solvers.exact._trees import lattice_for, search_for, solve_trees
 from skcfq.solvers.problems import Effort
@@ -83,7 +83,7 @@ def problem_of(models, rules=RULES, **parameters):
 def assert_proved(problem):
     """Compare with brute force; return the least costs."""
     search = search_for(problem, lattice_for(problem))
-    return assert_optimal(problem, search.lattice, search_trees(search, most_boxes=100_000))
+    return assert_optimal(problem, search.lattice, branch_and_bound(search, most_boxes=100_000))
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
@@ -315,8 +315,8 @@ def test_greedy_points_are_answers_that_spare_boxes(kind, most):
     points = greedy_points(search)
     found = np.flatnonzero((points != search.lattice.own).any(axis=1))
     assert len(found) > 3 and search.is_valid(found, points[found]).all()
-    plain = search_trees(search, most_boxes=100_000)
-    begun = search_trees(search, most_boxes=100_000, starts=[points])
+    plain = branch_and_bound(search, most_boxes=100_000)
+    begun = branch_and_bound(search, most_boxes=100_000, starts=[points])
     assert begun.cost == pytest.approx(plain.cost, rel=1e-9)
     assert begun.n_boxes.sum() < 0.7 * plain.n_boxes.sum()
     assert (greedy_points(search, until=0.0) == search.lattice.own).all()

@@ -17,9 +17,9 @@ from skcfq.proofs import (
     NetworkSearch,
     Objective,
     Tables,
+    branch_and_bound,
     lattice_of,
     network_of,
-    search_networks,
     tables_of,
     with_late_codes,
     without_twins,
@@ -64,7 +64,7 @@ def solve_networks(
     lattice = lattice_for(problem)
     search = search_for(problem, lattice)
     limit = None if effort.time_limit is None else effort.time_limit * problem.n_people
-    optimum = search_networks(
+    optimum = branch_and_bound(
         search,
         most_boxes=effort.max_nodes,
         time_limit=limit,

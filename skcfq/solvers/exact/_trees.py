@@ -19,10 +19,10 @@ from skcfq.proofs import (
     TreeCells,
     TreeDemand,
     TreeSearch,
+    branch_and_bound,
     greedy_points,
     lattice_of,
     leaf_tables,
-    search_trees,
     with_rungs,
     without_twins,
 )
@@ -80,7 +80,7 @@ def _solve(
     starts = [rungs_at(problem, lattice, point) for point in points]
     starts.append(greedy_points(search, until=until))
     left = None if until is None else until - time.monotonic()
-    optimum = search_trees(search, most_boxes=effort.max_nodes, time_limit=left, starts=starts)
+    optimum = branch_and_bound(search, most_boxes=effort.max_nodes, time_limit=left, starts=starts)
     answer = answer_of(lattice, optimum)
     misread = _misread(problem, answer)
     if optimum.interrupted or not misread.any():
