@@ -88,7 +88,7 @@ class CFQClassifier(StudentClassifier):
         cheapest actions of the solver for ``"faithful"``, K steps for ``"paper"``.
     quantizer : Quantizer, default=None
         Width of hidden activations, granularity of the weight steps, and where steps and clips
-        start; None is ``Quantizer()``: activations follow the weights, one step a unit.
+        start; None is ``Quantizer()``: activations of 8 bits, one step a unit.
     hidden_layer_sizes : tuple of int, default=(64, 64)
         Empty for logistic regression. Whole multiples of the layers of a ``teacher`` that is given
         start from copies of its units, which lose less to activations of few bits.

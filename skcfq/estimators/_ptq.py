@@ -102,8 +102,8 @@ class PTQClassifier(QuantizedClassifier):
     candidates : tuple of int, default=(2, 3, 4, 8)
         Widths from 2 to 16.
     quantizer : Quantizer, default=None
-        Only its ``activation_bits`` are used, one width for all layers; None, of either, follows
-        the weights of the layer that produces the activations. Its ``granularity`` and
+        Only its ``activation_bits`` are used, 8 by default, one width for all layers; its None
+        follows the weights of the layer that produces the activations. Its ``granularity`` and
         ``initialization`` are not: every layer has one weight step, which ``calibrator`` sets.
     calibration_size : int or None, default=2048
         Rows of X that are drawn as :math:`X_{cal}`; None takes all.

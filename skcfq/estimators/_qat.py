@@ -40,7 +40,7 @@ class QATClassifier(StudentClassifier):
         precision), or by the error that its quantization makes.
     quantizer : Quantizer, default=None
         Width of hidden activations, granularity of the weight steps, and where steps and clips
-        start; None is ``Quantizer()``: activations follow the weights, one step a unit.
+        start; None is ``Quantizer()``: activations of 8 bits, one step a unit.
     hidden_layer_sizes : tuple of int, default=(64, 64)
         Empty for logistic regression.
     module : torch Module or callable, default=None

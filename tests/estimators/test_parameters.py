@@ -65,6 +65,15 @@ def test_ptq_has_one_width_for_all_activations():
         model.fit(X, y)
 
 
+@pytest.mark.parametrize("classifier", QUANTIZED)
+def test_activations_have_eight_bits_unless_they_follow_the_weights(classifier, short_teachers):
+    X, y = np.random.default_rng(0).normal(size=(40, 2)), np.arange(40) % 2
+    given = {} if classifier is PTQClassifier else {"hidden_layer_sizes": (4,), "max_iter": 1}
+    model = classifier(3, random_state=0, target=1, **given).fit(X, y)
+    assert model.bops_ == 8 * model.bit_cost_
+    assert model.set_params(quantizer__activation_bits=None).fit(X, y).bops_ < 8 * model.bit_cost_
+
+
 def test_presets_share_nothing():
     first, second = CFQObjective.preset("faithful"), CFQObjective.preset("faithful")
     first.set_params(finish__validity_drop=0.5)
