@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from skcfq.actions import ActionSet
 from skcfq.estimators._all_or_nothing import all_or_nothing
-from skcfq.estimators._quantized import QuantizedClassifier
+from skcfq.estimators._promised import PromisedClassifier
 from skcfq.estimators._teacher import NETWORK_CONSTRAINTS
 from skcfq.exceptions import EmptyPopulationWarning
 from skcfq.models import Predictor, default_target, resolve_target
@@ -51,7 +51,7 @@ from skcfq.utils import (
 _OF_RECOURSE = ("counterfactual", "margin")
 
 
-class PTQClassifier(QuantizedClassifier):
+class PTQClassifier(PromisedClassifier):
     r"""Quantized form of a trained classifier; no weight of it is trained.
 
     Scales and clips are calibrated on :math:`U_{cal} = X_{cal} \cup \{x + \delta_{fp}\}`
@@ -246,6 +246,7 @@ class PTQClassifier(QuantizedClassifier):
         table = self._read_table(X, y, sample_weight)
         self._check_plan()
         rng = check_random_state(self.random_state)
+        self._forget_promise()
         teacher = self._fit_teacher(table, rng)
         source = rectifier_network(teacher)
         self._check_rules(table)
@@ -281,6 +282,12 @@ class PTQClassifier(QuantizedClassifier):
     @property
     def _uses_recourse(self) -> bool:
         return self.calibration == "counterfactual" or self.allocation in _OF_RECOURSE
+
+    @property
+    def _advice(self) -> TeacherActions:
+        given = self.teacher_actions
+        solver = given if isinstance(given, RecourseSolver) else None
+        return TeacherActions(method="solver", solver=solver)
 
     @property
     def _actions(self) -> TeacherActions:

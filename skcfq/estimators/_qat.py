@@ -202,6 +202,7 @@ class QATClassifier(StudentClassifier):
         table = self._training_table(X, y, sample_weight)
         self._check_plan()
         rng = check_random_state(self.random_state)
+        self._forget_promise()
         rows, held = self._hold_out(table, rng)
         kept = table.take(rows)
         teacher = self._fit_teacher(kept, rng)

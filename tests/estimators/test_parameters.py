@@ -12,7 +12,7 @@ QUANTIZED = [CFQClassifier, QATClassifier, PTQClassifier]
 
 
 def test_knobs_stay_few():
-    assert len(CFQClassifier().get_params(deep=False)) < 26
+    assert len(CFQClassifier().get_params(deep=False)) < 27
     assert len(QATClassifier().get_params(deep=False)) < 26
 
 
