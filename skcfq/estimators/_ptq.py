@@ -126,6 +126,9 @@ class PTQClassifier(PromisedClassifier):
     network_ : QuantizedMLP
     interrupted_ : bool
         Whether Ctrl-C ended the fit early; never, since half a calibration is none.
+    logit_bias_ : float
+        0 until :meth:`recalibrate` sets it; ``recourse_margin_`` and the other figures of a
+        promise, as of :class:`~skcfq.CFQClassifier`, are there afterwards.
 
     Notes
     -----

@@ -94,6 +94,9 @@ class QATClassifier(StudentClassifier):
         Passes of the last fit.
     interrupted_ : bool
         Whether Ctrl-C ended the fit early.
+    logit_bias_ : float
+        0 until :meth:`recalibrate` sets it; ``recourse_margin_`` and the other figures of a
+        promise, as of :class:`~skcfq.CFQClassifier`, are there afterwards.
 
     Notes
     -----
