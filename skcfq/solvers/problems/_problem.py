@@ -206,8 +206,9 @@ class RecourseProblem:
             return costs
         own = self.levels.index_select(0, person)
         # Columns are read one after the other, and faster where they lie in a row.
-        places = zip(distances, own.T.contiguous(), levels.clamp_min(0).T.contiguous(), strict=True)
-        steps = torch.stack([distance[place] for distance, *place in places], dim=1)
+        columns = own.T.contiguous(), levels.clamp_min(0).T.contiguous()
+        places = zip(distances, *columns, strict=True)
+        steps = torch.stack([distance[before, after] for distance, before, after in places], dim=1)
         steps = torch.where(own == levels, 0.0, steps)
         return torch.cat([costs, self.categorical_weights * steps], dim=1)
 
