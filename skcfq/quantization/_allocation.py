@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,7 +17,7 @@ from skcfq.quantization._bits import (
     check_layer_sizes,
 )
 
-# Partial choices that are worth keeping track of; of more, a solver for integer programs is quicker.
+# Partial choices to keep track of; of more, a solver for integer programs is quicker.
 _MOST_PARTIAL = 50_000
 # Gains are scaled to this for that solver, whose gap is absolute.
 _SCORE_SCALE = 1000.0
@@ -95,42 +94,6 @@ def capacity_of(budget: float, total: int) -> int:
     while capacity / total > budget:
         capacity -= 1
     return capacity
-
-
-def maximal_widths(
-    n_weights: Sequence[int], candidates: Iterable[int], budget: float
-) -> Iterator[tuple[int, ...]]:
-    """Yield every choice within a budget that leaves no layer the next width.
-
-    Parameters
-    ----------
-    n_weights : sequence of int of shape (n_layers,)
-    candidates : iterable of int
-        Increasing widths, R of them; all R^L choices are looked at.
-    budget : float
-        Average bits per weight, at most.
-
-    Yields
-    ------
-    tuple of int
-
-    Examples
-    --------
-    >>> list(maximal_widths([100, 300], (2, 3, 4, 8), 4))
-    [(4, 4), (8, 2)]
-    """
-    widths = check_candidates(candidates)
-    check_budget(budget, widths)
-    sizes = [int(n) for n in n_weights]
-    capacity = capacity_of(min(budget, widths[-1]), sum(sizes))
-    steps = dict(itertools.pairwise(widths))
-    for chosen in itertools.product(widths, repeat=len(sizes)):
-        left = capacity - sum(n * bits for n, bits in zip(sizes, chosen, strict=True))
-        if left < 0:
-            continue
-        pairs = zip(sizes, chosen, strict=True)
-        if all(bits == widths[-1] or n * (steps[bits] - bits) > left for n, bits in pairs):
-            yield chosen
 
 
 def _solve(values: np.ndarray, costs: np.ndarray, capacity: int) -> np.ndarray:
