@@ -74,7 +74,7 @@ class CFQClassifier(StudentClassifier):
         None is a :class:`~skcfq.TeacherClassifier` of the same layers. Inside a search, wrap a
         fitted one in :class:`sklearn.frozen.FrozenEstimator`, because clones forget a fit. A torch
         module is taken as trained, behind the fitted ``encoder`` (None: X itself).
-    objective : {"paper", "faithful"} or CFQObjective, default="faithful"
+    objective : {"paper", "faithful", "literal"} or CFQObjective, default="faithful"
         Terms of the loss, and what follows the training. ``"paper"`` is the one above, with
         :math:`\eta = 1`; ``"faithful"`` has the teacher's target margins at x, at x + δ, on the way
         there and at points of feature mixup in the place of the validity loss, and then rounds

@@ -172,6 +172,29 @@ class LearnedBits(BitPolicy):
         self.temperatures = temperatures
         self.search_fraction = search_fraction
 
+    @classmethod
+    def preset(cls, name: str) -> LearnedBits:
+        """Return a named policy.
+
+        Parameters
+        ----------
+        name : {"literal"}
+            That of the paper's Algorithm 2: relaxed gradients in the whole training, and then the
+            most probable widths.
+
+        Returns
+        -------
+        policy : LearnedBits
+
+        Examples
+        --------
+        >>> LearnedBits.preset("literal").settle
+        'argmax'
+        """
+        if name != "literal":
+            raise ValueError(f"name={name!r} is no bit policy; give 'literal'.")
+        return cls(gradient="relaxed", settle="argmax", search_fraction=1.0)
+
     def start(
         self, network: QuantizedNetwork, budget: float, sample: BitSample
     ) -> GumbelBits | None:

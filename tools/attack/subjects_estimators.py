@@ -175,7 +175,7 @@ def _of_teacher() -> dict[str, Parameter]:
 
 def _of_cfq() -> dict[str, Parameter]:
     return _of_teacher() | {
-        "objective": anything(*literal("faithful", "paper", "PAPER")),
+        "objective": anything(*literal("faithful", "paper", "literal", "PAPER")),
         "teacher_actions": only(TeacherActions),
     }
 
@@ -253,6 +253,7 @@ def _of_options(student: dict[str, Any]) -> list[Subject]:
                 "dither": flag(),
                 "groups": anything(*literal(["job"], ["nope"], "job"), words=("sensitive",)),
                 "finish": only(Finish),
+                "all_rows": flag(),
             },
             is_sound,
         ),
@@ -265,7 +266,7 @@ def _of_options(student: dict[str, Any]) -> list[Subject]:
         Subject(
             "CFQObjective.preset",
             lambda **p: CFQObjective.preset(**{"name": "faithful"} | p),
-            {"name": choice("faithful", "paper")},
+            {"name": choice("faithful", "paper", "literal")},
         ),
         Subject(
             "TeacherActions",
@@ -303,6 +304,8 @@ def _of_options(student: dict[str, Any]) -> list[Subject]:
                 "candidates": widths(),
                 "penalty": real(0),
                 "cost": anything(),
+                "gradient": choice("measured", "relaxed"),
+                "settle": choice("budget", "argmax"),
                 "temperatures": anything(
                     *literal((1.0, 0.3), (0.3, 1.0), (1.0, 0.0), (1.0,), (-1, -2)),
                     *inside(lambda v: (1.0, v), "(1.0, {})"),
@@ -310,6 +313,11 @@ def _of_options(student: dict[str, Any]) -> list[Subject]:
                 "search_fraction": real(0, 1),
             },
             is_sound,
+        ),
+        Subject(
+            "LearnedBits.preset",
+            lambda **p: LearnedBits.preset(**{"name": "literal"} | p),
+            {"name": choice("literal")},
         ),
         Subject(
             "SensitivityBits",
