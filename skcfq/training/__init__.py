@@ -36,6 +36,7 @@ from skcfq.training._rectifier_networks import (
     rectifier_network,
 )
 from skcfq.training._rounding import round_to_teacher
+from skcfq.training._searched_bits import SearchedBits
 from skcfq.training._seeds import draw_seed, seeded_initialization, seeded_layers
 from skcfq.training._sensitivity_bits import SensitivityBits
 from skcfq.training._supervision import Supervision, supervise
@@ -59,6 +60,7 @@ __all__ = [
     "OBJECTIVES",
     "People",
     "Quantizer",
+    "SearchedBits",
     "SensitivityBits",
     "Supervision",
     "TeacherActions",

@@ -10,6 +10,7 @@ from skcfq.exceptions import BudgetError
 from skcfq.nn import QuantizedNetwork
 from skcfq.quantization import MAXIMUM_CANDIDATE_BITS, GumbelBits
 from skcfq.training._bit_policy import BitPolicy, BitSample, widest
+from skcfq.training._searched_bits import SearchedBits
 from skcfq.training._sensitivity_bits import SensitivityBits
 from skcfq.utils import Interval, ListOf, StrOptions
 
@@ -208,7 +209,12 @@ class LearnedBits(BitPolicy):
         return GumbelBits(network.n_weights, self.candidates, budget, warmth=0.0, costs=costs)
 
 
-BIT_POLICIES = {"uniform": UniformBits, "learned": LearnedBits, "sensitivity": SensitivityBits}
+BIT_POLICIES = {
+    "uniform": UniformBits,
+    "learned": LearnedBits,
+    "sensitivity": SensitivityBits,
+    "searched": SearchedBits,
+}
 
 
 def bit_policy_of(value: Any) -> BitPolicy:

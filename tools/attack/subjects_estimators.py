@@ -41,6 +41,7 @@ from skcfq.estimators import (
     FixedBits,
     LearnedBits,
     Quantizer,
+    SearchedBits,
     SensitivityBits,
     TeacherActions,
     UniformBits,
@@ -318,6 +319,16 @@ def _of_options(student: dict[str, Any]) -> list[Subject]:
             "LearnedBits.preset",
             lambda **p: LearnedBits.preset(**{"name": "literal"} | p),
             {"name": choice("literal")},
+        ),
+        Subject(
+            "SearchedBits",
+            held("bit_policy", SearchedBits),
+            {
+                "kind": choice("task", "error"),
+                "max_choices": whole(0),
+                "candidates": widths(),
+            },
+            is_sound,
         ),
         Subject(
             "SensitivityBits",
