@@ -13,6 +13,7 @@ from skcfq.training._bit_policies import (
     start_policy,
 )
 from skcfq.training._bit_policy import BitPolicy, BitSample
+from skcfq.training._bit_search import BitSearch
 from skcfq.training._conformal import bias_above, quantile
 from skcfq.training._device import generator_on, training_device
 from skcfq.training._distillation_set import DistillationSet
@@ -50,6 +51,7 @@ __all__ = [
     "BitPolicy",
     "BitSample",
     "BitSchedule",
+    "BitSearch",
     "CFQObjective",
     "DistillationSet",
     "Finish",
