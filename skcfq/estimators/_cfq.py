@@ -73,7 +73,7 @@ class CFQClassifier(StudentClassifier):
         None is a :class:`~skcfq.TeacherClassifier` of the same layers. Inside a search, wrap a
         fitted one in :class:`sklearn.frozen.FrozenEstimator`, because clones forget a fit. A torch
         module is taken as trained, behind the fitted ``encoder`` (None: X itself).
-    objective : {"paper", "faithful"} or CFQObjective, default="faithful"
+    objective : {"paper", "faithful", "literal"} or CFQObjective, default="faithful"
         Terms of the loss, and what follows the training. ``"paper"`` is the one above, with
         :math:`\eta = 1`; ``"faithful"`` has the teacher's target margins at x, at x + δ, on the way
         there and at points of feature mixup in the place of the validity loss, and then rounds
@@ -84,10 +84,10 @@ class CFQClassifier(StudentClassifier):
         lenient, and the cheapest advice holds. ``"advice"``: a margin, ``recourse_margin_``, which
         advice then has to have, and the model accepts as many as it was trained to. None: nobody
         yet. What either costs is told in ``promise_costs_``.
-    bit_policy : {"learned", "sensitivity", "uniform"} or BitPolicy, default="learned"
-        How the width of each layer is chosen: by the error that its quantization makes, learned
-        in training (the paper's way, which spends half of the training on the search), or one
-        for all.
+    bit_policy : {"learned", "searched", "sensitivity", "uniform"} or BitPolicy, default="learned"
+        How the width of each layer is chosen: learned in training (which spends half of it on
+        the search), by the loss of all together or the error that each makes alone before it, or
+        one for all.
     teacher_actions : TeacherActions, default=None
         How the teacher's recourse is computed in training. None takes what suits the objective:
         cheapest actions of the solver for ``"faithful"``, K steps for ``"paper"``.
@@ -396,8 +396,8 @@ class CFQClassifier(StudentClassifier):
         """Give the promise, by a bias of the target's logit or by a margin of the advice."""
         told, share = plan.supervision, finish.validity_drop
         with HeldInterrupts() as held:
-            if told is not None and share is not None:
-                advised = told.advised(people, plan.teacher)
+            advised = None if told is None else told.advised(people, plan.teacher)
+            if advised is not None and share is not None:
                 self._set_bias(advised, share, self.promise, plan.teacher, draw_seed(rng))
             self._make_integers()
         if held.pressed:

@@ -64,7 +64,7 @@ class Supervision:
     online: OnlineActions | None = None
     held: Tensor | None = None
 
-    def advised(self, people: People, teacher: Predictor) -> AdvisedPeople:
+    def advised(self, people: People, teacher: Predictor) -> AdvisedPeople | None:
         """Return those who were kept for the promise; where nobody could be, who was trained on.
 
         Parameters
@@ -75,9 +75,12 @@ class Supervision:
 
         Returns
         -------
-        advised : AdvisedPeople
+        advised : AdvisedPeople or None
+            None where nobody has advice.
         """
         who = self.promised if self.held is None or not self.held.any() else self.held
+        if not who.any():
+            return None
         rows = who.numpy().nonzero()[0]
         return AdvisedPeople.of(
             teacher,
@@ -161,7 +164,7 @@ def supervise(
         None, with a warning, where there is no recourse to preserve.
     """
     X, target = people.table.X, torch.from_numpy(people.target)
-    rows = np.flatnonzero(people.denied)
+    rows = np.arange(len(target)) if objective.all_rows else np.flatnonzero(people.denied)
     if len(rows) == 0:
         _warn_unsupervised("The teacher refuses nobody", "Check `target`.", people)
         return None
@@ -171,7 +174,7 @@ def supervise(
     points[rows], valid = teacher_points(
         memory, actions, teacher, action_set, *asked, seed, verbose=verbose
     )
-    if not valid.any():
+    if not (valid.any() or objective.all_rows):
         other = "more or larger steps" if actions.method == "pgd" else "another solver"
         _warn_unsupervised(
             f"Of the {len(rows)} people whom the teacher refuses, none reaches the target by its "
@@ -183,8 +186,10 @@ def supervise(
     drawn, promised = torch.zeros(2, len(points), dtype=torch.bool)
     # Where the teacher itself refuses the point, there is no promise that could be kept.
     drawn[rows], promised[rows] = True, valid
+    promised &= torch.from_numpy(people.denied)
     weights = torch.from_numpy(people.table.sample_weight).double()
-    told = Supervision(points, target, promised, promised, weights, people.groups)
+    acted = drawn if objective.all_rows else promised
+    told = Supervision(points, target, acted, promised, weights, people.groups)
     if objective.after_training.validity_drop is not None:
         told = _keeping_people_for_the_promise(told, people, rng)
     if max(objective.matching_weights) > 0:
@@ -193,6 +198,7 @@ def supervise(
         told = replace(told, matching=matching)
     if actions.online:
         online = _online(people.table, teacher, action_set, actions, seed)
+        online = replace(online, everywhere=objective.all_rows)
         # Every person who was drawn may get a valid point in some pass, with other noise.
         acted = drawn if told.held is None else drawn & ~told.held
         told = replace(told, online=online, acted=acted)
@@ -248,8 +254,7 @@ def _keeping_people_for_the_promise(
         rng,
         codes=None if groups is None or groups.weights is not None else groups.codes,
     )
-    others = told.promised & ~held
-    return replace(told, acted=others, promised=others, held=held)
+    return replace(told, acted=told.acted & ~held, promised=told.promised & ~held, held=held)
 
 
 def _online(
