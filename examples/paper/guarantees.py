@@ -92,7 +92,7 @@ def read_options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--tables", nargs="+", choices=TABLES, default=real)
     parser.add_argument("--students", nargs="+", choices=STUDENTS, default=list(STUDENTS))
     parser.add_argument("--bits", nargs="+", type=int, default=[2, 3, 4, 8])
-    parser.add_argument("--rows", type=int, default=10_000, help="training rows, at most")
+    parser.add_argument("--rows", type=int, default=5_000, help="training rows, at most")
     parser.add_argument("--people", type=int, default=300, help="refused people, at most")
     parser.add_argument("--smoke", action="store_true", help="a generated table, a few seconds")
     given = parser.parse_args(arguments)

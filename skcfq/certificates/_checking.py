@@ -119,7 +119,13 @@ def check_certificate(
         known = callable(getattr(model, "predict", model)) and not isinstance(model, type)
         if not known and not (name == "deployed" and model is None):
             raise TypeError(f"{name} is {model!r}: give a model with predict, or a function.")
-    rules = _rules_document(action_set)
+    return _report(document, models, _rules_document(action_set))
+
+
+def _report(
+    document: Mapping, models: Mapping[str, Any], rules: Mapping | None
+) -> CertificateReport:
+    """Make every check that what was given allows, and sort the claims by what came of it."""
     failures: list[str] = []
     claims: dict[str, list[str]] = {"evaluation": [], "proof_by_search": [], "stated": []}
     try:
@@ -130,7 +136,7 @@ def check_certificate(
         failures += _failures(check, document, models)
     if rules is not None:
         failures += _failures(_action_set, document, {"action_set": rules})
-    if deployed is None:
+    if models["deployed"] is None:
         left = [claim for claim in claims["evaluation"] if claim.endswith("of the deployed")]
         claims["evaluation"] = [claim for claim in claims["evaluation"] if claim not in left]
         claims["stated"] += left
