@@ -78,8 +78,8 @@ def main(arguments: list[str] | None = None) -> None:
     print(
         f"At most {given.rows} training rows and {given.people} refused test people, drawn by "
         f"seed 0; networks of {given.network or 'the defaults'}, students trained in at most "
-        f"{given.passes} passes; l1 cost over 1/sd, points that are proved cheapest only. Shares of "
-        f"points; bound, robust: in boxes of {RADII} spreads."
+        f"{given.passes} passes; l1 cost over 1/sd, points that are proved cheapest only. Shares "
+        f"of points; bound, robust: in boxes of {RADII} spreads."
     )
     begin = time.process_time()
     for name in given.tables:
@@ -101,7 +101,7 @@ def read_options(arguments: list[str] | None) -> argparse.Namespace:
     given.network = {}
     if given.smoke:
         given.tables, given.bits, given.network = ["generated"], [4], SMALL
-        given.rows, given.people, given.passes = 300, 20, 3
+        given.rows, given.people, given.passes = 300, 12, 3
     return given
 
 
