@@ -198,15 +198,17 @@ def try_points(problem: LatticeProblem, person: np.ndarray, rungs: np.ndarray, b
     cost = problem.objective.costs(problem.lattice.costs(person, rungs))
     order = np.lexsort((cost, person))
     person, rungs, cost = person[order], rungs[order], cost[order]
+    tried = _TRIED
     while True:
         cheaper = cost < best.to_beat[person]
         person, rungs, cost = person[cheaper], rungs[cheaper], cost[cheaper]
         if len(person) == 0:
             return
-        now = rank_of(person) < _TRIED
+        now = rank_of(person) < tried
         valid = np.flatnonzero(now)[problem.is_valid(person[now], rungs[now])]
         best.offer(person[valid], rungs[valid], cost[valid])
         person, rungs, cost = person[~now], rungs[~now], cost[~now]
+        tried *= 4
 
 
 def rank_of(person: np.ndarray) -> np.ndarray:

@@ -112,7 +112,9 @@ def solve_people(
     if not task.single_precision or answer.interrupted:
         return answer
     # A margin for rounding must not lose a person: where it cannot be had, none is asked for.
-    left = ~answer.found & (lacks_margin | (answer.status == "infeasible"))
+    # Integers need none, and were asked about nothing else.
+    asked_more = task.first_margin > task.margin
+    left = ~answer.found & (lacks_margin | (asked_more & (answer.status == "infeasible")))
     if not left.any():
         return answer
     rows = np.flatnonzero(left)

@@ -26,6 +26,7 @@ from skcfq import ActionSet, RecourseSolver
 from skcfq.exceptions import UnsupportedModelError
 from skcfq.models import rectified_layers
 from skcfq.proofs import _branching, branch_and_bound
+from skcfq.solvers.exact import _networks
 from skcfq.solvers.exact._networks import lattice_for, search_for, solve_networks
 from skcfq.solvers.problems import Effort
 
@@ -271,6 +272,23 @@ def test_raw_rows_confirm_what_is_proved():
     both = search.reachable
     assert (exact.cost[both] <= search.cost[both] * (1 + 1e-6)).all()
     assert (exact.cost[both] < search.cost[both] * (1 - 1e-6)).any()
+
+
+@pytest.mark.parametrize(("name", "searches"), [("4 bits", 1), ("rectifiers, 2 layers", 2)])
+def test_who_cannot_change_is_asked_once_under_integers(name, searches, monkeypatch):
+    asked = []
+
+    def counted(problem, *more):
+        asked.append(problem.n_people)
+        return solve_networks(problem, *more)
+
+    monkeypatch.setattr(_networks, "solve_networks", counted)
+    rules = ActionSet(**RULES | {"max_changes": 1, "max_change": {"income": 10}})
+    solver = RecourseSolver(rules, method="exact", target=1, perturbation_radius=0.0)
+    result = solver.solve(MODELS[name], PEOPLE, background=PEOPLE)
+    hopeless = (result.status == "infeasible").sum()
+    assert hopeless > 0
+    assert asked == [result.denied.sum(), hopeless][:searches]
 
 
 def test_a_continuum_that_bounds_cannot_close_in_on_is_refused():
