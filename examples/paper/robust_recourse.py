@@ -79,7 +79,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--datasets", nargs="+", choices=DATASETS, default=list(DATASETS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--people", type=int, default=300, help="refused rows that are solved")
-    parser.add_argument("--variants", type=int, default=10, help="M")
+    parser.add_argument("--variants", type=int, default=8, help="M")
     parser.add_argument("--max-iter", type=int, default=None, help="passes of the training")
     parser.add_argument("--quick", action="store_true", help="one seed, 60 people, 8 passes")
     options = parser.parse_args()

@@ -74,15 +74,15 @@ class CFQClassifier(StudentClassifier):
         None is a :class:`~skcfq.TeacherClassifier` of the same layers. Inside a search, wrap a
         fitted one in :class:`sklearn.frozen.FrozenEstimator`, because clones forget a fit. A torch
         module is taken as trained, behind the fitted ``encoder`` (None: X itself).
-    objective : {"paper", "faithful"} or CFQObjective, default="faithful"
+    objective : {"paper", "faithful", "literal"} or CFQObjective, default="faithful"
         Terms of the loss, and what follows the training. ``"paper"`` is the one above, with
         :math:`\eta = 1`; ``"faithful"`` has the teacher's target margins at x, at x + δ, on the way
         there and at points of feature mixup in the place of the validity loss, and then rounds
         again and sets one bias. It takes several times as long.
-    bit_policy : {"learned", "sensitivity", "uniform"} or BitPolicy, default="learned"
-        How the width of each layer is chosen: by the error that its quantization makes, learned
-        in training (the paper's way, which spends half of the training on the search), or one
-        for all.
+    bit_policy : {"learned", "searched", "sensitivity", "uniform"} or BitPolicy, default="learned"
+        How the width of each layer is chosen: learned in training (which spends half of it on
+        the search), by the loss of all together or the error that each makes alone before it, or
+        one for all.
     teacher_actions : TeacherActions, default=None
         How the teacher's recourse is computed in training. None takes what suits the objective:
         cheapest actions of the solver for ``"faithful"``, K steps for ``"paper"``.

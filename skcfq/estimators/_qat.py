@@ -35,9 +35,9 @@ class QATClassifier(StudentClassifier):
         Whether weight steps are learned together with the clips of the activations (LSQ), or follow
         the weights by least squared error every 50 updates, so that the clips alone are learned
         (PACT).
-    bit_policy : {"uniform", "learned", "sensitivity"} or BitPolicy, default="uniform"
-        How the width of each layer is chosen: one for all, learned in training (mixed
-        precision), or by the error that its quantization makes.
+    bit_policy : {"uniform", "learned", "searched", "sensitivity"} or BitPolicy, default="uniform"
+        How the width of each layer is chosen: one for all, or (mixed precision) learned in
+        training, by the loss of all of them together, or by the error that each makes alone.
     quantizer : Quantizer, default=None
         Width of hidden activations, granularity of the weight steps, and where steps and clips
         start; None is ``Quantizer()``: activations follow the weights, one step a unit.

@@ -264,7 +264,7 @@ class StudentClassifier(TrainedClassifier, QuantizedClassifier):
         if start.policy is not None and isinstance(policy, LearnedBits):
             rows, weights = (one.to(device) for one in start.calibration)
             search = max(1, round(policy.search_fraction * epochs))
-            callbacks.append(BitSchedule(rows, weights, search, policy.temperatures))
+            callbacks.append(BitSchedule(policy, (rows, weights), search))
         if plan.fitted_steps:
             callbacks.append(FittedSteps())
         return LoopSettings(

@@ -91,8 +91,8 @@ class RecourseSolver(KnownParameters):
         Points that the beam search keeps for each person.
     n_steps : int, default=3
         K of Eq. 6, for ``"pgd"``.
-    step_size : float, default=1.0
-        α of Eq. 6, in encoded units, for ``"pgd"``.
+    step_size : float, default=0.5
+        α of Eq. 6, in encoded units, for ``"pgd"``; as in training.
     max_nodes : int, default=50000
         Nodes of one person's search tree after which a proof on a network or on trees is given up;
         ``"auto"`` then searches too. What is found is ``"feasible"``, with its ``lower_bound``.
@@ -180,7 +180,7 @@ class RecourseSolver(KnownParameters):
         n_restarts: int = 1,
         beam_width: int = 6,
         n_steps: int = 3,
-        step_size: float = 1.0,
+        step_size: float = 0.5,
         max_nodes: int = 50_000,
         time_limit: float | None = None,
         batch_size: int | None = None,

@@ -13,6 +13,7 @@ from skcfq.training._bit_policies import (
     start_policy,
 )
 from skcfq.training._bit_policy import BitPolicy, BitSample
+from skcfq.training._bit_search import BitSearch
 from skcfq.training._conformal import bias_above, quantile
 from skcfq.training._device import generator_on, training_device
 from skcfq.training._distillation_set import DistillationSet
@@ -36,6 +37,7 @@ from skcfq.training._rectifier_networks import (
     rectifier_network,
 )
 from skcfq.training._rounding import round_to_teacher
+from skcfq.training._searched_bits import SearchedBits
 from skcfq.training._seeds import draw_seed, seeded_initialization, seeded_layers
 from skcfq.training._sensitivity_bits import SensitivityBits
 from skcfq.training._supervision import Supervision, supervise
@@ -49,6 +51,7 @@ __all__ = [
     "BitPolicy",
     "BitSample",
     "BitSchedule",
+    "BitSearch",
     "CFQObjective",
     "DistillationSet",
     "Finish",
@@ -59,6 +62,7 @@ __all__ = [
     "OBJECTIVES",
     "People",
     "Quantizer",
+    "SearchedBits",
     "SensitivityBits",
     "Supervision",
     "TeacherActions",

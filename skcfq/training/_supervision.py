@@ -188,7 +188,7 @@ def supervise(
         None, with a warning, where there is no recourse to preserve.
     """
     X, target = people.table.X, torch.from_numpy(people.target)
-    rows = np.flatnonzero(people.denied)
+    rows = np.arange(len(target)) if objective.all_rows else np.flatnonzero(people.denied)
     if len(rows) == 0:
         _warn_unsupervised("The teacher refuses nobody", "Check `target`.", people)
         return None
@@ -198,7 +198,7 @@ def supervise(
     points[rows], valid = teacher_points(
         memory, actions, teacher, action_set, *asked, seed, verbose=verbose
     )
-    if not valid.any():
+    if not (valid.any() or objective.all_rows):
         other = "more or larger steps" if actions.method == "pgd" else "another solver"
         _warn_unsupervised(
             f"Of the {len(rows)} people whom the teacher refuses, none reaches the target by its "
@@ -210,8 +210,10 @@ def supervise(
     drawn, promised = torch.zeros(2, len(points), dtype=torch.bool)
     # Where the teacher itself refuses the point, there is no promise that could be kept.
     drawn[rows], promised[rows] = True, valid
+    promised &= torch.from_numpy(people.denied)
     weights = torch.from_numpy(people.table.sample_weight).double()
-    told = Supervision(points, target, promised, promised, weights, people.groups)
+    acted = drawn if objective.all_rows else promised
+    told = Supervision(points, target, acted, promised, weights, people.groups)
     drop = objective.after_training.validity_drop
     if drop is not None:
         told = _keeping_people_for_the_bias(told, people, teacher, drop, rng)
@@ -221,6 +223,7 @@ def supervise(
         told = replace(told, matching=matching)
     if actions.online:
         online = _online(people.table, teacher, action_set, actions, seed)
+        online = replace(online, everywhere=objective.all_rows)
         # Every person who was drawn may get a valid point in some pass, with other noise.
         acted = drawn if told.held is None else drawn & ~told.held
         told = replace(told, online=online, acted=acted)
@@ -245,9 +248,13 @@ def _keeping_people_for_the_bias(
     )
     with torch.no_grad():
         depth = validity_slack(teacher.logits(told.points), told.targets)
-    others = told.promised & ~held
     return replace(
-        told, acted=others, promised=others, held=held, depth=depth, validity_drop=validity_drop
+        told,
+        acted=told.acted & ~held,
+        promised=told.promised & ~held,
+        held=held,
+        depth=depth,
+        validity_drop=validity_drop,
     )
 
 

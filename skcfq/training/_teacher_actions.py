@@ -257,12 +257,15 @@ class OnlineActions:
         Rules of all training rows.
     generator : torch.Generator
         Of the noise.
+    everywhere : bool
+        Whether points that the teacher refuses count too.
     """
 
     actions: TeacherActions
     teacher: Predictor | FrozenMLP
     region: ActionRegion | Box
     generator: torch.Generator
+    everywhere: bool = False
 
     @classmethod
     def prepare(
@@ -290,4 +293,5 @@ class OnlineActions:
     def __call__(self, positions: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Return points and validity of the rows at some positions."""
         region = self.region.take(positions)
-        return self.actions.steps(self.teacher, region, target, self.generator)
+        points, valid = self.actions.steps(self.teacher, region, target, self.generator)
+        return points, valid | self.everywhere

@@ -41,6 +41,7 @@ from skcfq.estimators import (
     FixedBits,
     LearnedBits,
     Quantizer,
+    SearchedBits,
     SensitivityBits,
     TeacherActions,
     UniformBits,
@@ -175,7 +176,7 @@ def _of_teacher() -> dict[str, Parameter]:
 
 def _of_cfq() -> dict[str, Parameter]:
     return _of_teacher() | {
-        "objective": anything(*literal("faithful", "paper", "PAPER")),
+        "objective": anything(*literal("faithful", "paper", "literal", "PAPER")),
         "teacher_actions": only(TeacherActions),
     }
 
@@ -253,6 +254,7 @@ def _of_options(student: dict[str, Any]) -> list[Subject]:
                 "dither": flag(),
                 "groups": anything(*literal(["job"], ["nope"], "job"), words=("sensitive",)),
                 "finish": only(Finish),
+                "all_rows": flag(),
             },
             is_sound,
         ),
@@ -265,7 +267,7 @@ def _of_options(student: dict[str, Any]) -> list[Subject]:
         Subject(
             "CFQObjective.preset",
             lambda **p: CFQObjective.preset(**{"name": "faithful"} | p),
-            {"name": choice("faithful", "paper")},
+            {"name": choice("faithful", "paper", "literal")},
         ),
         Subject(
             "TeacherActions",
@@ -303,11 +305,28 @@ def _of_options(student: dict[str, Any]) -> list[Subject]:
                 "candidates": widths(),
                 "penalty": real(0),
                 "cost": anything(),
+                "gradient": choice("measured", "relaxed"),
+                "settle": choice("budget", "argmax"),
                 "temperatures": anything(
                     *literal((1.0, 0.3), (0.3, 1.0), (1.0, 0.0), (1.0,), (-1, -2)),
                     *inside(lambda v: (1.0, v), "(1.0, {})"),
                 ),
                 "search_fraction": real(0, 1),
+            },
+            is_sound,
+        ),
+        Subject(
+            "LearnedBits.preset",
+            lambda **p: LearnedBits.preset(**{"name": "literal"} | p),
+            {"name": choice("literal")},
+        ),
+        Subject(
+            "SearchedBits",
+            held("bit_policy", SearchedBits),
+            {
+                "kind": choice("task", "error"),
+                "max_choices": whole(0),
+                "candidates": widths(),
             },
             is_sound,
         ),
