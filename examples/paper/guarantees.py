@@ -60,7 +60,7 @@ TABLES = {
     "default": fetch_default_credit,
     "generated": lambda: make_credit(1200, random_state=0),
 }
-STUDENTS = {"PTQ": PTQClassifier, "QAT": QATClassifier, "CFQ": CFQClassifier}
+STUDENTS = ("PTQ", "QAT", "CFQ")
 MARGINS = (0.0, 0.5)
 RADII = (0.001, 0.01, 0.05)
 # What is told at all radii takes more room.
@@ -77,9 +77,10 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(1)
     print(
         f"At most {given.rows} training rows and {given.people} refused test people, drawn by "
-        f"seed 0; networks of {given.network or 'the defaults'}, students trained in at most "
-        f"{given.passes} passes; l1 cost over 1/sd, points that are proved cheapest only. Shares "
-        f"of points; bound, robust: in boxes of {RADII} spreads."
+        f"seed 0; networks of {given.network or 'the defaults'}, uniform widths, students trained "
+        f"in at most {given.passes} passes, CFQ on the advice to {given.followed} people; l1 cost "
+        f"over 1/sd, points that are proved cheapest only. Shares of points; bound, robust: in "
+        f"boxes of {RADII} spreads."
     )
     begin = time.process_time()
     for name in given.tables:
@@ -91,11 +92,12 @@ def read_options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     real = [name for name in TABLES if name != "generated"]
     parser.add_argument("--tables", nargs="+", choices=TABLES, default=real)
-    parser.add_argument("--students", nargs="+", choices=STUDENTS, default=list(STUDENTS))
+    parser.add_argument("--students", nargs="+", choices=STUDENTS, default=STUDENTS)
     parser.add_argument("--bits", nargs="+", type=int, default=[2, 3, 4, 8])
     parser.add_argument("--rows", type=int, default=4_000, help="training rows, at most")
-    parser.add_argument("--people", type=int, default=150, help="refused people, at most")
+    parser.add_argument("--people", type=int, default=100, help="refused people, at most")
     parser.add_argument("--passes", type=int, default=40, help="of students that are trained")
+    parser.add_argument("--followed", type=int, default=200, help="refused people a CFQ follows")
     parser.add_argument("--smoke", action="store_true", help="a generated table, a few seconds")
     given = parser.parse_args(arguments)
     given.network = {}
@@ -127,16 +129,25 @@ def run_table(name: str, given: argparse.Namespace) -> None:
     )
     heads = "".join(f"{name:>{width}}" for name, width in COLUMNS.items())
     print(f"{'student':<8}{'bits':>4}{'margin':>8}{heads}")
+    frozen = FrozenEstimator(teacher)
     for bits in given.bits:
         for kind in given.students:
             tell(f"{name}: {kind} {bits}, {time.process_time() - begin:.0f} s so far")
-            trained = {} if kind == "PTQ" else given.network | {"max_iter": given.passes}
-            student = STUDENTS[kind](bits, teacher=FrozenEstimator(teacher), **told, **trained)
-            student.fit(X, y)
+            student = student_of(kind, bits, given).set_params(teacher=frozen, **told).fit(X, y)
             for margin, part in points.items():
                 shares = shares_of(teacher, student, part, table.favorable)
                 cells = "".join(f"{shares[name]:>{width}}" for name, width in COLUMNS.items())
                 print(f"{kind:<8}{bits:>4}{margin:>8}{cells}", flush=True)
+
+
+def student_of(kind: str, bits: int, given: argparse.Namespace) -> Any:
+    """Return a student before it is fitted, all of whose layers have so many bits."""
+    if kind == "PTQ":
+        return PTQClassifier(bits, allocation="uniform")
+    trained = given.network | {"max_iter": given.passes, "bit_policy": "uniform"}
+    if kind == "QAT":
+        return QATClassifier(bits, **trained)
+    return CFQClassifier(bits, **trained).set_params(teacher_actions__max_people=given.followed)
 
 
 def tell(what: str) -> None:
