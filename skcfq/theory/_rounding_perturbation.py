@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from skcfq.exceptions import UnsupportedModelError
-from skcfq.models import as_predictor
+from skcfq.models import Predictor, as_predictor
 from skcfq.proofs import Network
 from skcfq.theory._at_points import OVER, RADIUS
 from skcfq.theory._neighborhoods import neighborhood
@@ -95,25 +95,22 @@ def rounding_perturbation(
     """
     X = as_table(X)
     predictor = as_predictor(reference, background=background, example=X)
+    network = _unquantized(predictor)
+    widths = _widths(bits, len(network.layers))
+    box = neighborhood((predictor,), radius, "linf", over).ends(predictor.space.encode(X))
+    parts = _parts(network, widths, box) * (1 + _ROUNDING)
+    told = float(radius), "linf", over, False, {"weights": parts}
+    return Perturbation(parts.sum(axis=1), "certified", "upper bound", *told)
+
+
+def _unquantized(predictor: Predictor) -> Network:
     network = readable_network(predictor)
     if network.integers is not None:
         raise UnsupportedModelError(
             f"The reference {predictor.name} is quantized already: give the network in full "
             "precision, and its bits."
         )
-    widths = _widths(bits, len(network.layers))
-    box = neighborhood((predictor,), radius, "linf", over).ends(predictor.space.encode(X))
-    parts = _parts(network, widths, box) * (1 + _ROUNDING)
-    return Perturbation(
-        parts.sum(axis=1),
-        "certified",
-        "upper bound",
-        float(radius),
-        "linf",
-        over,
-        False,
-        {"weights": parts},
-    )
+    return network
 
 
 def _widths(bits: int | Sequence[int], n_layers: int) -> list[int]:
