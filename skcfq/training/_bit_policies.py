@@ -107,7 +107,7 @@ class LearnedBits(BitPolicy):
         so that a network of one width for all costs that width.
     gradient : {"measured", "relaxed"}, default="measured"
         What the policy learns from. ``"measured"``: the loss itself, at every width of every
-        layer, on the same rows and draws, around the best widths within the budget. Eight times in
+        layer, on the same rows and draws, around the best widths within the budget. Five times in
         the search, the policy is set to
         :math:`\pi_{\ell,r}\propto\exp(-(F_{\ell,r}+\lambda C_{\ell,r})/T)`, with that loss F and
         the excess cost C. ``"relaxed"``: the straight-through Gumbel-Softmax gradient of every
