@@ -144,6 +144,7 @@ def starts(options: argparse.Namespace) -> pd.DataFrame:
                         "widths, penalty 1": paid.bit_widths_.tolist(),
                     }
                 )
+                print(found[-1], file=sys.stderr, flush=True)
     return pd.DataFrame(found)
 
 
