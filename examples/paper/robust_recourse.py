@@ -25,6 +25,7 @@ from sklearn.frozen import FrozenEstimator
 
 from skcfq import CFQClassifier, QATClassifier, RecourseResult, RecourseSolver, TeacherClassifier
 from skcfq.datasets import fetch_adult, fetch_compas, fetch_german_credit
+from skcfq.estimators import Quantizer
 from skcfq.metrics import deployment_success
 from skcfq.models import deployment_variants
 
@@ -97,6 +98,8 @@ def run_seed(data: Any, seed: int, options: argparse.Namespace) -> pd.DataFrame:
         "action_set": data.action_set,
         "target": data.favorable,
         "max_iter": options.max_iter,
+        # The paper's: as wide as the weights.
+        "quantizer": Quantizer(activation_bits=None),
         "random_state": seed,
     }
     deployed = QATClassifier(4, **shared).fit(X, y)

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
 from skcfq.actions import ActionSet
-from skcfq.estimators._quantized import QuantizedClassifier
+from skcfq.estimators._promised import PromisedClassifier
 from skcfq.estimators._teacher import NETWORK_CONSTRAINTS, TeacherClassifier
 from skcfq.estimators._trained import TrainedClassifier
 from skcfq.exceptions import SpaceMismatchError
@@ -94,7 +94,7 @@ class _Start:
     calibration: tuple[Tensor, Tensor]
 
 
-class StudentClassifier(TrainedClassifier, QuantizedClassifier):
+class StudentClassifier(TrainedClassifier, PromisedClassifier):
     """Base of the classifiers that train a quantized network under a bit budget."""
 
     budget: float

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -66,6 +68,7 @@ def subjects() -> list[Subject]:
         *_of_classifier(PTQClassifier, teaching() | {"random_state": 0}, _of_ptq()),
         *_of_options(student),
         *_of_predictions(),
+        *_of_promises(student),
     ]
 
 
@@ -177,6 +180,7 @@ def _of_teacher() -> dict[str, Parameter]:
 def _of_cfq() -> dict[str, Parameter]:
     return _of_teacher() | {
         "objective": anything(*literal("faithful", "paper", "literal", "PAPER")),
+        "promise": choice("model", "advice", None),
         "teacher_actions": only(TeacherActions),
     }
 
@@ -355,6 +359,31 @@ def _fixed_widths() -> Parameter:
         *literal((4, 4), (4, 4, 4), (8, 8), (0, 4)),
         words=("width", "bit", "budget"),
     )
+
+
+def _of_promises(student: dict[str, Any]) -> list[Subject]:
+    """Return the new promise of each classifier, of which each is fitted once."""
+    made = {QATClassifier: student, CFQClassifier: student, PTQClassifier: teaching()}
+
+    @cache
+    def fitted(kind: type) -> Any:
+        return kind(**made[kind]).fit(people(), labels())
+
+    return [
+        Subject(
+            f"{kind.__name__}.recalibrate",
+            lambda kind=kind, **p: deepcopy(fitted(kind)).recalibrate(**{"X": people()} | p),
+            {
+                "X": anything(*ODD_TABLES, words=TABLE),
+                "promise": choice("model", "advice", None),
+                "validity_drop": real(0, 1, optional=True),
+                "sample_weight": anything(*ODD_WEIGHTS, words=("weight",)),
+                "sensitive_features": anything(*ODD_LABELS, words=("group", "length", "missing")),
+            },
+            is_sound,
+        )
+        for kind in made
+    ]
 
 
 def _of_predictions() -> list[Subject]:
