@@ -120,7 +120,7 @@ class LearnedBits(BitPolicy):
         At the beginning and the end of the search. ``"relaxed"``: τ of the Gumbel-Softmax;
         ``"measured"``: T as a multiple of 5 % of the loss. In the end T is so low that each layer
         is sure of its width.
-    search_fraction : float, default=0.5
+    search_fraction : float, default=0.25
         Share of the passes over the data that search; the others tune the chosen widths.
 
     Notes
@@ -163,7 +163,7 @@ class LearnedBits(BitPolicy):
         gradient: str = "measured",
         settle: str = "budget",
         temperatures: tuple[float, float] = (1.0, 0.3),
-        search_fraction: float = 0.5,
+        search_fraction: float = 0.25,
     ) -> None:
         self.candidates = candidates
         self.penalty = penalty
