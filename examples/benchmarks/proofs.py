@@ -251,8 +251,11 @@ def print_row(name: str, kind: str, table: Any, model: Any, people: int, alone: 
     each = np.array([timed_solve("exact", table, model, refused.iloc[[i]])[1] for i in first])
     cells = [name, kind, len(refused), f"{proved:.1%}", f"{len(refused) / seconds:.0f}"]
     cells += [f"{len(refused) / longer:.0f}", f"{seconds / longer:.2f}", f"{dearer:.0%}"]
-    cells += [f"{(each <= 1).mean():.1%}", f"{(each <= 2).mean():.1%}", f"{each.max():.2f}"]
-    print_cells(cells)
+    if len(each) == 0:
+        print_cells([*cells, "", "", ""])
+        return
+    shares = [f"{(each <= 1).mean():.1%}", f"{(each <= 2).mean():.1%}", f"{each.max():.2f}"]
+    print_cells([*cells, *shares])
 
 
 def timed_solve(method: str, table: Any, model: Any, people: Any, **more: Any) -> tuple[Any, float]:

@@ -20,6 +20,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
@@ -148,7 +149,12 @@ class Grids:
     def at(self, positions: Tensor) -> Tensor:
         """Return the points at positions (n, k), or at the nearest ones that there are."""
         inside = torch.minimum(positions.clamp(min=0), self.last)
-        return self.points.gather(1, inside.T).T
+        return self.points.take(inside + self._starts)
+
+    @cached_property
+    def _starts(self) -> Tensor:
+        """Where each grid begins among all points, int64 of shape (k,)."""
+        return torch.arange(len(self.points)) * self.points.shape[1]
 
 
 def project_grids(

@@ -16,8 +16,10 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 
 from skcfq import ActionSet, PTQClassifier, RecourseSolver, TableEncoder, TeacherClassifier
+from skcfq.actions import compile_cost, region_of
 from skcfq.models import as_predictor
-from skcfq.solvers.problems import Draws, quadratic_knapsack
+from skcfq.solvers.problems import Draws, RecourseProblem, quadratic_knapsack
+from skcfq.solvers.search._relaxed_descent import random_points
 from skcfq.utils import row_products
 
 pytestmark = pytest.mark.usefixtures("short_teachers")
@@ -224,6 +226,25 @@ def test_draws_are_even_and_ones_own():
     assert np.array_equal(
         Draws(7, -np.zeros((1, 2))).uniform(), Draws(7, np.zeros((1, 2))).uniform()
     )
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_random_points_are_the_same_drawn_together_and_one_after_the_other(count):
+    region = region_of(ActionSet().compile(as_predictor(model("teacher")).space), table()[0][:4])
+    problem = RecourseProblem(
+        as_predictor(model("teacher")),
+        region,
+        compile_cost(region.compiled),
+        torch.ones(4, dtype=torch.int64),
+        0.0,
+    )
+    people = region.origin.numpy()
+    together, alone = Draws(0, people), Draws(0, people)
+    points = random_points(problem, together, count)
+    each = [random_points(problem, alone) for _ in range(count)]
+    assert torch.equal(points, torch.cat([points[:0], *each]))
+    assert len(points) == 4 * count
+    assert torch.equal(together.uniform(2), alone.uniform(2))
 
 
 def test_sums_and_products_of_a_row_are_its_own():

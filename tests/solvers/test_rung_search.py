@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -68,6 +70,25 @@ def test_the_cheapest_valid_rung_is_found(last, step, monkeypatch):
     if isinstance(last, LogisticRegression):
         # The goals, and once or twice two rungs around where a secant says that validity begins.
         assert len(asked) <= 3
+
+
+def test_steps_of_a_margin_are_searched_in_few_calls(monkeypatch):
+    problem = make_problem(LogisticRegression(max_iter=500), [0, 20, 33.5, 250], steps={"a": 1})
+    expected = search_numbers(problem, highest(problem), problem.values)
+    asked, ask = [], problem.states
+
+    def states(*what):
+        asked.append(0)
+        smooth = ask(*what)
+        return replace(smooth, slack=torch.where(smooth.valid, 1.0, -1.0).double())
+
+    monkeypatch.setattr(problem, "states", states)
+    start = highest(problem)
+    asked.clear()
+    found = search_numbers(problem, start, problem.values)
+    assert torch.equal(found.values, expected.values)
+    # The goals and two secants; then 1,000 rungs are divided by seven each time.
+    assert len(asked) <= 3 + 4
 
 
 def test_who_needs_no_change_goes_all_the_way_back_and_who_cannot_move_stays():

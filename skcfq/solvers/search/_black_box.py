@@ -28,6 +28,8 @@ _DEPTH = 4
 _SHRINK = (1.0, 0.5, 0.25)
 # Times as many random points of the people for whom nothing was found.
 _INSISTENT = 16
+# Points that are drawn at once: a call costs more than a few of them.
+_TOGETHER = 1024
 
 
 def black_box_search(problem: RecourseProblem, effort: Effort, starts: Starts) -> States:
@@ -77,10 +79,13 @@ def _search(problem: RecourseProblem, effort: Effort, starts: Starts) -> States:
 
 def _insist(problem: RecourseProblem, effort: Effort, draws: Draws) -> States:
     """Look for points of people for whom there is none yet: at random, then from what came near."""
-    tried = [
-        problem.states_at(random_points(problem, draws))
-        for _ in range(_INSISTENT * (effort.n_restarts + 1))
-    ]
+    left, together = _INSISTENT * (effort.n_restarts + 1), max(1, _TOGETHER // problem.n_people)
+    tried = []
+    while left:
+        count = min(left, together)
+        everybody = torch.arange(problem.n_people).repeat(count)
+        tried.append(problem.states_at(random_points(problem, draws, count), everybody))
+        left -= count
     states = States.concatenate(tried)
     found, width = [states.take(states.valid)], effort.beam_width
     near = states.take(~states.valid)

@@ -19,6 +19,8 @@ from skcfq.solvers.search._polish import polish
 from skcfq.solvers.search._relaxed_descent import random_points, relaxed_descent
 
 _RELAXED_STEPS = 36
+# People who climb at once: a call costs more than a few of them.
+_CLIMBERS = 2048
 # Moves of the beam search: further changes are left to the gradient and to the polish.
 _DEPTH = 4
 # Points of each person that are polished thoroughly.
@@ -94,12 +96,26 @@ def _search(problem: RecourseProblem, effort: Effort, starts: Starts) -> States:
     depth = min(problem.max_changes, _DEPTH)
     width = effort.beam_width
     found.append(beam_search(problem, own, width=width, depth=depth, count=width))
-    for restart in range(effort.n_restarts + 1):
-        start = random_points(problem, starts.draws) if restart else problem.origin
-        found.append(relaxed_descent(problem, start, n_steps=_RELAXED_STEPS, count=1))
+    found.append(_climbs(problem, effort, starts))
     # Points that will move again need not lie exactly on the boundary.
     candidates = polish(problem, States.concatenate(found), thorough=False, near=_ROUGH)
     kept = best_per_person(candidates.person, candidates.cost, _KEPT)
     candidates = polish(problem, candidates.take(kept), near=_CLOSE)
     best = candidates.take(best_per_person(candidates.person, candidates.cost, 1))
     return slide(problem, shrink(problem, best))
+
+
+def _climbs(problem: RecourseProblem, effort: Effort, starts: Starts) -> States:
+    """Climb from everybody's own point, then from random ones; as many at once as there is room."""
+    n, n_climbs = problem.n_people, effort.n_restarts + 1
+    together = max(1, _CLIMBERS // n)
+    found = []
+    for first in range(0, n_climbs, together):
+        count = min(together, n_climbs - first)
+        start = random_points(problem, starts.draws, count - (first == 0))
+        if first == 0:
+            start = torch.cat([problem.origin, start])
+        people = torch.arange(n).repeat(count)
+        climbers = problem.take(people) if count > 1 else problem
+        found.append(relaxed_descent(climbers, start, n_steps=_RELAXED_STEPS, count=1).of(people))
+    return States.concatenate(found)

@@ -59,6 +59,13 @@ class _Moves:
     levels: Tensor
     feature: Tensor
 
+    @classmethod
+    def of(cls, states: States, rows: Tensor, columns: Tensor, reached: Tensor) -> _Moves:
+        """Return moves of one number of points at some rows to other values."""
+        values = states.values[rows]
+        values[torch.arange(len(rows)), columns] = reached
+        return cls(rows, values, states.levels[rows], columns)
+
     def take(self, index: Tensor) -> _Moves:
         return _Moves(
             self.parent[index], self.values[index], self.levels[index], self.feature[index]
@@ -208,12 +215,11 @@ def _all_values_along(
     tried: list[Tensor] = [start]
     parts = []
     for goal in goals:
-        moved = _with(problem, states, rows, columns, goal)
-        reached = moved[torch.arange(len(rows)), columns]
+        reached = _reached(problem, states, rows, columns, goal)
         # Goals beyond the end, or nearest to the same value of a grid, are one.
         new = torch.stack([reached != other for other in tried]).all(dim=0)
         tried.append(reached)
-        parts.append(_Moves(rows[new], moved[new], states.levels[rows[new]], columns[new]))
+        parts.append(_Moves.of(states, rows[new], columns[new], reached[new]))
     return _Moves.concatenate(parts)
 
 
@@ -235,9 +241,8 @@ def _rays(
     goals = last + torch.stack([_BEYOND * needed, *(f * length for f in FRACTIONS)])
     parts = []
     for step in range(len(goals)):
-        moved = _with(problem, states, rows, columns, goals[step])
-        moves = _Moves(rows, moved, states.levels[rows], columns)
-        reached = moved[torch.arange(len(rows)), columns]
+        reached = _reached(problem, states, rows, columns, goals[step])
+        moves = _Moves.of(states, rows, columns, reached)
         farther = (reached - last) * needed > 0
         asked = (farther & _allowed(problem, states, moves)).nonzero().squeeze(1)
         neighbors = _ask(problem, states, moves.take(asked))
@@ -281,13 +286,16 @@ class _Ways:
         )
 
 
-def _with(
+def _reached(
     problem: RecourseProblem, states: States, rows: Tensor, columns: Tensor, goal: Tensor
 ) -> Tensor:
-    """Return the values of points where one number of each goes as near to a goal as it may."""
-    moved = states.values[rows]
-    moved[torch.arange(len(rows)), columns] = goal
-    return problem.snap(states.person[rows], moved)
+    """Return the admissible values nearest to goals of numbers of points, each asked about once.
+
+    What a number may be does not depend on the others: those of a point are looked up together.
+    """
+    goals = states.values.clone()
+    goals[rows, columns] = goal
+    return problem.snap(states.person, goals)[rows, columns]
 
 
 def _within_reach(
@@ -312,25 +320,17 @@ def _within_reach(
 
 def _blind_moves(problem: RecourseProblem, states: States) -> _Moves:
     """Move every number to a few values on both sides, where nothing says which way is better."""
-    _, m = states.values.shape
     person = states.person
     own = problem.values[person]
-    parents, values, features = [], [], []
+    parts = []
     for end in (problem.region.lower[person], problem.region.upper[person]):
         # An open side is searched as far as a few units of cost.
         reach = torch.where(torch.isfinite(end), end - own, OPEN / problem.numeric_weights)
         for fraction in BLIND_FRACTIONS:
-            goal = own + fraction * reach
-            for j in range(m):
-                moved = states.values.clone()
-                moved[:, j] = goal[:, j]
-                moved = problem.snap(person, moved)
-                moves = (moved[:, j] != states.values[:, j]).nonzero().squeeze(1)
-                parents.append(moves)
-                values.append(moved[moves])
-                features.append(torch.full_like(moves, j))
-    parent = torch.cat(parents)
-    return _Moves(parent, torch.cat(values), states.levels[parent], torch.cat(features))
+            reached = problem.snap(person, own + fraction * reach)
+            feature, parent = (reached != states.values).T.nonzero(as_tuple=True)
+            parts.append(_Moves.of(states, parent, feature, reached[parent, feature]))
+    return _Moves.concatenate(parts)
 
 
 def _categorical_moves(problem: RecourseProblem, states: States) -> _Moves:

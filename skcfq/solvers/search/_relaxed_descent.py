@@ -109,21 +109,37 @@ def _climb(problem: RecourseProblem, box: _RelaxedBox, points: Tensor, length: f
     return torch.minimum(torch.maximum(points + length * direction, box.low), box.high)
 
 
-def random_points(problem: RecourseProblem, draws: Draws) -> Tensor:
-    """Draw one admissible point for each person, from the whole of the action set."""
+def random_points(problem: RecourseProblem, draws: Draws, count: int = 1) -> Tensor:
+    """Draw admissible points for each person, from the whole of the action set.
+
+    Parameters
+    ----------
+    problem : RecourseProblem
+        n people.
+    draws : Draws
+        Point k of a person is the same, whether it is drawn with others or alone.
+    count : int, default=1
+
+    Returns
+    -------
+    points : Tensor of shape (count * n, n_encoded)
+        First one of everybody, then another.
+    """
     n, m = problem.values.shape
-    share = draws.uniform(m)
+    allowed = problem.region.allowed
+    sizes = [m, m, *(size for part in allowed for size in (part.shape[1], 1))]
+    uniform = draws.uniform(count, sum(sizes)).transpose(0, 1).flatten(0, 1)
+    share, chance, *of_levels = uniform.split(sizes, dim=1)
+    person = torch.arange(n).repeat(count)
     own, far = problem.values, OPEN / problem.numeric_weights
     lower, upper = problem.region.lower, problem.region.upper
-    lower = torch.where(torch.isfinite(lower), lower, own - far)
-    upper = torch.where(torch.isfinite(upper), upper, own + far)
-    moved = draws.uniform(m) < 0.5
-    values = torch.where(moved, lower + share * (upper - lower), problem.values)
-    levels = problem.levels.clone()
-    for c, allowed in enumerate(problem.region.allowed):
-        draw = draws.uniform(allowed.shape[1]) * allowed
-        moved = (draws.uniform() < 0.3) & allowed.any(dim=1)
+    lower = torch.where(torch.isfinite(lower), lower, own - far)[person]
+    upper = torch.where(torch.isfinite(upper), upper, own + far)[person]
+    values = torch.where(chance < 0.5, lower + share * (upper - lower), own[person])
+    levels = problem.levels[person]
+    for c, may in enumerate(allowed):
+        draw, chance = of_levels[2 * c] * may[person], of_levels[2 * c + 1].squeeze(1)
+        moved = (chance < 0.3) & may.any(dim=1)[person]
         levels[:, c] = torch.where(moved, draw.argmax(dim=1), levels[:, c])
-    person = torch.arange(n)
     points = problem.assemble(person, problem.snap(person, values), levels)
-    return problem.region.project(points)
+    return problem.region.without_raw().take(person).project(points)

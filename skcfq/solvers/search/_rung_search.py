@@ -1,4 +1,4 @@
-"""A line search along one number: on a grid, the rungs between two values are tried in pairs."""
+"""A line search along one number: on a grid, some of the rungs between two values are tried."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from skcfq.actions import SAME_VALUE
 from skcfq.solvers.problems import RecourseProblem, States
 from skcfq.solvers.search._line_search import AT_BOUNDARY, line_search
 
-# Pairs of rungs that are tried on a line, and of these the first that secants choose.
-_PAIRS, _SECANTS = 16, 2
+# Rounds on a line. In the first, a secant chooses two neighboring rungs; then this many are tried
+# that divide what is left evenly: a call costs more than a few points.
+_ROUNDS, _SECANTS, _FAN = 8, 2, 6
 
 
 def search_numbers(
@@ -61,14 +62,14 @@ def _search_rungs(problem: RecourseProblem, states: States, goal: Tensor, near: 
     keep(torch.arange(len(states)), tried)
     rows = (~tried.valid).nonzero().squeeze(1)
     ladders = _Ladders.of(problem, states.take(rows), goal[rows], tried.slack[rows])
-    for pair in range(_PAIRS):
+    for round_ in range(_ROUNDS):
         open_ = ladders.is_open(near)
         rows, ladders = rows[open_], ladders.take(open_)
         if len(rows) == 0:
             break
-        lower, upper = ladders.next_pair(by_secant=pair < _SECANTS or pair % 2 == 0)
-        tried = ladders.ask(problem, lower, upper)
-        ladders, chosen = ladders.closed_in(lower, upper, tried.slack)
+        tried_rungs = ladders.next_pair() if round_ < _SECANTS else ladders.next_fan()
+        tried = ladders.ask(problem, tried_rungs)
+        ladders, chosen = ladders.closed_in(tried_rungs, tried.slack)
         keep(rows, tried.take(chosen))
     return States(states.person, values, states.levels, cost, slack)
 
@@ -123,36 +124,41 @@ class _Ladders:
     def is_open(self, near: float) -> Tensor:
         return (self.high - self.low > 1) & (self.high_slack > near * self.drop)
 
-    def next_pair(self, by_secant: bool) -> tuple[Tensor, Tensor]:
-        """Return two neighboring rungs inside, between which validity may begin."""
+    def next_pair(self) -> Tensor:
+        """Return two neighboring rungs inside, between which validity may begin, shape (2, N)."""
         length = self.high - self.low
-        if by_secant:
-            share = -self.low_slack / (self.high_slack - self.low_slack)
-            after = (share * length).ceil().nan_to_num(0.0).clamp_max(2.0**31).long()
-        else:
-            after = length // 2
+        share = -self.low_slack / (self.high_slack - self.low_slack)
+        after = (share * length).ceil().nan_to_num(0.0).clamp_max(2.0**31).long()
         upper = self.low + torch.minimum(after.clamp_min(2), length - 1)
-        return (upper - 1).clamp_min(self.low + 1), upper
+        return torch.stack([(upper - 1).clamp_min(self.low + 1), upper])
 
-    def ask(self, problem: RecourseProblem, lower: Tensor, upper: Tensor) -> States:
-        """Return the points on N rungs, then those on N others."""
-        n = len(lower)
-        states = self.states.take(torch.arange(n).repeat(2))
-        rung = torch.stack([lower, upper])
-        points = problem.region.grid_table.points[self.grid, self.first + self.step * rung]
-        states.values[torch.arange(2 * n), self.column.repeat(2)] = points.flatten()
+    def next_fan(self) -> Tensor:
+        """Return rungs inside at even distances, rising, shape (k, N)."""
+        length = self.high - self.low
+        after = torch.arange(1, _FAN + 1)[:, None] * length // (_FAN + 1)
+        return self.low + after.clamp_min(1)
+
+    def ask(self, problem: RecourseProblem, rungs: Tensor) -> States:
+        """Return the points on N rungs, then those on N others, of k in all."""
+        k, n = rungs.shape
+        states = self.states.take(torch.arange(n).repeat(k))
+        points = problem.region.grid_table.points[self.grid, self.first + self.step * rungs]
+        states.values[torch.arange(k * n), self.column.repeat(k)] = points.flatten()
         return problem.states(states.person, states.values, states.levels)
 
-    def closed_in(self, lower: Tensor, upper: Tensor, slack: Tensor) -> tuple[_Ladders, Tensor]:
-        """Return what is left between, and the positions of the lowest valid points of pairs."""
-        at_lower, at_upper = slack.reshape(2, -1)
-        good, fair = at_lower >= 0, at_upper >= 0
+    def closed_in(self, rungs: Tensor, slack: Tensor) -> tuple[_Ladders, Tensor]:
+        """Return what is left between, and the positions of the lowest valid points."""
+        k, n = rungs.shape
+        # Rung 0 of these is the low end, the last one the high end.
+        rungs = torch.cat([self.low[None], rungs, self.high[None]])
+        slacks = torch.cat([self.low_slack[None], slack.reshape(k, n), self.high_slack[None]])
+        first = (slacks[1:] >= 0).long().argmax(dim=0)
+        low, high = first[None], first[None] + 1
         closed = replace(
             self,
-            low=torch.where(good, self.low, torch.where(fair, lower, upper)),
-            low_slack=torch.where(good, self.low_slack, torch.where(fair, at_lower, at_upper)),
-            high=torch.where(good, lower, torch.where(fair, upper, self.high)),
-            high_slack=torch.where(good, at_lower, torch.where(fair, at_upper, self.high_slack)),
+            low=rungs.gather(0, low)[0],
+            low_slack=slacks.gather(0, low)[0],
+            high=rungs.gather(0, high)[0],
+            high_slack=slacks.gather(0, high)[0],
         )
-        position = torch.arange(len(lower))
-        return closed, torch.where(good, position, len(lower) + position)
+        return closed, first.clamp_max(k - 1) * n + torch.arange(n)
