@@ -86,7 +86,7 @@ def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", choices=DATASETS, default="generated")
     parser.add_argument("--budget", type=float, default=4, help="average weight bits")
-    parser.add_argument("--activation-bits", type=int, default=None, help="default: the weights'")
+    parser.add_argument("--activation-bits", type=int, default=8)
     parser.add_argument("--people", type=int, default=2000, help="refused test rows to solve")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quiet", action="store_true", help="no progress, only the results")
@@ -111,10 +111,10 @@ def sample_refused(
 def print_protocol(
     options: argparse.Namespace, data: Any, reference: Any, n_train: int, n_test: int
 ) -> None:
-    widths = options.activation_bits or "as weights"
     print(
         f"\nProtocol: {options.data}, {n_train} training and {n_test} test rows, seed "
-        f"{options.seed}; budget {options.budget:g} weight bits, activations {widths}, inputs 8; "
+        f"{options.seed}; budget {options.budget:g} weight bits, "
+        f"activations {options.activation_bits}, inputs 8; "
         f"recourse on {len(reference)} refused test rows: {reference.protocol}"
     )
 

@@ -28,6 +28,7 @@ __all__ = [
     "ManyLevelsWarning",
     "NumbersAsTextWarning",
     "OptionalDependencyError",
+    "RecourseGapWarning",
     "ReferenceRequiredError",
     "SkcfqError",
     "SkcfqWarning",
@@ -188,6 +189,10 @@ class ManyLevelsWarning(SkcfqWarning):
 
 class NumbersAsTextWarning(SkcfqWarning):
     """A column holds numbers as text, which are categories without an order."""
+
+
+class RecourseGapWarning(SkcfqWarning):
+    """Recourse under a quantized model is expected to be far from what its teacher advises."""
 
 
 class InterruptedWarning(SkcfqWarning):

@@ -52,7 +52,7 @@ def main() -> None:
                     target=data.favorable,
                     objective=options.objective,
                     bit_policy=options.bit_policy,
-                    quantizer=Quantizer(activation_bits=options.activation_bits),
+                    quantizer=Quantizer(activation_bits=options.activation_bits or None),
                     # The teacher's recourse is the same at every budget.
                     memory=str(options.out.with_suffix(".cache")),
                     random_state=seed,
@@ -71,8 +71,8 @@ def main() -> None:
     table = pd.DataFrame(rows)
     print(
         f"\nobjective {options.objective}, widths {options.bit_policy}, "
-        f"activations {options.activation_bits} bits, inputs 8, gradient search at margin 0, "
-        f"up to {options.people} refused test rows, {options.seeds} seeds"
+        f"activations {options.activation_bits or 'as weights'}, inputs 8, gradient search at "
+        f"margin 0, up to {options.people} refused test rows, {options.seeds} seeds"
     )
     print(mean_and_sd(table, ["data", "budget"], COLUMNS).to_string())
     if options.plot:
@@ -87,7 +87,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--budgets", type=float, nargs="+", default=BUDGETS)
     parser.add_argument("--objective", choices=["faithful", "paper"], default="faithful")
-    parser.add_argument("--activation-bits", type=int, default=8)
+    parser.add_argument("--activation-bits", type=int, default=8, help="0: those of the weights")
     parser.add_argument("--people", type=int, default=1000)
     parser.add_argument("--quick", action="store_true", help="generated table, one seed")
     parser.add_argument("--bit-policy", default="learned")

@@ -20,6 +20,7 @@ the teacher what the faithful one has in training.
 from __future__ import annotations
 
 import argparse
+import math
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,8 @@ WANTED = {"adult": 0.02, "compas": 0.03, "german": 0.08, "generated": 0.03}
 ASKED = {name: 0.8 * drop for name, drop in WANTED.items()}
 UNROLLED = "paper + unrolled matching"
 TEACHER_UNITS = (64, 64)
+# Rows of a batch, by default.
+BATCH = 256
 
 
 def models(name: str, options: argparse.Namespace) -> dict[str, tuple[type, dict[str, Any]]]:
@@ -117,6 +120,12 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--max-iter", type=int, default=0, help="passes; 0: those of the defaults")
     parser.add_argument("--people", type=int, default=2000, help="refused test rows to solve")
     parser.add_argument(
+        "--control-updates",
+        type=int,
+        default=0,
+        help="updates of the rows that are trained for labels; 0: those of the defaults",
+    )
+    parser.add_argument(
         "--units", type=units_of_layers, nargs="+", default=[TEACHER_UNITS], metavar="UNITSxUNITS"
     )
     parser.add_argument("--unrolled", action="store_true", help="add the paper's L_match (slow)")
@@ -155,6 +164,7 @@ def run(
         "units": "x".join(map(str, units)),
         "alpha": options.alpha,
         "max_iter": options.max_iter,
+        "control_updates": options.control_updates,
         "people": options.people,
     }
     done = {row["model"] for row in rows if all(row.get(k) == v for k, v in key.items())}
@@ -177,6 +187,9 @@ def run(
         kind, parameters = wanted[model]
         if kind is CFQClassifier:
             parameters = {"memory": folder, **parameters}
+        if options.control_updates and learns_labels(parameters):
+            passes = math.ceil(options.control_updates / math.ceil(len(X) / BATCH))
+            parameters = {**parameters, "max_iter": passes}
         return kind(
             options.budget,
             teacher=FrozenEstimator(teacher),
@@ -223,6 +236,12 @@ def run(
             record(model + ending, with_logit_bias(fitted, data.favorable, bias))
 
 
+def learns_labels(parameters: dict[str, Any]) -> bool:
+    """Tell whether a model learns labels, and does not follow its teacher's logits."""
+    objective = parameters.get("objective", "paper")
+    return isinstance(objective, str) or not objective.loss_weights().of_teacher
+
+
 def is_baseline(model: str) -> bool:
     """Tell whether a model is compared with at equal validity drop."""
     return model != "faithful"
@@ -237,13 +256,15 @@ def rows_of(model: str) -> set[str]:
 def report(rows: pd.DataFrame, options: argparse.Namespace) -> None:
     """Print the table, and the paired differences at equal validity drop."""
     print("\ninputs 8 bits, gradient search at margin 0; mean ± sd over seeds")
-    settings = ["data", "activations", "units", "alpha", "max_iter", "people"]
-    for (name, width, units, alpha, passes, people), part in rows.groupby(settings, sort=False):
+    settings = ["data", "activations", "units", "alpha", "max_iter", "control_updates", "people"]
+    for key, part in rows.groupby(settings, sort=False):
+        name, width, units, alpha, passes, updates, people = key
         seeds = part["seed"].nunique()
         print(
             f"\n{name}, W{options.budget:g}A{width}, {units} units, {seeds} seeds, up to {people}"
         )
         print(f"refused test rows, teacher alpha {alpha:g}, {passes or 'default'} passes")
+        print(f"updates of rows that learn labels: {updates or 'default'}")
         print(mean_and_sd(part, ["model"], COLUMNS).to_string())
         own = part[~part["model"].str.endswith((ON_BIAS, ON_TEST_BIAS))]
         chosen = own.groupby("model", sort=False)["widths"].agg(lambda w: w.mode().iloc[0])

@@ -25,6 +25,7 @@ from sklearn.frozen import FrozenEstimator
 
 from skcfq import CFQClassifier, QATClassifier, RecourseResult, RecourseSolver, TeacherClassifier
 from skcfq.datasets import fetch_adult, fetch_compas, fetch_german_credit
+from skcfq.estimators import Quantizer
 from skcfq.metrics import deployment_success
 from skcfq.models import deployment_variants
 
@@ -79,7 +80,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--datasets", nargs="+", choices=DATASETS, default=list(DATASETS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--people", type=int, default=300, help="refused rows that are solved")
-    parser.add_argument("--variants", type=int, default=10, help="M")
+    parser.add_argument("--variants", type=int, default=8, help="M")
     parser.add_argument("--max-iter", type=int, default=None, help="passes of the training")
     parser.add_argument("--quick", action="store_true", help="one seed, 60 people, 8 passes")
     options = parser.parse_args()
@@ -97,6 +98,8 @@ def run_seed(data: Any, seed: int, options: argparse.Namespace) -> pd.DataFrame:
         "action_set": data.action_set,
         "target": data.favorable,
         "max_iter": options.max_iter,
+        # The paper's: as wide as the weights.
+        "quantizer": Quantizer(activation_bits=None),
         "random_state": seed,
     }
     deployed = QATClassifier(4, **shared).fit(X, y)

@@ -22,7 +22,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, StratifiedShuffleSplit
 
 from skcfq import CFQClassifier, RecourseSolver, TeacherClassifier
-from skcfq.estimators import CFQObjective, LearnedBits
+from skcfq.estimators import CFQObjective, LearnedBits, Quantizer
 from skcfq.metrics import RecourseScorer, select_faithful
 
 ETAS = [0.25, 0.5, 1.0, 2.0]
@@ -49,6 +49,7 @@ def main() -> None:
         target=data.favorable,
         teacher=TeacherClassifier(max_iter=options.passes),
         bit_policy=LearnedBits(),
+        quantizer=Quantizer(activation_bits=None),
         max_iter=options.passes,
         random_state=options.seed,
     )

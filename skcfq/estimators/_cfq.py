@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from numbers import Real
 from typing import Any
 
@@ -14,9 +13,10 @@ from sklearn.utils import check_random_state
 
 from skcfq.actions import ActionSet
 from skcfq.estimators._all_or_nothing import all_or_nothing
+from skcfq.estimators._promised import PROMISES, check_advice_can_pay
 from skcfq.estimators._student import STUDENT_CONSTRAINTS, StudentClassifier
-from skcfq.exceptions import EmptyPopulationWarning, TargetError
-from skcfq.models import Predictor, default_target, resolve_target
+from skcfq.estimators._target_rules import targets_by_rule
+from skcfq.models import default_target, resolve_target
 from skcfq.nn import QuantizedMLP, subnormals_as_zero
 from skcfq.training import (
     OBJECTIVES,
@@ -25,7 +25,6 @@ from skcfq.training import (
     Finish,
     People,
     Quantizer,
-    Supervision,
     TeacherActions,
     Trained,
     TrainingPlan,
@@ -35,7 +34,7 @@ from skcfq.training import (
     labels_of_rows,
     objective_of,
     round_to_teacher,
-    supervise,
+    supervise_both,
 )
 from skcfq.utils import HeldInterrupts, Interval, StrOptions
 
@@ -74,21 +73,27 @@ class CFQClassifier(StudentClassifier):
         None is a :class:`~skcfq.TeacherClassifier` of the same layers. Inside a search, wrap a
         fitted one in :class:`sklearn.frozen.FrozenEstimator`, because clones forget a fit. A torch
         module is taken as trained, behind the fitted ``encoder`` (None: X itself).
-    objective : {"paper", "faithful"} or CFQObjective, default="faithful"
+    objective : {"paper", "faithful", "literal"} or CFQObjective, default="faithful"
         Terms of the loss, and what follows the training. ``"paper"`` is the one above, with
         :math:`\eta = 1`; ``"faithful"`` has the teacher's target margins at x, at x + δ, on the way
         there and at points of feature mixup in the place of the validity loss, and then rounds
-        again and sets one bias. It takes several times as long.
-    bit_policy : {"learned", "sensitivity", "uniform"} or BitPolicy, default="learned"
-        How the width of each layer is chosen: by the error that its quantization makes, learned
-        in training (the paper's way, which spends half of the training on the search), or one
-        for all.
+        again and keeps a promise. It takes several times as long.
+    promise : {"model", "advice"} or None, default="model"
+        Who pays for it that no more than the share ``validity_drop`` of the objective's ``finish``
+        lose the teacher's advice. ``"model"``: a bias of the target's logit, so that the model is
+        lenient, and the cheapest advice holds. ``"advice"``: a margin, ``recourse_margin_``, which
+        advice then has to have, and the model accepts as many as it was trained to. None: nobody
+        yet. What either costs is told in ``promise_costs_``.
+    bit_policy : {"learned", "searched", "sensitivity", "uniform"} or BitPolicy, default="learned"
+        How the width of each layer is chosen: learned in training (which spends half of it on
+        the search), by the loss of all together or the error that each makes alone before it, or
+        one for all.
     teacher_actions : TeacherActions, default=None
         How the teacher's recourse is computed in training. None takes what suits the objective:
         cheapest actions of the solver for ``"faithful"``, K steps for ``"paper"``.
     quantizer : Quantizer, default=None
         Width of hidden activations, granularity of the weight steps, and where steps and clips
-        start; None is ``Quantizer()``: activations follow the weights, one step a unit.
+        start; None is ``Quantizer()``: activations of 8 bits, one step a unit.
     hidden_layer_sizes : tuple of int, default=(64, 64)
         Empty for logistic regression. Whole multiples of the layers of a ``teacher`` that is given
         start from copies of its units, which lose less to activations of few bits.
@@ -134,8 +139,22 @@ class CFQClassifier(StudentClassifier):
     target_ : label, "opposite" or None
         None where the target is a rule.
     logit_bias_ : float
-        By which the target's logit was raised at the end (``validity_drop`` of the objective's
-        ``finish``), in logit units: the leniency that the promise cost. 0 without that step.
+        By which the target's logit was raised at the end, in logit units: the leniency that the
+        promise cost. 0 where the model does not pay.
+    recourse_margin_ : float
+        Margin, in logit units, that the teacher's advice needs to keep the promise: 0 where the
+        model pays; missing without a promise. ``RecourseSolver(margin="promise")`` asks for it.
+    promise_costs_ : DataFrame
+        What the model would pay, and what the advice; see :meth:`recalibrate` for new people.
+    margin_error_ : float
+        Standard deviation of the student's less the teacher's target margin at the cheapest advice
+        of held-out people, in logit units: what is left of the quantization.
+    expected_recourse_gap_ : float
+        Mean absolute recourse gap that these people are to expect, without a solve: the mean of
+        min(1, \|e\| / \|m\|), e the difference of the two margins at the advice, the bias
+        included, and m the teacher's target margin at x. A RecourseGapWarning is shown above 0.2.
+    acceptance_rates_ : dict
+        Shares of the training rows that get the target, from the ``"teacher"`` and the ``"model"``.
     teacher_ : estimator
         The reference that recourse is measured against.
     bit_widths_ : ndarray of shape (n_layers,)
@@ -192,6 +211,7 @@ class CFQClassifier(StudentClassifier):
         "objective": [StrOptions(set(OBJECTIVES)), CFQObjective],
         "teacher_actions": [TeacherActions, None],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither"), None],
+        "promise": [StrOptions(set(PROMISES)), None],
     }
 
     def __init__(
@@ -203,6 +223,7 @@ class CFQClassifier(StudentClassifier):
         encoder: Any = None,
         teacher: Any = None,
         objective: Any = "faithful",
+        promise: str | None = "model",
         bit_policy: Any = "learned",
         teacher_actions: TeacherActions | None = None,
         quantizer: Quantizer | None = None,
@@ -229,6 +250,7 @@ class CFQClassifier(StudentClassifier):
         self.encoder = encoder
         self.teacher = teacher
         self.objective = objective
+        self.promise = promise
         self.bit_policy = bit_policy
         self.teacher_actions = teacher_actions
         self.quantizer = quantizer
@@ -283,12 +305,12 @@ class CFQClassifier(StudentClassifier):
         objective = objective_of(self.objective)
         groups = groups_of(objective, labels_of_rows(sensitive_features, sample_weight, X))
         rng = check_random_state(self.random_state)
+        self._forget_promise()
         rows, held = self._hold_out(table, rng)
         teacher = self._fit_teacher(table.take(rows), rng)
         decisions = teacher.predict(table.X)
         self._check_rules(table)
         target = self._resolve_target(table, decisions)
-        self.logit_bias_ = 0.0
         denied = decisions != self.classes_[target]
 
         def people_of(some: np.ndarray) -> People:
@@ -299,7 +321,17 @@ class CFQClassifier(StudentClassifier):
 
         people = people_of(rows)
         others = None if held is None else people_of(held)
-        told, told_of_others = self._supervise(people, others, teacher, rng)
+        told, told_of_others = supervise_both(
+            people,
+            others,
+            teacher,
+            action_set=self._rules,
+            actions=self._advice,
+            objective=objective,
+            rng=rng,
+            memory=self.memory,
+            verbose=bool(self.verbose),
+        )
         plan = TrainingPlan(
             people.rows(),
             teacher,
@@ -312,7 +344,10 @@ class CFQClassifier(StudentClassifier):
         ).without_calibration_people()
         with subnormals_as_zero():
             trained = self._fit_network(plan, rng)
-            self._follow_training(plan, objective.after_training, trained, rng)
+            self._round(plan, objective.after_training, trained, rng)
+            self._settle(plan, people, objective.after_training, rng)
+        if self._calibration is not None:
+            self._tell(table.X, decisions, target, table.sample_weight)
         return self
 
     def _default_object(self, name: str) -> BaseEstimator | None:
@@ -335,104 +370,72 @@ class CFQClassifier(StudentClassifier):
         return objective_of(self.objective).needs_recourse
 
     @property
-    def _actions(self) -> TeacherActions:
+    def _advice(self) -> TeacherActions:
         return self._default_actions() if self.teacher_actions is None else self.teacher_actions
+
+    @property
+    def _promise(self) -> str | None:
+        return self.promise
+
+    def _promised_to(self, validity_drop: float | None, has_groups: bool) -> CFQObjective:
+        objective = clone(objective_of(self.objective))
+        asked = objective.after_training.validity_drop if validity_drop is None else validity_drop
+        return objective.set_params(finish__validity_drop=0.02 if asked is None else asked)
 
     def _check_plan(self) -> None:
         super()._check_plan()
-        objective_of(self.objective).check()
-        self._actions.check()
-
-    def _supervise(
-        self,
-        people: People,
-        others: People | None,
-        teacher: Predictor,
-        rng: np.random.RandomState,
-    ) -> tuple[Supervision | None, Supervision | None]:
-        """Compute the teacher's recourse for those who are trained on, and for those held out."""
         objective = objective_of(self.objective)
-        if not objective.needs_recourse:
-            return None, None
-        told = self._recourse_of(people, teacher, objective, self._actions, rng)
-        if told is None or others is None:
-            return told, None
-        # The finish would keep some of these people for the bias, and every one is validated
-        # on; online actions would move the points from pass to pass.
-        without_finish = clone(objective).set_params(finish=None)
-        fixed = clone(self._actions).set_params(online=False)
-        with warnings.catch_warnings():
-            # Nobody who is refused among a few held-out rows is no news.
-            warnings.simplefilter("ignore", EmptyPopulationWarning)
-            return told, self._recourse_of(others, teacher, without_finish, fixed, rng)
+        objective.check()
+        self._advice.check()
+        if self.promise == "advice":
+            check_advice_can_pay(objective, self._advice)
 
-    def _recourse_of(
-        self,
-        people: People,
-        teacher: Predictor,
-        objective: CFQObjective,
-        actions: TeacherActions,
-        rng: np.random.RandomState,
-    ) -> Supervision | None:
-        return supervise(
-            people,
-            teacher,
-            action_set=ActionSet() if self.action_set is None else self.action_set,
-            actions=actions,
-            objective=objective,
-            rng=rng,
-            memory=self.memory,
-            verbose=bool(self.verbose),
-        )
-
-    def _follow_training(
-        self, plan: TrainingPlan, finish: Finish, trained: Trained, rng: np.random.RandomState
+    def _settle(
+        self, plan: TrainingPlan, people: People, finish: Finish, rng: np.random.RandomState
     ) -> None:
-        """Round the integer weights again, and set the bias of the target's logit."""
-        network = self.network_
-        follows = finish.rounding and plan.loss.of_teacher
-        # Modules of one's own are not rounded.
-        if follows and isinstance(network, QuantizedMLP) and not trained.interrupted:
-            try:
-                self._round(network, plan, len(trained.history), rng)
-            except KeyboardInterrupt:
-                self._interrupted_in("in the rounding that follows it, after the last whole pass")
+        """Give the promise, by a bias of the target's logit or by a margin of the advice."""
+        told, share = plan.supervision, finish.validity_drop
         with HeldInterrupts() as held:
-            if plan.supervision is not None:
-                self.logit_bias_ = plan.supervision.calibrate(network)
+            advised = None if told is None else told.advised(people, plan.teacher)
+            if advised is not None and share is not None:
+                self._set_bias(advised, share, self.promise, plan.teacher, draw_seed(rng))
             self._make_integers()
         if held.pressed:
             self._interrupted_in("at the end of its fit")
+        try:
+            self._set_margin(self.promise)
+        except KeyboardInterrupt:
+            self.recourse_margin_ = math.nan
+            self._interrupted_in("while the margin of advice was found, which is NaN")
 
     def _round(
-        self, network: QuantizedMLP, plan: TrainingPlan, n_passes: int, rng: np.random.RandomState
+        self, plan: TrainingPlan, finish: Finish, trained: Trained, rng: np.random.RandomState
     ) -> None:
+        """Round the integer weights again; those of modules of one's own are not."""
+        network = self.network_
+        follows = finish.rounding and plan.loss.of_teacher
+        if not follows or not isinstance(network, QuantizedMLP) or trained.interrupted:
+            return
         generator = torch.Generator().manual_seed(draw_seed(rng))
         n_batches = math.ceil(plan.n_visits / self.batch_size)
-        round_to_teacher(
-            network,
-            DistillationSet.of(plan, generator),
-            n_passes * n_batches,
-            dither=plan.dither,
-            whole=n_batches == 1,
-            verbose=bool(self.verbose),
-        )
+        try:
+            round_to_teacher(
+                network,
+                DistillationSet.of(plan, generator),
+                len(trained.history) * n_batches,
+                dither=plan.dither,
+                whole=n_batches == 1,
+                verbose=bool(self.verbose),
+            )
+        except KeyboardInterrupt:
+            self._interrupted_in("in the rounding that follows it, after the last whole pass")
 
     def _resolve_target(self, table: TrainingTable, decisions: np.ndarray) -> np.ndarray:
         """Return each row's target, and remember the label if there is one for all."""
         wanted = self.target
         if callable(wanted):
-            if isinstance(wanted, type):
-                raise TargetError(
-                    f"target={wanted!r} is a class. Give a label, or a function of (X, y) that "
-                    "returns one label a row."
-                )
             self.target_ = None
-            wanted = wanted(table.X, self.classes_[table.labels])
-            if wanted is None:
-                raise TargetError(
-                    f"The rule target={self.target!r} returned None. Let it return one label a row."
-                )
+            wanted = targets_by_rule(wanted, table.X, self.classes_[table.labels])
         elif wanted is None:
             asked = objective_of(self.objective).needs_recourse
             last = default_target(self.classes_) if asked else -1

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
-from skcfq.estimators._deployable import DeployableClassifier
+from skcfq.estimators._promised import PromisedClassifier
 from skcfq.exceptions import UnsupportedModelError
 from skcfq.models import as_predictor, label_position, validity_slack
 from skcfq.results import RecourseResult
@@ -37,14 +37,14 @@ def with_logit_bias(model: Any, target: Any, bias: float) -> Any:
     -------
     model : estimator of the same class
     """
-    if not isinstance(model, DeployableClassifier):
+    if not isinstance(model, PromisedClassifier):
         raise UnsupportedModelError(
             f"model={reprlib.repr(model)} is no quantized classifier of this library. Give a "
             "fitted QATClassifier, CFQClassifier or PTQClassifier."
         )
     check_is_fitted(model, "network_")
     biased = deepcopy(model)
-    biased.network_.add_logit_bias(label_position(target, model.classes_), bias)
+    biased._add_bias(label_position(target, model.classes_), bias)
     return biased
 
 

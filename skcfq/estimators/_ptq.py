@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from skcfq.actions import ActionSet
 from skcfq.estimators._all_or_nothing import all_or_nothing
-from skcfq.estimators._quantized import QuantizedClassifier
+from skcfq.estimators._promised import PromisedClassifier
 from skcfq.estimators._teacher import NETWORK_CONSTRAINTS
 from skcfq.exceptions import EmptyPopulationWarning
 from skcfq.models import Predictor, default_target, resolve_target
@@ -51,7 +51,7 @@ from skcfq.utils import (
 _OF_RECOURSE = ("counterfactual", "margin")
 
 
-class PTQClassifier(QuantizedClassifier):
+class PTQClassifier(PromisedClassifier):
     r"""Quantized form of a trained classifier; no weight of it is trained.
 
     Scales and clips are calibrated on :math:`U_{cal} = X_{cal} \cup \{x + \delta_{fp}\}`
@@ -102,8 +102,8 @@ class PTQClassifier(QuantizedClassifier):
     candidates : tuple of int, default=(2, 3, 4, 8)
         Widths from 2 to 16.
     quantizer : Quantizer, default=None
-        Only its ``activation_bits`` are used, one width for all layers; None, of either, follows
-        the weights of the layer that produces the activations. Its ``granularity`` and
+        Only its ``activation_bits`` are used, 8 by default, one width for all layers; its None
+        follows the weights of the layer that produces the activations. Its ``granularity`` and
         ``initialization`` are not: every layer has one weight step, which ``calibrator`` sets.
     calibration_size : int or None, default=2048
         Rows of X that are drawn as :math:`X_{cal}`; None takes all.
@@ -126,6 +126,9 @@ class PTQClassifier(QuantizedClassifier):
     network_ : QuantizedMLP
     interrupted_ : bool
         Whether Ctrl-C ended the fit early; never, since half a calibration is none.
+    logit_bias_ : float
+        0 until :meth:`recalibrate` sets it; ``recourse_margin_`` and the other figures of a
+        promise, as of :class:`~skcfq.CFQClassifier`, are there afterwards.
 
     Notes
     -----
@@ -246,6 +249,7 @@ class PTQClassifier(QuantizedClassifier):
         table = self._read_table(X, y, sample_weight)
         self._check_plan()
         rng = check_random_state(self.random_state)
+        self._forget_promise()
         teacher = self._fit_teacher(table, rng)
         source = rectifier_network(teacher)
         self._check_rules(table)
@@ -281,6 +285,12 @@ class PTQClassifier(QuantizedClassifier):
     @property
     def _uses_recourse(self) -> bool:
         return self.calibration == "counterfactual" or self.allocation in _OF_RECOURSE
+
+    @property
+    def _advice(self) -> TeacherActions:
+        given = self.teacher_actions
+        solver = given if isinstance(given, RecourseSolver) else None
+        return TeacherActions(method="solver", solver=solver)
 
     @property
     def _actions(self) -> TeacherActions:

@@ -35,12 +35,12 @@ class QATClassifier(StudentClassifier):
         Whether weight steps are learned together with the clips of the activations (LSQ), or follow
         the weights by least squared error every 50 updates, so that the clips alone are learned
         (PACT).
-    bit_policy : {"uniform", "learned", "sensitivity"} or BitPolicy, default="uniform"
-        How the width of each layer is chosen: one for all, learned in training (mixed
-        precision), or by the error that its quantization makes.
+    bit_policy : {"uniform", "learned", "searched", "sensitivity"} or BitPolicy, default="uniform"
+        How the width of each layer is chosen: one for all, or (mixed precision) learned in
+        training, by the loss of all of them together, or by the error that each makes alone.
     quantizer : Quantizer, default=None
         Width of hidden activations, granularity of the weight steps, and where steps and clips
-        start; None is ``Quantizer()``: activations follow the weights, one step a unit.
+        start; None is ``Quantizer()``: activations of 8 bits, one step a unit.
     hidden_layer_sizes : tuple of int, default=(64, 64)
         Empty for logistic regression.
     module : torch Module or callable, default=None
@@ -94,6 +94,9 @@ class QATClassifier(StudentClassifier):
         Passes of the last fit.
     interrupted_ : bool
         Whether Ctrl-C ended the fit early.
+    logit_bias_ : float
+        0 until :meth:`recalibrate` sets it; ``recourse_margin_`` and the other figures of a
+        promise, as of :class:`~skcfq.CFQClassifier`, are there afterwards.
 
     Notes
     -----
@@ -202,6 +205,7 @@ class QATClassifier(StudentClassifier):
         table = self._training_table(X, y, sample_weight)
         self._check_plan()
         rng = check_random_state(self.random_state)
+        self._forget_promise()
         rows, held = self._hold_out(table, rng)
         kept = table.take(rows)
         teacher = self._fit_teacher(kept, rng)

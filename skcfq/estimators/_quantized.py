@@ -50,6 +50,7 @@ class QuantizedClassifier(DeployableClassifier):
     teacher: Any
     encoder: Any
     quantizer: Quantizer | None
+    _made_teacher: bool
 
     def _default_object(self, name: str) -> BaseEstimator | None:
         makers: dict[str, Callable[[], BaseEstimator]] = {
@@ -114,6 +115,7 @@ class QuantizedClassifier(DeployableClassifier):
         )
         self.feature_space_, self.encoder_ = self.teacher_.feature_space_, self.teacher_.encoder_
         carry(self.teacher_, self.action_set, self.target)
+        self._made_teacher = True
         return as_predictor(self.teacher_)
 
     def _adopt_model(self, model: Any, fitted: bool, table: TrainingTable, seed: int) -> Predictor:
@@ -127,6 +129,7 @@ class QuantizedClassifier(DeployableClassifier):
         if not fitted:
             # A model of the user's own stays as it is.
             carry(model, self.action_set, self.target)
+        self._made_teacher = not fitted
         self.teacher_ = model
         self.feature_space_ = predictor.space
         self.encoder_ = _encoder_of(model)

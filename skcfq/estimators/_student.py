@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
 from skcfq.actions import ActionSet
-from skcfq.estimators._quantized import QuantizedClassifier
+from skcfq.estimators._promised import PromisedClassifier
 from skcfq.estimators._teacher import NETWORK_CONSTRAINTS, TeacherClassifier
 from skcfq.estimators._trained import TrainedClassifier
 from skcfq.exceptions import SpaceMismatchError
@@ -94,7 +94,7 @@ class _Start:
     calibration: tuple[Tensor, Tensor]
 
 
-class StudentClassifier(TrainedClassifier, QuantizedClassifier):
+class StudentClassifier(TrainedClassifier, PromisedClassifier):
     """Base of the classifiers that train a quantized network under a bit budget."""
 
     budget: float
@@ -264,7 +264,7 @@ class StudentClassifier(TrainedClassifier, QuantizedClassifier):
         if start.policy is not None and isinstance(policy, LearnedBits):
             rows, weights = (one.to(device) for one in start.calibration)
             search = max(1, round(policy.search_fraction * epochs))
-            callbacks.append(BitSchedule(rows, weights, search, policy.temperatures))
+            callbacks.append(BitSchedule(policy, (rows, weights), search))
         if plan.fitted_steps:
             callbacks.append(FittedSteps())
         return LoopSettings(

@@ -28,6 +28,7 @@ from skcfq.models import (
     Predictor,
     as_predictor,
     carried_action_set,
+    carried_margin,
     carried_target,
     check_model_is_fitted,
     resolve_target,
@@ -267,6 +268,8 @@ class RecourseScorer(BaseEstimator):
         # As in `compare`, also where the reference alone is solved.
         if solver.margin == "auto":
             solver.set_params(margin=0.0)
+        elif solver.margin == "promise":
+            solver.set_params(margin=carried_margin(final, self.reference))
         if solver.perturbation_radius == "auto":
             solver.set_params(perturbation_radius=0.0)
         if solver.random_state is None:

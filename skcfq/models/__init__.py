@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from skcfq.models._carried import carried_action_set, carried_target, carry
+from skcfq.models._carried import (
+    carried_action_set,
+    carried_margin,
+    carried_target,
+    carry,
+    carry_margin,
+)
 from skcfq.models._functions import RowHead
 from skcfq.models._heads import shifted_bias
 from skcfq.models._margins import RELATIVE_MARGIN, rounding_margin
@@ -44,8 +50,10 @@ __all__ = [
     "TreeEnsemble",
     "as_predictor",
     "carried_action_set",
+    "carried_margin",
     "carried_target",
     "carry",
+    "carry_margin",
     "check_model_is_fitted",
     "default_target",
     "deployment_variants",

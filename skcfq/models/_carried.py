@@ -1,7 +1,8 @@
-"""What a model was told of recourse, action set and target, for whoever is not told it again."""
+"""What a model was told of recourse: action set, target and the margin that was promised."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from sklearn.base import clone
@@ -12,7 +13,7 @@ from skcfq.exceptions import ActionSetError, TargetError
 from skcfq.models._pipelines import split_model
 from skcfq.models._predictor import Predictor
 
-__all__ = ["carried_action_set", "carried_target", "carry"]
+__all__ = ["carried_action_set", "carried_margin", "carried_target", "carry", "carry_margin"]
 
 
 def carry(model: Any, action_set: ActionSet | None, target: Any) -> None:
@@ -29,6 +30,51 @@ def carry(model: Any, action_set: ActionSet | None, target: Any) -> None:
     """
     model.action_set_ = None if action_set is None else clone(action_set)
     model.target_ = target
+
+
+def carry_margin(teacher: Any, margin: float | None) -> None:
+    """Leave the margin that advice needs with a teacher that one's own fit has made.
+
+    Parameters
+    ----------
+    teacher : estimator
+        It gets the attribute ``recourse_margin_``.
+    margin : float or None
+        None where nothing is promised.
+    """
+    teacher.recourse_margin_ = margin
+
+
+def carried_margin(*models: Any) -> float:
+    """Return the margin that ``margin="promise"`` stands for: that of the first model with one.
+
+    Parameters
+    ----------
+    *models : estimator, Predictor or function
+        Quantized classifiers know it, and the teachers that their fits have made.
+
+    Raises
+    ------
+    ValueError
+        None of them knows one, or there is none at which the promise holds.
+    """
+    for model in models:
+        for part in _parts(model):
+            margin = getattr(part, "recourse_margin_", None)
+            if margin is None:
+                continue
+            if math.isnan(margin):
+                raise ValueError(
+                    "margin='promise', but at no margin that was tried do enough people keep the "
+                    f"advice (recourse_margin_ of {type(part).__name__} is NaN). Give a number, or "
+                    "let the model pay (promise='model')."
+                )
+            return float(margin)
+    raise ValueError(
+        "margin='promise', but the model knows of none: of a teacher that was given to its student "
+        "only the student does. Give margin=student.recourse_margin_, or make the solver by "
+        "RecourseSolver.from_estimator(student, margin='promise')."
+    )
 
 
 def carried_action_set(*models: Any) -> ActionSet | None:

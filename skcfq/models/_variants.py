@@ -40,7 +40,7 @@ KINDS = ("rounding", "steps", "calibration")
 )
 def deployment_variants(
     model: Any,
-    n_variants: int = 10,
+    n_variants: int = 8,
     *,
     kinds: Iterable[str] = KINDS,
     X: Any = None,
@@ -61,7 +61,7 @@ def deployment_variants(
         A quantized classifier of this library, alone or at the end of a pipeline. With ``bits``, a
         full-precision model whose weights can be read: ``TeacherClassifier``, a linear classifier
         or an ``MLPClassifier``. It is not changed.
-    n_variants : int, default=10
+    n_variants : int, default=8
         M.
     kinds : iterable of {"rounding", "steps", "calibration"}
         ``"rounding"``: a weight w is stored as one of the two codes around w/s, each with the

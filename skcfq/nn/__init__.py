@@ -9,7 +9,13 @@ from skcfq.nn._column_units import column_units, network_in_units, weight_units
 from skcfq.nn._deployed import DeployedNetwork, integers_of
 from skcfq.nn._feature_mixup import feature_mixup
 from skcfq.nn._frozen_mlp import FrozenMLP
-from skcfq.nn._losses import near_boundary, target_margin, weighted_mean
+from skcfq.nn._losses import (
+    cross_entropy,
+    logit_distance,
+    near_boundary,
+    target_margin,
+    weighted_mean,
+)
 from skcfq.nn._mlp import MOST_UNITS, FullPrecisionMLP
 from skcfq.nn._post_training import CalibrationSet, calibrate_layers, margin_losses, sensitivities
 from skcfq.nn._quantized_mlp import QuantizedMLP
@@ -48,9 +54,11 @@ __all__ = [
     "check_logits",
     "check_quantizable",
     "column_units",
+    "cross_entropy",
     "gradient_sensitivity",
     "hessian_trace",
     "integers_of",
+    "logit_distance",
     "margin_losses",
     "feature_mixup",
     "near_boundary",

@@ -204,8 +204,48 @@ class FaithfulModule(nn.Module):
         batch : Batch
             With the recourse points if it ``needs_points``.
         """
-        if self._online is not None and batch.positions is not None:
-            batch = batch.moved_by(self._online)
+        return self._terms(self.with_points(batch))
+
+    def with_points(self, batch: Batch) -> Batch:
+        """Return a batch with the recourse points that are computed when it comes, if any are.
+
+        Parameters
+        ----------
+        batch : Batch
+        """
+        if self._online is None or batch.positions is None:
+            return batch
+        return batch.moved_by(self._online)
+
+    def loss_at(self, bit_widths: Sequence[int], batch: Batch) -> float:
+        """Return the loss of a batch at fixed widths, as in evaluation, without a bit penalty.
+
+        What the loss draws at random is the same in every call, so that widths can be compared.
+
+        Parameters
+        ----------
+        bit_widths : sequence of int of shape (L,)
+        batch : Batch
+            Of :meth:`with_points`.
+        """
+        network, searching = self.network, self.searching
+        training, kept = network.training, network.bit_widths.tolist()
+        drawn = self.generator.get_state()
+        network.eval()
+        network.set_bit_widths(bit_widths)
+        self.searching = False
+        self.generator.manual_seed(0)
+        try:
+            # The matching term alone needs gradients: those of the student's own steps.
+            with torch.set_grad_enabled(self.matching is not None):
+                return self._terms(batch)["loss"].item()
+        finally:
+            self.generator.set_state(drawn)
+            self.searching = searching
+            network.set_bit_widths(kept)
+            network.train(training)
+
+    def _terms(self, batch: Batch) -> dict[str, Tensor]:
         at_points = self.loss.at_points and batch.positions is not None
         policy = self.policy if self.searching else None
         selection = None if policy is None else policy.sample(self.temperature, self.generator)
@@ -235,7 +275,7 @@ class FaithfulModule(nn.Module):
         if policy is not None:
             assert selection is not None
             terms["average_bits"] = policy.expected_bits(selection.detach())
-            total.plus(self.bit_penalty * policy.bit_cost())
+            total.plus(self.bit_penalty * policy.bit_cost(selection))
         else:
             terms["average_bits"] = torch.tensor(self.network.average_bits)
         assert total.value is not None

@@ -37,6 +37,7 @@ from skcfq.quantization._surrogates import (
     exact_bits,
     greedy_bits,
 )
+from skcfq.quantization._width_search import MeasuredLosses, search_widths
 
 __all__ = [
     "ColumnQuantizer",
@@ -44,6 +45,7 @@ __all__ = [
     "GumbelBits",
     "LayerUse",
     "MAXIMUM_CANDIDATE_BITS",
+    "MeasuredLosses",
     "QUANTIZABLE",
     "QuantizedLayer",
     "QuantizedLinear",
@@ -72,6 +74,7 @@ __all__ = [
     "reconstruction_clip",
     "reconstruction_step",
     "round_adaptively",
+    "search_widths",
     "signed_range",
     "unsigned_levels",
     "using",

@@ -1,4 +1,4 @@
-"""The exact choice of one bit width per layer under a budget, an integer program."""
+"""The exact choice of one bit width per layer under a budget, a knapsack with one item a layer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from skcfq.quantization._bits import (
     check_layer_sizes,
 )
 
-SCORE_SCALE = 1000.0
+# Partial choices to keep track of; of more, a solver for integer programs is quicker.
+_MOST_PARTIAL = 50_000
+# Gains are scaled to this for that solver, whose gap is absolute.
+_SCORE_SCALE = 1000.0
 
 
 def allocate_bits(
@@ -48,7 +51,7 @@ def allocate_bits(
     -------
     list of int
         One width per layer. Certified: its average never exceeds the budget, and no other choice
-        within the budget has a higher score (to about 1e-9 of the range of the scores). No layer
+        within the budget has a higher score (to rounding). No layer
         can have the next width within the budget without a lower score.
 
     Raises
@@ -95,11 +98,41 @@ def capacity_of(budget: float, total: int) -> int:
 
 def _solve(values: np.ndarray, costs: np.ndarray, capacity: int) -> np.ndarray:
     """Return the column chosen in each row."""
+    # The least that the layers after each one cost.
+    least = costs.min(axis=1)
+    after = np.concatenate([np.cumsum(least[::-1])[::-1][1:], [0]])
+    spent, gained = np.zeros(1, dtype=np.int64), np.zeros(1)
+    trail: list[tuple[np.ndarray, np.ndarray]] = []
+    for own_values, own_costs, rest in zip(values, costs, after, strict=True):
+        spent = (spent[:, None] + own_costs).ravel()
+        gained = (gained[:, None] + own_values).ravel()
+        kept = _undominated(spent, gained, capacity - rest)
+        if len(kept) > _MOST_PARTIAL:
+            return _solve_program(values, costs, capacity)
+        spent, gained = spent[kept], gained[kept]
+        trail.append(np.divmod(kept, len(own_costs)))
+    # Dearer ones are kept only where they are better: the last is the best.
+    position, chosen = len(spent) - 1, []
+    for parents, columns in reversed(trail):
+        chosen.append(columns[position])
+        position = parents[position]
+    return np.array(chosen[::-1])
+
+
+def _undominated(spent: np.ndarray, gained: np.ndarray, most: int) -> np.ndarray:
+    """Return the positions of what may be spent where nothing cheaper gains as much, by cost."""
+    order = np.lexsort((-gained, spent))
+    order = order[spent[order] <= most]
+    best = np.maximum.accumulate(gained[order])
+    return order[np.concatenate([[True], gained[order][1:] > best[:-1]])]
+
+
+def _solve_program(values: np.ndarray, costs: np.ndarray, capacity: int) -> np.ndarray:
+    """Return the column chosen in each row, by a solver for integer programs."""
     n_layers, n_candidates = values.shape
-    # The solver's gap is absolute: gains are scaled so that it is negligible beside them.
     gains = values - values.max(axis=1, keepdims=True)
     if gains.min() < 0:
-        gains = gains / -gains.min() * SCORE_SCALE
+        gains = gains / -gains.min() * _SCORE_SCALE
     # A common factor of all costs is removed, so that the solver's tolerance stays below one unit.
     factor = int(np.gcd.reduce(costs, axis=None))
     one_per_layer = np.kron(np.eye(n_layers), np.ones(n_candidates))

@@ -1,14 +1,21 @@
-"""A learned choice of one bit width per layer: straight-through Gumbel-Softmax (§4.3)."""
+"""A learned choice of one bit width per layer: a softmax policy, sampled by Gumbel noise (§4.3)."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from skcfq.quantization._allocation import allocate_bits
 from skcfq.quantization._bits import check_budget, check_candidates
+
+# A free bit is worth so much of the largest difference between losses: no more than a tie-breaker.
+_WORTH_OF_A_BIT = 1e-6
+# Every layer's most probable width has at least this probability in a policy that is sure.
+_SURE = 0.99
 
 
 class GumbelBits(nn.Module):
@@ -133,6 +140,61 @@ class GumbelBits(nn.Module):
         """
         weights = self.probabilities() if selection is None else selection
         return torch.relu((weights * self._cost_share).sum() - self.budget)
+
+    def follow(
+        self,
+        losses: np.ndarray,
+        center: Sequence[int],
+        *,
+        penalty: float = 0.0,
+        temperature: float | None = None,
+    ) -> None:
+        r"""Become the policy of least loss and most entropy.
+
+        .. math:: \pi_{\ell,r} \propto \exp(-(F_{\ell,r} + \lambda C_{\ell,r}) / T)
+
+        F and C are what each width of a layer makes of the loss and of the excess cost while the
+        others have those of the center. It is where the natural gradient of
+        :math:`E_\pi[F+\lambda C]-T\,H(\pi)` leads.
+
+        Parameters
+        ----------
+        losses : ndarray of shape (n_layers, R)
+            Loss of every width of every layer.
+        center : sequence of int of shape (n_layers,)
+            Widths of the other layers.
+        penalty : float, default=0.0
+            :math:`\lambda`, in units of the loss per unit of :meth:`bit_cost`.
+        temperature : float, optional
+            T, in units of the loss; by default so low that each layer is sure of a width.
+
+        Notes
+        -----
+        A grid contains those of fewer bits, with a step that is a multiple of its own. That a width
+        loses more than a narrower one says something of its step at the moment and nothing of the
+        width, so it counts as losing as little. Of widths that lose alike the widest is taken.
+        """
+        found = np.minimum.accumulate(np.nan_to_num(losses, nan=np.inf, posinf=1e30), axis=1)
+        scale = np.ptp(found, axis=1).max() or 1.0
+        found = found - _WORTH_OF_A_BIT * scale * np.asarray(self.candidates)
+        found += penalty * self._excess_around(center)
+        above = found - found.min(axis=1, keepdims=True)
+        if len(self.candidates) > 1 and temperature is None:
+            gap = np.partition(above, 1, axis=1)[:, 1].min()
+            temperature = max(gap, _WORTH_OF_A_BIT * scale) / math.log(len(above[0]) / (1 - _SURE))
+        with torch.no_grad():
+            self.logits.copy_(torch.from_numpy(-above / (temperature or 1.0)))
+
+    def _excess_around(self, center: Sequence[int]) -> np.ndarray:
+        """Return the bit cost of every width of a layer, the others having those of the center."""
+        counts = self._cost_share.double().cpu().numpy()
+        chosen = [self.candidates.index(width) for width in center]
+        own = counts[np.arange(len(chosen)), chosen]
+        return np.maximum(own.sum() - own[:, None] + counts - self.budget, 0.0)
+
+    def most_probable(self) -> list[int]:
+        """Return the most probable width of every layer, whatever the budget."""
+        return [self.candidates[index] for index in self.logits.argmax(1).tolist()]
 
     def allocate(self) -> list[int]:
         """Return the most probable widths that meet the budget, and spend what they leave.

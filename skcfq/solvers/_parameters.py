@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from skcfq.exceptions import ActionSetError, UnsupportedModelError
-from skcfq.models import RowHead
+from skcfq.models import RowHead, carried_action_set, carried_margin, carried_target
 from skcfq.solvers._methods import named_method
 
 if TYPE_CHECKING:
@@ -22,14 +22,47 @@ if TYPE_CHECKING:
 _PERTURBATION_RADIUS = 1e-4
 
 
+def told_by(estimator: Any, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters of a solver, with what an estimator was told where they say nothing.
+
+    Parameters
+    ----------
+    estimator : estimator
+    parameters : dict of name to value
+    """
+    told = dict(parameters)
+    if told.get("action_set") is None:
+        told["action_set"] = carried_action_set(estimator)
+    if told.get("target") is None:
+        told["target"] = carried_target(estimator)
+    margin = told.get("margin")
+    if isinstance(margin, str) and margin == "promise":
+        told["margin"] = carried_margin(estimator)
+    return told
+
+
+def asked_margin(margin: float | str, *models: Any) -> float:
+    """Return the margin that a parameter asks for; what ``"auto"`` does comes on top.
+
+    Parameters
+    ----------
+    margin : float, "auto" or "promise"
+    *models : estimator, Predictor or function
+        The first that knows a promise says which.
+    """
+    if isinstance(margin, str):
+        return carried_margin(*models) if margin == "promise" else 0.0
+    return float(margin)
+
+
 def required_margin(
-    margin: float | str, proba: float | None, predictor: Predictor, target: np.ndarray
+    margin: float, proba: float | None, predictor: Predictor, target: np.ndarray
 ) -> np.ndarray:
     """Return the logit margin that a margin and a probability together ask for.
 
     Parameters
     ----------
-    margin : float or "auto"
+    margin : float
     proba : float or None
         Probability of the target.
     predictor : Predictor
@@ -48,9 +81,8 @@ def required_margin(
     UnsupportedModelError
         The model has no probabilities, or does not decide by them.
     """
-    least = 0.0 if isinstance(margin, str) else float(margin)
     if proba is None:
-        return np.full(len(target), least)
+        return np.full(len(target), margin)
     labels_only = isinstance(predictor.head, RowHead) and predictor.head.output == "labels"
     if labels_only or not hasattr(predictor.model, "predict_proba"):
         what = "decides by labels alone" if labels_only else "has none"
@@ -60,13 +92,13 @@ def required_margin(
         )
     odds = math.log((len(predictor.classes) - 1) * proba / (1 - proba))
     asked = [odds - predictor.nominal_margin(t) for t in range(len(predictor.classes))]
-    return np.maximum(least, asked)[target]
+    return np.maximum(margin, asked)[target]
 
 
 def follows_rounding(margin: float | str, method: str | Method) -> bool:
     """Tell whether a margin is what single precision may take; literal points have none."""
     named = named_method(method)
-    return isinstance(margin, str) and not (named is not None and named.literal)
+    return margin == "auto" and not (named is not None and named.literal)
 
 
 def required_radius(

@@ -80,9 +80,9 @@ def protocol_of(parameters: Mapping[str, Any], task: Task, method: str, answers:
     answers : Solution
         What is known about every person.
     """
-    proba, margin = parameters["target_proba"], parameters["margin"]
+    proba = parameters["target_proba"]
     # "auto" is none in a comparison, and for a literal method.
-    margin = "auto" if task.single_precision else f"{0.0 if margin == 'auto' else margin:g}"
+    margin = "auto" if task.single_precision else f"{task.asked_margin:g}"
     target = task.one_target
     wanted = "per person" if target is None else repr(task.predictor.classes.tolist()[target])
     n_denied = int((answers.status != "already_favorable").sum())

@@ -10,10 +10,10 @@ from typing import Any
 
 from skcfq.actions import ActionSet
 from skcfq.exceptions import UnsupportedModelError
-from skcfq.models import carried_action_set, carried_target
 from skcfq.results import RecourseMenu, RecourseResult
 from skcfq.solvers._menu import menu_of
 from skcfq.solvers._methods import METHODS
+from skcfq.solvers._parameters import told_by
 from skcfq.solvers._result_building import result_of
 from skcfq.solvers._running import solve_task
 from skcfq.solvers._stopping import tell_interruption
@@ -63,8 +63,10 @@ class RecourseSolver(KnownParameters):
         The class that people want. None takes the target that the model was given, as for
         ``action_set``, else the last of ``classes_``, each time with a warning where labels are
         text, and then ``explain`` and ``flipset`` refuse to tell people.
-    margin : float or "auto", default="auto"
-        Target margin, in logit units, that a valid point must have. ``"auto"`` is what single
+    margin : float, "auto" or "promise", default="auto"
+        Target margin, in logit units, that a valid point must have. ``"promise"`` is
+        ``recourse_margin_`` of the model, or of the student whose fit has made it: what advice
+        needs to hold in the student (``promise`` of CFQClassifier). ``"auto"`` is what single
         precision may take from it at that point, from the raw row on, so that a plain float32 copy
         of the model (an ONNX export) accepts the advice as well; it costs some millionths. Where
         so much cannot be had, it is not asked for. It is 0 for models of integers, for functions,
@@ -91,8 +93,8 @@ class RecourseSolver(KnownParameters):
         Points that the beam search keeps for each person.
     n_steps : int, default=3
         K of Eq. 6, for ``"pgd"``.
-    step_size : float, default=1.0
-        α of Eq. 6, in encoded units, for ``"pgd"``.
+    step_size : float, default=0.5
+        α of Eq. 6, in encoded units, for ``"pgd"``; as in training.
     max_nodes : int, default=50000
         Nodes of one person's search tree after which a proof on a network or on trees is given up;
         ``"auto"`` then searches too. What is found is ``"feasible"``, with its ``lower_bound``.
@@ -147,7 +149,7 @@ class RecourseSolver(KnownParameters):
         "cost": [StrOptions({"l1", "l2", "mixed"}), None],
         "cost_weights": [StrOptions({"std", "mad", "uniform"}), dict, "array-like", None],
         "target": "no_validation",
-        "margin": [StrOptions({"auto"}), Interval(Real, 0, _LARGEST, closed="both")],
+        "margin": [StrOptions({"auto", "promise"}), Interval(Real, 0, _LARGEST, closed="both")],
         "target_proba": [Interval(Real, 0, 1, closed="neither"), None],
         "perturbation_radius": [StrOptions({"auto"}), Interval(Real, 0, _LARGEST, closed="both")],
         "weight_radius": [Interval(Real, 0, _LARGEST, closed="both")],
@@ -180,7 +182,7 @@ class RecourseSolver(KnownParameters):
         n_restarts: int = 1,
         beam_width: int = 6,
         n_steps: int = 3,
-        step_size: float = 1.0,
+        step_size: float = 0.5,
         max_nodes: int = 50_000,
         time_limit: float | None = None,
         batch_size: int | None = None,
@@ -211,7 +213,7 @@ class RecourseSolver(KnownParameters):
 
     @classmethod
     def from_estimator(cls, estimator: Any, **parameters: Any) -> RecourseSolver:
-        """Make a solver with the action set and the target of an estimator.
+        """Make a solver with the action set, the target and the promise of an estimator.
 
         :meth:`solve` reads them from the model that it is given. This is for other models of the
         same table, such as a teacher that was fitted before.
@@ -221,7 +223,8 @@ class RecourseSolver(KnownParameters):
         estimator : estimator or loaded model file
             One that was given an action set or a target, or a pipeline or search around it.
         **parameters : dict
-            All other parameters of the solver; an ``action_set`` or a ``target`` wins.
+            All other parameters of the solver; an ``action_set`` or a ``target`` wins, and
+            ``margin="promise"`` becomes the number.
 
         Returns
         -------
@@ -245,11 +248,7 @@ class RecourseSolver(KnownParameters):
             raise UnsupportedModelError(
                 f"estimator={estimator!r} is no classifier; give one that has rules or a target."
             )
-        if parameters.get("action_set") is None:
-            parameters["action_set"] = carried_action_set(estimator)
-        if parameters.get("target") is None:
-            parameters["target"] = carried_target(estimator)
-        return cls(**parameters)
+        return cls(**told_by(estimator, parameters))
 
     def solve(
         self,

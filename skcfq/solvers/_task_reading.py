@@ -18,6 +18,7 @@ from skcfq.models import (
     second_predictor,
 )
 from skcfq.solvers._parameters import (
+    asked_margin,
     follows_rounding,
     overrides_by_position,
     required_margin,
@@ -63,6 +64,8 @@ def read_task(
     if rules is None:
         warn_of_one_hot_groups(X if background is None else background)
     target = resolve_target(wanted, predictor.classes, decisions)
+    # Of two models, the student knows what its teacher's advice needs.
+    margin = asked_margin(solver.margin, deployed, model)
     actions = (ActionSet() if rules is None else rules).compile(predictor.space)
     # All of them, now: people who need no action are in no batch.
     read_overrides(overrides, X, actions)
@@ -72,7 +75,7 @@ def read_task(
         target,
         actions,
         compile_cost(actions, solver.cost, solver.cost_weights),
-        required_margin(solver.margin, solver.target_proba, predictor, target),
+        required_margin(margin, solver.target_proba, predictor, target),
         others,
         overrides_by_position(overrides, X),
         solver.target_proba,
@@ -86,13 +89,14 @@ def read_task(
         single_precision=follows_rounding(solver.margin, solver.method),
         target_given=wanted is not None,
         action_set=rules,
+        asked_margin=margin,
     )
 
 
 def second_task(solver: Any, first: Task, deployed: Any, background: Any) -> Task:
     """Return the task of the second model of a comparison, about the same people and rules."""
     predictor = second_predictor(first.predictor, deployed, background, first.X)
-    margin = required_margin(solver.margin, solver.target_proba, predictor, first.target)
+    margin = required_margin(first.asked_margin, solver.target_proba, predictor, first.target)
     decisions = predictor.predict(first.X)
     return replace(first, predictor=predictor, decisions=decisions, margin=margin)
 

@@ -13,11 +13,12 @@ from skcfq.training._bit_policies import (
     start_policy,
 )
 from skcfq.training._bit_policy import BitPolicy, BitSample
+from skcfq.training._bit_search import BitSearch
 from skcfq.training._conformal import bias_above, quantile
 from skcfq.training._device import generator_on, training_device
 from skcfq.training._distillation_set import DistillationSet
 from skcfq.training._finish import Finish
-from skcfq.training._groups import groups_of, labels_of_rows
+from skcfq.training._groups import Groups, groups_of, labels_of_rows
 from skcfq.training._inner_models import fit_encoder, fit_model, fitted_or_clone
 from skcfq.training._interruption import tell_interruption
 from skcfq.training._length import settled_passes
@@ -29,6 +30,7 @@ from skcfq.training._networks import full_precision_network, quantized_network
 from skcfq.training._objective import OBJECTIVES, CFQObjective, objective_of
 from skcfq.training._people import People
 from skcfq.training._plan import TrainingPlan
+from skcfq.training._promise import AdvisedPeople, PromisedMargin, promised_margin
 from skcfq.training._quantizer import Quantizer
 from skcfq.training._rectifier_networks import (
     network_of_chain,
@@ -36,29 +38,35 @@ from skcfq.training._rectifier_networks import (
     rectifier_network,
 )
 from skcfq.training._rounding import round_to_teacher
+from skcfq.training._searched_bits import SearchedBits
 from skcfq.training._seeds import draw_seed, seeded_initialization, seeded_layers
 from skcfq.training._sensitivity_bits import SensitivityBits
-from skcfq.training._supervision import Supervision, supervise
+from skcfq.training._supervision import Supervision, supervise_both
 from skcfq.training._table import TrainingTable
 from skcfq.training._teacher_actions import TeacherActions
 from skcfq.training._validation import Validation, held_out
 from skcfq.training._warm_start import check_kept_widths, check_same_classes, joined, taken_over
 
 __all__ = [
+    "AdvisedPeople",
     "BIT_POLICIES",
     "BitPolicy",
     "BitSample",
     "BitSchedule",
+    "BitSearch",
     "CFQObjective",
     "DistillationSet",
     "Finish",
     "FittedSteps",
     "FixedBits",
+    "Groups",
     "LearnedBits",
     "LoopSettings",
     "OBJECTIVES",
     "People",
+    "PromisedMargin",
     "Quantizer",
+    "SearchedBits",
     "SensitivityBits",
     "Supervision",
     "TeacherActions",
@@ -88,6 +96,7 @@ __all__ = [
     "network_of_chain",
     "network_of_module",
     "objective_of",
+    "promised_margin",
     "quantile",
     "quantized_network",
     "rectifier_network",
@@ -96,7 +105,7 @@ __all__ = [
     "seeded_layers",
     "settled_passes",
     "start_policy",
-    "supervise",
+    "supervise_both",
     "taken_over",
     "tell_interruption",
     "train",

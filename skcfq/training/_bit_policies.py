@@ -10,6 +10,7 @@ from skcfq.exceptions import BudgetError
 from skcfq.nn import QuantizedNetwork
 from skcfq.quantization import MAXIMUM_CANDIDATE_BITS, GumbelBits
 from skcfq.training._bit_policy import BitPolicy, BitSample, widest
+from skcfq.training._searched_bits import SearchedBits
 from skcfq.training._sensitivity_bits import SensitivityBits
 from skcfq.utils import Interval, ListOf, StrOptions
 
@@ -84,14 +85,15 @@ class FixedBits(BitPolicy):
 
 
 COSTS = ("bits", "bops")
+GRADIENTS = ("measured", "relaxed")
+SETTLES = ("budget", "argmax")
 
 
 class LearnedBits(BitPolicy):
-    r"""Widths that are learned with the network, by straight-through Gumbel-Softmax (§4.3).
+    r"""Widths that are learned with the network: a softmax policy over them for each layer (§4.3).
 
-    During the first part of the training the widths are sampled at a falling temperature; then
-    the most probable widths that meet the budget are found exactly (a small integer program)
-    and the network is tuned at them.
+    During the first part of the training every batch draws its widths from the policy, which is
+    cooled; then one width a layer is fixed within the budget, and the network is tuned at them.
 
     Parameters
     ----------
@@ -102,17 +104,40 @@ class LearnedBits(BitPolicy):
         What the penalty counts: bits of weights (BitCost), or bit operations, in which a bit of
         a layer counts by its multiplications and by the width of what enters it (where that
         follows the weights before it: the width that training starts from). Both are averages,
-        so that a network of one width for all costs that width. Either way, what is chosen in
-        the end meets the budget of weight bits.
+        so that a network of one width for all costs that width.
+    gradient : {"measured", "relaxed"}, default="measured"
+        What the policy learns from. ``"measured"``: the loss itself, at every width of every
+        layer, on the same rows and draws, around the best widths within the budget. Eight times in
+        the search, the policy is set to
+        :math:`\pi_{\ell,r}\propto\exp(-(F_{\ell,r}+\lambda C_{\ell,r})/T)`, with that loss F and
+        the excess cost C. ``"relaxed"``: the straight-through Gumbel-Softmax gradient of every
+        batch, as in the paper.
+    settle : {"budget", "argmax"}, default="budget"
+        What is fixed: the best widths within the budget (``"relaxed"``: the most probable ones),
+        or, as in the paper, the most probable width of each layer, whose cost the budget does not
+        bound: ``average_bits_`` says it.
     temperatures : tuple of (float, float), default=(1.0, 0.3)
-        Temperature :math:`\tau` at the beginning and the end of the search.
+        At the beginning and the end of the search. ``"relaxed"``: τ of the Gumbel-Softmax;
+        ``"measured"``: T as a multiple of 5 % of the loss. In the end T is so low that each layer
+        is sure of its width.
     search_fraction : float, default=0.5
         Share of the passes over the data that search; the others tune the chosen widths.
 
     Notes
     -----
-    The paper's BitCost counts bits, not bits per weight, so that the meaning of λ changes with the
-    size of the network; here it is normalized, and only what exceeds the budget is penalized.
+    Why not by default as in the paper: its gradient is linear, the gradient of the loss at the
+    sampled widths times what each width would make of weights and activations. A network that is
+    trained is where this gradient is nearly 0, and what a width costs there is of second order:
+    what is left is noise, and the policy stays where it started. Measured losses need no gradient,
+    and do not depend on where the policy starts.
+
+    The penalty is on the widths that a batch has drawn. The paper's BitCost counts bits, not bits
+    per weight, so that the meaning of λ changes with the size of the network; here it is
+    normalized. Either way only what exceeds the budget is penalized.
+
+    A grid of few bits is contained in one of more, with a finer step. Where a wider layer loses
+    more, its step of the moment does: it counts as losing as little, and of widths that lose
+    alike (within 4 %) those with the most bits are fixed.
 
     Examples
     --------
@@ -123,6 +148,8 @@ class LearnedBits(BitPolicy):
     _parameter_constraints: dict = {
         "penalty": [Interval(Real, 0, 1e15, closed="both")],
         "cost": [StrOptions(set(COSTS))],
+        "gradient": [StrOptions(set(GRADIENTS))],
+        "settle": [StrOptions(set(SETTLES))],
         "temperatures": [ListOf(Interval(Real, 0, None, closed="neither"), least=2, most=2)],
         "search_fraction": [Interval(Real, 0, 1, closed="right")],
     }
@@ -133,14 +160,41 @@ class LearnedBits(BitPolicy):
         *,
         penalty: float = 1.0,
         cost: str = "bits",
+        gradient: str = "measured",
+        settle: str = "budget",
         temperatures: tuple[float, float] = (1.0, 0.3),
         search_fraction: float = 0.5,
     ) -> None:
         self.candidates = candidates
         self.penalty = penalty
         self.cost = cost
+        self.gradient = gradient
+        self.settle = settle
         self.temperatures = temperatures
         self.search_fraction = search_fraction
+
+    @classmethod
+    def preset(cls, name: str) -> LearnedBits:
+        """Return a named policy.
+
+        Parameters
+        ----------
+        name : {"literal"}
+            That of the paper's Algorithm 2: relaxed gradients in the whole training, and then the
+            most probable widths.
+
+        Returns
+        -------
+        policy : LearnedBits
+
+        Examples
+        --------
+        >>> LearnedBits.preset("literal").settle
+        'argmax'
+        """
+        if name != "literal":
+            raise ValueError(f"name={name!r} is no bit policy; give 'literal'.")
+        return cls(gradient="relaxed", settle="argmax", search_fraction=1.0)
 
     def start(
         self, network: QuantizedNetwork, budget: float, sample: BitSample
@@ -151,10 +205,16 @@ class LearnedBits(BitPolicy):
             network.set_bit_widths(widest(self.candidates, budget))
             pairs = zip(network.n_macs, network.activation_widths, strict=True)
             costs = [macs * bits for macs, bits in pairs]
-        return GumbelBits(network.n_weights, self.candidates, budget, costs=costs)
+        # Measured losses overwrite the start; in the paper nothing favors one width.
+        return GumbelBits(network.n_weights, self.candidates, budget, warmth=0.0, costs=costs)
 
 
-BIT_POLICIES = {"uniform": UniformBits, "learned": LearnedBits, "sensitivity": SensitivityBits}
+BIT_POLICIES = {
+    "uniform": UniformBits,
+    "learned": LearnedBits,
+    "sensitivity": SensitivityBits,
+    "searched": SearchedBits,
+}
 
 
 def bit_policy_of(value: Any) -> BitPolicy:

@@ -19,12 +19,13 @@ class Finish(BaseEstimator):
         the teacher's logits lose, as far as that holds at points of feature mixup which they were
         not fitted to. It needs one of these terms, and a chain of Linear and ReLU.
     validity_drop : float or None, default=None
-        Set the bias of the target's logit so that no more than this share of people loses the
-        teacher's advice, on average: it is read off people who were held out from the terms at
-        recourse points (400 of them, at least a fifth and at most half), as in split conformal
-        prediction. It works in both directions: a model that is more lenient than that gets
-        stricter, but not stricter than its teacher. None leaves the bias as it was trained; so
-        does a target that differs between people.
+        Promise that no more than this share of people loses the teacher's advice, on average. Who
+        pays is ``promise`` of the classifier: a bias of the target's logit, or a margin of the
+        advice. Either is read off people who were held out from the terms at recourse points (400
+        of them, at least a fifth and at most half), as in split conformal prediction. The bias
+        works in both directions: a model that is more lenient than that gets stricter, but not
+        stricter than its teacher; a target that differs between people has none. With None,
+        nothing is promised.
 
     Examples
     --------

@@ -17,13 +17,13 @@ from torch import Tensor, nn
 from skcfq.exceptions import DivergenceWarning
 from skcfq.nn import Batch, FaithfulModule, SampleTable, SupervisedModule, TrainingRows
 from skcfq.training._batches import ShuffledBatches
+from skcfq.training._bit_policies import LearnedBits
+from skcfq.training._bit_search import BitSearch
 from skcfq.training._interruption import tell_interruption
 from skcfq.training._loop_settings import LoopSettings
 from skcfq.training._validation import VALIDATION_COLUMNS, Validation
 from skcfq.utils import HeldInterrupts, Progress, warn_user
 
-# Times that the steps of unsampled widths are refitted while widths are searched.
-_REFITS = 8
 # Updates between fits of the steps where these are not learned.
 _UPDATES_OF_STEPS = 50
 # Products of larger steps and clips would not be finite.
@@ -224,62 +224,37 @@ class SettledStopping(EarlyStopping):
 
 
 class BitSchedule(Callback):
-    """Cool the policy, keep the steps of unsampled widths fresh, and make the choice discrete.
-
-    During the search widths are sampled at a falling temperature; afterwards the most probable
-    widths that meet the budget exactly are fixed, and the network is tuned at them.
+    """Search widths in the first passes, and tune the network at those that were found.
 
     Parameters
     ----------
-    rows : Tensor of shape (n, n_encoded)
-        Rows that clips are refitted on.
-    weights : Tensor of shape (n,)
-    search_epochs : int
-    temperatures : tuple of (float, float)
+    policy : LearnedBits
+    calibration : tuple of two Tensors
+        Rows that clips are refitted on, and their weights.
+    n_passes : int
+        Passes that search.
     """
 
     def __init__(
-        self,
-        rows: Tensor,
-        weights: Tensor,
-        search_epochs: int,
-        temperatures: tuple[float, float],
+        self, policy: LearnedBits, calibration: tuple[Tensor, Tensor], n_passes: int
     ) -> None:
-        self.rows = rows
-        self.weights = weights
-        self.search_epochs = search_epochs
-        self.temperatures = temperatures
+        self.policy = policy
+        self.calibration = calibration
+        self.n_passes = n_passes
+
+    def on_train_begin(self, net: TensorNet, X: SampleTable | None = None, **kwargs: Any) -> None:
+        assert X is not None
+        given = self.policy, net.module_, X, self.calibration, self.n_passes
+        self.search_ = BitSearch(*given)
 
     def on_epoch_begin(self, net: TensorNet, **kwargs: Any) -> None:
-        module = net.module_
-        if not module.searching:
-            return
-        epoch = len(net.history) - 1
-        if epoch >= self.search_epochs:
-            self._settle(module)
-            return
-        widths = module.policy.allocate()
-        changed = widths != module.network.bit_widths.tolist()
-        if changed or epoch % max(self.search_epochs // _REFITS, 1) == 0:
-            self._refresh(module, widths)
-        first, last = self.temperatures
-        share = epoch / max(self.search_epochs - 1, 1)
-        module.temperature = first * (last / first) ** share
+        if net.module_.searching:
+            self.search_.begin(len(net.history) - 1)
 
     def on_train_end(self, net: TensorNet, **kwargs: Any) -> None:
         # Also where the search took the whole training, or was stopped early.
         if net.module_.searching:
-            self._settle(net.module_)
-
-    def _settle(self, module: FaithfulModule) -> None:
-        assert module.policy is not None
-        self._refresh(module, module.policy.allocate())
-        module.searching = False
-
-    def _refresh(self, module: FaithfulModule, widths: list[int]) -> None:
-        # First refit, then choose: a width that is chosen now has stale steps too.
-        module.network.refit(unselected_only=True, x=self.rows, sample_weight=self.weights)
-        module.network.set_bit_widths(widths)
+            self.search_.settle()
 
 
 class FittedSteps(Callback):

@@ -63,6 +63,10 @@ class CFQObjective(NestedParametersMixin, BaseEstimator):
         Train with stochastic thresholds: those between the codes of hidden activations are drawn
         anew for every batch, where these have at most 4 bits, so that weights are not fitted to
         the codes that rows happen to fall on. It needs a chain of Linear and ReLU.
+    all_rows : bool, default=False
+        Whether the terms at recourse points count every row, as in the paper's Algorithm 2: also
+        people whom the teacher accepts already, and points that it refuses. By default only people
+        whom it refuses count, at points that it accepts.
     groups : {"balanced", "worst"}, dict or None, default=None
         How the terms at recourse points combine the groups of
         ``fit(..., sensitive_features=...)``: every group alike, the worst one (Eq. 33), or with
@@ -93,6 +97,7 @@ class CFQObjective(NestedParametersMixin, BaseEstimator):
         "transition": [_WEIGHT],
         "matching": [_WEIGHT, ListOf(_WEIGHT, least=2, most=2)],
         "dither": ["boolean"],
+        "all_rows": ["boolean"],
         "groups": [StrOptions({"balanced", "worst"}), dict, None],
         "finish": [Finish, None],
     }
@@ -111,6 +116,7 @@ class CFQObjective(NestedParametersMixin, BaseEstimator):
         transition: float = 0.5,
         matching: float | tuple[float, float] = 0.0,
         dither: bool = False,
+        all_rows: bool = False,
         groups: Any = None,
         finish: Finish | None = None,
     ) -> None:
@@ -125,6 +131,7 @@ class CFQObjective(NestedParametersMixin, BaseEstimator):
         self.transition = transition
         self.matching = matching
         self.dither = dither
+        self.all_rows = all_rows
         self.groups = groups
         self.finish = finish
 
@@ -134,7 +141,8 @@ class CFQObjective(NestedParametersMixin, BaseEstimator):
 
         Parameters
         ----------
-        name : {"paper", "faithful"}
+        name : {"literal", "paper", "faithful"}
+            ``"literal"`` is the loss of Algorithm 2 with nothing changed.
 
         Returns
         -------
@@ -203,10 +211,12 @@ class CFQObjective(NestedParametersMixin, BaseEstimator):
         Two-sided terms need actions that end on the boundary; the one-sided loss needs some depth.
         """
         two_sided = max(self.margins, self.path) > 0
-        return TeacherActions(method="solver" if two_sided else "pgd")
+        actions = TeacherActions(method="solver" if two_sided else "pgd")
+        return actions.set_params(max_people=None) if self.all_rows else actions
 
 
 OBJECTIVES: dict[str, dict[str, Any]] = {
+    "literal": {"all_rows": True},
     "paper": {},
     "faithful": {
         "task": 0.1,

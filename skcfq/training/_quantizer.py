@@ -20,10 +20,12 @@ class Quantizer(BaseEstimator):
 
     Parameters
     ----------
-    activation_bits : int, None or sequence of these, default=None
+    activation_bits : int, None or sequence of these, default=8
         Width of hidden activations, from 1 to 32: one for all, or one for each hidden layer (with
-        ``module``: of what enters each layer). None follows the weights of the layer that produces
-        them, 32 leaves them unquantized.
+        ``module``: of what enters each layer). None, the paper's rule, follows the weights of the
+        layer that produces them; 32 leaves them unquantized. What activations of few bits lose is
+        most of what a student of few weight bits does not follow of its teacher, and integer
+        arithmetic on most machines has 8 bits for them anyway (W4A8).
     granularity : {"per_channel", "per_tensor"}, default="per_channel"
         Whether each unit (of a convolution: each channel) has a weight step of its own, or each
         layer has one.
@@ -33,9 +35,9 @@ class Quantizer(BaseEstimator):
     Examples
     --------
     >>> from skcfq.estimators import QATClassifier, Quantizer
-    >>> model = QATClassifier(4, quantizer=Quantizer(activation_bits=8))
+    >>> model = QATClassifier(4, quantizer=Quantizer(activation_bits=4))
     >>> model.set_params(quantizer__granularity="per_tensor").quantizer.activation_bits
-    8
+    4
     """
 
     _parameter_constraints: dict = {
@@ -46,7 +48,7 @@ class Quantizer(BaseEstimator):
 
     def __init__(
         self,
-        activation_bits: int | Sequence[int | None] | None = None,
+        activation_bits: int | Sequence[int | None] | None = 8,
         *,
         granularity: str = "per_channel",
         initialization: str = "mse",

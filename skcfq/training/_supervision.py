@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
+from sklearn.base import clone
 from torch import Tensor
 
 from skcfq.actions import ActionSet, CompiledActions, compile_cost, region_of
 from skcfq.exceptions import EmptyPopulationWarning
-from skcfq.models import Predictor, validity_slack
-from skcfq.nn import Matching, QuantizedNetwork, TrainingRows
+from skcfq.models import Predictor
+from skcfq.nn import Matching, TrainingRows
 from skcfq.solvers.search import projected_steps
-from skcfq.training._conformal import (
-    bias_above,
-    calibration_people,
-    conformal_quantile,
-    conformal_quantile_of_shares,
-    quantile,
-)
+from skcfq.training._conformal import calibration_people
 from skcfq.training._groups import Groups
 from skcfq.training._memory import teacher_points
 from skcfq.training._objective import CFQObjective
 from skcfq.training._people import People
+from skcfq.training._promise import AdvisedPeople
 from skcfq.training._seeds import draw_seed
 from skcfq.training._table import TrainingTable
 from skcfq.training._teacher_actions import OnlineActions, TeacherActions
@@ -52,11 +49,7 @@ class Supervision:
         How many people each row stands for; class weights do not count.
     groups : Groups or None
     held : Tensor of shape (n,), bool, or None
-        People with an action who are kept for the calibration of the target's bias.
-    depth : Tensor of shape (n,), float64, or None
-        The teacher's slack at the points, for the calibration of the target's bias.
-    validity_drop : float or None
-        Share of the people with an action who may lose it.
+        People with an action who are kept for the promise.
     matching : Matching or None
     online : OnlineActions or None
     """
@@ -70,51 +63,34 @@ class Supervision:
     matching: Matching | None = None
     online: OnlineActions | None = None
     held: Tensor | None = None
-    depth: Tensor | None = None
-    validity_drop: float | None = None
 
-    def calibrate(self, network: QuantizedNetwork) -> float:
-        """Set the bias of the target's logit; nothing where people want different things.
+    def advised(self, people: People, teacher: Predictor) -> AdvisedPeople | None:
+        """Return those who were kept for the promise; where nobody could be, who was trained on.
 
         Parameters
         ----------
-        network : QuantizedNetwork
-            In float64; changed in place.
+        people : People
+            Whose supervision this is.
+        teacher : Predictor
 
         Returns
         -------
-        bias : float
-            By which the logit was raised.
+        advised : AdvisedPeople or None
+            None where nobody has advice.
         """
-        if self.validity_drop is None or self.depth is None:
-            return 0.0
-        held = self.held if self.held is not None and self.held.any() else self.acted
-        promised = held & (self.depth >= 0)
-        targets = self.targets[promised].unique()
-        if len(targets) != 1:
-            return 0.0
-        weights = self.weights[promised]
-        with torch.no_grad():
-            slack = validity_slack(network(self.points[promised].double()), self.targets[promised])
-        threshold = self._threshold(slack, promised.nonzero().squeeze(1))
-        # Where actions end deep inside, nobody loses them; that is no reason to be stricter than
-        # the teacher.
-        strictest = -quantile(slack - self.depth[promised], weights, 0.5)
-        bias = max(bias_above(threshold), strictest)
-        network.add_logit_bias(int(targets[0]), bias)
-        return bias
-
-    def _threshold(self, slack: Tensor, rows: Tensor) -> float:
-        """Return the slack below which people lose their advice, who may."""
-        assert self.validity_drop is not None
-        share, weights, codes = self.validity_drop, self.weights[rows], torch.zeros_like(rows)
-        if self.groups is not None:
-            codes = self.groups.codes[rows]
-        if self.groups is not None and self.groups.weights is not None:
-            shares = self.groups.balance(rows, weights)
-            return conformal_quantile_of_shares(slack, weights, codes, shares, share)
-        # Promised to all, or to the worst group, so to each.
-        return conformal_quantile(slack, weights, codes, share)
+        who = self.promised if self.held is None or not self.held.any() else self.held
+        if not who.any():
+            return None
+        rows = who.numpy().nonzero()[0]
+        return AdvisedPeople.of(
+            teacher,
+            take_rows(people.table.X, rows),
+            torch.from_numpy(people.encoded[rows]),
+            self.points[who].double(),
+            self.targets[who],
+            self.weights[who],
+            None if self.groups is None else self.groups.take(rows),
+        )
 
     def added_to(self, rows: TrainingRows, known: Tensor | None = None) -> TrainingRows:
         """Return the rows with what the loss reads of their recourse.
@@ -188,7 +164,7 @@ def supervise(
         None, with a warning, where there is no recourse to preserve.
     """
     X, target = people.table.X, torch.from_numpy(people.target)
-    rows = np.flatnonzero(people.denied)
+    rows = np.arange(len(target)) if objective.all_rows else np.flatnonzero(people.denied)
     if len(rows) == 0:
         _warn_unsupervised("The teacher refuses nobody", "Check `target`.", people)
         return None
@@ -198,7 +174,7 @@ def supervise(
     points[rows], valid = teacher_points(
         memory, actions, teacher, action_set, *asked, seed, verbose=verbose
     )
-    if not valid.any():
+    if not (valid.any() or objective.all_rows):
         other = "more or larger steps" if actions.method == "pgd" else "another solver"
         _warn_unsupervised(
             f"Of the {len(rows)} people whom the teacher refuses, none reaches the target by its "
@@ -210,29 +186,64 @@ def supervise(
     drawn, promised = torch.zeros(2, len(points), dtype=torch.bool)
     # Where the teacher itself refuses the point, there is no promise that could be kept.
     drawn[rows], promised[rows] = True, valid
+    promised &= torch.from_numpy(people.denied)
     weights = torch.from_numpy(people.table.sample_weight).double()
-    told = Supervision(points, target, promised, promised, weights, people.groups)
-    drop = objective.after_training.validity_drop
-    if drop is not None:
-        told = _keeping_people_for_the_bias(told, people, teacher, drop, rng)
+    acted = drawn if objective.all_rows else promised
+    told = Supervision(points, target, acted, promised, weights, people.groups)
+    if objective.after_training.validity_drop is not None:
+        told = _keeping_people_for_the_promise(told, people, rng)
     if max(objective.matching_weights) > 0:
         compiled = action_set.compile(teacher.space)
         matching = _matching(X, teacher, target, compiled, actions, objective)
         told = replace(told, matching=matching)
     if actions.online:
         online = _online(people.table, teacher, action_set, actions, seed)
+        online = replace(online, everywhere=objective.all_rows)
         # Every person who was drawn may get a valid point in some pass, with other noise.
         acted = drawn if told.held is None else drawn & ~told.held
         told = replace(told, online=online, acted=acted)
     return replace(told, points=points.to(people.table.dtype))
 
 
-def _keeping_people_for_the_bias(
-    told: Supervision,
+def supervise_both(
     people: People,
+    others: People | None,
     teacher: Predictor,
-    validity_drop: float,
-    rng: np.random.RandomState,
+    *,
+    actions: TeacherActions,
+    objective: CFQObjective,
+    **given: Any,
+) -> tuple[Supervision | None, Supervision | None]:
+    """Compute the teacher's actions for those who are trained on, and for a validation share.
+
+    Parameters
+    ----------
+    people : People
+    others : People or None
+        The validation share.
+    teacher : Predictor
+    actions : TeacherActions
+    objective : CFQObjective
+    **given : dict
+        All else that :func:`supervise` takes.
+    """
+    if not objective.needs_recourse:
+        return None, None
+    told = supervise(people, teacher, actions=actions, objective=objective, **given)
+    if told is None or others is None:
+        return told, None
+    # The promise would keep some of these people, and every one is validated on; online actions
+    # would move the points from pass to pass.
+    without_finish = clone(objective).set_params(finish=None)
+    fixed = clone(actions).set_params(online=False)
+    with warnings.catch_warnings():
+        # Nobody who is refused among a few held-out rows is no news.
+        warnings.simplefilter("ignore", EmptyPopulationWarning)
+        return told, supervise(others, teacher, actions=fixed, objective=without_finish, **given)
+
+
+def _keeping_people_for_the_promise(
+    told: Supervision, people: People, rng: np.random.RandomState
 ) -> Supervision:
     """Keep some people from the terms; of groups that are promised the same each, as many."""
     groups = told.groups
@@ -243,12 +254,7 @@ def _keeping_people_for_the_bias(
         rng,
         codes=None if groups is None or groups.weights is not None else groups.codes,
     )
-    with torch.no_grad():
-        depth = validity_slack(teacher.logits(told.points), told.targets)
-    others = told.promised & ~held
-    return replace(
-        told, acted=others, promised=others, held=held, depth=depth, validity_drop=validity_drop
-    )
+    return replace(told, acted=told.acted & ~held, promised=told.promised & ~held, held=held)
 
 
 def _online(

@@ -108,6 +108,11 @@ class TeacherActions(BaseEstimator):
     def check(self) -> None:
         """Raise ValueError where there is no action to compute."""
         check_options(self, "teacher_actions")
+        if self.solver is not None and self.solver.margin == "promise":
+            raise ValueError(
+                "teacher_actions.solver has margin='promise', which is known after the training "
+                "only. Give a number, or 'auto'."
+            )
         if self.online and self.method != "pgd":
             raise ValueError(
                 "teacher_actions has online=True and method='solver'; only the K steps of "
@@ -131,6 +136,7 @@ class TeacherActions(BaseEstimator):
         target: np.ndarray,
         seed: int = 0,
         *,
+        margin: float | None = None,
         verbose: bool = False,
     ) -> tuple[Tensor, Tensor]:
         """Return the encoded points x + δ of people whom the teacher refuses.
@@ -143,6 +149,8 @@ class TeacherActions(BaseEstimator):
         target : ndarray of shape (n,), int64
         seed : int, default=0
             Of the solver and of the noise.
+        margin : float or None, default=None
+            Takes the place of the solver's.
         verbose : bool, default=False
             Whether to show a progress bar.
 
@@ -161,7 +169,8 @@ class TeacherActions(BaseEstimator):
         generator = torch.Generator().manual_seed(seed)
         wanted = torch.from_numpy(target)
         if self.method == "solver":
-            points = self._solved(teacher, action_set, X, target, seed, verbose)
+            solver = self._solver_for(margin, seed, verbose)
+            points = _solved(solver, teacher, action_set, X, target)
             return self._judged(teacher, points, region, wanted, generator)
         points, valid = torch.empty_like(region.origin), torch.zeros(len(target), dtype=torch.bool)
         with Progress("recourse", "person", len(target), shown=verbose) as progress:
@@ -219,30 +228,35 @@ class TeacherActions(BaseEstimator):
         with torch.no_grad():
             return points, validity_slack(teacher.logits(points), target) >= 0
 
-    def _solved(
-        self,
-        teacher: Predictor,
-        action_set: ActionSet,
-        X: Any,
-        target: np.ndarray,
-        seed: int,
-        verbose: bool,
-    ) -> Tensor:
+    def _solver_for(self, margin: float | None, seed: int, verbose: bool) -> RecourseSolver:
+        """Return the solver, complete but for the rules and the targets."""
         if self.solver is None:
             solver = RecourseSolver(n_restarts=0, beam_width=3, max_nodes=_MAX_NODES)
         else:
             solver = clone(self.solver)
-        solver.set_params(action_set=action_set, target=teacher.classes[target])
-        if solver.margin == "auto":
-            # Students learn from the boundary itself, on which they are measured.
-            solver.set_params(margin=0.0)
+        solver.set_params(margin=self.margin if margin is None else margin)
         if solver.random_state is None:
             solver.set_params(random_state=seed)
         if verbose:
             solver.set_params(verbose=1)
-        # Training on the people who happened to come first would be another training.
-        result = solver.solve(teacher, X, keep_partial=False)
-        return torch.from_numpy(teacher.space.encode(result.points))
+        return solver
+
+    @property
+    def margin(self) -> float:
+        """Margin of the solver's actions."""
+        if self.solver is None or self.solver.margin == "auto":
+            # Students learn from the boundary itself, on which they are measured.
+            return 0.0
+        return float(self.solver.margin)
+
+
+def _solved(
+    solver: RecourseSolver, teacher: Predictor, action_set: ActionSet, X: Any, target: np.ndarray
+) -> Tensor:
+    solver.set_params(action_set=action_set, target=teacher.classes[target])
+    # Training on the people who happened to come first would be another training.
+    result = solver.solve(teacher, X, keep_partial=False)
+    return torch.from_numpy(teacher.space.encode(result.points))
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,12 +271,15 @@ class OnlineActions:
         Rules of all training rows.
     generator : torch.Generator
         Of the noise.
+    everywhere : bool
+        Whether points that the teacher refuses count too.
     """
 
     actions: TeacherActions
     teacher: Predictor | FrozenMLP
     region: ActionRegion | Box
     generator: torch.Generator
+    everywhere: bool = False
 
     @classmethod
     def prepare(
@@ -290,4 +307,5 @@ class OnlineActions:
     def __call__(self, positions: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Return points and validity of the rows at some positions."""
         region = self.region.take(positions)
-        return self.actions.steps(self.teacher, region, target, self.generator)
+        points, valid = self.actions.steps(self.teacher, region, target, self.generator)
+        return points, valid | self.everywhere

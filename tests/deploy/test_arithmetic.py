@@ -57,7 +57,8 @@ def oracle(network, z):
     return totals
 
 
-CASES = [(2, None), (3, None), (4, None), (8, None), (4, 8), (8, 2), (16, 16), (4, 32), (8, 1)]
+CASES = [(bits, wide) for wide in (None, 8) for bits in (2, 3, 4, 8)]
+CASES += [(8, 2), (16, 16), (4, 32), (8, 1)]
 
 
 @pytest.mark.parametrize(("bits", "activation_bits"), CASES)

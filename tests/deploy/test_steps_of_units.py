@@ -26,7 +26,8 @@ from skcfq.nn import DeployedNetwork, QuantizedMLP, integers_of
 
 pytestmark = pytest.mark.usefixtures("short_teachers")
 
-CASES = [(2, None), (3, None), (4, None), (8, None), (4, 8), (16, 16), (4, 32), (8, 1)]
+CASES = [(bits, wide) for wide in (None, 8) for bits in (2, 3, 4, 8)]
+CASES += [(16, 16), (4, 32), (8, 1)]
 # Spreads of the columns: with units of their own, of very different scales.
 SPREAD = {False: np.array([1.0, 0.3, 1.0, 8.0]), True: np.array([1.0, 4000.0, 0.02, 8.0])}
 

@@ -12,7 +12,7 @@ QUANTIZED = [CFQClassifier, QATClassifier, PTQClassifier]
 
 
 def test_knobs_stay_few():
-    assert len(CFQClassifier().get_params(deep=False)) < 26
+    assert len(CFQClassifier().get_params(deep=False)) < 27
     assert len(QATClassifier().get_params(deep=False)) < 26
 
 
@@ -63,6 +63,15 @@ def test_ptq_has_one_width_for_all_activations():
     model = PTQClassifier(quantizer=Quantizer((8, 4)))
     with pytest.raises(ValueError, match=r"activation_bits is \(8, 4\), but PTQClassifier has one"):
         model.fit(X, y)
+
+
+@pytest.mark.parametrize("classifier", QUANTIZED)
+def test_activations_have_eight_bits_unless_they_follow_the_weights(classifier, short_teachers):
+    X, y = np.random.default_rng(0).normal(size=(40, 2)), np.arange(40) % 2
+    given = {} if classifier is PTQClassifier else {"hidden_layer_sizes": (4,), "max_iter": 1}
+    model = classifier(3, random_state=0, target=1, **given).fit(X, y)
+    assert model.bops_ == 8 * model.bit_cost_
+    assert model.set_params(quantizer__activation_bits=None).fit(X, y).bops_ < 8 * model.bit_cost_
 
 
 def test_presets_share_nothing():

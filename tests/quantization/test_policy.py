@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 
+import numpy as np
 import pytest
 import torch
 
@@ -134,3 +135,40 @@ def test_copies_and_pickles():
     fresh = GumbelBits(SIZES)
     fresh.load_state_dict(policy.state_dict())
     assert list(policy.state_dict()) == ["logits"]
+
+
+def losses_of(*rows):
+    return np.array(rows, dtype=float)
+
+
+def test_a_policy_that_follows_losses_prefers_what_loses_less():
+    policy = GumbelBits([100, 100], candidates=(2, 4), budget=8)
+    policy.follow(losses_of([3.0, 1.0], [1.5, 1.0]), (4, 4), temperature=0.5)
+    ratios = policy.probabilities()[:, 0] / policy.probabilities()[:, 1]
+    torch.testing.assert_close(ratios, torch.tensor([-4.0, -1.0]).exp(), rtol=1e-4, atol=0)
+    policy.follow(losses_of([3.0, 1.0], [1.0 + 1e-4, 1.0]), (4, 4))
+    assert (policy.probabilities()[:, 1] > 0.99).all()
+
+
+def test_that_a_wider_layer_loses_more_is_no_reason_to_be_narrow():
+    policy = GumbelBits([100, 100], budget=8)
+    policy.follow(losses_of([3.0, 2.0, 1.0, 1.1], [1.0, 1.0, 1.0, 1.0]), (8, 8))
+    assert (policy.probabilities()[:, 3] > 0.99).all()
+
+
+def test_the_penalty_of_a_policy_that_follows_losses_is_on_what_exceeds_the_budget():
+    policy = GumbelBits([100, 100], candidates=(2, 4, 8), budget=4)
+    losses = losses_of([3.0, 2.0, 1.0], [2.2, 2.0, 1.9])
+    for penalty, widths in [(0.0, [8, 8]), (0.2, [8, 4]), (1.0, [4, 4])]:
+        # Either layer alone at 8 bits has 2 bits too many on average.
+        policy.follow(losses, (4, 4), penalty=penalty)
+        assert policy.most_probable() == widths
+    policy.follow(losses, (2, 4), penalty=0.4)
+    assert policy.most_probable() == [8, 4], "from 2 bits, 1 bit too many"
+
+
+def test_a_policy_that_follows_losses_forgets_where_it_was():
+    first, second = GumbelBits(SIZES, warmth=9.0), GumbelBits(SIZES, warmth=0.0)
+    for policy in (first, second):
+        policy.follow(np.arange(12.0).reshape(3, 4), (4, 4, 4), penalty=1.0, temperature=0.1)
+    assert torch.equal(first.logits, second.logits)

@@ -9,8 +9,9 @@ import torch
 
 from skcfq import CFQClassifier
 from skcfq.estimators import CFQObjective, TeacherActions
-from skcfq.models import as_predictor, validity_slack
-from skcfq.nn import LossWeights, QuantizedMLP
+from skcfq.models import as_predictor
+from skcfq.nn import LossWeights
+from skcfq.training import AdvisedPeople
 from skcfq.training._conformal import (
     calibration_people,
     conformal_quantile_of_shares,
@@ -92,36 +93,15 @@ def test_a_group_that_is_not_there_takes_no_share():
     assert none.tolist() == [1.0]
 
 
-def supervision(given, n=400):
-    """Return people at random points of a line, those of group 1 further on the wrong side."""
-    codes = torch.arange(n) % 2
-    points = torch.randn(n, 1, generator=torch.Generator().manual_seed(0)) - 0.8 * codes[:, None]
-    everybody = torch.ones(n, dtype=torch.bool)
-    return Supervision(
-        points,
-        torch.ones(n, dtype=torch.int64),
-        everybody,
-        everybody,
-        torch.ones(n, dtype=torch.float64),
-        given(codes),
-        held=everybody,
-        depth=torch.zeros(n, dtype=torch.float64),
-        validity_drop=0.1,
-    )
-
-
-def failing(given):
+def failing(given, n=400):
     """Return the shares of two groups who lose their advice once the bias is set."""
-    network = QuantizedMLP(1, (), 2, input_bits=None).double()
-    network.set_bit_widths(8)
-    with torch.no_grad():
-        network.layers[0].weight.copy_(torch.tensor([[-0.5], [0.5]]))
-        network.layers[0].bias.zero_()
-    people = supervision(given)
-    network.calibrate(people.points.double())
-    people.calibrate(network)
-    slack = validity_slack(network(people.points.double()), people.targets)
-    return [(slack[code::2] < 0).double().mean().item() for code in (0, 1)]
+    codes = torch.arange(n) % 2
+    # Those of group 1 are further on the wrong side.
+    slack = torch.randn(n, generator=torch.Generator().manual_seed(0)) - 0.8 * codes
+    ones, zeros = torch.ones(2, n, dtype=torch.float64), torch.zeros(n, dtype=torch.float64)
+    people = AdvisedPeople(None, slack[:, None], codes * 0, ones[0], -ones[1], zeros, given(codes))
+    bias = people.bias(slack.double(), 0.1)
+    return [(slack[code::2] + bias < 0).double().mean().item() for code in (0, 1)]
 
 
 def test_the_promise_is_to_all_together_or_to_each_group():

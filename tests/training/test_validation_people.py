@@ -5,18 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from skcfq import CFQClassifier, TeacherClassifier
-from skcfq.estimators import CFQObjective, Finish, TeacherActions, _cfq
+from skcfq.estimators import CFQObjective, Finish, TeacherActions
+from skcfq.training import _supervision
 
 
 def test_they_are_all_looked_at_and_at_points_that_do_not_change(monkeypatch):
-    calls, original = [], _cfq.supervise
+    calls, original = [], _supervision.supervise
 
     def spy(people, teacher, **given):
         told = original(people, teacher, **given)
         calls.append((people, given["actions"], given["objective"], told))
         return told
 
-    monkeypatch.setattr(_cfq, "supervise", spy)
+    monkeypatch.setattr(_supervision, "supervise", spy)
     X = np.random.default_rng(0).normal(size=(120, 3))
     model = CFQClassifier(
         objective=CFQObjective(finish=Finish(validity_drop=0.1)),

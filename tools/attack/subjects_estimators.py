@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -41,6 +43,7 @@ from skcfq.estimators import (
     FixedBits,
     LearnedBits,
     Quantizer,
+    SearchedBits,
     SensitivityBits,
     TeacherActions,
     UniformBits,
@@ -65,6 +68,7 @@ def subjects() -> list[Subject]:
         *_of_classifier(PTQClassifier, teaching() | {"random_state": 0}, _of_ptq()),
         *_of_options(student),
         *_of_predictions(),
+        *_of_promises(student),
     ]
 
 
@@ -175,7 +179,8 @@ def _of_teacher() -> dict[str, Parameter]:
 
 def _of_cfq() -> dict[str, Parameter]:
     return _of_teacher() | {
-        "objective": anything(*literal("faithful", "paper", "PAPER")),
+        "objective": anything(*literal("faithful", "paper", "literal", "PAPER")),
+        "promise": choice("model", "advice", None),
         "teacher_actions": only(TeacherActions),
     }
 
@@ -253,6 +258,7 @@ def _of_options(student: dict[str, Any]) -> list[Subject]:
                 "dither": flag(),
                 "groups": anything(*literal(["job"], ["nope"], "job"), words=("sensitive",)),
                 "finish": only(Finish),
+                "all_rows": flag(),
             },
             is_sound,
         ),
@@ -265,7 +271,7 @@ def _of_options(student: dict[str, Any]) -> list[Subject]:
         Subject(
             "CFQObjective.preset",
             lambda **p: CFQObjective.preset(**{"name": "faithful"} | p),
-            {"name": choice("faithful", "paper")},
+            {"name": choice("faithful", "paper", "literal")},
         ),
         Subject(
             "TeacherActions",
@@ -303,11 +309,28 @@ def _of_options(student: dict[str, Any]) -> list[Subject]:
                 "candidates": widths(),
                 "penalty": real(0),
                 "cost": anything(),
+                "gradient": choice("measured", "relaxed"),
+                "settle": choice("budget", "argmax"),
                 "temperatures": anything(
                     *literal((1.0, 0.3), (0.3, 1.0), (1.0, 0.0), (1.0,), (-1, -2)),
                     *inside(lambda v: (1.0, v), "(1.0, {})"),
                 ),
                 "search_fraction": real(0, 1),
+            },
+            is_sound,
+        ),
+        Subject(
+            "LearnedBits.preset",
+            lambda **p: LearnedBits.preset(**{"name": "literal"} | p),
+            {"name": choice("literal")},
+        ),
+        Subject(
+            "SearchedBits",
+            held("bit_policy", SearchedBits),
+            {
+                "kind": choice("task", "error"),
+                "max_choices": whole(0),
+                "candidates": widths(),
             },
             is_sound,
         ),
@@ -336,6 +359,31 @@ def _fixed_widths() -> Parameter:
         *literal((4, 4), (4, 4, 4), (8, 8), (0, 4)),
         words=("width", "bit", "budget"),
     )
+
+
+def _of_promises(student: dict[str, Any]) -> list[Subject]:
+    """Return the new promise of each classifier, of which each is fitted once."""
+    made = {QATClassifier: student, CFQClassifier: student, PTQClassifier: teaching()}
+
+    @cache
+    def fitted(kind: type) -> Any:
+        return kind(**made[kind]).fit(people(), labels())
+
+    return [
+        Subject(
+            f"{kind.__name__}.recalibrate",
+            lambda kind=kind, **p: deepcopy(fitted(kind)).recalibrate(**{"X": people()} | p),
+            {
+                "X": anything(*ODD_TABLES, words=TABLE),
+                "promise": choice("model", "advice", None),
+                "validity_drop": real(0, 1, optional=True),
+                "sample_weight": anything(*ODD_WEIGHTS, words=("weight",)),
+                "sensitive_features": anything(*ODD_LABELS, words=("group", "length", "missing")),
+            },
+            is_sound,
+        )
+        for kind in made
+    ]
 
 
 def _of_predictions() -> list[Subject]:

@@ -36,7 +36,7 @@ class Effort:
     n_restarts: int = 1
     beam_width: int = 6
     n_steps: int = 3
-    step_size: float = 1.0
+    step_size: float = 0.5
     time_limit: float | None = None
     max_nodes: int = 50_000
 

@@ -60,6 +60,8 @@ class Task:
         What ``actions`` was compiled from.
     target_given : bool
         Whether somebody said what people want; a guess is no basis for what people read.
+    asked_margin : float
+        The margin of all, before what a probability asks for.
     """
 
     predictor: Predictor
@@ -80,6 +82,7 @@ class Task:
     single_precision: bool = False
     action_set: ActionSet | None = None
     target_given: bool = True
+    asked_margin: float = 0.0
 
     def __len__(self) -> int:
         return len(self.target)
