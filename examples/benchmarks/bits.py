@@ -9,9 +9,10 @@ search (`shared`), and with every choice trained anew (`--anew`: 4^L fits a seed
 learned, searched and uniform widths, at 8-bit activations: the bits that they use, sd of the
 student's target margin less the teacher's at the teacher's recourse points of test people (sigma),
 the validity drop there with and without a bias, and paired differences to uniform widths with
-95 % intervals.
+95 % intervals. It fits three times four models a seed as the defaults do, and is asked for by name.
 
     SKCFQ_DATA=../shared/data python examples/benchmarks/bits.py --tables german compas generated
+    SKCFQ_DATA=../shared/data python examples/benchmarks/bits.py --parts equal --seeds 5
 """
 
 from __future__ import annotations
@@ -143,6 +144,7 @@ def starts(options: argparse.Namespace) -> pd.DataFrame:
                         "widths, penalty 1": paid.bit_widths_.tolist(),
                     }
                 )
+                print(found[-1], file=sys.stderr, flush=True)
     return pd.DataFrame(found)
 
 
@@ -293,9 +295,9 @@ def units_of_layers(text: str) -> tuple[int, ...]:
 
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS)[:3])
     parser.add_argument("--tables", nargs="+", choices=TABLES, default=["german", "generated"])
-    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--passes", type=int, default=60, help="of the parts with many fits")
     parser.add_argument("--people", type=int, default=300, help="refused test rows")
     parser.add_argument("--units", type=units_of_layers, default=(96, 24), metavar="UNITSxUNITS")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from skcfq.actions._action_set import ActionSet
 from skcfq.actions._compiled import CompiledActions
+from skcfq.actions._conditions import Changes, IsIn, Linear
 from skcfq.actions._numeric import SAME_VALUE
 from skcfq.actions._overrides import read_overrides
 from skcfq.actions._plain_numbers import PlainNumbers
@@ -32,8 +33,11 @@ __all__ = [
     "ActionSet",
     "Box",
     "ChangeLiteral",
+    "Changes",
     "CompiledActions",
+    "IsIn",
     "LevelLiteral",
+    "Linear",
     "LinearLiteral",
     "PlainNumbers",
     "RecourseCost",

@@ -9,8 +9,10 @@ from __future__ import annotations
 from skcfq.certificates._checking import CertificateReport, check_certificate
 from skcfq.certificates._document import SCHEMA, VERSION, claims_of, digest_of
 from skcfq.certificates._evaluation import scores_margin
+from skcfq.certificates._schema import PACKAGES
 
 __all__ = [
+    "PACKAGES",
     "SCHEMA",
     "VERSION",
     "CertificateReport",

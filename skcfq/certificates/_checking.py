@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from skcfq.certificates._document import SCHEMA, VERSION, WITH_ADVICE, claims_of, digest_of
-from skcfq.certificates._evaluation import answer_of, scores_margin, table_of
+from skcfq.certificates._evaluation import answer_of, as_json, scores_margin, table_of
+from skcfq.certificates._linking import broken_links
 from skcfq.certificates._rules import broken_rules, changes_between, cost_between, same_number
+from skcfq.certificates._schema import form_problems
 
 _STATUSES = (*WITH_ADVICE, "infeasible", "not_found")
 
@@ -57,8 +59,10 @@ def check_certificate(
 ) -> CertificateReport:
     """Evaluate again every claim of a certificate that evaluation can check.
 
-    Models are asked about raw rows; changes, rules of single features and the cost are counted
-    again from what the certificate says of them, without solver, action set or tensor.
+    Models are asked about raw rows; changes, rules, columns that follow from others and the cost
+    are counted again from what the certificate says of them, without solver, action set or tensor.
+    Nothing may be missing: the form of a certificate, its claims among it, follows from what it
+    states.
 
     Parameters
     ----------
@@ -70,7 +74,8 @@ def check_certificate(
     deployed : estimator or callable, optional
         The same of the deployed model; without it, claims on it are not checked.
     action_set : ActionSet or dict, optional
-        The rules, or their document, whose fingerprint must be that of the certificate.
+        The rules, or their document, whose fingerprint must be that of the certificate, and whose
+        rules across features it must hold.
 
     Returns
     -------
@@ -87,7 +92,10 @@ def check_certificate(
     Notes
     -----
     The digest tells a certificate that was damaged, not one that was forged: whoever changes it
-    can count the digest again. Sign the file where that matters.
+    can count the digest again, and the fingerprint of the rules too. Sign the file where that
+    matters. Rules across features are evaluated as the certificate holds them, as premises and
+    conclusions on raw columns; that these say what their texts say is the signer's word, since the
+    language of rules is read by the action set alone.
 
     Examples
     --------
@@ -111,7 +119,13 @@ def check_certificate(
         known = callable(getattr(model, "predict", model)) and not isinstance(model, type)
         if not known and not (name == "deployed" and model is None):
             raise TypeError(f"{name} is {model!r}: give a model with predict, or a function.")
-    rules = _rules_document(action_set)
+    return _report(document, models, _rules_document(action_set))
+
+
+def _report(
+    document: Mapping, models: Mapping[str, Any], rules: Mapping | None
+) -> CertificateReport:
+    """Make every check that what was given allows, and sort the claims by what came of it."""
     failures: list[str] = []
     claims: dict[str, list[str]] = {"evaluation": [], "proof_by_search": [], "stated": []}
     try:
@@ -122,7 +136,7 @@ def check_certificate(
         failures += _failures(check, document, models)
     if rules is not None:
         failures += _failures(_action_set, document, {"action_set": rules})
-    if deployed is None:
+    if models["deployed"] is None:
         left = [claim for claim in claims["evaluation"] if claim.endswith("of the deployed")]
         claims["evaluation"] = [claim for claim in claims["evaluation"] if claim not in left]
         claims["stated"] += left
@@ -144,8 +158,13 @@ def _failures(check: Callable, document: Mapping, given: Mapping) -> Iterator[st
 
 
 def _action_set(document: Mapping, given: Mapping) -> Iterator[str]:
-    if digest_of(given["action_set"]) != document["fingerprints"]["action_set"]:
+    rules, stated = given["action_set"], document["rules"]
+    if digest_of(rules) != document["fingerprints"]["action_set"]:
         yield "fingerprint of the action set: action_set is another one"
+    if [rule["text"] for rule in stated["across_features"]] != rules.get("constraints", []):
+        yield "rules across features: they are not those of the action set"
+    if stated["max_changes"] != rules.get("max_changes"):
+        yield "max_changes: it is not that of the action set"
 
 
 def _read(certificate: Any) -> Mapping:
@@ -186,14 +205,15 @@ def _without_scores(document: Mapping, models: Mapping, claims: Mapping) -> list
 
 
 def _form(document: Mapping, models: Mapping) -> Iterator[str]:
+    yield from form_problems(document)
     if document["digest"] != digest_of(document):
         yield "digest: the content is not what was certified"
     if (document["schema"], document["version"]) != (SCHEMA, VERSION):
         yield f"schema: {document['schema']!r} {document['version']!r} is not known"
     if document["claims"] != claims_of(document):
         yield "claims: they are not sorted by what it takes to check them"
-    if document["models"]["reference"] is None:
-        yield "models: nothing is said of the reference"
+    if document["fingerprints"]["rules"] != digest_of(document["rules"]):
+        yield "fingerprint of the rules: they are not those that were certified"
 
 
 def _answers(document: Mapping, models: Mapping) -> Iterator[str]:
@@ -202,6 +222,7 @@ def _answers(document: Mapping, models: Mapping) -> Iterator[str]:
         model = models[name]
         if stated is None or model is None:
             continue
+        yield from _names(document, name, model)
         for row in ("factual", "advice"):
             if document[row] is None:
                 continue
@@ -210,6 +231,17 @@ def _answers(document: Mapping, models: Mapping) -> Iterator[str]:
                 yield f"answers of the {name}: it does not give {stated[row]!r} to the {row} row"
         yield from _margin(document, name, model)
         yield from _counterexample(document, name, model)
+
+
+def _names(document: Mapping, name: str, model: Any) -> Iterator[str]:
+    """Compare classes and columns with those of a model that has them."""
+    classes = getattr(model, "classes_", None)
+    stated = document["models"][name]["classes"]
+    if classes is not None and [as_json(one) for one in np.asarray(classes).tolist()] != stated:
+        yield f"answers of the {name}: its classes are others"
+    columns, known = document["columns"], getattr(model, "feature_names_in_", None)
+    if columns is not None and known is not None and list(known) != columns:
+        yield f"answers of the {name}: its columns are others"
 
 
 def _margin(document: Mapping, name: str, model: Any) -> Iterator[str]:
@@ -273,6 +305,7 @@ def _people(document: Mapping, models: Mapping) -> Iterator[str]:
     if changes_between(document) != document["changes"]:
         yield "changes: they are not the difference of the two rows"
     yield from broken_rules(document)
+    yield from broken_links(document)
     cost = cost_between(document)
     if cost is not None and not same_number(cost, document["cost"], 1e-9):
         yield f"cost: it is {cost:g}, not {document['cost']:g}"
@@ -291,11 +324,20 @@ def _proofs(document: Mapping, models: Mapping) -> Iterator[str]:
         if stated is None:
             continue
         word, box = stated["robustness"], stated["box"]
-        if box is not None and not box["radius"] >= 0:
-            yield f"box of the {name}: its radius is no number from 0 on"
+        if box is not None and not _is_box(box):
+            yield f"box of the {name}: it is not as many spreads wide as its radius says"
         if word not in (None, "robust", "broken", "open"):
             yield f"robustness of the {name}: {word!r} is not known"
         if (word is None) != (box is None) or (word and document["advice"] is None):
             yield f"robustness of the {name}: it needs advice, and a box"
         if word in ("robust", "open") and stated["advice"] != document["target"]:
             yield f"robustness of the {name}: the advice itself breaks it"
+
+
+def _is_box(box: Mapping) -> bool:
+    """Return whether half widths are so many spreads as the radius says."""
+    spreads, radius = box["spreads"], box["radius"]
+    widths = [None if one is None else radius * one for one in spreads]
+    return (
+        radius >= 0 and widths == box["half_widths"] and min(filter(None, spreads), default=0) >= 0
+    )

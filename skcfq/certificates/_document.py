@@ -67,9 +67,9 @@ def claims_of(document: Mapping[str, Any]) -> dict[str, list[str]]:
         if document["status"] != "already_favorable" and document["lower_bound"]:
             proofs.append("lower bound of the cost")
         if rules["implied"]:
-            stated.append("columns that follow from others")
+            evaluation.append("columns that follow from others")
         if rules["across_features"]:
-            stated.append("rules across features")
+            evaluation.append("rules across features")
         if document["asked"]["perturbation_radius"]:
             stated.append("perturbation radius that was asked for")
     for name, model in document["models"].items():

@@ -12,14 +12,15 @@ def same_number(one: float, other: float, share: float) -> bool:
     return abs(one - other) <= share * max(1.0, abs(one), abs(other))
 
 
-def _moved(document: Mapping) -> list[bool]:
+def moved_columns(document: Mapping) -> list[bool]:
+    """Return which raw columns differ between the two rows of a certificate."""
     pairs = zip(document["factual"]["values"], document["advice"]["values"], strict=True)
     return [before != after for before, after in pairs]
 
 
 def changes_between(document: Mapping) -> list[dict[str, Any]]:
     """Return the features that differ between the two rows of a certificate."""
-    before, after, moved = document["factual"], document["advice"], _moved(document)
+    before, after, moved = document["factual"], document["advice"], moved_columns(document)
     return [
         {
             "feature": feature["name"],
@@ -33,9 +34,9 @@ def changes_between(document: Mapping) -> list[dict[str, Any]]:
 
 def broken_rules(document: Mapping) -> Iterator[str]:
     """Say which rules the advice breaks."""
-    rules, moved = document["rules"], _moved(document)
+    rules, moved = document["rules"], moved_columns(document)
     free = [j for feature in rules["features"] for j in feature["columns"]]
-    told = sorted([*free, *rules["immutable"], *rules["implied"]])
+    told = sorted([*free, *rules["immutable"], *(one["column"] for one in rules["implied"])])
     if told != list(range(len(moved))):
         yield "rules of single features: they do not speak of each column once"
     for j in rules["immutable"]:
@@ -79,12 +80,12 @@ def _number_rule(feature: Mapping, row: list) -> str | None:
 
 
 def _level_rule(feature: Mapping, row: list) -> str | None:
-    level = _level(feature, row)
+    level = level_of(feature, row)
     return None if level >= 0 and feature["allowed"][level] else "is at no permitted level"
 
 
-def _level(feature: Mapping, row: list) -> int:
-    """Return the position of the level, -1 for none."""
+def level_of(feature: Mapping, row: list) -> int:
+    """Return the position of a feature's level among its levels, -1 for none of them."""
     values, levels = [row[j] for j in feature["columns"]], feature["levels"]
     if feature["kind"] == "level":
         return next((i for i, level in enumerate(levels) if level == values[0]), -1)
@@ -98,7 +99,7 @@ def _level(feature: Mapping, row: list) -> int:
 
 def cost_between(document: Mapping) -> float | None:
     """Return the cost of the advice, None where an encoding is no straight line."""
-    parts, moved = [], _moved(document)
+    parts, moved = [], moved_columns(document)
     for feature in document["rules"]["features"]:
         if feature["weight"] is None or not feature["weight"] > 0:
             raise ValueError(f"the weight of {feature['name']!r} is not positive")
@@ -110,7 +111,7 @@ def cost_between(document: Mapping) -> float | None:
             move = abs(document["advice"]["values"][feature["columns"][0]] - feature["own"])
             parts.append(feature["weight"] * feature["scale"] * move)
         else:
-            level = _level(feature, document["advice"]["values"])
+            level = level_of(feature, document["advice"]["values"])
             parts.append(feature["weight"] * feature["distance"][level])
     total, euclid = math.fsum(parts), math.sqrt(math.fsum(part**2 for part in parts))
     mix = {"l1": 1.0, "l2": 0.0, "mixed": document["mix"]}[document["norm"]]

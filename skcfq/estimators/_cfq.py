@@ -85,8 +85,8 @@ class CFQClassifier(StudentClassifier):
         advice then has to have, and the model accepts as many as it was trained to. None: nobody
         yet. What either costs is told in ``promise_costs_``.
     bit_policy : {"learned", "searched", "sensitivity", "uniform"} or BitPolicy, default="learned"
-        How the width of each layer is chosen: learned in training (which spends half of it on
-        the search), by the loss of all together or the error that each makes alone before it, or
+        How the width of each layer is chosen: learned in training (which spends a quarter of it
+        on the search), by the loss of all together or the error that each makes alone before it, or
         one for all.
     teacher_actions : TeacherActions, default=None
         How the teacher's recourse is computed in training. None takes what suits the objective:

@@ -58,7 +58,7 @@ class RecourseResult:
         person who has fewer is ``"not_found"`` or ``"infeasible"``.
     provenance : dict or None
         What is needed to repeat the work: parameters, action set, seed, versions, and what the
-        model is. Written by :meth:`to_json`.
+        model is. Written by :meth:`to_json`, and for others to check by ``skcfq.theory.certify``.
     units : dict of name to str, or None
         Units of raw columns, for tables and sentences; see :meth:`with_units`.
     interrupted : bool

@@ -23,6 +23,7 @@ from skcfq.theory._lipschitz import lipschitz_perturbation
 from skcfq.theory._margins import margin_degradation, target_margin
 from skcfq.theory._perturbation import Perturbation
 from skcfq.theory._robustness import Robustness, robustness
+from skcfq.theory._rounding_perturbation import rounding_perturbation
 from skcfq.theory._sensitivities import estimated_sensitivities, sensitivity_bits
 from skcfq.theory._weight_changes import WeightChanges, rounding_bound, weight_changes
 
@@ -50,6 +51,7 @@ __all__ = [
     "one_sided_condition",
     "robustness",
     "rounding_bound",
+    "rounding_perturbation",
     "sampled_perturbation",
     "sensitivity_bits",
     "target_margin",

@@ -13,8 +13,8 @@ import numpy as np
 from skcfq.theory._margin_bounds import CLEAR, ExcessBound, excess_bound
 from skcfq.theory._network_inputs import NetworkInputs
 
-# Boxes of one row in one round.
-_MOST_A_ROUND = 64
+# Boxes of one row in one round; of many that wait a quarter, so that few rounds sort them.
+_ROUND = 64
 # Boxes that are bounded together: their arrays then stay in the cache.
 _BLOCK = 1024
 # Points of codes up to which a box is enumerated.
@@ -88,7 +88,8 @@ def bisect(
         waiting = waiting.take(np.lexsort((-waiting.excess, waiting.row)))
         begins = _begins(waiting.row)
         rank = np.arange(len(begins)) - begins
-        now = rank < np.minimum(left, _MOST_A_ROUND)[waiting.row]
+        n_waiting = np.bincount(waiting.row, minlength=len(left))
+        now = rank < np.minimum(left, np.maximum(_ROUND, n_waiting // 4))[waiting.row]
         asked = waiting.take(now)
         # Nobody's parts are cut apart.
         block = _begins(asked.row) // _BLOCK

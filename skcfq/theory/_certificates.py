@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from skcfq.actions import ActionRegion, region_of
-from skcfq.certificates import SCHEMA, VERSION, claims_of, digest_of, scores_margin
+from skcfq.certificates import (
+    PACKAGES,
+    SCHEMA,
+    VERSION,
+    claims_of,
+    digest_of,
+    scores_margin,
+)
 from skcfq.models import Predictor, RowHead, as_predictor, second_predictor
 from skcfq.results import RecourseResult
 from skcfq.theory._at_points import RADIUS
+from skcfq.theory._certified_rules import PersonalRules
 from skcfq.theory._model_pairs import margins_at, wanted_classes
 from skcfq.theory._neighborhoods import neighborhood
 from skcfq.theory._robustness import robustness
@@ -95,7 +100,7 @@ def _documents(
     result: RecourseResult, told: dict[str, Any], statements: dict[str, list]
 ) -> list[dict[str, Any]]:
     """Put together what is known of each person."""
-    shared, rules = _shared(result, told), _PersonalRules.of(result, told)
+    shared, rules = _shared(result, told), PersonalRules.of(result, told)
     people = result.X.index if isinstance(result.X, pd.DataFrame) else range(len(result))
     factual, advice, advised = _rows_of(result.X), _rows_of(result.points), _advised(result)
     certificates = []
@@ -181,7 +186,7 @@ def _shared(result: RecourseResult, told: dict[str, Any]) -> dict[str, Any]:
             "feature_space": result.space_fingerprint,
             "action_set": None if rules is None else digest_of(strict_json(rules)),
         },
-        "versions": told.get("versions", {}),
+        "versions": {name: told.get("versions", {}).get(name) for name in PACKAGES},
     }
 
 
@@ -232,92 +237,20 @@ def _statements(
 
 def _box(predictor: Predictor, radius: float) -> dict[str, Any]:
     """Return how far each raw column goes in the box, None where the map is no straight line."""
-    spreads = neighborhood((predictor,), radius, "linf", "numbers").spreads
-    widths: list[float | None] = []
+    encoded = neighborhood((predictor,), radius, "linf", "numbers").spreads
+    spreads: list[float | None] = []
     for block in predictor.space.blocks:
-        moving = bool(spreads[block.columns].any())
+        moving = bool(encoded[block.columns].any())
         scale = getattr(block, "scale", None)
         if not moving or not scale:
-            widths.append(None if moving else 0.0)
+            spreads.append(None if moving else 0.0)
         else:
-            widths.append(float(radius * spreads[block.columns][0] / abs(scale)))
-    return {"radius": radius, "half_widths": widths}
+            spreads.append(float(encoded[block.columns][0] / abs(scale)))
+    widths = [None if spread is None else radius * spread for spread in spreads]
+    return {"radius": radius, "spreads": spreads, "half_widths": widths}
 
 
-@dataclass(frozen=True, eq=False)
-class _PersonalRules:
-    """What each person may do, and at which price, as data."""
-
-    result: RecourseResult
-    region: ActionRegion
-    own: list[np.ndarray]
-    distances: list[np.ndarray]
-
-    @classmethod
-    def of(cls, result: RecourseResult, told: dict[str, Any]) -> _PersonalRules:
-        X = result.X
-        # Exceptions are told by position, which labels need not be.
-        X = X.reset_index(drop=True) if isinstance(X, pd.DataFrame) else X
-        exceptions: dict[Hashable, Any] = dict(told.get("overrides") or {})
-        region = region_of(result.actions, X, exceptions or None)
-        columns = [
-            X.iloc[:, j] if isinstance(X, pd.DataFrame) else X[:, j] for j in range(X.shape[1])
-        ]
-        own = [feature.own_values(columns) for feature in result.actions.numeric]
-        levels = region.levels.numpy()
-        tables = result.cost_function.level_distances
-        distances = [table[levels[:, i]] for i, table in enumerate(tables)]
-        return cls(result, region, own, distances)
-
-    def of_person(self, i: int) -> dict[str, Any]:
-        """Return the rules of one person."""
-        actions, weights = self.result.actions, self.result.cost_function.weights
-        m = len(actions.numeric)
-        features = [self._number(i, j, weights[j]) for j in range(m)]
-        features += [self._level(i, j, weights[m + j]) for j in range(len(actions.categorical))]
-        implied = [rule.column for rule in actions.downstream]
-        free = {column for feature in features for column in feature["columns"]}
-        n_columns = self.result.X.shape[1]
-        return {
-            "features": features,
-            "immutable": [j for j in range(n_columns) if j not in free and j not in implied],
-            "implied": implied,
-            "max_changes": actions.max_changes,
-            "across_features": [rule.text for rule in actions.rules],
-        }
-
-    def _number(self, i: int, j: int, weight: float) -> dict[str, Any]:
-        feature = self.result.actions.numeric[j]
-        scale = getattr(feature.block, "scale", None)
-        return {
-            "name": feature.name,
-            "kind": "number",
-            "columns": [feature.column],
-            "own": self.own[j][i],
-            "low": self.region.raw_lower[i, j],
-            "high": self.region.raw_upper[i, j],
-            "direction": feature.direction,
-            "step": feature.step,
-            "values": feature.values,
-            "min_change": feature.min_change,
-            "scale": None if scale is None else abs(scale),
-            "weight": weight,
-        }
-
-    def _level(self, i: int, j: int, weight: float) -> dict[str, Any]:
-        feature = self.result.actions.categorical[j]
-        return {
-            "name": feature.name,
-            "kind": "group" if feature.is_group else "level",
-            "columns": list(feature.columns),
-            "levels": list(feature.levels),
-            "allowed": self.region.allowed[j][i].numpy(),
-            "distance": self.distances[j][i],
-            "weight": weight,
-        }
-
-
-def _finished(document: dict[str, Any], rules: _PersonalRules) -> dict[str, Any]:
+def _finished(document: dict[str, Any], rules: PersonalRules) -> dict[str, Any]:
     """Add the changes, the sorted claims and the digest."""
     document["changes"] = []
     if document["advice"] is not None:
@@ -332,6 +265,7 @@ def _finished(document: dict[str, Any], rules: _PersonalRules) -> dict[str, Any]
             for feature, is_changed in zip(document["rules"]["features"], changed, strict=True)
             if is_changed
         ]
+    document["fingerprints"]["rules"] = digest_of(document["rules"])
     document["claims"] = claims_of(document)
     document["digest"] = digest_of(document)
     return document

@@ -107,7 +107,7 @@ class LearnedBits(BitPolicy):
         so that a network of one width for all costs that width.
     gradient : {"measured", "relaxed"}, default="measured"
         What the policy learns from. ``"measured"``: the loss itself, at every width of every
-        layer, on the same rows and draws, around the best widths within the budget. Eight times in
+        layer, on the same rows and draws, around the best widths within the budget. Five times in
         the search, the policy is set to
         :math:`\pi_{\ell,r}\propto\exp(-(F_{\ell,r}+\lambda C_{\ell,r})/T)`, with that loss F and
         the excess cost C. ``"relaxed"``: the straight-through Gumbel-Softmax gradient of every
@@ -120,7 +120,7 @@ class LearnedBits(BitPolicy):
         At the beginning and the end of the search. ``"relaxed"``: τ of the Gumbel-Softmax;
         ``"measured"``: T as a multiple of 5 % of the loss. In the end T is so low that each layer
         is sure of its width.
-    search_fraction : float, default=0.5
+    search_fraction : float, default=0.25
         Share of the passes over the data that search; the others tune the chosen widths.
 
     Notes
@@ -163,7 +163,7 @@ class LearnedBits(BitPolicy):
         gradient: str = "measured",
         settle: str = "budget",
         temperatures: tuple[float, float] = (1.0, 0.3),
-        search_fraction: float = 0.5,
+        search_fraction: float = 0.25,
     ) -> None:
         self.candidates = candidates
         self.penalty = penalty

@@ -9,8 +9,8 @@ from skcfq.nn import Batch, FaithfulModule, SampleTable
 from skcfq.quantization import GumbelBits, MeasuredLosses, search_widths
 from skcfq.training._bit_policies import LearnedBits
 
-# Times that losses are measured while widths are searched.
-_LOOKS = 8
+# Times that losses are measured while widths are searched; once more at the end.
+_LOOKS = 4
 # Rows that widths are compared on.
 _COMPARED_ROWS = 1024
 # All choices are measured at both ends of the search where there are no more.
@@ -63,12 +63,16 @@ class BitSearch:
         self.module.temperature = first * (last / first) ** (epoch / max(self.n_passes - 1, 1))
         if not self._measures:
             self.module.network.set_bit_widths(self._learned.allocate())
-        elif epoch % max(self.n_passes // _LOOKS, 1) == 0:
-            self._measure(_SHARE * self.module.temperature, _LISTED if epoch == 0 else 0)
+        elif epoch == 0:
+            self._measure(_SHARE * self.module.temperature, _LISTED)
+        elif epoch * _LOOKS % self.n_passes < _LOOKS:
+            self._refit()
+            self._measure(_SHARE * self.module.temperature, 0)
 
     def settle(self) -> None:
         """Make the choice discrete."""
         if self._measures:
+            self._refit()
             self._measure(None, _LISTED)
         else:
             self.module.network.set_bit_widths(self._learned.allocate())
@@ -76,11 +80,13 @@ class BitSearch:
             self.module.network.set_bit_widths(self._learned.most_probable())
         self.module.searching = False
 
+    def _refit(self) -> None:
+        # A width that was not drawn got no gradient while the weights moved: its step is stale.
+        rows, weights = self.calibration
+        self.module.network.refit(unselected_only=True, x=rows, sample_weight=weights)
+
     def _measure(self, share: float | None, most: int) -> None:
         """Fix the widths of least loss within the budget, and let the policy follow the losses."""
-        rows, weights = self.calibration
-        # A width that was not drawn got no gradient while the weights moved: its step is stale.
-        self.module.network.refit(unselected_only=True, x=rows, sample_weight=weights)
         learned, network = self._learned, self.module.network
         batch = self.module.with_points(self._batch())
         losses = MeasuredLosses(

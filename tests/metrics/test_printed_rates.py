@@ -62,13 +62,17 @@ def test_table_of_the_demonstration(scene, capsys):
     X, reference, stricter, solver = scene
     job = load(EXAMPLES / "main_job.py")
     results = {"CFQ": solver.compare(reference, stricter, X)}
-    job.print_table(reference, {"CFQ": stricter}, results, X, X.income > 5.5, True)
-    header, teacher, student = capsys.readouterr().out.splitlines()[:3]
-    assert header.split()[-3:] == ["FRR", "FRR", "deployed"] and "float noise" in header
-    assert "NaN" not in student
-    assert [float(one) for one in teacher.split()[-2:]] == [1.0, 1.0]
+    names = ("LSQ-QAT", job.BIASED, "CFQ")
+    models, results = dict.fromkeys(names, stricter), dict.fromkeys(names, results["CFQ"])
+    rows = job.table_of(reference, models, results, X, X.income > 5.5, True)
+    assert not rows.isna().any(axis=None) and "float noise" in rows
+    assert rows.loc["teacher", ["FRR", "FRR deployed"]].tolist() == [1.0, 1.0]
     deployed = results["CFQ"][1].summary()["feasible_rate"]
-    assert [float(one) for one in student.split()[-2:]] == [1.0, round(deployed, 3)]
+    assert rows.loc["CFQ", ["FRR", "FRR deployed"]].tolist() == [1.0, deployed]
+    assert rows["accepted"].tolist() == [10 / 16, *[np.mean(stricter.predict(X))] * 3]
+    job.print_what_is_seen(rows)
+    told = capsys.readouterr().out
+    assert f"{rows.loc['CFQ', '|CRG|']:.1%} and accepts {rows.loc['CFQ', 'accepted']:.1%}" in told
 
 
 @pytest.mark.parametrize(("arguments", "verbose"), [([], 1), (["--quiet"], 0)])
@@ -78,7 +82,7 @@ def test_the_demonstration_tells_how_far_it_is_unless_asked_not_to(arguments, ve
     def begin(**given):
         raise InterruptedError(given["verbose"])
 
-    monkeypatch.setattr(job, "TeacherClassifier", begin)
+    monkeypatch.setattr(job, "CFQClassifier", lambda budget, **given: begin(**given))
     monkeypatch.setattr(sys, "argv", ["main_job.py", *arguments])
     with pytest.raises(InterruptedError, match=str(verbose)):
         job.main()

@@ -88,6 +88,20 @@ def subjects() -> list[Subject]:
             attribution=choice("hybrid", "alone"),
         ),
         Subject(
+            "rounding_perturbation",
+            lambda **p: theory.rounding_perturbation(
+                **{"reference": teacher(), "X": people().head(12), "bits": 4} | p
+            ),
+            {
+                "reference": refused(words=MODEL),
+                "X": POINTS,
+                "bits": anything(*literal([2, 3], [], [2, 4, 99], [2.0, 4, 4], 1, 65, "4")),
+                "radius": real(0),
+                "over": choice("numbers", "encoded"),
+                "background": BACKGROUND,
+            },
+        ),
+        Subject(
             "weight_changes",
             lambda **p: theory.weight_changes(
                 **{"reference": teacher(), "deployed": quantized()} | p
