@@ -38,6 +38,10 @@ from skcfq.training import (
 )
 from skcfq.utils import HeldInterrupts, Interval, StrOptions
 
+# The default teacher is half as wide as its student, but no narrower than this: a student that
+# has two copies of each unit rounds them against each other.
+_TEACHER_UNITS = 32
+
 
 class CFQClassifier(StudentClassifier):
     r"""Quantized network that is trained to keep its teacher's recourse valid under a bit budget.
@@ -70,9 +74,10 @@ class CFQClassifier(StudentClassifier):
         :class:`~skcfq.TableEncoder`.
     teacher : estimator or torch Module, default=None
         Full-precision model. Fitted or frozen, it is used as it is; unfitted, a clone is fitted;
-        None is a :class:`~skcfq.TeacherClassifier` of the same layers. Inside a search, wrap a
-        fitted one in :class:`sklearn.frozen.FrozenEstimator`, because clones forget a fit. A torch
-        module is taken as trained, behind the fitted ``encoder`` (None: X itself).
+        None is a :class:`~skcfq.TeacherClassifier`: half as wide where a student that follows its
+        logits has 64 or more units in every layer (and an even number), else of the same layers.
+        Inside a search, wrap a fitted one in :class:`sklearn.frozen.FrozenEstimator`: clones forget
+        a fit. A torch module is taken as trained, behind the fitted ``encoder`` (None: X itself).
     objective : {"paper", "faithful", "literal"} or CFQObjective, default="faithful"
         Terms of the loss, and what follows the training. ``"paper"`` is the one above, with
         :math:`\eta = 1`; ``"faithful"`` has the teacher's target margins at x, at x + δ, on the way
@@ -360,6 +365,13 @@ class CFQClassifier(StudentClassifier):
     def _default_actions(self) -> TeacherActions:
         """Return what ``teacher_actions=None`` stands for."""
         return objective_of(self.objective).default_actions()
+
+    @property
+    def _teacher_layers(self) -> tuple[int, ...]:
+        layers = self.hidden_layer_sizes
+        follows = objective_of(self.objective).loss_weights().of_teacher
+        halves = all(units % 2 == 0 and units >= 2 * _TEACHER_UNITS for units in layers)
+        return tuple(units // 2 for units in layers) if follows and halves else layers
 
     def _check_target(self) -> None:
         if not callable(self.target):
