@@ -391,8 +391,9 @@ class CFQClassifier(StudentClassifier):
 
     def _promised_to(self, validity_drop: float | None, has_groups: bool) -> CFQObjective:
         objective = clone(objective_of(self.objective))
-        asked = objective.after_training.validity_drop if validity_drop is None else validity_drop
-        return objective.set_params(finish__validity_drop=0.02 if asked is None else asked)
+        if validity_drop is not None:
+            objective.set_params(finish__validity_drop=validity_drop)
+        return objective
 
     def _check_plan(self) -> None:
         super()._check_plan()

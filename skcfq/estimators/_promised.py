@@ -54,6 +54,7 @@ _OF_A_PROMISE = (
     "expected_recourse_gap_",
     "acceptance_rates_",
 )
+_OF_PEOPLE = ("_calibration", "_found_margin")
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,9 +162,8 @@ class PromisedClassifier(QuantizedClassifier):
 
     def _promised_to(self, validity_drop: float | None, has_groups: bool) -> CFQObjective:
         """Return an objective whose ``finish`` and ``groups`` say what is promised to whom."""
-        share = _SHARE if validity_drop is None else validity_drop
         groups = "worst" if has_groups else None
-        return CFQObjective(groups=groups, finish=Finish(validity_drop=share))
+        return CFQObjective(groups=groups, finish=Finish(validity_drop=validity_drop))
 
     @check_parameters(
         promise=[StrOptions(set(PROMISES)), None],
@@ -227,8 +227,7 @@ class PromisedClassifier(QuantizedClassifier):
         self._forget_promise()
         kind = self._promise if promise is None else promise
         share = objective.after_training.validity_drop
-        assert share is not None
-        self._set_bias(people, share, kind, teacher, seed)
+        self._set_bias(people, _SHARE if share is None else share, kind, teacher, seed)
         self._make_integers()
         self._set_margin(kind)
         self._tell(X, decisions, target, weights)
@@ -344,8 +343,11 @@ class PromisedClassifier(QuantizedClassifier):
 
     def _set_margin(self, kind: str | None) -> None:
         """Let the advice pay, where it is to, and leave its margin with a teacher of one's own."""
-        if self._calibration is not None and kind is not None:
-            self.recourse_margin_ = 0.0 if kind == "model" else self._margin().margin
+        found = self._calibration
+        if found is not None and kind == "model" and found.people.one_target is not None:
+            self.recourse_margin_ = 0.0
+        elif found is not None and kind == "advice":
+            self.recourse_margin_ = self._margin().margin
             if math.isnan(self.recourse_margin_):
                 warn_user(
                     "promise='advice': at no margin that was tried do enough people keep the "
@@ -375,4 +377,5 @@ class PromisedClassifier(QuantizedClassifier):
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the people out whom a promise was read off."""
-        return {**super().__getstate__(), "_calibration": None}
+        state = dict(super().__getstate__())
+        return {**state, **{name: None for name in _OF_PEOPLE if name in state}}

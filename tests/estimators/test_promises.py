@@ -263,6 +263,18 @@ def test_groups_are_promised_each_their_own(models, rows):
         assert lost.mean() <= SHARE
 
 
+def test_only_advice_can_pay_where_people_want_different_things(models, rows):
+    model, X = copy_of(models["model"]), rows[2]
+    model.target_ = "opposite"
+    model.recalibrate(X)
+    assert model.logit_bias_ == 0 and not hasattr(model, "recourse_margin_")
+    model.recalibrate(X, promise="advice")
+    advice = solver(margin="promise", target="opposite").solve(model.teacher_, X)
+    lost = model.predict(advice.points) != advice.target
+    assert model.recourse_margin_ > 0 == model.logit_bias_
+    assert lost[advice.reachable].mean() <= SHARE
+
+
 def test_people_who_cannot_be_promised_anything_are_refused(models, rows):
     model, X = models["model"], rows[2]
     bias, accepted = model.logit_bias_, models["model"].teacher_.predict(X) == model.target_
