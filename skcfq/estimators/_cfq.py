@@ -16,6 +16,7 @@ from skcfq.estimators._all_or_nothing import all_or_nothing
 from skcfq.estimators._promised import PROMISES, check_advice_can_pay
 from skcfq.estimators._student import STUDENT_CONSTRAINTS, StudentClassifier
 from skcfq.estimators._target_rules import targets_by_rule
+from skcfq.estimators._teacher import half_as_wide
 from skcfq.models import default_target, resolve_target
 from skcfq.nn import QuantizedMLP, subnormals_as_zero
 from skcfq.training import (
@@ -37,10 +38,6 @@ from skcfq.training import (
     supervise_both,
 )
 from skcfq.utils import HeldInterrupts, Interval, StrOptions
-
-# The default teacher is half as wide as its student, but no narrower than this: a student that
-# has two copies of each unit rounds them against each other.
-_TEACHER_UNITS = 32
 
 
 class CFQClassifier(StudentClassifier):
@@ -73,11 +70,11 @@ class CFQClassifier(StudentClassifier):
         Map from raw to encoded columns, fitted here unless it is fitted; None is a
         :class:`~skcfq.TableEncoder`.
     teacher : estimator or torch Module, default=None
-        Full-precision model. Fitted or frozen, it is used as it is; unfitted, a clone is fitted;
-        None is a :class:`~skcfq.TeacherClassifier`: half as wide where a student that follows its
-        logits has 64 or more units in every layer (and an even number), else of the same layers.
-        Inside a search, wrap a fitted one in :class:`sklearn.frozen.FrozenEstimator`: clones forget
-        a fit. A torch module is taken as trained, behind the fitted ``encoder`` (None: X itself).
+        Full-precision model. Fitted or frozen, it is used as it is; unfitted, a clone is fitted
+        (inside a search, wrap a fitted one in :class:`sklearn.frozen.FrozenEstimator`: clones
+        forget a fit). None is a :class:`~skcfq.TeacherClassifier` of the same layers, or half as
+        wide where all have 64 units or more and the student follows its logits. A torch module is
+        taken as trained, behind the fitted ``encoder`` (None: X itself).
     objective : {"paper", "faithful", "literal"} or CFQObjective, default="faithful"
         Terms of the loss, and what follows the training. ``"paper"`` is the one above, with
         :math:`\eta = 1`; ``"faithful"`` has the teacher's target margins at x, at x + δ, on the way
@@ -368,10 +365,8 @@ class CFQClassifier(StudentClassifier):
 
     @property
     def _teacher_layers(self) -> tuple[int, ...]:
-        layers = self.hidden_layer_sizes
         follows = objective_of(self.objective).loss_weights().of_teacher
-        halves = all(units % 2 == 0 and units >= 2 * _TEACHER_UNITS for units in layers)
-        return tuple(units // 2 for units in layers) if follows and halves else layers
+        return half_as_wide(self.hidden_layer_sizes) if follows else self.hidden_layer_sizes
 
     def _check_target(self) -> None:
         if not callable(self.target):
