@@ -1,8 +1,9 @@
 """Speed of proofs on networks beside the gradient search, on one thread.
 
 Refused test people of each table are solved in batch by both, and a few of them again one by one.
-Students are trained here, and named by their training and their bits. Real tables are read where
-`SKCFQ_DATA` is set. Seconds are those of the processor; tables are printed as Markdown.
+Students are trained here, and named by their training and their bits: the activations of CFQ-4 are
+as wide as its weights, those of CFQ-4-8 have 8 bits. Real tables are read where `SKCFQ_DATA` is
+set. Seconds are those of the processor; tables are printed as Markdown.
 
     python examples/benchmarks/proofs.py --tables generated --models teacher CFQ-4 --people 300
 
@@ -46,6 +47,7 @@ from skcfq.datasets import (
     fetch_german_credit,
     make_credit,
 )
+from skcfq.estimators import Quantizer
 from skcfq.metrics import RecourseScorer
 
 TABLES = {
@@ -220,11 +222,13 @@ def print_scorers(tables: list[str], rounds: int = 3) -> None:
 def fitted(
     kind: str, table: Any, teacher: Any, X: Any, y: Any, sizes: tuple[int, ...] = (64, 64)
 ) -> Any:
-    """Return the teacher, or a student such as PTQ-4, QAT-8 or CFQ-2."""
+    """Return the teacher, or a student such as PTQ-4, QAT-8 or CFQ-2-8."""
     if kind == "teacher":
         return teacher
-    training, bits = kind.split("-")
+    training, bits, *of_activations = kind.split("-")
+    quantizer = Quantizer(activation_bits=int(of_activations[0]) if of_activations else None)
     given = {"teacher": FrozenEstimator(teacher), "target": table.favorable, "random_state": 0}
+    given["quantizer"] = quantizer
     if training == "PTQ":
         return PTQClassifier(int(bits), **given).fit(X, y)
     kinds = {"QAT": QATClassifier, "CFQ": CFQClassifier}

@@ -16,6 +16,7 @@ from skcfq.estimators._all_or_nothing import all_or_nothing
 from skcfq.estimators._promised import PROMISES, check_advice_can_pay
 from skcfq.estimators._student import STUDENT_CONSTRAINTS, StudentClassifier
 from skcfq.estimators._target_rules import targets_by_rule
+from skcfq.estimators._teacher import half_as_wide
 from skcfq.models import default_target, resolve_target
 from skcfq.nn import QuantizedMLP, subnormals_as_zero
 from skcfq.training import (
@@ -63,16 +64,16 @@ class CFQClassifier(StudentClassifier):
     target : label, "opposite", callable or None, default=None
         The outcome that people want: a label, the other one than the teacher's decision (two
         classes), or a rule ``T(X, y)`` that returns one label a row. None takes the last of
-        ``classes_``, each time with a warning where labels are text, whose alphabet says nothing
-        of what people want.
+        ``classes_``, with a warning where labels are text: their order says nothing of it.
     encoder : transformer, default=None
         Map from raw to encoded columns, fitted here unless it is fitted; None is a
         :class:`~skcfq.TableEncoder`.
     teacher : estimator or torch Module, default=None
-        Full-precision model. Fitted or frozen, it is used as it is; unfitted, a clone is fitted;
-        None is a :class:`~skcfq.TeacherClassifier` of the same layers. Inside a search, wrap a
-        fitted one in :class:`sklearn.frozen.FrozenEstimator`, because clones forget a fit. A torch
-        module is taken as trained, behind the fitted ``encoder`` (None: X itself).
+        Full-precision model. Fitted or frozen, it is used as it is; unfitted, a clone is fitted
+        (inside a search, wrap a fitted one in :class:`sklearn.frozen.FrozenEstimator`: clones
+        forget a fit). None is a :class:`~skcfq.TeacherClassifier` of the same layers, or half as
+        wide where all have 64 units or more and the student follows its logits. A torch module is
+        taken as trained, behind the fitted ``encoder`` (None: X itself).
     objective : {"paper", "faithful", "literal"} or CFQObjective, default="faithful"
         Terms of the loss, and what follows the training. ``"paper"`` is the one above, with
         :math:`\eta = 1`; ``"faithful"`` has the teacher's target margins at x, at x + δ, on the way
@@ -85,9 +86,8 @@ class CFQClassifier(StudentClassifier):
         advice then has to have, and the model accepts as many as it was trained to. None: nobody
         yet. What either costs is told in ``promise_costs_``.
     bit_policy : {"learned", "searched", "sensitivity", "uniform"} or BitPolicy, default="learned"
-        How the width of each layer is chosen: learned in training (which spends a quarter of it
-        on the search), by the loss of all together or the error that each makes alone before it, or
-        one for all.
+        How the width of each layer is chosen: learned in a quarter of the training, by the loss of
+        all together or the error that each makes alone before it, or one for all.
     teacher_actions : TeacherActions, default=None
         How the teacher's recourse is computed in training. None takes what suits the objective:
         cheapest actions of the solver for ``"faithful"``, K steps for ``"paper"``.
@@ -95,8 +95,8 @@ class CFQClassifier(StudentClassifier):
         Width of hidden activations, granularity of the weight steps, and where steps and clips
         start; None is ``Quantizer()``: activations of 8 bits, one step a unit.
     hidden_layer_sizes : tuple of int, default=(64, 64)
-        Empty for logistic regression. Whole multiples of the layers of a ``teacher`` that is given
-        start from copies of its units, which lose less to activations of few bits.
+        Empty for logistic regression. Whole multiples of the teacher's layers start from copies of
+        its units, which lose less.
     module : torch Module or callable, default=None
         Network whose Linear, Conv1d and Conv2d layers are quantized, in the place of
         ``hidden_layer_sizes``: a module, which is copied, or a callable ``(n_inputs, n_classes) ->
@@ -361,6 +361,11 @@ class CFQClassifier(StudentClassifier):
         """Return what ``teacher_actions=None`` stands for."""
         return objective_of(self.objective).default_actions()
 
+    @property
+    def _teacher_layers(self) -> tuple[int, ...]:
+        follows = objective_of(self.objective).loss_weights().of_teacher
+        return half_as_wide(self.hidden_layer_sizes) if follows else self.hidden_layer_sizes
+
     def _check_target(self) -> None:
         if not callable(self.target):
             super()._check_target()
@@ -413,9 +418,8 @@ class CFQClassifier(StudentClassifier):
         self, plan: TrainingPlan, finish: Finish, trained: Trained, rng: np.random.RandomState
     ) -> None:
         """Round the integer weights again; those of modules of one's own are not."""
-        network = self.network_
-        follows = finish.rounding and plan.loss.of_teacher
-        if not follows or not isinstance(network, QuantizedMLP) or trained.interrupted:
+        network, asked = self.network_, finish.rounding and plan.loss.of_teacher
+        if not asked or not isinstance(network, QuantizedMLP) or trained.interrupted:
             return
         generator = torch.Generator().manual_seed(draw_seed(rng))
         n_batches = math.ceil(plan.n_visits / self.batch_size)

@@ -131,7 +131,7 @@ class StudentClassifier(TrainedClassifier, PromisedClassifier):
     def _default_teacher(self) -> TeacherClassifier:
         """Return the unfitted teacher that ``teacher=None`` stands for."""
         return TeacherClassifier(
-            self.hidden_layer_sizes,
+            self._teacher_layers,
             module=self.module,
             batch_size=self.batch_size,
             alpha=self.alpha,
@@ -142,6 +142,11 @@ class StudentClassifier(TrainedClassifier, PromisedClassifier):
             device=self.device,
             verbose=self.verbose,
         )
+
+    @property
+    def _teacher_layers(self) -> tuple[int, ...]:
+        """Hidden layers of the default teacher."""
+        return self.hidden_layer_sizes
 
     def _adopt_model(self, model: Any, fitted: bool, table: TrainingTable, seed: int) -> Predictor:
         if self._goes_on and (not fitted or model is self.teacher_):
@@ -264,7 +269,8 @@ class StudentClassifier(TrainedClassifier, PromisedClassifier):
         if start.policy is not None and isinstance(policy, LearnedBits):
             rows, weights = (one.to(device) for one in start.calibration)
             search = max(1, round(policy.search_fraction * epochs))
-            callbacks.append(BitSchedule(policy, (rows, weights), search))
+            # Before those of users, who may stop the training wherever they are called.
+            callbacks.insert(0, BitSchedule(policy, (rows, weights), search))
         if plan.fitted_steps:
             callbacks.append(FittedSteps())
         return LoopSettings(

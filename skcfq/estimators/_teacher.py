@@ -59,6 +59,25 @@ NETWORK_CONSTRAINTS: dict = {
 }
 
 
+# A teacher that is half as wide as its student has so many units a layer at least.
+_LEAST_UNITS = 32
+
+
+def half_as_wide(layers: tuple[int, ...]) -> tuple[int, ...]:
+    """Return layers of half as many units, or the same where that would be too few.
+
+    A student that starts from two copies of each of its teacher's units rounds them against each
+    other, and loses less.
+
+    Parameters
+    ----------
+    layers : tuple of int
+    """
+    if any(units % 2 or units < 2 * _LEAST_UNITS for units in layers):
+        return layers
+    return tuple(units // 2 for units in layers)
+
+
 class TeacherClassifier(TrainedClassifier):
     """Full-precision multi-layer perceptron on mixed tables.
 

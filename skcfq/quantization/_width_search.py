@@ -12,7 +12,7 @@ from skcfq.quantization._allocation import allocate_bits, capacity_of
 from skcfq.quantization._bits import check_candidates
 
 # Losses that differ by less than this share of them are alike.
-_TIE = 0.04
+_TIE = 0.02
 # So many choices at most are measured around a best one in which two layers differ from it.
 _MOST_PAIRS = 256
 
@@ -98,7 +98,7 @@ def search_widths(
     Returns
     -------
     list of int
-        Of the choices that were measured and lose at most 4 % more than the best of them, the one
+        Of the choices that were measured and lose at most 2 % more than the best of them, the one
         with the most bits: a wider layer can do what a narrower one does, and loses more only at
         its steps of the moment.
 

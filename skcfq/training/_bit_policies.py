@@ -137,7 +137,7 @@ class LearnedBits(BitPolicy):
 
     A grid of few bits is contained in one of more, with a finer step. Where a wider layer loses
     more, its step of the moment does: it counts as losing as little, and of widths that lose
-    alike (within 4 %) those with the most bits are fixed.
+    alike (within 2 %) those with the most bits are fixed.
 
     Examples
     --------

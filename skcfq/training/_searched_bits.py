@@ -36,7 +36,7 @@ class SearchedBits(BitPolicy):
 
     Notes
     -----
-    Of choices that lose alike, within 4 % of the least loss, the one with the most bits is taken.
+    Of choices that lose alike, within 2 % of the least loss, the one with the most bits is taken.
     :class:`SensitivityBits` with ``"error"`` quantizes one layer at a time and adds the losses up;
     here layers are measured together.
 

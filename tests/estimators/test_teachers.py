@@ -59,6 +59,22 @@ def test_default_teacher_has_the_student_s_layers_and_a_length_of_its_own(credit
     assert teacher.encoder_ is model.encoder_
 
 
+@pytest.mark.parametrize(
+    ("objective", "layers", "expected"),
+    [
+        ("faithful", (64, 64), (32, 32)),
+        ("faithful", (128, 64, 64), (64, 32, 32)),
+        ("faithful", (64, 62), (64, 62)),
+        ("faithful", (65,), (65,)),
+        ("faithful", (), ()),
+        ("paper", (64, 64), (64, 64)),
+    ],
+)
+def test_default_teacher_of_a_student_that_follows_it_is_half_as_wide(objective, layers, expected):
+    model = CFQClassifier(objective=objective, hidden_layer_sizes=layers)
+    assert model.set_params(teacher__alpha=0.5).teacher.hidden_layer_sizes == expected
+
+
 def test_unfitted_teacher_is_cloned_and_seeded(credit, quick):
     teacher = TeacherClassifier((6, 6), max_iter=12, batch_size=16)
     model = cfq(credit, teacher=teacher, **quick).fit(credit.data, credit.target)
