@@ -103,7 +103,6 @@ class CFQClassifier(StudentClassifier):
         Module``. The default teacher has it too, and the student starts from its weights.
     max_iter : int, default=None
         Passes of the quantized network over the data; None takes enough for some thousand updates.
-        The teacher that is fitted here is trained until its loss stops falling.
     batch_size : int, default=256
     learning_rate_init : float, default=None
         Rate of Adam at the start; it falls to 0 along a cosine. None takes 0.002 where the loss
@@ -429,6 +428,7 @@ class CFQClassifier(StudentClassifier):
                 DistillationSet.of(plan, generator),
                 len(trained.history) * n_batches,
                 dither=plan.dither,
+                n_rounds=finish.rounding,
                 whole=n_batches == 1,
                 verbose=bool(self.verbose),
             )

@@ -27,8 +27,8 @@ from skcfq.quantization import quantize_activation, signed_range
 from skcfq.utils import HeldInterrupts
 
 _PASSES = 8
-# Rounds of straight-through training and a shorter descent.
-_ROUNDS, _PASSES_OF_ROUND = 3, 2
+# Of the shorter descents between rounds of straight-through training.
+_PASSES_OF_ROUND = 2
 # A pass that lowers the loss by less than this share is the last one.
 _WORTHWHILE = 0.001
 # Columns whose codes move before the network is asked again; until then, changes are linear.
@@ -93,7 +93,7 @@ def reconstruct_logits(
     least = math.inf
     for least in _descend(network, samples, validation, _PASSES_OF_ROUND, tuning.dtype):
         yield least
-    for _ in range(_ROUNDS):
+    for _ in range(tuning.n_rounds):
         other = deepcopy(network)
         tune(other, tuning)
         *_, loss = _descend(other, samples, validation, _PASSES_OF_ROUND, tuning.dtype)

@@ -28,6 +28,8 @@ class Tuning:
         Whether thresholds between coarse codes of activations move.
     learning_rate : float
         It falls to 0 along a cosine.
+    n_rounds : int
+        How often it follows a descent over codes, and is followed by another one.
     dtype : torch.dtype
         Precision of the computation. Single is four times as quick as double, and its errors are
         far below those of a code.
@@ -39,6 +41,7 @@ class Tuning:
     generator: torch.Generator
     dither: bool = False
     learning_rate: float = 5e-4
+    n_rounds: int = 3
     dtype: torch.dtype = torch.float32
 
 

@@ -23,7 +23,7 @@ _COUNTS = {"distillation": 1.0, "margins": 2.0, "path": 1.0, "mixup": 1.0}
 # A kind weighs as many samples as it has, up to so many, however many of them are drawn.
 _COUNTED = 16384
 # Of few people, more feature mixup says nothing new.
-_MIXUP_OF_A_ROW = 32
+_MIXUP_OF_A_ROW = 8
 
 
 class _Kind(NamedTuple):
@@ -96,7 +96,7 @@ class DistillationSet:
             None where no term finds any, because nobody is refused, say.
         """
         chosen = self._some(torch.arange(len(self.rows)), most)
-        kinds = {"distillation": _Kind(*self._distinct(chosen, self.rows), self._n_rows)}
+        kinds = {"distillation": _Kind(*self._distinct(chosen, self.rows), self.n_rows)}
         if self.supervision is not None:
             people = self._some(self._people, most)
             pairs, weights = self._distinct(
@@ -128,7 +128,8 @@ class DistillationSet:
         return self.supervision.promised.nonzero().squeeze(1)
 
     @cached_property
-    def _n_rows(self) -> int:
+    def n_rows(self) -> int:
+        """Number of different rows."""
         return self._n_distinct(torch.arange(len(self.rows)))
 
     @cached_property
@@ -161,7 +162,7 @@ class DistillationSet:
         def uniform(shape: Sequence[int]) -> Tensor:
             return torch.rand(tuple(shape), generator=self.generator, dtype=torch.float64)
 
-        available = _MIXUP_OF_A_ROW * self._n_rows
+        available = _MIXUP_OF_A_ROW * self.n_rows
         samples = torch.cat([kind.samples for kind in sources])
         weights = torch.cat([kind.weights for kind in sources])
         blocks = block_columns(self.space).double()

@@ -17,6 +17,9 @@ _MOST_SAMPLES, _FEW_SAMPLES, _LEAST_SAMPLES, _PRODUCTS, _FOR_FEW = 16384, 4096, 
 _TUNED_SAMPLES, _TUNED_NUMBERS, _VALIDATION_SAMPLES = 32768, 2**22, 8192
 # Updates of a round, as a share of those of the training and at most, and passes over the samples.
 _TUNING, _UPDATES, _PASSES, _BATCH_SIZE = 1.25, 750, 60, 512
+# Rounds of a table with at least so many rows, and of smaller ones: a first model of few rows is to
+# take a few seconds, and what it does to others depends on these rows more than on the rounds.
+_MANY_ROWS, _ROUNDS, _ROUNDS_OF_FEW = 2000, 3, 1
 # The share where every update sees all samples: fewer are enough, and each lets the order in which
 # they are summed show a little more.
 _TUNING_WHOLE = 0.3
@@ -28,6 +31,7 @@ def round_to_teacher(
     n_updates: int,
     *,
     dither: bool = False,
+    n_rounds: int | bool = True,
     whole: bool = False,
     verbose: bool = False,
 ) -> None:
@@ -43,6 +47,9 @@ def round_to_teacher(
         Of the training.
     dither : bool, default=False
         Whether thresholds between coarse codes of activations move in the rounds.
+    n_rounds : int or True, default=True
+        How often the network is tuned and its codes are chosen again; True is as often as suits
+        the number of different rows.
     whole : bool, default=False
         Whether one batch of the training was the whole table, so that a weight of 2 was the same
         as two rows; then it stays so.
@@ -58,7 +65,9 @@ def round_to_teacher(
         samples, tuned = source.draw(_samples_for(network)), source.draw(_tuned_for(network))
         if samples is None or tuned is None:
             return
-        tuning = _tuning(tuned, n_updates, source.generator, dither=dither, whole=whole)
+        if n_rounds is True:
+            n_rounds = _ROUNDS if source.n_rows >= _MANY_ROWS else _ROUNDS_OF_FEW
+        tuning = _tuning(tuned, n_updates, source.generator, n_rounds, dither=dither, whole=whole)
         # Feature mixup draws samples anew; without it these would be the fitted ones again.
         mixup = source.loss.mixup > 0
         validation = source.draw(_VALIDATION_SAMPLES) if mixup else None
@@ -67,7 +76,13 @@ def round_to_teacher(
 
 
 def _tuning(
-    samples: Samples, n_updates: int, generator: torch.Generator, *, dither: bool, whole: bool
+    samples: Samples,
+    n_updates: int,
+    generator: torch.Generator,
+    n_rounds: int,
+    *,
+    dither: bool,
+    whole: bool,
 ) -> Tuning:
     """Return the tuning of a round after so many updates of the training."""
     batch_size = len(samples.rows) if whole else _BATCH_SIZE
@@ -76,7 +91,7 @@ def _tuning(
     most = min(wanted, _UPDATES, passes)
     # In single precision, the same rows in another order are another sum.
     dtype = torch.float64 if whole else torch.float32
-    return Tuning(samples, most, batch_size, generator, dither, dtype=dtype)
+    return Tuning(samples, most, batch_size, generator, dither, n_rounds=n_rounds, dtype=dtype)
 
 
 def _samples_for(network: QuantizedMLP) -> int:

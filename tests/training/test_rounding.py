@@ -77,6 +77,25 @@ def test_rounding_brings_unseen_people_nearer_to_the_teacher(table, settings, ma
     assert rounded.history_["train_loss"].tolist() == plain.history_["train_loss"].tolist()
 
 
+@pytest.mark.parametrize(
+    ("many", "rounding", "rounds"), [(10**6, True, 1), (10, True, 3), (10, 2, 2)]
+)
+def test_rounds_follow_the_size_of_the_table_or_are_asked_for(
+    many, rounding, rounds, table, settings, monkeypatch
+):
+    asked = []
+
+    def noted(network, samples, tuning, validation):
+        asked.append(tuning.n_rounds)
+        yield from original(network, samples, tuning, validation)
+
+    original = _rounding.reconstruct_logits
+    monkeypatch.setattr(_rounding, "reconstruct_logits", noted)
+    monkeypatch.setattr(_rounding, "_MANY_ROWS", many)
+    fitted(table, settings, max_iter=2, objective__finish__rounding=rounding)
+    assert asked == [rounds]
+
+
 def test_same_seed_same_network(table, settings):
     first, second = (fitted(table, settings, max_iter=5, memory=None) for _ in range(2))
     for one, other in zip(
@@ -210,7 +229,7 @@ def test_validation_samples_have_mixed_rows_of_their_own(table, settings, monkey
     rows = [one.rows for one in (samples, tuning.samples, validation)]
     pooled = torch.cat([one.unique(dim=0) for one in rows])
     # All but the people of the table, who are everywhere.
-    assert len(pooled.unique(dim=0)) > 0.9 * len(pooled)
+    assert len(pooled.unique(dim=0)) > 0.8 * len(pooled)
 
 
 @pytest.mark.parametrize("bits", [4, 8])
