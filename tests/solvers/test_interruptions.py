@@ -437,7 +437,7 @@ def test_what_a_model_raises_in_a_comparison_costs_nothing_that_is_finished(serv
     rows = PEOPLE.head(30)[service.full.denied].head(5)
     pair = service.solver.compare(service.model, service.model, rows)
     total, service.service.error = service.service.asked, DownError
-    for share, n_results in ((0.4, 1), (0.9, 2)):
+    for share, n_results in ((0.46, 1), (0.95, 2)):
         service.service.asked, service.service.last = 0, int(share * total)
         with pytest.raises(DownError) as caught:
             service.solver.compare(service.model, service.model, rows)

@@ -110,7 +110,7 @@ def test_other_layers(classifier, table, tiny):
 @pytest.mark.parametrize("classifier", STUDENTS)
 def test_other_quantizers(classifier, table, tiny):
     model = classifier(8, warm_start=True, bit_policy="uniform", **tiny).fit(*table)
-    with pytest.raises(ValueError, match=r"activation_bits None.* now ask for 4"):
+    with pytest.raises(ValueError, match=r"activation_bits 8.* now ask for 4"):
         clone_of(model).set_params(quantizer__activation_bits=4).fit(*table)
     with pytest.raises(ValueError, match=r"granularity 'per_channel', .* now ask for 'per_tensor'"):
         clone_of(model).set_params(quantizer__granularity="per_tensor").fit(*table)
