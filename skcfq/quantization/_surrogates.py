@@ -89,7 +89,7 @@ def exact_bits(
 
     Examples
     --------
-    >>> exact_bits([1.0, 2.0], [100, 300], budget=4)
+    >>> exact_bits([1.0, 3.0], [100, 300], budget=4)
     [4, 4]
     """
     widths, sizes, scores = _checked(sensitivities, n_weights, candidates, budget)
