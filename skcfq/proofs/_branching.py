@@ -17,7 +17,7 @@ from skcfq.proofs._lattice import RELATIVE_GAP, Lattice
 from skcfq.proofs._objective import Objective
 
 # A person's boxes in one round: a share of those that wait, within limits.
-_SHARE, _FEWEST, _MOST = 4, 8, 64
+_SHARE, _FEWEST, _MOST = 4, 8, 256
 # Boxes that wait, beyond which one person after the other is brought to an end.
 _MOST_WAITING = 500_000
 # Boxes that are bounded together: their arrays then stay in the cache.
