@@ -192,7 +192,7 @@ class LearnedBits(BitPolicy):
         >>> LearnedBits.preset("literal").settle
         'argmax'
         """
-        if name != "literal":
+        if not isinstance(name, str) or name != "literal":
             raise ValueError(f"name={name!r} is no bit policy; give 'literal'.")
         return cls(gradient="relaxed", settle="argmax", search_fraction=1.0)
 

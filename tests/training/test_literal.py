@@ -155,3 +155,9 @@ def test_online_steps_count_every_row_too(table):
     ).fit(*table)
     moved = first.module.with_points(first.batch)
     assert len(moved.points) == len(table[0])
+
+
+@pytest.mark.parametrize("name", ["paper", None, np.array([]), np.array(["literal", "x"])])
+def test_a_preset_that_there_is_not(name):
+    with pytest.raises(ValueError, match="is no bit policy; give 'literal'"):
+        LearnedBits.preset(name)

@@ -265,7 +265,7 @@ def _of_options(student: dict[str, Any]) -> list[Subject]:
         Subject(
             "Finish",
             held("objective", lambda **p: CFQObjective(margins=1.0, finish=Finish(**p))),
-            {"rounding": flag(), "validity_drop": real(0, 1, optional=True)},
+            {"rounding": whole(1), "validity_drop": real(0, 1, optional=True)},
             is_sound,
         ),
         Subject(
