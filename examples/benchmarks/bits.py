@@ -192,6 +192,7 @@ def exhaustive(options: argparse.Namespace) -> pd.DataFrame:
                 "memory": options.memory,
             }
 
+            # Called within its own round of the loop, so its names are bound late but rightly.
             def trained(widths: tuple[int, ...]) -> float:
                 bits = FixedBits(widths)
                 model = student(data, teacher, sizes, budget=8, bit_policy=bits, **shared)  # noqa: B023

@@ -7,6 +7,7 @@ boxes that are still open. What happens to one person depends on that person alo
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -57,7 +58,7 @@ Judge = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
-class LatticeProblem:
+class LatticeProblem(ABC):
     """Where answers are looked for, and who says what is one.
 
     Attributes
@@ -72,9 +73,9 @@ class LatticeProblem:
     is_valid: Judge
     objective: Objective
 
+    @abstractmethod
     def divide(self, boxes: Boxes, best: Best) -> Boxes:
         """Offer answers from boxes, each person's together, and return what is left of them."""
-        raise NotImplementedError
 
 
 def branch_and_bound(
