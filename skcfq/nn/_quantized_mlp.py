@@ -138,7 +138,7 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
         x : Tensor of shape (n_samples, n_inputs)
             Encoded rows.
         selection : Tensor of shape (L, R), optional
-            Straight-through one-hot sample of the widths; ``bit_widths`` by default.
+            Straight-through one-hot sample of the widths; the fixed widths by default.
         dither : callable, optional
             A shape to numbers in [0, 1), for the training: thresholds between coarse codes of
             activations are drawn by it.
@@ -163,11 +163,11 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
         selection, dither
             As in :meth:`forward`.
         """
-        indices, rows = self._selected(selection)
+        choices, rows = self._selected(selection)
         layers = self.quantized_layers
-        weights = quantize_layers(layers, indices, selection)
-        for layer, weight, index, row in zip(layers, weights, indices, rows, strict=True):
-            x = layer.apply_weight(x, weight, index, row, dither)
+        weights = quantize_layers(layers, choices, selection)
+        for layer, weight, choice, row in zip(layers, weights, choices, rows, strict=True):
+            x = layer.apply_weight(x, weight, choice, row, dither)
         return x
 
     @property
@@ -183,8 +183,9 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
     @property
     def activation_widths(self) -> list[int]:
         """Bits of what enters every layer at the fixed widths; 32 where it is not quantized."""
-        widths = zip(self.quantized_layers[:-1], self.bit_widths.tolist()[:-1], strict=True)
-        hidden = [width_of(layer.activation_bits, bits) for layer, bits in widths]
+        hidden = [
+            width_of(layer.activation_bits, layer.widest) for layer in self.quantized_layers[:-1]
+        ]
         return [width_of(self.input_bits, FULL_PRECISION_BITS), *hidden]
 
     def unquantized(self, x: Tensor) -> Tensor:
@@ -194,6 +195,20 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
         for layer in hidden:
             x = torch.relu(nn.functional.linear(x, layer.weight, layer.bias))
         return nn.functional.linear(x, last.weight, last.bias)
+
+    def with_weight(self, x: Tensor, position: int) -> Callable[[Tensor], Tensor]:
+        """Return the logits as a function of one layer's weights, without any quantizer."""
+        before, layers = self._in_units(x), self.quantized_layers
+        for layer in layers[:position]:
+            before = torch.relu(nn.functional.linear(before, layer.weight, layer.bias))
+
+        def logits(weight: Tensor) -> Tensor:
+            values = nn.functional.linear(before, weight, layers[position].bias)
+            for layer in layers[position + 1 :]:
+                values = nn.functional.linear(torch.relu(values), layer.weight, layer.bias)
+            return values
+
+        return logits
 
     def partly_quantized(self, x: Tensor, position: int, index: int) -> Tensor:
         """Return the logits with one layer alone, and its rectified output, quantized."""

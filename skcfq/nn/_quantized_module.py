@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 
@@ -130,10 +130,9 @@ class QuantizedModule(QuantizedNetwork):
     def activation_widths(self) -> list[int]:
         """Bits of what enters every layer at the fixed widths; 32 where it is not quantized."""
         inputs = width_of(self.input_bits, FULL_PRECISION_BITS)
-        widths = zip(self.quantized_layers, self.bit_widths.tolist(), strict=True)
         return [
-            inputs if layer.reads_inputs else width_of(layer.activation_bits, bits)
-            for layer, bits in widths
+            inputs if layer.reads_inputs else width_of(layer.activation_bits, layer.widest)
+            for layer in self.quantized_layers
         ]
 
     def forward(self, x: Tensor, selection: Tensor | None = None) -> Tensor:
@@ -144,16 +143,16 @@ class QuantizedModule(QuantizedNetwork):
         x : Tensor of shape (n_samples, n_inputs)
             Encoded rows.
         selection : Tensor of shape (L, R), optional
-            Straight-through one-hot sample of the widths; ``bit_widths`` by default.
+            Straight-through one-hot sample of the widths; the fixed widths by default.
 
         Returns
         -------
         Tensor of shape (n_samples, n_classes)
         """
-        indices, rows = self._selected(selection)
+        choices, rows = self._selected(selection)
         layers = self.quantized_layers
-        weights = quantize_layers(layers, indices, selection)
-        uses = map(LayerUse, weights, indices, rows)
+        weights = quantize_layers(layers, choices, selection)
+        uses = map(LayerUse, weights, choices, rows)
         return self._run(self.quantized_inputs(x), dict(zip(layers, uses, strict=True)))
 
     def unquantized(self, x: Tensor) -> Tensor:
@@ -165,6 +164,16 @@ class QuantizedModule(QuantizedNetwork):
         """
         with self._evaluating():
             return self._run(x, self._exact())
+
+    def with_weight(self, x: Tensor, position: int) -> Callable[[Tensor], Tensor]:
+        """Return the logits as a function of one layer's weights, without any quantizer."""
+        uses, layer = self._exact(), self.quantized_layers[position]
+
+        def logits(weight: Tensor) -> Tensor:
+            with self._evaluating():
+                return self._run(x, {**uses, layer: LayerUse(weight)})
+
+        return logits
 
     def partly_quantized(self, x: Tensor, position: int, index: int) -> Tensor:
         """Return the logits with one layer alone, and what enters it, quantized.
