@@ -163,7 +163,7 @@ def _parts(layer: QuantizedLinear, is_last: bool) -> LayerParts:
     step = steps if layer.per_channel else steps.item()
     weight = layer.weight.detach().double().numpy()
     codes = np.rint(weight / steps[..., None])
-    codes = codes.clip(*(np.array(ends)[..., None] for ends in layer.codes_at(choice)))
+    codes = codes.clip(*(np.asarray(ends)[..., None] for ends in layer.codes_at(choice)))
     clip, levels = None, 0
     if not is_last and layer.log_clips is not None:
         position, _ = layer.activation_choice(choice)

@@ -14,7 +14,7 @@ from skcfq.nn._activation_widths import activation_widths_of, width_of
 from skcfq.nn._array_state import ArrayState
 from skcfq.nn._losses import boundary_loss
 from skcfq.nn._mlp import FullPrecisionMLP, layer_shapes, shape_settings
-from skcfq.nn._quantized_network import QuantizedNetwork
+from skcfq.nn._quantized_network import LogitsOfUnit, QuantizedNetwork
 from skcfq.quantization import (
     FULL_PRECISION_BITS,
     QuantizedLinear,
@@ -196,16 +196,25 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
             x = torch.relu(nn.functional.linear(x, layer.weight, layer.bias))
         return nn.functional.linear(x, last.weight, last.bias)
 
-    def with_weight(self, x: Tensor, position: int) -> Callable[[Tensor], Tensor]:
-        """Return the logits as a function of one layer's weights, without any quantizer."""
-        before, layers = self._in_units(x), self.quantized_layers
-        for layer in layers[:position]:
-            before = torch.relu(nn.functional.linear(before, layer.weight, layer.bias))
+    def with_unit(self, x: Tensor, position: int) -> LogitsOfUnit:
+        """Return the logits as a function of the weights of one unit, without any quantizer."""
+        entering, (layer, *after) = self._in_units(x), self.quantized_layers[position:]
+        for one in self.quantized_layers[:position]:
+            entering = torch.relu(nn.functional.linear(entering, one.weight, one.bias))
+        own = nn.functional.linear(entering, layer.weight, layer.bias)
+        following = [
+            nn.functional.linear(torch.relu(own), one.weight, one.bias) for one in after[:1]
+        ]
 
-        def logits(weight: Tensor) -> Tensor:
-            values = nn.functional.linear(before, weight, layers[position].bias)
-            for layer in layers[position + 1 :]:
-                values = nn.functional.linear(torch.relu(values), layer.weight, layer.bias)
+        def logits(unit: int, weights: Tensor) -> Tensor:
+            moved = entering @ weights + layer.bias[unit]
+            if not after:
+                return own.index_copy(1, torch.tensor([unit]), moved.unsqueeze(1))
+            # One unit alone changes, so the next layer needs no product of matrices.
+            change = torch.relu(moved) - torch.relu(own[:, unit])
+            values = torch.addr(following[0], change, after[0].weight[:, unit])
+            for one in after[1:]:
+                values = nn.functional.linear(torch.relu(values), one.weight, one.bias)
             return values
 
         return logits

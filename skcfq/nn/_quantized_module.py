@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from skcfq.exceptions import UnsupportedModelError
 from skcfq.nn._activation_widths import activation_widths_of, width_of
-from skcfq.nn._quantized_network import QuantizedNetwork
+from skcfq.nn._quantized_network import LogitsOfUnit, QuantizedNetwork
 from skcfq.quantization import (
     FULL_PRECISION_BITS,
     QUANTIZABLE,
@@ -165,13 +165,15 @@ class QuantizedModule(QuantizedNetwork):
         with self._evaluating():
             return self._run(x, self._exact())
 
-    def with_weight(self, x: Tensor, position: int) -> Callable[[Tensor], Tensor]:
-        """Return the logits as a function of one layer's weights, without any quantizer."""
+    def with_unit(self, x: Tensor, position: int) -> LogitsOfUnit:
+        """Return the logits as a function of the weights of one unit, without any quantizer."""
         uses, layer = self._exact(), self.quantized_layers[position]
 
-        def logits(weight: Tensor) -> Tensor:
+        def logits(unit: int, weights: Tensor) -> Tensor:
+            matrix = layer.weight_matrix.clone()
+            matrix[unit] = weights
             with self._evaluating():
-                return self._run(x, {**uses, layer: LayerUse(weight)})
+                return self._run(x, {**uses, layer: LayerUse(matrix)})
 
         return logits
 

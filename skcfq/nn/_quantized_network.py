@@ -21,6 +21,8 @@ from skcfq.quantization import (
     signed_range,
 )
 
+LogitsOfUnit = Callable[[int, Tensor], Tensor]
+
 
 class QuantizedNetwork(nn.Module, ABC):
     """Base of the networks whose layers, or units, have a weight width out of the same candidates.
@@ -179,8 +181,8 @@ class QuantizedNetwork(nn.Module, ABC):
         """
 
     @abstractmethod
-    def with_weight(self, x: Tensor, position: int) -> Callable[[Tensor], Tensor]:
-        """Return the logits as a function of one layer's weights, without any quantizer.
+    def with_unit(self, x: Tensor, position: int) -> LogitsOfUnit:
+        """Return the logits as a function of the weights of one unit, without any quantizer.
 
         Parameters
         ----------
@@ -191,7 +193,7 @@ class QuantizedNetwork(nn.Module, ABC):
         Returns
         -------
         function
-            Weights of the shape of ``weight_matrix`` to logits, shape (n_samples, n_classes).
+            The unit, and its row of ``weight_matrix``, to logits, shape (n_samples, n_classes).
         """
 
     @abstractmethod

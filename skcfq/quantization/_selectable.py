@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -162,7 +162,7 @@ class SelectableLayer(nn.Module, ABC):
             or the width of an activation differ.
         """
         n = len(self.unit_bits)
-        given = cast("Iterable[int]", widths if np.ndim(widths) else [widths] * n)
+        given = cast("Iterable[int]", widths if np.ndim(cast(Any, widths)) else [widths] * n)
         found = [int(width) for width in given]
         if len(found) != n or not set(found) <= set(self.candidates):
             raise ValueError(
