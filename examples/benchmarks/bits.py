@@ -9,9 +9,9 @@ search (`shared`), and with every choice trained anew (`--anew`: 4^L fits a seed
 widths of units beside learned, searched and uniform widths of layers, at 8-bit activations: the
 bits that they use, sd of the student's target margin less the teacher's at the teacher's recourse
 points of test people (sigma) and of people held out of the training (what a choice of policy may
-look at), the validity drop of test people with and without a bias, and paired differences with 95 %
-intervals. It fits four times four models a seed and shape of the layers,
-and is asked for by name.
+look at), the recourse gap that these are to expect, the validity drop of test people with and
+without a bias, and paired differences with 95 % intervals. It fits four times four models a seed
+and shape of the layers, and is asked for by name.
 
     SKCFQ_DATA=../shared/data python examples/benchmarks/bits.py --tables german compas generated
     SKCFQ_DATA=../shared/data python examples/benchmarks/bits.py --parts equal --seeds 5 --passes 40
@@ -253,7 +253,7 @@ def equal(options: argparse.Namespace) -> pd.DataFrame:
             row |= {"budget": budget, "policy": policy, "people": len(points)}
             row |= {"widths": model.bit_widths_.round(2).tolist(), "bits": model.average_bits_}
             row |= {"sigma": error.std(), "sigma, held out": model.margin_error_}
-            row["bias"] = model.logit_bias_
+            row |= {"bias": model.logit_bias_, "expected gap": model.expected_recourse_gap_}
             row["VD"] = validity_drop(teacher, model, advice)
             row["VD, no bias"] = float(np.mean(error - model.logit_bias_ < 0))
             found.append(row)
@@ -275,10 +275,10 @@ def paired(rows: pd.DataFrame) -> pd.DataFrame:
         for policy, other in COMPARED:
             row = dict(zip(("table", "units", "budget"), key, strict=True))
             row |= {"policy": policy, "less": other}
-            for column in ("bits", "sigma", "VD"):
+            for column in ("bits", "sigma"):
                 row[column] = by.loc[policy, column].mean()
                 row[f"{column}, other"] = by.loc[other, column].mean()
-            for column in ("sigma", "sigma, held out", "VD"):
+            for column in ("sigma", "sigma, held out", "expected gap", "VD"):
                 change = (by.loc[policy, column] - by.loc[other, column]).to_numpy(dtype=float)
                 row[f"{column}, difference"] = "{:+.4f} [{:+.4f}, {:+.4f}]".format(
                     *paired_interval(change)
