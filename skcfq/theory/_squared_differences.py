@@ -126,12 +126,17 @@ def squared_differences(
     weights = np.maximum(weights, 1e-3 * weights.max()) if weights.any() else np.ones_like(weights)
     rows = matrix * np.sqrt(weights)
     lengths = np.linalg.norm(rows, axis=1)
-    directions = np.divide(rows, lengths[:, None], out=np.zeros_like(rows), where=rows != 0)
-    # One product after the other, so that no box depends on the others.
-    squares = np.matmul(rows.T, halves[:, :, None] * directions)
-    squares *= counts[:, :, None] & counts[:, None, :]
-    largest = np.linalg.eigvalsh(squares)[:, -1]
+    shares = np.divide(halves, lengths, out=np.zeros_like(halves), where=lengths > 0)
+    parts = zip(shares, counts, strict=True)
+    largest = np.array([_largest_eigenvalue(rows[:, units], share) for share, units in parts])
     together = (halves * lengths).sum(axis=1) * largest
     singly = (tile_products(halves, np.abs(rows)) ** 2 * counts).sum(axis=1)
     spread = (1 + _ROUNDING) * np.minimum(together, singly)
     return SquaredDifferences(center, weights, spread, counts)
+
+
+def _largest_eigenvalue(rows: np.ndarray, shares: np.ndarray) -> float:
+    """Return that of the sum of outer products of rows (m, h), times shares (m,)."""
+    if not rows.shape[1]:
+        return 0.0
+    return float(np.linalg.eigvalsh(rows.T @ (shares[:, None] * rows))[-1])
