@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from skcfq.models._mlp_head import MLPHead
     from skcfq.models._thresholds import DecisionThreshold
-    from skcfq.nn import DeployedNetwork
+    from skcfq.nn import DeployedNetwork, FullPrecisionMLP
 
 REMEDY = (
     "Give a linear classifier, an MLPClassifier or an estimator of skcfq, alone or behind an "
@@ -101,20 +101,34 @@ class EstimatorHead:
 
     def __call__(self, Z: Tensor) -> Tensor:
         """Map encoded rows (n, d) to logits (n, n_classes)."""
-        logits = self.estimator.logits_(Z)
+        from skcfq.nn import in_lanes, to_lanes
+
+        network = self._plain
+        if network is not None:
+            logits = in_lanes(network.frozen().logits, Z)
+        else:
+            # Sums of integers are exact; of a module of the caller's own nothing more is known.
+            logits = self.estimator.logits_(to_lanes(Z).flatten(0, 1))[: len(Z)]
         return shifted_bias(logits, self.shift) if self.shift else logits
 
     def frozen(self) -> Callable[[Tensor], Tensor]:
         """Return the map from rows to logits with the weights as they are now."""
-        from skcfq.nn import DeployedNetwork, FullPrecisionMLP
+        from skcfq.nn import DeployedNetwork, in_lanes
 
-        network = getattr(self.estimator, "network_", None)
+        network = self._plain
         integers = getattr(self.estimator, "integer_network_", None)
         if self.shift:
             return self
-        if isinstance(network, FullPrecisionMLP):
-            return network.frozen().logits
+        if network is not None:
+            return partial(in_lanes, network.frozen().logits)
         return self if integers is None else DeployedNetwork(integers).forward
+
+    @property
+    def _plain(self) -> FullPrecisionMLP | None:
+        from skcfq.nn import FullPrecisionMLP
+
+        network = getattr(self.estimator, "network_", None)
+        return network if isinstance(network, FullPrecisionMLP) else None
 
     def shifted(self, margin: float) -> EstimatorHead:
         """Return a head whose margin of class 1 over class 0 is smaller by a number."""
@@ -127,10 +141,8 @@ class EstimatorHead:
 
     def linear_weights(self) -> tuple[np.ndarray, np.ndarray] | None:
         """Return weights and biases of a network that is one layer in full precision, else None."""
-        from skcfq.nn import FullPrecisionMLP
-
-        network = self.estimator.network_
-        if not isinstance(network, FullPrecisionMLP) or len(network.layers) > 1:
+        network = self._plain
+        if network is None or len(network.layers) > 1:
             return None
         weights = (network.layers[0].get_parameter(name) for name in ("weight", "bias"))
         coef, intercept = (weight.detach().double().numpy() for weight in weights)

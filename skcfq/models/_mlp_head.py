@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from skcfq.nn import in_lanes, product
+
 ACTIVATIONS = {
     "identity": nn.Identity,
     "logistic": nn.Sigmoid,
@@ -48,12 +50,16 @@ class MLPHead(nn.Module):
 
     def forward(self, Z: Tensor) -> Tensor:
         """Map encoded rows (n, d) to logits (n, n_classes)."""
+        return _two_logits(in_lanes(self._scores, Z))
+
+    def _scores(self, Z: Tensor) -> Tensor:
         buffers = cast(dict[str, Tensor], self._buffers)
         for position in range(self.n_layers):
-            Z = torch.addmm(buffers[f"intercept_{position}"], Z, buffers[f"coef_{position}"])
+            coef, intercept = buffers[f"coef_{position}"], buffers[f"intercept_{position}"]
+            Z = product(Z, coef.T, intercept)
             if position < self.n_layers - 1:
                 Z = self.activation(Z)
-        return _two_logits(Z)
+        return Z
 
     def shifted(self, margin: float) -> MLPHead:
         """Return a head whose margin of class 1 over class 0 is smaller by a number."""
@@ -79,7 +85,7 @@ class MLPHead(nn.Module):
 
 def linear_logits(Z: Tensor, coef: Tensor, intercept: Tensor) -> Tensor:
     """Return the logits of a linear classifier, differentiable with respect to the rows."""
-    return _two_logits(torch.addmm(intercept, Z, coef.T))
+    return _two_logits(in_lanes(lambda tiles: product(tiles, coef, intercept), Z))
 
 
 def _two_logits(scores: Tensor) -> Tensor:

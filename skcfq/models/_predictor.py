@@ -9,7 +9,7 @@ import hashlib
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -100,7 +100,7 @@ class Predictor:
                 f"{self.name} is only a function of raw rows: it has no logits on encoded rows and "
                 "no gradients. Use row_logits, or a solver with method='black_box'."
             )
-        return self._on_tiles(self.head, Z)
+        return self.head(Z)
 
     def frozen_logits(self) -> Callable[[Tensor], Tensor]:
         """Return what :meth:`logits` computes with the weights as they are now.
@@ -109,12 +109,7 @@ class Predictor:
         find out as a small product. Of a function of raw rows it is of no use either.
         """
         frozen = getattr(self.head, "frozen", None)
-        return self.logits if frozen is None else partial(self._on_tiles, frozen())
-
-    @staticmethod
-    def _on_tiles(head: Callable[[Tensor], Tensor], Z: Tensor) -> Tensor:
-        n = len(Z)
-        return head(_whole_tiles(Z))[:n] if n % TILE else head(Z)
+        return self.logits if frozen is None else frozen()
 
     def loss_gradient(self, Z: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Return the gradient of the summed cross-entropy of a target, and the logits.
@@ -136,9 +131,11 @@ class Predictor:
 
         network = self._network
         if network is not None:
-            n = len(Z)
-            gradient, logits = network.frozen().loss_gradient(_whole_tiles(Z), _whole_tiles(target))
-            return gradient[:n], logits[:n]
+            from skcfq.nn import of_lanes, to_lanes
+
+            found = network.frozen().loss_gradient(to_lanes(Z), to_lanes(target))
+            gradient, logits = (of_lanes(tiles, len(Z)) for tiles in found)
+            return gradient, logits
         Z = Z.detach().requires_grad_(True)
         logits = self.logits(Z)
         (gradient,) = torch.autograd.grad(cross_entropy(logits, target, reduction="sum"), Z)
@@ -415,11 +412,3 @@ def check_decisions(predictor: Predictor, background: Any) -> None:
             f"`predict` of {type(predictor.model).__name__} is not the argmax of what "
             f"{predictor.name} computes: it decides by a rule of its own."
         )
-
-
-def _whole_tiles(rows: Tensor) -> Tensor:
-    """Return rows followed by as many zeros as fill the last tile."""
-    import torch
-
-    missing = -len(rows) % TILE
-    return torch.cat([rows, rows.new_zeros(missing, *rows.shape[1:])]) if missing else rows

@@ -9,6 +9,7 @@ from skcfq.nn._column_units import column_units, network_in_units, weight_units
 from skcfq.nn._deployed import DeployedNetwork, integers_of
 from skcfq.nn._feature_mixup import feature_mixup
 from skcfq.nn._frozen_mlp import FrozenMLP
+from skcfq.nn._lanes import in_lanes, of_lanes, product, to_lanes
 from skcfq.nn._losses import (
     cross_entropy,
     logit_distance,
@@ -62,17 +63,21 @@ __all__ = [
     "cross_entropy",
     "gradient_sensitivity",
     "hessian_trace",
+    "in_lanes",
     "integers_of",
     "logit_distance",
     "margin_losses",
     "feature_mixup",
     "near_boundary",
+    "of_lanes",
     "network_in_units",
     "quantization_errors",
     "reconstruct_logits",
+    "product",
     "sensitivities",
     "subnormals_as_zero",
     "target_margin",
+    "to_lanes",
     "unit_errors",
     "weight_units",
     "weighted_mean",

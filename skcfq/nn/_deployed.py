@@ -7,6 +7,7 @@ estimates that the network was trained with, so that solvers can walk on what wi
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch.autograd.function import once_differentiable
 
 from skcfq.deploy import IntegerNetwork, LayerParts, integer_network
 from skcfq.exceptions import UnsupportedModelError
+from skcfq.nn._lanes import in_lanes, product
 from skcfq.nn._quantized_mlp import QuantizedMLP
 from skcfq.quantization import QuantizedLinear, step_position, unsigned_levels
 
@@ -115,7 +117,7 @@ class _StraightThrough(torch.autograd.Function):
         for position in reversed(range(len(network.layers))):
             if network.layers[position].rescale is not None:
                 grad *= module.rescale(position)
-            grad = grad @ module.get_buffer(f"matrix_{position}").T
+            grad = in_lanes(partial(product, weight=module.get_buffer(f"matrix_{position}")), grad)
             grad *= masks[position]
         units = network.input_steps / network.input_factors
         return grad / torch.from_numpy(units), None

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import linear
+
+from skcfq.nn._lanes import product
 
 
 @dataclass(frozen=True, eq=False)
 class FrozenMLP:
     """A rectifier network of plain tensors, for a teacher that is asked often.
 
-    Reaching weights through modules takes as long as a small product.
+    Reaching weights through modules takes as long as a small product. Rows may come in tiles too
+    (:func:`~skcfq.nn.to_lanes`), and each is then computed as if it were the only one.
 
     Attributes
     ----------
@@ -39,8 +41,8 @@ class FrozenMLP:
         x : Tensor of shape (n_samples, n_inputs)
         """
         for weight, bias in self.hidden:
-            x = torch.relu_(linear(x, weight, bias))
-        return linear(x, *self.last)
+            x = torch.relu(product(x, weight, bias))
+        return product(x, *self.last)
 
     def to(self, dtype: torch.dtype) -> FrozenMLP:
         """Return the same in a precision."""
@@ -68,13 +70,13 @@ class FrozenMLP:
         """
         activations = []
         for weight, bias in self.hidden:
-            x = torch.relu_(linear(x, weight, bias))
+            x = torch.relu_(product(x, weight, bias))
             activations.append(x)
-        logits = linear(x, *self.last)
-        gradient = logits.softmax(dim=1)
-        gradient.scatter_(1, target[:, None], -1.0, reduce="add")
-        gradient = gradient @ self.last[0]
+        logits = product(x, *self.last)
+        gradient = logits.softmax(dim=-1)
+        gradient.scatter_(-1, target[..., None], -1.0, reduce="add")
+        gradient = product(gradient, self.last[0].T)
         for (weight, _), values in zip(reversed(self.hidden), reversed(activations), strict=True):
             torch.ops.aten.threshold_backward(gradient, values, 0, grad_input=gradient)
-            gradient = gradient @ weight
+            gradient = product(gradient, weight.T)
         return gradient, logits

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-# Rows of a tile of a product of matrices, in all libraries for linear algebra. The rows of an
-# incomplete tile are treated in another order: their results would depend on how many there are.
+# Rows that are multiplied at a time, whatever their number: libraries choose the order in which
+# they add up by the shape.
 TILE = 16
 
 
@@ -93,8 +93,9 @@ def row_products(rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
 def tile_products(rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return ``rows @ weights`` for many columns, each row as if it were the only one.
 
-    Products of matrices treat the rows of an incomplete tile in another order, so rows are
-    multiplied in whole tiles.
+    Products of matrices of different shape add up in different orders, so rows are multiplied in
+    tiles of one shape. The rows of a tile follow each other in memory and fill registers: those
+    that fill none would go through another kernel.
 
     Parameters
     ----------
@@ -111,11 +112,12 @@ def tile_products(rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
     >>> tile_products(np.array([[1.0, 2.0]]), np.array([[0.0, 3.0], [0.0, 4.0]])).tolist()
     [[0.0, 11.0]]
     """
-    missing = -len(rows) % TILE
-    if not missing:
-        return rows @ weights
-    whole = np.concatenate([rows, np.zeros((missing, rows.shape[1]))])
-    return (whole @ weights)[: len(rows)]
+    n, d = rows.shape
+    missing = -n % TILE
+    whole = np.concatenate([rows, np.zeros((missing, d))]) if missing else rows
+    tiles = whole.reshape((n + missing) // TILE, TILE, d)
+    products = weights.T @ np.ascontiguousarray(tiles.transpose(0, 2, 1))
+    return products.transpose(0, 2, 1).reshape(n + missing, weights.shape[1])[:n]
 
 
 def row_sums(rows: np.ndarray) -> np.ndarray:
