@@ -216,7 +216,7 @@ class StudentClassifier(TrainedClassifier, PromisedClassifier):
             network = taken_over(self.network_, network)
             check_kept_widths(network, self.budget)
             return _Start(network, True, None, (rows, weights))
-        network.calibrate(rows, weights)
+        network.calibrate(rows, weights, plan.span)
         policy = start_policy(bit_policy_of(self.bit_policy), network, self.budget, sample)
         return _Start(network, near_teacher, policy, (rows, weights))
 

@@ -12,6 +12,8 @@ from skcfq.quantization import ColumnQuantizer
 
 # A finer step clips more: it has to lower the loss by this factor.
 _WORTHWHILE = 0.95
+# Share of its span that a column's codes go beyond either end.
+_BEYOND = 0.5
 
 
 class InputCodes(NamedTuple):
@@ -43,6 +45,28 @@ class InputCodes(NamedTuple):
         # With 0 among the codes, sums stay small.
         ends = (codes.min() - low, codes.max() - high)
         return [one.clamp(-high, -low).item() for one in ends]
+
+
+def span_of(x: Tensor, sample_weight: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return the least and the largest value of every column, each of shape (n_inputs,).
+
+    Parameters
+    ----------
+    x : Tensor of shape (n, n_inputs)
+    sample_weight : Tensor of shape (n,) or None
+        Rows of weight 0 do not count.
+    """
+    if sample_weight is not None:
+        x = x[sample_weight > 0]
+    if not len(x):
+        return x.new_zeros(x.shape[1]), x.new_zeros(x.shape[1])
+    return x.amin(0), x.amax(0)
+
+
+def widened_span(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+    """Return ends further apart: rows that come later, and where advice leads, may lie beyond."""
+    more = _BEYOND * (high - low)
+    return low - more, high + more
 
 
 def refine_input_codes(

@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from skcfq.nn._input_codes import InputCodes, refine_input_codes
+from skcfq.nn._input_codes import InputCodes, refine_input_codes, span_of, widened_span
 from skcfq.quantization import (
     ColumnQuantizer,
     GumbelBits,
@@ -17,9 +17,13 @@ from skcfq.quantization import (
     average_bits,
     check_candidates,
     column_steps,
+    covering_steps,
     is_full_precision,
     signed_range,
 )
+
+# Inputs of so many bits have codes to spare for values that nobody in the sample has.
+_COVERING_BITS = 10
 
 
 class QuantizedNetwork(nn.Module, ABC):
@@ -92,7 +96,12 @@ class QuantizedNetwork(nn.Module, ABC):
     def activation_widths(self) -> list[int]:
         """Bits of what enters every layer at the fixed widths; 32 where it is not quantized."""
 
-    def calibrate(self, x: Tensor, sample_weight: Tensor | None = None) -> None:
+    def calibrate(
+        self,
+        x: Tensor,
+        sample_weight: Tensor | None = None,
+        span: tuple[Tensor, Tensor] | None = None,
+    ) -> None:
         """Set the input step, all weight steps and all quantizers of activations from data.
 
         Parameters
@@ -101,18 +110,22 @@ class QuantizedNetwork(nn.Module, ABC):
             Encoded rows.
         sample_weight : Tensor of shape (n_samples,), optional
             Weight of each row; rows of weight 0 do not count.
+        span : two Tensors of shape (n_inputs,), optional
+            Least and largest value of every column; those in ``x`` by default.
 
         Notes
         -----
         Quantizers of activations are set with the unquantized weights, in evaluation mode, so that
-        those of all widths have seen the same values. The input step is always that of least
-        squared error; the factors of the columns are those for which the unquantized network loses
-        least near its decision boundary, so rows near it (recourse points) belong into ``x``.
+        those of all widths have seen the same values. Inputs of 10 bits or more cover the span and
+        a half of it on either side: whoever comes later, and where advice leads, is met there too.
+        With fewer bits a part of that would be paid for by everybody: the step is that of least
+        squared error, and the factors of the columns are those for which the unquantized network
+        loses least near its decision boundary, so rows near it (recourse points) belong into ``x``.
         """
         x = x.to(self.weight_tensors[0].dtype)
         for layer in self.quantized_layers:
             layer.reset_steps()
-        self._set_input_step(x, sample_weight)
+        self._set_input_step(x, sample_weight, span)
         self._set_activations(x, sample_weight, None, [None] * len(self.n_weights))
 
     def refit(
@@ -273,16 +286,27 @@ class QuantizedNetwork(nn.Module, ABC):
         return [index for index, bits in widths if not unselected_only or bits != width]
 
     @torch.no_grad()
-    def _set_input_step(self, x: Tensor, sample_weight: Tensor | None) -> None:
+    def _set_input_step(
+        self,
+        x: Tensor,
+        sample_weight: Tensor | None,
+        span: tuple[Tensor, Tensor] | None,
+    ) -> None:
         if self.log_input_step is None or self.input_bits is None:
             return
-        step, factors = column_steps(x, self.input_bits, sample_weight)
+        if self.input_bits >= _COVERING_BITS:
+            low, high = widened_span(*(span_of(x, sample_weight) if span is None else span))
+            step, factors, centers = covering_steps(low, high, self.input_bits)
+        else:
+            step, factors = column_steps(x, self.input_bits, sample_weight)
+            centers = torch.zeros_like(factors)
         self.log_input_step.copy_(step.log())
         self.input_factors.copy_(factors)
-        self.input_centers.zero_()
-        codes = self._input_codes()
-        assert codes is not None
-        refine_input_codes(codes, self.unquantized, x.to(step.dtype), sample_weight)
+        self.input_centers.copy_(centers)
+        if self.input_bits < _COVERING_BITS:
+            codes = self._input_codes()
+            assert codes is not None
+            refine_input_codes(codes, self.unquantized, x.to(step.dtype), sample_weight)
 
     def parameter_groups(
         self,
