@@ -40,8 +40,8 @@ class IntegerLayer:
     ----------
     weight : int8 or int16 ndarray of shape (n_out, n_in)
         Weight codes.
-    bits : int
-        Width of the codes.
+    bits : int or int64 ndarray of shape (n_out,)
+        Width of the codes, of the layer or of each unit.
     step : float or ndarray of shape (n_out,), float64
         Weight step, of the layer or of each unit: a weight is its code times this.
     bias : int64 ndarray of shape (n_out,)
@@ -56,7 +56,7 @@ class IntegerLayer:
     """
 
     weight: np.ndarray
-    bits: int
+    bits: int | np.ndarray
     step: float | np.ndarray
     bias: np.ndarray
     fraction_bits: int | np.ndarray
@@ -68,6 +68,16 @@ class IntegerLayer:
     def n_weights(self) -> int:
         """Number of weights."""
         return self.weight.size
+
+    @property
+    def unit_bits(self) -> np.ndarray:
+        """Width of the codes of each unit, int64 of shape (n_out,)."""
+        return np.full(len(self.weight), self.bits, dtype=np.int64)
+
+    @property
+    def widest(self) -> int:
+        """The widest of the widths."""
+        return int(np.max(self.bits))
 
     @cached_property
     def matrix(self) -> np.ndarray:
@@ -160,6 +170,19 @@ class IntegerNetwork:
     def n_classes(self) -> int:
         """Number of classes."""
         return len(self.layers[-1].bias)
+
+    @property
+    def bit_widths(self) -> np.ndarray:
+        """Weight bits of each layer, shape (L,): whole, or averages where units differ."""
+        if any(np.ndim(layer.bits) for layer in self.layers):
+            return np.array([layer.unit_bits.mean() for layer in self.layers])
+        return np.array([layer.bits for layer in self.layers])
+
+    @property
+    def average_bits(self) -> float:
+        """Average weight bits per weight."""
+        bits = [int(layer.unit_bits.sum()) * layer.weight.shape[1] for layer in self.layers]
+        return sum(bits) / sum(layer.n_weights for layer in self.layers)
 
     @cached_property
     def input_range(self) -> tuple[np.ndarray, np.ndarray]:

@@ -43,6 +43,7 @@ class DeployedClassifier:
     feature_space_ : FeatureSpace
     integer_network_ : IntegerNetwork
     bit_widths_ : ndarray of shape (n_layers,)
+    unit_bit_widths_ : list of ndarray of shape (n_units,)
     average_bits_ : float
     target_, action_set, model
     """
@@ -71,14 +72,18 @@ class DeployedClassifier:
 
     @property
     def bit_widths_(self) -> np.ndarray:
-        """Weight bits of each layer, shape (n_layers,)."""
-        return np.array([layer.bits for layer in self.integer_network_.layers])
+        """Weight bits of each layer, shape (n_layers,): averages where units of a layer differ."""
+        return self.integer_network_.bit_widths
+
+    @property
+    def unit_bit_widths_(self) -> list[np.ndarray]:
+        """Weight bits of each unit, for each layer an array of shape (n_units,)."""
+        return [layer.unit_bits for layer in self.integer_network_.layers]
 
     @property
     def average_bits_(self) -> float:
         """Average weight bits per weight."""
-        sizes = [layer.n_weights for layer in self.integer_network_.layers]
-        return float(np.dot(self.bit_widths_, sizes) / sum(sizes))
+        return self.integer_network_.average_bits
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return the logits; for two classes, the margin of the second.
@@ -169,7 +174,7 @@ class DeployedClassifier:
     def __repr__(self) -> str:
         return (
             f"DeployedClassifier({self.model}, {self.n_features_in_} columns, "
-            f"{len(self.classes_)} classes, bits={self.bit_widths_.tolist()})"
+            f"{len(self.classes_)} classes, bits={self.bit_widths_.round(2).tolist()})"
         )
 
 

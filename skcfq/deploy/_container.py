@@ -35,8 +35,8 @@ from skcfq.exceptions import ArtefactDamagedError, ArtefactVersionError
 MAGIC = b"\x93SKCFQ\r\n"
 # Up to 3, numbers are text: 1 has one weight step a layer; 2 may have one a unit, and columns in
 # units of their own; 3 may have columns whose codes lie around another than 0. 4 has arrays, the
-# feature space column by column, and says which statistics it tells.
-SCHEMA = 4
+# feature space column by column, and says which statistics it tells. 5 may have one width a unit.
+SCHEMA = 5
 _FIELDS = struct.Struct("<HHIIQ")
 PRELUDE_SIZE = len(MAGIC) + _FIELDS.size + 32
 _AGAIN = "Copy or export the file again."

@@ -32,8 +32,8 @@ class LayerParts:
     ----------
     weight : integer ndarray of shape (n_out, n_in)
         Weight codes.
-    bits : int
-        Their width.
+    bits : int or ndarray of shape (n_out,), int64
+        Their width, in the layer or in each unit.
     step : float or ndarray of shape (n_out,), float64
         Their step, of the layer or of each unit.
     bias : ndarray of shape (n_out,), float64
@@ -45,7 +45,7 @@ class LayerParts:
     """
 
     weight: np.ndarray
-    bits: int
+    bits: int | np.ndarray
     step: float | np.ndarray
     bias: np.ndarray
     clip: float | None = None
@@ -159,8 +159,8 @@ def _integer_layer(
     rescale = _last_rescaling if is_last else _rescaling
     levels, multiplier, shift, step = rescale(parts, units, bounds)
     layer = IntegerLayer(
-        weight=parts.weight.astype(np.int8 if parts.bits <= 8 else np.int16),
-        bits=int(parts.bits),
+        weight=parts.weight.astype(np.int8 if np.max(parts.bits) <= 8 else np.int16),
+        bits=parts.bits if np.ndim(parts.bits) else int(parts.bits),
         step=_plain(steps, parts),
         bias=bias,
         fraction_bits=_plain(fraction_bits, parts),
@@ -210,8 +210,8 @@ def _accumulator(
     ]
     if max(bounds).bit_length() > PRODUCT_BITS - 8:
         raise UnsupportedModelError(
-            f"A layer of {parts.weight.shape[1]} inputs at {parts.bits} bits can reach totals of "
-            f"{max(bounds):.2g}, which float64 does not hold exactly. Use fewer bits."
+            f"A layer of {parts.weight.shape[1]} inputs at {np.max(parts.bits)} bits can reach "
+            f"totals of {max(bounds):.2g}, which float64 does not hold exactly. Use fewer bits."
         )
     return fraction_bits, codes, np.array([bound.bit_length() for bound in bounds])
 

@@ -10,13 +10,13 @@ import numpy as np
 from skcfq.deploy._allowance import Allowance
 from skcfq.deploy._arithmetic import IntegerLayer, IntegerNetwork
 from skcfq.deploy._arrays import ArrayWriter
-from skcfq.deploy._packing import pack_codes, packed_size, unpack_codes
+from skcfq.deploy._packing import pack_rows, packed_rows_size, unpack_rows
 from skcfq.deploy._schema import Check, fields, integer, listed, number, numbers, refuse
 
 _MOST_LAYERS = 1000
 _LARGEST_BIAS = 2**52
 # What is one number, or one a unit.
-_SCALES = ("step", "fraction_bits", "multiplier", "shift")
+_OF_UNITS = ("bits", "step", "fraction_bits", "multiplier", "shift")
 # Far beyond what training makes, and far from where powers of two leave float64.
 _LARGEST_SHIFT = 800
 
@@ -48,7 +48,7 @@ LAYERS: Check = listed(
         {
             "n_out": integer(1, 2**31),
             "n_in": integer(1, 2**31),
-            "bits": integer(1, 16),
+            "bits": _per_unit(1, 16),
             "step": _step,
             "bias_bytes": integer(1, 2**35),
             "fraction_bits": _per_unit(0, 52),
@@ -81,11 +81,10 @@ def _describe_layer(layer: IntegerLayer, arrays: ArrayWriter) -> dict[str, Any]:
     out: dict[str, Any] = {
         "n_out": layer.weight.shape[0],
         "n_in": layer.weight.shape[1],
-        "bits": layer.bits,
         "bias_bytes": _bias_width(layer) * len(layer.bias),
         "levels": layer.levels,
     }
-    for name in _SCALES:
+    for name in _OF_UNITS:
         value = getattr(layer, name)
         out[name] = arrays.add(value) if isinstance(value, np.ndarray) else value
     return out
@@ -93,7 +92,7 @@ def _describe_layer(layer: IntegerLayer, arrays: ArrayWriter) -> dict[str, Any]:
 
 def pack_weights(network: IntegerNetwork) -> bytes:
     """Return the weight codes of all layers."""
-    return b"".join(pack_codes(layer.weight, layer.bits) for layer in network.layers)
+    return b"".join(pack_rows(layer.weight, layer.bits) for layer in network.layers)
 
 
 def pack_biases(network: IntegerNetwork) -> bytes:
@@ -116,7 +115,11 @@ def read_network(
             raise ValueError(f"the {name} do not fit the inputs")
     if np.any(np.abs(inputs.get("centers", 0)) > 2 ** (inputs["bits"] - 1)):
         raise ValueError("the centers do not fit the inputs")
-    sizes = [packed_size(a * b, one["bits"]) for (a, b), one in zip(shapes, described, strict=True)]
+    for one in described:
+        for name in _OF_UNITS:
+            if isinstance(one[name], np.ndarray) and len(one[name]) != one["n_out"]:
+                raise ValueError("a layer has widths or scales for another number of units")
+    sizes = [packed_rows_size(one["n_in"], one["bits"], one["n_out"]) for one in described]
     sizes += [one["bias_bytes"] for one in described]
     if sum(sizes) != len(payload):
         raise ValueError("the payload has another size than the layers say")
@@ -149,15 +152,16 @@ def _layer(
     n_out, n_in, bits = one["n_out"], one["n_in"], one["bits"]
     if one["bias_bytes"] not in (4 * n_out, 8 * n_out):
         raise ValueError("a layer has biases for another number of units")
-    for name in _SCALES:
-        if isinstance(one[name], np.ndarray) and len(one[name]) != n_out:
-            raise ValueError("a layer has scales for another number of units")
-    allowance.take(n_out * n_in * (1 if bits <= 8 else 2) + 8 * n_out, "the weights of a layer")
+    allowance.take(
+        # Rows of one width are unpacked together and then put in their places.
+        (1 + np.ndim(bits)) * n_out * n_in * (1 if np.max(bits) <= 8 else 2) + 8 * n_out,
+        "the weights of a layer",
+    )
     biases = np.frombuffer(bias, f"<i{one['bias_bytes'] // n_out}").astype(np.int64)
     if (np.abs(biases) > _LARGEST_BIAS).any() or (biases == np.iinfo(np.int64).min).any():
         raise ValueError("a bias is too large")
     return IntegerLayer(
-        weight=unpack_codes(weight, n_out * n_in, bits).reshape(n_out, n_in),
+        weight=unpack_rows(weight, (n_out, n_in), bits),
         bits=bits,
         step=one["step"],
         bias=biases,

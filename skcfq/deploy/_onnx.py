@@ -62,7 +62,8 @@ def write_onnx(
     Returns
     -------
     sizes : dict of str to int
-        Bytes of the ``weights`` as they are stored (3 bits take 4, 5 to 7 take 8), and ``total``.
+        Bytes of the ``weights`` as they are stored (3 bits take 4, 5 to 7 take 8, all units of a
+        layer what its widest takes), and ``total``.
 
     Raises
     ------
@@ -171,9 +172,9 @@ class _Graph:
     def weight(self, layer: IntegerLayer, position: int) -> str:
         """Store weight codes, and return them times 2^f as float64, shape (n_in, n_out)."""
         kinds = self.onnx.TensorProto
-        stored = {2: kinds.INT2 if self.opset >= INT2_OPSET else kinds.INT4}.get(layer.bits)
-        stored = stored or (kinds.INT4 if layer.bits <= 4 else kinds.INT8)
-        stored = kinds.INT16 if layer.bits > 8 else stored
+        stored = {2: kinds.INT2 if self.opset >= INT2_OPSET else kinds.INT4}.get(layer.widest)
+        stored = stored or (kinds.INT4 if layer.widest <= 4 else kinds.INT8)
+        stored = kinds.INT16 if layer.widest > 8 else stored
         width = {kinds.INT4: 4, kinds.INT8: 8, kinds.INT16: 16}.get(stored, 2)
         codes = np.ascontiguousarray(layer.weight.T)
         data = pack_codes(codes, width)
@@ -359,7 +360,7 @@ def _outputs(graph: _Graph, model: DeployedClassifier, totals: str) -> None:
 
 def _opset_for(network: IntegerNetwork, opset: int | None) -> int:
     if opset is None:
-        return INT2_OPSET if any(layer.bits == 2 for layer in network.layers) else INT4_OPSET
+        return INT2_OPSET if any(layer.widest == 2 for layer in network.layers) else INT4_OPSET
     if not isinstance(opset, Integral) or opset not in _IR_VERSIONS:
         raise ValueError(f"opset={opset!r} is not offered; give {INT4_OPSET} or {INT2_OPSET}.")
     return int(opset)

@@ -1,4 +1,4 @@
-"""Integers of any width from 1 to 16 bits, packed without gaps."""
+"""Integers of any width from 1 to 16 bits, packed without gaps: of a matrix or of single rows."""
 
 from __future__ import annotations
 
@@ -64,3 +64,56 @@ def unpack_codes(data: bytes | memoryview, count: int, bits: int) -> np.ndarray:
         words = np.packbits(full, axis=1, bitorder="little")
         codes[start : start + n] = words.view(f"<i{codes.itemsize}").reshape(-1)
     return codes
+
+
+def packed_rows_size(n_columns: int, bits: int | np.ndarray, n_rows: int) -> int:
+    """Return the number of bytes of a matrix, at one width or with one for each row.
+
+    Examples
+    --------
+    >>> packed_rows_size(10, np.array([2, 8, 2]), 3)
+    15
+    """
+    return sum(packed_size(n * n_columns, width) for width, n in _rows_of(bits, n_rows))
+
+
+def pack_rows(codes: np.ndarray, bits: int | np.ndarray) -> bytes:
+    """Pack a matrix of signed codes; rows of one width lie together, the narrowest first.
+
+    Parameters
+    ----------
+    codes : integer ndarray of shape (n_rows, n_columns)
+    bits : int or ndarray of shape (n_rows,)
+    """
+    if not np.ndim(bits):
+        return pack_codes(codes, int(bits))
+    return b"".join(
+        pack_codes(codes[bits == width], width) for width, _ in _rows_of(bits, len(codes))
+    )
+
+
+def unpack_rows(data: memoryview, shape: tuple[int, int], bits: int | np.ndarray) -> np.ndarray:
+    """Return a packed matrix as int8, or int16 where a row has more than 8 bits.
+
+    Examples
+    --------
+    >>> codes, bits = np.array([[100, -100], [1, -2], [7, -8]]), np.array([8, 2, 4])
+    >>> unpack_rows(memoryview(pack_rows(codes, bits)), (3, 2), bits).tolist()
+    [[100, -100], [1, -2], [7, -8]]
+    """
+    codes = np.empty(shape, dtype=np.int8 if np.max(bits) <= 8 else np.int16)
+    start = 0
+    for width, n in _rows_of(bits, shape[0]):
+        size = packed_size(n * shape[1], width)
+        found = unpack_codes(data[start : start + size], n * shape[1], width)
+        codes[bits == width if np.ndim(bits) else slice(None)] = found.reshape(n, shape[1])
+        start += size
+    return codes
+
+
+def _rows_of(bits: int | np.ndarray, n_rows: int) -> list[tuple[int, int]]:
+    """Return the widths, rising, and how many rows each has."""
+    if not np.ndim(bits):
+        return [(int(bits), n_rows)]
+    widths, counts = np.unique(bits, return_counts=True)
+    return list(zip(widths.tolist(), counts.tolist(), strict=True))

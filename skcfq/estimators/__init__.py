@@ -22,6 +22,7 @@ from skcfq.training import (
     SensitivityBits,
     TeacherActions,
     UniformBits,
+    UnitBits,
 )
 from skcfq.utils import lazy_attributes
 
@@ -46,6 +47,7 @@ __all__ = [
     "TeacherActions",
     "TeacherClassifier",
     "UniformBits",
+    "UnitBits",
     "bias_for_validity_drop",
     "with_logit_bias",
 ]

@@ -85,9 +85,9 @@ class CFQClassifier(StudentClassifier):
         lenient, and the cheapest advice holds. ``"advice"``: a margin, ``recourse_margin_``, which
         advice then has to have, and the model accepts as many as it was trained to. None: nobody
         yet. What either costs is told in ``promise_costs_``.
-    bit_policy : {"learned", "searched", "sensitivity", "uniform"} or BitPolicy, default="learned"
-        How the width of each layer is chosen: learned in a quarter of the training, by the loss of
-        all together or the error that each makes alone before it, or one for all.
+    bit_policy : {"learned", "searched", "sensitivity", "units", "uniform"} or BitPolicy
+        How widths are chosen: by default learned in a quarter of the training; before it by the
+        loss of all layers together, or the error of each layer or unit alone; or one for all.
     teacher_actions : TeacherActions, default=None
         How the teacher's recourse is computed in training. None takes what suits the objective:
         cheapest actions of the solver for ``"faithful"``, K steps for ``"paper"``.
@@ -157,7 +157,7 @@ class CFQClassifier(StudentClassifier):
     teacher_ : estimator
         The reference that recourse is measured against.
     bit_widths_ : ndarray of shape (n_layers,)
-        Weight bits of each layer.
+        Weight bits of each layer, averages where units differ (``unit_bit_widths_``).
     average_bits_ : float
         Never above ``budget``.
     feature_space_ : FeatureSpace

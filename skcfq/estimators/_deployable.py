@@ -31,8 +31,13 @@ class DeployableClassifier(NetworkClassifier):
 
     @property
     def bit_widths_(self) -> np.ndarray:
-        """Weight bits of each layer, shape (n_layers,)."""
-        return self.network_.bit_widths.numpy().copy()
+        """Weight bits of each layer, shape (n_layers,): averages where units of a layer differ."""
+        return self.network_.bit_widths.numpy()
+
+    @property
+    def unit_bit_widths_(self) -> list[np.ndarray]:
+        """Weight bits of each unit, for each layer an array of shape (n_units,)."""
+        return [widths.numpy() for widths in self.network_.unit_bit_widths]
 
     @property
     def bit_cost_(self) -> int:

@@ -35,9 +35,9 @@ class QATClassifier(StudentClassifier):
         Whether weight steps are learned together with the clips of the activations (LSQ), or follow
         the weights by least squared error every 50 updates, so that the clips alone are learned
         (PACT).
-    bit_policy : {"uniform", "learned", "searched", "sensitivity"} or BitPolicy, default="uniform"
-        How the width of each layer is chosen: one for all, or (mixed precision) learned in
-        training, by the loss of all of them together, or by the error that each makes alone.
+    bit_policy : {"uniform", "learned", "searched", "sensitivity", "units"} or BitPolicy
+        How widths are chosen: by default one for all; or (mixed precision) learned in training, by
+        the loss of all layers together, or by the error that each layer or unit makes alone.
     quantizer : Quantizer, default=None
         Width of hidden activations, granularity of the weight steps, and where steps and clips
         start; None is ``Quantizer()``: activations of 8 bits, one step a unit.
@@ -81,6 +81,7 @@ class QATClassifier(StudentClassifier):
     classes_ : ndarray of shape (n_classes,)
     teacher_ : estimator
     bit_widths_ : ndarray of shape (n_layers,)
+        Averages where units differ (``unit_bit_widths_``).
     average_bits_ : float
     feature_space_ : FeatureSpace
     encoder_ : transformer

@@ -23,7 +23,7 @@ from skcfq.models._pipelines import split_model, with_final
 from skcfq.models._predictor import Predictor
 from skcfq.models._reading import as_predictor
 from skcfq.nn import FullPrecisionMLP, QuantizedMLP
-from skcfq.quantization import MAXIMUM_CANDIDATE_BITS, mse_step, signed_range
+from skcfq.quantization import MAXIMUM_CANDIDATE_BITS, mse_step, signed_range, step_position
 from skcfq.utils import Interval, ListOf, StrOptions, check_parameters
 
 KINDS = ("rounding", "steps", "calibration")
@@ -127,20 +127,23 @@ class _Change:
     clip_jitter: float
     bits: int | None
 
-    def rounded(self, weight: Tensor, step: Tensor, bits: int, rng: Any) -> Tensor:
-        """Return a weight tensor on the grid of a step, as one deployment would store it."""
+    def rounded(self, weight: Tensor, step: Tensor, ends: tuple[Any, Any], rng: Any) -> Tensor:
+        """Return a weight tensor on the grid of a step, as one deployment would store it.
+
+        ``ends`` are the lowest and the highest code.
+        """
         scaled = weight.detach().double() / step
         if self.rounding:
             codes = (scaled + torch.from_numpy(rng.random_sample(tuple(weight.shape)))).floor()
         else:
             codes = scaled.round()
-        return codes.clamp(*signed_range(bits)) * step
+        return codes.clamp(*ends) * step
 
     def quantized(self, weight: Tensor, rng: Any) -> Tensor:
         """Return a full-precision weight tensor as it is deployed at ``bits``."""
         assert self.bits is not None
-        step = mse_step(weight.double(), self.bits)
-        return self.rounded(weight, step * _jitter(self.step_jitter, rng), self.bits, rng)
+        step = mse_step(weight.double(), self.bits) * _jitter(self.step_jitter, rng)
+        return self.rounded(weight, step, signed_range(self.bits), rng)
 
 
 class _Calibration:
@@ -216,12 +219,14 @@ def _change_quantized(
 ) -> None:
     if calibration is not None:
         calibration.apply(network, rng)
-    for layer, width in zip(network.quantized_layers, network.bit_widths.tolist(), strict=True):
-        index = network.candidates.index(width)
-        layer.log_steps[index] += math.log(_jitter(change.step_jitter, rng))
+    for layer in network.quantized_layers:
+        choice = layer.choice
+        layer.log_steps[step_position(choice)] += math.log(_jitter(change.step_jitter, rng))
         # A weight on the grid is its own nearest code, so the layer's own rounding keeps it.
-        step = layer.steps[index].unsqueeze(1) if layer.per_channel else layer.steps[index]
-        layer.weight.copy_(change.rounded(layer.weight, step, width, rng))
+        step, *ends = map(torch.as_tensor, (layer.steps_at(choice), *layer.codes_at(choice)))
+        if layer.per_channel:
+            step, *ends = (one.reshape(-1, 1) for one in (step, *ends))
+        layer.weight.copy_(change.rounded(layer.weight, step, (ends[0], ends[1]), rng))
         if layer.log_clips is not None:
             layer.log_clips.add_(math.log(_jitter(change.clip_jitter, rng)))
 

@@ -23,7 +23,12 @@ from skcfq.nn._quantized_module import QuantizedModule, check_logits, check_quan
 from skcfq.nn._quantized_network import QuantizedNetwork
 from skcfq.nn._reconstruction import reconstruct_logits
 from skcfq.nn._samples import Samples
-from skcfq.nn._sensitivity import gradient_sensitivity, hessian_trace, quantization_errors
+from skcfq.nn._sensitivity import (
+    gradient_sensitivity,
+    hessian_trace,
+    quantization_errors,
+    unit_errors,
+)
 from skcfq.nn._straight_through import Tuning
 from skcfq.nn._student_recourse import Matching
 from skcfq.nn._subnormals import subnormals_as_zero
@@ -68,6 +73,7 @@ __all__ = [
     "sensitivities",
     "subnormals_as_zero",
     "target_margin",
+    "unit_errors",
     "weight_units",
     "weighted_mean",
     "widened",

@@ -17,7 +17,7 @@ from torch.autograd.function import once_differentiable
 from skcfq.deploy import IntegerNetwork, LayerParts, integer_network
 from skcfq.exceptions import UnsupportedModelError
 from skcfq.nn._quantized_mlp import QuantizedMLP
-from skcfq.quantization import QuantizedLinear, signed_range, unsigned_levels
+from skcfq.quantization import QuantizedLinear, step_position, unsigned_levels
 
 
 class DeployedNetwork(nn.Module):
@@ -127,7 +127,7 @@ def integers_of(network: QuantizedMLP) -> IntegerNetwork:
     Parameters
     ----------
     network : QuantizedMLP
-        Its fixed ``bit_widths`` are taken.
+        Its fixed widths are taken.
 
     Returns
     -------
@@ -143,12 +143,7 @@ def integers_of(network: QuantizedMLP) -> IntegerNetwork:
             "A network with unquantized inputs has no integer form. Give input_bits=8."
         )
     layers = network.quantized_layers
-    parts = [
-        _parts(layer, bits, position == len(layers) - 1)
-        for position, (layer, bits) in enumerate(
-            zip(layers, network.bit_widths.tolist(), strict=True)
-        )
-    ]
+    parts = [_parts(layer, layer is layers[-1]) for layer in layers]
     units = None if network.input_units is None else _exponents(network.input_units)
     exponents = _exponents(network.input_factors) - (0 if units is None else units)
     # Factors are powers of two; the smallest goes into the step, so that shifts are not negative.
@@ -162,18 +157,20 @@ def _exponents(factors: Tensor) -> np.ndarray:
     return factors.double().log2().round().to(torch.int64).numpy()
 
 
-def _parts(layer: QuantizedLinear, bits: int, is_last: bool) -> LayerParts:
-    index = layer.candidates.index(bits)
-    steps = layer.log_steps[index].detach().double().exp().numpy()
+def _parts(layer: QuantizedLinear, is_last: bool) -> LayerParts:
+    choice = layer.choice
+    steps = layer.log_steps[step_position(choice)].detach().double().exp().numpy()
     step = steps if layer.per_channel else steps.item()
     weight = layer.weight.detach().double().numpy()
-    codes = np.rint(weight / steps[..., None]).clip(*signed_range(bits))
+    codes = np.rint(weight / steps[..., None])
+    codes = codes.clip(*(np.asarray(ends)[..., None] for ends in layer.codes_at(choice)))
     clip, levels = None, 0
     if not is_last and layer.log_clips is not None:
-        position, _ = layer.activation_choice(index)
+        position, _ = layer.activation_choice(choice)
         levels = unsigned_levels(layer.activation_widths[position])
         clip = layer.log_clips.detach().double().exp()[position].item()
     bias = layer.bias.detach().double().numpy()
+    bits = layer.widest if isinstance(choice, int) else layer.unit_bits.numpy().copy()
     return LayerParts(codes.astype(np.int64), bits, step, bias, clip, levels)
 
 

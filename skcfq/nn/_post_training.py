@@ -88,8 +88,9 @@ def calibrate_layers(
         if network.input_units is not None:
             network.input_factors.copy_(network.input_units)
         given = quantize_input(rows, step, network.input_bits)
-    for layer, bits in zip(network.quantized_layers, network.bit_widths.tolist(), strict=True):
-        index = layer.candidates.index(bits)
+    for layer in network.quantized_layers:
+        # One step a layer, so one width for all of its units.
+        index, bits = layer.candidates.index(layer.widest), layer.widest
         product = exact @ layer.weight.T
         wanted = product + layer.bias
         if calibrator == "reconstruction":

@@ -14,7 +14,7 @@ from skcfq.nn._activation_widths import activation_widths_of, width_of
 from skcfq.nn._array_state import ArrayState
 from skcfq.nn._losses import boundary_loss
 from skcfq.nn._mlp import FullPrecisionMLP, layer_shapes, shape_settings
-from skcfq.nn._quantized_network import QuantizedNetwork
+from skcfq.nn._quantized_network import LogitsOfUnit, QuantizedNetwork
 from skcfq.quantization import (
     FULL_PRECISION_BITS,
     QuantizedLinear,
@@ -138,7 +138,7 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
         x : Tensor of shape (n_samples, n_inputs)
             Encoded rows.
         selection : Tensor of shape (L, R), optional
-            Straight-through one-hot sample of the widths; ``bit_widths`` by default.
+            Straight-through one-hot sample of the widths; the fixed widths by default.
         dither : callable, optional
             A shape to numbers in [0, 1), for the training: thresholds between coarse codes of
             activations are drawn by it.
@@ -163,11 +163,11 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
         selection, dither
             As in :meth:`forward`.
         """
-        indices, rows = self._selected(selection)
+        choices, rows = self._selected(selection)
         layers = self.quantized_layers
-        weights = quantize_layers(layers, indices, selection)
-        for layer, weight, index, row in zip(layers, weights, indices, rows, strict=True):
-            x = layer.apply_weight(x, weight, index, row, dither)
+        weights = quantize_layers(layers, choices, selection)
+        for layer, weight, choice, row in zip(layers, weights, choices, rows, strict=True):
+            x = layer.apply_weight(x, weight, choice, row, dither)
         return x
 
     @property
@@ -183,8 +183,9 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
     @property
     def activation_widths(self) -> list[int]:
         """Bits of what enters every layer at the fixed widths; 32 where it is not quantized."""
-        widths = zip(self.quantized_layers[:-1], self.bit_widths.tolist()[:-1], strict=True)
-        hidden = [width_of(layer.activation_bits, bits) for layer, bits in widths]
+        hidden = [
+            width_of(layer.activation_bits, layer.widest) for layer in self.quantized_layers[:-1]
+        ]
         return [width_of(self.input_bits, FULL_PRECISION_BITS), *hidden]
 
     def unquantized(self, x: Tensor) -> Tensor:
@@ -194,6 +195,29 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
         for layer in hidden:
             x = torch.relu(nn.functional.linear(x, layer.weight, layer.bias))
         return nn.functional.linear(x, last.weight, last.bias)
+
+    def with_unit(self, x: Tensor, position: int) -> LogitsOfUnit:
+        """Return the logits as a function of the weights of one unit, without any quantizer."""
+        entering, (layer, *after) = self._in_units(x), self.quantized_layers[position:]
+        for one in self.quantized_layers[:position]:
+            entering = torch.relu(nn.functional.linear(entering, one.weight, one.bias))
+        own = nn.functional.linear(entering, layer.weight, layer.bias)
+        following = [
+            nn.functional.linear(torch.relu(own), one.weight, one.bias) for one in after[:1]
+        ]
+
+        def logits(unit: int, weights: Tensor) -> Tensor:
+            moved = entering @ weights + layer.bias[unit]
+            if not after:
+                return own.index_copy(1, torch.tensor([unit]), moved.unsqueeze(1))
+            # One unit alone changes, so the next layer needs no product of matrices.
+            change = torch.relu(moved) - torch.relu(own[:, unit])
+            values = torch.addr(following[0], change, after[0].weight[:, unit])
+            for one in after[1:]:
+                values = nn.functional.linear(torch.relu(values), one.weight, one.bias)
+            return values
+
+        return logits
 
     def partly_quantized(self, x: Tensor, position: int, index: int) -> Tensor:
         """Return the logits with one layer alone, and its rectified output, quantized."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from skcfq.exceptions import UnsupportedModelError
 from skcfq.nn._activation_widths import activation_widths_of, width_of
-from skcfq.nn._quantized_network import QuantizedNetwork
+from skcfq.nn._quantized_network import LogitsOfUnit, QuantizedNetwork
 from skcfq.quantization import (
     FULL_PRECISION_BITS,
     QUANTIZABLE,
@@ -130,10 +130,9 @@ class QuantizedModule(QuantizedNetwork):
     def activation_widths(self) -> list[int]:
         """Bits of what enters every layer at the fixed widths; 32 where it is not quantized."""
         inputs = width_of(self.input_bits, FULL_PRECISION_BITS)
-        widths = zip(self.quantized_layers, self.bit_widths.tolist(), strict=True)
         return [
-            inputs if layer.reads_inputs else width_of(layer.activation_bits, bits)
-            for layer, bits in widths
+            inputs if layer.reads_inputs else width_of(layer.activation_bits, layer.widest)
+            for layer in self.quantized_layers
         ]
 
     def forward(self, x: Tensor, selection: Tensor | None = None) -> Tensor:
@@ -144,16 +143,16 @@ class QuantizedModule(QuantizedNetwork):
         x : Tensor of shape (n_samples, n_inputs)
             Encoded rows.
         selection : Tensor of shape (L, R), optional
-            Straight-through one-hot sample of the widths; ``bit_widths`` by default.
+            Straight-through one-hot sample of the widths; the fixed widths by default.
 
         Returns
         -------
         Tensor of shape (n_samples, n_classes)
         """
-        indices, rows = self._selected(selection)
+        choices, rows = self._selected(selection)
         layers = self.quantized_layers
-        weights = quantize_layers(layers, indices, selection)
-        uses = map(LayerUse, weights, indices, rows)
+        weights = quantize_layers(layers, choices, selection)
+        uses = map(LayerUse, weights, choices, rows)
         return self._run(self.quantized_inputs(x), dict(zip(layers, uses, strict=True)))
 
     def unquantized(self, x: Tensor) -> Tensor:
@@ -165,6 +164,18 @@ class QuantizedModule(QuantizedNetwork):
         """
         with self._evaluating():
             return self._run(x, self._exact())
+
+    def with_unit(self, x: Tensor, position: int) -> LogitsOfUnit:
+        """Return the logits as a function of the weights of one unit, without any quantizer."""
+        uses, layer = self._exact(), self.quantized_layers[position]
+
+        def logits(unit: int, weights: Tensor) -> Tensor:
+            matrix = layer.weight_matrix.clone()
+            matrix[unit] = weights
+            with self._evaluating():
+                return self._run(x, {**uses, layer: LayerUse(matrix)})
+
+        return logits
 
     def partly_quantized(self, x: Tensor, position: int, index: int) -> Tensor:
         """Return the logits with one layer alone, and what enters it, quantized.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 import torch
@@ -14,7 +14,7 @@ from skcfq.quantization import (
     ColumnQuantizer,
     GumbelBits,
     SelectableLayer,
-    average_bits,
+    WidthChoice,
     check_candidates,
     column_steps,
     covering_steps,
@@ -22,12 +22,14 @@ from skcfq.quantization import (
     signed_range,
 )
 
+LogitsOfUnit = Callable[[int, Tensor], Tensor]
+
 # Inputs of so many bits have codes to spare for values that nobody in the sample has.
 _COVERING_BITS = 10
 
 
 class QuantizedNetwork(nn.Module, ABC):
-    """Base of the networks whose layers have one weight width each, out of the same candidates.
+    """Base of the networks whose layers, or units, have a weight width out of the same candidates.
 
     A subclass builds its layers and calls :meth:`_set_up`; it has ``forward`` and what is
     abstract here.
@@ -41,8 +43,11 @@ class QuantizedNetwork(nn.Module, ABC):
 
     Attributes
     ----------
-    bit_widths : Tensor of shape (L,), int64
-        The fixed weight widths; the widest candidate until :meth:`set_bit_widths` is called.
+    bit_widths : Tensor of shape (L,), int64 or float64
+        The fixed weight widths, averages where units of a layer differ; the widest candidate until
+        :meth:`set_bit_widths` is called.
+    unit_bit_widths : list of Tensor of shape (n_out,), int64
+        The width of each unit, layer by layer.
     n_weights : list of int
         Number of weights of each layer, biases not counted.
     log_input_step : Tensor of shape (1,) or None
@@ -53,7 +58,6 @@ class QuantizedNetwork(nn.Module, ABC):
         Whole numbers: the codes of column j lie around its own. All 0 before calibration.
     """
 
-    bit_widths: Tensor
     log_input_step: Tensor | None
     input_factors: Tensor
     input_centers: Tensor
@@ -73,13 +77,25 @@ class QuantizedNetwork(nn.Module, ABC):
         self.register_buffer("input_factors", torch.ones(n_inputs))
         self.register_buffer("input_centers", torch.zeros(n_inputs))
         self.n_weights = list(n_weights)
-        widths = torch.full((len(self.n_weights),), self.candidates[-1], dtype=torch.int64)
-        self.register_buffer("bit_widths", widths)
 
     @property
     @abstractmethod
     def quantized_layers(self) -> Sequence[SelectableLayer]:
         """The L layers whose widths are chosen."""
+
+    @property
+    def bit_widths(self) -> Tensor:
+        """The fixed widths of the layers, averages where units of a layer differ, shape (L,)."""
+        layers = self.quantized_layers
+        if all(isinstance(layer.choice, int) for layer in layers):
+            return torch.tensor([layer.widest for layer in layers])
+        averages = [layer.sum_of_bits / len(layer.unit_bits) for layer in layers]
+        return torch.tensor(averages, dtype=torch.float64)
+
+    @property
+    def unit_bit_widths(self) -> list[Tensor]:
+        """The fixed width of each unit of each layer, L tensors of shape (n_out,)."""
+        return [layer.unit_bits.cpu().clone() for layer in self.quantized_layers]
 
     @property
     def weight_tensors(self) -> list[Tensor]:
@@ -141,17 +157,17 @@ class QuantizedNetwork(nn.Module, ABC):
         Parameters
         ----------
         unselected_only : bool, default=True
-            Leave the parameters of the fixed ``bit_widths`` as they were learned.
+            Leave the parameters of the fixed widths as they were learned.
         x : Tensor of shape (n_samples, n_inputs), optional
             Encoded rows; with them the quantizers of activations are refitted too.
         sample_weight : Tensor of shape (n_samples,), optional
             Weight of each row.
         """
-        stale = [self._stale(width, unselected_only) for width in self.bit_widths.tolist()]
-        for layer, indices in zip(self.quantized_layers, stale, strict=True):
-            layer.reset_steps("mse", indices)
+        for layer in self.quantized_layers:
+            layer.refit_steps(unselected_only=unselected_only)
         if x is None:
             return
+        stale = [self._stale(layer.choice, unselected_only) for layer in self.quantized_layers]
         # A quantizer of a fixed width belongs to every weight width, the selected one included.
         only = [] if unselected_only else [0]
         fixed = [layer.activation_bits is not None for layer in self.quantized_layers]
@@ -175,6 +191,22 @@ class QuantizedNetwork(nn.Module, ABC):
         Parameters
         ----------
         x : Tensor of shape (n_samples, n_inputs)
+        """
+
+    @abstractmethod
+    def with_unit(self, x: Tensor, position: int) -> LogitsOfUnit:
+        """Return the logits as a function of the weights of one unit, without any quantizer.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_samples, n_inputs)
+        position : int
+            Of the layer.
+
+        Returns
+        -------
+        function
+            The unit, and its row of ``weight_matrix``, to logits, shape (n_samples, n_classes).
         """
 
     @abstractmethod
@@ -205,14 +237,12 @@ class QuantizedNetwork(nn.Module, ABC):
     @property
     def average_bits(self) -> float:
         """Average weight bits per weight at the fixed widths."""
-        return average_bits(self.bit_widths, self.n_weights)
+        return self.bit_cost / sum(self.n_weights)
 
     @property
     def bit_cost(self) -> int:
         r"""Bits of all weights, :math:`\sum_\ell n_\ell b_\ell` (§4.3); biases are not counted."""
-        return sum(
-            n * bits for n, bits in zip(self.n_weights, self.bit_widths.tolist(), strict=True)
-        )
+        return sum(self._over_units(self.n_weights))
 
     @property
     def bops(self) -> int:
@@ -220,31 +250,43 @@ class QuantizedNetwork(nn.Module, ABC):
 
         The activation width is that of what enters the layer: ``input_bits`` in the first.
         """
-        terms = zip(self.n_macs, self.bit_widths.tolist(), self.activation_widths, strict=True)
-        return sum(macs * weight_bits * bits for macs, weight_bits, bits in terms)
+        terms = zip(self._over_units(self.n_macs), self.activation_widths, strict=True)
+        return sum(macs * bits for macs, bits in terms)
 
-    def set_bit_widths(self, bit_widths: int | Iterable[int]) -> None:
+    def _over_units(self, counts: Sequence[int]) -> list[int]:
+        """Return counts of the layers times weight widths; each unit has its equal part of them."""
+        pairs = zip(counts, self.quantized_layers, strict=True)
+        return [n * layer.sum_of_bits // len(layer.unit_bits) for n, layer in pairs]
+
+    def set_bit_widths(self, bit_widths: int | Iterable[int | Iterable[int]]) -> None:
         """Fix the weight widths.
 
         Parameters
         ----------
-        bit_widths : int or iterable of int of shape (L,)
-            Candidate widths; one integer stands for all layers.
+        bit_widths : int or iterable of shape (L,)
+            Candidate widths, of each layer one, or one for each of its units (as in
+            ``unit_bit_widths``); one integer stands for all layers.
 
         Raises
         ------
         ValueError
-            If a width is no candidate, or their number is not that of the layers.
+            If a width is no candidate, their number is not that of the layers or units, or units
+            that share a step or an activation's width differ.
         """
-        n_layers = len(self.n_weights)
-        widths = [bit_widths] * n_layers if isinstance(bit_widths, int) else list(bit_widths)
-        widths = [int(width) for width in widths]
-        if len(widths) != n_layers or not set(widths) <= set(self.candidates):
+        layers = self.quantized_layers
+        widths = [bit_widths] * len(layers) if isinstance(bit_widths, int) else list(bit_widths)
+        if len(widths) != len(layers):
             raise ValueError(
-                f"bit_widths={widths!r} must be {n_layers} widths out of the candidates "
-                f"{self.candidates}; change them, or build the network with more candidates."
+                f"bit_widths={widths!r} must have a width for each of the {len(layers)} layers."
             )
-        self.bit_widths.copy_(torch.tensor(widths))
+        checked = []
+        for position, (layer, given) in enumerate(zip(layers, widths, strict=True)):
+            try:
+                checked.append(layer.checked_widths(given))
+            except ValueError as error:
+                raise ValueError(f"bit_widths[{position}]: {error}") from error
+        for layer, found in zip(layers, checked, strict=True):
+            layer.unit_bits.copy_(found)
 
     def quantized_inputs(self, x: Tensor) -> Tensor:
         """Return the inputs as the first layer sees them, shape (n_samples, n_inputs).
@@ -268,11 +310,13 @@ class QuantizedNetwork(nn.Module, ABC):
         step = self.log_input_step.exp()
         return InputCodes(step, self.input_factors, self.input_centers, self._input_grid)
 
-    def _selected(self, selection: Tensor | None) -> tuple[list[int], Sequence[Tensor | None]]:
-        """Return the index and the row of the selection of every layer."""
+    def _selected(
+        self, selection: Tensor | None
+    ) -> tuple[list[WidthChoice], Sequence[Tensor | None]]:
+        """Return the choice and the row of the selection of every layer."""
         if selection is None:
-            indices = [self.candidates.index(width) for width in self.bit_widths.tolist()]
-            return indices, [None] * len(indices)
+            choices = [layer.choice for layer in self.quantized_layers]
+            return choices, [None] * len(choices)
         expected = (len(self.n_weights), len(self.candidates))
         if tuple(selection.shape) != expected:
             raise ValueError(
@@ -281,9 +325,9 @@ class QuantizedNetwork(nn.Module, ABC):
             )
         return selection.detach().argmax(1).tolist(), selection.unbind(0)
 
-    def _stale(self, width: int, unselected_only: bool) -> list[int]:
-        widths = enumerate(self.candidates)
-        return [index for index, bits in widths if not unselected_only or bits != width]
+    def _stale(self, choice: WidthChoice, unselected_only: bool) -> list[int]:
+        indices = range(len(self.candidates))
+        return [index for index in indices if not unselected_only or index != choice]
 
     @torch.no_grad()
     def _set_input_step(

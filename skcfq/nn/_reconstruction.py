@@ -23,7 +23,7 @@ from skcfq.nn._losses import logit_distance
 from skcfq.nn._quantized_mlp import QuantizedMLP
 from skcfq.nn._samples import Samples
 from skcfq.nn._straight_through import Tuning, tune
-from skcfq.quantization import quantize_activation, signed_range
+from skcfq.quantization import quantize_activation, step_position
 from skcfq.utils import HeldInterrupts
 
 _PASSES = 8
@@ -190,20 +190,24 @@ class _Student:
         self.validation = (
             self.samples if validation is samples else _Compared.at(validation, network, dtype)
         )
-        self.layers, widths = network.quantized_layers, network.bit_widths.tolist()
-        self.indices = [network.candidates.index(bits) for bits in widths]
-        self.ranges = [signed_range(bits) for bits in widths]
-        chosen = list(zip(self.layers, self.indices, strict=True))
-        self.steps = [layer.steps[index].to(dtype, copy=True) for layer, index in chosen]
+        self.layers = network.quantized_layers
+        chosen = [(layer, layer.choice) for layer in self.layers]
+        # Of each layer, or of each of its units, as its steps are.
+        self.ranges = [
+            [torch.as_tensor(ends, dtype=dtype) for ends in layer.codes_at(choice)]
+            for layer, choice in chosen
+        ]
+        self.steps = [layer.steps_at(choice).to(dtype, copy=True) for layer, choice in chosen]
         self.biases = [layer.bias.to(dtype, copy=True) for layer in self.layers]
-        self.clips = [layer.clip_at(index) for layer, index in chosen]
+        self.clips = [layer.clip_at(choice) for layer, choice in chosen]
         # Weights in units of a step, as they were before any code moved.
         self.exact = [
             layer.weight.to(dtype) / _column(steps)
             for layer, steps in zip(self.layers, self.steps, strict=True)
         ]
         self.codes = [
-            exact.round().clamp(*ends) for exact, ends in zip(self.exact, self.ranges, strict=True)
+            exact.round().clamp(*map(_column, ends))
+            for exact, ends in zip(self.exact, self.ranges, strict=True)
         ]
         n_classes = samples.wanted.shape[1]
         # What `logit_distance` compares: the margin of two classes, or centered logits.
@@ -342,13 +346,13 @@ class _Student:
         with HeldInterrupts() as held:
             for position, layer in enumerate(self.layers):
                 steps = self.steps[position].double()
-                layer.log_steps[self.indices[position]] = steps.log()
+                layer.log_steps[step_position(layer.choice)] = steps.log()
                 layer.weight.copy_(self.codes[position] * _column(steps))
                 layer.bias.copy_(self.biases[position])
         if held.pressed:
             raise KeyboardInterrupt
 
 
-def _column(steps: Tensor) -> Tensor:
-    """Return one step a layer as it is, and one a unit as a column."""
-    return steps.unsqueeze(1) if steps.ndim else steps
+def _column(values: Tensor) -> Tensor:
+    """Return one value a layer as it is, and one a unit as a column."""
+    return values.unsqueeze(1) if values.ndim else values

@@ -133,6 +133,40 @@ def quantization_errors(
     return torch.stack(errors).reshape(len(network.n_weights), -1)
 
 
+@torch.no_grad()
+def unit_errors(
+    network: QuantizedNetwork, x: Tensor, sample_weight: Tensor | None = None
+) -> list[Tensor]:
+    """Return what the logits lose when one unit alone has quantized weights, at every width.
+
+    Parameters
+    ----------
+    network : QuantizedNetwork
+        Calibrated.
+    x : Tensor of shape (n, d)
+        Rows, recourse points or both.
+    sample_weight : Tensor of shape (n,), optional
+
+    Returns
+    -------
+    errors : list of Tensor of shape (n_out, R)
+        For each layer, the mean squared change of the margin; of more than two classes, twice the
+        squared change of the centered logits. What several units lose adds up to first order where
+        their errors are unrelated, which squares are for.
+    """
+    exact, found = network.unquantized(x), []
+    for position, layer in enumerate(network.quantized_layers):
+        logits = network.with_unit(x, position)
+        errors = torch.empty(len(layer.unit_bits), len(layer.candidates), dtype=torch.float64)
+        for index in range(len(layer.candidates)):
+            for unit, weights in enumerate(layer.quantized_weight(index)):
+                change = logits(unit, weights) - exact
+                change = change - change.mean(1, keepdim=True)
+                errors[unit, index] = weighted_mean(2 * change.square().sum(1), sample_weight)
+        found.append(errors)
+    return found
+
+
 def _gradient_norms(network: QuantizedNetwork, x: Tensor, labels: Tensor) -> list[Tensor]:
     """Return the l1 norm of every layer's gradient at every row, L tensors of shape (n,)."""
     parameters = dict(network.named_parameters())

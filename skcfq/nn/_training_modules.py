@@ -229,7 +229,7 @@ class FaithfulModule(nn.Module):
             Of :meth:`with_points`.
         """
         network, searching = self.network, self.searching
-        training, kept = network.training, network.bit_widths.tolist()
+        training, kept = network.training, network.unit_bit_widths
         drawn = self.generator.get_state()
         network.eval()
         network.set_bit_widths(bit_widths)

@@ -43,6 +43,7 @@ from skcfq.quantization._surrogates import (
     exact_bits,
     greedy_bits,
 )
+from skcfq.quantization._width_choice import UnitChoice, WidthChoice, step_position
 from skcfq.quantization._width_search import MeasuredLosses, search_widths
 
 __all__ = [
@@ -56,6 +57,8 @@ __all__ = [
     "QuantizedLayer",
     "QuantizedLinear",
     "SelectableLayer",
+    "UnitChoice",
+    "WidthChoice",
     "allocate_bits",
     "average_bits",
     "bias_shift",
@@ -83,6 +86,7 @@ __all__ = [
     "round_adaptively",
     "search_widths",
     "signed_range",
+    "step_position",
     "unsigned_levels",
     "using",
 ]

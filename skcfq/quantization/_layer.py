@@ -14,6 +14,7 @@ from torch.func import functional_call
 from skcfq.quantization._lsq import QuantizeSelected
 from skcfq.quantization._pact import SelectedClipped
 from skcfq.quantization._selectable import SelectableLayer, signed_grids
+from skcfq.quantization._width_choice import WidthChoice
 
 QUANTIZABLE = (nn.Linear, nn.Conv1d, nn.Conv2d)
 
@@ -25,14 +26,15 @@ class LayerUse(NamedTuple):
     ----------
     weight : Tensor
         With as many entries as the layer's own.
-    choice : int or None
-        Position of the width in the candidates; None leaves the input unquantized.
+    choice : int, UnitChoice or None
+        Position of the width in the candidates, or those of the units; None leaves the input
+        unquantized.
     selection : Tensor of shape (R,) or None
         Straight-through one-hot sample of the widths.
     """
 
     weight: Tensor
-    choice: int | None = None
+    choice: WidthChoice | None = None
     selection: Tensor | None = None
 
 
@@ -143,19 +145,19 @@ class QuantizedLayer(SelectableLayer):
         return functional_call(self.layer, {"weight": weight}, (inputs,))
 
     def quantized_input(
-        self, inputs: Tensor, index: int, selection: Tensor | None = None
+        self, inputs: Tensor, choice: WidthChoice, selection: Tensor | None = None
     ) -> Tensor:
-        """Return the inputs at one candidate width.
+        """Return the inputs at the width that goes with a choice for the weights.
 
         Parameters
         ----------
         inputs : Tensor
-        index : int
-            Position of the weight width in the candidates.
+        choice : int or UnitChoice
+            Position of the weight width in the candidates, or those of the units.
         selection : Tensor of shape (R,), optional
         """
         assert self.log_scales is not None
-        index, selection = self.activation_choice(index, selection)
+        index, selection = self.activation_choice(choice, selection)
         if not self.signed:
             return SelectedClipped.apply(inputs, self.log_scales, selection, index, self._levels)
         rows = None if selection is None else selection.unsqueeze(0)

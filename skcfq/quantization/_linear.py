@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from skcfq.quantization._dither import DitheredClipped
 from skcfq.quantization._pact import SelectedClipped
 from skcfq.quantization._selectable import SelectableLayer
+from skcfq.quantization._width_choice import WidthChoice
 
 UNCALIBRATED_CLIP = 6.0
 # Highest code of an activation that dither is worth its cost for: 4 bits.
@@ -50,7 +51,7 @@ class QuantizedLinear(SelectableLayer, nn.Linear):
     Examples
     --------
     >>> layer = QuantizedLinear(3, 2, candidates=(2, 8))
-    >>> layer(torch.ones(4, 3), index=1).shape
+    >>> layer(torch.ones(4, 3), 1).shape
     torch.Size([4, 2])
     """
 
@@ -86,46 +87,46 @@ class QuantizedLinear(SelectableLayer, nn.Linear):
         """Clips of the rectified output, shape (R,) or (1,), or None."""
         return None if self.log_clips is None else self.log_clips.exp()
 
-    def clip_at(self, index: int) -> tuple[Tensor | float, int | None]:
+    def clip_at(self, choice: WidthChoice) -> tuple[Tensor | float, int | None]:
         """Return the clip and the width of the rectified output; infinite and None without one.
 
         Parameters
         ----------
-        index : int
-            Position of the weight width in ``candidates``.
+        choice : int or UnitChoice
+            Position of the weight width in ``candidates``, or those of the units.
         """
         if self.log_clips is None:
             return math.inf, None
-        position, _ = self.activation_choice(index)
+        position, _ = self.activation_choice(choice)
         return self.log_clips[position].exp(), self.activation_widths[position]
 
     def forward(  # type: ignore[override]  # at a width
-        self, inputs: Tensor, index: int, selection: Tensor | None = None
+        self, inputs: Tensor, choice: WidthChoice, selection: Tensor | None = None
     ) -> Tensor:
-        """Apply the layer at one candidate width.
+        """Apply the layer at one candidate width, or at one for each unit.
 
         Parameters
         ----------
         inputs : Tensor of shape (n_samples, in_features)
             Inputs.
-        index : int
-            Position of the width in ``candidates``.
+        choice : int or UnitChoice
+            Position of the width in ``candidates``, or those of the units.
         selection : Tensor of shape (R,), optional
-            Straight-through one-hot sample with its 1 at ``index``, which receives the gradient of
-            all R widths.
+            Straight-through one-hot sample with its 1 at ``choice``, which receives the gradient
+            of all R widths.
 
         Returns
         -------
         Tensor of shape (n_samples, out_features)
         """
-        weight = self.quantized_weight(index, selection)
-        return self.apply_weight(inputs, weight, index, selection)
+        weight = self.quantized_weight(choice, selection)
+        return self.apply_weight(inputs, weight, choice, selection)
 
     def apply_weight(
         self,
         inputs: Tensor,
         weight: Tensor,
-        index: int,
+        choice: WidthChoice,
         selection: Tensor | None = None,
         dither: Callable[[tuple[int, ...]], Tensor] | None = None,
     ) -> Tensor:
@@ -137,8 +138,8 @@ class QuantizedLinear(SelectableLayer, nn.Linear):
             Inputs.
         weight : Tensor of shape (out_features, in_features)
             Quantized weights, as of :meth:`quantized_weight` or :func:`quantize_layers`.
-        index : int
-            Position of the width in ``candidates``.
+        choice : int or UnitChoice
+            Position of the width in ``candidates``, or those of the units.
         selection : Tensor of shape (R,), optional
             As in :meth:`forward`.
         dither : callable, optional
@@ -154,7 +155,7 @@ class QuantizedLinear(SelectableLayer, nn.Linear):
             return outputs
         if self.log_clips is None:
             return torch.relu(outputs)
-        index, selection = self.activation_choice(index, selection)
+        index, selection = self.activation_choice(choice, selection)
         chosen = (outputs, self.log_clips, selection, index, self._levels)
         if dither is not None and self._levels[index] <= _COARSE:
             return DitheredClipped.apply(*chosen, dither((self.out_features,)) - 0.5)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from skcfq.quantization._bits import is_full_precision, signed_range
+from skcfq.quantization._width_choice import WidthChoice, chosen_grid, step_position
 
 
 def quantize_weight(weight: Tensor, step: Tensor | float, bits: int | None) -> Tensor:
@@ -114,8 +115,10 @@ def signed_gradients(
     return grad_values, (total * scale).reshape(step.shape)
 
 
-def grad_in_range(grad: Tensor, codes: Tensor, low: int, high: int) -> Tensor:
+def grad_in_range(grad: Tensor, codes: Tensor, low: int | Tensor, high: int | Tensor) -> Tensor:
     """Return ``grad`` where the unclipped code is in range, else 0."""
+    if isinstance(low, Tensor):
+        return grad.masked_fill((codes < low) | (codes > high), 0.0)
     # One fused kernel: comparisons and masked fills cost more than all else on small networks.
     return torch.ops.aten.hardtanh_backward(grad, codes, low - 0.5, high + 0.5)
 
@@ -150,9 +153,9 @@ class _SignedQuantizer(torch.autograd.Function):
 class QuantizeSelected(torch.autograd.Function):
     r"""Quantize several tensors, each at one of R candidate widths, as one node of the graph.
 
-    ``apply(selection, indices, grids, *values, *log_steps)`` quantizes the l-th of the L tensors
-    ``values`` with its candidate ``indices[l]``; its steps are given by their logarithms, (R,) or,
-    with one step for each row, (R, rows).
+    ``apply(selection, choices, grids, *values, *log_steps)`` quantizes the l-th of the L tensors
+    ``values`` with its candidate ``choices[l]``, or each row with its own; its steps are given by
+    their logarithms, (R,) or, with one step for each row, (R, rows).
     With ``selection`` (L, R), a straight-through one-hot sample, the result stands for
     :math:`\sum_r z_{\ell,r} Q_r(w_\ell)`: its gradient on :math:`z_{\ell,r}` is
     :math:`\langle g_\ell, Q_r(w_\ell)\rangle` for every r, for which all R widths of a tensor are
@@ -163,34 +166,34 @@ class QuantizeSelected(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, selection, indices, grids, *tensors):
-        n = len(indices)
+    def forward(ctx, selection, choices, grids, *tensors):
+        n = len(choices)
         quantized, codes = [], []
-        for values, log_steps, index, grid in zip(
-            tensors[:n], tensors[n:], indices, grids, strict=True
+        for values, log_steps, choice, grid in zip(
+            tensors[:n], tensors[n:], choices, grids, strict=True
         ):
-            low, high, _ = grid[index]
-            step = _aligned(log_steps[index].exp())
+            low, high, _ = chosen_grid(choice, grid)
+            step = _aligned(log_steps[step_position(choice)].exp())
             code = (values / step).round_()
             codes.append(code)
             quantized.append(code.clamp(low, high).mul_(step))
         ctx.save_for_backward(selection, *tensors, *quantized)
-        ctx.codes, ctx.indices, ctx.grids = codes, indices, grids
+        ctx.codes, ctx.choices, ctx.grids = codes, choices, grids
         return tuple(quantized)
 
     @staticmethod
     def backward(ctx, *grads):
         selection, *tensors = ctx.saved_tensors
-        n = len(ctx.indices)
+        n = len(ctx.choices)
         values, log_steps, quantized = tensors[:n], tensors[n : 2 * n], tensors[2 * n :]
         if torch.is_grad_enabled():
             rows = [None] * n if selection is None else selection.unbind(0)
-            terms = zip(grads, values, log_steps, rows, ctx.indices, ctx.grids, strict=True)
+            terms = zip(grads, values, log_steps, rows, ctx.choices, ctx.grids, strict=True)
             of_values, of_steps, of_rows = zip(*(_differentiable(*t) for t in terms), strict=True)
             of_selection = None if selection is None else torch.stack(of_rows)
             return of_selection, None, None, *of_values, *of_steps
         terms = zip(
-            grads, values, log_steps, quantized, ctx.codes, ctx.indices, ctx.grids, strict=True
+            grads, values, log_steps, quantized, ctx.codes, ctx.choices, ctx.grids, strict=True
         )
         of_values, of_steps = zip(*(_gradients(*term) for term in terms), strict=True)
         of_selection = None
@@ -201,15 +204,22 @@ class QuantizeSelected(torch.autograd.Function):
 
 
 def _gradients(
-    grad: Tensor, values: Tensor, log_steps: Tensor, quantized: Tensor, codes: Tensor, index, grids
+    grad: Tensor,
+    values: Tensor,
+    log_steps: Tensor,
+    quantized: Tensor,
+    codes: Tensor,
+    choice: WidthChoice,
+    grids,
 ) -> tuple[Tensor, Tensor]:
     """Gradients of the values and of the logarithms of the steps, for one candidate."""
-    low, high, scale = grids[index]
+    low, high, scale = chosen_grid(choice, grids)
     of_values = grad_in_range(grad, codes, low, high)
     of_steps = torch.zeros_like(log_steps)
     # The step times its gradient, <g, code> - <g in range, w/s>, needs no division.
     inner = _inner if log_steps.ndim == 1 else _inner_rows
-    of_steps[index] = (inner(grad, quantized) - inner(of_values, values)) * scale
+    products = (inner(grad, quantized) - inner(of_values, values)) * scale
+    of_steps[step_position(choice)] = products
     return of_values, of_steps
 
 
@@ -228,16 +238,28 @@ def _stacked_products(grad: Tensor, values: Tensor, log_steps: Tensor, grids) ->
 
 
 def _differentiable(
-    grad: Tensor, values: Tensor, log_steps: Tensor, selection: Tensor | None, index: int, grids
+    grad: Tensor,
+    values: Tensor,
+    log_steps: Tensor,
+    selection: Tensor | None,
+    choice: WidthChoice,
+    grids,
 ) -> tuple[Tensor, Tensor, Tensor]:
     r"""Gradients of :math:`\sum_r z_r Q_r(w)` that can be differentiated once more."""
     of_values = torch.zeros_like(values)
     of_steps, of_selection = [], []
     for r, (log_step, grid) in enumerate(zip(log_steps, grids, strict=True)):
         step = _aligned(log_step.exp())
-        share = float(r == index) if selection is None else selection[r]
+        share = _share(choice, r, values) if selection is None else selection[r]
         through_values, through_step = signed_gradients(grad, values, step, *grid)
         of_values = of_values + share * through_values
         of_steps.append((share * through_step * step).reshape(log_step.shape))
         of_selection.append(_inner(grad, _SignedQuantizer.apply(values, step, *grid)))
     return of_values, torch.stack(of_steps), torch.stack(of_selection)
+
+
+def _share(choice: WidthChoice, r: int, values: Tensor) -> float | Tensor:
+    """Return 1 where a candidate is chosen and 0 elsewhere; of units a column."""
+    if isinstance(choice, int):
+        return float(choice == r)
+    return (choice.indices == r).to(values.dtype).unsqueeze(1)

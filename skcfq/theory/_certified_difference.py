@@ -90,7 +90,7 @@ def certified_difference(
     r"""Bound how far two networks are apart in boxes around points (ε of Eq. 44, from above).
 
     What weights, biases, the codes of inputs and the rounding and clipping of activations do is
-    followed layer by layer.
+    followed layer by layer; in the first one by what all units can differ by together, too.
 
     Parameters
     ----------

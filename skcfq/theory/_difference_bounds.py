@@ -7,17 +7,19 @@ With inputs :math:`x` and :math:`\hat x = x + \delta` of a layer, its totals dif
 so that what the weights, the biases, the codes of the inputs and the rounding of the activations do
 is each a term of its own, and small boxes have small terms. Intervals go forward; one row of the
 last difference then goes backward through lines around the activations, as a row on
-:math:`\hat z - z` and one on :math:`z`.
+:math:`\hat z - z` and one on :math:`z`. Behind the first layer, many units have common lines.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from skcfq.proofs import Lines, Rectifier, Staircase
-from skcfq.theory._network_pairs import LayerPair, NetworkPair
+from skcfq.theory._network_pairs import LayerPair, NetworkPair, Totals
+from skcfq.theory._squared_differences import SquaredDifferences, squared_differences
 from skcfq.utils import tile_products
 
 # What sums of float64 may err by, as a share of the sum of their absolute parts.
@@ -47,12 +49,34 @@ class _Hidden:
         Around their difference, by the difference of the totals.
     middle : (ndarray, ndarray) of shape (N, H)
         Middles of the reference's totals and of the difference.
+    rounding : (ndarray, ndarray) of shape (N, H)
+        Ends of what rounding adds to the activations of the deployed network.
+    squares : SquaredDifferences or None
+        What is known of the differences of the totals together.
     """
 
     own: Lines
     other: Lines
     apart: Lines
-    middle: tuple[np.ndarray, np.ndarray]
+    middle: Totals
+    rounding: Ends
+    squares: SquaredDifferences | None = None
+
+
+class _Planes(NamedTuple):
+    """Planes by what totals have apart and by the reference's own, each array of shape (N, H)."""
+
+    apart: np.ndarray
+    own: np.ndarray
+    at: np.ndarray
+
+    def height(self, point: Totals) -> np.ndarray:
+        return self.apart * point[1] + self.own * point[0] + self.at
+
+    def but(self, where: np.ndarray, others: _Planes) -> _Planes:
+        """Return the other planes at some places."""
+        pairs = zip(others, self, strict=True)
+        return _Planes(*(np.where(where, other, mine) for other, mine in pairs))
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,22 +110,37 @@ class DifferenceSpans:
         """
         if on_own is None:
             on_own = np.zeros_like(on_apart)
+        middles = [hidden.middle for hidden in self.hidden]
+        bound, worst = self._most(on_apart, on_own, middles)
+        # Lines that are low halfway to the worst point are often better than those of the middle.
+        low, high = self.inputs.own
+        halfway = (np.where(worst > 0, high, low) + (low + high) / 2) / 2
+        points = self.pair.hidden_totals(halfway)[: len(middles)]
+        return np.minimum(bound, self._most(on_apart, on_own, points)[0])
+
+    def _most(
+        self, on_apart: np.ndarray, on_own: np.ndarray, points: list[Totals]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the bound with lines that are low at some totals, and the last row on inputs."""
         layers = self.pair.layers[: len(self.hidden) + 1]
         bound = _Backward(len(on_apart))
         on_apart, on_own = bound.through(layers[-1], on_apart, on_own)
-        for layer, hidden in zip(layers[-2::-1], self.hidden[::-1], strict=True):
-            on_apart, on_own = bound.behind(hidden, on_apart, on_own)
+        hidden_layers = zip(layers[-2::-1], self.hidden[::-1], points[::-1], strict=True)
+        for layer, hidden, point in hidden_layers:
+            on_apart, on_own = bound.behind(hidden, on_apart, on_own, point)
             on_apart, on_own = bound.through(layer, on_apart, on_own)
-        return bound.at(self.inputs, on_apart, on_own)
+        return bound.at(self.inputs, on_apart, on_own), on_own
 
     def closer(self, own: Ends, apart: Ends) -> tuple[Ends, Ends]:
         """Return ends of the next totals and of their difference that no interval alone gives."""
         row = np.zeros_like(own[0])
         nothing, found = np.zeros_like(row), [end.copy() for end in (*own, *apart)]
+        middles = [hidden.middle for hidden in self.hidden]
         for unit in range(row.shape[1]):
             for sign, side, closest in ((-1.0, 0, np.maximum), (1.0, 1, np.minimum)):
                 row[:, unit] = sign
-                most = self.most(nothing, row), self.most(row)
+                rows = (nothing, row), (row, nothing)
+                most = [self._most(*pair, middles)[0] for pair in rows]
                 for ends, bound in zip((found[side], found[side + 2]), most, strict=True):
                     ends[:, unit] = closest(ends[:, unit], sign * bound)
             row[:, unit] = 0.0
@@ -127,8 +166,26 @@ def difference_spans(pair: NetworkPair, low: np.ndarray, high: np.ndarray) -> Di
         # Each of the three follows from the other two as well.
         other = _both(other, (own[0] + apart[0], own[1] + apart[1]))
         relaxed, inputs = _activated(layer, own, other, apart)
+        if not hidden:
+            straddles = [ends[0] * ends[1] < 0 for ends in (own, other, apart)]
+            counts = (straddles[0] | straddles[1]) & straddles[2]
+            relaxed = replace(relaxed, squares=_squares(pair, first, counts))
         hidden.append(relaxed)
     return DifferenceSpans(pair, first, hidden)
+
+
+def _squares(pair: NetworkPair, inputs: _Inputs, counts: np.ndarray) -> SquaredDifferences:
+    """Return what is known of the differences of the first totals together."""
+    layer, behind = pair.layers[:2]
+    matrix, (low, high) = layer.difference, inputs.own
+    center = tile_products((low + high) / 2, matrix) + layer.offset_difference
+    halves = (high - low) / 2
+    if pair.input_steps is not None:
+        low, high = inputs.apart
+        center += tile_products((low + high) / 2, layer.other_matrix)
+        matrix = np.concatenate([matrix, layer.other_matrix])
+        halves = np.concatenate([halves, (high - low) / 2], axis=1)
+    return squared_differences(center, halves, matrix, counts, behind.other_matrix)
 
 
 def _read(pair: NetworkPair, low: np.ndarray, high: np.ndarray) -> _Inputs:
@@ -164,20 +221,20 @@ def _activated(layer: LayerPair, own: Ends, other: Ends, apart: Ends) -> tuple[_
     """Return lines around the activations of a layer, and what the next layer reads."""
     rectifier = Rectifier()
     own_after = rectifier(own[0]), rectifier(own[1])
-    rounded = _rectified_apart(own, other, apart)
+    rounded, rounding = _rectified_apart(own, other, apart), _rounding(layer, other)
     around = rectifier.lines(*other)
     other_after = rectifier(other[0]), rectifier(other[1])
     if layer.step is not None:
         stairs = Staircase(1.0 / layer.step, layer.top)
         around = _scaled(stairs.lines(*other), layer.step)
         other_after = stairs(other[0]) * layer.step, stairs(other[1]) * layer.step
-        rounded = _rounded(rounded, layer, other)
+        rounded = _shifted(rounded, rounding)
     after = _both(
         _values(rounded, apart), (other_after[0] - own_after[1], other_after[1] - own_after[0])
     )
     middle = (own[0] + own[1]) / 2, (apart[0] + apart[1]) / 2
     lines = _flatter(rounded, after, middle[1])
-    hidden = _Hidden(rectifier.lines(*own), around, lines, middle)
+    hidden = _Hidden(rectifier.lines(*own), around, lines, middle, rounding)
     return hidden, _Inputs(own_after, other_after, after)
 
 
@@ -207,18 +264,22 @@ def _rectified_apart(own: Ends, other: Ends, apart: Ends) -> Lines:
     return Lines(up, up_at, down, down_at)
 
 
-def _rounded(lines: Lines, layer: LayerPair, other: Ends) -> Lines:
-    """Return lines around a difference whose second part is rounded and clipped too."""
-    assert layer.step is not None
+def _rounding(layer: LayerPair, other: Ends) -> Ends:
+    """Return ends of what rounding and clipping add to the deployed network's activations."""
+    if layer.step is None:
+        return np.zeros_like(other[0]), np.zeros_like(other[1])
     half = layer.step / 2 + _ROUNDING * np.maximum(np.abs(other[0]), np.abs(other[1]))
     silent = other[1] <= 0
     clipped = np.minimum(layer.step * layer.top - other[1], -half)
-    more, less = np.where(silent, 0.0, half), np.where(silent, 0.0, clipped)
+    return np.where(silent, 0.0, clipped), np.where(silent, 0.0, half)
+
+
+def _shifted(lines: Lines, by: Ends) -> Lines:
     return Lines(
         lines.upper_slope,
-        lines.upper_intercept + more,
+        lines.upper_intercept + by[1],
         lines.lower_slope,
-        lines.lower_intercept + less,
+        lines.lower_intercept + by[0],
     )
 
 
@@ -289,25 +350,30 @@ class _Backward:
         return tile_products(on_apart, layer.other_matrix.T), own
 
     def behind(
-        self, hidden: _Hidden, on_apart: np.ndarray, on_own: np.ndarray
+        self, hidden: _Hidden, on_apart: np.ndarray, on_own: np.ndarray, point: Totals
     ) -> tuple[np.ndarray, np.ndarray]:
         """Take rows on activations to rows on totals.
 
         Notes
         -----
-        Either the difference has lines of its own, or both activations have; unit by unit, the one
-        that is lower in the middle.
+        Either the difference has lines of its own, alone or in common with other units, or both
+        activations have; unit by unit, those that are lowest at a point.
         """
-        own_middle, apart_middle = hidden.middle
         slope, at = _upper(hidden.apart, on_apart)
         own_slope, own_at = _upper(hidden.own, on_own)
-        together = slope * apart_middle + own_slope * own_middle + at + own_at
+        planes = _Planes(slope, own_slope, at + own_at)
         one, one_at = _upper(hidden.other, on_apart)
         two, two_at = _upper(hidden.own, on_own - on_apart)
-        singly = one * (apart_middle + own_middle) + two * own_middle + one_at + two_at
-        choose = singly < together
-        self._add(np.where(choose, one_at + two_at, at + own_at))
-        return np.where(choose, one, slope), np.where(choose, one + two, own_slope)
+        singly = _Planes(one, one + two, one_at + two_at)
+        planes = planes.but(singly.height(point) < planes.height(point), singly)
+        if hidden.squares is not None:
+            own_at = own_at + _largest(hidden.rounding, on_apart)
+            height = planes.height(point) - own_slope * point[0] - own_at
+            slope, at, used, rest = hidden.squares.lines(on_apart, height, point[1])
+            planes = planes.but(used, _Planes(slope, own_slope, at + own_at))
+            self._add(rest[:, None])
+        self._add(planes.at)
+        return planes.apart, planes.own
 
     def at(self, inputs: _Inputs, on_apart: np.ndarray, on_own: np.ndarray) -> np.ndarray:
         """Return the bound over what the first layer reads."""

@@ -11,6 +11,10 @@ from skcfq.exceptions import UnsupportedModelError
 from skcfq.models import Predictor
 from skcfq.proofs import Network
 from skcfq.theory._reading import readable_network
+from skcfq.utils import tile_products
+
+# Totals of a layer of the reference, and what the deployed network adds to them.
+Totals = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +76,19 @@ class NetworkPair:
         """Steps to which the deployed network rounds encoded columns, shape (d,); None without."""
         integers = self.deployed.integers
         return None if integers is None else integers.input_steps
+
+    def hidden_totals(self, encoded: np.ndarray) -> list[Totals]:
+        """Return the totals of the hidden layers at encoded points (N, d)."""
+        own, other = encoded, self.read_as(encoded)
+        found = []
+        for layer in self.layers[:-1]:
+            own = tile_products(own, layer.matrix) + layer.offset
+            other = tile_products(other, layer.other_matrix) + layer.other_offset
+            found.append((own, other - own))
+            own, other = np.maximum(own, 0.0), np.maximum(other, 0.0)
+            if layer.step is not None:
+                other = np.minimum(np.rint(other / layer.step), layer.top) * layer.step
+        return found
 
 
 def pair_of(reference: Predictor, deployed: Predictor) -> NetworkPair:

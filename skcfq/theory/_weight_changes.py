@@ -32,8 +32,8 @@ class WeightChanges:
     half_steps : ndarray of shape (L,)
         :math:`s_\ell/2`, of the coarsest unit where each has a step of its own; NaN where weights
         are not quantized.
-    bits : ndarray of shape (L,), int64
-        Weight widths; 0 where weights are not quantized.
+    bits : ndarray of shape (L,)
+        Weight widths, averages where units of a layer differ; 0 where weights are not quantized.
     """
 
     spectral: np.ndarray
@@ -103,7 +103,7 @@ def weight_changes(reference: Any, deployed: Any, *, background: Any = None) -> 
     if integers is not None:
         differences[0] = differences[0] * input_units(integers)[:, None]
         steps = np.array([np.max(layer.step) for layer in integers.layers])
-        bits = np.array([layer.bits for layer in integers.layers])
+        bits = integers.bit_widths
     return WeightChanges(
         np.array([np.linalg.norm(one, ord=2) for one in differences]),
         np.array([np.abs(one).max() for one in differences]),

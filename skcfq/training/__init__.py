@@ -44,6 +44,7 @@ from skcfq.training._sensitivity_bits import SensitivityBits
 from skcfq.training._supervision import Supervision, supervise_both
 from skcfq.training._table import TrainingTable
 from skcfq.training._teacher_actions import TeacherActions
+from skcfq.training._unit_bits import UnitBits
 from skcfq.training._validation import Validation, held_out
 from skcfq.training._warm_start import check_kept_widths, check_same_classes, joined, taken_over
 
@@ -74,6 +75,7 @@ __all__ = [
     "TrainingPlan",
     "TrainingTable",
     "UniformBits",
+    "UnitBits",
     "Validation",
     "bias_above",
     "bit_policy_of",

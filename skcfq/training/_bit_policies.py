@@ -12,6 +12,7 @@ from skcfq.quantization import MAXIMUM_CANDIDATE_BITS, GumbelBits
 from skcfq.training._bit_policy import BitPolicy, BitSample, widest
 from skcfq.training._searched_bits import SearchedBits
 from skcfq.training._sensitivity_bits import SensitivityBits
+from skcfq.training._unit_bits import UnitBits
 from skcfq.utils import Interval, ListOf, StrOptions
 
 
@@ -214,6 +215,7 @@ BIT_POLICIES = {
     "learned": LearnedBits,
     "sensitivity": SensitivityBits,
     "searched": SearchedBits,
+    "units": UnitBits,
 }
 
 

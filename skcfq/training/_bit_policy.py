@@ -47,9 +47,9 @@ class BitSample:
 class BitPolicy(BaseEstimator):
     """Base of all bit policies; write your own as a subclass.
 
-    A subclass overrides :meth:`choose`, which returns one candidate a layer; ``candidates`` are 2,
-    3, 4 and 8 bits, unless it has a parameter of that name. For widths that are learned in
-    training, subclass :class:`LearnedBits`.
+    A subclass overrides :meth:`choose`, which returns one candidate a layer, or one for each unit
+    of a layer; ``candidates`` are 2, 3, 4 and 8 bits, unless it has a parameter of that name. For
+    widths that are learned in training, subclass :class:`LearnedBits`.
 
     Examples
     --------
@@ -81,8 +81,10 @@ class BitPolicy(BaseEstimator):
             raise TypeError(f"bit_policy={self!r} chooses no widths. {_OVERRIDE}")
         widest(self.candidates, budget)
 
-    def choose(self, network: QuantizedNetwork, budget: float, sample: BitSample) -> Sequence[int]:
-        """Return one candidate width a layer.
+    def choose(
+        self, network: QuantizedNetwork, budget: float, sample: BitSample
+    ) -> Sequence[int | Sequence[int]]:
+        """Return one candidate width a layer, or one for each of its units.
 
         Parameters
         ----------
@@ -106,16 +108,17 @@ class BitPolicy(BaseEstimator):
         Raises
         ------
         ValueError
-            What was chosen is not one candidate a layer.
+            What was chosen is not one candidate a layer or unit.
         """
-        widths = [int(width) for width in self.choose(network, budget, sample)]
-        n_layers = len(network.n_weights)
-        if len(widths) != n_layers or not set(widths) <= set(network.candidates):
+        widths = self.choose(network, budget, sample)
+        try:
+            network.set_bit_widths(widths)
+        except ValueError as error:
             raise ValueError(
-                f"{self!r} chose the widths {widths}; let `choose` return one of the candidates "
-                f"{network.candidates} for each of the {n_layers} layers."
-            )
-        network.set_bit_widths(widths)
+                f"{self!r} chose widths that the network cannot have; let `choose` return one of "
+                f"the candidates {network.candidates} for each of the {len(network.n_weights)} "
+                f"layers, or for each unit of a layer: {error}"
+            ) from error
         return None
 
 

@@ -65,7 +65,7 @@ class SearchedBits(BitPolicy):
     def choose(self, network: QuantizedNetwork, budget: float, sample: BitSample) -> list[int]:
         """Measure choices of widths, and return the best."""
         loss_of = _task_loss(sample) if self.kind == "task" else _error(network, sample)
-        training, kept = network.training, network.bit_widths.tolist()
+        training, kept = network.training, network.unit_bit_widths
         network.eval()
 
         @torch.no_grad()

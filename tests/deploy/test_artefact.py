@@ -145,9 +145,9 @@ def test_truncated_file(length, files, tmp_path):
 
 def test_newer_schema(files, tmp_path):
     data = bytearray(files[2].read_bytes())
-    data[8:10] = struct.pack("<H", 5)
+    data[8:10] = struct.pack("<H", 6)
     (tmp_path / "new").write_bytes(data)
-    with pytest.raises(ArtefactVersionError, match="schema 5.*Install a newer skcfq"):
+    with pytest.raises(ArtefactVersionError, match="schema 6.*Install a newer skcfq"):
         skcfq.load(tmp_path / "new")
 
 

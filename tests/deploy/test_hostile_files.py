@@ -67,6 +67,7 @@ def originals(tmp_path_factory, request):
     )
     model = QATClassifier(
         3,
+        bit_policy="units",
         encoder=encoder,
         action_set=ActionSet(immutable=["rank"], bounds={"log": (0, None)}),
         hidden_layer_sizes=(4,),
@@ -76,8 +77,8 @@ def originals(tmp_path_factory, request):
     new = tmp_path_factory.mktemp("originals") / "new"
     model.export(new, statistics="full")
     scores = pd.read_csv(folder / "scores.csv")
-    found = {"4": (new, X.head(5))}
-    for schema in (2, 3):
+    found = {"5": (new, X.head(5))}
+    for schema in (2, 3, 4):
         path = folder / f"schema_{schema}.skcfq"
         found[str(schema)] = path, scores[skcfq.load(path).feature_names_in_].head(5)
     return found

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("short_teachers")
 
 LEVELS = ("none", "bounds", "full")
 # Read by Python, to the last bit.
-SCORES = ("score_1", "score_2", "score_3")
+SCORES = ("score_1", "score_2", "score_3", "score_4")
 MOST_BYTES = {"none": 40, "bounds": 100}
 
 
@@ -238,7 +238,7 @@ def test_functions_of_a_column_are_told_because_predictions_need_them(tmp_path):
     np.testing.assert_array_equal(loaded.decision_function(X), model.decision_function(X))
 
 
-@pytest.mark.parametrize("schema", [1, 2, 3])
+@pytest.mark.parametrize("schema", [1, 2, 3, 4])
 def test_files_of_earlier_schemas(schema, tmp_path, request):
     folder = request.path.parent / "files"
     table = pd.read_csv(folder / "scores.csv", converters=dict.fromkeys(SCORES, float))

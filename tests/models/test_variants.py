@@ -115,6 +115,24 @@ def test_rounding_takes_one_of_the_two_codes_around_each_weight(quantized):
             assert torch.allclose(layer.quantized_weight(index), layer.weight, rtol=1e-12)
 
 
+def test_each_unit_stays_on_the_grid_of_its_width(credit):
+    model = QATClassifier(3, bit_policy="units", **SMALL).fit(credit.data, credit.target)
+    assert len({*model.unit_bit_widths_[0].tolist()}) > 1
+    (variant,) = deployment_variants(model, 1, X=credit.data, random_state=0)
+    layers = zip(
+        model.network_.layers, variant.model.network_.layers, model.unit_bit_widths_, strict=True
+    )
+    for own, layer, widths in layers:
+        assert not torch.equal(layer.weight, own.weight)
+        for unit, bits in enumerate(widths.tolist()):
+            index, (low, high) = own.candidates.index(bits), signed_range(bits)
+            scaled = own.weight[unit] / layer.steps[index, unit]
+            stored = layer.weight[unit] / layer.steps[index, unit]
+            assert torch.allclose(stored, stored.round(), atol=1e-9)
+            assert ((stored.round() - scaled.clamp(low, high)).abs() < 1).all()
+            assert 0.979 < layer.steps[index, unit] / own.steps[index, unit] < 1.021
+
+
 def test_rounding_is_unbiased_between_the_ends_of_the_grid(quantized):
     variants = deployment_variants(quantized, 400, kinds=["rounding"], random_state=0)
     own = quantized.network_.layers[0]

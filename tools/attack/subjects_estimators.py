@@ -47,6 +47,7 @@ from skcfq.estimators import (
     SensitivityBits,
     TeacherActions,
     UniformBits,
+    UnitBits,
 )
 
 # An error about labels or weights may speak of these.
@@ -344,6 +345,7 @@ def _of_options(student: dict[str, Any]) -> list[Subject]:
             },
             is_sound,
         ),
+        Subject("UnitBits", held("bit_policy", UnitBits), {"candidates": widths()}, is_sound),
         Subject("UniformBits", held("bit_policy", UniformBits), {"candidates": widths()}, is_sound),
         Subject(
             "UniformBits.width",
