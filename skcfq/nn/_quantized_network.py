@@ -22,7 +22,7 @@ from skcfq.quantization import (
     signed_range,
 )
 
-LogitsOfUnit = Callable[[int, Tensor], Tensor]
+LogitsOfUnit = Callable[[int, Tensor, Tensor], Tensor]
 
 # Inputs of so many bits have codes to spare for values that nobody in the sample has.
 _COVERING_BITS = 10
@@ -195,7 +195,7 @@ class QuantizedNetwork(nn.Module, ABC):
 
     @abstractmethod
     def with_unit(self, x: Tensor, position: int) -> LogitsOfUnit:
-        """Return the logits as a function of the weights of one unit, without any quantizer.
+        """Return the logits as a function of what one unit has, without any quantizer.
 
         Parameters
         ----------
@@ -206,7 +206,8 @@ class QuantizedNetwork(nn.Module, ABC):
         Returns
         -------
         function
-            The unit, and its row of ``weight_matrix``, to logits, shape (n_samples, n_classes).
+            The unit, its row of ``weight_matrix``, and what its bias grows by (of a user's module,
+            nothing), to logits of shape (n_samples, n_classes).
         """
 
     @abstractmethod
