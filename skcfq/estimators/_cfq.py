@@ -442,13 +442,10 @@ class CFQClassifier(StudentClassifier):
     def _resolve_target(self, table: TrainingTable, decisions: np.ndarray) -> np.ndarray:
         """Return each row's target, and remember the label if there is one for all."""
         wanted = self.target
+        if wanted is None:
+            last = default_target(self.classes_) if self._uses_recourse else -1
+            wanted = self.classes_[last]
+        self.target_ = None if callable(wanted) else wanted
         if callable(wanted):
-            self.target_ = None
             wanted = targets_by_rule(wanted, table.X, self.classes_[table.labels])
-        elif wanted is None:
-            asked = objective_of(self.objective).needs_recourse
-            last = default_target(self.classes_) if asked else -1
-            wanted = self.target_ = self.classes_[last]
-        else:
-            self.target_ = wanted
         return resolve_target(wanted, self.classes_, decisions)

@@ -238,7 +238,7 @@ def suiting_policy(loss: LossWeights, quantizer: Quantizer, *, own_module: bool)
         Whether the network is a module of the user's.
     """
     given = quantizer.activation_bits
-    widths = [given] if given is None or isinstance(given, Integral) else given
+    widths = given if isinstance(given, Sequence) else [given]
     allowed = quantizer.granularity == "per_channel" and None not in widths and not own_module
     return bit_policy_of("units" if loss.of_teacher and allowed else "learned")
 
