@@ -124,8 +124,8 @@ class StudentClassifier(TrainedClassifier, PromisedClassifier):
     def _check_plan(self) -> None:
         """Refuse what cannot be trained before anything is."""
         training_device(self.device)
-        self._policy.check(self.budget)
         self._quantizer.check()
+        self._policy.check(self.budget)
         if isinstance(self.module, nn.Module):
             check_quantizable(self.module)
         elif self.module is None:

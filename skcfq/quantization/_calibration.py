@@ -223,9 +223,7 @@ def covering_steps(low: Tensor, high: Tensor, bits: int) -> tuple[Tensor, Tensor
     step = varied.amin() if len(varied) else needed.new_tensor(-1.0 / least)
     factors = 2.0 ** (needed / step).clamp(min=1.0).log2().ceil()
     first, last = (low / (step * factors)).round(), (high / (step * factors)).round()
-    # Ends that are rounded away from each other ask for one code more than there are.
-    factors = torch.where(last - first > most - least, 2.0 * factors, factors)
-    first, last = (low / (step * factors)).round(), (high / (step * factors)).round()
+    # Where both ends lie between two codes, there is one too few, and either of the two will do.
     centers = torch.zeros_like(first).clamp(last - most, first - least)
     return step.to(low.dtype), factors.to(low.dtype), centers.to(low.dtype)
 
