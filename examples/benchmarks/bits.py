@@ -6,13 +6,15 @@ without the default penalty. `constructed`: a network one of whose layers needs
 8 bits, while 2 hold the weights of the other exactly. `exhaustive`: the held-out loss at the widths
 that were chosen over the least of all choices within the budget, on the network at the end of the
 search (`shared`), and with every choice trained anew (`--anew`: 4^L fits a seed). `equal`:
-learned, searched and uniform widths, at 8-bit activations: the bits that they use, sd of the
-student's target margin less the teacher's at the teacher's recourse points of test people (sigma),
-the validity drop there with and without a bias, and paired differences to uniform widths with
-95 % intervals. It fits three times four models a seed as the defaults do, and is asked for by name.
+widths of units beside learned, searched and uniform widths of layers, at 8-bit activations: the
+bits that they use, sd of the student's target margin less the teacher's at the teacher's recourse
+points of test people (sigma) and of people held out of the training (what a choice of policy may
+look at), the recourse gap that these are to expect, the validity drop of test people with and
+without a bias, and paired differences with 95 % intervals. It fits four times four models a seed
+and shape of the layers, and is asked for by name.
 
     SKCFQ_DATA=../shared/data python examples/benchmarks/bits.py --tables german compas generated
-    SKCFQ_DATA=../shared/data python examples/benchmarks/bits.py --parts equal --seeds 5
+    SKCFQ_DATA=../shared/data python examples/benchmarks/bits.py --parts equal --seeds 5 --passes 40
 """
 
 from __future__ import annotations
@@ -48,6 +50,14 @@ TABLES = {
     "generated": lambda: make_credit(1200, random_state=0),
 }
 WIDTHS, BUDGETS = (2, 3, 4, 8), (2.5, 3.0, 4.0, 6.0)
+POLICIES = ("uniform", "searched", "learned", "units")
+# A policy, and the one that it is compared with.
+COMPARED = (
+    ("searched", "uniform"),
+    ("learned", "uniform"),
+    ("units", "uniform"),
+    ("units", "searched"),
+)
 SHAPES = {3: (24, 12), 5: (12, 10, 8, 6)}
 # Rows of the training in the parts that need many fits, and of the held-out share among them.
 FEW_ROWS, HELD = 700, 0.3
@@ -218,12 +228,12 @@ def exhaustive(options: argparse.Namespace) -> pd.DataFrame:
 
 
 def equal(options: argparse.Namespace) -> pd.DataFrame:
-    """Return what learned, searched and uniform widths lose, on test people."""
+    """Return what widths of layers and of units lose, on test people."""
     found = []
-    for name, seed in itertools.product(options.tables, range(options.seeds)):
+    for name, units, seed in itertools.product(options.tables, options.units, range(options.seeds)):
         data = TABLES[name]()
         X, y, X_test, _ = split(data, seed)
-        teacher = TeacherClassifier(options.units, random_state=seed).fit(X, y)
+        teacher = TeacherClassifier(units, random_state=seed).fit(X, y)
         people = draw_refused(teacher, data.favorable, X_test, seed, options.people)
         solver = RecourseSolver(
             data.action_set, target=data.favorable, margin=0.0, random_state=seed
@@ -232,15 +242,18 @@ def equal(options: argparse.Namespace) -> pd.DataFrame:
         points = advice.points.iloc[np.flatnonzero(advice.reachable)]
         target = list(teacher.classes_).index(data.favorable)
         wanted = margin_of(teacher, points, target)
-        for budget, policy in itertools.product(BUDGETS, ("uniform", "searched", "learned")):
+        for budget, policy in itertools.product(BUDGETS, POLICIES):
             model = student(
-                data, teacher, options.units, budget=budget, bit_policy=policy,
-                objective=CFQObjective.preset("faithful"), random_state=seed, memory=options.memory,
+                data, teacher, units, budget=budget, bit_policy=policy, random_state=seed,
+                objective=CFQObjective.preset("faithful"), max_iter=options.passes,
+                memory=options.memory,
             ).fit(X, y)  # fmt: skip
             error = margin_of(model, points, target) - wanted
-            row = {"table": name, "seed": seed, "budget": budget, "policy": policy}
-            row |= {"widths": model.bit_widths_.tolist(), "bits": model.average_bits_}
-            row |= {"sigma": error.std(), "bias": model.logit_bias_}
+            row = {"table": name, "units": "x".join(map(str, units)), "seed": seed}
+            row |= {"budget": budget, "policy": policy, "people": len(points)}
+            row |= {"widths": model.bit_widths_.round(2).tolist(), "bits": model.average_bits_}
+            row |= {"sigma": error.std(), "sigma, held out": model.margin_error_}
+            row |= {"bias": model.logit_bias_, "expected gap": model.expected_recourse_gap_}
             row["VD"] = validity_drop(teacher, model, advice)
             row["VD, no bias"] = float(np.mean(error - model.logit_bias_ < 0))
             found.append(row)
@@ -255,21 +268,23 @@ def margin_of(model: Any, X: pd.DataFrame, target: int) -> np.ndarray:
 
 
 def paired(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return mean differences to uniform widths, with intervals, over seeds."""
+    """Return mean differences between policies, with intervals, over seeds."""
     found = []
-    for (name, budget), part in rows.groupby(["table", "budget"], sort=False):
+    for key, part in rows.groupby(["table", "units", "budget"], sort=False):
         by = part.set_index(["policy", "seed"])
-        for policy in ("searched", "learned"):
-            row = {"table": name, "budget": budget, "policy": policy}
-            row["bits, uniform"] = by.loc["uniform", "bits"].mean()
-            row["bits"] = by.loc[policy, "bits"].mean()
-            for column in ("sigma", "VD", "VD, no bias"):
-                change = (by.loc[policy, column] - by.loc["uniform", column]).to_numpy(dtype=float)
-                row[f"{column}, less uniform"] = "{:+.4f} [{:+.4f}, {:+.4f}]".format(
+        for policy, other in COMPARED:
+            row = dict(zip(("table", "units", "budget"), key, strict=True))
+            row |= {"policy": policy, "less": other}
+            for column in ("bits", "sigma"):
+                row[column] = by.loc[policy, column].mean()
+                row[f"{column}, other"] = by.loc[other, column].mean()
+            for column in ("sigma", "sigma, held out", "expected gap", "VD"):
+                change = (by.loc[policy, column] - by.loc[other, column]).to_numpy(dtype=float)
+                row[f"{column}, difference"] = "{:+.4f} [{:+.4f}, {:+.4f}]".format(
                     *paired_interval(change)
                 )
             found.append(row)
-    return pd.DataFrame(found)
+    return pd.DataFrame(found).round(4)
 
 
 PARTS = {"starts": starts, "constructed": constructed, "exhaustive": exhaustive, "equal": equal}
@@ -286,6 +301,7 @@ def main() -> None:
             worst = rows.groupby(["layers", "budget"])[["shared"]].agg(["mean", "max"])
             print(worst.to_string(), flush=True)
         if part == "equal":
+            print(f"\n{options.seeds} splits, {options.passes} passes, all training rows")
             print(paired(rows).to_string(index=False), flush=True)
 
 
@@ -299,9 +315,11 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS)[:3])
     parser.add_argument("--tables", nargs="+", choices=TABLES, default=["german", "generated"])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--passes", type=int, default=60, help="of the parts with many fits")
+    parser.add_argument("--passes", type=int, default=60, help="over the rows, of a training")
     parser.add_argument("--people", type=int, default=300, help="refused test rows")
-    parser.add_argument("--units", type=units_of_layers, default=(96, 24), metavar="UNITSxUNITS")
+    parser.add_argument(
+        "--units", nargs="+", type=units_of_layers, default=[(64, 64), (96, 24)], metavar="NxN"
+    )
     parser.add_argument("--anew", action="store_true", help="train every choice of three layers")
     parser.add_argument("--memory", help="folder in which teachers' actions are remembered")
     return parser.parse_args()

@@ -7,7 +7,7 @@ from typing import Any
 
 from skcfq.exceptions import RecourseGapWarning
 from skcfq.models import split_model
-from skcfq.nn import FullPrecisionMLP, QuantizedMLP
+from skcfq.nn import FullPrecisionMLP, QuantizedMLP, QuantizedNetwork
 from skcfq.utils import warn_user
 
 # At a gap of a fifth, whoever follows the advice pays a quarter more than the model asks for.
@@ -48,8 +48,17 @@ def _remedies(model: Any) -> list[str]:
     if model.logit_bias_:
         found.append("promise='advice', which leaves the model as it is")
     if network.average_bits < _MOST_BITS:
+        could_differ = hasattr(model, "bit_policy") and _units_could_differ(network)
+        if could_differ and model.budget > network.candidates[0]:
+            found.append("a width for each unit, for the same bits (bit_policy='units')")
         found.append(f"more bits (a budget above {model.budget:g})")
     return found
+
+
+def _units_could_differ(network: QuantizedNetwork) -> bool:
+    """Tell whether units of a layer have one width and need not."""
+    layers = network.quantized_layers
+    return all(isinstance(one.choice, int) and one.units_may_differ for one in layers)
 
 
 def _is_as_wide(teacher: Any, student: Any) -> bool:

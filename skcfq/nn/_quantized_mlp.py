@@ -220,7 +220,7 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
         def logits(unit: int, weights: Tensor, shift: Tensor) -> Tensor:
             moved = entering @ weights + (layer.bias[unit] + shift)
             if not after:
-                return own.index_copy(1, torch.tensor([unit]), moved.unsqueeze(1))
+                return own.index_copy(1, torch.tensor([unit], device=x.device), moved.unsqueeze(1))
             # One unit alone changes, so the next layer needs no product of matrices.
             change = torch.relu(moved) - torch.relu(own[:, unit])
             values = torch.addr(following[0], change, after[0].weight[:, unit])

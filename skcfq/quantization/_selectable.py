@@ -122,6 +122,11 @@ class SelectableLayer(nn.Module, ABC):
         return self._fixed.widest
 
     @property
+    def units_may_differ(self) -> bool:
+        """Whether units share neither a weight step nor an activation whose width follows them."""
+        return self.per_channel and len(self.activation_widths) < 2
+
+    @property
     def sum_of_bits(self) -> int:
         """Sum of the fixed widths over all units."""
         return self._fixed.total

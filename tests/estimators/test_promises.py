@@ -296,6 +296,13 @@ def test_what_is_far_off_is_said_with_what_is_left_to_do(models, settings, rows)
     with pytest.warns(RecourseGapWarning, match="8 bits.*narrower.*'advice'.*more bits") as told:
         narrow.fit(X, y)
     assert f"{narrow.expected_recourse_gap_:.0%} of its cost" in str(told[0].message)
+    assert "bit_policy" not in str(told[0].message)
     with pytest.warns(RecourseGapWarning) as told:
         narrow.recalibrate(people, promise="advice")
     assert "promise=" not in str(told[0].message)
+    layers = CFQClassifier(2.5, quantizer=Quantizer(2), **given)
+    with pytest.warns(RecourseGapWarning, match=r"bit_policy='units'.*more bits"):
+        layers.fit(X, y)
+    with pytest.warns(RecourseGapWarning) as told:
+        layers.set_params(bit_policy="units").fit(X, y)
+    assert "bit_policy" not in str(told[0].message)

@@ -83,19 +83,28 @@ def draw_integers(
     *,
     bits: int = 4,
     per_channel: bool = False,
+    by_units: bool = False,
 ) -> DeployedClassifier:
-    """Return an integer network with random weights."""
+    """Return an integer network with random weights, `by_units` of 2, 4 and 8 bits in turns."""
     encoder = TableEncoder().fit(people)
     space = encoder.feature_space_
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = QuantizedMLP(
-            space.n_encoded, hidden, n_classes, candidates=(bits,), per_channel=per_channel
+            space.n_encoded,
+            hidden,
+            n_classes,
+            candidates=(2, 4, 8) if by_units else (bits,),
+            activation_bits=8 if by_units else None,
+            per_channel=per_channel or by_units,
         )
     with torch.no_grad():
         for layer in network.quantized_layers:
             layer.weight *= 2
     network.calibrate(torch.from_numpy(space.encode(people)).float())
+    if by_units:
+        sizes = [len(widths) for widths in network.unit_bit_widths]
+        network.set_bit_widths([[(8, 2, 4)[unit % 3] for unit in range(n)] for n in sizes])
     integers = integers_of(network)
     *others, last = integers.layers
     scale = 1 if last.rescale is None else last.rescale

@@ -43,6 +43,7 @@ MODELS = {
     "4 bits, 3 classes": draw_integers(PEOPLE, (8, 6), 3, bits=4),
     "8 bits, 4 layers": draw_integers(PEOPLE, (6, 6, 5, 4), bits=8, seed=1),
     "4 bits, per channel": draw_integers(PEOPLE, (8, 6), bits=4, per_channel=True),
+    "bits of units": draw_integers(PEOPLE, (8, 6), by_units=True),
 }
 LEAVES = (1, 256)
 

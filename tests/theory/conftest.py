@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.preprocessing import FunctionTransformer
 
@@ -45,8 +46,17 @@ def lending():
     return _pair(teacher, credit.data, credit.target, QATClassifier, **training | told)
 
 
-@pytest.fixture(params=["three", "lending"])
+@pytest.fixture(scope="session")
+def by_units(lending):
+    """The same reference, and a student whose units have widths of their own."""
+    reference, deployed, X = lending
+    student = clone(deployed).set_params(bit_policy="units", budget=3)
+    student.set_params(teacher=FrozenEstimator(reference))
+    return reference, student.fit(X, make_credit(120, random_state=0).target), X
+
+
+@pytest.fixture(params=["three", "lending", "by_units"])
 def pair(request):
-    """Each of the two pairs, with its rows and a target."""
+    """Each of the three pairs, with its rows and a target."""
     reference, deployed, X = request.getfixturevalue(request.param)
     return reference, deployed, X, reference.classes_[-1]

@@ -22,7 +22,7 @@ def _steps(deployed):
     units = np.zeros(network.n_inputs) if network.input_units is None else network.input_units
     found = [network.input_step * 2.0**units]
     for layer, own in zip(network.layers[:-1], trained.quantized_layers, strict=False):
-        clip, _ = own.clip_at(own.candidates.index(layer.bits))
+        clip, _ = own.clip_at(own.choice)
         found.append(float(clip) / layer.levels)
     return found
 

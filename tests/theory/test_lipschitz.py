@@ -50,7 +50,7 @@ def _terms(reference, deployed, row):
         parts["biases"].append(behind * _norm(other - offset))
         if layer.levels:
             totals = np.maximum(after @ read + other, 0)
-            step = float(own.clip_at(own.candidates.index(layer.bits))[0]) / layer.levels
+            step = float(own.clip_at(own.choice)[0]) / layer.levels
             read = np.minimum(np.rint(totals / step), layer.levels) * step
             parts["activations"].append(behind * _norm(read - totals))
     return parts

@@ -21,7 +21,7 @@ def _gradients(deployed, row, wanted):
         weights.append(weight.requires_grad_(True))
         totals = weights[-1] @ values + own.bias
         if layer.levels:
-            clip = float(own.clip_at(own.candidates.index(layer.bits))[0])
+            clip = float(own.clip_at(own.choice)[0])
             step = clip / layer.levels
             clipped = totals.clamp(0, clip)
             values = clipped + ((clipped / step).round() * step - clipped).detach()
