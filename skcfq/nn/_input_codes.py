@@ -12,6 +12,8 @@ from skcfq.quantization import ColumnQuantizer
 
 # A finer step clips more: it has to lower the loss by this factor.
 _WORTHWHILE = 0.95
+# Inputs of so many bits have codes to spare for values that nobody in the sample has.
+COVERING_BITS = 10
 # Share of its span that a column's codes go beyond either end.
 _BEYOND = 0.5
 

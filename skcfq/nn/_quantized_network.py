@@ -9,7 +9,13 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from skcfq.nn._input_codes import InputCodes, refine_input_codes, span_of, widened_span
+from skcfq.nn._input_codes import (
+    COVERING_BITS,
+    InputCodes,
+    refine_input_codes,
+    span_of,
+    widened_span,
+)
 from skcfq.quantization import (
     ColumnQuantizer,
     GumbelBits,
@@ -23,9 +29,6 @@ from skcfq.quantization import (
 )
 
 LogitsOfUnit = Callable[[int, Tensor, Tensor], Tensor]
-
-# Inputs of so many bits have codes to spare for values that nobody in the sample has.
-_COVERING_BITS = 10
 
 
 class QuantizedNetwork(nn.Module, ABC):
@@ -339,7 +342,7 @@ class QuantizedNetwork(nn.Module, ABC):
     ) -> None:
         if self.log_input_step is None or self.input_bits is None:
             return
-        if self.input_bits >= _COVERING_BITS:
+        if self.input_bits >= COVERING_BITS:
             low, high = widened_span(*(span_of(x, sample_weight) if span is None else span))
             step, factors, centers = covering_steps(low, high, self.input_bits)
         else:
@@ -348,7 +351,7 @@ class QuantizedNetwork(nn.Module, ABC):
         self.log_input_step.copy_(step.log())
         self.input_factors.copy_(factors)
         self.input_centers.copy_(centers)
-        if self.input_bits < _COVERING_BITS:
+        if self.input_bits < COVERING_BITS:
             codes = self._input_codes()
             assert codes is not None
             refine_input_codes(codes, self.unquantized, x.to(step.dtype), sample_weight)
