@@ -57,13 +57,11 @@ def main() -> None:
             print(pd.DataFrame(rows[-1:]).round(3).to_string(index=False, header=len(rows) == 1))
             if options.out:
                 pd.DataFrame(rows).to_csv(options.out, index=False)
-    table = pd.DataFrame(rows)
-    means = table.groupby("table", sort=False).mean(numeric_only=True).drop(columns="seed")
     print(
-        f"\nMeans over {options.seeds} seeds; up to {options.people} refused test people, "
-        "margin 0; CFQClassifier(action_set=..., target=..., random_state=seed), nothing else"
+        f"\nMean ± sd over seeds; up to {options.people} refused test people, margin 0; "
+        "CFQClassifier(action_set=..., target=..., random_state=seed), nothing else\n"
     )
-    print(means.round(3).to_string())
+    print(markdown(pd.DataFrame(rows)))
 
 
 def read_options() -> argparse.Namespace:
@@ -119,6 +117,18 @@ def row_of(data: Any, seed: int, options: argparse.Namespace) -> dict[str, float
         "proved": np.mean(np.isin(advice.status, ["optimal", "infeasible"])),
         "fit s": seconds,
     }
+
+
+def markdown(lines: pd.DataFrame) -> str:
+    """Return the mean and the standard deviation of every column, one row a table."""
+    columns = [name for name in lines.columns if name not in ("table", "seed")]
+    rows = ["| table | seeds | " + " | ".join(name.replace("|", "\\|") for name in columns) + " |"]
+    rows.append("|" + "---|" * (len(columns) + 2))
+    for name, part in lines.groupby("table", sort=False):
+        spread = part[columns].std().fillna(0.0)
+        cells = [f"{part[one].mean():.3f} ± {spread[one]:.3f}" for one in columns]
+        rows.append(f"| {name} | {len(part)} | " + " | ".join(cells) + " |")
+    return "\n".join(rows)
 
 
 def gap_of(solver: RecourseSolver, teacher: Any, model: Any, people: pd.DataFrame) -> float:
