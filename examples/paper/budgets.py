@@ -71,8 +71,9 @@ def main() -> None:
     table = pd.DataFrame(rows)
     print(
         f"\nobjective {options.objective}, widths {options.bit_policy}, "
-        f"activations {options.activation_bits or 'as weights'}, inputs 8, gradient search at "
-        f"margin 0, up to {options.people} refused test rows, {options.seeds} seeds"
+        f"activations {options.activation_bits or 'as weights'}, "
+        f"inputs {Quantizer().input_bits}, gradient search at margin 0, "
+        f"up to {options.people} refused test rows, {options.seeds} seeds"
     )
     print(mean_and_sd(table, ["data", "budget"], COLUMNS).to_string())
     if options.plot:
