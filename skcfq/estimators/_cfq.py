@@ -65,10 +65,9 @@ class CFQClassifier(StudentClassifier):
     target : label, "opposite", callable or None, default=None
         The outcome that people want: a label, the other one than the teacher's decision (two
         classes), or a rule ``T(X, y)`` that returns one label a row. None takes the last of
-        ``classes_``, with a warning where labels are text: their order says nothing of it.
+        ``classes_``, with a warning where labels are text.
     encoder : transformer, default=None
-        Map from raw to encoded columns, fitted here unless it is fitted; None is a
-        :class:`~skcfq.TableEncoder`.
+        Map from raw to encoded columns, fitted here unless it is; None is a ``TableEncoder``.
     teacher : estimator or torch Module, default=None
         Full-precision model. Fitted or frozen, it is used as it is; unfitted, a clone is fitted
         (inside a search, wrap a fitted one in :class:`sklearn.frozen.FrozenEstimator`: clones
@@ -394,9 +393,9 @@ class CFQClassifier(StudentClassifier):
         return objective
 
     def _check_plan(self) -> None:
-        super()._check_plan()
         objective = objective_of(self.objective)
         objective.check()
+        super()._check_plan()
         self._advice.check()
         if self.promise == "advice":
             check_advice_can_pay(objective, self._advice)
