@@ -15,7 +15,11 @@ from skcfq.nn import DeployedNetwork, QuantizedMLP, integers_of
 
 def trained(bits, activation_bits=None, sizes=(7, 5), n_classes=3, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    network = QuantizedMLP(6, sizes, n_classes, candidates=(bits,), activation_bits=activation_bits)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = QuantizedMLP(
+            6, sizes, n_classes, candidates=(bits,), activation_bits=activation_bits
+        )
     for parameter in network.parameters():
         if parameter.ndim == 2:
             parameter.data = torch.randn(parameter.shape, generator=generator)
