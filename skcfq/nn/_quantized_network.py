@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from skcfq.nn._input_codes import (
     COVERING_BITS,
     InputCodes,
+    is_coarse,
     refine_input_codes,
     span_of,
     widened_span,
@@ -137,9 +138,10 @@ class QuantizedNetwork(nn.Module, ABC):
         Quantizers of activations are set with the unquantized weights, in evaluation mode, so that
         those of all widths have seen the same values. Inputs of 10 bits or more cover the span and
         a half of it on either side: whoever comes later, and where advice leads, is met there too.
-        With fewer bits a part of that would be paid for by everybody: the step is that of least
-        squared error, and the factors of the columns are those for which the unquantized network
-        loses least near its decision boundary, so rows near it (recourse points) belong into ``x``.
+        A column is clipped only where that leaves few codes for the middle half of the people, as a
+        very long tail does. With fewer bits the step is that of least squared error. Which codes
+        are clipped is decided by what the unquantized network loses near its decision boundary, so
+        rows near it (recourse points) belong into ``x``.
         """
         x = x.to(self.weight_tensors[0].dtype)
         for layer in self.quantized_layers:
@@ -351,10 +353,13 @@ class QuantizedNetwork(nn.Module, ABC):
         self.log_input_step.copy_(step.log())
         self.input_factors.copy_(factors)
         self.input_centers.copy_(centers)
-        if self.input_bits < COVERING_BITS:
-            codes = self._input_codes()
-            assert codes is not None
-            refine_input_codes(codes, self.unquantized, x.to(step.dtype), sample_weight)
+        codes = self._input_codes()
+        assert codes is not None
+        x = x.to(step.dtype)
+        clipped = torch.ones_like(factors, dtype=torch.bool)
+        if self.input_bits >= COVERING_BITS:
+            clipped = is_coarse(step * factors, x, sample_weight)
+        refine_input_codes(codes, self.unquantized, x, sample_weight, clipped)
 
     def parameter_groups(
         self,

@@ -9,12 +9,12 @@ from skcfq.nn import QuantizedMLP
 from skcfq.quantization import covering_steps
 
 
-def columns(n=300, seed=0):
-    """Return columns of unlike spans: a flag, a long tail, one that starts above 0, a constant."""
+def columns(n=300, seed=0, tail=0.5):
+    """Return columns of unlike spans: a flag, one with tails, one above 0, a constant."""
     generator = torch.Generator().manual_seed(seed)
     z = torch.randn(n, 4, generator=generator)
     return torch.stack(
-        [(z[:, 0] > 0).float(), torch.sinh(2 * z[:, 1]), 5 + z[:, 2].abs(), 0 * z[:, 3]], dim=1
+        [(z[:, 0] > 0).float(), torch.sinh(tail * z[:, 1]), 5 + z[:, 2].abs(), 0 * z[:, 3]], dim=1
     )
 
 
@@ -77,9 +77,25 @@ def test_rows_of_no_weight_have_no_codes_of_their_own():
         assert torch.equal(one, other)
 
 
+def test_a_very_long_tail_is_clipped_where_it_costs_little():
+    """Codes for one person in hundreds would leave few for the others."""
+    x = columns(n=1000, tail=2.0)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = QuantizedMLP(4, (5,), 2, input_bits=10)
+    network.calibrate(x)
+    seen, step = network.quantized_inputs(x), network.log_input_step.exp() * network.input_factors
+    assert seen[:, 1].abs().max() < x[:, 1].abs().max()
+    # The other columns are as before.
+    for j in (0, 2, 3):
+        assert ((seen - x)[:, j].abs() <= 0.501 * step[j]).all()
+
+
 def test_few_bits_are_clipped_where_it_costs_least():
-    x = columns()
-    network = QuantizedMLP(4, (5,), 2, input_bits=8)
+    x = columns(tail=2.0)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = QuantizedMLP(4, (5,), 2, input_bits=8)
     network.calibrate(x)
     seen = network.quantized_inputs(x)
     assert seen[:, 1].abs().max() < x[:, 1].abs().max()
