@@ -43,7 +43,7 @@ def test_factors_are_the_least_that_cover():
             assert high[j] - low[j] > 255 * step * factor / 2
 
 
-@pytest.mark.parametrize("bits", [10, 12, 16])
+@pytest.mark.parametrize("bits", [12, 14, 16])
 def test_what_nobody_in_the_training_had_is_met(bits):
     network = QuantizedMLP(4, (5,), 2, input_bits=bits)
     x = columns()
@@ -58,7 +58,7 @@ def test_what_nobody_in_the_training_had_is_met(bits):
 def test_the_span_may_be_told():
     network = QuantizedMLP(4, (5,), 2, input_bits=12)
     x = columns()
-    low, high = x.amin(0) - 10, x.amax(0) + 10
+    low, high = x.amin(0) - 1, x.amax(0) + 1
     network.calibrate(x, span=(low, high))
     seen = network.quantized_inputs(torch.stack([low, high]))
     step = network.log_input_step.exp() * network.input_factors
