@@ -96,8 +96,10 @@ def row_of(data: Any, seed: int, options: argparse.Namespace) -> dict[str, float
     people = draw_refused(teacher, wanted, X_test, seed, options.people)
     advice, own = solver.compare(teacher, cfq, people)
     drop = validity_drop(teacher, cfq, advice)
-    bias = bias_for_validity_drop(control, advice, drop)
-    control = with_logit_bias(control, wanted, bias)
+    # Where nobody can be advised, no share of the advice can be lost.
+    if not np.isnan(drop):
+        bias = bias_for_validity_drop(control, advice, drop)
+        control = with_logit_bias(control, wanted, bias)
     unbiased = with_logit_bias(cfq, wanted, -cfq.logit_bias_)
     costs = cfq.promise_costs_.loc["advice"]
     return {
