@@ -91,7 +91,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--activation-bits", type=int, default=8, help="0: those of the weights")
     parser.add_argument("--people", type=int, default=1000)
     parser.add_argument("--quick", action="store_true", help="generated table, one seed")
-    parser.add_argument("--bit-policy", default="learned")
+    parser.add_argument("--bit-policy", default="units")
     parser.add_argument("--plot", type=Path, help="draw the curves into this file")
     parser.add_argument("--out", type=Path, default=Path("build/budgets.csv"))
     options = parser.parse_args()
