@@ -125,7 +125,7 @@ def print_protocol(
     print(
         f"\nProtocol: {options.data}, {n_train} training and {n_test} test rows, seed "
         f"{options.seed}; budget {options.budget:g} weight bits, "
-        f"activations {options.activation_bits}, inputs 8; "
+        f"activations {options.activation_bits}, inputs {Quantizer().input_bits}; "
         f"recourse on {len(reference)} refused test rows: {reference.protocol}"
     )
 

@@ -49,8 +49,8 @@ def main() -> None:
     print(
         f"Adult, official split, {options.seeds} seeds (mean, then sd), {options.people} refused "
         f"test rows a seed, budget {options.budget:g}, activations "
-        f"{options.activation_bits} (paper's objective: as weights), inputs 8, gradient search at "
-        "margin 0"
+        f"{options.activation_bits} (paper's objective: as weights), inputs "
+        f"{Quantizer().input_bits}, gradient search at margin 0"
     )
     print(mean.to_string(), spread.to_string(), PAPER, sep="\n\n")
 

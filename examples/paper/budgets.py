@@ -71,8 +71,9 @@ def main() -> None:
     table = pd.DataFrame(rows)
     print(
         f"\nobjective {options.objective}, widths {options.bit_policy}, "
-        f"activations {options.activation_bits or 'as weights'}, inputs 8, gradient search at "
-        f"margin 0, up to {options.people} refused test rows, {options.seeds} seeds"
+        f"activations {options.activation_bits or 'as weights'}, "
+        f"inputs {Quantizer().input_bits}, gradient search at margin 0, "
+        f"up to {options.people} refused test rows, {options.seeds} seeds"
     )
     print(mean_and_sd(table, ["data", "budget"], COLUMNS).to_string())
     if options.plot:
@@ -90,7 +91,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--activation-bits", type=int, default=8, help="0: those of the weights")
     parser.add_argument("--people", type=int, default=1000)
     parser.add_argument("--quick", action="store_true", help="generated table, one seed")
-    parser.add_argument("--bit-policy", default="learned")
+    parser.add_argument("--bit-policy", default="units")
     parser.add_argument("--plot", type=Path, help="draw the curves into this file")
     parser.add_argument("--out", type=Path, default=Path("build/budgets.csv"))
     options = parser.parse_args()

@@ -255,7 +255,8 @@ def rows_of(model: str) -> set[str]:
 
 def report(rows: pd.DataFrame, options: argparse.Namespace) -> None:
     """Print the table, and the paired differences at equal validity drop."""
-    print("\ninputs 8 bits, gradient search at margin 0; mean ± sd over seeds")
+    inputs = Quantizer().input_bits
+    print(f"\ninputs {inputs} bits, gradient search at margin 0; mean ± sd over seeds")
     settings = ["data", "activations", "units", "alpha", "max_iter", "control_updates", "people"]
     for key, part in rows.groupby(settings, sort=False):
         name, width, units, alpha, passes, updates, people = key

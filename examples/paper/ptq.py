@@ -222,8 +222,8 @@ def report(name: str, rows: pd.DataFrame, n_seeds: int, options: argparse.Namesp
         wide = "as wide as the weights" if activations == "weights" else f"{activations} bits"
         print(
             f"\n{name}: {n_seeds} seeds, up to {options.people} refused test rows a seed, budget "
-            f"4, activations {wide}, inputs 8 bits, {options.rule} allocation, gradient search, "
-            f"margin {margin:g}"
+            f"4, activations {wide}, inputs {Quantizer().input_bits} bits, {options.rule} "
+            f"allocation, gradient search, margin {margin:g}"
         )
         figures = ["accuracy", "accepted", "VD", "|CRG|", "CRG", "DirSim", "bits", "seconds"]
         by_method = part.groupby("method", sort=False)[figures]

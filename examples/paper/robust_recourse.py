@@ -55,7 +55,8 @@ def main() -> None:
     options = read_options()
     torch.set_num_threads(1)
     print(
-        f"{options.seeds} seeds (mean ± sd), budget 4 bits, activations as weights, inputs 8 bits; "
+        f"{options.seeds} seeds (mean ± sd), budget 4 bits, activations as weights, "
+        f"inputs {Quantizer().input_bits} bits; "
         f"at most {options.people} test rows a seed that f_q refuses; margin 0, l1 cost over 1/sd; "
         f"M={options.variants} deployments for the robust solver, {HELD_OUT} others to judge.\n"
         "nominal: share of the refused with an action that works on the model asked about; robust: "

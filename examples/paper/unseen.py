@@ -57,13 +57,11 @@ def main() -> None:
             print(pd.DataFrame(rows[-1:]).round(3).to_string(index=False, header=len(rows) == 1))
             if options.out:
                 pd.DataFrame(rows).to_csv(options.out, index=False)
-    table = pd.DataFrame(rows)
-    means = table.groupby("table", sort=False).mean(numeric_only=True).drop(columns="seed")
     print(
-        f"\nMeans over {options.seeds} seeds; up to {options.people} refused test people, "
-        "margin 0; CFQClassifier(action_set=..., target=..., random_state=seed), nothing else"
+        f"\nMean ± sd over seeds; up to {options.people} refused test people, margin 0; "
+        "CFQClassifier(action_set=..., target=..., random_state=seed), nothing else\n"
     )
-    print(means.round(3).to_string())
+    print(markdown(pd.DataFrame(rows)))
 
 
 def read_options() -> argparse.Namespace:
@@ -98,15 +96,20 @@ def row_of(data: Any, seed: int, options: argparse.Namespace) -> dict[str, float
     people = draw_refused(teacher, wanted, X_test, seed, options.people)
     advice, own = solver.compare(teacher, cfq, people)
     drop = validity_drop(teacher, cfq, advice)
-    bias = bias_for_validity_drop(control, advice, drop)
-    control = with_logit_bias(control, wanted, bias)
-    unbiased = with_logit_bias(cfq, wanted, -cfq.logit_bias_)
-    costs = cfq.promise_costs_.loc["advice"]
-    return {
+    found = {
         "accuracy": cfq.score(X_test, y_test),
         "- teacher's": cfq.score(X_test, y_test) - teacher.score(X_test, y_test),
         "accepted": np.mean(cfq.predict(X_test) == wanted),
         "by teacher": np.mean(teacher.predict(X_test) == wanted),
+    }
+    if np.isnan(drop):
+        # The teacher advises nobody: a label that is rare may be one that it never gives.
+        return {**found, "fit s": seconds}
+    control = with_logit_bias(control, wanted, bias_for_validity_drop(control, advice, drop))
+    unbiased = with_logit_bias(cfq, wanted, -cfq.logit_bias_)
+    costs = cfq.promise_costs_.loc["advice"]
+    return {
+        **found,
         "VD": drop,
         **{name: counterfactual_recourse_gap(advice, own, kind=how) for name, how in GAPS.items()},
         "sigma": cfq.margin_error_,
@@ -119,6 +122,18 @@ def row_of(data: Any, seed: int, options: argparse.Namespace) -> dict[str, float
         "proved": np.mean(np.isin(advice.status, ["optimal", "infeasible"])),
         "fit s": seconds,
     }
+
+
+def markdown(lines: pd.DataFrame) -> str:
+    """Return the mean and the standard deviation of every column, one row a table."""
+    columns = [name for name in lines.columns if name not in ("table", "seed")]
+    rows = ["| table | seeds | " + " | ".join(name.replace("|", "\\|") for name in columns) + " |"]
+    rows.append("|" + "---|" * (len(columns) + 2))
+    for name, part in lines.groupby("table", sort=False):
+        spread = part[columns].std().fillna(0.0)
+        cells = [f"{part[one].mean():.3f} ± {spread[one]:.3f}" for one in columns]
+        rows.append(f"| {name} | {len(part)} | " + " | ".join(cells) + " |")
+    return "\n".join(rows)
 
 
 def gap_of(solver: RecourseSolver, teacher: Any, model: Any, people: pd.DataFrame) -> float:

@@ -21,8 +21,8 @@ from skcfq.models import default_target, resolve_target
 from skcfq.nn import QuantizedMLP, subnormals_as_zero
 from skcfq.training import (
     OBJECTIVES,
+    BitPolicy,
     CFQObjective,
-    DistillationSet,
     Finish,
     People,
     Quantizer,
@@ -35,6 +35,7 @@ from skcfq.training import (
     labels_of_rows,
     objective_of,
     round_to_teacher,
+    suiting_policy,
     supervise_both,
 )
 from skcfq.utils import HeldInterrupts, Interval, StrOptions
@@ -64,10 +65,9 @@ class CFQClassifier(StudentClassifier):
     target : label, "opposite", callable or None, default=None
         The outcome that people want: a label, the other one than the teacher's decision (two
         classes), or a rule ``T(X, y)`` that returns one label a row. None takes the last of
-        ``classes_``, with a warning where labels are text: their order says nothing of it.
+        ``classes_``, with a warning where labels are text.
     encoder : transformer, default=None
-        Map from raw to encoded columns, fitted here unless it is fitted; None is a
-        :class:`~skcfq.TableEncoder`.
+        Map from raw to encoded columns, fitted here unless it is; None is a ``TableEncoder``.
     teacher : estimator or torch Module, default=None
         Full-precision model. Fitted or frozen, it is used as it is; unfitted, a clone is fitted
         (inside a search, wrap a fitted one in :class:`sklearn.frozen.FrozenEstimator`: clones
@@ -78,29 +78,31 @@ class CFQClassifier(StudentClassifier):
         Terms of the loss, and what follows the training. ``"paper"`` is the one above, with
         :math:`\eta = 1`; ``"faithful"`` has the teacher's target margins at x, at x + δ, on the way
         there and at points of feature mixup in the place of the validity loss, and then rounds
-        again and keeps a promise. It takes several times as long.
+        again and keeps a promise.
     promise : {"model", "advice"} or None, default="model"
         Who pays for it that no more than the share ``validity_drop`` of the objective's ``finish``
         lose the teacher's advice. ``"model"``: a bias of the target's logit, so that the model is
         lenient, and the cheapest advice holds. ``"advice"``: a margin, ``recourse_margin_``, which
         advice then has to have, and the model accepts as many as it was trained to. None: nobody
         yet. What either costs is told in ``promise_costs_``.
-    bit_policy : {"learned", "searched", "sensitivity", "units", "uniform"} or BitPolicy
-        How widths are chosen: by default learned in a quarter of the training; before it by the
-        loss of all layers together, or the error of each layer or unit alone; or one for all.
+    bit_policy : {"units", "learned", "searched", "sensitivity", "uniform"}, BitPolicy or None
+        How widths are chosen: before the training by the error of each unit, of each layer, or of
+        all layers together; learned in a quarter of it; or one for all. None takes ``"units"``
+        where the loss follows the teacher's logits and the quantizer allows it, which no
+        ``module`` does, and ``"learned"`` otherwise.
     teacher_actions : TeacherActions, default=None
         How the teacher's recourse is computed in training. None takes what suits the objective:
         cheapest actions of the solver for ``"faithful"``, K steps for ``"paper"``.
     quantizer : Quantizer, default=None
-        Width of hidden activations, granularity of the weight steps, and where steps and clips
-        start; None is ``Quantizer()``: activations of 8 bits, one step a unit.
+        Widths of inputs and hidden activations, and what has a weight step of its own; None is
+        ``Quantizer()``: 12 and 8 bits, one step a unit.
     hidden_layer_sizes : tuple of int, default=(64, 64)
         Empty for logistic regression. Whole multiples of the teacher's layers start from copies of
         its units, which lose less.
     module : torch Module or callable, default=None
-        Network whose Linear, Conv1d and Conv2d layers are quantized, in the place of
-        ``hidden_layer_sizes``: a module, which is copied, or a callable ``(n_inputs, n_classes) ->
-        Module``. The default teacher has it too, and the student starts from its weights.
+        Network whose Linear, Conv1d and Conv2d layers are quantized: one that is copied, or a
+        callable ``(n_inputs, n_classes) -> Module``. The default teacher has it too, and the
+        student starts from its weights.
     max_iter : int, default=None
         Passes of the quantized network over the data; None takes enough for some thousand updates.
     batch_size : int, default=256
@@ -112,9 +114,8 @@ class CFQClassifier(StudentClassifier):
     class_weight : dict, "balanced" or None, default=None
     early_stopping : bool, default=False
         Hold out ``validation_fraction`` of the rows, stratified by label, stop once the validation
-        loss has not fallen by 0.01 % for ``n_iter_no_change`` passes, counted from when the widths
-        are chosen, and return to the pass where it was lowest. The teacher that is fitted here
-        does not see these rows, and stops early on others.
+        loss has not fallen by 0.01 % for ``n_iter_no_change`` passes at fixed widths, and return to
+        the pass where it was lowest. The default teacher does not see these rows.
     validation_fraction : float, default=0.1
     n_iter_no_change : int, default=10
     warm_start : bool, default=False
@@ -125,9 +126,8 @@ class CFQClassifier(StudentClassifier):
         ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"auto"``: where the network is trained. It is
         used on the CPU.
     memory : None, str or object with the joblib.Memory interface, default=None
-        Where the fitted teacher, and its recourse, are remembered, so that a search over
-        ``objective__eta`` computes them once for each share of the rows. It needs a
-        ``random_state`` that is an integer.
+        Where the fitted teacher, and its recourse, are remembered, for a search over
+        ``objective__eta``. It needs a ``random_state`` that is an integer.
     random_state : int, RandomState instance or None, default=None
     verbose : int, default=0
         1 shows a progress bar.
@@ -207,6 +207,7 @@ class CFQClassifier(StudentClassifier):
 
     _parameter_constraints: dict = {
         **STUDENT_CONSTRAINTS,
+        "bit_policy": [*STUDENT_CONSTRAINTS["bit_policy"], None],
         "objective": [StrOptions(set(OBJECTIVES)), CFQObjective],
         "teacher_actions": [TeacherActions, None],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither"), None],
@@ -223,7 +224,7 @@ class CFQClassifier(StudentClassifier):
         teacher: Any = None,
         objective: Any = "faithful",
         promise: str | None = "model",
-        bit_policy: Any = "learned",
+        bit_policy: Any = None,
         teacher_actions: TeacherActions | None = None,
         quantizer: Quantizer | None = None,
         hidden_layer_sizes: tuple[int, ...] = (64, 64),
@@ -353,17 +354,20 @@ class CFQClassifier(StudentClassifier):
         if name == "objective":
             return objective_of(self.objective)
         if name == "teacher_actions":
-            return self._default_actions()
+            return objective_of(self.objective).default_actions()
         return super()._default_object(name)
-
-    def _default_actions(self) -> TeacherActions:
-        """Return what ``teacher_actions=None`` stands for."""
-        return objective_of(self.objective).default_actions()
 
     @property
     def _teacher_layers(self) -> tuple[int, ...]:
         follows = objective_of(self.objective).loss_weights().of_teacher
         return half_as_wide(self.hidden_layer_sizes) if follows else self.hidden_layer_sizes
+
+    @property
+    def _policy(self) -> BitPolicy:
+        if self.bit_policy is not None:
+            return super()._policy
+        loss = objective_of(self.objective).loss_weights()
+        return suiting_policy(loss, self._quantizer, own_module=self.module is not None)
 
     def _check_target(self) -> None:
         if not callable(self.target):
@@ -375,7 +379,8 @@ class CFQClassifier(StudentClassifier):
 
     @property
     def _advice(self) -> TeacherActions:
-        return self._default_actions() if self.teacher_actions is None else self.teacher_actions
+        given = self.teacher_actions
+        return objective_of(self.objective).default_actions() if given is None else given
 
     @property
     def _promise(self) -> str | None:
@@ -388,9 +393,9 @@ class CFQClassifier(StudentClassifier):
         return objective
 
     def _check_plan(self) -> None:
-        super()._check_plan()
         objective = objective_of(self.objective)
         objective.check()
+        super()._check_plan()
         self._advice.check()
         if self.promise == "advice":
             check_advice_can_pay(objective, self._advice)
@@ -420,16 +425,14 @@ class CFQClassifier(StudentClassifier):
         network, asked = self.network_, finish.rounding and plan.loss.of_teacher
         if not asked or not isinstance(network, QuantizedMLP) or trained.interrupted:
             return
-        generator = torch.Generator().manual_seed(draw_seed(rng))
-        n_batches = math.ceil(plan.n_visits / self.batch_size)
         try:
             round_to_teacher(
                 network,
-                DistillationSet.of(plan, generator),
-                len(trained.history) * n_batches,
-                dither=plan.dither,
+                plan,
+                len(trained.history),
+                self.batch_size,
+                torch.Generator().manual_seed(draw_seed(rng)),
                 n_rounds=finish.rounding,
-                whole=n_batches == 1,
                 verbose=bool(self.verbose),
             )
         except KeyboardInterrupt:
@@ -438,13 +441,10 @@ class CFQClassifier(StudentClassifier):
     def _resolve_target(self, table: TrainingTable, decisions: np.ndarray) -> np.ndarray:
         """Return each row's target, and remember the label if there is one for all."""
         wanted = self.target
+        if wanted is None:
+            last = default_target(self.classes_) if self._uses_recourse else -1
+            wanted = self.classes_[last]
+        self.target_ = None if callable(wanted) else wanted
         if callable(wanted):
-            self.target_ = None
             wanted = targets_by_rule(wanted, table.X, self.classes_[table.labels])
-        elif wanted is None:
-            asked = objective_of(self.objective).needs_recourse
-            last = default_target(self.classes_) if asked else -1
-            wanted = self.target_ = self.classes_[last]
-        else:
-            self.target_ = wanted
         return resolve_target(wanted, self.classes_, decisions)

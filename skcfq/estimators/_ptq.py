@@ -336,6 +336,7 @@ class PTQClassifier(PromisedClassifier):
             layers[-1].out_features,
             candidates=check_candidates(self.candidates),
             activation_bits=self._quantizer.activation_bits,
+            input_bits=self._quantizer.input_bits,
             start="lsq",
             input_units=None if units is None else units.tolist(),
         ).double()

@@ -113,14 +113,19 @@ class StudentClassifier(TrainedClassifier, PromisedClassifier):
 
     def _default_object(self, name: str) -> BaseEstimator | None:
         if name == "bit_policy":
-            return bit_policy_of(self.bit_policy)
+            return self._policy
         return super()._default_object(name)
+
+    @property
+    def _policy(self) -> BitPolicy:
+        """What chooses the widths."""
+        return bit_policy_of(self.bit_policy)
 
     def _check_plan(self) -> None:
         """Refuse what cannot be trained before anything is."""
         training_device(self.device)
-        bit_policy_of(self.bit_policy).check(self.budget)
         self._quantizer.check()
+        self._policy.check(self.budget)
         if isinstance(self.module, nn.Module):
             check_quantizable(self.module)
         elif self.module is None:
@@ -198,7 +203,7 @@ class StudentClassifier(TrainedClassifier, PromisedClassifier):
                 dtype=rows.dtype,
                 rows=rows[:_SOME_ROWS],
                 follows=plan.loss.of_teacher,
-                candidates=bit_policy_of(self.bit_policy).candidates,
+                candidates=self._policy.candidates,
                 **self._quantizer.network_options(),
             )
 
@@ -216,8 +221,8 @@ class StudentClassifier(TrainedClassifier, PromisedClassifier):
             network = taken_over(self.network_, network)
             check_kept_widths(network, self.budget)
             return _Start(network, True, None, (rows, weights))
-        network.calibrate(rows, weights)
-        policy = start_policy(bit_policy_of(self.bit_policy), network, self.budget, sample)
+        network.calibrate(rows, weights, plan.span)
+        policy = start_policy(self._policy, network, self.budget, sample)
         return _Start(network, near_teacher, policy, (rows, weights))
 
     def _train(
@@ -230,7 +235,7 @@ class StudentClassifier(TrainedClassifier, PromisedClassifier):
         """Train the network, in place and on the device, on the teacher's actions too."""
         device = training_device(self.device)
         generator = generator_on(device, generator)
-        network, policy = start.network.to(device), bit_policy_of(self.bit_policy)
+        network, policy = start.network.to(device), self._policy
         quantized = first_inputs_suffice(network, plan.loss)
         module = faithful_module(
             plan,
@@ -265,7 +270,7 @@ class StudentClassifier(TrainedClassifier, PromisedClassifier):
             starts_there=start.near_teacher,
         )
         callbacks = [] if self.callbacks is None else list(self.callbacks)
-        policy = bit_policy_of(self.bit_policy)
+        policy = self._policy
         if start.policy is not None and isinstance(policy, LearnedBits):
             rows, weights = (one.to(device) for one in start.calibration)
             search = max(1, round(policy.search_fraction * epochs))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from skcfq.nn._losses import boundary_loss
@@ -12,6 +13,12 @@ from skcfq.quantization import ColumnQuantizer
 
 # A finer step clips more: it has to lower the loss by this factor.
 _WORTHWHILE = 0.95
+# Inputs of so many bits have codes to spare for values that nobody in the sample has.
+COVERING_BITS = 10
+# Share of the middle half of the people that a step may be, before its column is clipped.
+_COARSE = 0.02
+# Share of its span that a column's codes go beyond either end.
+_BEYOND = 0.5
 
 
 class InputCodes(NamedTuple):
@@ -45,13 +52,54 @@ class InputCodes(NamedTuple):
         return [one.clamp(-high, -low).item() for one in ends]
 
 
+def span_of(x: Tensor, sample_weight: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return the least and the largest value of every column, each of shape (n_inputs,).
+
+    Parameters
+    ----------
+    x : Tensor of shape (n, n_inputs)
+    sample_weight : Tensor of shape (n,) or None
+        Rows of weight 0 do not count.
+    """
+    if sample_weight is not None:
+        x = x[sample_weight > 0]
+    if not len(x):
+        return x.new_zeros(x.shape[1]), x.new_zeros(x.shape[1])
+    return x.amin(0), x.amax(0)
+
+
+def widened_span(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+    """Return ends further apart: rows that come later, and where advice leads, may lie beyond."""
+    more = _BEYOND * (high - low)
+    return low - more, high + more
+
+
+def is_coarse(steps: Tensor, x: Tensor, sample_weight: Tensor | None) -> Tensor:
+    """Tell for which columns the codes of a long tail leave few for most of the people.
+
+    Parameters
+    ----------
+    steps : Tensor of shape (n_inputs,)
+    x : Tensor of shape (n, n_inputs)
+    sample_weight : Tensor of shape (n,) or None
+        Rows of weight 0 do not count.
+    """
+    if sample_weight is not None:
+        x = x[sample_weight > 0]
+    if not len(x):
+        return torch.zeros_like(steps, dtype=torch.bool)
+    lower, upper = x.quantile(torch.tensor([0.25, 0.75]).to(x), dim=0)
+    return (upper > lower) & (steps > _COARSE * (upper - lower))
+
+
 def refine_input_codes(
     codes: InputCodes,
     logits: Callable[[Tensor], Tensor],
     x: Tensor,
     sample_weight: Tensor | None,
+    columns: Tensor,
 ) -> None:
-    """Choose the codes of every column by what the logits lose, one column after another.
+    """Choose the codes of columns by what the logits lose, one column after another.
 
     The squared error of a column with a heavy tail is that of its tail, where no decision is
     at stake. A column that ends on one side needs no codes beyond.
@@ -64,6 +112,8 @@ def refine_input_codes(
         Rows to the logits of the network without any quantizer.
     x : Tensor of shape (n, n_inputs)
     sample_weight : Tensor of shape (n,) or None
+    columns : Tensor of shape (n_inputs,), bool
+        Those whose codes may change.
     """
     wanted = logits(x)
 
@@ -85,7 +135,7 @@ def refine_input_codes(
             (codes.factors[j], codes.centers[j]), inputs[:, j] = before, kept
 
     for j in codes.factors.argsort(descending=True, stable=True).tolist():
-        if len(x[:, j].unique()) <= 2:
+        if not columns[j] or len(x[:, j].unique()) <= 2:
             continue
         own = codes.factors[j].item()
         for factor in (own / 2, own / 4, own / 8, own / 16, own * 2):

@@ -8,6 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from skcfq.nn._input_codes import COVERING_BITS, span_of, widened_span
 from skcfq.nn._losses import target_margin
 from skcfq.nn._mlp import FullPrecisionMLP
 from skcfq.nn._quantized_mlp import QuantizedMLP
@@ -25,6 +26,7 @@ from skcfq.quantization import (
     reconstruction_clip,
     reconstruction_step,
     round_adaptively,
+    signed_range,
 )
 
 
@@ -81,7 +83,10 @@ def calibrate_layers(
     rows, weights = calibration.rows, calibration.weights
     exact, given = rows, rows
     if network.log_input_step is not None and network.input_bits is not None:
-        step = range_step(rows, network.input_bits, calibrator, percentile, weights)
+        if network.input_bits >= COVERING_BITS:
+            step = _step_beyond(rows, weights, network.input_bits)
+        else:
+            step = range_step(rows, network.input_bits, calibrator, percentile, weights)
         network.log_input_step.fill_(step.log())
         network.input_factors.fill_(1.0)
         network.input_centers.zero_()
@@ -111,6 +116,13 @@ def calibrate_layers(
             values += shift
         exact = torch.relu(wanted)
         given = _activate(layer, index, values, exact, weights, calibrator, percentile)
+
+
+def _step_beyond(rows: Tensor, weights: Tensor, bits: int) -> Tensor:
+    """Return the one step whose codes go beyond the rows in every column."""
+    low, high = widened_span(*span_of(rows, weights))
+    largest = torch.maximum(-low, high).amax()
+    return (largest if largest > 0 else torch.ones_like(largest)) / signed_range(bits)[1]
 
 
 def _activate(

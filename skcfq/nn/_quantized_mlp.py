@@ -196,18 +196,29 @@ class QuantizedMLP(ArrayState, QuantizedNetwork):
             x = torch.relu(nn.functional.linear(x, layer.weight, layer.bias))
         return nn.functional.linear(x, last.weight, last.bias)
 
+    def layer_inputs(self, x: Tensor) -> list[Tensor]:
+        """Return what enters every layer, without any quantizer.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_samples, n_inputs)
+        """
+        entering = [self._in_units(x)]
+        for layer in self.quantized_layers[:-1]:
+            values = nn.functional.linear(entering[-1], layer.weight, layer.bias)
+            entering.append(torch.relu(values))
+        return entering
+
     def with_unit(self, x: Tensor, position: int) -> LogitsOfUnit:
-        """Return the logits as a function of the weights of one unit, without any quantizer."""
-        entering, (layer, *after) = self._in_units(x), self.quantized_layers[position:]
-        for one in self.quantized_layers[:position]:
-            entering = torch.relu(nn.functional.linear(entering, one.weight, one.bias))
+        """Return the logits as a function of what one unit has, without any quantizer."""
+        entering, (layer, *after) = self.layer_inputs(x)[position], self.quantized_layers[position:]
         own = nn.functional.linear(entering, layer.weight, layer.bias)
         following = [
             nn.functional.linear(torch.relu(own), one.weight, one.bias) for one in after[:1]
         ]
 
-        def logits(unit: int, weights: Tensor) -> Tensor:
-            moved = entering @ weights + layer.bias[unit]
+        def logits(unit: int, weights: Tensor, shift: Tensor) -> Tensor:
+            moved = entering @ weights + (layer.bias[unit] + shift)
             if not after:
                 return own.index_copy(1, torch.tensor([unit], device=x.device), moved.unsqueeze(1))
             # One unit alone changes, so the next layer needs no product of matrices.

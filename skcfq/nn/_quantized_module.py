@@ -166,10 +166,12 @@ class QuantizedModule(QuantizedNetwork):
             return self._run(x, self._exact())
 
     def with_unit(self, x: Tensor, position: int) -> LogitsOfUnit:
-        """Return the logits as a function of the weights of one unit, without any quantizer."""
+        """Return the logits as a function of what one unit has, without any quantizer."""
         uses, layer = self._exact(), self.quantized_layers[position]
 
-        def logits(unit: int, weights: Tensor) -> Tensor:
+        def logits(unit: int, weights: Tensor, shift: Tensor) -> Tensor:
+            if shift:
+                raise NotImplementedError("Biases of a user's module are not shifted.")
             matrix = layer.weight_matrix.clone()
             matrix[unit] = weights
             with self._evaluating():

@@ -9,7 +9,14 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from skcfq.nn._input_codes import InputCodes, refine_input_codes
+from skcfq.nn._input_codes import (
+    COVERING_BITS,
+    InputCodes,
+    is_coarse,
+    refine_input_codes,
+    span_of,
+    widened_span,
+)
 from skcfq.quantization import (
     ColumnQuantizer,
     GumbelBits,
@@ -17,11 +24,12 @@ from skcfq.quantization import (
     WidthChoice,
     check_candidates,
     column_steps,
+    covering_steps,
     is_full_precision,
     signed_range,
 )
 
-LogitsOfUnit = Callable[[int, Tensor], Tensor]
+LogitsOfUnit = Callable[[int, Tensor, Tensor], Tensor]
 
 
 class QuantizedNetwork(nn.Module, ABC):
@@ -108,7 +116,12 @@ class QuantizedNetwork(nn.Module, ABC):
     def activation_widths(self) -> list[int]:
         """Bits of what enters every layer at the fixed widths; 32 where it is not quantized."""
 
-    def calibrate(self, x: Tensor, sample_weight: Tensor | None = None) -> None:
+    def calibrate(
+        self,
+        x: Tensor,
+        sample_weight: Tensor | None = None,
+        span: tuple[Tensor, Tensor] | None = None,
+    ) -> None:
         """Set the input step, all weight steps and all quantizers of activations from data.
 
         Parameters
@@ -117,18 +130,23 @@ class QuantizedNetwork(nn.Module, ABC):
             Encoded rows.
         sample_weight : Tensor of shape (n_samples,), optional
             Weight of each row; rows of weight 0 do not count.
+        span : two Tensors of shape (n_inputs,), optional
+            Least and largest value of every column; those in ``x`` by default.
 
         Notes
         -----
         Quantizers of activations are set with the unquantized weights, in evaluation mode, so that
-        those of all widths have seen the same values. The input step is always that of least
-        squared error; the factors of the columns are those for which the unquantized network loses
-        least near its decision boundary, so rows near it (recourse points) belong into ``x``.
+        those of all widths have seen the same values. Inputs of 10 bits or more cover the span and
+        a half of it on either side: whoever comes later, and where advice leads, is met there too.
+        A column is clipped only where that leaves few codes for the middle half of the people, as a
+        very long tail does. With fewer bits the step is that of least squared error. Which codes
+        are clipped is decided by what the unquantized network loses near its decision boundary, so
+        rows near it (recourse points) belong into ``x``.
         """
         x = x.to(self.weight_tensors[0].dtype)
         for layer in self.quantized_layers:
             layer.reset_steps()
-        self._set_input_step(x, sample_weight)
+        self._set_input_step(x, sample_weight, span)
         self._set_activations(x, sample_weight, None, [None] * len(self.n_weights))
 
     def refit(
@@ -182,7 +200,7 @@ class QuantizedNetwork(nn.Module, ABC):
 
     @abstractmethod
     def with_unit(self, x: Tensor, position: int) -> LogitsOfUnit:
-        """Return the logits as a function of the weights of one unit, without any quantizer.
+        """Return the logits as a function of what one unit has, without any quantizer.
 
         Parameters
         ----------
@@ -193,7 +211,8 @@ class QuantizedNetwork(nn.Module, ABC):
         Returns
         -------
         function
-            The unit, and its row of ``weight_matrix``, to logits, shape (n_samples, n_classes).
+            The unit, its row of ``weight_matrix``, and what its bias grows by (of a user's module,
+            nothing), to logits of shape (n_samples, n_classes).
         """
 
     @abstractmethod
@@ -317,16 +336,30 @@ class QuantizedNetwork(nn.Module, ABC):
         return [index for index in indices if not unselected_only or index != choice]
 
     @torch.no_grad()
-    def _set_input_step(self, x: Tensor, sample_weight: Tensor | None) -> None:
+    def _set_input_step(
+        self,
+        x: Tensor,
+        sample_weight: Tensor | None,
+        span: tuple[Tensor, Tensor] | None,
+    ) -> None:
         if self.log_input_step is None or self.input_bits is None:
             return
-        step, factors = column_steps(x, self.input_bits, sample_weight)
+        if self.input_bits >= COVERING_BITS:
+            low, high = widened_span(*(span_of(x, sample_weight) if span is None else span))
+            step, factors, centers = covering_steps(low, high, self.input_bits)
+        else:
+            step, factors = column_steps(x, self.input_bits, sample_weight)
+            centers = torch.zeros_like(factors)
         self.log_input_step.copy_(step.log())
         self.input_factors.copy_(factors)
-        self.input_centers.zero_()
+        self.input_centers.copy_(centers)
         codes = self._input_codes()
         assert codes is not None
-        refine_input_codes(codes, self.unquantized, x.to(step.dtype), sample_weight)
+        x = x.to(step.dtype)
+        clipped = torch.ones_like(factors, dtype=torch.bool)
+        if self.input_bits >= COVERING_BITS:
+            clipped = is_coarse(step * factors, x, sample_weight)
+        refine_input_codes(codes, self.unquantized, x, sample_weight, clipped)
 
     def parameter_groups(
         self,

@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy
 from skcfq.nn._losses import logit_distance, weighted_mean
 from skcfq.nn._quantized_mlp import QuantizedMLP
 from skcfq.nn._quantized_network import QuantizedNetwork
+from skcfq.quantization import compensated_rounding
 
 # Rows whose gradients are held at once, where they have to be formed.
 _ROWS = 128
@@ -135,7 +136,11 @@ def quantization_errors(
 
 @torch.no_grad()
 def unit_errors(
-    network: QuantizedNetwork, x: Tensor, sample_weight: Tensor | None = None
+    network: QuantizedNetwork,
+    x: Tensor,
+    sample_weight: Tensor | None = None,
+    *,
+    fitted_to: tuple[Tensor, Tensor] | None = None,
 ) -> list[Tensor]:
     """Return what the logits lose when one unit alone has quantized weights, at every width.
 
@@ -146,6 +151,11 @@ def unit_errors(
     x : Tensor of shape (n, d)
         Rows, recourse points or both.
     sample_weight : Tensor of shape (n,), optional
+    fitted_to : Tensor of shape (m, d) and Tensor of shape (m,), optional
+        Rows and their weights, at which the weights and the bias of a unit make up for each other's
+        errors (:func:`~skcfq.quantization.compensated_rounding`), as training and rounding make
+        them do. In the layers of a :class:`QuantizedMLP`; elsewhere, and without them, each weight
+        is rounded by itself.
 
     Returns
     -------
@@ -155,12 +165,20 @@ def unit_errors(
         their errors are unrelated, which squares are for.
     """
     exact, found = network.unquantized(x), []
+    inputs = None
+    if fitted_to is not None and isinstance(network, QuantizedMLP):
+        inputs = network.layer_inputs(fitted_to[0])
     for position, layer in enumerate(network.quantized_layers):
         logits = network.with_unit(x, position)
         errors = torch.empty(len(layer.unit_bits), len(layer.candidates), dtype=torch.float64)
-        for index in range(len(layer.candidates)):
-            for unit, weights in enumerate(layer.quantized_weight(index)):
-                change = logits(unit, weights) - exact
+        for index, bits in enumerate(layer.candidates):
+            matrix, shifts = layer.quantized_weight(index), torch.zeros(len(errors)).to(x)
+            if inputs is not None and fitted_to is not None:
+                matrix, shifts = compensated_rounding(
+                    layer.weight_matrix, layer.steps[index], bits, inputs[position], fitted_to[1]
+                )
+            for unit, (weights, shift) in enumerate(zip(matrix, shifts, strict=True)):
+                change = logits(unit, weights, shift) - exact
                 change = change - change.mean(1, keepdim=True)
                 errors[unit, index] = weighted_mean(2 * change.square().sum(1), sample_weight)
         found.append(errors)

@@ -14,8 +14,15 @@ from skcfq.quantization._bits import (
     signed_range,
     unsigned_levels,
 )
-from skcfq.quantization._calibration import column_steps, mse_clip, mse_step, mse_steps
+from skcfq.quantization._calibration import (
+    column_steps,
+    covering_steps,
+    mse_clip,
+    mse_step,
+    mse_steps,
+)
 from skcfq.quantization._columns import ColumnQuantizer
+from skcfq.quantization._compensation import compensated_rounding
 from skcfq.quantization._layer import QUANTIZABLE, LayerUse, QuantizedLayer, using
 from skcfq.quantization._linear import QuantizedLinear
 from skcfq.quantization._lsq import quantize_input, quantize_weight
@@ -61,6 +68,8 @@ __all__ = [
     "closed_form_bits",
     "closed_form_widths",
     "column_steps",
+    "compensated_rounding",
+    "covering_steps",
     "exact_bits",
     "greedy_bits",
     "is_full_precision",

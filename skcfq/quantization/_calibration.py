@@ -192,6 +192,42 @@ def column_steps(
     return step.to(values.dtype), factors.to(values.dtype)
 
 
+def covering_steps(low: Tensor, high: Tensor, bits: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return one step, powers of two and centers with which codes cover a range of each column.
+
+    Parameters
+    ----------
+    low, high : Tensor of shape (n_columns,)
+        Ends of the ranges, which are widened so that 0 is in them.
+    bits : int
+        Width from 2 to 16.
+
+    Returns
+    -------
+    step : Tensor of shape ()
+        Positive: that of the shortest range which has any length.
+    factors : Tensor of shape (n_columns,)
+        1, 2, 4, ...: the least for which the whole range has codes.
+    centers : Tensor of shape (n_columns,)
+        The whole numbers that codes lie around, as near to 0 as can be.
+
+    Examples
+    --------
+    >>> covering_steps(torch.tensor([-8.0, 0.0]), torch.tensor([7.0, 45.0]), bits=4)
+    (tensor(1.), tensor([1., 4.]), tensor([0., 4.]))
+    """
+    least, most = signed_range(bits)
+    low, high = low.clamp(max=0.0), high.clamp(min=0.0)
+    needed = (high.double() - low.double()) / (most - least)
+    varied = needed[needed > 0]
+    step = varied.amin() if len(varied) else needed.new_tensor(-1.0 / least)
+    factors = 2.0 ** (needed / step).clamp(min=1.0).log2().ceil()
+    first, last = (low / (step * factors)).round(), (high / (step * factors)).round()
+    # Where both ends lie between two codes, there is one too few, and either of the two will do.
+    centers = torch.zeros_like(first).clamp(last - most, first - least)
+    return step.to(low.dtype), factors.to(low.dtype), centers.to(low.dtype)
+
+
 def mse_clip(values: Tensor, bits: int, sample_weight: Tensor | None = None) -> Tensor:
     """Return the clip of least squared error of a rectified activation.
 

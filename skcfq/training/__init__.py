@@ -11,6 +11,7 @@ from skcfq.training._bit_policies import (
     UniformBits,
     bit_policy_of,
     start_policy,
+    suiting_policy,
 )
 from skcfq.training._bit_policy import BitPolicy, BitSample
 from skcfq.training._bit_search import BitSearch
@@ -107,6 +108,7 @@ __all__ = [
     "seeded_layers",
     "settled_passes",
     "start_policy",
+    "suiting_policy",
     "supervise_both",
     "taken_over",
     "tell_interruption",

@@ -7,9 +7,10 @@ from numbers import Integral, Real
 from typing import Any
 
 from skcfq.exceptions import BudgetError
-from skcfq.nn import QuantizedNetwork
+from skcfq.nn import LossWeights, QuantizedNetwork
 from skcfq.quantization import MAXIMUM_CANDIDATE_BITS, GumbelBits
 from skcfq.training._bit_policy import BitPolicy, BitSample, widest
+from skcfq.training._quantizer import Quantizer
 from skcfq.training._searched_bits import SearchedBits
 from skcfq.training._sensitivity_bits import SensitivityBits
 from skcfq.training._unit_bits import UnitBits
@@ -224,6 +225,22 @@ def bit_policy_of(value: Any) -> BitPolicy:
     if isinstance(value, str):
         return BIT_POLICIES[value]()
     return value
+
+
+def suiting_policy(loss: LossWeights, quantizer: Quantizer, *, own_module: bool) -> BitPolicy:
+    """Return the policy that ``bit_policy=None`` stands for.
+
+    Parameters
+    ----------
+    loss : LossWeights
+    quantizer : Quantizer
+    own_module : bool
+        Whether the network is a module of the user's.
+    """
+    given = quantizer.activation_bits
+    widths = given if isinstance(given, Sequence) else [given]
+    allowed = quantizer.granularity == "per_channel" and None not in widths and not own_module
+    return bit_policy_of("units" if loss.of_teacher and allowed else "learned")
 
 
 def start_policy(

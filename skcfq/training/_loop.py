@@ -158,7 +158,12 @@ class TensorNet(NeuralNet):
     def _usable(self) -> bool:
         """Tell whether all numbers are finite, steps and clips, kept as logarithms, among them."""
         logs = [one.detach() for name, one in self.module_.named_parameters() if "log_" in name]
-        in_range = all(bool(((one < _LARGEST_LOG) & (one.exp() > 0)).all()) for one in logs)
+        # Rounding divides by squares of steps.
+        positive = [(one.exp() > 0) & ((2.0 * one.double()).exp() > 0) for one in logs]
+        in_range = all(
+            bool(((one < _LARGEST_LOG) & above).all())
+            for one, above in zip(logs, positive, strict=True)
+        )
         return in_range and bool(self._parameters().isfinite().all())
 
     def _keep_parameters(self) -> None:

@@ -90,6 +90,15 @@ class TrainingPlan:
         rows = torch.cat([sample.rows, sample.points])
         return rows, torch.cat([sample.weights, sample.point_weights])
 
+    @property
+    def span(self) -> tuple[Tensor, Tensor]:
+        """The least and the largest value of every column, at rows and at recourse points."""
+        counted = self.rows.weights > 0
+        known = self.rows.rows[counted]
+        if self.supervision is not None:
+            known = torch.cat([known, self.supervision.points[self.supervision.promised & counted]])
+        return known.amin(0), known.amax(0)
+
     def taught_rows(self) -> TrainingRows:
         """Return the rows with what the loss reads of their recourse."""
         if self.supervision is None:

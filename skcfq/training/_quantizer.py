@@ -31,6 +31,12 @@ class Quantizer(BaseEstimator):
         layer has one.
     initialization : {"mse", "lsq"}, default="mse"
         Steps and clips that training starts from: of least squared error, or LSQ's rule.
+    input_bits : int, default=12
+        Width of the inputs, from 2 to 16. They are codes of what a row holds, so that more of them
+        cost no memory, and no more of the budget of the weights. From 10 bits on, the codes of a
+        column go beyond all that the training has seen; with fewer they are clipped where that
+        costs the decisions least, which few people with extreme values pay for. 8 is for machines
+        that multiply bytes only.
 
     Examples
     --------
@@ -44,6 +50,7 @@ class Quantizer(BaseEstimator):
         "activation_bits": [_WIDTH, None, ListOf(_WIDTH, None)],
         "granularity": [StrOptions(set(GRANULARITIES))],
         "initialization": [StrOptions(set(INITIALIZATIONS))],
+        "input_bits": [Interval(Integral, 2, 16, closed="both")],
     }
 
     def __init__(
@@ -52,10 +59,12 @@ class Quantizer(BaseEstimator):
         *,
         granularity: str = "per_channel",
         initialization: str = "mse",
+        input_bits: int = 12,
     ) -> None:
         self.activation_bits = activation_bits
         self.granularity = granularity
         self.initialization = initialization
+        self.input_bits = input_bits
 
     def check(self) -> None:
         """Raise ValueError where a width is out of range or a rule unknown."""
@@ -65,6 +74,7 @@ class Quantizer(BaseEstimator):
         """Return the options of :class:`~skcfq.nn.QuantizedMLP` and ``QuantizedModule``."""
         return {
             "activation_bits": self.activation_bits,
+            "input_bits": self.input_bits,
             "start": self.initialization,
             "per_channel": self.granularity == "per_channel",
         }

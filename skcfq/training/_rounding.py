@@ -8,6 +8,7 @@ import torch
 
 from skcfq.nn import QuantizedMLP, Samples, Tuning, reconstruct_logits
 from skcfq.training._distillation_set import DistillationSet
+from skcfq.training._plan import TrainingPlan
 from skcfq.utils import Progress
 
 # Samples of each kind that codes are fitted to; for a wide network as many as so many products
@@ -27,12 +28,12 @@ _TUNING_WHOLE = 0.3
 
 def round_to_teacher(
     network: QuantizedMLP,
-    source: DistillationSet,
-    n_updates: int,
+    plan: TrainingPlan,
+    n_passes: int,
+    batch_size: int,
+    generator: torch.Generator,
     *,
-    dither: bool = False,
     n_rounds: int | bool = True,
-    whole: bool = False,
     verbose: bool = False,
 ) -> None:
     """Choose codes, steps and biases of a trained network again.
@@ -41,18 +42,14 @@ def round_to_teacher(
     ----------
     network : QuantizedMLP
         float64, on the CPU; changed in place.
-    source : DistillationSet
+    plan : TrainingPlan
         Of the training.
-    n_updates : int
+    n_passes, batch_size : int
         Of the training.
-    dither : bool, default=False
-        Whether thresholds between coarse codes of activations move in the rounds.
+    generator : torch.Generator
     n_rounds : int or True, default=True
         How often the network is tuned and its codes are chosen again; True is as often as suits
         the number of different rows.
-    whole : bool, default=False
-        Whether one batch of the training was the whole table, so that a weight of 2 was the same
-        as two rows; then it stays so.
     verbose : bool, default=False
         Whether to show a progress bar.
 
@@ -61,13 +58,23 @@ def round_to_teacher(
     KeyboardInterrupt
         The network is that of the last finished pass over its codes.
     """
+    source = DistillationSet.of(plan, generator)
+    n_batches = math.ceil(plan.n_visits / batch_size)
     with Progress("rounding", "pass", shown=verbose) as progress:
         samples, tuned = source.draw(_samples_for(network)), source.draw(_tuned_for(network))
         if samples is None or tuned is None:
             return
         if n_rounds is True:
             n_rounds = _ROUNDS if source.n_rows >= _MANY_ROWS else _ROUNDS_OF_FEW
-        tuning = _tuning(tuned, n_updates, source.generator, n_rounds, dither=dither, whole=whole)
+        tuning = _tuning(
+            tuned,
+            n_passes * n_batches,
+            generator,
+            n_rounds,
+            dither=plan.dither,
+            # One batch was the whole table: a weight of 2 was the same as two rows, and stays so.
+            whole=n_batches == 1,
+        )
         # Feature mixup draws samples anew; without it these would be the fitted ones again.
         mixup = source.loss.mixup > 0
         validation = source.draw(_VALIDATION_SAMPLES) if mixup else None

@@ -19,11 +19,13 @@ class UnitBits(BitPolicy):
 
     Notes
     -----
-    Each unit is quantized alone, at every width, on the network that training starts from. What
-    counts is the mean squared change of the margin at the teacher's recourse points; at the rows
-    where there are none, as in :class:`~skcfq.QATClassifier`. The widths of least total within the
-    budget are taken exactly: the integer program over :math:`\\sum_u n_u b_u`, where
-    :math:`n_u` weights lead to unit u.
+    Each unit is quantized alone, at every width, on the network that training starts from, its
+    weights and its bias so that they make up for each other's errors, which training and rounding
+    will make them do: what hidden units lose at 2 or 3 bits is then little, and what the first
+    layer does, whose inputs have little in common, is not. What counts is the mean squared change
+    of the margin at the teacher's recourse points; at the rows where there are none, as in
+    :class:`~skcfq.QATClassifier`. The widths of least total within the budget are taken exactly:
+    the integer program over :math:`\sum_u n_u b_u`, where :math:`n_u` weights lead to unit u.
 
     Units need a weight step each (``granularity="per_channel"``) and activations of a width of
     their own (``activation_bits=8``), as by default.
@@ -41,7 +43,9 @@ class UnitBits(BitPolicy):
         self, network: QuantizedNetwork, budget: float, sample: BitSample
     ) -> list[list[int]]:
         """Measure every unit, and allocate."""
-        errors = unit_errors(network, *_where_it_counts(sample))
+        known = torch.cat([sample.rows, sample.points])
+        weights = torch.cat([sample.weights, sample.point_weights])
+        errors = unit_errors(network, *_where_it_counts(sample), fitted_to=(known, weights))
         fan_in = [layer.weight_matrix.shape[1] for layer in network.quantized_layers]
         n_units = [len(one) for one in errors]
         sizes = [n for n, units in zip(fan_in, n_units, strict=True) for _ in range(units)]

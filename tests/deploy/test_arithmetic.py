@@ -15,7 +15,11 @@ from skcfq.nn import DeployedNetwork, QuantizedMLP, integers_of
 
 def trained(bits, activation_bits=None, sizes=(7, 5), n_classes=3, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    network = QuantizedMLP(6, sizes, n_classes, candidates=(bits,), activation_bits=activation_bits)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = QuantizedMLP(
+            6, sizes, n_classes, candidates=(bits,), activation_bits=activation_bits
+        )
     for parameter in network.parameters():
         if parameter.ndim == 2:
             parameter.data = torch.randn(parameter.shape, generator=generator)
@@ -91,7 +95,7 @@ def test_values_and_gradients_are_those_of_the_trained_network(bits, activation_
     logits, expected = DeployedNetwork(network)(deployed), source(reference)
     error = (logits - expected).abs().amax(dim=1).detach()
     # A few rows may sit on a threshold, where the rounded clip decides otherwise.
-    assert (error < 1e-4).double().mean() > 0.98
+    assert (error < 1e-4 + 3e-6 * expected.abs().max()).double().mean() > 0.98
     (mine,) = torch.autograd.grad(logits[:, 1].sum(), deployed)
     (theirs,) = torch.autograd.grad(expected[:, 1].sum(), reference)
     agree = (mine - theirs).abs().amax(dim=1) < 1e-9

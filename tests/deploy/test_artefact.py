@@ -173,7 +173,7 @@ def test_forged_headers(files, forge, tmp_path):
     layers[1]["n_in"] = 3
     centers = {**header["input"], "centers": [0]}
     n_inputs = len(header["input"]["shifts"])
-    far = {**header["input"], "centers": [500] * n_inputs}
+    far = {**header["input"], "centers": [5000] * n_inputs}
     endless = {**header["input"], "step": 1e308, "shifts": [30] * n_inputs}
     for changes, says in (
         ({"layers": layers}, "follow each other"),

@@ -331,7 +331,7 @@ def test_activation_widths_a_layer(credit):
     ).fit(credit.data, credit.target)
     assert [layer.levels for layer in model.integer_network_.layers] == [255, 15, 0]
     n = model.feature_space_.n_encoded
-    assert model.bops_ == n * 8 * 2 * 8 + 8 * 6 * 4 * 8 + 6 * 2 * 8 * 4
+    assert model.bops_ == n * 8 * 2 * 12 + 8 * 6 * 4 * 8 + 6 * 2 * 8 * 4
     assert model.bit_cost_ == n * 8 * 2 + 8 * 6 * 4 + 6 * 2 * 8
     with pytest.raises(ValueError, match=r"activation_bits=\(8,\) has 1 widths for 2"):
         clone(model).set_params(quantizer__activation_bits=(8,)).fit(credit.data, credit.target)

@@ -25,7 +25,7 @@ from skcfq import (
     TableEncoder,
     TeacherClassifier,
 )
-from skcfq.estimators import CFQObjective, LearnedBits, Quantizer, TeacherActions, UniformBits
+from skcfq.estimators import CFQObjective, Quantizer, TeacherActions, UniformBits, UnitBits
 from skcfq.metrics import RecourseScorer, faithfulness_scorer, vd_scorer
 
 pytestmark = pytest.mark.usefixtures("short_teachers")
@@ -37,7 +37,7 @@ NESTED = [
     ("objective__eta", 0.5, CFQObjective),
     ("objective__finish__validity_drop", 0.1, CFQObjective),
     ("quantizer__activation_bits", 8, Quantizer),
-    ("bit_policy__candidates", (2, 8), LearnedBits),
+    ("bit_policy__candidates", (2, 8), UnitBits),
     ("teacher_actions__n_steps", 2, TeacherActions),
     ("teacher__alpha", 0.5, TeacherClassifier),
 ]

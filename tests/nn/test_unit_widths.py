@@ -19,7 +19,12 @@ from skcfq.nn import (
     unit_errors,
 )
 from skcfq.nn._straight_through import Tuning
-from skcfq.quantization import quantize_activation, quantize_weight, signed_range
+from skcfq.quantization import (
+    compensated_rounding,
+    quantize_activation,
+    quantize_weight,
+    signed_range,
+)
 
 WIDTHS = [[8, 2, 4, 3, 2], [3, 3, 8, 2], [2, 8, 4]]
 
@@ -140,6 +145,27 @@ def test_errors_of_single_units(kind, request):
                     squares = 2 * gap.var(1, correction=0) * gap.shape[1]
                 expected = (squares * weights).sum() / weights.sum()
                 torch.testing.assert_close(found[position][unit, index], expected.detach())
+
+
+def test_errors_of_units_that_make_up_for_them(network):
+    x, rows, given = rows_of(30, 3), rows_of(40, 4), torch.arange(1.0, 41.0).double()
+    exact, entering = network.unquantized(x), rows
+    found = unit_errors(network, x, fitted_to=(rows, given))
+    for position, layer in enumerate(network.layers):
+        for index, bits in enumerate(network.candidates):
+            matrix, shift = compensated_rounding(
+                layer.weight, layer.steps[index], bits, entering, given
+            )
+            for unit in range(len(matrix)):
+                other = deepcopy(network)
+                with torch.no_grad():
+                    other.layers[position].weight[unit] = matrix[unit]
+                    other.layers[position].bias[unit] += shift[unit]
+                gap = other.unquantized(x) - exact
+                gap = gap - gap.mean(1, keepdim=True)
+                expected = 2 * gap.square().sum(1).mean()
+                torch.testing.assert_close(found[position][unit, index], expected.detach())
+        entering = torch.relu(entering @ layer.weight.T + layer.bias)
 
 
 def test_integers_are_those_of_the_rows(network):

@@ -191,10 +191,10 @@ def test_threshold_on_integers_is_kept(lending):
     model = FixedThresholdClassifier(student, threshold=0.7, response_method="predict_proba")
     model = model.fit(X, student.predict(X))
     rows = X[model.predict(X) == "granted"]
-    found = theory.robustness(model, rows, radius=0.05, target="granted", background=X)
+    found = theory.robustness(model, rows, radius=0.2, target="granted", background=X)
     assert not found.open.any() and found.robust.any() and found.broken.any()
     assert (model.predict(found.counterexamples) != "granted").all()
-    plain = theory.robustness(model.estimator_, rows, radius=0.05, target="granted")
+    plain = theory.robustness(model.estimator_, rows, radius=0.2, target="granted")
     # The threshold is that of the last label, the wanted one, which is harder to keep so.
     assert plain.robust[found.robust].all() and found.robust.sum() < plain.robust.sum()
 

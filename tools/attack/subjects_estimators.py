@@ -293,6 +293,7 @@ def _of_options(student: dict[str, Any]) -> list[Subject]:
             "Quantizer",
             held("quantizer", Quantizer),
             {
+                "input_bits": anything(*literal(2, 12, 16, 1, 17, [12], "x")),
                 "activation_bits": anything(*literal(8, [8, 8], [8, None], [8, "x"], 33, 0)),
                 "granularity": choice("per_channel", "per_tensor"),
                 "initialization": anything(*literal("lsq", "mse")),
