@@ -59,7 +59,8 @@ def main() -> None:
                 pd.DataFrame(rows).to_csv(options.out, index=False)
     print(
         f"\nMean ± sd over seeds; up to {options.people} refused test people, margin 0; "
-        "CFQClassifier(action_set=..., target=..., random_state=seed), nothing else\n"
+        f"CFQClassifier({options.budget:g}, action_set=..., target=..., random_state=seed), "
+        "nothing else\n"
     )
     print(markdown(pd.DataFrame(rows)))
 
@@ -69,6 +70,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--people", type=int, default=400, help="refused test rows that are solved")
+    parser.add_argument("--budget", type=float, default=4, help="8 shows what bits cannot mend")
     parser.add_argument("--quick", action="store_true", help="one small table, one short fit")
     parser.add_argument("--out", type=Path, help="write every line into this CSV file")
     options = parser.parse_args()
@@ -84,6 +86,7 @@ def row_of(data: Any, seed: int, options: argparse.Namespace) -> dict[str, float
         "action_set": data.action_set,
         "target": data.favorable,
         "random_state": seed,
+        "budget": options.budget,
     }
     if options.quick:
         given |= {"hidden_layer_sizes": (4,), "max_iter": 2}
