@@ -61,8 +61,7 @@ def span_of(x: Tensor, sample_weight: Tensor | None) -> tuple[Tensor, Tensor]:
     sample_weight : Tensor of shape (n,) or None
         Rows of weight 0 do not count.
     """
-    if sample_weight is not None:
-        x = x[sample_weight > 0]
+    x = _counted(x, sample_weight)
     if not len(x):
         return x.new_zeros(x.shape[1]), x.new_zeros(x.shape[1])
     return x.amin(0), x.amax(0)
@@ -84,12 +83,16 @@ def is_coarse(steps: Tensor, x: Tensor, sample_weight: Tensor | None) -> Tensor:
     sample_weight : Tensor of shape (n,) or None
         Rows of weight 0 do not count.
     """
-    if sample_weight is not None:
-        x = x[sample_weight > 0]
+    x = _counted(x, sample_weight)
     if not len(x):
         return torch.zeros_like(steps, dtype=torch.bool)
     lower, upper = x.quantile(torch.tensor([0.25, 0.75]).to(x), dim=0)
     return (upper > lower) & (steps > _COARSE * (upper - lower))
+
+
+def _counted(x: Tensor, sample_weight: Tensor | None) -> Tensor:
+    """Return the rows that have a weight."""
+    return x if sample_weight is None else x[sample_weight > 0]
 
 
 def refine_input_codes(

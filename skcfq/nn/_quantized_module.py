@@ -171,7 +171,7 @@ class QuantizedModule(QuantizedNetwork):
 
         def logits(unit: int, weights: Tensor, shift: Tensor) -> Tensor:
             if shift:
-                raise NotImplementedError("Biases of a user's module are not shifted.")
+                raise ValueError(f"shift={shift}, but biases of a user's module stay; give 0.")
             matrix = layer.weight_matrix.clone()
             matrix[unit] = weights
             with self._evaluating():
