@@ -14,9 +14,11 @@ from skcfq.theory._margin_bounds import CLEAR, ExcessBound, excess_bound
 from skcfq.theory._network_inputs import NetworkInputs
 
 # Boxes of one row in one round; of many that wait a quarter, so that few rounds sort them.
-_ROUND = 64
+_ROUND, _MOST = 64, 4096
 # Boxes that are bounded together: their arrays then stay in the cache.
 _BLOCK = 1024
+# Bytes of boxes that wait; rows that come later pause until earlier ones are decided.
+_WAITING = 2**24
 # Points of codes up to which a box is enumerated.
 _LEAF = 64
 
@@ -83,13 +85,16 @@ def bisect(
     search = _Search(inputs, target)
     waiting = _Parts(rows, inputs.low[rows], inputs.high[rows], np.full(len(rows), np.inf))
     given_up = np.zeros(len(target), dtype=bool)
+    room = max(_WAITING // (16 * inputs.low.shape[1] + 16), 1)
     while len(waiting.row):
         left = max_boxes - search.n_boxes
         waiting = waiting.take(np.lexsort((-waiting.excess, waiting.row)))
         begins = _begins(waiting.row)
         rank = np.arange(len(begins)) - begins
         n_waiting = np.bincount(waiting.row, minlength=len(left))
-        now = rank < np.minimum(left, np.maximum(_ROUND, n_waiting // 4))[waiting.row]
+        now = rank < np.minimum(left, np.clip(n_waiting // 4, _ROUND, _MOST))[waiting.row]
+        # Whoever begins within the room goes on, so the first one always does.
+        now &= begins < room
         asked = waiting.take(now)
         # Nobody's parts are cut apart.
         block = _begins(asked.row) // _BLOCK

@@ -74,7 +74,7 @@ def robustness(
     *,
     radius: float,
     target: Any = None,
-    max_boxes: int = 30_000,
+    max_boxes: int = 300_000,
     background: Any = None,
 ) -> Robustness:
     """Decide for each point whether a model gives the target in all of a box around it.
@@ -93,7 +93,7 @@ def robustness(
     target : label or array-like of shape (n,), optional
         The class that is wanted, or one a row; by default what the model was told, else the last
         of its classes.
-    max_boxes : int, default=30000
+    max_boxes : int, default=300000
         Parts of one box that are looked at before its point is left open; 10**9 at most.
     background : DataFrame or ndarray, optional
         Where the model carries no statistics.

@@ -134,6 +134,17 @@ def test_answers_do_not_depend_on_who_else_is_asked(monkeypatch):
                 assert alone.counterexamples.equals(shown.astype(alone.counterexamples.dtypes))
 
 
+def test_rows_that_wait_for_room_get_the_same_answers(monkeypatch):
+    monkeypatch.setattr(_bisection, "_LEAF", 2)
+    told = {"radius": 0.3, "target": 1, "max_boxes": 200}
+    found = theory.robustness(INTEGERS["two classes"], PEOPLE, **told)
+    monkeypatch.setattr(_bisection, "_WAITING", 1)
+    slow = theory.robustness(INTEGERS["two classes"], PEOPLE, **told)
+    assert found.n_boxes.max() > 40
+    assert slow.n_boxes.tolist() == found.n_boxes.tolist()
+    assert slow.status.tolist() == found.status.tolist()
+
+
 def test_budget_leaves_points_open_and_no_point_wrong(monkeypatch):
     monkeypatch.setattr(_bisection, "_LEAF", 1)
     model = INTEGERS["three classes"]
