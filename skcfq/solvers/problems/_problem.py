@@ -16,6 +16,7 @@ from skcfq.models import validity_slack
 from skcfq.nn import target_margin
 from skcfq.solvers.problems._perturbations import Jitter, jitter_radii
 from skcfq.solvers.problems._states import States
+from skcfq.utils import rows_of_block
 
 if TYPE_CHECKING:
     from skcfq.actions import ActionRegion, RecourseCost
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 # Rows that one forward pass takes: the activations of small networks then stay in the cache.
 ROWS_PER_PASS = 1024
+# Categories from which on they are looked up together.
+_MANY = 32
 # Levels of a category that moves try at most, where all that they do is known: half of them gain
 # most margin, half gain most for their cost.
 MOST_LEVELS = 64
@@ -116,6 +119,20 @@ class RecourseProblem:
         return [(codes.amin(dim=0), codes.amax(dim=0)) for codes in self.codes]
 
     @cached_property
+    def _distance_table(self) -> Tensor | None:
+        """Distances between the levels of many categories side by side, shape (c, L + 1, L)."""
+        distances = self.cost_function.distances
+        size = max((distance.shape[1] for distance in distances), default=0)
+        if len(distances) < _MANY or size > MOST_LEVELS:
+            return None
+        table = torch.zeros((len(distances), size + 1, size), dtype=torch.float64)
+        for c, distance in enumerate(distances):
+            table[c, : len(distance), : distance.shape[1]] = distance
+            # The last row is that of an unrecognized level.
+            table[c, -1, : distance.shape[1]] = distance[-1]
+        return table
+
+    @cached_property
     def radii(self) -> Tensor:
         """Perturbation radius of each numeric feature in encoded units, shape (m,)."""
         return jitter_radii(self.predictor.space, self.numeric_columns, self.perturbation_radius)
@@ -206,9 +223,14 @@ class RecourseProblem:
             return costs
         own = self.levels.index_select(0, person)
         # Columns are read one after the other, and faster where they lie in a row.
-        columns = own.T.contiguous(), levels.clamp_min(0).T.contiguous()
-        places = zip(distances, *columns, strict=True)
-        steps = torch.stack([distance[before, after] for distance, before, after in places], dim=1)
+        if self._distance_table is not None:
+            each = torch.arange(own.shape[1])
+            steps = self._distance_table[each, own, levels.clamp_min(0)]
+        else:
+            columns = own.T.contiguous(), levels.clamp_min(0).T.contiguous()
+            places = zip(distances, *columns, strict=True)
+            of_each = [distance[before, after] for distance, before, after in places]
+            steps = torch.stack(of_each, dim=1)
         steps = torch.where(own == levels, 0.0, steps)
         return torch.cat([costs, self.categorical_weights * steps], dim=1)
 
@@ -244,18 +266,20 @@ class RecourseProblem:
 
     def states(self, person: Tensor, values: Tensor, levels: Tensor) -> States:
         """Ask the model about points, and price them."""
-        slack = torch.empty(len(person), dtype=torch.float64)
+        cost, slack = torch.empty(2, len(person), dtype=torch.float64)
+        step = min(ROWS_PER_PASS, rows_of_block(self.origin.shape[1]))
+        ask = self.worst_slack if self.steady else self._slack
         with torch.no_grad():
-            for start in range(0, len(person), ROWS_PER_PASS):
-                part = slice(start, start + ROWS_PER_PASS)
-                points = self.assemble(person[part], values[part], levels[part])
-                ask = self.worst_slack if self.steady else self._slack
-                slack[part] = ask(points, person[part])
+            for start in range(0, len(person), step):
+                part = slice(start, start + step)
+                state = person[part], values[part], levels[part]
+                slack[part] = ask(self.assemble(*state), person[part])
+                cost[part] = self.cost(*state)
         if self.region.linking is not None:
             # A point that breaks a rule across features is as invalid as one that is refused.
             broken = self.region.linking.violation(values, levels, person)
             slack = torch.where(broken > 0, torch.minimum(slack, -broken), slack)
-        return States(person, values, levels, self.cost(person, values, levels), slack)
+        return States(person, values, levels, cost, slack)
 
     def _slack(self, points: Tensor, person: Tensor) -> Tensor:
         """Return the smallest slack that any of the models leaves, shape (N,)."""

@@ -65,7 +65,7 @@ def without_point(problem: RecourseProblem, states: States) -> Tensor:
 def _search(problem: RecourseProblem, effort: Effort, starts: Starts) -> States:
     own = problem.own_states()
     found = [own.take(own.valid)]
-    points = [*starts.points, *_nearest_examples(problem, starts.examples)]
+    points = [*starts.points, *nearest_examples(problem, starts.examples)]
     for _ in range(effort.n_restarts + 1):
         drawn = random_points(problem, starts.draws)
         points += [problem.origin + share * (drawn - problem.origin) for share in _SHRINK]
@@ -103,7 +103,7 @@ def _polished(problem: RecourseProblem, candidates: States) -> States:
     return candidates.take(best_per_person(candidates.person, candidates.cost, 1))
 
 
-def _nearest_examples(problem: RecourseProblem, examples: Tensor | None) -> list[Tensor]:
+def nearest_examples(problem: RecourseProblem, examples: Tensor | None) -> list[Tensor]:
     """Return the favorable people that are nearest to each person, nearest first."""
     if examples is None or len(examples) == 0:
         return []

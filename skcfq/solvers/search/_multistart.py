@@ -15,6 +15,7 @@ from skcfq.solvers.problems import (
 from skcfq.solvers.search._beam import beam_search
 from skcfq.solvers.search._black_box import black_box_search, without_point
 from skcfq.solvers.search._descent import shrink, slide
+from skcfq.solvers.search._focus import is_wide
 from skcfq.solvers.search._polish import polish
 from skcfq.solvers.search._relaxed_descent import random_points, relaxed_descent
 
@@ -71,6 +72,9 @@ def search_both_ways(problem: RecourseProblem, effort: Effort, starts: Starts) -
     states : States
         The cheapest valid point of each person for whom one was found.
     """
+    if is_wide(problem) and problem.is_smooth:
+        # The other search takes five times as long, and spares less than 1e-6 of the cost.
+        return multistart_search(problem, effort, starts)
     best = _search(problem, effort, starts)
     other = _blind_search(problem, effort, starts, torch.arange(problem.n_people))
     least = torch.full((problem.n_people,), torch.inf, dtype=torch.float64)
