@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from skcfq.actions import ActionSet, compile_cost, read_overrides
 from skcfq.encoding import warn_of_one_hot_groups
 from skcfq.models import (
@@ -82,7 +80,7 @@ def read_task(
         float(solver.weight_radius),
         None
         if background is None
-        else take_rows(background, np.arange(len(background))[:_EXAMPLES]),
+        else take_rows(background, slice(_EXAMPLES)),
         required_radius(solver.perturbation_radius, solver.method, (predictor, *others)),
         decisions,
         n_alternatives=solver.n_alternatives,
