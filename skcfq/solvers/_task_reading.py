@@ -78,9 +78,7 @@ def read_task(
         overrides_by_position(overrides, X),
         solver.target_proba,
         float(solver.weight_radius),
-        None
-        if background is None
-        else take_rows(background, slice(_EXAMPLES)),
+        None if background is None else take_rows(background, slice(_EXAMPLES)),
         required_radius(solver.perturbation_radius, solver.method, (predictor, *others)),
         decisions,
         n_alternatives=solver.n_alternatives,
