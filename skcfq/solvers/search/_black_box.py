@@ -20,6 +20,7 @@ from skcfq.solvers.problems import (
 from skcfq.solvers.search._beam import beam_search
 from skcfq.solvers.search._polish import polish
 from skcfq.solvers.search._relaxed_descent import random_points
+from skcfq.utils import rows_in_memory
 
 # Favorable people whose values each person tries on.
 _N_EXAMPLES = 6
@@ -30,6 +31,8 @@ _SHRINK = (1.0, 0.5, 0.25)
 _INSISTENT = 16
 # Points that are drawn at once: a call costs more than a few of them.
 _TOGETHER = 1024
+# Points on the way of each that are at hand with it.
+_STEPS = 8
 
 
 def black_box_search(problem: RecourseProblem, effort: Effort, starts: Starts) -> States:
@@ -79,7 +82,8 @@ def _search(problem: RecourseProblem, effort: Effort, starts: Starts) -> States:
 
 def _insist(problem: RecourseProblem, effort: Effort, draws: Draws) -> States:
     """Look for points of people for whom there is none yet: at random, then from what came near."""
-    left, together = _INSISTENT * (effort.n_restarts + 1), max(1, _TOGETHER // problem.n_people)
+    left = _INSISTENT * (effort.n_restarts + 1)
+    together = max(1, at_once(problem, _TOGETHER) // problem.n_people)
     tried = []
     while left:
         count = min(left, together)
@@ -93,6 +97,11 @@ def _insist(problem: RecourseProblem, effort: Effort, draws: Draws) -> States:
     depth = min(problem.max_changes, _DEPTH)
     found.append(beam_search(problem, near, width=width, depth=depth, count=width))
     return _polished(problem, States.concatenate(found))
+
+
+def at_once(problem: RecourseProblem, most: int) -> int:
+    """Return how many points are made at once: fewer of many columns."""
+    return min(most, rows_in_memory(_STEPS * problem.origin.shape[1]))
 
 
 def _polished(problem: RecourseProblem, candidates: States) -> States:
