@@ -214,7 +214,7 @@ class IntegerNetwork:
             Encoded rows without gaps.
         """
         Z = np.asarray(Z, dtype=np.float64)
-        return self._totals(Z) if self.exact is None else self.exact.totals(Z)
+        return self.defined_totals(Z) if self.exact is None else self.exact.totals(Z)
 
     @cached_property
     def exact(self) -> ExactNetwork | None:
@@ -225,8 +225,8 @@ class IntegerNetwork:
         inputs = InputCodes(self.input_steps, *self.input_range)
         return ExactNetwork.of(inputs, self.input_factors, self.layers, self.logit_scale)
 
-    def _totals(self, Z: np.ndarray) -> np.ndarray:
-        """Compute the totals as they are defined, one operation after the other."""
+    def defined_totals(self, Z: np.ndarray) -> np.ndarray:
+        """Return the totals as they are defined, one operation after the other."""
         codes = self.codes(Z)
         for layer in self.layers:
             codes = codes @ layer.matrix

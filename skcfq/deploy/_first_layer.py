@@ -21,12 +21,54 @@ from skcfq.encoding import AffineBlock, Block, FeatureSpace, TableBlock
 from skcfq.exceptions import FeatureSpaceError
 from skcfq.utils import as_numbers, as_objects
 
+# What compares as Python says, wherever it comes from.
+PLAIN = frozenset({str, int, float})
 # Numbers in a table of sums; categories beyond that are encoded.
 _LARGEST_TABLE = 1 << 20
+# Up to here, whole numbers and floats are equal where Python says so.
+_WHOLE = 2**53
+# Values of a column that are remembered.
+_MOST_VALUES = 1 << 14
+# Rows that are looked up value by value: an index of pandas takes its time, however short.
+_SHORT = 256
 
 
 class UnusualRowsError(Exception):
     """Some rows have to be encoded as a whole: they hold what is rare, or wrong."""
+
+
+class PlacesOf(dict):
+    """The places of plain values in the table of a category, each of which is asked for once."""
+
+    def __init__(self, block: TableBlock) -> None:
+        super().__init__()
+        self._block = block
+
+    def __missing__(self, value: Any) -> int:
+        if value != value:
+            # No gap equals another one.
+            return self._gap
+        forms = [np.array([value], dtype=object)]
+        if type(value) is not str:
+            # One key stands for the number in every type that a column may have.
+            if not abs(value) < _WHOLE:
+                raise UnusualRowsError
+            alike = [float(value)] + ([int(value)] if value == int(value) else [])
+            forms += [np.array([one], dtype=kind) for one in alike for kind in (None, object)]
+        places = {self._place(form) for form in forms}
+        if len(places) > 1:
+            raise UnusualRowsError
+        if len(self) >= _MOST_VALUES:
+            self.clear()
+        place = self[value] = places.pop()
+        return place
+
+    @cached_property
+    def _gap(self) -> int:
+        return self._place(np.array([np.nan], dtype=object))
+
+    def _place(self, form: np.ndarray) -> int:
+        return int(self._block.level_of(form)[0]) + 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,13 +109,29 @@ class LevelSums:
             places = self.block.level_of(names) + 1
             positions = np.asarray(values.codes)
             return lambda rows: places[positions[rows]]
-        return lambda rows: self.block.level_of(values[rows]) + 1
+        return lambda rows: self._places(values[rows])
+
+    def _places(self, values: Any) -> np.ndarray:
+        if len(values) <= _SHORT:
+            numeric = isinstance(values, np.ndarray) and values.dtype.kind in "fiu"
+            listed = (values if numeric else as_objects(values)).tolist()
+            if PLAIN.issuperset(map(type, listed)):
+                try:
+                    return np.fromiter(map(self.places.__getitem__, listed), np.intp, len(listed))
+                except UnusualRowsError:
+                    pass
+        return self.block.level_of(values) + 1
 
     def take(self, places: np.ndarray, out: np.ndarray) -> None:
         """Look up sums, into ``out`` of shape (n, n_units)."""
         if not (self._all_known or self.is_known[places].all()):
             raise UnusualRowsError
         np.take(self.sums, places, axis=0, out=out, mode="clip")
+
+    @cached_property
+    def places(self) -> PlacesOf:
+        """The places of values."""
+        return PlacesOf(self.block)
 
     @cached_property
     def _all_known(self) -> bool:

@@ -11,40 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from skcfq.deploy._first_layer import FirstLayer, LevelSums, UnusualRowsError
+from skcfq.deploy._first_layer import PLAIN, FirstLayer, UnusualRowsError
 from skcfq.deploy._products import ExactNetwork
 
-_PLAIN = frozenset({str, int, float})
 _LARGEST = sys.float_info.max
-# Up to here, whole numbers and floats are equal where Python says so.
-_WHOLE = 2**53
-# Values of a column that are remembered.
-_MOST_VALUES = 1 << 14
-
-
-class _SumsOf(dict):
-    """The scaled sums of the values of a category, which are asked for once."""
-
-    def __init__(self, table: LevelSums, scale: np.ndarray) -> None:
-        super().__init__()
-        self._table, self._scale = table, scale
-
-    def __missing__(self, value: Any) -> np.ndarray:
-        forms = [np.array([value], dtype=object)]
-        if type(value) is not str:
-            # One key stands for the number in every type that a column may have.
-            if not abs(value) < _WHOLE:
-                raise UnusualRowsError
-            alike = [float(value)] + ([int(value)] if value == int(value) else [])
-            forms += [np.array([one], dtype=kind) for one in alike for kind in (None, object)]
-        levels = {int(self._table.block.level_of(form)[0]) for form in forms}
-        place = levels.pop() + 1
-        if levels or place == 0 or not self._table.is_known[place]:
-            raise UnusualRowsError
-        if len(self) >= _MOST_VALUES:
-            self.clear()
-        sums = self[value] = self._table.sums[place] * self._scale
-        return sums
 
 
 class OneRow:
@@ -62,8 +32,14 @@ class OneRow:
         layer, self._numbers = network.layers[0], first.numbers
         self._n_raw = n_raw
         self._layers, self._logit_scale = network.layers, network.logit_scale
-        self._tables = [(one.position, _SumsOf(one, layer.scale)) for one in first.tables]
+        # Of each place that has sums, these.
+        self._tables = [
+            (one.position, one.places, [row if known else None for row, known in
+             zip(one.sums * layer.scale, one.is_known, strict=True)])
+            for one in first.tables
+        ]  # fmt: skip
         self._matrix = first.matrix * layer.scale
+        self._fill = self._numbers.fill.tolist()
         used = {one.position for one in first.tables} | {*self._numbers.positions}
         used |= {position for position, _, _ in self._numbers.others}
         self._unused = [position for position in range(n_raw) if position not in used]
@@ -88,12 +64,15 @@ class OneRow:
         UnusualRowsError
             It holds something else than finite numbers and values that the tables know.
         """
-        if len(row) != self._n_raw or not _PLAIN.issuperset(map(type, row)):
+        if len(row) != self._n_raw or not PLAIN.issuperset(map(type, row)):
             raise UnusualRowsError
         layers = self._layers
         total = layers[0].offset.copy()
-        for position, sums_of in self._tables:
-            total += sums_of[row[position]]
+        for position, places, sums in self._tables:
+            own = sums[places[row[position]]]
+            if own is None:
+                raise UnusualRowsError
+            total += own
         if len(self._matrix):
             total += self._codes(row).dot(self._matrix)
         for position in self._unused:
@@ -113,7 +92,10 @@ class OneRow:
         try:
             # Text has no size, and no comparison holds for a gap.
             if not sum(map(abs, numbers)) < self._largest:
-                raise UnusualRowsError
+                pairs = zip(numbers, self._fill, strict=False)
+                numbers = [fill if value != value else value for value, fill in pairs]
+                if not sum(map(abs, numbers)) < self._largest:
+                    raise UnusualRowsError
         except TypeError:
             raise UnusualRowsError from None
         if not one.others:

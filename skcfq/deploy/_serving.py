@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -53,10 +54,13 @@ class Serving:
             Of a DataFrame, the columns are checked, by name and order; of everything else, their
             number.
         """
-        rows = self._plain_rows(X)
-        if rows is None:
-            return None
         try:
+            if self._is_matrix(X):
+                usual = 0 < len(X) <= _FEW and X.shape[1] == self._space.n_raw
+                return self._of_matrix(X) if usual and np.isfinite(X).all() else None
+            rows = self._plain_rows(X)
+            if rows is None:
+                return None
             if len(rows) == 1:
                 return self._one_row.logits(rows[0])[None]
             return np.array([self._one_row.logits(row) for row in rows])
@@ -98,16 +102,38 @@ class Serving:
 
     def _collected(self, X: Any, width: int | None) -> np.ndarray:
         """Return the logits, or with no width the positions of the largest, block by block."""
+        n, logits_of = self._reader(X)
+        shape, dtype = ((n,), np.intp) if width is None else ((n, width), np.float64)
+        out = np.empty(shape, dtype=dtype)
+        for rows in row_blocks(n, self._network.width, at_least=_FEWEST):
+            logits = logits_of(rows)
+            out[rows] = logits.argmax(axis=1) if width is None else logits
+        return out
+
+    def _reader(self, X: Any) -> tuple[int, Callable[[slice], np.ndarray]]:
+        """Return the number of rows, and a function from some of them to their logits."""
+        if self._is_matrix(X):
+            return len(X), lambda rows: self._of_matrix(X[rows])
         found, n = self._space.columns_of(X)
         network, scratch = self._network, Scratch()
         sums_of = self._first.reader([column for _, column in found], scratch)
-        shape, dtype = ((n,), np.intp) if width is None else ((n, width), np.float64)
-        out = np.empty(shape, dtype=dtype)
-        for rows in row_blocks(n, network.width, at_least=_FEWEST):
+
+        def logits_of(rows: slice) -> np.ndarray:
             codes = network.layers[0].run_sums(sums_of(rows), scratch)
-            logits = network.after_first(codes, scratch) * network.logit_scale
-            out[rows] = logits.argmax(axis=1) if width is None else logits
-        return out
+            return network.after_first(codes, scratch) * network.logit_scale
+
+        return n, logits_of
+
+    def _is_matrix(self, X: Any) -> bool:
+        """Tell whether X has one type, and all columns go through one line each."""
+        usual = type(X) is np.ndarray and X.ndim == 2 and X.dtype == np.float64
+        return usual and self._space.is_affine
+
+    def _of_matrix(self, X: np.ndarray) -> np.ndarray:
+        Z = self._space.encode(X, copy=False)
+        if not np.isfinite(Z).all():
+            raise UnusualRowsError
+        return self._network.totals(Z) * self._network.logit_scale
 
 
 def _unwrapped(value: Any) -> Any:

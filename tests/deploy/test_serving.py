@@ -118,7 +118,7 @@ def defined(model, X):
         return str(error)
     if np.isinf(Z).any():
         return "X holds infinite numbers. Replace them by a gap (NaN) or by a finite number."
-    return network._totals(Z) * network.logit_scale
+    return network.defined_totals(Z) * network.logit_scale
 
 
 def served(model, X):
@@ -269,6 +269,26 @@ def test_without_names_there_are_no_records():
         assert_same(model, frame.iloc[:1])
 
 
+@pytest.mark.parametrize("filled", [False, True])
+def test_tables_of_numbers_alone(filled):
+    rng = np.random.default_rng(filled)
+    X = rng.normal(size=(200, 5)) * [1, 10, 100, 0.1, 5]
+    steps = [SimpleImputer()] if filled else []
+    encoder = make_pipeline(*steps, StandardScaler(), "passthrough").fit(X)
+    space = FeatureSpace.from_encoder(encoder, X)
+    model = DeployedClassifier(random_network(rng, X), space, np.arange(3))
+    X[3, 2], X[60, 1] = np.nan, np.nan
+    for rows in (X, X[:1], X[:16], X[3:4], X[:17], X[50:90].astype(np.float32), X[5:9].tolist()):
+        assert_same(model, rows)
+    for odd in (np.inf, -np.inf, 1e308, 1e300):
+        X[1, 0] = odd
+        with np.errstate(over="ignore"):
+            for rows in (X[4:], X[1:2], X[:16], X[:17], X[1:2].tolist()):
+                assert_same(model, rows)
+    with pytest.raises(FeatureSpaceError, match="X has 4 columns"):
+        model.predict(X[:, :4])
+
+
 def test_names_in_another_order_than_the_encoder_has_them():
     model, X, _ = random_model(2)
     order = X.columns[::-1].tolist()
@@ -294,12 +314,12 @@ def test_float32_only_where_it_is_exact(bits, n_inputs):
         assert made.is_narrow == (reach.max() <= 2**24)
         highest = np.full(len(layer.bias), layer.levels)
     for n in (1, 5, 23, 24, 300):
-        expected = network._totals(Z[:n])
+        expected = network.defined_totals(Z[:n])
         np.testing.assert_array_equal(network.totals(Z[:n]), expected)
         np.testing.assert_array_equal(network.decisions(Z[:n]), expected.argmax(axis=1))
     Z[0] = 1e308
     with np.errstate(over="ignore"):
-        np.testing.assert_array_equal(network.totals(Z), network._totals(Z))
+        np.testing.assert_array_equal(network.totals(Z), network.defined_totals(Z))
 
 
 def test_a_network_that_may_not_be_exact_is_run_as_it_is_defined():
@@ -307,7 +327,7 @@ def test_a_network_that_may_not_be_exact_is_run_as_it_is_defined():
     network = IntegerNetwork(0.1, 8, (layer,), 1.0, np.zeros(3, int))
     X = np.random.default_rng(0).normal(size=(30, 3))
     assert network.exact is None
-    np.testing.assert_array_equal(network.totals(X), network._totals(X))
+    np.testing.assert_array_equal(network.totals(X), network.defined_totals(X))
     model = DeployedClassifier(network, FeatureSpace.from_frame(X), np.arange(2))
     assert model._serving is None
     assert_same(model, X)
