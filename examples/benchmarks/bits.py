@@ -113,7 +113,7 @@ def teacher_and_rows(name: str, seed: int, sizes: tuple[int, ...]) -> tuple[Any,
 
 
 def student(data: Any, teacher: Any, sizes: tuple[int, ...], **options: Any) -> CFQClassifier:
-    """Return a student with the faithful loss, and nothing after the training."""
+    """Return a student with the faithful loss and widths of layers, and nothing afterwards."""
     objective = CFQObjective.preset("faithful").set_params(finish=None)
     settings = {
         "objective": objective,
@@ -122,6 +122,7 @@ def student(data: Any, teacher: Any, sizes: tuple[int, ...], **options: Any) -> 
         "action_set": data.action_set,
         "target": data.favorable,
         "quantizer": Quantizer(8),
+        "bit_policy": LearnedBits(),
     }
     return CFQClassifier(**{**settings, **options})
 

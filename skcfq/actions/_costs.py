@@ -114,21 +114,26 @@ class RecourseCost:
         """
         return self.combine(self.contributions(values, levels, region))
 
-    def row_contributions(self, actions: CompiledActions, before: Any, after: Any) -> np.ndarray:
+    def row_contributions(
+        self, actions: CompiledActions, before: list[Any], after: list[Any]
+    ) -> np.ndarray:
         """Return what each feature adds where raw rows become others, shape (n, F).
 
         Parameters
         ----------
         actions : CompiledActions
-        before, after : DataFrame or ndarray of shape (n, n_raw_columns)
+        before, after : list of p arrays of shape (n,)
+            Raw columns, in the order of the feature space.
         """
-        import torch
-
-        from skcfq.actions._region_building import region_of
-
-        region = region_of(actions, before)
-        state = region.split(torch.from_numpy(actions.space.encode(after)))
-        return self.contributions(*state, region).numpy()
+        tables = before, after
+        parts = []
+        for feature in actions.numeric:
+            own, new = (feature.block.encode(table[feature.column])[:, 0] for table in tables)
+            # A gap that the encoder leaves open can only be kept.
+            parts.append(np.where(np.isnan(own), 0.0, np.abs(new - own)))
+        pairs = zip(actions.categorical, self.level_distances, strict=True)
+        parts += [_level_steps(feature, distance, *tables) for feature, distance in pairs]
+        return np.stack(parts, axis=1) * self.weights if parts else np.zeros((0, 0))
 
     def combine(self, contributions: Tensor) -> Tensor:
         """Apply the norm to what each feature adds.
@@ -328,3 +333,23 @@ def _named_weights(compiled: CompiledActions, weights: Mapping) -> np.ndarray:
     for i, name in enumerate(compiled.feature_names):
         values[i] = given.get(name, values[i])
     return values
+
+
+def _level_steps(
+    feature: CategoricalFeature, distance: np.ndarray, before: list[Any], after: list[Any]
+) -> np.ndarray:
+    """Return the distances between people's levels before and after, shape (n,)."""
+    import torch
+
+    from skcfq.actions._projections import nearest_level
+
+    pairs = list(zip(feature.blocks, feature.columns, strict=True))
+    own, new = (
+        torch.from_numpy(np.hstack([block.encode(columns[j]) for block, j in pairs]))
+        for columns in (before, after)
+    )
+    everywhere = torch.ones((len(own), feature.n_levels), dtype=torch.bool)
+    level = nearest_level(new, torch.from_numpy(feature.codes), everywhere, own).numpy()
+    start = feature.own_levels(before)
+    stays = (level < 0) | (level == start)
+    return np.where(stays, 0.0, distance[start, level.clip(min=0)])

@@ -17,6 +17,7 @@ from skcfq.models._carried import (
 from skcfq.models._functions import RowHead
 from skcfq.models._heads import shifted_bias
 from skcfq.models._margins import RELATIVE_MARGIN, rounding_margin
+from skcfq.models._memory import remembered_predictor
 from skcfq.models._pairs import second_predictor
 from skcfq.models._pipelines import (
     check_model_is_fitted,
@@ -62,6 +63,7 @@ __all__ = [
     "label_position",
     "least_margin",
     "rectified_layers",
+    "remembered_predictor",
     "resolve_target",
     "rounding_margin",
     "second_predictor",

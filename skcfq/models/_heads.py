@@ -205,7 +205,7 @@ def head_with_threshold(head: Any, estimator: Any, threshold: DecisionThreshold)
         The score is not what the head's margin comes to.
     """
     if not is_own_estimator(estimator):
-        rows = _random_rows(head)
+        rows = random_rows(head)
         logits = head.array_logits(rows)
         scores = getattr(estimator, threshold.method)(named_rows(rows, estimator))
         if not threshold.agrees(logits[:, 1] - logits[:, 0], np.asarray(scores)):
@@ -303,7 +303,7 @@ def _verify(head: LinearHead | MLPHead, estimator: Any) -> None:
     ``coef_`` means different things to different estimators (one-against-one machines have one
     row per pair of classes), so reading it is not enough.
     """
-    rows = _random_rows(head)
+    rows = random_rows(head)
     logits = head.array_logits(rows)
     if logits.shape[1] == len(estimator.classes_):
         top = np.sort(logits, axis=1)
@@ -317,7 +317,8 @@ def _verify(head: LinearHead | MLPHead, estimator: Any) -> None:
     )
 
 
-def _random_rows(head: Any) -> np.ndarray:
+def random_rows(head: Any) -> np.ndarray:
+    """Return encoded rows on which a head is compared with its estimator, the same each time."""
     return np.random.RandomState(0).standard_normal((64, head.n_inputs))
 
 

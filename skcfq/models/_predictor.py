@@ -25,7 +25,10 @@ from skcfq.models._heads import (
     EstimatorHead,
     LinearHead,
     head_digest,
+    is_own_estimator,
     linear_weights,
+    named_rows,
+    random_rows,
 )
 from skcfq.models._pipelines import split_model
 from skcfq.models._single_precision import SinglePrecision, single_precision_of
@@ -45,8 +48,6 @@ if TYPE_CHECKING:
 _DECISIONS = 512
 # A difference of logits above this share of them is no rounding.
 _CLEAR = 1e-6
-# Rows on which a model's probabilities are compared with its margins.
-_EXAMPLES = 16
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -269,31 +270,22 @@ class Predictor:
         """
         return np.asarray(self.model.predict(X))
 
-    def is_logistic(self, X: Any) -> bool:
-        """Tell whether the probability of the last of two classes is the sigmoid of its margin.
-
-        Parameters
-        ----------
-        X : DataFrame or ndarray of shape (n, n_raw_columns)
-            The first rows that it is asked about are what it is found out on.
-        """
-        found = self.__dict__.get("_logistic")
-        if found is None and len(X):
-            found = self.__dict__["_logistic"] = self._looks_logistic(X)
-        return bool(found)
-
-    def _looks_logistic(self, X: Any) -> bool:
+    @cached_property
+    def is_logistic(self) -> bool:
+        """Whether the probability of the last of two classes is the sigmoid of its margin."""
         if len(self.classes) != 2 or self.threshold is not None:
             return False
         if isinstance(self.head, RowHead):
             return self.head.output == "probabilities"
         if not hasattr(self.model, "predict_proba"):
             return False
-        X = take_rows(X, np.arange(min(len(X), _EXAMPLES)))
-        logits = self.row_scores(X)
-        wanted = expit(logits[:, 1] - logits[:, 0])
-        shares = np.asarray(self.model.predict_proba(X))[:, 1]
-        return bool(np.allclose(wanted, shares, rtol=0, atol=1e-6))
+        final = split_model(self.model)[1]
+        if isinstance(final, DeployedClassifier) or is_own_estimator(final):
+            return True
+        rows = random_rows(self.head)
+        logits = self._array_logits(rows)
+        shares = np.asarray(final.predict_proba(named_rows(rows, final)))[:, 1]
+        return bool(np.allclose(expit(logits[:, 1] - logits[:, 0]), shares, rtol=0, atol=1e-6))
 
     @property
     def differentiable(self) -> bool:

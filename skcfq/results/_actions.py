@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skcfq.results._percentiles import BLOCK
+from skcfq.results._percentiles import BLOCK, raw_columns
 from skcfq.utils import is_list, take_rows
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ def contributions_of(result: RecourseResult, rows: np.ndarray) -> np.ndarray:
     active = np.flatnonzero(result.changed[rows].any(axis=1))
     for start in range(0, len(active), BLOCK):
         here = active[start : start + BLOCK]
-        before, after = (take_rows(table, rows[here]) for table in (result.X, result.points))
+        tables = result.X, result.points
+        before, after = (raw_columns(result.actions, table, rows[here]) for table in tables)
         contributions[here] = result.cost_function.row_contributions(result.actions, before, after)
     return contributions
 

@@ -78,7 +78,8 @@ def _block(result: RecourseResult, rows: np.ndarray, details: bool) -> dict[str,
     after = raw_columns(actions, result.points, people)
     shares = None
     if details and len(people):
-        shares = cost_shares(result.cost_function, result.contributions_of(people))
+        cost = result.cost_function
+        shares = cost_shares(cost, cost.row_contributions(actions, before, after))
     parts = [_nothing(rows[~active], details)]
     for feature in range(len(actions.feature_names)):
         here = np.flatnonzero(result.changed[people, feature])

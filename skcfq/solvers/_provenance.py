@@ -130,7 +130,7 @@ def _model_record(predictor: Predictor, task: Task | None = None) -> dict[str, A
         record["fingerprint"] = predictor.fingerprint
         record["output"] = "logits"
     if task is not None:
-        record["probability"] = "sigmoid" if predictor.is_logistic(task.X) else None
+        record["probability"] = "sigmoid" if predictor.is_logistic else None
     return record
 
 

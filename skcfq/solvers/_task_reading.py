@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from skcfq.actions import ActionSet, compile_cost, read_overrides
 from skcfq.encoding import warn_of_one_hot_groups
 from skcfq.models import (
-    as_predictor,
     carried_action_set,
     carried_target,
+    remembered_predictor,
     resolve_target,
     second_predictor,
 )
@@ -52,7 +50,7 @@ def read_task(
         A second model, whose rules and target count where neither solver nor model has any.
     """
     X = as_table(X)
-    predictor = as_predictor(model, background=background, example=X)
+    predictor = remembered_predictor(model, background, X)
     check_is_list_of_models(variants)
     others = tuple(second_predictor(predictor, variant, background, X) for variant in variants)
     decisions = predictor.predict(X)
@@ -80,9 +78,7 @@ def read_task(
         overrides_by_position(overrides, X),
         solver.target_proba,
         float(solver.weight_radius),
-        None
-        if background is None
-        else take_rows(background, np.arange(len(background))[:_EXAMPLES]),
+        None if background is None else take_rows(background, slice(_EXAMPLES)),
         required_radius(solver.perturbation_radius, solver.method, (predictor, *others)),
         decisions,
         n_alternatives=solver.n_alternatives,

@@ -24,6 +24,7 @@ from skcfq.utils._columns import (
     snap_integers,
     values_of,
 )
+from skcfq.utils._content import Content, KeptTable, content_of
 from skcfq.utils._faults import decision_fault
 from skcfq.utils._files import atomic_write
 from skcfq.utils._interrupts import HeldInterrupts, NotedInterrupts, interrupts_heard
@@ -65,9 +66,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "TILE",
+    "Content",
     "HasMethods",
     "HeldInterrupts",
     "Interval",
+    "KeptTable",
     "KnownParameters",
     "ListOf",
     "Named",
@@ -92,6 +95,7 @@ __all__ = [
     "check_container",
     "check_unique_columns",
     "check_weights",
+    "content_of",
     "decision_fault",
     "from_json",
     "has_text",

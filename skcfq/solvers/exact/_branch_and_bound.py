@@ -10,13 +10,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from skcfq.solvers.exact._lagrangian import FREE, IN, OUT, Dual, Nodes, dual_bound
 from skcfq.solvers.exact._separable import Separable
-from skcfq.solvers.problems import best_per_person
-from skcfq.utils import interrupts_heard
+from skcfq.utils import interrupts_heard, row_sums
 
 # An action is optimal when no bound is lower than its objective by more than this share.
 RELATIVE_GAP = 1e-9
@@ -33,21 +31,21 @@ class Optimum:
 
     Attributes
     ----------
-    amounts : Tensor of shape (P, F)
-    cost : Tensor of shape (P,)
+    amounts : ndarray of shape (P, F)
+    cost : ndarray of shape (P,)
         Objective, infinite where nothing was found.
-    bound : Tensor of shape (P,)
+    bound : ndarray of shape (P,)
         Proved lower bound of the objective.
-    finished : Tensor of shape (P,), bool
+    finished : ndarray of shape (P,), bool
         Whether the search was complete.
     interrupted : bool
         Ctrl-C came; whoever was open then is not finished.
     """
 
-    amounts: Tensor
-    cost: Tensor
-    bound: Tensor
-    finished: Tensor
+    amounts: np.ndarray
+    cost: np.ndarray
+    bound: np.ndarray
+    finished: np.ndarray
     interrupted: bool = False
 
 
@@ -65,18 +63,18 @@ def branch_and_bound(separable: Separable, *, time_limit: float | None = None) -
     optimum : Optimum
     """
     n, n_features = separable.low.shape
-    amounts = torch.zeros((n, n_features), dtype=torch.float64)
-    best = torch.full((n,), torch.inf, dtype=torch.float64)
-    given_up = torch.full((n,), torch.inf, dtype=torch.float64)
+    amounts = np.zeros((n, n_features), dtype=np.float64)
+    best = np.full((n,), np.inf, dtype=np.float64)
+    given_up = np.full((n,), np.inf, dtype=np.float64)
     waiting = _roots(separable)
     deadline = None if time_limit is None else time.monotonic() + time_limit
     interrupted = False
     while len(waiting):
         late = deadline is not None and time.monotonic() > deadline
-        hopeless = late | (torch.bincount(waiting.person, minlength=n) > _MOST_NODES)
+        hopeless = late | (np.bincount(waiting.person, minlength=n) > _MOST_NODES)
         if bool(hopeless.any()):
             left = hopeless[waiting.person]
-            given_up.scatter_reduce_(0, waiting.person[left], waiting.bound[left], "amin")
+            np.minimum.at(given_up, waiting.person[left], waiting.bound[left])
             waiting = waiting.take(~left)
             continue
         try:
@@ -86,38 +84,42 @@ def branch_and_bound(separable: Separable, *, time_limit: float | None = None) -
             # The nodes of the broken round are open still.
             interrupted = True
             break
-    given_up.scatter_reduce_(0, waiting.person, waiting.bound, "amin")
+    np.minimum.at(given_up, waiting.person, waiting.bound)
     finished = given_up >= _to_beat(best)
-    bound = torch.minimum(best, given_up)
+    bound = np.minimum(best, given_up)
     return Optimum(amounts, best, bound, finished, interrupted)
 
 
 def _round(
-    separable: Separable, waiting: Nodes, amounts: Tensor, best: Tensor, given_up: Tensor
+    separable: Separable,
+    waiting: Nodes,
+    amounts: np.ndarray,
+    best: np.ndarray,
+    given_up: np.ndarray,
 ) -> Nodes:
     """Bound some open nodes, note what they give, and return those that are open afterwards."""
     nodes, waiting = _next_round(waiting)
     dual = dual_bound(separable, nodes)
     _improve(separable, nodes, dual, amounts, best)
     open_ = dual.bound < _to_beat(best)[nodes.person]
-    nodes = replace(nodes, bound=torch.maximum(nodes.bound, dual.bound)).take(open_)
+    nodes = replace(nodes, bound=np.maximum(nodes.bound, dual.bound)).take(open_)
     dual = Dual(dual.bound[open_], dual.under.take(open_), dual.over.take(open_))
     children, stuck = _branch(separable, nodes, dual)
-    given_up.scatter_reduce_(0, nodes.person[stuck], nodes.bound[stuck], "amin")
+    np.minimum.at(given_up, nodes.person[stuck], nodes.bound[stuck])
     waiting = Nodes.concatenate([waiting, children])
     return waiting.take(waiting.bound < _to_beat(best)[waiting.person])
 
 
-def _to_beat(best: Tensor) -> Tensor:
+def _to_beat(best: np.ndarray) -> np.ndarray:
     return best * (1 - RELATIVE_GAP)
 
 
 def _roots(separable: Separable) -> Nodes:
     n = len(separable.need)
-    state = torch.where(separable.high > 0, FREE, OUT)
-    state = torch.where(separable.forced, IN, state).to(torch.int8)
-    bound = torch.zeros(n, dtype=torch.float64)
-    return Nodes(torch.arange(n), separable.low, separable.high, state, bound)
+    state = np.where(separable.high > 0, FREE, OUT)
+    state = np.where(separable.forced, IN, state).astype(np.int8)
+    bound = np.zeros(n, dtype=np.float64)
+    return Nodes(np.arange(n), separable.low, separable.high, state, bound)
 
 
 def _next_round(waiting: Nodes) -> tuple[Nodes, Nodes]:
@@ -125,24 +127,35 @@ def _next_round(waiting: Nodes) -> tuple[Nodes, Nodes]:
 
     A person's nodes come in the same rounds and in the same order, whoever else waits.
     """
-    order = best_per_person(waiting.person, waiting.bound, _NODES_PER_ROUND)
-    _, sizes = torch.unique_consecutive(waiting.person[order], return_counts=True)
-    ends = torch.cumsum(sizes, dim=0)
+    order = _best_of_each(waiting.person, waiting.bound, _NODES_PER_ROUND)
+    of_person = waiting.person[order]
+    ends = np.append(np.flatnonzero(of_person[1:] != of_person[:-1]) + 1, len(order))
     order = order[: ends[ends <= _NODES_PER_ROUND][-1]]
-    rest = torch.ones(len(waiting), dtype=torch.bool)
+    rest = np.ones(len(waiting), dtype=bool)
     rest[order] = False
     return waiting.take(order), waiting.take(rest)
 
 
-def _improve(separable: Separable, nodes: Nodes, dual: Dual, amounts: Tensor, best: Tensor) -> None:
+def _best_of_each(person: np.ndarray, score: np.ndarray, count: int) -> np.ndarray:
+    """Return the positions of each person's lowest scores, best first; ties go to earlier ones."""
+    order = np.lexsort((score, person))
+    of_person = person[order]
+    first = np.flatnonzero(np.append(True, of_person[1:] != of_person[:-1])[: len(order)])
+    sizes = np.diff(np.append(first, len(order)))
+    return order[np.arange(len(order)) - np.repeat(first, sizes) < count]
+
+
+def _improve(
+    separable: Separable, nodes: Nodes, dual: Dual, amounts: np.ndarray, best: np.ndarray
+) -> None:
     """Turn the upper solutions into actions, and keep each person's cheapest."""
-    feasible = torch.isfinite(dual.bound)
+    feasible = np.isfinite(dual.bound)
     nodes = nodes.take(feasible)
     if len(nodes) == 0:
         return
     trimmed = _trim(separable, nodes, dual.over.amounts[feasible])
-    cost = separable.evaluate(trimmed, nodes.person)[0].sum(dim=1)
-    chosen = best_per_person(nodes.person, cost, 1)
+    cost = row_sums(separable.evaluate(trimmed, nodes.person)[0])
+    chosen = _best_of_each(nodes.person, cost, 1)
     person, cost = nodes.person[chosen], cost[chosen]
     better = cost < best[person]
     # In this order, a cost that Ctrl-C leaves behind is never below that of its amounts.
@@ -150,135 +163,143 @@ def _improve(separable: Separable, nodes: Nodes, dual: Dual, amounts: Tensor, be
     best[person[better]] = cost[better]
 
 
-def _trim(separable: Separable, nodes: Nodes, amounts: Tensor) -> Tensor:
+def _trim(separable: Separable, nodes: Nodes, amounts: np.ndarray) -> np.ndarray:
     """Use up what amounts gain beyond the need: continuous numbers at best, then grids greedily."""
     person = nodes.person
     need = separable.need[person]
     changed = amounts > 0
-    floor = torch.where(changed & (nodes.low > 0), nodes.low, 0.0)
+    floor = np.where(changed & (nodes.low > 0), nodes.low, 0.0)
     a, b = separable.n_continuous, separable.n_continuous + separable.n_gridded
-    if a:
-        amounts = _refill(separable, nodes, amounts, floor)
+    amounts = _refill(separable, nodes, amounts, floor) if a else amounts.copy()
     cost, gain = separable.evaluate(amounts, person)
-    surplus = gain.sum(dim=1) - need
+    surplus = row_sums(gain) - need
     # Rounding of the last sum must not cost the last step of a grid.
-    slack = 1e-13 * need.abs()
-    prices = torch.where(gain > 0, cost / gain, 0.0)[:, a:b]
-    rows = torch.arange(len(person))
-    for j in torch.argsort(prices, dim=1, descending=True, stable=True).T:
-        distance = separable.grid_distance(amounts[:, a:b], person)
-        kept = (separable.gridded.gain(distance, person)[rows, j] - surplus).clamp_min(0)
+    slack = 1e-13 * np.abs(need)
+    prices = np.where(gain > 0, cost / gain, 0.0)[:, a:b]
+    rows = np.arange(len(person))
+    for j in np.argsort(-prices, axis=1, kind="stable").T:
+        at = a + j
+        if not (amounts[rows, at] > floor[rows, at]).any():
+            continue
+        kept = np.maximum(gain[rows, at] - surplus, 0.0)
         goal = separable.gridded.alpha1[person, j]
-        wanted = torch.zeros_like(distance)
+        wanted = np.zeros((len(rows), b - a))
         wanted[rows, j] = _distance_for(separable, person, j, kept)
         steps = separable.grid_steps(wanted, person)[rows, j]
         for extra in (0.0, 1.0):
-            tried = amounts.clone()
-            tried[rows, a + j] = torch.minimum(
-                torch.maximum(steps + extra, floor[rows, a + j]), amounts[rows, a + j]
-            )
-            left = separable.evaluate(tried, person)[1].sum(dim=1) - need
+            tried = np.minimum(np.maximum(steps + extra, floor[rows, at]), amounts[rows, at])
+            gained = gain.copy()
+            gained[rows, at] = separable.gain_of_steps(tried, person, j)
+            left = row_sums(gained) - need
             valid = (left >= -slack) & (goal > 0)
-            amounts = torch.where(valid.unsqueeze(1), tried, amounts)
-            surplus = torch.where(valid, left, surplus)
-            steps = torch.where(valid, tried[rows, a + j] - extra, steps)
+            amounts[rows[valid], at[valid]] = tried[valid]
+            gain = np.where(valid[:, None], gained, gain)
+            surplus = np.where(valid, left, surplus)
+            steps = np.where(valid, tried - extra, steps)
     return amounts
 
 
-def _distance_for(separable: Separable, person: Tensor, j: Tensor, gain: Tensor) -> Tensor:
+def _distance_for(
+    separable: Separable, person: np.ndarray, j: np.ndarray, gain: np.ndarray
+) -> np.ndarray:
     """Return the distance at which a number on a grid gains so much."""
     moves = separable.gridded
     alpha1, alpha2 = moves.alpha1[person, j], moves.alpha2[person, j]
     kink = moves.kink[person, j]
-    at_kink = alpha1 * torch.nan_to_num(kink, posinf=1e300)
-    return torch.where(gain <= at_kink, gain / alpha1, kink + (gain - at_kink) / alpha2)
+    at_kink = alpha1 * np.nan_to_num(kink, posinf=1e300)
+    return np.where(gain <= at_kink, gain / alpha1, kink + (gain - at_kink) / alpha2)
 
 
-def _refill(separable: Separable, nodes: Nodes, amounts: Tensor, floor: Tensor) -> Tensor:
+def _refill(
+    separable: Separable, nodes: Nodes, amounts: np.ndarray, floor: np.ndarray
+) -> np.ndarray:
     """Choose the continuous amounts of the changed features at best, given all the others."""
     person, a = nodes.person, separable.n_continuous
     moves = separable.continuous
     changed = (amounts[:, :a] > 0) | (nodes.state[:, :a] == IN)
-    low, high = floor[:, :a], torch.where(changed, nodes.high[:, :a], 0.0)
-    low = torch.minimum(low, high)
-    rest = separable.evaluate(amounts, person)[1][:, a:].sum(dim=1)
+    low, high = floor[:, :a], np.where(changed, nodes.high[:, :a], 0.0)
+    low = np.minimum(low, high)
+    rest = row_sums(separable.evaluate(amounts, person)[1][:, a:])
     goal = separable.need[person] - rest
     if separable.squared:
         chosen = _balanced(moves, person, low, high, goal)
     else:
         chosen = _filled(moves, person, low, high, goal)
-    result = amounts.clone()
+    result = amounts.copy()
     result[:, :a] = chosen
     return result
 
 
-def _filled(moves, person: Tensor, low: Tensor, high: Tensor, goal: Tensor) -> Tensor:
+def _filled(
+    moves, person: np.ndarray, low: np.ndarray, high: np.ndarray, goal: np.ndarray
+) -> np.ndarray:
     """Fill segments by gain per cost until the goal is met (l1)."""
-    kink = torch.minimum(torch.maximum(moves.kink[person], low), high)
-    alpha = torch.cat([moves.alpha1[person], moves.alpha2[person]], dim=1)
-    capacity = torch.cat([kink - low, high - kink], dim=1)
-    price = moves.weight.repeat(2)
-    ratio = torch.where(capacity > 0, alpha / price, -1.0)
-    order = torch.argsort(ratio, dim=1, descending=True, stable=True)
-    gains = (alpha * capacity).clamp_min(0).gather(1, order)
-    needed = (goal - moves.gain(low, person).sum(dim=1)).unsqueeze(1)
-    before = torch.cumsum(gains, dim=1) - gains
-    used = torch.minimum((needed - before).clamp_min(0), gains)
-    share = torch.where(gains > 0, used / gains, 0.0)
-    share = torch.zeros_like(share).scatter(1, order, share)
-    length = torch.where(share >= 1, capacity, share * capacity)
+    kink = np.minimum(np.maximum(moves.kink[person], low), high)
+    alpha = np.concatenate([moves.alpha1[person], moves.alpha2[person]], axis=1)
+    capacity = np.concatenate([kink - low, high - kink], axis=1)
+    price = np.tile(moves.weight, 2)
+    ratio = np.where(capacity > 0, alpha / price, -1.0)
+    order = np.argsort(-ratio, axis=1, kind="stable")
+    gains = np.take_along_axis(np.maximum(alpha * capacity, 0.0), order, 1)
+    needed = (goal - row_sums(moves.gain(low, person)))[:, None]
+    before = np.cumsum(gains, axis=1) - gains
+    used = np.minimum(np.maximum(needed - before, 0.0), gains)
+    share = np.zeros_like(gains)
+    np.put_along_axis(share, order, np.where(gains > 0, used / gains, 0.0), 1)
+    length = np.where(share >= 1, capacity, share * capacity)
     return low + length[:, : low.shape[1]] + length[:, low.shape[1] :]
 
 
-def _balanced(moves, person: Tensor, low: Tensor, high: Tensor, goal: Tensor) -> Tensor:
+def _balanced(
+    moves, person: np.ndarray, low: np.ndarray, high: np.ndarray, goal: np.ndarray
+) -> np.ndarray:
     """Equalize marginal price and gain by bisection on the multiplier (l2)."""
     unit1 = moves.alpha1[person] / moves.weight**2
     unit2 = moves.alpha2[person] / moves.weight**2
     kink = moves.kink[person]
 
-    def distance(multiplier: Tensor) -> Tensor:
-        near = multiplier.unsqueeze(1) * unit1
-        far = torch.maximum(multiplier.unsqueeze(1) * unit2, kink)
-        free = torch.where(near < kink, near, far)
-        return torch.minimum(torch.maximum(free, low), high)
+    def distance(multiplier: np.ndarray) -> np.ndarray:
+        near = multiplier[:, None] * unit1
+        far = np.maximum(multiplier[:, None] * unit2, kink)
+        free = np.where(near < kink, near, far)
+        return np.minimum(np.maximum(free, low), high)
 
-    ends = torch.where((high > low) & (unit2 > 0), high / unit2, 0.0).amax(dim=1)
-    upper, lower = ends, torch.zeros_like(ends)
+    ends = np.where((high > low) & (unit2 > 0), high / unit2, 0.0).max(axis=1)
+    upper, lower = ends, np.zeros_like(ends)
     for _ in range(_CUTS):
         middle = (lower + upper) / 2
-        met = moves.gain(distance(middle), person).sum(dim=1) >= goal
-        upper, lower = torch.where(met, middle, upper), torch.where(met, lower, middle)
+        met = row_sums(moves.gain(distance(middle), person)) >= goal
+        upper, lower = np.where(met, middle, upper), np.where(met, lower, middle)
     return distance(upper)
 
 
-def _branch(separable: Separable, nodes: Nodes, dual: Dual) -> tuple[Nodes, Tensor]:
+def _branch(separable: Separable, nodes: Nodes, dual: Dual) -> tuple[Nodes, np.ndarray]:
     """Split every node at the feature that matters most of those that its solutions set apart.
 
     Returns
     -------
     children : Nodes
-    stuck : Tensor of shape (N,), bool
+    stuck : ndarray of shape (N,), bool
         Nodes whose solutions agree in all that can be split.
     """
     under, over = dual.under.amounts, dual.over.amounts
     a = separable.n_continuous
-    least, most = torch.minimum(under, over), torch.maximum(under, over)
+    least, most = np.minimum(under, over), np.maximum(under, over)
     # A continuous number can be split only into staying and changing.
     apart = (least == 0) & (most > 0) & (nodes.state == FREE)
     apart[:, a:] = most[:, a:] > least[:, a:]
-    difference = (
-        separable.evaluate(over, nodes.person)[1] - separable.evaluate(under, nodes.person)[1]
-    ).abs()
-    feature = torch.where(apart, difference, -1.0).argmax(dim=1)
-    rows = torch.arange(len(nodes))
+    gains = [separable.evaluate(amounts, nodes.person)[1] for amounts in (over, under)]
+    difference = np.abs(gains[0] - gains[1])
+    feature = np.where(apart, difference, -1.0).argmax(axis=1)
+    rows = np.arange(len(nodes))
     stuck = ~apart[rows, feature]
     nodes, feature = nodes.take(~stuck), feature[~stuck]
     least, most = least[~stuck], most[~stuck]
-    rows = torch.arange(len(nodes))
+    rows = np.arange(len(nodes))
     floor = _threshold(separable, nodes, dual, ~stuck, feature, least, most)
     is_continuous = feature < a
-    ceiling = torch.where(is_continuous, nodes.low[rows, feature], floor + 1)
-    ceiling = torch.maximum(ceiling, nodes.low[rows, feature])
+    ceiling = np.where(is_continuous, nodes.low[rows, feature], floor + 1)
+    ceiling = np.maximum(ceiling, nodes.low[rows, feature])
     stays = floor < nodes.low[rows, feature]
     return Nodes.concatenate(
         [_nearer(nodes, feature, floor, stays), _farther(nodes, feature, ceiling)]
@@ -289,49 +310,49 @@ def _threshold(
     separable: Separable,
     nodes: Nodes,
     dual: Dual,
-    kept: Tensor,
-    feature: Tensor,
-    least: Tensor,
-    most: Tensor,
-) -> Tensor:
+    kept: np.ndarray,
+    feature: np.ndarray,
+    least: np.ndarray,
+    most: np.ndarray,
+) -> np.ndarray:
     """Return the amount up to which the nearer child goes; the farther one begins at the next."""
-    rows = torch.arange(len(nodes))
+    rows = np.arange(len(nodes))
     low, high = least[rows, feature], most[rows, feature]
     is_grid = (feature >= separable.n_continuous) & (
         feature < separable.n_continuous + separable.n_gridded
     )
-    middle = torch.floor((low + high) / 2)
+    middle = np.floor((low + high) / 2)
     if bool(is_grid.any()):
         # Where the mixture of the two solutions that just meets the need lies on the grid.
         missing = separable.need[nodes.person] - dual.under.gain[kept]
         share = missing / (dual.over.gain[kept] - dual.under.gain[kept])
-        grid = torch.where(is_grid, feature - separable.n_continuous, 0)
+        grid = np.where(is_grid, feature - separable.n_continuous, 0)
         start = separable.n_continuous
         ends = []
         for amounts in (dual.under.amounts[kept], dual.over.amounts[kept]):
             steps = amounts[:, start : start + separable.n_gridded]
             ends.append(separable.grid_distance(steps, nodes.person)[rows, grid])
-        goal = torch.zeros((len(nodes), separable.n_gridded), dtype=torch.float64)
+        goal = np.zeros((len(nodes), separable.n_gridded), dtype=np.float64)
         goal[rows, grid] = ends[0] + share * (ends[1] - ends[0])
-        middle = torch.where(is_grid, separable.grid_steps(goal, nodes.person)[rows, grid], middle)
-    middle = torch.minimum(torch.maximum(middle, low), high - 1)
-    return torch.where(feature < separable.n_continuous, 0.0, middle)
+        middle = np.where(is_grid, separable.grid_steps(goal, nodes.person)[rows, grid], middle)
+    middle = np.minimum(np.maximum(middle, low), high - 1)
+    return np.where(feature < separable.n_continuous, 0.0, middle)
 
 
-def _nearer(nodes: Nodes, feature: Tensor, floor: Tensor, stays: Tensor) -> Nodes:
+def _nearer(nodes: Nodes, feature: np.ndarray, floor: np.ndarray, stays: np.ndarray) -> Nodes:
     """Return the children whose feature stays, or changes by at most ``floor``."""
-    rows = torch.arange(len(nodes))
+    rows = np.arange(len(nodes))
     possible = ~(stays & (nodes.state[rows, feature] == IN))
-    high, state = nodes.high.clone(), nodes.state.clone()
-    high[rows, feature] = torch.where(stays, high[rows, feature], floor)
-    state[rows, feature] = torch.where(stays, OUT, state[rows, feature]).to(torch.int8)
+    high, state = nodes.high.copy(), nodes.state.copy()
+    high[rows, feature] = np.where(stays, high[rows, feature], floor)
+    state[rows, feature] = np.where(stays, OUT, state[rows, feature]).astype(np.int8)
     return replace(nodes, high=high, state=state).take(possible)
 
 
-def _farther(nodes: Nodes, feature: Tensor, ceiling: Tensor) -> Nodes:
+def _farther(nodes: Nodes, feature: np.ndarray, ceiling: np.ndarray) -> Nodes:
     """Return the children whose feature changes by at least ``ceiling``."""
-    rows = torch.arange(len(nodes))
-    low, state = nodes.low.clone(), nodes.state.clone()
+    rows = np.arange(len(nodes))
+    low, state = nodes.low.copy(), nodes.state.copy()
     low[rows, feature] = ceiling
     state[rows, feature] = IN
     possible = ceiling <= nodes.high[rows, feature]

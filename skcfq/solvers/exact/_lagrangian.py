@@ -14,10 +14,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from skcfq.solvers.exact._separable import Separable
+from skcfq.utils import row_sums
 
 FREE, IN, OUT = 0, 1, 2
 _ITERATIONS = 60
@@ -31,25 +31,25 @@ class Nodes:
 
     Attributes
     ----------
-    person : Tensor of shape (N,), int64
-    low, high : Tensor of shape (N, F)
+    person : ndarray of shape (N,), int64
+    low, high : ndarray of shape (N, F)
         Amounts of a change.
-    state : Tensor of shape (N, F), int8
+    state : ndarray of shape (N, F), int8
         ``FREE``, ``IN`` (must change) or ``OUT`` (must stay).
-    bound : Tensor of shape (N,)
+    bound : ndarray of shape (N,)
         Lower bound of the objective that is known already.
     """
 
-    person: Tensor
-    low: Tensor
-    high: Tensor
-    state: Tensor
-    bound: Tensor
+    person: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    state: np.ndarray
+    bound: np.ndarray
 
     def __len__(self) -> int:
         return len(self.person)
 
-    def take(self, index: Tensor) -> Nodes:
+    def take(self, index: np.ndarray) -> Nodes:
         """Select nodes by mask or position."""
         return Nodes(*(getattr(self, field.name)[index] for field in fields(self)))
 
@@ -57,22 +57,22 @@ class Nodes:
     def concatenate(parts: list[Nodes]) -> Nodes:
         """Join several sets of nodes."""
         names = [field.name for field in fields(Nodes)]
-        return Nodes(*(torch.cat([getattr(p, name) for p in parts]) for name in names))
+        return Nodes(*(np.concatenate([getattr(p, name) for p in parts]) for name in names))
 
 
 @dataclass(frozen=True, eq=False)
 class Solutions:
     """One choice of amounts for each of N nodes, with its objective and gain."""
 
-    amounts: Tensor
-    cost: Tensor
-    gain: Tensor
+    amounts: np.ndarray
+    cost: np.ndarray
+    gain: np.ndarray
 
-    def take(self, index: Tensor) -> Solutions:
+    def take(self, index: np.ndarray) -> Solutions:
         """Select solutions by mask or position."""
         return Solutions(self.amounts[index], self.cost[index], self.gain[index])
 
-    def replace(self, index: Tensor, other: Solutions) -> None:
+    def replace(self, index: np.ndarray, other: Solutions) -> None:
         """Overwrite the solutions at a mask or positions."""
         self.amounts[index], self.cost[index] = other.amounts, other.cost
         self.gain[index] = other.gain
@@ -84,13 +84,13 @@ class Dual:
 
     Attributes
     ----------
-    bound : Tensor of shape (N,)
+    bound : ndarray of shape (N,)
         Lower bound of the objective, infinite where the node has no solution.
     under, over : Solutions
         The two solutions at the best multiplier: one may miss the need, the other meets it.
     """
 
-    bound: Tensor
+    bound: np.ndarray
     under: Solutions
     over: Solutions
 
@@ -114,43 +114,45 @@ def dual_bound(separable: Separable, nodes: Nodes) -> Dual:
     )
     met = under.gain >= need
     over.replace(met, under.take(met))
-    bound = torch.where(met, under.cost, nodes.bound)
-    bound = torch.where(over.gain < need, torch.inf, bound)
-    active = ((over.gain >= need) & ~met).nonzero().squeeze(1)
-    steepest = torch.full_like(need, torch.inf)
-    flattest = torch.zeros_like(need)
+    bound = np.where(met, under.cost, nodes.bound)
+    bound = np.where(over.gain < need, np.inf, bound)
+    active = np.flatnonzero((over.gain >= need) & ~met)
+    steepest = np.full_like(need, np.inf)
+    flattest = np.zeros_like(need)
     for iteration in range(_ITERATIONS):
         if len(active) == 0:
             break
         left, right = under.take(active), over.take(active)
         goal = need[active]
-        crossing = ((right.cost - left.cost) / (right.gain - left.gain)).clamp_min(0)
+        crossing = np.maximum((right.cost - left.cost) / (right.gain - left.gain), 0.0)
         top = left.cost + crossing * (goal - left.gain)
-        halved = torch.isfinite(steepest[active]) & (separable.squared and iteration % 2 == 1)
+        halved = np.isfinite(steepest[active]) & (separable.squared and iteration % 2 == 1)
         # A curved dual: the crossing of two tangents alone converges from one side only.
         middle = (flattest[active] + steepest[active]) / 2
-        multiplier = torch.where(halved, middle, crossing)
+        multiplier = np.where(halved, middle, crossing)
         found = _minimise(separable, nodes.take(active), multiplier)
         value = found.cost + multiplier * (goal - found.gain)
-        bound[active] = torch.maximum(bound[active], value)
+        bound[active] = np.maximum(bound[active], value)
         meets = found.gain >= goal
         over.replace(active[meets], found.take(meets))
         under.replace(active[~meets], found.take(~meets))
         steepest[active[meets]] = multiplier[meets]
         flattest[active[~meets]] = multiplier[~meets]
         # Only where they cross do the two tangents say how much is left.
-        active = active[halved | (bound[active] < top - _CLOSED * top.abs())]
+        active = active[halved | (bound[active] < top - _CLOSED * np.abs(top))]
     return Dual(bound, under, over)
 
 
-def _amounts_at_rest(nodes: Nodes) -> Tensor:
+def _amounts_at_rest(nodes: Nodes) -> np.ndarray:
     return nodes.low
 
 
-def _priced(separable: Separable, nodes: Nodes, amounts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _priced(
+    separable: Separable, nodes: Nodes, amounts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return cost, gain and a score by which nothing that is free is worth changing."""
     cost, gain = separable.evaluate(amounts, nodes.person)
-    return cost, gain, torch.zeros_like(cost)
+    return cost, gain, np.zeros_like(cost)
 
 
 def _strongest(separable: Separable, nodes: Nodes) -> Solutions:
@@ -159,28 +161,28 @@ def _strongest(separable: Separable, nodes: Nodes) -> Solutions:
     return _select(separable, nodes, nodes.high, cost, gain, -gain)
 
 
-def _minimise(separable: Separable, nodes: Nodes, multiplier: Tensor) -> Solutions:
+def _minimise(separable: Separable, nodes: Nodes, multiplier: np.ndarray) -> Solutions:
     """Return the minimiser of the Lagrangian."""
     best = None
     for amounts in _candidates(separable, nodes, multiplier):
         cost, gain = separable.evaluate(amounts, nodes.person)
-        score = cost - multiplier.unsqueeze(1) * gain
+        score = cost - multiplier[:, None] * gain
         if best is None:
             best = [amounts, cost, gain, score]
             continue
         better = score < best[3]
         new = (amounts, cost, gain, score)
-        best = [torch.where(better, a, b) for a, b in zip(new, best, strict=True)]
+        best = [np.where(better, a, b) for a, b in zip(new, best, strict=True)]
     assert best is not None
     best = _with_options(separable, nodes, multiplier, best)
     return _select(separable, nodes, *best)
 
 
-def _candidates(separable: Separable, nodes: Nodes, multiplier: Tensor) -> list[Tensor]:
+def _candidates(separable: Separable, nodes: Nodes, multiplier: np.ndarray) -> list[np.ndarray]:
     """Return amounts among which each number's term has its minimum."""
     candidates = [nodes.low, nodes.high]
-    kinked = bool(torch.isfinite(separable.continuous.kink).any())
-    kinked |= bool(torch.isfinite(separable.gridded.kink).any())
+    kinked = bool(np.isfinite(separable.continuous.kink).any())
+    kinked |= bool(np.isfinite(separable.gridded.kink).any())
     if separable.squared:
         candidates += _at(separable, nodes, lambda moves: _stationary(moves, nodes, multiplier))
     elif kinked:
@@ -188,71 +190,74 @@ def _candidates(separable: Separable, nodes: Nodes, multiplier: Tensor) -> list[
     return candidates
 
 
-def _stationary(moves, nodes: Nodes, multiplier: Tensor) -> Tensor:
+def _stationary(moves, nodes: Nodes, multiplier: np.ndarray) -> np.ndarray:
     """Return the distance where price and gain balance, at the kink where it lies between."""
     person = nodes.person
-    unit = multiplier.unsqueeze(1) / (2 * moves.weight**2)
+    unit = multiplier[:, None] / (2 * moves.weight**2)
     near, far = unit * moves.alpha1[person], unit * moves.alpha2[person]
     kink = moves.kink[person]
-    return torch.where(near < kink, near, torch.maximum(far, kink))
+    return np.where(near < kink, near, np.maximum(far, kink))
 
 
-def _at(separable: Separable, nodes: Nodes, distance) -> list[Tensor]:
+def _at(separable: Separable, nodes: Nodes, distance) -> list[np.ndarray]:
     """Return the admissible amounts on both sides of a distance of each number."""
     far = distance(separable.continuous)
     a, b = separable.n_continuous, separable.n_continuous + separable.n_gridded
-    floor = nodes.low.clone()
+    floor = nodes.low.copy()
     floor[:, :a] = far
     results = [floor]
     if b > a:
         steps = distance(separable.gridded)
-        steps = separable.grid_steps(torch.nan_to_num(steps, posinf=1e300), nodes.person)
+        steps = separable.grid_steps(np.nan_to_num(steps, posinf=1e300), nodes.person)
         floor[:, a:b] = steps
-        above = floor.clone()
+        above = floor.copy()
         above[:, a:b] = steps + 1
         results.append(above)
-    return [torch.minimum(torch.maximum(r, nodes.low), nodes.high) for r in results]
+    return [np.minimum(np.maximum(r, nodes.low), nodes.high) for r in results]
 
 
 def _with_options(
-    separable: Separable, nodes: Nodes, multiplier: Tensor, best: list[Tensor]
-) -> list[Tensor]:
+    separable: Separable, nodes: Nodes, multiplier: np.ndarray, best: list[np.ndarray]
+) -> list[np.ndarray]:
     """Put the best option of every category in place."""
     start = separable.n_continuous + separable.n_gridded
     width = separable.option_cost.shape[2]
     if separable.option_cost.shape[1] == 0 or width < 3:
         return best
-    index = torch.arange(width)
+    index = np.arange(width)
     cost, gain = separable.option_cost[nodes.person], separable.option_gain[nodes.person]
     score = cost - multiplier[:, None, None] * gain
     inside = (index >= nodes.low[:, start:, None]) & (index <= nodes.high[:, start:, None])
-    score = torch.where(inside, score, torch.inf)
-    value, option = score.min(dim=2)
-    picked = option.unsqueeze(2)
-    parts = [option.to(torch.float64), cost.gather(2, picked), gain.gather(2, picked), value]
-    for field, part in zip(best, parts, strict=True):
-        field[:, start:] = part.squeeze(2) if part.dim() == 3 else part
+    score = np.where(inside, score, np.inf)
+    option = score.argmin(axis=2)[:, :, None]
+    for field, part in zip(best, (None, cost, gain, score), strict=True):
+        picked = option if part is None else np.take_along_axis(part, option, 2)
+        field[:, start:] = picked[:, :, 0]
     return best
 
 
 def _select(
-    separable: Separable, nodes: Nodes, amounts: Tensor, cost: Tensor, gain: Tensor, score: Tensor
+    separable: Separable,
+    nodes: Nodes,
+    amounts: np.ndarray,
+    cost: np.ndarray,
+    gain: np.ndarray,
+    score: np.ndarray,
 ) -> Solutions:
     """Change what must change, and of the rest what scores below zero, within ``max_changes``."""
     forced = nodes.state == IN
     eligible = (nodes.state == FREE) & (score < 0) & (nodes.high > 0)
     n_features = amounts.shape[1]
     if separable.max_changes < n_features:
-        room = separable.max_changes - forced.sum(dim=1, keepdim=True)
-        order = torch.argsort(torch.where(eligible, score, torch.inf), dim=1, stable=True)
-        rank = torch.empty_like(order).scatter_(
-            1, order, torch.arange(n_features).expand_as(order).contiguous()
-        )
+        room = separable.max_changes - forced.sum(axis=1, keepdims=True)
+        order = np.argsort(np.where(eligible, score, np.inf), axis=1, kind="stable")
+        rank = np.empty_like(order)
+        np.put_along_axis(rank, order, np.arange(n_features)[None], 1)
         eligible &= rank < room
     chosen = forced | eligible
-    nothing = torch.zeros_like(cost)
+    nothing = np.zeros_like(cost)
     return Solutions(
-        torch.where(chosen, amounts, nothing),
-        torch.where(chosen, cost, nothing).sum(dim=1),
-        torch.where(chosen, gain, nothing).sum(dim=1),
+        np.where(chosen, amounts, nothing),
+        row_sums(np.where(chosen, cost, nothing)),
+        row_sums(np.where(chosen, gain, nothing)),
     )

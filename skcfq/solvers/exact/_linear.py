@@ -60,17 +60,19 @@ def solve_linear(problem: LinearProblem, effort: Effort) -> ExactAnswer:
 
 
 def _branch_and_bound(problem: LinearProblem, effort: Effort) -> ExactAnswer:
-    separable = separate(problem)
     limit = None if effort.time_limit is None else effort.time_limit * problem.n_people
-    optimum = branch_and_bound(separable, time_limit=limit)
-    values, levels = state_of(problem, separable, optimum.amounts)
-    bound = optimum.bound.sqrt() if separable.squared else optimum.bound
+    # What cannot move has a price of nothing by nothing.
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        separable = separate(problem)
+        optimum = branch_and_bound(separable, time_limit=limit)
+        state = state_of(problem, separable, optimum.amounts)
+    bound = np.sqrt(optimum.bound) if separable.squared else optimum.bound
+    values, levels, bound = (torch.from_numpy(one) for one in (*state, bound))
     return ExactAnswer(values, levels, _status(optimum), bound, optimum.interrupted)
 
 
 def _status(optimum: Optimum) -> np.ndarray:
-    found = torch.isfinite(optimum.cost).numpy()
-    finished = optimum.finished.numpy()
+    found, finished = np.isfinite(optimum.cost), optimum.finished
     proved = np.where(found, "optimal", "infeasible")
     return np.where(finished, proved, np.where(found, "feasible", "time_limit"))
 
