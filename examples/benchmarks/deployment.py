@@ -1,4 +1,4 @@
-"""What is shipped: agreement of every engine, bytes on disk, and latency.
+"""What is shipped: agreement of every engine, and bytes on disk. How fast: `serving.py`.
 
 One network of two hidden layers a width, quantized after training from one teacher on Adult
 (without the data: on the generated lending table). Engines: the estimator, the model file read by
@@ -12,9 +12,6 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-import time
-import warnings
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,9 +21,7 @@ import onnxruntime
 import pandas as pd
 import torch
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
-from sklearn.neural_network import MLPClassifier
 
 import skcfq
 from skcfq import PTQClassifier, RecourseSolver, TeacherClassifier
@@ -59,7 +54,6 @@ def main() -> None:
         print(f"two hidden layers {teacher.hidden_layer_sizes}, {len(train)} training rows\n")
         print(sizes(models, Path(folder)).to_string(), "\n")
         print(agreement(models, rows, data, options, Path(folder)).to_string(), "\n")
-        print(latency(models, teacher, X, y, rows, Path(folder)).to_string())
 
 
 def read_options() -> argparse.Namespace:
@@ -193,61 +187,6 @@ def open_session(path: Path) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-
-
-def latency(
-    models: dict, teacher: Any, X: pd.DataFrame, y: pd.Series, rows: pd.DataFrame, folder: Path
-) -> pd.DataFrame:
-    """Return microseconds of one thread for one row, and a row in a batch of 10,000."""
-    loaded, space = skcfq.load(folder / "4.skcfq"), teacher.feature_space_
-    raw, encoded = open_session(folder / "4.onnx"), folder / "encoded4.onnx"
-    models[4].to_onnx(encoded, preprocessing=False)
-    matrix = open_session(encoded)
-    network = teacher.network_.float()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        sklearn_mlp = MLPClassifier((64, 64), max_iter=2, random_state=0)
-        sklearn_mlp.fit(space.encode(X.iloc[:4000]), y.iloc[:4000])
-
-    def torch_rows(Z: np.ndarray) -> Any:
-        with torch.no_grad():
-            return network(torch.from_numpy(Z).float()).argmax(dim=1)
-
-    engines: dict[str, tuple[Callable, Callable]] = {
-        "raw rows: numpy from file": (lambda part: part, loaded.predict),
-        "raw rows: onnxruntime": (
-            lambda part: onnx_inputs(loaded, part),
-            lambda inputs: raw.run(["label"], inputs),
-        ),
-        "raw rows: estimator": (lambda part: part, models[4].predict),
-        "encoded: numpy from file": (space.encode, loaded.integer_network_.decisions),
-        "encoded: onnxruntime": (
-            space.encode,
-            lambda Z: matrix.run(["label"], {"encoded": Z}),
-        ),
-        "encoded: torch, full precision": (space.encode, torch_rows),
-        "encoded: sklearn MLPClassifier": (space.encode, sklearn_mlp.predict),
-    }
-    batch = rows.sample(10_000, replace=True, random_state=0)
-    table = {}
-    for name, (prepare, run) in engines.items():
-        one, many = prepare(batch.iloc[:1]), prepare(batch)
-        table[name] = {
-            "one row, µs": round(typical_time(partial(run, one), 200) * 1e6, 1),
-            "batch, µs a row": round(typical_time(partial(run, many), 15) / len(batch) * 1e6, 2),
-        }
-    return pd.DataFrame(table).T.rename_axis("4 bits")
-
-
-def typical_time(call: Callable[[], Any], repeats: int) -> float:
-    """Return the median time of the process in some runs, which other processes change least."""
-    call()
-    times = []
-    for _ in range(repeats):
-        start = time.process_time()
-        call()
-        times.append(time.process_time() - start)
-    return float(np.median(times))
 
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ from typing import Any
 
 import numpy as np
 
+from skcfq.deploy._products import ExactNetwork, InputCodes
+
 
 @dataclass(frozen=True, eq=False)
 class IntegerLayer:
@@ -211,6 +213,20 @@ class IntegerNetwork:
         Z : ndarray of shape (n, n_inputs), float64
             Encoded rows without gaps.
         """
+        Z = np.asarray(Z, dtype=np.float64)
+        return self.defined_totals(Z) if self.exact is None else self.exact.totals(Z)
+
+    @cached_property
+    def exact(self) -> ExactNetwork | None:
+        """The products as they are run; None where float64 may not hold each of them exactly.
+
+        That is no network of :func:`integer_network`, but a file may hold one.
+        """
+        inputs = InputCodes(self.input_steps, *self.input_range)
+        return ExactNetwork.of(inputs, self.input_factors, self.layers, self.logit_scale)
+
+    def defined_totals(self, Z: np.ndarray) -> np.ndarray:
+        """Return the totals as they are defined, one operation after the other."""
         codes = self.codes(Z)
         for layer in self.layers:
             codes = codes @ layer.matrix
@@ -228,7 +244,13 @@ class IntegerNetwork:
 
     def decisions(self, Z: np.ndarray) -> np.ndarray:
         """Return the position of the decided class, shape (n,): the first of the largest totals."""
-        return self.totals(Z).argmax(axis=1)
+        if self.exact is None:
+            return self.totals(Z).argmax(axis=1)
+        return self.exact.decisions(np.asarray(Z, dtype=np.float64))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is computed on demand."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

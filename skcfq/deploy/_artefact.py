@@ -226,8 +226,10 @@ def _resolve(value: Any, arrays: ArrayReader, depth: int) -> Any:
         raise ValueError(f"it is nested more than {_DEEPEST} times")
     # In place: a copy of a large header would take as much again.
     if isinstance(value, list):
-        for i, one in enumerate(value):
-            value[i] = _resolve(one, arrays, depth + 1)
+        # Names are many, and hold nothing.
+        if not {*map(type, value)}.isdisjoint((dict, list)):
+            for i, one in enumerate(value):
+                value[i] = _resolve(one, arrays, depth + 1)
     elif is_reference(value):
         return arrays.read(value)
     elif isinstance(value, dict):

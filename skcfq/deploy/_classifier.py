@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from skcfq.deploy._arithmetic import IntegerNetwork, softmax
-from skcfq.deploy._rows import encode_rows
+from skcfq.deploy._first_layer import UnusualRowsError
+from skcfq.deploy._rows import encode_rows, is_records, rows_of_records
+from skcfq.deploy._serving import Serving
 from skcfq.encoding import FeatureSpace
 from skcfq.exceptions import FeatureSpaceError, UnsupportedModelError
 from skcfq.utils import warn_user
@@ -90,7 +94,8 @@ class DeployedClassifier:
 
         Parameters
         ----------
-        X : DataFrame or array-like of shape (n_samples, n_features)
+        X : DataFrame or array-like of shape (n_samples, n_features), or dict or list of dict
+            As in :meth:`predict`.
 
         Returns
         -------
@@ -104,7 +109,8 @@ class DeployedClassifier:
 
         Parameters
         ----------
-        X : DataFrame or array-like of shape (n_samples, n_features)
+        X : DataFrame or array-like of shape (n_samples, n_features), or dict or list of dict
+            As in :meth:`predict`.
         """
         return softmax(self._logits(X))
 
@@ -113,14 +119,16 @@ class DeployedClassifier:
 
         Parameters
         ----------
-        X : DataFrame or array-like of shape (n_samples, n_features)
+        X : DataFrame or array-like of shape (n_samples, n_features), or dict or list of dict
+            A dict is one row, from column name to value. A list holds rows: one row is
+            ``[[...]]``, and a flat list is refused.
 
         Raises
         ------
         FeatureSpaceError
             Columns are missing, unknown or in another order, or hold what has no code.
         """
-        return self.classes_[self._logits(X).argmax(axis=1)]
+        return self.classes_[self._decisions(X)]
 
     def score(self, X: Any, y: Any) -> float:
         """Return the share of rows whose label is predicted.
@@ -137,8 +145,48 @@ class DeployedClassifier:
             )
         return float(np.mean(predicted == y))
 
+    @cached_property
+    def _serving(self) -> Serving | None:
+        return Serving.of(self.integer_network_, self.feature_space_, self.columns)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is made on demand."""
+        made = ("_serving", "_names")
+        return {key: value for key, value in self.__dict__.items() if key not in made}
+
     def _logits(self, X: Any) -> np.ndarray:
-        self._check_columns(X)
+        X, few = self._few(X)
+        return self._many(X, Serving.logits) if few is None else few
+
+    def _decisions(self, X: Any) -> np.ndarray:
+        """Return the position of the largest logit, the first of equal ones, shape (n,)."""
+        X, few = self._few(X)
+        found = self._many(X, Serving.decisions) if few is None else few
+        return found if found.ndim == 1 else found.argmax(axis=1)
+
+    def _few(self, X: Any) -> tuple[Any, np.ndarray | None]:
+        """Return rows with checked columns, and their logits where these are a few usual rows."""
+        if is_records(X):
+            X = rows_of_records(X, *self._names)
+        else:
+            self._check_columns(X)
+        return X, None if self._serving is None else self._serving.few(X)
+
+    @cached_property
+    def _names(self) -> tuple[list | None, list]:
+        """The names of the columns, if they have some, and the order in which they are encoded."""
+        space = self.feature_space_
+        own = list(space.raw_columns) if space.is_frame else None
+        names = own if self.columns is None else self.columns
+        return names, own or names or []
+
+    def _many(self, X: Any, run: Callable[[Serving, Any], np.ndarray]) -> np.ndarray:
+        """Return what a method of the serving form returns, or all logits where it does not."""
+        if self._serving is not None:
+            try:
+                return run(self._serving, X)
+            except UnusualRowsError:
+                pass
         Z = encode_rows(self.feature_space_, X)
         if np.isinf(Z).any():
             raise FeatureSpaceError(

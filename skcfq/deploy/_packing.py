@@ -53,17 +53,33 @@ def unpack_codes(data: bytes | memoryview, count: int, bits: int) -> np.ndarray:
     """
     codes = np.empty(count, dtype=np.int8 if bits <= 8 else np.int16)
     packed = np.frombuffer(data, np.uint8)
-    # A bit takes a byte on the way: piece by piece, the way stays small beside the codes.
+    # A code takes some words on the way: piece by piece, the way stays small beside the codes.
     for start in range(0, count, _PIECE):
         n = min(_PIECE, count - start)
         piece = packed[start * bits // 8 : packed_size(start + n, bits)]
-        flat = np.unpackbits(piece, count=n * bits, bitorder="little")
-        planes = flat.reshape(n, bits)
-        full = np.repeat(planes[:, -1:], 8 * codes.itemsize, axis=1)
-        full[:, :bits] = planes
-        words = np.packbits(full, axis=1, bitorder="little")
-        codes[start : start + n] = words.view(f"<i{codes.itemsize}").reshape(-1)
+        codes[start : start + n] = _unpacked(piece, bits)[:n]
     return codes
+
+
+def _unpacked(packed: np.ndarray, bits: int) -> np.ndarray:
+    """Return signed codes as int32, some more than there are; 8 of them take ``bits`` bytes."""
+    groups = -(-len(packed) // bits)
+    whole = np.zeros(groups * bits, dtype=np.uint8)
+    whole[: len(packed)] = packed
+    # A code may begin in the last byte but need no further one, which is 0 here.
+    planes = np.zeros((bits + 2, groups), dtype=np.int32)
+    planes[:bits] = whole.reshape(groups, bits).T
+    codes = np.empty((groups, 8), dtype=np.int32)
+    for k in range(8):
+        byte, shift = divmod(k * bits, 8)
+        words = planes[byte] | planes[byte + 1] << 8 | planes[byte + 2] << 16
+        codes[:, k] = words >> shift
+    codes &= (1 << bits) - 1
+    # Two's complement: the highest bit counts downwards.
+    sign = 1 << (bits - 1)
+    codes ^= sign
+    codes -= sign
+    return codes.reshape(-1)
 
 
 def packed_rows_size(n_columns: int, bits: int | np.ndarray, n_rows: int) -> int:

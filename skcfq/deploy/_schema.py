@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -145,7 +145,11 @@ def listed(check: Check, at_least: int = 0, at_most: int | None = None) -> Check
         most = math.inf if at_most is None else at_most
         if not isinstance(value, list) or not at_least <= len(value) <= most:
             refuse(place, value, f"a list of {at_least} to {most} entries")
-        return [check(one, f"{place}[{i}]") for i, one in enumerate(value)]
+        try:
+            return [check(one, place) for one in value]
+        except ValueError:
+            # Only now, since the places of thousands of names take longer than their checks.
+            return [check(one, f"{place}[{i}]") for i, one in enumerate(value)]
 
     return check_all
 
@@ -155,9 +159,11 @@ def unique(check: Check) -> Check:
 
     def check_all(value: Any, place: str) -> list[Any]:
         value = listed(check)(value, place)
-        if not all(isinstance(one, Hashable) for one in value) or len(set(value)) < len(value):
-            refuse(place, value, "values that differ")
-        return value
+        try:
+            differ = len(set(value)) == len(value)
+        except TypeError:
+            differ = False
+        return value if differ else refuse(place, value, "values that differ")
 
     return check_all
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, product, repeat
 from typing import Any
 
 import numpy as np
@@ -43,6 +42,7 @@ from skcfq.encoding import (
     FeatureSpace,
     MonotoneBlock,
     TableBlock,
+    built,
     functions_from_json,
 )
 
@@ -149,10 +149,10 @@ def space_from_tables(data: dict[str, Any], n_encoded: int, allowance: Allowance
     columns = _positions(data, widths, n_encoded)
     statistics = _read_statistics(data, kinds)
     parts = _parts(data, kinds, allowance)
-    blocks = [
-        part[0](name=name, columns=own, statistics=told, **part[1])
-        for name, own, told, part in zip(names, columns, statistics, parts, strict=True)
-    ]
+    blocks = []
+    for name, own, told, (kind, values) in zip(names, columns, statistics, parts, strict=True):
+        values["name"], values["columns"], values["statistics"] = name, own, told
+        blocks.append(built(kind, values))
     return FeatureSpace(
         tuple(blocks),
         tuple(names),
@@ -179,7 +179,7 @@ def _parts(
 ) -> Iterator[tuple[type[Block], dict[str, Any]]]:
     """Yield the class of each block, and what it has beside name, columns and statistics."""
     affine = zip(data["scale"].tolist(), data["offset"].tolist(), strict=True)
-    numeric = zip(data["fill"].tolist(), data["is_integer"].tolist(), strict=True)
+    numeric = zip(data["fill"].tolist(), data["is_integer"].astype(bool).tolist(), strict=True)
     monotone = zip(data["increasing"].tolist(), data["functions"], strict=True)
     tables = zip(data["tables"], data.get("widths", ()), strict=True)
     for kind in kinds:
@@ -190,14 +190,15 @@ def _parts(
             yield TableBlock, _read_table(table, int(width), allowance)
         else:
             fill, is_integer = next(numeric)
-            both = {"fill": None if fill != fill else fill, "is_integer": bool(is_integer)}
+            values = {"fill": None if fill != fill else fill, "is_integer": is_integer}
             if kind == "affine":
-                scale, offset = next(affine)
-                yield AffineBlock, {"scale": scale, "offset": offset, **both}
+                values["scale"], values["offset"] = next(affine)
+                yield AffineBlock, values
             else:
                 rises, functions = next(monotone)
-                chain = functions_from_json(functions)
-                yield MonotoneBlock, {"functions": chain, "increasing": bool(rises), **both}
+                values["functions"] = functions_from_json(functions)
+                values["increasing"] = bool(rises)
+                yield MonotoneBlock, values
 
 
 def _read_table(table: dict[str, Any], width: int, allowance: Allowance) -> dict[str, Any]:
@@ -233,41 +234,68 @@ def _read_table(table: dict[str, Any], width: int, allowance: Allowance) -> dict
 
 
 def _read_statistics(data: dict[str, Any], kinds: list[str]) -> list[ColumnStatistics]:
-    n = len(kinds)
-    told: list[dict[str, Any]] = [{} for _ in range(n)]
+    told: dict[str, list[Any]] = {}
     numeric = [i for i, kind in enumerate(kinds) if kind in ("affine", "monotone")]
     for name in FLAGS:
-        for i, flag in zip(numeric, data.get(name, ()), strict=False):
-            told[i][name] = bool(flag)
+        if name in data:
+            flags = np.zeros(len(kinds), dtype=bool)
+            flags[numeric] = data[name]
+            told[name] = flags.tolist()
     if data["statistics"] == "none":
-        return [replace(NO_STATISTICS, **flags) for flags in told]
+        return _flags_alone(told, len(kinds))
     for name in ("n", "missing"):
-        if len(data.get(name, ())) != n:
+        if len(data.get(name, ())) != len(kinds):
             raise ValueError(f"feature_space.{name} has another length than its columns")
+        told[name] = data[name].tolist()
     levels = iter([len(table["categories"]) for table in data["tables"]])
     lengths = [next(levels) if kind == "table" else 0 for kind in kinds]
     for name in (*SCALAR_STATISTICS, *ARRAY_STATISTICS):
-        if name not in data:
-            continue
-        usual = usual_columns(name, kinds)
-        known = data[name]["of"].tolist() if "of" in data[name] else usual
-        if not set(known) <= set(usual) or len(set(known)) < len(known):
-            raise ValueError(f"feature_space.{name} is of columns that have none")
+        if name in data:
+            told[name] = _one_statistic(data[name], name, kinds, lengths)
+    rows = zip(*told.values(), strict=True)
+    return [built(ColumnStatistics, dict(zip(told, row, strict=True))) for row in rows]
+
+
+def _flags_alone(told: dict[str, list[Any]], n: int) -> list[ColumnStatistics]:
+    """Return statistics that tell nothing but flags; columns share them."""
+    known = {
+        flags: built(ColumnStatistics, vars(NO_STATISTICS) | dict(zip(told, flags, strict=True)))
+        for flags in product((False, True), repeat=len(told))
+    }
+    rows = zip(*told.values(), strict=True) if told else repeat((), n)
+    return [known[row] for row in rows]
+
+
+def _one_statistic(
+    data: dict[str, Any], name: str, kinds: list[str], lengths: list[int]
+) -> list[Any]:
+    """Return a statistic of all columns, None where one has none.
+
+    Parameters
+    ----------
+    data : dict
+        The ``values``, and where it is not all columns that can have it, ``of`` which.
+    name : str
+    kinds : list of str
+    lengths : list of int
+        Numbers of levels.
+    """
+    usual = usual_columns(name, kinds)
+    known = data["of"].tolist() if "of" in data else usual
+    if known is not usual and (not set(known) <= set(usual) or len(set(known)) < len(known)):
+        raise ValueError(f"feature_space.{name} is of columns that have none")
+    sizes = [1] * len(known)
+    if name in ARRAY_STATISTICS:
         sizes = [lengths[i] if name == "frequencies" else N_QUANTILES for i in known]
-        sizes = sizes if name in ARRAY_STATISTICS else [1] * len(known)
-        values = data[name]["values"]
-        if sum(sizes) != len(values):
-            raise ValueError(f"feature_space.{name} has another length than its columns")
-        if name not in ARRAY_STATISTICS:
-            for i, value in zip(known, values.tolist(), strict=True):
-                told[i][name] = value
-            continue
-        ends = np.cumsum([0, *sizes]).tolist()
-        for i, (a, b) in zip(known, pairwise(ends), strict=True):
-            told[i][name] = values[a:b]
-    return [
-        ColumnStatistics(count, missing, **more)
-        for count, missing, more in zip(
-            data["n"].tolist(), data["missing"].tolist(), told, strict=True
-        )
-    ]
+    values = data["values"]
+    if sum(sizes) != len(values):
+        raise ValueError(f"feature_space.{name} has another length than its columns")
+    parts: Any = values.tolist()
+    if name in ARRAY_STATISTICS:
+        parts = [values[a:b] for a, b in pairwise(np.cumsum([0, *sizes]).tolist())]
+    if known is usual and len(known) == len(kinds):
+        return parts
+    told: list[Any] = [None] * len(kinds)
+    for i, value in zip(known, parts, strict=True):
+        told[i] = value
+    return told

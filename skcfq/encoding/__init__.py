@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from skcfq.encoding._blocks import AffineBlock, Block, MonotoneBlock, TableBlock
 from skcfq.encoding._inheritance import space_in_front
 from skcfq.encoding._one_hot_groups import warn_of_one_hot_groups
-from skcfq.encoding._serialization import functions_from_json, functions_to_json
+from skcfq.encoding._serialization import built, functions_from_json, functions_to_json
 from skcfq.encoding._space import FeatureSpace
 from skcfq.encoding._statistics import (
     N_QUANTILES,
@@ -37,6 +37,7 @@ __all__ = [
     "STATISTICS_LEVELS",
     "TableBlock",
     "TableEncoder",
+    "built",
     "functions_from_json",
     "functions_to_json",
     "space_in_front",

@@ -250,22 +250,26 @@ class TableBlock(Block):
             return levels[np.asarray(values.codes)]
         if not isinstance(values, np.ndarray):
             values = as_objects(values)
-        present, index = self._index
+        places, index, objects = self._index
         if values.dtype.kind == "b" and index.dtype != object:
             values = values.astype(np.int64)
         dtype = values.dtype if values.dtype.kind in "fiu" else object
         try:
-            found = index.get_indexer(pd.Index(values, dtype=dtype))
+            # Of objects, pandas would tell truth values from numbers where there is nothing else.
+            own = objects if dtype is object else index
+            found = own.get_indexer(pd.Index(values, dtype=dtype))
         except TypeError as error:
             # Lists and dicts are no categories, and cannot be looked up.
             raise FeatureSpaceError(
                 f"Column {self.name!r} holds what is no category ({error}). Give text, numbers or "
                 "booleans."
             ) from error
-        levels = np.append(present, -1)[found]
-        missing = missing_mask(values)
-        if missing.any():
-            levels[missing] = [self._missing_level(value) for value in values[missing]]
+        levels = places[found]
+        # A gap is never found; looking for gaps takes longer than all the rest.
+        lost = np.flatnonzero(found < 0)
+        if len(lost):
+            gaps = lost[missing_mask(values[lost])]
+            levels[gaps] = [self._missing_level(value) for value in values[gaps]]
         return levels
 
     def encode(self, values: Any) -> np.ndarray:
@@ -321,13 +325,14 @@ class TableBlock(Block):
         return labels
 
     @cached_property
-    def _index(self) -> tuple[np.ndarray, pd.Index]:
+    def _index(self) -> tuple[np.ndarray, pd.Index, pd.Index]:
         present = np.flatnonzero(~missing_mask(self._labels))
         labels = self._labels[present]
+        # Position -1 is that of what is not found.
+        places = np.append(present, -1)
         numeric = len(labels) > 0 and {type(label) for label in labels} <= {int, float}
-        if numeric:
-            return present, pd.Index(labels.tolist())
-        return present, pd.Index(labels, dtype=object)
+        objects = pd.Index(labels, dtype=object)
+        return places, pd.Index(labels.tolist()) if numeric else objects, objects
 
     @cached_property
     def _missing_levels(self) -> dict[str, int]:

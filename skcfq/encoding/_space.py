@@ -396,7 +396,11 @@ class FeatureSpace:
         """
         if isinstance(X, pd.DataFrame):
             positions = self._frame_positions(X) if self.is_frame else self._by_position(X)
-            return [(j, values_of(X.iloc[:, j]) if j >= 0 else None) for j in positions], len(X)
+            if X.shape[1] > 2 * len(positions):
+                return [(j, values_of(X.iloc[:, j]) if j >= 0 else None) for j in positions], len(X)
+            # One after the other, which takes a third of the time.
+            columns = [values_of(column) for _, column in X.items()]
+            return [(j, columns[j] if j >= 0 else None) for j in positions], len(X)
         X = as_array(X)
         return [(j, X[:, j]) for j in self._by_position(X)], len(X)
 

@@ -6,11 +6,20 @@ import os
 from typing import Any, cast
 
 import numpy as np
+import pandas as pd
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from skcfq.deploy import DeployedClassifier, IntegerNetwork, encode_rows, save, write_onnx
+from skcfq.deploy import (
+    DeployedClassifier,
+    IntegerNetwork,
+    Serving,
+    UnusualRowsError,
+    encode_rows,
+    save,
+    write_onnx,
+)
 from skcfq.estimators._network_classifier import NetworkClassifier
 from skcfq.exceptions import UnsupportedModelError
 from skcfq.nn import DeployedNetwork, QuantizedMLP, QuantizedNetwork, integers_of
@@ -82,10 +91,18 @@ class DeployableClassifier(NetworkClassifier):
 
     def _head(self) -> DeployedNetwork:
         """Return the network in integers; made anew after the network has changed."""
+        return self._made()[0]
+
+    def _made(self) -> tuple[DeployedNetwork, Serving | None]:
+        """Return the network in integers, as tensors and as it serves raw rows."""
         tensors = [*self.network_.parameters(), *self.network_.buffers()]
         state = [(id(tensor), tensor._version) for tensor in tensors]
         if self.__dict__.get("_deployed", (None,))[0] != state:
-            self._deployed = state, DeployedNetwork(integers_of(cast(QuantizedMLP, self.network_)))
+            network = integers_of(cast(QuantizedMLP, self.network_))
+            names = getattr(self, "feature_names_in_", None)
+            names = None if names is None else list(names)
+            serving = Serving.of(network, self.feature_space_, names)
+            self._deployed = state, (DeployedNetwork(network), serving)
         return self._deployed[1]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -109,8 +126,23 @@ class DeployableClassifier(NetworkClassifier):
         check_is_fitted(self, "network_")
         if not self._has_integers:
             return super()._logits(X)
-        X = validate_table(self, X, reset=False)
-        return self.integer_network_.logits(encode_rows(self.feature_space_, X))
+        head, serving = self._made()
+        if serving is None:
+            X = validate_table(self, X, reset=False)
+            return head.network.logits(encode_rows(self.feature_space_, X))
+        # Where names are on one side alone, scikit-learn has something to say.
+        is_quiet = isinstance(X, pd.DataFrame) == hasattr(self, "feature_names_in_")
+        # What is served by itself would pass every check of a table.
+        few = serving.few(X) if is_quiet else None
+        if few is None:
+            X = validate_table(self, X, reset=False)
+            few = None if is_quiet else serving.few(X)
+        if few is not None:
+            return few
+        try:
+            return serving.logits(X)
+        except UnusualRowsError:
+            return head.network.logits(encode_rows(self.feature_space_, X))
 
     def deployed(self) -> DeployedClassifier:
         """Return the classifier as it is shipped: numpy alone, with the same decisions.

@@ -155,7 +155,7 @@ def as_array(X: Any) -> np.ndarray:
     if X.ndim != 2:
         raise FeatureSpaceError(
             f"X must be a table of 2 dimensions, got {X.ndim}. Use X.reshape(-1, 1) for one "
-            "column, X.reshape(1, -1) for one row."
+            "column, X.reshape(1, -1) for one row; of a list, [X] is one row."
         )
     return X
 

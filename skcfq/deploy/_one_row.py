@@ -1,0 +1,110 @@
+"""One row at a time: tables from a category's value to its sums, and one small vector of numbers.
+
+What stands in most rows is text that training knew and finite numbers, as Python's own values.
+Everything else, and what compares in ways of its own, goes the way of whole columns.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+from skcfq.deploy._first_layer import PLAIN, FirstLayer, UnusualRowsError
+from skcfq.deploy._products import ExactNetwork
+
+_LARGEST = sys.float_info.max
+
+
+class OneRow:
+    """A network on rows of Python's own values.
+
+    Parameters
+    ----------
+    network : ExactNetwork
+    first : FirstLayer
+    n_raw : int
+        Number of raw columns.
+    """
+
+    def __init__(self, network: ExactNetwork, first: FirstLayer, n_raw: int) -> None:
+        layer, self._numbers = network.layers[0], first.numbers
+        self._n_raw = n_raw
+        self._layers, self._logit_scale = network.layers, network.logit_scale
+        # Of each place that has sums, these.
+        self._tables = [
+            (one.position, one.places, [row if known else None for row, known in
+             zip(one.sums * layer.scale, one.is_known, strict=True)])
+            for one in first.tables
+        ]  # fmt: skip
+        self._matrix = first.matrix * layer.scale
+        self._fill = self._numbers.fill.tolist()
+        used = {one.position for one in first.tables} | {*self._numbers.positions}
+        used |= {position for position, _, _ in self._numbers.others}
+        self._unused = [position for position in range(n_raw) if position not in used]
+        self._largest = self._largest_numbers()
+
+    def _largest_numbers(self) -> float:
+        """Return what numbers may add up to so that none leaves the floats on its way."""
+        one, most = self._numbers, 2.0**500
+        with np.errstate(over="ignore"):
+            farthest = (np.abs(one.scale) * most + np.abs(one.offset)) / one.codes.steps
+        return most if np.isfinite(farthest).all() else 0.0
+
+    def logits(self, row: Any) -> np.ndarray:
+        """Return the logits of a row, shape (n_classes,).
+
+        Parameters
+        ----------
+        row : list or tuple of length n_raw
+
+        Raises
+        ------
+        UnusualRowsError
+            It holds something else than finite numbers and values that the tables know.
+        """
+        if len(row) != self._n_raw or not PLAIN.issuperset(map(type, row)):
+            raise UnusualRowsError
+        layers = self._layers
+        total = layers[0].offset.copy()
+        for position, places, sums in self._tables:
+            own = sums[places[row[position]]]
+            if own is None:
+                raise UnusualRowsError
+            total += own
+        if len(self._matrix):
+            total += self._codes(row).dot(self._matrix)
+        for position in self._unused:
+            # Nobody reads them, but an estimator refuses what is no finite number.
+            value = row[position]
+            if not (type(value) is str or value != value or abs(value) <= _LARGEST):
+                raise UnusualRowsError
+        codes = layers[0].output(total)
+        for layer in layers[1:]:
+            codes = layer.run_few(codes)
+        return codes * self._logit_scale
+
+    def _codes(self, row: Any) -> np.ndarray:
+        """Return the codes of the numbers of a row, shape (k,)."""
+        one = self._numbers
+        numbers = [row[position] for position in one.positions]
+        try:
+            # Text has no size, and no comparison holds for a gap.
+            if not sum(map(abs, numbers)) < self._largest:
+                pairs = zip(numbers, self._fill, strict=False)
+                numbers = [fill if value != value else value for value, fill in pairs]
+                if not sum(map(abs, numbers)) < self._largest:
+                    raise UnusualRowsError
+        except TypeError:
+            raise UnusualRowsError from None
+        if not one.others:
+            Z = np.array(numbers, dtype=np.float64)
+            Z *= one.scale
+            Z += one.offset
+            return one.codes.of(Z)
+        columns: dict[int, Any] = {
+            position: np.array([row[position]], dtype=object)
+            for position in (*one.positions, *(position for position, _, _ in one.others))
+        }
+        return one.codes.of(one.encode(columns, slice(0, 1)))[0]
