@@ -46,10 +46,9 @@ def solve_task(
     n_alternatives = parameters["n_alternatives"]
     ranks = [Collection.before(task, denied, margin.copy()) for _ in range(n_alternatives)]
     size = parameters["batch_size"] or method.batch_size_for(task)
-    chunks = [denied[first : first + size] for first in range(0, len(denied), size)]
-    chunks = [] if stopped else chunks
-    seed = _seed(method, parameters["random_state"])
-    batches = Batches(method, _effort(parameters), task, starts, chunks, seed)
+    people = denied[:0] if stopped else denied
+    seed, free = _seed(method, parameters["random_state"]), parameters["batch_size"] is None
+    batches = Batches(method, _effort(parameters), task, starts, people, size, seed, free)
     shown = bool(parameters["verbose"])
     with Progress("recourse", "person", len(denied), shown=shown) as progress:
         end = batches.solve_into(ranks, parameters["n_jobs"], progress)

@@ -14,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 
 from skcfq import RecourseSolver, TableEncoder
 from skcfq.datasets import make_credit
+from skcfq.solvers import _batches
 
 pytestmark = pytest.mark.usefixtures("short_teachers")
 
@@ -139,3 +140,25 @@ def test_a_table_of_nobody_and_of_one(people):
         solver_for().solve(LINEAR, people.head(0))
     denied = people[LINEAR.predict(people) != CREDIT.favorable]
     assert len(solver_for(n_jobs=2).solve(LINEAR, denied.head(1))) == 1
+
+
+def test_work_is_sent_only_where_it_is_worth_it(people, monkeypatch):
+    """Answers are the same; little work stays here, and all but what told so is sent."""
+    sent = []
+
+    def noted(**options):
+        assert options["n_jobs"] == 2
+        return lambda jobs: (sent.append(1) or work(*given) for work, given, _ in jobs)
+
+    monkeypatch.setattr(_batches, "Parallel", noted)
+    monkeypatch.setattr(_batches, "_FIRST", 2)
+    solver = solver_for(method="exact").set_params(batch_size=None)
+    alone = solver.solve(LINEAR, people)
+    two = solver.set_params(n_jobs=2)
+    assert_same(two.solve(LINEAR, people), alone)
+    assert not sent
+    monkeypatch.setattr(_batches, "_WORTH", 0.0)
+    monkeypatch.setattr(_batches, "_TELLING", 1e-9)
+    assert_same(two.solve(LINEAR, people), alone)
+    # Some are solved here, and the others shared out so that a slow one holds nobody up.
+    assert 2 < len(sent) <= 2 * _batches._EACH
