@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from skcfq.nn import in_lanes, product
+from skcfq.nn import FrozenMLP, in_lanes, product
 
 ACTIVATIONS = {
     "identity": nn.Identity,
@@ -60,6 +62,27 @@ class MLPHead(nn.Module):
             if position < self.n_layers - 1:
                 Z = self.activation(Z)
         return Z
+
+    def network(self) -> FrozenMLP | None:
+        """Return the same as rectified layers, of which the last has two outputs at least."""
+        if self.activation_name != "relu":
+            return None
+        *hidden, (weight, bias) = [
+            (coef.T.contiguous(), intercept)
+            for coef, intercept in (
+                (self.get_buffer(f"coef_{i}"), self.get_buffer(f"intercept_{i}"))
+                for i in range(self.n_layers)
+            )
+        ]
+        if len(weight) == 1:
+            # A score is the second of two logits, the first of which is 0.
+            weight, bias = nn.functional.pad(weight, (0, 0, 1, 0)), nn.functional.pad(bias, (1, 0))
+        return FrozenMLP(hidden, (weight, bias))
+
+    def frozen(self) -> Callable[[Tensor], Tensor]:
+        """Return the map from rows to logits without modules around the weights."""
+        network = self.network()
+        return self if network is None else partial(in_lanes, network.logits)
 
     def shifted(self, margin: float) -> MLPHead:
         """Return a head whose margin of class 1 over class 0 is smaller by a number."""

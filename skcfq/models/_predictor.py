@@ -112,6 +112,17 @@ class Predictor:
         frozen = getattr(self.head, "frozen", None)
         return self.logits if frozen is None else frozen()
 
+    def frozen_network(self) -> FrozenMLP | None:
+        """Return the rectified layers that are all that the head is, with the weights as they are.
+
+        None for every other model.
+        """
+        from skcfq.models._mlp_head import MLPHead
+
+        if isinstance(self.head, MLPHead):
+            return self.head.network()
+        return None if self._network is None else self._network.frozen()
+
     def loss_gradient(self, Z: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Return the gradient of the summed cross-entropy of a target, and the logits.
 

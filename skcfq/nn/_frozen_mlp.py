@@ -44,6 +44,18 @@ class FrozenMLP:
             x = torch.relu(product(x, weight, bias))
         return product(x, *self.last)
 
+    def logits_after_first(self, sums: Tensor) -> Tensor:
+        """Return the logits where the first of several layers adds up to some sums.
+
+        Parameters
+        ----------
+        sums : Tensor of shape (n_samples, n_hidden)
+        """
+        x = torch.relu(sums)
+        for weight, bias in self.hidden[1:]:
+            x = torch.relu(product(x, weight, bias))
+        return product(x, *self.last)
+
     def to(self, dtype: torch.dtype) -> FrozenMLP:
         """Return the same in a precision."""
         *hidden, last = ((w.to(dtype), b.to(dtype)) for w, b in (*self.hidden, self.last))
@@ -68,15 +80,43 @@ class FrozenMLP:
         -----
         In closed form: a graph costs more than the arithmetic of a small network.
         """
+        logits, activations = self._forward(x)
+        gradient = logits.softmax(dim=-1)
+        gradient.scatter_(-1, target[..., None], -1.0, reduce="add")
+        return self._backward(gradient, activations), logits
+
+    @torch.no_grad()
+    def margin_gradient(self, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the gradient of the target's logit less the highest other one, and the logits.
+
+        Parameters
+        ----------
+        x, target
+            As in :meth:`loss_gradient`.
+
+        Returns
+        -------
+        gradient : Tensor of shape (n_samples, n_inputs)
+        logits : Tensor of shape (n_samples, n_classes)
+        """
+        logits, activations = self._forward(x)
+        column = target[..., None]
+        rival = logits.scatter(-1, column, -torch.inf).argmax(dim=-1, keepdim=True)
+        gradient = torch.zeros_like(logits).scatter_(-1, column, 1.0).scatter_(-1, rival, -1.0)
+        return self._backward(gradient, activations), logits
+
+    def _forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return the logits, and what the rectifiers let through."""
         activations = []
         for weight, bias in self.hidden:
             x = torch.relu_(product(x, weight, bias))
             activations.append(x)
-        logits = product(x, *self.last)
-        gradient = logits.softmax(dim=-1)
-        gradient.scatter_(-1, target[..., None], -1.0, reduce="add")
+        return product(x, *self.last), activations
+
+    def _backward(self, gradient: Tensor, activations: list[Tensor]) -> Tensor:
+        """Take a gradient with respect to the logits back to the rows."""
         gradient = product(gradient, self.last[0].T)
         for (weight, _), values in zip(reversed(self.hidden), reversed(activations), strict=True):
             torch.ops.aten.threshold_backward(gradient, values, 0, grad_input=gradient)
             gradient = product(gradient, weight.T)
-        return gradient, logits
+        return gradient

@@ -13,9 +13,11 @@ from torch import Tensor
 
 from skcfq.actions import project_grids, project_min_change, raw_rows
 from skcfq.models import validity_slack
-from skcfq.nn import target_margin
+from skcfq.nn import of_lanes, target_margin, to_lanes
+from skcfq.solvers.problems._first_layer import FirstLayer
 from skcfq.solvers.problems._perturbations import Jitter, jitter_radii
 from skcfq.solvers.problems._states import States
+from skcfq.utils import rows_of_block
 
 if TYPE_CHECKING:
     from skcfq.actions import ActionRegion, RecourseCost
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
 
 # Rows that one forward pass takes: the activations of small networks then stay in the cache.
 ROWS_PER_PASS = 1024
+# Categories from which on they are looked up together.
+_MANY = 32
+# Encoded columns, beside those of numbers that move, from which on first layers are tables.
+_LOOKED_UP = 64
 # Levels of a category that moves try at most, where all that they do is known: half of them gain
 # most margin, half gain most for their cost.
 MOST_LEVELS = 64
@@ -67,6 +73,7 @@ class RecourseProblem:
         self.predictor = predictor
         self.variants = tuple(variants)
         self._logits_of = [model.frozen_logits() for model in self.models]
+        self._networks = [model.frozen_network() for model in self.models]
         self.gradients = gradients and all(model.differentiable for model in self.models)
         margin = torch.as_tensor(margin, dtype=torch.float64).expand(len(target))
         self._pose(region, target, margin)
@@ -116,6 +123,20 @@ class RecourseProblem:
         return [(codes.amin(dim=0), codes.amax(dim=0)) for codes in self.codes]
 
     @cached_property
+    def _distance_table(self) -> Tensor | None:
+        """Distances between the levels of many categories side by side, shape (c, L + 1, L)."""
+        distances = self.cost_function.distances
+        size = max((distance.shape[1] for distance in distances), default=0)
+        if len(distances) < _MANY or size > MOST_LEVELS:
+            return None
+        table = torch.zeros((len(distances), size + 1, size), dtype=torch.float64)
+        for c, distance in enumerate(distances):
+            table[c, : len(distance), : distance.shape[1]] = distance
+            # The last row is that of an unrecognized level.
+            table[c, -1, : distance.shape[1]] = distance[-1]
+        return table
+
+    @cached_property
     def radii(self) -> Tensor:
         """Perturbation radius of each numeric feature in encoded units, shape (m,)."""
         return jitter_radii(self.predictor.space, self.numeric_columns, self.perturbation_radius)
@@ -136,7 +157,20 @@ class RecourseProblem:
         part._pose(self.region.take(rows), self.target[rows], self.margin[rows])
         if "tried_levels" in self.__dict__:
             part.__dict__["tried_levels"] = [tried[rows] for tried in self.tried_levels]
+        if self.__dict__.get("_first_layers") is not None:
+            part.__dict__["_first_layers"] = [one.take(rows) for one in self._first_layers or ()]
         return part
+
+    @cached_property
+    def _first_layers(self) -> list[FirstLayer] | None:
+        """The first layers of the models, by tables; None where points must be written out."""
+        known = [one for one in self._networks if one is not None and one.hidden]
+        if len(known) < len(self._networks) or self.steady or self.region.downstream is not None:
+            return None
+        # What is written down in columns of its own is multiplied as fast as it is looked up.
+        if self.origin.shape[1] - len(self.numeric_columns) < _LOOKED_UP:
+            return None
+        return [FirstLayer.of(network, self.region) for network in known]
 
     @cached_property
     def tried_levels(self) -> list[Tensor]:
@@ -206,9 +240,14 @@ class RecourseProblem:
             return costs
         own = self.levels.index_select(0, person)
         # Columns are read one after the other, and faster where they lie in a row.
-        columns = own.T.contiguous(), levels.clamp_min(0).T.contiguous()
-        places = zip(distances, *columns, strict=True)
-        steps = torch.stack([distance[before, after] for distance, before, after in places], dim=1)
+        if self._distance_table is not None:
+            each = torch.arange(own.shape[1])
+            steps = self._distance_table[each, own, levels.clamp_min(0)]
+        else:
+            columns = own.T.contiguous(), levels.clamp_min(0).T.contiguous()
+            places = zip(distances, *columns, strict=True)
+            of_each = [distance[before, after] for distance, before, after in places]
+            steps = torch.stack(of_each, dim=1)
         steps = torch.where(own == levels, 0.0, steps)
         return torch.cat([costs, self.categorical_weights * steps], dim=1)
 
@@ -244,29 +283,38 @@ class RecourseProblem:
 
     def states(self, person: Tensor, values: Tensor, levels: Tensor) -> States:
         """Ask the model about points, and price them."""
-        slack = torch.empty(len(person), dtype=torch.float64)
+        cost, slack = torch.empty(2, len(person), dtype=torch.float64)
+        step = min(ROWS_PER_PASS, rows_of_block(self.origin.shape[1]))
         with torch.no_grad():
-            for start in range(0, len(person), ROWS_PER_PASS):
-                part = slice(start, start + ROWS_PER_PASS)
-                points = self.assemble(person[part], values[part], levels[part])
-                ask = self.worst_slack if self.steady else self._slack
-                slack[part] = ask(points, person[part])
+            for start in range(0, len(person), step):
+                part = slice(start, start + step)
+                state = person[part], values[part], levels[part]
+                slack[part] = self._slack_of_states(*state)
+                cost[part] = self.cost(*state)
         if self.region.linking is not None:
             # A point that breaks a rule across features is as invalid as one that is refused.
             broken = self.region.linking.violation(values, levels, person)
             slack = torch.where(broken > 0, torch.minimum(slack, -broken), slack)
-        return States(person, values, levels, self.cost(person, values, levels), slack)
+        return States(person, values, levels, cost, slack)
+
+    def _slack_of_states(self, person: Tensor, values: Tensor, levels: Tensor) -> Tensor:
+        layers = self._first_layers
+        if layers is not None:
+            every = [layer.logits(person, values, levels) for layer in layers]
+            return self._least_slack(every, person)
+        points = self.assemble(person, values, levels)
+        return (self.worst_slack if self.steady else self._slack)(points, person)
 
     def _slack(self, points: Tensor, person: Tensor) -> Tensor:
         """Return the smallest slack that any of the models leaves, shape (N,)."""
+        pairs = zip(self.models, self._logits_of, strict=True)
+        every = [self._logits(model, logits_of, points, person) for model, logits_of in pairs]
+        return self._least_slack(every, person)
+
+    def _least_slack(self, logits: list[Tensor], person: Tensor) -> Tensor:
         target, margin = self.target[person], self.margin[person]
-        slack: Tensor | None = None
-        for model, logits_of in zip(self.models, self._logits_of, strict=True):
-            logits = self._logits(model, logits_of, points, person)
-            one = validity_slack(logits, target, margin)
-            slack = one if slack is None else torch.minimum(slack, one)
-        assert slack is not None
-        return slack
+        slacks = [validity_slack(one, target, margin) for one in logits]
+        return functools.reduce(torch.minimum, slacks)
 
     def worst_slack(self, points: Tensor, person: Tensor) -> Tensor:
         """Return the smallest slack of encoded points under jitter, shape (N,).
@@ -313,8 +361,13 @@ class RecourseProblem:
 
     def margin_gradient(self, points: Tensor, person: Tensor) -> tuple[Tensor, Tensor]:
         """Return the target margin at encoded points and its gradient, shapes (N,) and (N, d)."""
-        points = points.detach().requires_grad_(True)
         target = self.target[person]
+        (network, *others) = self._networks
+        if network is not None and not others:
+            tiles = network.margin_gradient(to_lanes(points.detach()), to_lanes(target))
+            gradient, logits = (of_lanes(part, len(points)) for part in tiles)
+            return target_margin(logits, target), gradient
+        points = points.detach().requires_grad_(True)
         margins = [target_margin(logits_of(points), target) for logits_of in self._logits_of]
         margin = functools.reduce(torch.minimum, margins)
         (gradient,) = torch.autograd.grad(margin.sum(), points)
