@@ -185,7 +185,7 @@ class Numbers:
     def _fills(self) -> bool:
         return not bool(np.isnan(self.fill).all())
 
-    def encode(self, columns: Any, rows: slice) -> np.ndarray:
+    def encode(self, columns: list[Any], rows: slice) -> np.ndarray:
         """Return the encoded numbers of some rows, finite float64 of shape (n, k)."""
         # One column lies in one piece, in which it is read.
         Z = np.ones((len(self.columns), rows.stop - rows.start)).T

@@ -13,6 +13,7 @@ import numpy as np
 
 from skcfq.deploy._first_layer import PLAIN, FirstLayer, UnusualRowsError
 from skcfq.deploy._products import ExactNetwork
+from skcfq.exceptions import FeatureSpaceError
 
 _LARGEST = sys.float_info.max
 
@@ -64,7 +65,11 @@ class OneRow:
         UnusualRowsError
             It holds something else than finite numbers and values that the tables know.
         """
-        if len(row) != self._n_raw or not PLAIN.issuperset(map(type, row)):
+        if not PLAIN.issuperset(map(type, row)):
+            row = [_unwrapped(value) for value in row]
+            if not PLAIN.issuperset(map(type, row)):
+                raise UnusualRowsError
+        if len(row) != self._n_raw:
             raise UnusualRowsError
         layers = self._layers
         total = layers[0].offset.copy()
@@ -98,13 +103,21 @@ class OneRow:
                     raise UnusualRowsError
         except TypeError:
             raise UnusualRowsError from None
-        if not one.others:
-            Z = np.array(numbers, dtype=np.float64)
-            Z *= one.scale
-            Z += one.offset
-            return one.codes.of(Z)
-        columns: dict[int, Any] = {
-            position: np.array([row[position]], dtype=object)
-            for position in (*one.positions, *(position for position, _, _ in one.others))
-        }
-        return one.codes.of(one.encode(columns, slice(0, 1)))[0]
+        # What blocks compute lies behind, and takes no part until then.
+        numbers += [0.0] * (len(one.scale) - len(numbers))
+        Z = np.array(numbers, dtype=np.float64)
+        Z *= one.scale
+        Z += one.offset
+        try:
+            for position, block, own in one.others:
+                Z[own] = block.encode(np.array([row[position]], dtype=object))[0]
+        except FeatureSpaceError as error:
+            raise UnusualRowsError from error
+        if one.others and not np.isfinite(Z).all():
+            raise UnusualRowsError
+        return one.codes.of(Z)
+
+
+def _unwrapped(value: Any) -> Any:
+    """Return a number as Python's own where it compares as that does, in an object column too."""
+    return value.item() if isinstance(value, (np.integer, np.float64)) else value

@@ -76,8 +76,7 @@ class Serving:
         if isinstance(X, pd.DataFrame) and 0 < len(X) <= _FEW and self._has_order:
             if self._names is not None and X.columns.tolist() != self._names:
                 return None
-            rows = [X.iloc[0].tolist()] if len(X) == 1 else X.to_numpy(dtype=object).tolist()
-            return [[_unwrapped(value) for value in row] for row in rows]
+            return [X.iloc[0].tolist()] if len(X) == 1 else X.to_numpy(dtype=object).tolist()
         return None
 
     def logits(self, X: Any) -> np.ndarray:
@@ -134,8 +133,3 @@ class Serving:
         if not np.isfinite(Z).all():
             raise UnusualRowsError
         return self._network.totals(Z) * self._network.logit_scale
-
-
-def _unwrapped(value: Any) -> Any:
-    """Return a number as Python's own where it compares as that does, in an object column too."""
-    return value.item() if isinstance(value, (np.integer, np.float64)) else value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
@@ -24,6 +25,21 @@ from skcfq.estimators._network_classifier import NetworkClassifier
 from skcfq.exceptions import UnsupportedModelError
 from skcfq.nn import DeployedNetwork, QuantizedMLP, QuantizedNetwork, integers_of
 from skcfq.utils import validate_table
+
+
+class _Integers:
+    """The network of an estimator in integers: as tensors, and as it serves raw rows."""
+
+    def __init__(self, estimator: DeployableClassifier) -> None:
+        self.network = integers_of(cast(QuantizedMLP, estimator.network_))
+        self.head = DeployedNetwork(self.network)
+        names = getattr(estimator, "feature_names_in_", None)
+        self._columns = estimator.feature_space_, None if names is None else list(names)
+
+    @cached_property
+    def serving(self) -> Serving | None:
+        """What serves raw rows; a fit makes many networks, and needs none of these."""
+        return Serving.of(self.network, *self._columns)
 
 
 class DeployableClassifier(NetworkClassifier):
@@ -91,18 +107,13 @@ class DeployableClassifier(NetworkClassifier):
 
     def _head(self) -> DeployedNetwork:
         """Return the network in integers; made anew after the network has changed."""
-        return self._made()[0]
+        return self._made().head
 
-    def _made(self) -> tuple[DeployedNetwork, Serving | None]:
-        """Return the network in integers, as tensors and as it serves raw rows."""
+    def _made(self) -> _Integers:
         tensors = [*self.network_.parameters(), *self.network_.buffers()]
         state = [(id(tensor), tensor._version) for tensor in tensors]
         if self.__dict__.get("_deployed", (None,))[0] != state:
-            network = integers_of(cast(QuantizedMLP, self.network_))
-            names = getattr(self, "feature_names_in_", None)
-            names = None if names is None else list(names)
-            serving = Serving.of(network, self.feature_space_, names)
-            self._deployed = state, (DeployedNetwork(network), serving)
+            self._deployed = state, _Integers(self)
         return self._deployed[1]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -126,10 +137,11 @@ class DeployableClassifier(NetworkClassifier):
         check_is_fitted(self, "network_")
         if not self._has_integers:
             return super()._logits(X)
-        head, serving = self._made()
+        made = self._made()
+        serving = made.serving
         if serving is None:
             X = validate_table(self, X, reset=False)
-            return head.network.logits(encode_rows(self.feature_space_, X))
+            return made.network.logits(encode_rows(self.feature_space_, X))
         # Where names are on one side alone, scikit-learn has something to say.
         is_quiet = isinstance(X, pd.DataFrame) == hasattr(self, "feature_names_in_")
         # What is served by itself would pass every check of a table.
@@ -142,7 +154,7 @@ class DeployableClassifier(NetworkClassifier):
         try:
             return serving.logits(X)
         except UnusualRowsError:
-            return head.network.logits(encode_rows(self.feature_space_, X))
+            return made.network.logits(encode_rows(self.feature_space_, X))
 
     def deployed(self) -> DeployedClassifier:
         """Return the classifier as it is shipped: numpy alone, with the same decisions.

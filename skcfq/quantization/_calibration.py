@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from skcfq.quantization._bits import signed_range, unsigned_levels
+from skcfq.utils import blocks_of
 
 N_GRID_STEPS = 96
 N_REFINEMENTS = 50
@@ -140,8 +141,11 @@ def mse_steps(weight: Tensor, bits: int) -> Tensor:
     scale = torch.where(top > 0, top, torch.ones_like(top)) / -low
     grid = torch.logspace(-1.5, math.log10(2.0), N_GRID_STEPS, dtype=torch.float64)
     steps = scale * torch.cat([grid, grid.new_tensor([1.0, -low / high])]).unsqueeze(1)
-    codes = (values / steps.unsqueeze(2)).round_().clamp_(low, high)
-    errors = (codes * steps.unsqueeze(2) - values).square_().sum(2)
+    errors = torch.empty_like(steps)
+    for rows in blocks_of(len(values), len(steps) * values.shape[1]):
+        tried, of_rows = steps[:, rows, None], values[rows]
+        codes = (of_rows / tried).round_().clamp_(low, high)
+        errors[:, rows] = codes.mul_(tried).sub_(of_rows).square_().sum(2)
     best = steps.gather(0, errors.argmin(0, keepdim=True)).squeeze(0)
     for _ in range(N_ROW_REFINEMENTS):
         codes = (values / best.unsqueeze(1)).round_().clamp_(low, high)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from skcfq.utils._blocks import blocks_of, rows_in_memory, rows_of_block
 from skcfq.utils._columns import (
     as_array,
     as_numbers,
@@ -79,6 +80,7 @@ __all__ = [
     "Options",
     "Progress",
     "StrOptions",
+    "blocks_of",
     "boosted_nodes",
     "as_array",
     "as_table",
@@ -113,6 +115,8 @@ __all__ = [
     "rewrite",
     "row_products",
     "row_sums",
+    "rows_in_memory",
+    "rows_of_block",
     "snap_integers",
     "stack_rows",
     "strict_json",

@@ -28,6 +28,9 @@ from skcfq.deploy import (
     IntegerLayer,
     IntegerNetwork,
     LayerParts,
+    _first_layer,
+    _products,
+    _serving,
     encode_rows,
     integer_network,
 )
@@ -167,6 +170,26 @@ def test_every_container_and_number_of_rows(seed):
         assert_same(model, objects)
         assert_same(model, objects.tolist(), objects)
     assert n_served > 60
+
+
+@pytest.mark.parametrize("seed", range(20, 26))
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+def test_other_limits_change_nothing(seed, monkeypatch):
+    """Blocks end at other rows, tables are encoded, values are looked up by pandas."""
+    limits = {_first_layer: ("_LARGEST_TABLE", "_SHORT", "_MOST_VALUES"), _serving: ("_FEW",)}
+    for module, names in limits.items():
+        for name in names:
+            monkeypatch.setattr(module, name, [0, 3, 10**6][(seed + len(name)) % 3])
+    monkeypatch.setattr(_serving, "_FEWEST", 1 + seed % 3)
+    monkeypatch.setattr(_products, "_BLOCK_NUMBERS", 7 * seed)
+    model, X, rare = random_model(seed)
+    for rows in (X, rare, X.astype(object).to_numpy()):
+        assert_same(model, rows)
+        for n in (1, 2, 7):
+            assert_same(model, rows[n : 2 * n])
+    for i in range(20):
+        assert_same(model, rare.iloc[i : i + 1])
+        assert_same(model, [list(rare.iloc[i])], np.array([list(rare.iloc[i])], dtype=object))
 
 
 ODD = [

@@ -97,7 +97,7 @@ def test_crossing_on_a_linear_model_finds_the_cheapest_single_move():
     cost = (problem.numeric_weights * needed.abs()).masked_fill(place.abs() > 1.5, torch.inf)
     assert torch.isfinite(cost).any()
     for i in range(len(own)):
-        mine = children.states.valid & (children.parent == i)
+        mine = children.valid & (children.parent == i)
         best = children.estimate[mine].min() if bool(mine.any()) else torch.inf
         assert float(best) == pytest.approx(float(cost[i].min()), rel=1e-6)
 
@@ -112,8 +112,8 @@ def test_crossing_holds_what_is_kept_and_keeps_what_is_valid(kind):
     rows = torch.arange(len(children.parent))
     held = keep[children.parent]
     before = states.values[children.parent]
-    assert torch.equal(children.states.values[rows, held], before[rows, held])
-    assert ((children.states.values != before).sum(dim=1) <= 1).all()
+    assert torch.equal(children.states().values[rows, held], before[rows, held])
+    assert ((children.states().values != before).sum(dim=1) <= 1).all()
     assert set(states.valid.nonzero().flatten().tolist()) <= set(children.parent.tolist())
 
 
@@ -123,8 +123,8 @@ def test_pushing_stays_below_its_limit_and_only_gains_margin_on_a_linear_model()
     limit = states.cost + 0.5
     children = push(problem, states, limit)
     assert len(children.parent)
-    assert (children.states.cost < limit[children.parent]).all()
-    assert (children.states.slack > states.slack[children.parent]).all()
+    assert (children.cost < limit[children.parent]).all()
+    assert (children.slack > states.slack[children.parent]).all()
 
 
 def test_copies_are_left_out_and_the_cheapest_stays():

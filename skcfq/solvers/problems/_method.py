@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skcfq.solvers.problems._requirements import LINEAR_PROBLEM, nominal_weights
+from skcfq.utils import rows_in_memory
 
 if TYPE_CHECKING:
     from skcfq.solvers.problems._linear_problem import ExactAnswer
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from skcfq.solvers.problems._states import States
     from skcfq.solvers.problems._task import Task
 
+# Points of a person that a method may have at hand at once.
+_POINTS = 64
 # Says why a method does not apply to a task, and what does, or returns None.
 Requirement = Callable[["Task"], "str | None"]
 
@@ -155,7 +158,10 @@ class Method:
 
     def batch_size_for(self, task: Task) -> int:
         """Return how many people of a task are solved together by default."""
-        return (self.shortcut_for(task) or self).batch_size
+        shortcut = self.shortcut_for(task)
+        if shortcut is not None:
+            return shortcut.batch_size
+        return min(self.batch_size, max(rows_in_memory(_POINTS * task.actions.n_features), 1))
 
     def __repr__(self) -> str:
         return f"Method({self.name!r})"

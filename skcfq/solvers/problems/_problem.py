@@ -17,6 +17,7 @@ from skcfq.nn import of_lanes, target_margin, to_lanes
 from skcfq.solvers.problems._first_layer import FirstLayer
 from skcfq.solvers.problems._perturbations import Jitter, jitter_radii
 from skcfq.solvers.problems._states import States
+from skcfq.utils import rows_of_block
 
 if TYPE_CHECKING:
     from skcfq.actions import ActionRegion, RecourseCost
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 # Rows that one forward pass takes: the activations of small networks then stay in the cache.
 ROWS_PER_PASS = 1024
+# Categories from which on they are looked up together.
+_MANY = 32
 # Encoded columns, beside those of numbers that move, from which on first layers are tables.
 _LOOKED_UP = 64
 # Levels of a category that moves try at most, where all that they do is known: half of them gain
@@ -118,6 +121,20 @@ class RecourseProblem:
     def code_boxes(self) -> list[tuple[Tensor, Tensor]]:
         """Least and largest entry of each column of the codes of each categorical feature."""
         return [(codes.amin(dim=0), codes.amax(dim=0)) for codes in self.codes]
+
+    @cached_property
+    def _distance_table(self) -> Tensor | None:
+        """Distances between the levels of many categories side by side, shape (c, L + 1, L)."""
+        distances = self.cost_function.distances
+        size = max((distance.shape[1] for distance in distances), default=0)
+        if len(distances) < _MANY or size > MOST_LEVELS:
+            return None
+        table = torch.zeros((len(distances), size + 1, size), dtype=torch.float64)
+        for c, distance in enumerate(distances):
+            table[c, : len(distance), : distance.shape[1]] = distance
+            # The last row is that of an unrecognized level.
+            table[c, -1, : distance.shape[1]] = distance[-1]
+        return table
 
     @cached_property
     def radii(self) -> Tensor:
@@ -223,9 +240,14 @@ class RecourseProblem:
             return costs
         own = self.levels.index_select(0, person)
         # Columns are read one after the other, and faster where they lie in a row.
-        columns = own.T.contiguous(), levels.clamp_min(0).T.contiguous()
-        places = zip(distances, *columns, strict=True)
-        steps = torch.stack([distance[before, after] for distance, before, after in places], dim=1)
+        if self._distance_table is not None:
+            each = torch.arange(own.shape[1])
+            steps = self._distance_table[each, own, levels.clamp_min(0)]
+        else:
+            columns = own.T.contiguous(), levels.clamp_min(0).T.contiguous()
+            places = zip(distances, *columns, strict=True)
+            of_each = [distance[before, after] for distance, before, after in places]
+            steps = torch.stack(of_each, dim=1)
         steps = torch.where(own == levels, 0.0, steps)
         return torch.cat([costs, self.categorical_weights * steps], dim=1)
 
@@ -261,16 +283,19 @@ class RecourseProblem:
 
     def states(self, person: Tensor, values: Tensor, levels: Tensor) -> States:
         """Ask the model about points, and price them."""
-        slack = torch.empty(len(person), dtype=torch.float64)
+        cost, slack = torch.empty(2, len(person), dtype=torch.float64)
+        step = min(ROWS_PER_PASS, rows_of_block(self.origin.shape[1]))
         with torch.no_grad():
-            for start in range(0, len(person), ROWS_PER_PASS):
-                part = slice(start, start + ROWS_PER_PASS)
-                slack[part] = self._slack_of_states(person[part], values[part], levels[part])
+            for start in range(0, len(person), step):
+                part = slice(start, start + step)
+                state = person[part], values[part], levels[part]
+                slack[part] = self._slack_of_states(*state)
+                cost[part] = self.cost(*state)
         if self.region.linking is not None:
             # A point that breaks a rule across features is as invalid as one that is refused.
             broken = self.region.linking.violation(values, levels, person)
             slack = torch.where(broken > 0, torch.minimum(slack, -broken), slack)
-        return States(person, values, levels, self.cost(person, values, levels), slack)
+        return States(person, values, levels, cost, slack)
 
     def _slack_of_states(self, person: Tensor, values: Tensor, levels: Tensor) -> Tensor:
         layers = self._first_layers

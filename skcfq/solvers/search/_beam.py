@@ -6,7 +6,10 @@ import torch
 from torch import Tensor
 
 from skcfq.solvers.problems import RecourseProblem, States, best_per_person
-from skcfq.solvers.search._neighborhood import expand
+from skcfq.solvers.search._neighborhood import Neighbors, expand
+
+# Bits of a number that tells which features change.
+_PLACES = 62
 
 
 def beam_search(
@@ -42,36 +45,51 @@ def beam_search(
     for _ in range(depth):
         if len(states) == 0:
             break
-        neighbors = expand(problem, states)
-        reached, estimate = neighbors.states, neighbors.estimate
-        gained = reached.slack - states.slack[neighbors.parent]
-        paid = reached.cost - states.cost[neighbors.parent]
+        reached = expand(problem, states)
+        gained = reached.slack - states.slack[reached.parent]
+        paid = reached.cost - states.cost[reached.parent]
         ratio = torch.where((paid > 0) & (gained > 0), gained / paid, torch.zeros_like(gained))
         rate = rate.scatter_reduce(0, reached.person, ratio, "amax")
         valid = reached.valid
-        good = _different(problem, reached.take(valid), estimate[valid], count)
-        found.append(reached.take(valid).take(good))
-        estimates.append(estimate[valid][good])
-        cheapest = cheapest.scatter_reduce(0, found[-1].person, found[-1].cost, "amin")
-        states = _survivors(reached.take(~valid), rate, cheapest, width)
+        good = reached.take(valid)
+        features = _moved_features(problem, good)
+        good = good.take(_best(features, good.person, good.estimate, n, count))
+        found.append(good.states())
+        estimates.append(good.estimate)
+        cheapest = cheapest.scatter_reduce(0, good.person, good.cost, "amin")
+        states = _survivors(reached.take(~valid), rate, cheapest, width).states()
     if not found:
         return states.take(torch.zeros(len(states), dtype=torch.bool))
     everything, estimate = States.concatenate(found), torch.cat(estimates)
-    return everything.take(_different(problem, everything, estimate, count))
+    features = _changed_features(problem, everything)
+    return everything.take(_best(features, everything.person, estimate, n, count))
 
 
-def _different(problem: RecourseProblem, states: States, score: Tensor, count: int) -> Tensor:
-    """Return the positions of each person's best points that change different features."""
+def _best(features: Tensor, person: Tensor, score: Tensor, n: int, count: int) -> Tensor:
+    """Return the positions of the best points of n people that change different features."""
+    _, features = torch.unique(features, return_inverse=True)
+    _, group = torch.unique(features * n + person, return_inverse=True)
+    best = best_per_person(group, score, 1)
+    return best[best_per_person(person[best], score[best], count)]
+
+
+def _changed_features(problem: RecourseProblem, states: States) -> Tensor:
+    """Return a number that tells which features points change, shape (N,)."""
     changed = problem.changed(states.person, states.values, states.levels).to(torch.int64)
     # The sum may wrap around for very many features: two sets of features then share one place.
-    features = (changed << (torch.arange(changed.shape[1]) % 62)).sum(dim=1)
-    _, features = torch.unique(features, return_inverse=True)
-    _, group = torch.unique(features * problem.n_people + states.person, return_inverse=True)
-    best = best_per_person(group, score, 1)
-    return best[best_per_person(states.person[best], score[best], count)]
+    return (changed << (torch.arange(changed.shape[1]) % _PLACES)).sum(dim=1)
 
 
-def _survivors(states: States, rate: Tensor, cheapest: Tensor, width: int) -> States:
+def _moved_features(problem: RecourseProblem, neighbors: Neighbors) -> Tensor:
+    """Return the same for neighbors, whose points are not written down."""
+    states, moves = neighbors.origins, neighbors.moves
+    changed = problem.changed(states.person, states.values, states.levels)
+    before, after = moves.changes(problem, states, changed)
+    step = (after.long() - before.long()) << (moves.feature % _PLACES)
+    return _changed_features(problem, states)[moves.parent] + step
+
+
+def _survivors(states: Neighbors, rate: Tensor, cheapest: Tensor, width: int) -> Neighbors:
     best_rate = rate[states.person]
     outlook = states.cost + torch.where(
         best_rate > 0, -states.slack / best_rate, torch.full_like(states.cost, torch.inf)

@@ -20,6 +20,7 @@ from skcfq.solvers.problems import (
 from skcfq.solvers.search._beam import beam_search
 from skcfq.solvers.search._polish import polish
 from skcfq.solvers.search._relaxed_descent import random_points
+from skcfq.utils import rows_in_memory
 
 # Favorable people whose values each person tries on.
 _N_EXAMPLES = 6
@@ -30,6 +31,8 @@ _SHRINK = (1.0, 0.5, 0.25)
 _INSISTENT = 16
 # Points that are drawn at once: a call costs more than a few of them.
 _TOGETHER = 1024
+# Points on the way of each that are at hand with it.
+_STEPS = 8
 
 
 def black_box_search(problem: RecourseProblem, effort: Effort, starts: Starts) -> States:
@@ -65,7 +68,7 @@ def without_point(problem: RecourseProblem, states: States) -> Tensor:
 def _search(problem: RecourseProblem, effort: Effort, starts: Starts) -> States:
     own = problem.own_states()
     found = [own.take(own.valid)]
-    points = [*starts.points, *_nearest_examples(problem, starts.examples)]
+    points = [*starts.points, *nearest_examples(problem, starts.examples)]
     for _ in range(effort.n_restarts + 1):
         drawn = random_points(problem, starts.draws)
         points += [problem.origin + share * (drawn - problem.origin) for share in _SHRINK]
@@ -79,7 +82,8 @@ def _search(problem: RecourseProblem, effort: Effort, starts: Starts) -> States:
 
 def _insist(problem: RecourseProblem, effort: Effort, draws: Draws) -> States:
     """Look for points of people for whom there is none yet: at random, then from what came near."""
-    left, together = _INSISTENT * (effort.n_restarts + 1), max(1, _TOGETHER // problem.n_people)
+    left = _INSISTENT * (effort.n_restarts + 1)
+    together = max(1, at_once(problem, _TOGETHER) // problem.n_people)
     tried = []
     while left:
         count = min(left, together)
@@ -95,6 +99,11 @@ def _insist(problem: RecourseProblem, effort: Effort, draws: Draws) -> States:
     return _polished(problem, States.concatenate(found))
 
 
+def at_once(problem: RecourseProblem, most: int) -> int:
+    """Return how many points are made at once: fewer of many columns."""
+    return min(most, rows_in_memory(_STEPS * problem.origin.shape[1]))
+
+
 def _polished(problem: RecourseProblem, candidates: States) -> States:
     candidates = candidates.take(best_per_person(candidates.person, candidates.cost, 6))
     candidates = polish(problem, candidates, thorough=False)
@@ -103,7 +112,7 @@ def _polished(problem: RecourseProblem, candidates: States) -> States:
     return candidates.take(best_per_person(candidates.person, candidates.cost, 1))
 
 
-def _nearest_examples(problem: RecourseProblem, examples: Tensor | None) -> list[Tensor]:
+def nearest_examples(problem: RecourseProblem, examples: Tensor | None) -> list[Tensor]:
     """Return the favorable people that are nearest to each person, nearest first."""
     if examples is None or len(examples) == 0:
         return []

@@ -12,6 +12,7 @@ from torch import Tensor
 from skcfq.solvers.problems import RecourseProblem, States, best_per_person, cheapest_in_box
 from skcfq.solvers.search._line_search import AT_BOUNDARY, line_search
 from skcfq.solvers.search._rung_search import search_numbers
+from skcfq.solvers.search._thinning import thin
 
 # Rounds of shrinking: hardly anybody gains in a later one.
 _ROUNDS = 4
@@ -23,6 +24,7 @@ RELATIVE_GAIN = 1e-9
 
 def revert(problem: RecourseProblem, states: States) -> States:
     """Take back changes that the decision does not need, the dearest first."""
+    states = thin(problem, states)
     active = torch.arange(len(states))
     # What could not be taken back cannot be later either, unless margin was gained since.
     needed = torch.zeros((len(states), problem.region.n_features), dtype=torch.bool)

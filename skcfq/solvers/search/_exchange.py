@@ -8,8 +8,9 @@ from torch import Tensor
 from skcfq.solvers.problems import RecourseProblem, States, best_per_person
 from skcfq.solvers.search._descent import RELATIVE_GAIN, revert, shrink, take_back, tangent_goal
 from skcfq.solvers.search._line_search import AT_BOUNDARY
-from skcfq.solvers.search._neighborhood import cross, push
+from skcfq.solvers.search._neighborhood import Neighbors, cross, push
 from skcfq.solvers.search._rung_search import search_numbers
+from skcfq.utils import blocks_of
 
 # Shares of a numeric change that an exchange leaves in place.
 _LOOSENED = (0.0, 0.5, 0.8)
@@ -51,12 +52,12 @@ def _swapped(problem: RecourseProblem, states: States, near: float) -> tuple[Ten
     base, parent = States.concatenate(list(reverted)), torch.cat(parents)
     neighbors = cross(problem, base, keep=torch.cat(features), limit=states.cost[parent])
     origin = parent[neighbors.parent]
-    promising = neighbors.states.valid & (neighbors.estimate < states.cost[origin])
+    promising = neighbors.valid & (neighbors.estimate < states.cost[origin])
     if not bool(promising.any()):
         return None
     index = promising.nonzero().squeeze(1)
     index = index[best_per_person(origin[index], neighbors.estimate[index], _TRIALS)]
-    chosen = neighbors.states.take(index)
+    chosen = neighbors.take(index).states()
     # Numeric moves are cut to what is needed.
     cut = search_numbers(problem, chosen, base.values[neighbors.parent[index]], near=near)
     best = best_per_person(origin[index], cut.cost, 1)
@@ -76,17 +77,27 @@ def _relieved(
     # An addition spares no more than all of the dearest numeric change.
     added = push(problem, states, limit=states.cost + numeric_cost.amax(dim=1))
     parent = added.parent
-    surplus = added.states.slack.clamp_min(0).unsqueeze(1)
-    price = _price_of_margin(problem, states)
-    spared = torch.minimum(numeric_cost[parent], surplus * price[parent]).amax(dim=1)
-    outlook = added.states.cost - spared
-    promising = added.states.valid & (outlook < states.cost[parent])
+    outlook = added.cost - _spared(problem, states, numeric_cost, added)
+    promising = added.valid & (outlook < states.cost[parent])
     index = promising.nonzero().squeeze(1)
     if len(index) == 0:
         return None
     index = index[best_per_person(parent[index], outlook[index], 1)]
-    candidate = added.states.take(index)
+    candidate = added.take(index).states()
     return rows[parent[index]], shrink(problem, revert(problem, candidate), near=near)
+
+
+def _spared(
+    problem: RecourseProblem, states: States, numeric_cost: Tensor, added: Neighbors
+) -> Tensor:
+    """Return what the surplus margin of each addition spares on one number at most, shape (N,)."""
+    price, surplus = _price_of_margin(problem, states), added.slack.clamp_min(0).unsqueeze(1)
+    spared = torch.empty(len(added), dtype=torch.float64)
+    for block in blocks_of(len(added), price.shape[1]):
+        parent = added.parent[block]
+        spares = torch.minimum(numeric_cost[parent], surplus[block] * price[parent])
+        spared[block] = spares.amax(dim=1)
+    return spared
 
 
 def _price_of_margin(problem: RecourseProblem, states: States) -> Tensor:

@@ -13,20 +13,23 @@ if TYPE_CHECKING:
 
 def _multistart(problem: RecourseProblem, effort: Effort, starts: Starts) -> States:
     from skcfq.solvers.search._multistart import multistart_search
+    from skcfq.solvers.search._wide import search_in_focus
 
-    return multistart_search(problem, effort, starts)
+    return search_in_focus(multistart_search, problem, effort, starts)
 
 
 def _both_ways(problem: RecourseProblem, effort: Effort, starts: Starts) -> States:
     from skcfq.solvers.search._multistart import search_both_ways
+    from skcfq.solvers.search._wide import search_in_focus
 
-    return search_both_ways(problem, effort, starts)
+    return search_in_focus(search_both_ways, problem, effort, starts)
 
 
 def _black_box(problem: RecourseProblem, effort: Effort, starts: Starts) -> States:
     from skcfq.solvers.search._black_box import black_box_search
+    from skcfq.solvers.search._wide import search_in_focus
 
-    return black_box_search(problem, effort, starts)
+    return search_in_focus(black_box_search, problem, effort, starts)
 
 
 def _literal(problem: RecourseProblem, effort: Effort, starts: Starts) -> States:

@@ -13,8 +13,9 @@ from skcfq.solvers.problems import (
     best_per_person,
 )
 from skcfq.solvers.search._beam import beam_search
-from skcfq.solvers.search._black_box import black_box_search, without_point
+from skcfq.solvers.search._black_box import at_once, black_box_search, without_point
 from skcfq.solvers.search._descent import shrink, slide
+from skcfq.solvers.search._focus import is_wide
 from skcfq.solvers.search._polish import polish
 from skcfq.solvers.search._relaxed_descent import random_points, relaxed_descent
 
@@ -71,6 +72,9 @@ def search_both_ways(problem: RecourseProblem, effort: Effort, starts: Starts) -
     states : States
         The cheapest valid point of each person for whom one was found.
     """
+    if is_wide(problem) and problem.is_smooth:
+        # The other search takes five times as long, and spares less than 1e-6 of the cost.
+        return multistart_search(problem, effort, starts)
     best = _search(problem, effort, starts)
     other = _blind_search(problem, effort, starts, torch.arange(problem.n_people))
     least = torch.full((problem.n_people,), torch.inf, dtype=torch.float64)
@@ -108,7 +112,7 @@ def _search(problem: RecourseProblem, effort: Effort, starts: Starts) -> States:
 def _climbs(problem: RecourseProblem, effort: Effort, starts: Starts) -> States:
     """Climb from everybody's own point, then from random ones; as many at once as there is room."""
     n, n_climbs = problem.n_people, effort.n_restarts + 1
-    together = max(1, _CLIMBERS // n)
+    together = max(1, at_once(problem, _CLIMBERS) // n)
     found = []
     for first in range(0, n_climbs, together):
         count = min(together, n_climbs - first)

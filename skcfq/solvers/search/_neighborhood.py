@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 
 from skcfq.solvers.problems import RecourseProblem, States
+from skcfq.solvers.search._moves import Moves
 from skcfq.solvers.search._relaxed_descent import OPEN
+from skcfq.utils import blocks_of
 
 # Numeric features whose gradient promises most are moved; the others hardly ever pay.
 MAX_NUMERIC = 6
@@ -33,48 +35,46 @@ class Neighbors:
     """The points that one move reaches, with the position of the point each came from.
 
     ``estimate`` is the cost where the validity along the move is expected to begin, for a move
-    from an invalid to a valid point; elsewhere it is the cost itself.
+    from an invalid to a valid point; elsewhere it is the cost itself. A point is written down only
+    where somebody wants it: on a wide table nearly all of them are forgotten at once.
     """
 
-    states: States
-    parent: Tensor
+    origins: States
+    moves: Moves
+    person: Tensor
+    cost: Tensor
+    slack: Tensor
     estimate: Tensor
+
+    def __len__(self) -> int:
+        return len(self.person)
+
+    @property
+    def parent(self) -> Tensor:
+        return self.moves.parent
+
+    @property
+    def valid(self) -> Tensor:
+        return self.slack >= 0
+
+    def take(self, index: Tensor) -> Neighbors:
+        """Select neighbors by mask or position."""
+        parts = (part[index] for part in (self.person, self.cost, self.slack, self.estimate))
+        return Neighbors(self.origins, self.moves.take(index), *parts)
+
+    def states(self) -> States:
+        """Write down the points."""
+        return States(self.person, *self.moves.written(self.origins), self.cost, self.slack)
 
     @staticmethod
     def concatenate(parts: list[Neighbors]) -> Neighbors:
-        """Join several sets of neighbors into one."""
+        """Join several sets of neighbors of the same points into one."""
+        numbers = ((p.person, p.cost, p.slack, p.estimate) for p in parts)
         return Neighbors(
-            States.concatenate([part.states for part in parts]),
-            torch.cat([part.parent for part in parts]),
-            torch.cat([part.estimate for part in parts]),
+            parts[0].origins,
+            Moves.concatenate([part.moves for part in parts]),
+            *(torch.cat(field) for field in zip(*numbers, strict=True)),
         )
-
-
-@dataclass(frozen=True, eq=False)
-class _Moves:
-    """Moves that nobody has asked the model about: from where, to where, of which feature."""
-
-    parent: Tensor
-    values: Tensor
-    levels: Tensor
-    feature: Tensor
-
-    @classmethod
-    def of(cls, states: States, rows: Tensor, columns: Tensor, reached: Tensor) -> _Moves:
-        """Return moves of one number of points at some rows to other values."""
-        values = states.values[rows]
-        values[torch.arange(len(rows)), columns] = reached
-        return cls(rows, values, states.levels[rows], columns)
-
-    def take(self, index: Tensor) -> _Moves:
-        return _Moves(
-            self.parent[index], self.values[index], self.levels[index], self.feature[index]
-        )
-
-    @staticmethod
-    def concatenate(parts: list[_Moves]) -> _Moves:
-        fields = ((p.parent, p.values, p.levels, p.feature) for p in parts)
-        return _Moves(*(torch.cat(field) for field in zip(*fields, strict=True)))
 
 
 def expand(problem: RecourseProblem, states: States) -> Neighbors:
@@ -91,8 +91,8 @@ def expand(problem: RecourseProblem, states: States) -> Neighbors:
     neighbors : Neighbors
     """
     parts = [_numeric_moves(problem, states), _categorical_moves(problem, states)]
-    moves = _Moves.concatenate(parts)
-    return _ask(problem, states, moves.take(_allowed(problem, states, moves)))
+    moves = Moves.concatenate(parts)
+    return ask(problem, states, moves.take(_allowed(problem, states, moves)))
 
 
 def cross(problem: RecourseProblem, states: States, *, keep: Tensor, limit: Tensor) -> Neighbors:
@@ -114,8 +114,7 @@ def cross(problem: RecourseProblem, states: States, *, keep: Tensor, limit: Tens
     neighbors : Neighbors
     """
     valid = states.valid.nonzero().squeeze(1)
-    itself = states.take(valid)
-    parts = [Neighbors(itself, valid, itself.cost)]
+    parts = [_themselves(states, valid)]
     moves = _cheaper(problem, states, _categorical_moves(problem, states), limit)
     if problem.gradients and min(states.values.shape) > 0:
         ways = _Ways.of(problem, states)
@@ -124,11 +123,11 @@ def cross(problem: RecourseProblem, states: States, *, keep: Tensor, limit: Tens
             parts += _rays(problem, states, ways, rows, columns, limit)
         else:
             numeric = _all_values_along(problem, states, ways, rows, columns)
-            moves = _Moves.concatenate([numeric, moves])
+            moves = Moves.concatenate([numeric, moves])
     else:
-        moves = _Moves.concatenate([_numeric_moves(problem, states), moves])
+        moves = Moves.concatenate([_numeric_moves(problem, states), moves])
     free = _allowed(problem, states, moves) & (moves.feature != keep[moves.parent])
-    parts.append(_ask(problem, states, moves.take(free)))
+    parts.append(ask(problem, states, moves.take(free)))
     return Neighbors.concatenate(parts)
 
 
@@ -149,46 +148,75 @@ def push(problem: RecourseProblem, states: States, limit: Tensor) -> Neighbors:
     """
     parts = [_numeric_moves(problem, states, onward=problem.is_smooth)]
     parts.append(_categorical_moves(problem, states))
-    moves = _cheaper(problem, states, _Moves.concatenate(parts), limit)
-    return _ask(problem, states, moves.take(_allowed(problem, states, moves)))
+    moves = _cheaper(problem, states, Moves.concatenate(parts), limit)
+    return ask(problem, states, moves.take(_allowed(problem, states, moves)))
 
 
-def _cheaper(problem: RecourseProblem, states: States, moves: _Moves, limit: Tensor) -> _Moves:
-    cost = problem.cost(states.person[moves.parent], moves.values, moves.levels)
+def _themselves(states: States, index: Tensor) -> Neighbors:
+    """Return points as neighbors of themselves."""
+    stays = Moves.nowhere(index)
+    cost = states.cost[index]
+    return Neighbors(states, stays, states.person[index], cost, states.slack[index], cost)
+
+
+def _cheaper(problem: RecourseProblem, states: States, moves: Moves, limit: Tensor) -> Moves:
+    cost = torch.empty(len(moves), dtype=torch.float64)
+    for block in blocks_of(len(moves), problem.region.n_features):
+        part = moves.take(block)
+        cost[block] = problem.cost(states.person[part.parent], *part.written(states))
     return moves.take(cost < limit[moves.parent])
 
 
-def _allowed(problem: RecourseProblem, states: States, moves: _Moves) -> Tensor:
+def _allowed(problem: RecourseProblem, states: States, moves: Moves) -> Tensor:
     """Return which moves do not change too many features."""
     if problem.max_changes >= problem.region.n_features:
-        return torch.ones(len(moves.parent), dtype=torch.bool)
-    person = states.person[moves.parent]
-    changes = problem.changed(person, moves.values, moves.levels).sum(dim=1)
+        return torch.ones(len(moves), dtype=torch.bool)
+    changed = problem.changed(states.person, states.values, states.levels)
+    before, after = moves.changes(problem, states, changed)
+    changes = changed.sum(dim=1)[moves.parent] + after.long() - before.long()
     return changes <= problem.max_changes
 
 
-def _ask(problem: RecourseProblem, states: States, moves: _Moves) -> Neighbors:
-    """Ask the model about moves that are allowed."""
-    reached = problem.states(states.person[moves.parent], moves.values, moves.levels)
+def ask(problem: RecourseProblem, states: States, moves: Moves) -> Neighbors:
+    """Ask the model about moves that are allowed.
+
+    Parameters
+    ----------
+    problem : RecourseProblem
+    states : States
+        N points.
+    moves : Moves
+
+    Returns
+    -------
+    neighbors : Neighbors
+    """
+    person = states.person[moves.parent]
+    cost, slack = torch.empty(2, len(moves), dtype=torch.float64)
+    for block in blocks_of(len(moves), problem.region.n_features):
+        reached = problem.states(person[block], *moves.take(block).written(states))
+        cost[block], slack[block] = reached.cost, reached.slack
     is_numeric = moves.feature < problem.values.shape[1]
-    estimate = _estimate(states, reached, moves.parent, is_numeric)
-    return Neighbors(reached, moves.parent, estimate)
+    estimate = _estimate(states, cost, slack, moves.parent, is_numeric)
+    return Neighbors(states, moves, person, cost, slack, estimate)
 
 
-def _estimate(states: States, reached: States, parent: Tensor, is_numeric: Tensor) -> Tensor:
+def _estimate(
+    states: States, cost: Tensor, slack: Tensor, parent: Tensor, is_numeric: Tensor
+) -> Tensor:
     """Interpolate the cost at which a numeric move becomes valid."""
     before = states.slack[parent]
-    crossing = is_numeric & (before < 0) & (reached.slack > 0)
-    share = torch.where(crossing, -before / (reached.slack - before), torch.ones_like(before))
+    crossing = is_numeric & (before < 0) & (slack > 0)
+    share = torch.where(crossing, -before / (slack - before), torch.ones_like(before))
     start = states.cost[parent]
-    return start + share * (reached.cost - start)
+    return start + share * (cost - start)
 
 
-def _numeric_moves(problem: RecourseProblem, states: States, onward: bool = False) -> _Moves:
+def _numeric_moves(problem: RecourseProblem, states: States, onward: bool = False) -> Moves:
     """Move the numbers that promise most to a few values, or only to those that gain margin."""
     n, m = states.values.shape
     if m == 0 or n == 0:
-        return _no_moves(states)
+        return Moves.none()
     if not problem.gradients:
         return _blind_moves(problem, states)
     ways = _Ways.of(problem, states)
@@ -205,7 +233,7 @@ def _all_values_along(
     rows: Tensor,
     columns: Tensor,
     onward: bool = False,
-) -> _Moves:
+) -> Moves:
     """Move one number of each point to every value along its ways that may be worth it."""
     start, end = states.values[rows, columns], ways.forward[rows, columns]
     needed = ways.needed[rows, columns]
@@ -219,8 +247,8 @@ def _all_values_along(
         # Goals beyond the end, or nearest to the same value of a grid, are one.
         new = torch.stack([reached != other for other in tried]).all(dim=0)
         tried.append(reached)
-        parts.append(_Moves.of(states, rows[new], columns[new], reached[new]))
-    return _Moves.concatenate(parts)
+        parts.append(Moves.of_numbers(rows[new], columns[new], reached[new]))
+    return Moves.concatenate(parts)
 
 
 def _rays(
@@ -242,14 +270,14 @@ def _rays(
     parts = []
     for step in range(len(goals)):
         reached = _reached(problem, states, rows, columns, goals[step])
-        moves = _Moves.of(states, rows, columns, reached)
+        moves = Moves.of_numbers(rows, columns, reached)
         farther = (reached - last) * needed > 0
         asked = (farther & _allowed(problem, states, moves)).nonzero().squeeze(1)
-        neighbors = _ask(problem, states, moves.take(asked))
+        neighbors = ask(problem, states, moves.take(asked))
         parts.append(neighbors)
         last[asked] = reached[asked]
         goes_on = torch.ones(len(rows), dtype=torch.bool)
-        goes_on[asked] = ~neighbors.states.valid & (neighbors.states.cost < limit[rows[asked]])
+        goes_on[asked] = ~neighbors.valid & (neighbors.cost < limit[rows[asked]])
         rows, columns, last, needed = (part[goes_on] for part in (rows, columns, last, needed))
         goals = goals[:, goes_on]
     return parts
@@ -318,7 +346,7 @@ def _within_reach(
     return rows, best.indices[rows, position]
 
 
-def _blind_moves(problem: RecourseProblem, states: States) -> _Moves:
+def _blind_moves(problem: RecourseProblem, states: States) -> Moves:
     """Move every number to a few values on both sides, where nothing says which way is better."""
     person = states.person
     own = problem.values[person]
@@ -329,11 +357,11 @@ def _blind_moves(problem: RecourseProblem, states: States) -> _Moves:
         for fraction in BLIND_FRACTIONS:
             reached = problem.snap(person, own + fraction * reach)
             feature, parent = (reached != states.values).T.nonzero(as_tuple=True)
-            parts.append(_Moves.of(states, parent, feature, reached[parent, feature]))
-    return _Moves.concatenate(parts)
+            parts.append(Moves.of_numbers(parent, feature, reached[parent, feature]))
+    return Moves.concatenate(parts)
 
 
-def _categorical_moves(problem: RecourseProblem, states: States) -> _Moves:
+def _categorical_moves(problem: RecourseProblem, states: States) -> Moves:
     parts = []
     n_numeric = states.values.shape[1]
     for c, tried in enumerate(problem.tried_levels):
@@ -342,13 +370,5 @@ def _categorical_moves(problem: RecourseProblem, states: States) -> _Moves:
         here = level.clamp_min(0)
         possible.scatter_(1, here, possible.gather(1, here) & (level < 0))
         parent, target = possible.nonzero(as_tuple=True)
-        levels = states.levels[parent]
-        levels[:, c] = target
-        feature = torch.full_like(parent, n_numeric + c)
-        parts.append(_Moves(parent, states.values[parent], levels, feature))
-    return _Moves.concatenate(parts) if parts else _no_moves(states)
-
-
-def _no_moves(states: States) -> _Moves:
-    nothing = torch.empty(0, dtype=torch.int64)
-    return _Moves(nothing, states.values[nothing], states.levels[nothing], nothing)
+        parts.append(Moves.of_levels(parent, torch.full_like(parent, n_numeric + c), target))
+    return Moves.concatenate(parts) if parts else Moves.none()

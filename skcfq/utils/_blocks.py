@@ -1,0 +1,66 @@
+"""How large the blocks are that work on many rows is cut into, so that memory does not grow.
+
+Rows do not see each other, so how they are cut changes no answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+# Bytes of an array of one block: it stays in the cache, and the memory of the last one is used
+# again without asking the system for more.
+BLOCK_BYTES = 4 * 2**20
+# Bytes of an array about all points of the people who are solved together.
+MOST_BYTES = 64 * 2**20
+_NUMBER = 8
+
+
+def rows_of_block(width: int) -> int:
+    """Return how many rows of float64 an array of one block has.
+
+    Parameters
+    ----------
+    width : int
+        Numbers of a row.
+
+    Examples
+    --------
+    >>> rows_of_block(512), rows_of_block(10**9)
+    (1024, 1)
+    """
+    return max(BLOCK_BYTES // (_NUMBER * max(width, 1)), 1)
+
+
+def rows_in_memory(width: int) -> int:
+    """Return how many rows of float64 an array may have that holds all points of some people.
+
+    Parameters
+    ----------
+    width : int
+        Numbers of a row.
+
+    Examples
+    --------
+    >>> rows_in_memory(1024)
+    8192
+    """
+    return max(MOST_BYTES // (_NUMBER * max(width, 1)), 1)
+
+
+def blocks_of(n_rows: int, width: int) -> Iterator[slice]:
+    """Cut rows into blocks.
+
+    Parameters
+    ----------
+    n_rows : int
+    width : int
+        Numbers of a row.
+
+    Examples
+    --------
+    >>> [(block.start, block.stop) for block in blocks_of(1030, 512)]
+    [(0, 1024), (1024, 1030)]
+    """
+    step = rows_of_block(width)
+    for start in range(0, n_rows, step):
+        yield slice(start, min(start + step, n_rows))
