@@ -41,7 +41,7 @@ from skcfq.solvers.exact import _convex, _linear, _networks, _trees
 # A rule across features of each table, which leaves most people some advice.
 RULES = {
     "adult": ["capital_gain + 10 * hours_per_week <= 30000"],
-    "generated": ["income >= 2 * debt"],
+    "generated": ["loan_amount <= 20 * income"],
 }
 
 

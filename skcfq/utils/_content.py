@@ -126,7 +126,7 @@ def _parts(X: Any) -> tuple[Any, list[Any]]:
     if not isinstance(X, pd.DataFrame):
         values = np.empty(0) if X is None else np.asarray(X)
         return (X is None, values.dtype, values.shape), [values]
-    columns = [X.iloc[:, j].array for j in range(X.shape[1])]
+    columns = [column.array for _, column in X.items()]
     return ([*X.columns], [column.dtype for column in columns], X.shape), columns
 
 
