@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 # Positions of some people, and what is known about them, the cheapest actions first.
 _Answer: TypeAlias = "tuple[np.ndarray, list[Solution]]"
-# People of the first batch that is timed; seconds that tell how long others take.
-_FIRST, _TELLING = 16, 0.1
+# People of the first batch that is timed, how many times as many the next has, and seconds that
+# tell how long others take.
+_FIRST, _FASTER, _TELLING = 16, 8, 0.1
 # Seconds of work that other processes are worth, and batches that each of them gets.
 _WORTH, _EACH = 4.0, 4
 
@@ -106,7 +107,7 @@ class Batches:
             # The first batch has imports in it, which say nothing about the others.
             seconds = time.perf_counter() - began if len(left) + len(now) < len(self.people) else 0
             yield answer
-            each, size = seconds / len(now), min(2 * size, self.size)
+            each, size = seconds / len(now), min(_FASTER * size, self.size)
         if len(left) == 0:
             return
         if each * len(left) < _WORTH:

@@ -152,6 +152,7 @@ def test_work_is_sent_only_where_it_is_worth_it(people, monkeypatch):
 
     monkeypatch.setattr(_batches, "Parallel", noted)
     monkeypatch.setattr(_batches, "_FIRST", 2)
+    monkeypatch.setattr(_batches, "_FASTER", 2)
     solver = solver_for(method="exact").set_params(batch_size=None)
     alone = solver.solve(LINEAR, people)
     two = solver.set_params(n_jobs=2)
