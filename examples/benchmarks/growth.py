@@ -37,19 +37,20 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    seconds = measured(options.only)
-    print(seconds.round(3).to_string(index=False))
-    print()
-    print(exponents(seconds).round(2).to_string())
+    print(exponents(measured(options.only)).round(2).to_string())
 
 
 def measured(kinds: list[str]) -> pd.DataFrame:
-    """Return processor seconds of a solve and of a fit at each size."""
+    """Print and return processor seconds of a solve and of a fit at each size."""
     seconds_of(**HELD)  # imports, and what is made once
     lines = []
     for kind in kinds:
         for size in SIZES[kind]:
-            lines.append({"grows": kind, "size": size, **seconds_of(**{**HELD, kind: size})})
+            taken = seconds_of(**{**HELD, kind: size})
+            print(
+                kind, size, {work: round(seconds, 3) for work, seconds in taken.items()}, flush=True
+            )
+            lines.append({"grows": kind, "size": size, **taken})
     return pd.DataFrame(lines)
 
 

@@ -44,12 +44,13 @@ def main() -> None:
 
 
 def figures(columns: list[int] | None = None) -> dict[str, dict[str, float]]:
-    """Return what each table takes, measured in a process of its own."""
-    return {
-        name: in_a_process(*table)
-        for name, table in TABLES.items()
-        if columns is None or table[1] in columns
-    }
+    """Print and return what each table takes, measured in a process of its own."""
+    found = {}
+    for name, table in TABLES.items():
+        if columns is None or table[1] in columns:
+            found[name] = in_a_process(*table)
+            print(name, found[name], flush=True)
+    return found
 
 
 def in_a_process(rows: int, columns: int, categories: bool) -> dict[str, float]:
