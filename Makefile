@@ -18,7 +18,7 @@ export SKCFQ_DATA ?= ../shared/data
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint types doctest check bench bench-peers docs clean
+.PHONY: help venv demo test lint types doctest check bench bench-check bench-peers docs clean
 .PHONY: test-slow test-min test-latest oracle attack dist
 
 help:  ## list the targets
@@ -61,7 +61,10 @@ doctest: $(STAMP)  ## run the examples of the docstrings and of the guide
 check: test lint types doctest  ## all that CI runs
 
 bench: $(STAMP)  ## run every benchmark
-	set -e; for file in examples/benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file" $(ARGS); done
+	set -e; for file in examples/benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python "$$file" $(ARGS); done
+
+bench-check: $(STAMP)  ## fail when a ratio is a fifth above examples/benchmarks/budget.json; ARGS="--write" sets it
+	$(BIN)/python tools/bench_check.py $(ARGS)
 
 bench-peers: $(STAMP)  ## compare with other recourse libraries; writes docs/benchmarks/peers.md
 	$(BIN)/python examples/benchmarks/peers/setup_environments.py

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from _clock import yardstick
 from deployment import open_session
 
 import skcfq
@@ -35,6 +36,15 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     print(measure(options.columns, options.repeats).round(1).to_string(na_rep=""))
+
+
+def ratios() -> dict[str, float]:
+    """Return the bytes a column, and the times to load over the yardstick."""
+    table, found = measure(2000, 15), {}
+    for level in ("none", "bounds"):
+        found[f"bytes a column, {level}"] = table.loc[level, "bytes a column"]
+        found[f"load, {level} / yardstick"] = table.loc[level, "load ms"] / 1e3 / yardstick()
+    return found
 
 
 def measure(n: int, repeats: int) -> pd.DataFrame:

@@ -18,11 +18,13 @@ import resource
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from _clock import least_seconds, yardstick
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -100,6 +102,18 @@ def tables(options: argparse.Namespace):
         explanation = "The same on another table."
 
 
+def ratios() -> dict[str, float]:
+    """Return the seconds of exact recourse over the yardstick: plain numbers, and rules."""
+    found = {}
+    for norm in ("l1", "l2"):
+        model, background, X = draw(20_000)
+        solve = partial(RecourseSolver(method="exact", cost=norm, target=True).solve, model, X)
+        found[f"plain numbers, {norm}"] = least_seconds(partial(solve, background=background))
+    one = case(make_credit(4000, random_state=0))
+    found["rules of a table"] = least_seconds(partial(one.solve, 1000, method="exact"))
+    return {f"{name} / yardstick": taken / yardstick() for name, taken in found.items()}
+
+
 def continuous(n_people: int) -> str:
     """Solve generated people for both costs, each in a process of its own for its peak memory."""
     rows = []
@@ -115,15 +129,7 @@ def continuous(n_people: int) -> str:
 def solve_generated(n_people: int, norm: str) -> list[str]:
     """Return wall and processor time, people a second, memory, share optimal and mean changes."""
     torch.set_num_threads(1)
-    rng = np.random.default_rng(0)
-    background = np.clip(rng.standard_normal((BACKGROUND, N_FEATURES)), -REACH, REACH)
-    score = background @ rng.standard_normal(N_FEATURES)
-    y = score + rng.standard_normal(BACKGROUND) > np.quantile(score, 0.8)
-    model = LogisticRegression().fit(background, y)
-    X = rng.standard_normal((n_people, N_FEATURES))
-    np.clip(X, -REACH, REACH, out=X)
-    # The mirror image of a favored row is refused, because the intercept is negative.
-    X[model.predict(X)] *= -1
+    model, background, X = draw(n_people)
     solver = RecourseSolver(method="exact", cost=norm, target=True)
     wall, cpu = time.perf_counter(), time.process_time()
     result = solver.solve(model, X, background=background)
@@ -134,6 +140,20 @@ def solve_generated(n_people: int, norm: str) -> list[str]:
         f"{(result.status == 'optimal').mean():.1%}", f"{result.changed.sum(axis=1).mean():.1f}",
         f"{X.nbytes / 1e9:.2f} GB",
     ]  # fmt: skip
+
+
+def draw(n_people: int) -> tuple[Any, np.ndarray, np.ndarray]:
+    """Return a linear model, its background, and people whom it refuses."""
+    rng = np.random.default_rng(0)
+    background = np.clip(rng.standard_normal((BACKGROUND, N_FEATURES)), -REACH, REACH)
+    score = background @ rng.standard_normal(N_FEATURES)
+    y = score + rng.standard_normal(BACKGROUND) > np.quantile(score, 0.8)
+    model = LogisticRegression().fit(background, y)
+    X = rng.standard_normal((n_people, N_FEATURES))
+    np.clip(X, -REACH, REACH, out=X)
+    # The mirror image of a favored row is refused, because the intercept is negative.
+    X[model.predict(X)] *= -1
+    return model, background, X
 
 
 def peak_memory() -> float:

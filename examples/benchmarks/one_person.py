@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from _clock import yardstick
 from sklearn.base import clone
 from sklearn.ensemble import (
     GradientBoostingClassifier,
@@ -71,6 +72,16 @@ def figures(names: list[str] | None = None, n_people: int = 20) -> pd.DataFrame:
             RecourseSolver(rules, target=table.favorable, random_state=0), model, refused, X
         )
     return pd.DataFrame(rows).T
+
+
+def ratios() -> dict[str, float]:
+    """Return the time of a later call over the yardstick, and of what is said of it."""
+    kinds = ["teacher", "student", "logistic", "logistic, rules", "boosted, hist"]
+    table = figures(kinds, 10)
+    own = table["fixed"] + table["proof"]
+    found = {f"{kind}, a call without predict": own[kind] for kind in kinds}
+    found |= {f"teacher, {part}": table.loc["teacher", part] for part in ("explain", "to_frame")}
+    return {f"{name} / yardstick": taken / yardstick() / 1e3 for name, taken in found.items()}
 
 
 def models(table: Any, X: Any, y: Any, names: list[str] | None) -> dict[str, Any]:

@@ -23,10 +23,12 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from _clock import least_seconds, yardstick
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Bunch
@@ -95,6 +97,20 @@ def main() -> None:
         for kind in given.models:
             model = fitted(kind, table, teacher, X, y)
             print_row(name, kind, table, model, given.people, given.alone)
+
+
+def ratios() -> dict[str, float]:
+    """Return the seconds of proofs and of the gradient search in batch over the yardstick."""
+    table = make_credit(2000, random_state=0)
+    X, y = table.data, table.target
+    teacher, found = TeacherClassifier(random_state=0).fit(X, y), {}
+    for kind in ("teacher", "PTQ-4-8"):
+        model = fitted(kind, table, teacher, X, y)
+        refused = X[model.predict(X) != table.favorable].head(100)
+        for method in ("exact", "gradient"):
+            run = partial(timed_solve, method, table, model, refused)
+            found[f"{kind}, {method}, 100 people / yardstick"] = least_seconds(run, 2) / yardstick()
+    return found
 
 
 def print_head(head: str) -> None:

@@ -51,6 +51,22 @@ def read_options() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def ratios() -> dict[str, float]:
+    """Return the times of the file and of the estimator over those of onnxruntime."""
+    found = measure(rows=1000, many=100_000, passes=3)
+    alone, batched = found["one raw row, µs"], found["µs a row, by number of rows"]
+    peer = alone.loc["onnxruntime", "DataFrame"]
+    one = {f"one row, {form}": alone.loc["from file", form] for form in ("list", "DataFrame")}
+    one["one row, estimator"] = alone.loc["estimator", "DataFrame"]
+    many = {
+        f"{size} {kind} rows / onnxruntime": batched.loc[(kind, "from file"), size]
+        / batched.loc[(kind, "onnxruntime"), size]
+        for kind in ("raw", "encoded")
+        for size in (100, 10_000)
+    }
+    return {f"{name} / onnxruntime": taken / peer for name, taken in one.items()} | many
+
+
 def measure(rows: int, many: int, passes: int) -> dict[str, Any]:
     """Return all figures, by what they are."""
     torch.set_num_threads(1)
@@ -77,7 +93,7 @@ def measure(rows: int, many: int, passes: int) -> dict[str, Any]:
             "served otherwise than defined": unequal(loaded, held_out, rows),
             "one raw row, µs": one_row(model, loaded, sessions[0], held_out.dropna()).round(1),
             "µs a row, by number of rows": times.round(2),
-            "times as long as the file": ratios(times).round(2),
+            "times as long as the file": times_as_long(times).round(2),
             "many rows": million(loaded, held_out, many),
         }
 
@@ -146,7 +162,7 @@ def batches(
     return pd.DataFrame(table).rename_axis(["rows", "engine"])
 
 
-def ratios(times: pd.DataFrame) -> pd.DataFrame:
+def times_as_long(times: pd.DataFrame) -> pd.DataFrame:
     """Return how many times as long an engine takes as the file does in numpy."""
     own = times.xs("from file", level=1)
     return times.div(own.loc[times.index.get_level_values(0)].to_numpy()).drop(

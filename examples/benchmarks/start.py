@@ -50,6 +50,13 @@ def main() -> None:
         )
 
 
+def ratios() -> dict[str, float]:
+    """Return the seconds of a start over those of scikit-learn's."""
+    least = {name: min(measure(code, 2)[0]) for name, code in STARTS.items()}
+    alone = least.pop("scikit-learn alone")
+    return {f"{name} / scikit-learn alone": taken / alone for name, taken in least.items()}
+
+
 def measure(code: str, repeats: int) -> tuple[list[float], bool]:
     """Return the seconds of one core that each process took, and whether it loaded torch."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}

@@ -19,6 +19,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from _clock import least_seconds
+from sklearn.neural_network import MLPClassifier
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 from torch import Tensor
@@ -64,6 +66,22 @@ def main() -> None:
     for n_rows in BATCHES:
         runs = kinds_of_training(scene.head(UPDATES * n_rows))
         print("\n" + report(n_rows, measure(runs, n_rows, rounds)))
+
+
+def ratios() -> dict[str, float]:
+    """Return the seconds of an update over those of scikit-learn's `MLPClassifier`."""
+    n_rows = 256
+    scene = Scene.generate(UPDATES * n_rows)
+    X, y = scene.table.float().numpy(), scene.labels.numpy()
+    peer = MLPClassifier(HIDDEN, batch_size=n_rows, random_state=0)
+    peer.partial_fit(X, y, classes=[0, 1])
+    alone = least_seconds(lambda: peer.partial_fit(X, y), 5)
+    runs = kinds_of_training(scene)
+    return {
+        f"{name} / MLPClassifier": min(seconds_of_epoch(runs[name], n_rows) for _ in range(5))
+        / alone
+        for name in ("full precision", "mixed QAT", "CFQ, K = 1", "CFQ, faithful, cached")
+    }
 
 
 def measure(runs: dict[str, Run], n_rows: int, rounds: int) -> list[dict[str, float]]:

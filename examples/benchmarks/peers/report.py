@@ -62,8 +62,10 @@ at every call, and once under one more `jax.jit`, compiled off the clock. action
 grid of 1 % of a feature's range, its own costs replaced by the common one. DiCE: `random` on linear
 models, `gradient` on networks, one counterfactual, defaults otherwise; it rounds its points. alibi:
 `Counterfactual` on a TensorFlow copy of the model, accepting probabilities from 0.5 to 0.6. treecf:
-its exact search on the same fitted model. A library stops after {seconds:g} seconds, with the
-person it is at; what it had by then counts.
+its exact search on the same fitted model. ElliCE: its continuous method with its defaults, which
+asks for points that all last layers of nearly the same loss accept; once with a set so small that
+it is one model, once with the default set, a harder question. A library stops after {seconds:g}
+seconds, with the person it is at; what it had by then counts.
 """
 
 

@@ -77,6 +77,8 @@ LINEAR = (
     Solver("actionable-recourse, CPLEX", "solve_recourse.py", "recourse", "cplex", 50),
     Solver("DiCE random", "solve_dice.py", "dice", "random", 50),
     Solver("alibi Counterfactual", "solve_alibi.py", "alibi", "", 30),
+    Solver("ElliCE, one model", "solve_ellice.py", "ellice", "1e-9", 50),
+    Solver("ElliCE", "solve_ellice.py", "ellice", "0.01", 50),
 )
 NETWORK = (
     Solver("skcfq gradient", "solve_ours.py", None, "gradient", 2000),
@@ -84,6 +86,8 @@ NETWORK = (
     Solver("jax-relax, compiled by us", "solve_relax.py", "relax", "compiled", 2000),
     Solver("DiCE gradient", "solve_dice.py", "dice", "gradient", 10),
     Solver("alibi Counterfactual", "solve_alibi.py", "alibi", "", 30),
+    Solver("ElliCE, one model", "solve_ellice.py", "ellice", "1e-9", 50),
+    Solver("ElliCE", "solve_ellice.py", "ellice", "0.01", 50),
 )
 TREES = (
     Solver("skcfq exact", "solve_ours.py", None, "exact", 200),
