@@ -11,7 +11,7 @@ from collections.abc import Iterator
 # again without asking the system for more.
 BLOCK_BYTES = 4 * 2**20
 # Bytes of an array about all points of the people who are solved together.
-MOST_BYTES = 64 * 2**20
+MOST_BYTES = 32 * 2**20
 _NUMBER = 8
 
 
@@ -42,7 +42,7 @@ def rows_in_memory(width: int) -> int:
     Examples
     --------
     >>> rows_in_memory(1024)
-    8192
+    4096
     """
     return max(MOST_BYTES // (_NUMBER * max(width, 1)), 1)
 
