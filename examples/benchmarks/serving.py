@@ -12,6 +12,7 @@ rows).
 from __future__ import annotations
 
 import argparse
+import copy
 import tempfile
 import time
 import tracemalloc
@@ -136,11 +137,18 @@ def batches(
 ) -> pd.DataFrame:
     """Return microseconds a row of one thread, by engine and number of rows."""
     space, (raw, matrix) = loaded.feature_space_, sessions
-    network = model.teacher_.network_.float()
+    # A copy: the change of type would be the estimator's too.
+    network = copy.deepcopy(model.teacher_.network_).float()
 
     def torch_rows(Z: np.ndarray) -> Any:
         with torch.no_grad():
             return network(torch.from_numpy(Z).float()).argmax(dim=1)
+
+    def onnx_rows(part: pd.DataFrame) -> Any:
+        return raw.run(["label"], onnx_inputs(loaded, part))
+
+    def mlp_rows(part: pd.DataFrame) -> Any:
+        return mlp.predict(space.encode(part))
 
     table = {}
     for size in BATCHES:
@@ -149,9 +157,9 @@ def batches(
         calls = {
             ("raw", "from file"): partial(loaded.predict, part),
             ("raw", "estimator"): partial(model.predict, part),
-            ("raw", "onnxruntime"): lambda: raw.run(["label"], onnx_inputs(loaded, part)),  # noqa: B023
+            ("raw", "onnxruntime"): partial(onnx_rows, part),
             ("raw", "onnxruntime, inputs ready"): partial(raw.run, ["label"], inputs),
-            ("raw", "MLPClassifier"): lambda: mlp.predict(space.encode(part)),  # noqa: B023
+            ("raw", "MLPClassifier"): partial(mlp_rows, part),
             ("encoded", "from file"): partial(loaded.integer_network_.decisions, Z),
             ("encoded", "onnxruntime"): partial(matrix.run, ["label"], {"encoded": Z}),
             ("encoded", "MLPClassifier"): partial(mlp.predict, Z),

@@ -28,7 +28,7 @@ def rows_of_block(width: int) -> int:
     >>> rows_of_block(512), rows_of_block(10**9)
     (1024, 1)
     """
-    return max(BLOCK_BYTES // (_NUMBER * max(width, 1)), 1)
+    return _rows_of(BLOCK_BYTES, width)
 
 
 def rows_in_memory(width: int) -> int:
@@ -44,7 +44,11 @@ def rows_in_memory(width: int) -> int:
     >>> rows_in_memory(1024)
     4096
     """
-    return max(MOST_BYTES // (_NUMBER * max(width, 1)), 1)
+    return _rows_of(MOST_BYTES, width)
+
+
+def _rows_of(n_bytes: int, width: int) -> int:
+    return max(n_bytes // (_NUMBER * max(width, 1)), 1)
 
 
 def blocks_of(n_rows: int, width: int) -> Iterator[slice]:

@@ -157,6 +157,7 @@ class _Pickler(pickle.Pickler):
         module = getattr(named, "__module__", None) or type(obj).__module__
         if module.partition(".")[0] not in _KNOWN_PACKAGES:
             raise pickle.PicklingError(f"{module} is no known package")
+        # The types of the standard library know neither of these two names.
         frozen = is_dataclass(obj) and obj.__dataclass_params__.frozen  # type: ignore[union-attr]
         if frozen and module.startswith("skcfq.") and not isinstance(obj, type):
             # What a frozen object has worked out of its fields comes and goes.

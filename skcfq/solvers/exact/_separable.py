@@ -42,10 +42,14 @@ class Moves:
     least: np.ndarray
     most: np.ndarray
 
-    def gain(self, distance: np.ndarray, person: np.ndarray | slice = slice(None)) -> np.ndarray:
-        """Return what distances add, shape (N, m)."""
-        first = np.minimum(distance, self.kink[person])
-        return self.alpha1[person] * first + self.alpha2[person] * (distance - first)
+    def gain(
+        self,
+        distance: np.ndarray,
+        at: np.ndarray | slice | tuple[np.ndarray, np.ndarray] = slice(None),
+    ) -> np.ndarray:
+        """Return what distances add: of people (N, m), or of one feature a person (N,)."""
+        first = np.minimum(distance, self.kink[at])
+        return self.alpha1[at] * first + self.alpha2[at] * (distance - first)
 
     def distance_for(self, gain: np.ndarray) -> np.ndarray:
         """Return the shortest distance that adds a gain alone, infinite where none does."""
@@ -195,8 +199,7 @@ class Separable:
         moves = self.gridded
         index = self.first[person, j] + _whole(moves.sign[person, j] * np.maximum(steps - 1, 0.0))
         distance = np.where(steps > 0, np.abs(self.grid[index] - moves.own[person, j]), 0.0)
-        first = np.minimum(distance, moves.kink[person, j])
-        return moves.alpha1[person, j] * first + moves.alpha2[person, j] * (distance - first)
+        return moves.gain(distance, (person, j))
 
     def grid_steps(self, distance: np.ndarray, person: np.ndarray) -> np.ndarray:
         """Return the largest counts whose grid points are not beyond a distance, (N, mg)."""
