@@ -56,7 +56,7 @@ def ratios() -> dict[str, float]:
         table = make_credit(n_rows, random_state=0)
         rules = {"action_set": table.action_set, "target": table.favorable, "random_state": 0}
         for kind in (CFQClassifier, QATClassifier):
-            taken = least_seconds(partial(kind(**rules).fit, table.data, table.target), 1)
+            taken = least_seconds(partial(kind(**rules).fit, table.data, table.target))
             found[f"{kind.__name__}, {n_rows} rows / yardstick"] = taken / yardstick()
     return found
 
