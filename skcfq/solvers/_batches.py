@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -112,9 +111,8 @@ class Batches:
             if may_share and self._share(line, pace, jobs, write, n_jobs):
                 return
             rows = line.take(None if known or jobs == 1 else self._first(len(line)))
-            began = time.perf_counter()
-            answer = self._solved(rows)
-            pace.note(began, len(rows))
+            with pace.timed(len(rows)):
+                answer = self._solved(rows)
             write(answer)
 
     def _first(self, n: int) -> int:

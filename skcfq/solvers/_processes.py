@@ -40,7 +40,7 @@ class Processes:
     def __init__(self, n: int, told: bytes) -> None:
         self.n = n
         self._told, self._key = told, uuid.uuid4().hex
-        self._pool = _Pool.for_(n)
+        self._pool = Pool.for_(n)
         self._first, self._lock = n, threading.Lock()
 
     def submit(self, rows: np.ndarray, part: Part) -> Future:
@@ -76,10 +76,10 @@ class Processes:
             self._pool.end()
 
 
-class _Pool:
+class Pool:
     """Processes of loky, and when one of them has answered."""
 
-    last: _Pool | None = None
+    last: Pool | None = None
     lock = threading.Lock()
 
     def __init__(self, n: int) -> None:
@@ -87,7 +87,7 @@ class _Pool:
         self.executor = ProcessPoolExecutor(n, timeout=_IDLE, initializer=begin, env=_ONE_THREAD)
 
     @classmethod
-    def for_(cls, n: int) -> _Pool:
+    def for_(cls, n: int) -> Pool:
         """Return the pool that is there, or a larger one."""
         with cls.lock:
             last = cls.last
@@ -99,16 +99,16 @@ class _Pool:
             return cls.last
 
     def end(self) -> None:
-        with _Pool.lock:
-            if _Pool.last is self:
-                _Pool.last = None
+        with Pool.lock:
+            if Pool.last is self:
+                Pool.last = None
         self.executor.shutdown(wait=False, kill_workers=True)
 
 
 def started_processes() -> int:
     """Return how many have started: another call has had answers from one of them, lately."""
-    with _Pool.lock:
-        last = _Pool.last
+    with Pool.lock:
+        last = Pool.last
         if last is None or last.parent != os.getpid():
             return 0
         return last.n if time.monotonic() - last.used < _SURELY_ALIVE else 0

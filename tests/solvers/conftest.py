@@ -25,7 +25,7 @@ def shared(monkeypatch):
         assert begun.wait(300)
         return solved(self, rows)
 
-    slow = SimpleNamespace(seconds=100.0, note=lambda began, people: None)
+    slow = SimpleNamespace(seconds=100.0)
     monkeypatch.setattr(_batches, "Pace", lambda *of: slow)
     monkeypatch.setattr(_sharing.Sharing, "_tell", noted)
     monkeypatch.setattr(_batches.Batches, "_solved", later)

@@ -392,7 +392,7 @@ def share(monkeypatch):
     """Share any work out, among some workers."""
 
     def share(workers):
-        slow = SimpleNamespace(seconds=100.0, note=lambda began, people: None)
+        slow = SimpleNamespace(seconds=100.0)
         monkeypatch.setattr(_batches, "Pace", lambda *of: slow)
         monkeypatch.setattr(_batches, "Processes", workers)
 
