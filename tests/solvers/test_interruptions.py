@@ -7,6 +7,7 @@ import signal
 import threading
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import joblib
@@ -392,7 +393,7 @@ def share(monkeypatch):
     """Share any work out, among some workers."""
 
     def share(workers):
-        slow = SimpleNamespace(seconds=100.0)
+        slow = SimpleNamespace(seconds=100.0, timed=nullcontext)
         monkeypatch.setattr(_batches, "Pace", lambda *of: slow)
         monkeypatch.setattr(_batches, "Processes", workers)
 
@@ -515,14 +516,14 @@ def assert_little_is_lost(fatal):
 
 
 @pytest.mark.slow  # workers take long to start
-@pytest.mark.usefixtures("shared")
+@pytest.mark.usefixtures("shared_until_death")
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 def test_a_worker_that_dies_costs_no_finished_batch(fatal):
     assert_little_is_lost(fatal)
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("shared")
+@pytest.mark.usefixtures("shared_until_death")
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 @pytest.mark.filterwarnings("ignore")  # Dask's own, about processes and sockets
 def test_a_worker_of_dask_that_dies_costs_no_finished_batch(fatal):

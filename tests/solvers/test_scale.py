@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from concurrent.futures import Future
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import numpy as np
@@ -206,7 +207,7 @@ def test_everybody_is_solved_once_and_the_last_batches_are_small(
     solver = solver_for(method="exact", batch_size=batch_size)
     alone, inside = solver.solve(LINEAR, people), []
     n_denied = int(alone.denied.sum())
-    slow = SimpleNamespace(seconds=100.0)
+    slow = SimpleNamespace(seconds=100.0, timed=nullcontext)
     monkeypatch.setattr(_batches, "Pace", lambda *of: slow)
     monkeypatch.setattr(_batches, "_PART", 1024)
     monkeypatch.setattr(_batches, "started_processes", lambda: started)
@@ -237,7 +238,7 @@ class Silent(Inside):
 def test_nobody_is_waited_for_who_has_not_started(people, monkeypatch):
     solver = solver_for(method="exact").set_params(batch_size=None)
     alone, silent = solver.solve(LINEAR, people), Silent(3, None)
-    slow = SimpleNamespace(seconds=100.0)
+    slow = SimpleNamespace(seconds=100.0, timed=nullcontext)
     monkeypatch.setattr(_batches, "Pace", lambda *of: slow)
     monkeypatch.setattr(_batches, "_PART", 1024)
     monkeypatch.setattr(_batches, "started_processes", lambda: 0)
