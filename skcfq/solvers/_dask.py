@@ -42,8 +42,8 @@ class ClusterWorkers:
     def __init__(self, backend: Any, n: int, told: bytes) -> None:
         self.n = n
         self._client, self._key = backend.client, uuid.uuid4().hex
-        # To those who need it; a worker passes it on to the next.
-        self._told = self._client.scatter(told, hash=False)
+        # To all, so that it is there still if one of them dies.
+        self._told = self._client.scatter(told, broadcast=True, hash=False)
         self._asked: list[Any] = []
 
     def submit(self, rows: np.ndarray, part: Part) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
 from types import SimpleNamespace
@@ -401,7 +401,13 @@ def share(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "error", [TerminatedWorkerError("a worker was killed"), BrokenProcessPool("broken")]
+    "error",
+    [
+        TerminatedWorkerError("a worker was killed"),
+        BrokenProcessPool("broken"),
+        CancelledError("lost by a cluster"),
+    ],
+    ids=lambda error: type(error).__name__,
 )
 def test_a_pool_that_breaks_costs_no_finished_batch(error, share):
     solver = solver_for(method="milp", batch_size=4, n_jobs=2)
