@@ -16,7 +16,8 @@ from skcfq.models._translation import on_space_of
 def second_predictor(first: Predictor, model: Any, background: Any, X: Any) -> Predictor:
     """Read a further model of the same raw columns: one to compare with, or a variant.
 
-    Costs and actions are those of the first model's space, on which a model with another encoder is put.
+    Costs and actions are those of the first model's space, on which a model with another encoder
+    is put.
 
     Parameters
     ----------

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
     from skcfq.models._heads import Head
     from skcfq.models._thresholds import DecisionThreshold
-    from skcfq.models._translation import Translation
     from skcfq.models._tree_ensembles import TreeEnsemble
     from skcfq.nn import FrozenMLP, FullPrecisionMLP
 
@@ -71,9 +70,6 @@ class Predictor:
         The threshold of the model's own that is in the logits already.
     own_space : bool
         Whether ``space`` is how the model itself encodes rows.
-    translation : Translation or None
-        How the model reads the codes of another one that it is compared with, whose ``space`` this
-        is. Margins and decisions of raw rows are its own.
     """
 
     model: Any
@@ -82,22 +78,14 @@ class Predictor:
     head: Head | RowHead
     threshold: DecisionThreshold | None = None
     own_space: bool = True
-    translation: Translation | None = None
-
-    @property
-    def native(self) -> Predictor | None:
-        """The model on its own space, where ``space`` is that of another model."""
-        return None if self.translation is None else self.translation.native
 
     def apart(self, X: Any) -> np.ndarray:
-        """Return the raw rows that the codes of ``space`` do not tell the model, bool (n,)."""
-        if self.translation is None:
-            return np.zeros(len(X), dtype=bool)
-        return self.translation.codes.differs(X)
+        """Return the raw rows that ``space`` does not tell the model, bool of shape (n,): none."""
+        return np.zeros(len(X), dtype=bool)
 
     def as_function(self) -> Predictor:
-        """Return the model that is asked about raw rows; itself where its codes are its own."""
-        return self if self.translation is None else self.translation.function
+        """Return the model as one that is asked about raw rows where :meth:`apart` says so."""
+        return self
 
     def logits(self, Z: Tensor) -> Tensor:
         """Return the class logits of encoded rows, differentiable with respect to them.
@@ -270,8 +258,6 @@ class Predictor:
             rows = np.arange(len(X) + -len(X) % TILE).clip(max=max(len(X) - 1, 0))
             tiles = X if len(rows) == len(X) else take_rows(X, rows)
             return torch.from_numpy(self.head(tiles)[: len(X)])
-        if self.native is not None:
-            return self.native.row_logits(X)
         return self.logits(torch.from_numpy(self.space.encode(X, copy=False)))
 
     def row_scores(self, X: Any) -> np.ndarray:
@@ -285,8 +271,6 @@ class Predictor:
         -------
         logits : ndarray of shape (n, n_classes)
         """
-        if self.native is not None:
-            return self.native.row_scores(X)
         if not isinstance(self.head, LinearHead):
             return self.row_logits(X).detach().numpy()
         coef, intercept = self.linear_arrays
@@ -310,8 +294,6 @@ class Predictor:
         """Whether the probability of the last of two classes is the sigmoid of its margin."""
         if len(self.classes) != 2 or self.threshold is not None:
             return False
-        if self.native is not None:
-            return self.native.is_logistic
         if isinstance(self.head, RowHead):
             return self.head.output == "probabilities"
         if not hasattr(self.model, "predict_proba"):
@@ -331,8 +313,8 @@ class Predictor:
 
     @property
     def decides_on_codes(self) -> bool:
-        """Whether logits of encoded rows are the model's own, and not those of a translation."""
-        return self.differentiable and self.native is None
+        """Whether logits of encoded rows are those of the raw rows, to the last bit."""
+        return self.differentiable
 
     @property
     def is_linear(self) -> bool:
@@ -363,8 +345,6 @@ class Predictor:
     @property
     def is_piecewise_constant(self) -> bool:
         """Whether inputs are quantized: the cheapest point then lies on a rounding threshold."""
-        if self.native is not None:
-            return self.native.is_piecewise_constant
         quantized = isinstance(self.head, EstimatorHead) and hasattr(
             self.head.estimator, "bit_widths_"
         )
@@ -373,8 +353,6 @@ class Predictor:
     @property
     def integers(self) -> IntegerNetwork | None:
         """The integers that decide on encoded rows; None for a model without such a form."""
-        if self.native is not None:
-            return None
         if isinstance(self.model, DeployedClassifier):
             return self.model.integer_network_
         if isinstance(self.head, EstimatorHead):

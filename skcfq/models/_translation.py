@@ -1,8 +1,8 @@
-"""One model on the codes of another: two encoders of the same raw columns, and the map between them.
+"""One model on the codes of another: two encoders of the same raw columns, and a map between them.
 
 Two models that are compared need one space: costs and actions are those of the reference. Where the
-other model's codes are affine in the reference's, a linear model stays linear and a network keeps its
-gradients. Rows whose gaps the two encoders fill otherwise are told apart, and asked about as raw rows.
+other model's codes are affine in the reference's, a linear model stays linear and a network keeps
+its gradients. Rows whose gaps the two encoders fill otherwise are asked about as raw rows.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from skcfq.encoding import (
 from skcfq.exceptions import FeatureSpaceError
 from skcfq.models._functions import RowHead, row_head_of
 from skcfq.models._heads import LinearHead, linear_weights
+from skcfq.models._predictor import Predictor
 from skcfq.utils import as_objects, row_products
 
 if TYPE_CHECKING:
-    from skcfq.models._predictor import Predictor
+    from torch import Tensor
 
 # Rounding of codes that are computed in two ways, as a share of their size.
 _ROUNDING = 1e-9
@@ -59,22 +60,60 @@ class CodeMap:
         return ~np.isclose(got, wanted, rtol=_ROUNDING, atol=_ROUNDING, equal_nan=True).all(axis=1)
 
 
-@dataclass(frozen=True, eq=False)
-class Translation:
-    """How a model came to read the codes of another.
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class TranslatedPredictor(Predictor):
+    """A model that reads the codes of another, whose space this is.
+
+    Logits of encoded rows follow from the map of the codes; margins and decisions of raw rows are
+    those of the model's own encoder.
 
     Attributes
     ----------
     native : Predictor
         The model on its own space.
-    codes : CodeMap
     function : Predictor
-        The model as a function of raw rows, for those that :meth:`CodeMap.differs` names.
+        The model as a function of raw rows.
+    codes : CodeMap
     """
 
     native: Predictor
-    codes: CodeMap
     function: Predictor
+    codes: CodeMap
+
+    def apart(self, X: Any) -> np.ndarray:
+        """Return the raw rows that the space does not tell the model, bool of shape (n,)."""
+        return self.codes.differs(X)
+
+    def as_function(self) -> Predictor:
+        """Return the model as a function of raw rows."""
+        return self.function
+
+    @property
+    def decides_on_codes(self) -> bool:
+        """Whether logits of encoded rows are those of the raw rows: up to rounding only."""
+        return False
+
+    def row_logits(self, X: Any) -> Tensor:
+        """Return the class logits of raw rows, shape (n, n_classes)."""
+        return self.native.row_logits(X)
+
+    def row_scores(self, X: Any) -> np.ndarray:
+        """Return what :meth:`row_logits` does, as an array."""
+        return self.native.row_scores(X)
+
+    @property
+    def is_logistic(self) -> bool:
+        """Whether the probability of the last of two classes is the sigmoid of its margin."""
+        return self.native.is_logistic
+
+    @property
+    def is_piecewise_constant(self) -> bool:
+        """Whether inputs are quantized."""
+        return self.native.is_piecewise_constant
+
+    @property
+    def integers(self) -> None:
+        """The integers that decide on encoded rows: none, they read the model's own codes."""
 
 
 def on_space_of(first: Predictor, second: Predictor) -> Predictor:
@@ -106,13 +145,16 @@ def on_space_of(first: Predictor, second: Predictor) -> Predictor:
     codes = code_map(first.space, second.space)
     if codes is None:
         return function
-    head = _head_on(second.head, codes)
-    return replace(
-        second,
-        space=first.space,
-        head=head,
+    return TranslatedPredictor(
+        second.model,
+        first.space,
+        second.classes,
+        _head_on(second.head, codes),
+        second.threshold,
         own_space=False,
-        translation=Translation(second, codes, function),
+        native=second,
+        function=function,
+        codes=codes,
     )
 
 

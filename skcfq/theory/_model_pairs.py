@@ -14,8 +14,8 @@ from skcfq.models import (
     Predictor,
     as_predictor,
     carried_target,
-    resolve_target,
     predictor_of_same_space,
+    resolve_target,
 )
 from skcfq.nn import target_margin as margin_of_logits
 from skcfq.utils import as_table

@@ -127,8 +127,7 @@ class Task:
     @property
     def apart(self) -> np.ndarray:
         """Whose own row one of the models must be asked about raw, bool of shape (n,)."""
-        told = [model.apart(self.X) for model in self.models if model.translation is not None]
-        return np.any(told, axis=0) if told else np.zeros(len(self), dtype=bool)
+        return np.any([model.apart(self.X) for model in self.models], axis=0)
 
     def as_functions(self) -> Task:
         """Return the task in which models with another encoder are asked about raw rows."""
