@@ -18,6 +18,8 @@ ROUNDING = 1e-9
 
 def values_of(column: Any) -> np.ndarray | ExtensionArray:
     """Return the values of a column: a numpy array, or pandas' own array where it needs one."""
+    if type(column) is np.ndarray:
+        return column
     if isinstance(column, (pd.Series, pd.Index)):
         column = column.array
     # The text arrays of pandas are subclasses of this one, where pyarrow is not installed.
