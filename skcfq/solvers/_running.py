@@ -40,6 +40,7 @@ def solve_task(
     method = choose_method(parameters["method"], task)
     denied = np.flatnonzero(task.decisions != task.predictor.classes[task.target])
     task = with_own_logits(task)
+    assert task.logits is not None
     margin = margin_of(task.logits, task.target)
     n_alternatives = parameters["n_alternatives"]
     ranks = [Collection.before(task, denied, margin.copy()) for _ in range(n_alternatives)]

@@ -31,6 +31,15 @@ def values_of(column: Any) -> np.ndarray | ExtensionArray:
     return column
 
 
+def columns_of_frame(X: pd.DataFrame) -> list[np.ndarray | ExtensionArray]:
+    """Return the values of all columns of a DataFrame."""
+    # A private way of pandas, which takes a tenth of the time; any DataFrame has the other one.
+    arrays = getattr(X, "_iter_column_arrays", None)
+    if arrays is not None:
+        return [values_of(array) for array in arrays()]
+    return [values_of(column) for _, column in X.items()]
+
+
 def missing_mask(column: Any) -> np.ndarray:
     """Return where a column has a gap: None, NaN, NaT or pd.NA, as a bool array of shape (n,)."""
     return np.asarray(pd.isna(values_of(column)), dtype=bool)

@@ -249,9 +249,7 @@ def _inner_amounts(separable: Separable, nodes: Nodes, multiplier: np.ndarray) -
     """Return amounts between the ends at which a number's term may have its minimum."""
     if separable.squared:
         return _at(separable, nodes, lambda moves: _stationary(moves, nodes, multiplier))
-    kinked = bool(np.isfinite(separable.continuous.kink).any())
-    kinked |= bool(np.isfinite(separable.gridded.kink).any())
-    if kinked:
+    if separable.continuous.is_kinked or separable.gridded.is_kinked:
         return _at(separable, nodes, lambda moves: moves.kink[nodes.person])
     return []
 
