@@ -73,9 +73,7 @@ def region_of(
     columns = read_columns(compiled.space, X)
     own_values = origin[:, compiled.numeric_columns]
     numbers = _limits_of_numbers(compiled, X, columns, own_values, people)
-    levels = np.full((len(origin), len(compiled.categorical)), -1, dtype=np.int64)
-    for i, feature in enumerate(compiled.categorical):
-        levels[:, i] = feature.own_levels(columns)
+    levels = _own_levels(compiled, columns, len(origin))
     own_levels = torch.from_numpy(levels)
     downstream = downstream_effects(compiled)
     region = ActionRegion(
@@ -107,6 +105,14 @@ def region_of(
         ),
     )
     return _held(region, people)
+
+
+def _own_levels(compiled: CompiledActions, columns: list, n: int) -> np.ndarray:
+    """Return the levels of n people, -1 where unrecognized, shape (n, c)."""
+    levels = np.full((n, len(compiled.categorical)), -1, dtype=np.int64)
+    for i, feature in enumerate(compiled.categorical):
+        levels[:, i] = feature.own_levels(columns)
+    return levels
 
 
 def _held(region: ActionRegion, overrides: Sequence[Override]) -> ActionRegion:
