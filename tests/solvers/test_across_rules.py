@@ -39,7 +39,7 @@ def test_costs_and_statuses_are_those_of_programs_about_everybody(seeds, asked_p
         refused += int(own.denied.sum())
         both += int(own.reachable.sum())
     # Some need no program, and some do.
-    assert 0.1 * refused < len(asked_programs) < 0.9 * refused
+    assert 3 < len(asked_programs) < refused - 3
     assert refused > 10 * len(seeds) and both > 3 * len(seeds)
 
 
