@@ -55,10 +55,10 @@ def as_predictor(
         An estimator of this library, a loaded model file, a linear classifier of scikit-learn,
         an ``MLPClassifier``, or a pipeline that ends in one of them behind an encoder that works
         column by column (samplers are skipped). ``FrozenEstimator`` and fitted searches are
-        unwrapped. A torch module that maps encoded rows to scores keeps its gradients, and its own
-        precision. An ONNX file, by its path, is asked through onnxruntime; another path is that of
-        a model file. Any other classifier, and any function of raw rows, is asked as it is, without
-        gradients. A :class:`Predictor` is returned as it is.
+        unwrapped. A torch module maps encoded rows to scores, in its own precision. A path is that
+        of a model file, or of an ONNX file, which is asked through onnxruntime. Any other
+        classifier, and any function of raw rows, is asked as it is, without gradients. A
+        :class:`Predictor` is returned as it is.
     background : DataFrame or ndarray of shape (n, n_raw_columns), optional
         The population that spreads, quantiles and observed bounds are taken from. Needed only
         where the model does not carry them: estimators of this library do, and so does a pipeline
@@ -75,8 +75,7 @@ def as_predictor(
         that does not tell them.
     output : {"auto", "labels", "probabilities", "logits"}, default="auto"
         What a plain function or a torch module returns. ``"auto"`` takes scores of shape
-        (n, n_classes) whose rows sum to one for probabilities, other scores for logits, and
-        everything else for labels.
+        (n, n_classes) whose rows sum to one for probabilities, others for logits, else labels.
     example : DataFrame or ndarray, optional
         Rows as the whole model receives them. With their types a pipeline needs no ``background``
         if its last step carries statistics and the others impute, scale linearly or one-hot encode.
@@ -112,6 +111,18 @@ def as_predictor(
     _check_background(background)
     if not isinstance(space, FeatureSpace | None):
         raise FeatureSpaceError(f"space={reprlib.repr(space)}; give a FeatureSpace, or None.")
+    return _read(model, background, sample_weight, space, classes, output, example)
+
+
+def _read(
+    model: Any,
+    background: Any,
+    sample_weight: Any,
+    space: FeatureSpace | None,
+    classes: Any,
+    output: str,
+    example: Any,
+) -> Predictor:
     if isinstance(model, Predictor):
         return model
     if background is not None and len(background) == 0:

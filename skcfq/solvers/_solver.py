@@ -409,9 +409,8 @@ class RecourseSolver(KnownParameters):
         Parameters
         ----------
         reference, deployed : fitted estimators
-            Any two models of the same raw columns; costs are those of the reference's feature
-            space. Where solver and reference have no action set, or no target, that of the deployed
-            model counts.
+            Of the same raw columns; costs are in the reference's units. Where solver and reference
+            have no action set, or no target, that of the deployed model counts.
         X : DataFrame or ndarray of shape (n, n_raw_columns)
         background : DataFrame or ndarray, optional
         overrides : dict of row label to rules, optional
