@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any
 
@@ -57,10 +58,9 @@ def reason_codes(
 ) -> pd.DataFrame:
     r"""Give the principal reasons for which people were refused.
 
-    A reason is a raw feature that was scored and that lowered the person's margin, compared with a
-    stated reference. It says why somebody was refused, and not what to do: features that nobody
-    can change are among the reasons, and recourse is another question, which
-    :class:`~skcfq.RecourseSolver` answers.
+    A reason is a raw feature that lowered the person's margin, compared with a stated reference. It
+    says why somebody was refused and not what to do, so features that nobody can change are among
+    them; what to do is another question, for :class:`~skcfq.RecourseSolver`.
 
     Parameters
     ----------
@@ -76,15 +76,11 @@ def reason_codes(
     target : label or array-like of shape (n,), default=None
         The label that people want, or one a row; None takes the model's own, else the last.
     max_reasons : int, default=4
-        Most reasons a person.
     reference : {"background", "accepted"}, default="background"
-        Compare with the average of the population, or with that of those whom the model gives the
-        target.
-    n_background : int, default=100
-        Rows that are drawn from these for models that are not linear.
-    n_permutations : int, default=10
-        Orders, with their reverses, for each of these rows; for models that are not linear and
-        read more than 10 features.
+        Whose average: everybody's in `background`, or that of those who get the target.
+    n_background, n_permutations : int, default=100 and 10
+        For models that are not linear: rows that are drawn from these; and, of more than 10
+        features, orders for each of these rows, with their reverses.
     random_state : int, RandomState or None, default=0
         For both draws.
 
@@ -92,37 +88,22 @@ def reason_codes(
     -------
     reasons : DataFrame
         One row a reason, the strongest first: ``person`` (the index label of ``X``), ``rank`` (from
-        1), ``feature``, ``code``, ``value`` (the raw value), ``contribution`` (negative, in logit
-        units). A refused person whom no feature sets back, compared with the reference, has one
-        row of rank 0 without a feature. ``reasons.attrs`` tells method, reference and target.
+        1), ``feature``, ``code``, ``value`` (the raw value), ``contribution`` (negative logits).
+        Whom no feature sets back, compared with the reference, has one row of rank 0 without a
+        feature. ``reasons.attrs`` tells the method and the reference.
 
     Raises
     ------
     ValueError
-        `mapping` lacks a feature that the model reads, or names none of its columns; or nobody in
-        `background` has the target, and ``reference="accepted"``.
+        `mapping` lacks a feature that the model reads, or nobody to compare with is there.
 
     Notes
     -----
-    The score is the logit of the target less the logit of the class that the person was given. Of
-    a linear model, a feature contributes :math:`w \cdot (z - \bar z)` over its encoded columns,
-    with :math:`\bar z` their mean in the reference, exactly. Of other models, contributions are
-    Shapley values against rows of the reference: exact for these rows up to 10 features [1]_, and
-    from orders of the features with their reverses above [2]_. Of a model that answers with labels
-    alone the score is 1, 0 or -1. Everybody is worked out alone, so that no reason depends on who
-    else is in the table.
-
-    To name the factors on which an applicant fell furthest below the average of all applicants, or
-    of those who passed, is what the official interpretation of Regulation B (12 CFR 1002.9(b)(2),
-    Equal Credit Opportunity Act) describes, and it holds more than four reasons for unlikely to
-    help. Whether codes and texts satisfy a law is for those who apply it to say.
-
-    References
-    ----------
-    .. [1] S. M. Lundberg, S.-I. Lee, A unified approach to interpreting model predictions, NeurIPS
-       2017.
-    .. [2] R. Mitchell, J. Cooper, E. Frank, G. Holmes, Sampling permutations for Shapley value
-       estimation, JMLR 23, 2022.
+    The score is the logit of the target less that of the class that the person was given. Of a
+    linear model, a feature contributes :math:`w \cdot (z - \bar z)` over its encoded columns, with
+    :math:`\bar z` their mean in the reference. Of others, contributions are Shapley values against
+    its rows: exact up to 10 features (Lundberg and Lee, NeurIPS 2017), from antithetic orders above
+    (Mitchell et al., JMLR 23, 2022). Nobody's reasons depend on who else is in the table.
 
     Examples
     --------
@@ -133,40 +114,55 @@ def reason_codes(
     >>> model = LogisticRegression().fit(X, ["refuse", "refuse", "grant", "grant"])
     >>> codes = {"income": "Income too low", "debt": "Debt too high"}
     >>> reasons = reason_codes(model, X, codes, background=X, target="grant")
-    >>> reasons[["person", "rank", "code", "value"]]
+    >>> reasons[["person", "rank", "code", "value"]].head(2)
        person  rank            code value
     0       0     1  Income too low  10.0
     1       0     2   Debt too high   3.0
-    2       1     1  Income too low  20.0
-    3       1     2   Debt too high   2.0
     """
-    X = as_table(X)
-    if background is None:
-        raise BackgroundRequiredError("background is None: give the rows to compare people with.")
-    background = as_table(background)
-    predictor = as_predictor(model, background=background, example=X)
-    features = _read_features(predictor)
-    codes = _codes(mapping, features)
-    decisions = predictor.predict(X)
-    wanted = carried_target(model) if target is None else target
-    position = resolve_target(wanted, predictor.classes, decisions)
-    rows = np.flatnonzero(decisions != predictor.classes[position])
-    labels = predictor.classes.tolist()
-    given = np.array([labels.index(one) for one in decisions[rows].tolist()], dtype=np.int64)
-    compared = Reference(background, reference, n_background, n_permutations, random_state)
-    method, found = contributions_of(predictor, take_rows(X, rows), position[rows], given, compared)
-    chosen = [_ranked(parts, features, codes, max_reasons) for parts in found]
-    columns = [values for _, values in predictor.space.columns_of(X)[0]]
-    lines: list[tuple] = []
-    for row, parts, reasons in zip(rows.tolist(), found, chosen, strict=True):
-        for rank, k in enumerate(reasons, start=1):
-            value = as_objects(columns[k][row : row + 1])[0]
-            lines.append((row, rank, features[k], codes[features[k]], value, float(parts[k])))
-        if not reasons:
-            lines.append((row, 0, None, None, None, np.nan))
-    table = _table(X.index if isinstance(X, pd.DataFrame) else pd.RangeIndex(len(X)), lines)
-    table.attrs = {"method": method, "reference": reference}
-    return table
+    return _Reasons(mapping, target, max_reasons).table(
+        model, X, Reference(background, reference, n_background, n_permutations, random_state)
+    )
+
+
+@dataclass(frozen=True)
+class _Reasons:
+    """What one call is about: the codes of features, the label that is wanted, how many reasons."""
+
+    mapping: Any
+    target: Any
+    max_reasons: int
+
+    def table(self, model: Any, X: Any, reference: Reference) -> pd.DataFrame:
+        """Return the table of :func:`reason_codes`."""
+        X = as_table(X)
+        if reference.background is None:
+            raise BackgroundRequiredError(
+                "background is None: give the rows that people are compared with."
+            )
+        reference = replace(reference, background=as_table(reference.background))
+        predictor = as_predictor(model, background=reference.background, example=X)
+        features = _read_features(predictor)
+        codes = _codes(self.mapping, features)
+        decisions = predictor.predict(X)
+        wanted = carried_target(model) if self.target is None else self.target
+        position = resolve_target(wanted, predictor.classes, decisions)
+        rows = np.flatnonzero(decisions != predictor.classes[position])
+        labels = predictor.classes.tolist()
+        given = np.array([labels.index(one) for one in decisions[rows].tolist()], dtype=np.int64)
+        people = take_rows(X, rows)
+        method, found = contributions_of(predictor, people, position[rows], given, reference)
+        columns = [values for _, values in predictor.space.columns_of(X)[0]]
+        lines: list[tuple] = []
+        for row, parts in zip(rows.tolist(), found, strict=True):
+            chosen = _ranked(parts, features, codes, self.max_reasons)
+            for rank, k in enumerate(chosen, start=1):
+                value = as_objects(columns[k][row : row + 1])[0]
+                lines.append((row, rank, features[k], codes[features[k]], value, float(parts[k])))
+            if not chosen:
+                lines.append((row, 0, None, None, None, np.nan))
+        table = _table(X.index if isinstance(X, pd.DataFrame) else pd.RangeIndex(len(X)), lines)
+        table.attrs = {"method": method, "reference": reference.kind}
+        return table
 
 
 def _read_features(predictor: Predictor) -> dict[int, Any]:
