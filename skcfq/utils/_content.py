@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from skcfq.utils._columns import columns_of_frame
+
 # What objects of these packages do follows from what they hold. Of other people's functions and
 # classes only the name is written down, and what they do may change behind it.
 _KNOWN_PACKAGES = {
@@ -126,7 +128,7 @@ def _parts(X: Any) -> tuple[Any, list[Any]]:
     if not isinstance(X, pd.DataFrame):
         values = np.empty(0) if X is None else np.asarray(X)
         return (X is None, values.dtype, values.shape), [values]
-    columns = [column.array for _, column in X.items()]
+    columns = columns_of_frame(X)
     return ([*X.columns], [column.dtype for column in columns], X.shape), columns
 
 
