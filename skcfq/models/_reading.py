@@ -213,6 +213,11 @@ def _file_predictor(
     path: str | os.PathLike, background: Any, sample_weight: Any, space: Any, classes: Any
 ) -> Predictor:
     """Read an ONNX file, or a model file of this library."""
+    if not os.path.isfile(path):
+        raise UnsupportedModelError(
+            f"{os.fspath(path)!r} is no classifier, and no file of that name exists. Give a fitted "
+            "classifier, or the path of a model file or of an ONNX file."
+        )
     if not os.fspath(path).endswith(".onnx"):
         return _loaded_predictor(load(path), background, sample_weight, space)
     if background is None:

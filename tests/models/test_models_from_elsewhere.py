@@ -185,7 +185,7 @@ def test_what_is_no_onnx_file(tmp_path, people):
         as_predictor(path, background=people[0])
     with pytest.raises(BackgroundRequiredError, match="background="):
         as_predictor(path)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(UnsupportedModelError, match="no file of that name"):
         as_predictor(tmp_path / "missing.onnx", background=people[0])
 
 
