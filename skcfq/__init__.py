@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from skcfq._version import __version__
 
 if TYPE_CHECKING:
+    from skcfq import audit as audit
     from skcfq import certificates as certificates
     from skcfq import datasets as datasets
     from skcfq import deploy as deploy
@@ -69,6 +70,7 @@ _HOME_OF = {
 }
 
 _PACKAGES = (
+    "audit",
     "certificates",
     "datasets",
     "deploy",
