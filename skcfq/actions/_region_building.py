@@ -209,8 +209,7 @@ def _numeric_limits(
     grid = None
     if raw_grid is not None:
         raw_lower, raw_upper = _tighten(feature, raw_grid, raw_lower, raw_upper, own)
-        grid, kept = np.unique(feature.encode(raw_grid), return_index=True)
-        raw_grid = raw_grid[kept]
+        grid, raw_grid = feature.encoded_grid(raw_grid)
     first, last = (raw_lower, raw_upper) if feature.rising else (raw_upper, raw_lower)
     # At the own value, and against rounding, the person's own code decides.
     lower = np.where(first == own, own_encoded, np.minimum(feature.encode(first), own_encoded))

@@ -7,6 +7,7 @@ import hashlib
 import io
 import pickle
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -155,14 +156,25 @@ class _Pickler(pickle.Pickler):
     """A pickler that refuses what it could know by name only."""
 
     def reducer_override(self, obj: Any) -> Any:
+        if type(obj) is np.ndarray:
+            return NotImplemented
         named = obj if isinstance(obj, type) or hasattr(obj, "__qualname__") else type(obj)
         module = getattr(named, "__module__", None) or type(obj).__module__
         if module.partition(".")[0] not in _KNOWN_PACKAGES:
             raise pickle.PicklingError(f"{module} is no known package")
-        # The types of the standard library know neither of these two names.
-        frozen = is_dataclass(obj) and obj.__dataclass_params__.frozen  # type: ignore[union-attr]
-        if frozen and module.startswith("skcfq.") and not isinstance(obj, type):
-            # What a frozen object has worked out of its fields comes and goes.
-            held = {one.name: getattr(obj, one.name) for one in fields(obj)}
-            return copyreg.__newobj__, (type(obj),), held  # type: ignore[attr-defined]
-        return NotImplemented
+        kind: Any = type(obj)
+        names = _frozen_fields(kind) if module.startswith("skcfq.") else None
+        if names is None:
+            return NotImplemented
+        # What a frozen object has worked out of its fields comes and goes.
+        held = {name: getattr(obj, name) for name in names}
+        # The types of the standard library do not know this name.
+        return copyreg.__newobj__, (type(obj),), held  # type: ignore[attr-defined]
+
+
+@cache
+def _frozen_fields(kind: Any) -> tuple[str, ...] | None:
+    """Return the names of the fields of a frozen dataclass of the library, None for other types."""
+    if not is_dataclass(kind) or not kind.__dataclass_params__.frozen:  # type: ignore[union-attr]
+        return None
+    return tuple(one.name for one in fields(kind))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tied_problems import draw_problem, solve
 
-from skcfq.solvers.exact import _across_rules
+from skcfq.solvers.exact import _across_rules, _kept_programs
 
 
 @pytest.fixture
@@ -65,3 +65,24 @@ def test_a_persons_answer_is_the_same_alone_and_beside_others():
         assert alone.status[0] == whole.status[row]
         assert np.array_equal(alone.cost, whole.cost[[row]], equal_nan=True)
         assert alone.points.astype(object).equals(whole.points.iloc[[row]].astype(object))
+
+
+def test_a_kept_program_answers_as_a_new_one_and_other_rules_get_their_own():
+    model, X, rules, weights = draw_problem(203, across=True)
+    people = X.head(6)
+    _kept_programs._kept.clear()
+    first = solve(model, people, rules, weights, "l1", "milp")
+    assert len(_kept_programs._kept) == 1
+    again = solve(model, people, rules, weights, "l1", "milp")
+    assert again.status.tolist() == first.status.tolist()
+    assert np.array_equal(again.cost, first.cost, equal_nan=True)
+    assert again.points.equals(first.points)
+    other = rules | {"constraints": ["a + b <= 1"]}
+    _kept_programs._kept.clear()
+    expected = solve(model, people, other, weights, "l1", "milp")
+    solve(model, people, rules, weights, "l1", "milp")
+    assert np.array_equal(
+        solve(model, people, other, weights, "l1", "milp").cost, expected.cost, equal_nan=True
+    )
+    assert len(_kept_programs._kept) == 2
+    assert not np.array_equal(expected.cost, first.cost, equal_nan=True)

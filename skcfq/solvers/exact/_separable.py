@@ -209,6 +209,20 @@ class Separable:
         distance = np.where(steps > 0, np.abs(self.grid[index] - moves.own[person, j]), 0.0)
         return moves.gain(distance, (person, j))
 
+    def steps_within(self, distance: np.ndarray, person: np.ndarray, j: np.ndarray) -> np.ndarray:
+        """Return what :meth:`grid_steps` does, of one grid a row, (N,)."""
+        direction, first = self.gridded.sign[person, j], self.first[person, j]
+        goal = self.gridded.own[person, j] + direction * distance
+        slack = 1e-12 * np.maximum(np.abs(goal), 1.0)
+        steps = np.empty_like(goal)
+        for one in set(j.tolist()):
+            (start, stop), rows = self.grid_ends[one], j == one
+            grid, near = self.grid[start:stop], first[rows] - start
+            up = np.searchsorted(grid, (goal + slack)[rows], side="right")
+            down = np.searchsorted(grid, (goal - slack)[rows])
+            steps[rows] = np.where(direction[rows] > 0, up - near, near - down + 1)
+        return np.maximum(steps, 0.0)
+
     def grid_steps(self, distance: np.ndarray, person: np.ndarray) -> np.ndarray:
         """Return the largest counts whose grid points are not beyond a distance, (N, mg)."""
         direction = self.gridded.sign[person]
