@@ -42,6 +42,7 @@ LEVEL = {
     "metrics": 10,
     "training": 10,
     "estimators": 11,
+    "audit": 13,
 }
 # Rooms that use less than their level allows.
 _BELOW_THEORY = (

@@ -44,8 +44,9 @@ class RecourseSolver(KnownParameters):
     method : {"auto", "exact", "lp", "qp", "milp", "gradient", "black_box", "pgd"} or Method, \
             default="auto"
         Exact, for linear models: ``"exact"`` solves all people at once (two classes, a cost that
-        is a sum over features, no rules across features); ``"lp"`` (l1) and ``"qp"`` (l2, mixed)
-        are convex programs for continuous features; ``"milp"`` takes everything else.
+        is a sum over features), and only those one by one whose cheapest action breaks a rule
+        across features; ``"lp"`` (l1) and ``"qp"`` (l2, mixed) are convex programs for continuous
+        features; ``"milp"`` takes everything else.
         ``"exact"`` also proves for networks with rectifiers or integers whose numbers have grids,
         or are read as integer codes, and for trees, forests and boosted trees.
         Heuristic, for any model with gradients: ``"gradient"``, relaxed descent and a beam
@@ -408,7 +409,7 @@ class RecourseSolver(KnownParameters):
         Parameters
         ----------
         reference, deployed : fitted estimators
-            Both must read the raw columns through one feature space. Where solver and reference
+            Of the same raw columns; costs are in the reference's units. Where solver and reference
             have no action set, or no target, that of the deployed model counts.
         X : DataFrame or ndarray of shape (n, n_raw_columns)
         background : DataFrame or ndarray, optional
@@ -425,7 +426,7 @@ class RecourseSolver(KnownParameters):
         Raises
         ------
         SpaceMismatchError
-            The two models do not share one feature space.
+            The two models have different classes.
         WorkerDiedError
             Its ``results`` have those who were finished; what a model itself raises has them too.
         """

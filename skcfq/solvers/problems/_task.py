@@ -52,6 +52,8 @@ class Task:
         What the model says about X, where that is known.
     logits : ndarray of shape (n, n_classes) or None
         Its logits, where they are known.
+    encoded : ndarray of shape (n, d) or None
+        X as the model's space encodes it, where that is known.
     n_alternatives : int
         Actions for each person.
     single_precision : bool
@@ -78,6 +80,7 @@ class Task:
     perturbation_radius: float = 0.0
     decisions: np.ndarray | None = None
     logits: np.ndarray | None = None
+    encoded: np.ndarray | None = None
     n_alternatives: int = 1
     single_precision: bool = False
     action_set: ActionSet | None = None
@@ -104,6 +107,7 @@ class Task:
             overrides=overrides,
             decisions=None,
             logits=None if self.logits is None else self.logits[rows],
+            encoded=None if self.encoded is None else self.encoded[rows],
         )
 
     def groups(self) -> Iterator[np.ndarray]:
@@ -115,6 +119,7 @@ class Task:
         own_rules[list(self.overrides or {})] = True
         kind = 2 * self.target + own_rules
         kind += 2 * len(self.predictor.classes) * self.actions.far_from_grids(self.X)
+        kind += 4 * len(self.predictor.classes) * self.apart
         for one in np.unique(kind):
             yield np.flatnonzero(kind == one)
 
@@ -122,6 +127,16 @@ class Task:
     def models(self) -> tuple[Predictor, ...]:
         """All models that must say the target."""
         return (self.predictor, *self.variants)
+
+    @property
+    def apart(self) -> np.ndarray:
+        """Whose own row one of the models must be asked about raw, bool of shape (n,)."""
+        return np.any([model.apart(self.X) for model in self.models], axis=0)
+
+    def as_functions(self) -> Task:
+        """Return the task in which models with another encoder are asked about raw rows."""
+        variants = tuple(variant.as_function() for variant in self.variants)
+        return replace(self, predictor=self.predictor.as_function(), variants=variants)
 
     @property
     def one_target(self) -> int | None:
