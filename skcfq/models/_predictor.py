@@ -24,6 +24,7 @@ from skcfq.models._functions import FunctionModel, RowHead
 from skcfq.models._heads import (
     EstimatorHead,
     LinearHead,
+    frozen_integers,
     head_digest,
     is_own_estimator,
     linear_weights,
@@ -133,13 +134,7 @@ class Predictor:
 
     def frozen_integers(self) -> DeployedNetwork | None:
         """Return the integer network that is all that the head is; None for every other model."""
-        from skcfq.nn import DeployedNetwork
-
-        if isinstance(self.head, DeployedNetwork):
-            return self.head
-        if self.integers is None or not isinstance(self.head, EstimatorHead) or self.head.shift:
-            return None
-        return DeployedNetwork(self.integers)
+        return frozen_integers(self.head)
 
     def loss_gradient(self, Z: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Return the gradient of the summed cross-entropy of a target, and the logits.
