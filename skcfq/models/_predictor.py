@@ -24,7 +24,6 @@ from skcfq.models._functions import FunctionModel, RowHead
 from skcfq.models._heads import (
     EstimatorHead,
     LinearHead,
-    frozen_integers,
     head_digest,
     is_own_estimator,
     linear_weights,
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
     from skcfq.models._heads import Head
     from skcfq.models._thresholds import DecisionThreshold
     from skcfq.models._tree_ensembles import TreeEnsemble
-    from skcfq.nn import DeployedNetwork, FrozenMLP, FullPrecisionMLP
+    from skcfq.nn import FrozenMLP, FullPrecisionMLP
 
 # Rows on which a model's decisions are compared with its margins.
 _DECISIONS = 512
@@ -131,10 +130,6 @@ class Predictor:
         if isinstance(self.head, MLPHead):
             return self.head.network()
         return None if self._network is None else self._network.frozen()
-
-    def frozen_integers(self) -> DeployedNetwork | None:
-        """Return the integer network that is all that the head is; None for every other model."""
-        return frozen_integers(self.head)
 
     def loss_gradient(self, Z: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Return the gradient of the summed cross-entropy of a target, and the logits.

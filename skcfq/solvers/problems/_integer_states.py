@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from skcfq.models import frozen_integers
 from skcfq.solvers.problems._integer_jitter import IntegerJitter, Slacks
 from skcfq.solvers.problems._integer_sums import Changes, IntegerSums
 
@@ -51,7 +52,7 @@ class IntegerStates:
         jitter : Jitter or None
             What all states must survive.
         """
-        known = (model.frozen_integers() for model in models)
+        known = (frozen_integers(model.head) for model in models)
         networks = [one for one in known if one is not None and one.largest_first_sum <= _EXACT]
         if len(networks) < len(models) or region.downstream is not None:
             return None
