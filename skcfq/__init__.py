@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from skcfq import exceptions as exceptions
     from skcfq import metrics as metrics
     from skcfq import models as models
+    from skcfq import plotting as plotting
     from skcfq import theory as theory
     from skcfq.actions import ActionSet
     from skcfq.deploy import load
@@ -75,6 +76,7 @@ _PACKAGES = (
     "exceptions",
     "metrics",
     "models",
+    "plotting",
     "theory",
 )
 
