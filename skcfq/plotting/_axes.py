@@ -38,12 +38,7 @@ def claim(ax: Any, x_label: str, y_label: str) -> None:
     ValueError
         Two metrics would be read on one axis.
     """
-    twins = [
-        other
-        for other in ax.figure.axes
-        if other is not ax and other.get_position().bounds == ax.get_position().bounds
-    ]
-    for other in (ax, *twins):
+    for other in (one for one in ax.figure.axes if _place(one) == _place(ax)):
         shown = other.get_xlabel(), other.get_ylabel()
         if any(before not in ("", now) for before, now in zip(shown, (x_label, y_label))):  # noqa: B905
             raise ValueError(
@@ -53,6 +48,11 @@ def claim(ax: Any, x_label: str, y_label: str) -> None:
             )
     ax.set_xlabel(x_label)
     ax.set_ylabel(y_label)
+
+
+def _place(ax: Any) -> Any:
+    """Return what an axis shares with one that lies over it: its cell, or where it stands."""
+    return ax.get_subplotspec() or tuple(ax.get_position(original=True).bounds)
 
 
 def clean(ax: Any, grid: str) -> None:
@@ -69,31 +69,28 @@ def clean(ax: Any, grid: str) -> None:
     ax.set_axisbelow(True)
 
 
-def width_in_letters(ax: Any, size: float) -> int:
-    """Return how many letters of a size, in points, fit beside each other on an axis."""
-    # The layout leaves room for the names of rows, which are written already.
-    ax.figure.draw_without_rendering()
-    inches = ax.get_position().width * ax.figure.get_size_inches()[0]
-    return max(20, int(inches * 72 / (0.5 * size)))
-
-
 def legend_above(ax: Any, handles: Sequence[Any], labels: Sequence[str]) -> None:
-    """Put a legend above the axis, where it covers nothing."""
-    size = matplotlib_module("font_manager").FontProperties(size="small").get_size_in_points()
-    longest = max(len(label) for label in labels) + 5
-    n_rows = -(-len(labels) // max(1, width_in_letters(ax, size) // longest))
-    columns = -(-len(labels) // n_rows)
-    ax.legend(
-        handles,
-        labels,
-        loc="lower left",
-        bbox_to_anchor=(0.0, 1.0),
-        ncols=columns,
-        fontsize="small",
-        frameon=False,
-        borderaxespad=0.2,
-        handlelength=2.6,
-    )
+    """Put a legend above the axis, where it covers nothing, in as few rows as fit its width."""
+    for n_rows in range(1, len(labels) + 1):
+        columns = -(-len(labels) // n_rows)
+        legend = ax.legend(
+            handles,
+            labels,
+            loc="lower left",
+            bbox_to_anchor=(0.0, 1.0),
+            ncols=columns,
+            fontsize="small",
+            frameon=False,
+            borderaxespad=0.2,
+            handlelength=2.6,
+        )
+        # While it is measured, it takes no room from the axis.
+        legend.set_in_layout(False)
+        ax.figure.draw_without_rendering()
+        fits = legend.get_window_extent().width <= ax.bbox.width
+        legend.set_in_layout(True)
+        if fits:
+            return
 
 
 def note(ax: Any, text: str) -> None:
@@ -109,18 +106,26 @@ def write_protocol(ax: Any, protocol: str) -> None:
 
 
 def _below(ax: Any, text: str, above: Any) -> None:
-    size = matplotlib_module("font_manager").FontProperties(size="x-small").get_size_in_points()
-    lines = textwrap.fill(text, width_in_letters(ax, size))
-    ax.annotate(
-        lines,
+    written = ax.annotate(
+        text,
         xy=(0.0, 0.0),
         xycoords=("axes fraction", above),
         xytext=(0, -4),
         textcoords="offset points",
         va="top",
         ha="left",
-        fontsize=size,
+        fontsize="x-small",
         color=GRAY,
         annotation_clip=False,
         gid="below",
     )
+    # While it is measured, it takes no room from the axis.
+    written.set_in_layout(False)
+    ax.figure.draw_without_rendering()
+    letters = len(text) * ax.bbox.width / max(written.get_window_extent().width, 1.0)
+    while True:
+        written.set_text(textwrap.fill(text, max(12, int(letters))))
+        if letters <= 12 or written.get_window_extent().width <= ax.bbox.width:
+            break
+        letters *= 0.95
+    written.set_in_layout(True)

@@ -9,6 +9,7 @@ import numpy as np
 from skcfq.plotting._axes import clean, legend_above
 from skcfq.plotting._display import Display, check_protocol, frozen
 from skcfq.plotting._matplotlib import matplotlib_module
+from skcfq.plotting._people import check_model
 from skcfq.plotting._planes import decided, plane_of, solve_in_plane
 from skcfq.plotting._style import BLACK, BLUE, DASHED, RED
 from skcfq.plotting._tables import numbers_of
@@ -183,6 +184,8 @@ class BoundaryDisplay(Display):
         -------
         display : BoundaryDisplay
         """
+        check_model(reference, "reference")
+        check_model(deployed, "deployed")
         plane = plane_of(result_reference, result_deployed, features, row)
         target = result_reference.target[row]
         grids = [decided(model, plane, target) for model in (reference, deployed)]
@@ -215,13 +218,13 @@ class BoundaryDisplay(Display):
         differ = np.mean(self.grants_reference != self.grants_deployed)
         said = "fails" if self.advice_fails else "holds"
         text = (
-            f"The person has {a} {number(self.person[0])} and {b} {number(self.person[1])}. The "
-            f"reference advises {number(self.advice[0])} and {number(self.advice[1])}, which "
+            f"The person has {a} {self.person[0]:.6g} and {b} {self.person[1]:.6g}. The "
+            f"reference advises {self.advice[0]:.6g} and {self.advice[1]:.6g}, which "
             f"{said} under the deployed model."
         )
         if self.advice_deployed is not None:
             own = self.advice_deployed
-            text += f" The deployed model itself asks for {number(own[0])} and {number(own[1])}."
+            text += f" The deployed model itself asks for {own[0]:.6g} and {own[1]:.6g}."
         return f"{text} The two models differ on a share of {number(differ)} of the plane."
 
     def _labels(self) -> tuple[str, str]:
@@ -341,6 +344,7 @@ def _grants(values: Any, name: str, shape: tuple[int, int]) -> np.ndarray:
         grid = np.zeros((0, 0))
     if grid.dtype != bool or grid.shape != shape:
         raise ValueError(
-            f"`{name}` must hold truth values of the shape {shape}, one row for each y."
+            f"`{name}` must hold truth values of the shape {shape}: one row for each number of "
+            "`y`, one column for each of `x`."
         )
     return frozen(grid)

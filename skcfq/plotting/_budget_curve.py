@@ -12,7 +12,14 @@ from skcfq.plotting._display import Display, check_protocol
 from skcfq.plotting._people import METRICS, protocol_of, solve_pairs, values_of
 from skcfq.plotting._quantities import quantity_of
 from skcfq.plotting._style import style
-from skcfq.plotting._tables import figures_table, names_of, numbers_of, of_repeats, records
+from skcfq.plotting._tables import (
+    checked_frame,
+    figures_table,
+    names_of,
+    numbers_of,
+    of_repeats,
+    records,
+)
 from skcfq.plotting._texts import drawn, span, upright
 from skcfq.solvers import RecourseSolver
 from skcfq.utils import StrOptions, check_parameters
@@ -166,6 +173,8 @@ class BudgetCurveDisplay(Display):
         display : BudgetCurveDisplay
         """
         quantity_of(metric)
+        checked_frame(results, [method, budget, metric], "results")
+        numbers_of(results[budget], f"results[{budget!r}]")
         table = of_repeats(results, metric, [method, budget], "results")
         table = table.set_axis([*_KEYS, *table.columns[2:]], axis=1)
         return cls(

@@ -164,7 +164,11 @@ class CostRobustnessDisplay(Display):
         quantity_of(cost, name="cost")
         quantity_of(metric)
         checked_frame(results, [method, cost, metric], "results")
-        columns = {"method": results[method], "cost": results[cost], "value": results[metric]}
+        columns = {
+            "method": results[method],
+            "cost": numbers_of(results[cost], f"results[{cost!r}]"),
+            "value": numbers_of(results[metric], f"results[{metric!r}]"),
+        }
         return cls(
             table=pd.DataFrame(columns),
             cost=cost,

@@ -9,7 +9,7 @@ import numpy as np
 from skcfq.plotting._axes import clean, legend_above, note
 from skcfq.plotting._display import Display, check_protocol, frozen
 from skcfq.plotting._matplotlib import matplotlib_module
-from skcfq.plotting._people import failed, solve_pairs
+from skcfq.plotting._people import check_model, failed, solve_pairs
 from skcfq.plotting._style import BLACK, BLUE, GRAY, RED
 from skcfq.plotting._tables import numbers_of
 from skcfq.plotting._texts import number
@@ -134,13 +134,12 @@ class CostShiftDisplay(Display):
         -------
         display : CostShiftDisplay
         """
-        if not hasattr(deployed, "predict") or isinstance(deployed, type):
-            raise ValueError(f"deployed={deployed!r} is no fitted model.")
+        check_model(deployed, "deployed")
         if len(result_reference) != len(result_deployed):
             raise ValueError("`result_reference` and `result_deployed` are of different people.")
         rows = result_reference.reachable
         if not rows.any():
-            raise ValueError("`result_reference` has nobody with advice: nothing to draw.")
+            raise ValueError("`result_reference` has no row with advice: nothing to draw.")
         return cls(
             cost_reference=result_reference.cost[rows],
             cost_deployed=np.where(result_deployed.valid, result_deployed.cost, np.nan)[rows],
@@ -209,19 +208,22 @@ class CostShiftDisplay(Display):
         line = ax.plot([0, most], [0, most], color=GRAY, linewidth=1, linestyle=(0, (5, 2)))
         handles, labels = line, ["same cost"]
         lines = matplotlib_module("lines")
+        # Of many dots, small ones without edges make a small image.
+        many = len(self.failed) > _MOST_DOTS
+        scale = max(0.25, min(1.0, _MOST_DOTS / len(self.failed)))
         looks = (("o", BLUE, "advice holds"), ("X", RED, "advice fails"))
         for refused, (marker, color, label) in zip((False, True), looks, strict=True):
             own = self.failed == refused
             ax.scatter(
                 self.cost_reference[own],
                 self.cost_deployed[own],
-                36 if refused else 22,
+                scale * (36 if refused else 22),
                 color=color,
                 marker=marker,
-                alpha=0.7,
-                edgecolors="white" if not refused else BLACK,
+                alpha=None if many else 0.7,
+                edgecolors="none" if many else BLACK if refused else "white",
                 linewidths=0.4,
-                rasterized=len(own) > _MOST_DOTS,
+                rasterized=many,
                 zorder=3 if refused else 2,
                 clip_on=False,
             )
@@ -229,7 +231,6 @@ class CostShiftDisplay(Display):
             labels.append(f"{label} ({own.sum()})")
         ax.set_xlim(0, most)
         ax.set_ylim(0, most)
-        ax.set_aspect("equal")
         clean(ax, "both")
         legend_above(ax, handles, labels)
         if self._n_without:

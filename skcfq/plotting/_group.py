@@ -409,7 +409,10 @@ def _codes(groups: Any, columns: dict[str, np.ndarray]) -> tuple[np.ndarray, lis
     except (TypeError, ValueError) as error:
         raise ValueError("`groups` must hold one label for each person.") from error
     if sizes != [len(codes)]:
-        raise ValueError(f"`groups` has {len(codes)} labels and `values` {sizes} people.")
+        raise ValueError(
+            f"`groups` has {len(codes)} labels, but `values`, or rows, are of "
+            f"{' and '.join(map(str, sizes))} people."
+        )
     if (codes < 0).all():
         raise ValueError("`groups` has gaps only.")
     return codes, [readable(label) for label in labels]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -50,9 +51,19 @@ def models_of(deployed: Any) -> dict[str, Any]:
         return {type(deployed).__name__: deployed}
     models = named(deployed, "deployed", "a fitted model")
     for name, model in models.items():
-        if not hasattr(model, "predict") or isinstance(model, type):
-            raise ValueError(f"deployed[{name!r}]={model!r} is no fitted model.")
+        check_model(model, f"deployed[{name!r}]")
     return models
+
+
+def check_model(model: Any, name: str) -> None:
+    """Refuse what cannot predict.
+
+    Raises
+    ------
+    ValueError
+    """
+    if not hasattr(model, "predict") or isinstance(model, type):
+        raise ValueError(f"{name}={reprlib.repr(model)} is no fitted model.")
 
 
 def values_of(metric: str, deployed: Any, pair: Pair) -> np.ndarray:

@@ -44,8 +44,8 @@ def solve_in_plane(
 ) -> tuple[RecourseResult, RecourseResult]:
     """Compare two models on one person, who may change two features alone."""
     row = as_table(x)
-    if len(row) != 1:
-        raise ValueError(f"`x` has {len(row)} rows; give the one row of a person.")
+    if row.ndim != 2 or len(row) != 1:
+        raise ValueError(f"`x` has the shape {row.shape}; give the one row of a person.")
     names = _two_columns(row, features)
     asked = RecourseSolver(random_state=0) if solver is None else clone(solver)
     rules = asked.action_set

@@ -32,6 +32,8 @@ def figures_table(rows: Any, keys: Sequence[str]) -> pd.DataFrame:
     table = rows[[*keys, *COLUMNS]].reset_index(drop=True).copy()
     for name in COLUMNS:
         table[name] = numbers_of(table[name], f"table[{name!r}]")
+    if not (table["n"] >= 0).all():
+        raise ValueError("`table` must tell how many people or repeats each row has, in `n`.")
     outside = (table["low"] > table["value"]) | (table["high"] < table["value"])
     if outside.any():
         raise ValueError(
