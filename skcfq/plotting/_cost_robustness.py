@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from skcfq.metrics import deployment_success
-from skcfq.plotting._axes import clean
+from skcfq.plotting._axes import clean, legend_above
 from skcfq.plotting._display import Display, check_protocol
 from skcfq.plotting._labels import place_labels
 from skcfq.plotting._quantities import quantity_of
@@ -196,10 +196,10 @@ class CostRobustnessDisplay(Display):
         return drawn(self._cost.axis_label), upright(self._quantity.axis_label)
 
     def _draw(self, ax: Any) -> None:
-        known = self._table.dropna()
+        known, handles = self._table.dropna(), []
         for position, row in enumerate(records(known)):
             look = style(position)
-            ax.plot(
+            handles += ax.plot(
                 row.cost,
                 row.value,
                 look.marker,
@@ -209,5 +209,8 @@ class CostRobustnessDisplay(Display):
             )
         clean(ax, "both")
         ax.margins(0.14, 0.14)
+        if not handles:
+            return
         labels = [drawn(name) for name in known["method"]]
-        place_labels(ax, known["cost"].to_numpy(), known["value"].to_numpy(), labels)
+        if not place_labels(ax, known["cost"].to_numpy(), known["value"].to_numpy(), labels):
+            legend_above(ax, handles, labels)

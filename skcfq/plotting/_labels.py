@@ -22,8 +22,8 @@ _PLACES = [
 ]
 
 
-def place_labels(ax: Any, x: np.ndarray, y: np.ndarray, labels: Sequence[str]) -> None:
-    """Write each label at the place beside its mark where it covers the least.
+def place_labels(ax: Any, x: np.ndarray, y: np.ndarray, labels: Sequence[str]) -> bool:
+    """Write each label at the first place beside its mark where it covers nothing.
 
     Parameters
     ----------
@@ -31,24 +31,34 @@ def place_labels(ax: Any, x: np.ndarray, y: np.ndarray, labels: Sequence[str]) -
         With its marks drawn, and its limits as they stay.
     x, y : ndarray of shape (n,)
     labels : sequence of str
+
+    Returns
+    -------
+    placed : bool
+        False where some label has no such place, or would stand as near to another mark; then
+        nothing is written.
     """
-    if not len(labels):
-        return
     ax.figure.draw_without_rendering()
     bbox = matplotlib_module("transforms").Bbox
-    marks = [bbox.from_extents(*(p - 6), *(p + 6)) for p in ax.transData.transform(np.c_[x, y])]
-    taken: list = []
+    points = ax.transData.transform(np.c_[x, y])
+    marks = [bbox.from_extents(*(point - 7), *(point + 7)) for point in points]
+    written: list = []
     for i, label in enumerate(labels):
+        taken = [text.get_window_extent() for text in written]
         # The mark of the label itself is not covered by it.
         others = [*taken, *marks[:i], *marks[i + 1 :]]
-        texts = [_write(ax, x[i], y[i], label, place) for place in _PLACES]
-        boxes = [text.get_window_extent() for text in texts]
-        covered = [_covered(box, others, ax.bbox) for box in boxes]
-        best = int(np.argmin(covered))
-        for k, text in enumerate(texts):
-            if k != best:
+        for place in _PLACES:
+            text = _write(ax, x[i], y[i], label, place)
+            box = text.get_window_extent()
+            if _is_free(box, others, ax.bbox) and _belongs(box, points, i):
+                written.append(text)
+                break
+            text.remove()
+        else:
+            for text in written:
                 text.remove()
-        taken.append(boxes[best])
+            return False
+    return True
 
 
 def _write(ax: Any, x: float, y: float, label: str, place: tuple) -> Any:
@@ -64,14 +74,16 @@ def _write(ax: Any, x: float, y: float, label: str, place: tuple) -> Any:
     )
 
 
-def _covered(box: Any, others: Sequence[Any], inside: Any) -> float:
-    """Return the area, in square dots, that a label covers or that lies outside of the axis."""
-    area = box.width * box.height
-    within = _shared(box, inside)
-    return sum(_shared(box, other) for other in others) + (area - within)
+def _is_free(box: Any, others: Sequence[Any], inside: Any) -> bool:
+    """Tell whether a label covers nothing and does not leave the axis."""
+    within = (
+        box.x0 >= inside.x0 and box.x1 <= inside.x1 and box.y0 >= inside.y0 and box.y1 <= inside.y1
+    )
+    return within and not any(box.overlaps(other) for other in others)
 
 
-def _shared(first: Any, second: Any) -> float:
-    width = min(first.x1, second.x1) - max(first.x0, second.x0)
-    height = min(first.y1, second.y1) - max(first.y0, second.y0)
-    return max(width, 0.0) * max(height, 0.0)
+def _belongs(box: Any, points: np.ndarray, own: int) -> bool:
+    """Tell whether a label is clearly nearer to its own mark than to any other."""
+    low, high = np.array([box.x0, box.y0]), np.array([box.x1, box.y1])
+    away = np.linalg.norm(points - np.clip(points, low, high), axis=1)
+    return bool((np.delete(away, own) > 1.5 * away[own]).all())

@@ -10,14 +10,14 @@ from skcfq.plotting._axes import clean, legend_above
 from skcfq.plotting._display import Display, check_protocol, frozen
 from skcfq.plotting._style import style
 from skcfq.plotting._tables import named, numbers_of
-from skcfq.plotting._texts import drawn, number
+from skcfq.plotting._texts import drawn, number, upright
 from skcfq.results import RecourseResult
 from skcfq.theory import estimated_sensitivities
 from skcfq.utils import as_objects, check_flag, check_parameters, take_rows
 
 
 class LayerSensitivityDisplay(Display):
-    """Sensitivity of each layer, one line a profile.
+    r"""Sensitivity of each layer, one line a profile.
 
     Made by :meth:`from_estimator` or :meth:`from_predictions`.
 
@@ -43,7 +43,7 @@ class LayerSensitivityDisplay(Display):
     >>> profiles = {"at rows": [1.0, 1.2, 0.8], "at recourse points": [0.5, 3.0, 0.5]}
     >>> display = LayerSensitivityDisplay.from_predictions(profiles, protocol="made up")
     >>> display.plot().ax_.get_ylabel()
-    "Sensitivity (share of the layers' sum)"
+    "Sensitivity\n(share of the layers' sum)"
     """
 
     def __init__(self, *, sensitivities: dict, protocol: str, normalize: bool = True) -> None:
@@ -128,7 +128,8 @@ class LayerSensitivityDisplay(Display):
             f"{name}: {', '.join(number(value) for value in values)}"
             for name, values in self._shown().items()
         ]
-        return f"{self._labels()[1]}, from the first layer on. {'; '.join(cells)}."
+        label = " ".join(self._labels()[1].split())
+        return f"{label}, from the first layer on. {'; '.join(cells)}."
 
     def _shown(self) -> dict[str, np.ndarray]:
         if not self.normalize:
@@ -140,7 +141,7 @@ class LayerSensitivityDisplay(Display):
 
     def _labels(self) -> tuple[str, str]:
         unit = "share of the layers' sum" if self.normalize else "loss per unit of weight"
-        return "Layer, from the input to the output", f"Sensitivity ({unit})"
+        return "Layer, from the input to the output", upright(f"Sensitivity ({unit})")
 
     def _draw(self, ax: Any) -> None:
         handles, shown = [], self._shown()

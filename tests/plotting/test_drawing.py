@@ -17,6 +17,7 @@ from skcfq import plotting
 from skcfq.plotting import (
     BitAllocationDisplay,
     BudgetCurveDisplay,
+    CostRobustnessDisplay,
     CostShiftDisplay,
     GroupDisplay,
     MarginDisplay,
@@ -217,3 +218,24 @@ for draw in (display.plot, lambda: to_svg(None, title="t", description="d")):
         raise AssertionError
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_labels_stand_beside_their_marks_or_in_a_legend():
+    table = pd.DataFrame({"method": ["a", "b", "c"], "cost": [1.0, 2, 9], "value": [0.1, 0.5, 0.9]})
+
+    def drawn(values):
+        display = CostRobustnessDisplay.from_predictions(
+            table.assign(value=values, cost=values * 10), cost="cost", metric="value", protocol="p"
+        )
+        return display.plot().ax_
+
+    apart = drawn(table["value"])
+    written_ = {text.get_text(): text.get_window_extent() for text in apart.texts}
+    assert set(written_) == {"a", "b", "c"} and apart.get_legend() is None
+    points = apart.transData.transform(np.c_[table["value"] * 10, table["value"]])
+    for i, box in enumerate(written_.values()):
+        center = (box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2
+        assert np.argmin(np.linalg.norm(points - center, axis=1)) == i
+    close = drawn(pd.Series([0.5, 0.5001, 0.9]))
+    assert not close.texts
+    assert [text.get_text() for text in close.get_legend().get_texts()] == ["a", "b", "c"]
