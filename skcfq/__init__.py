@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from skcfq._version import __version__
 
 if TYPE_CHECKING:
+    from skcfq import audit as audit
     from skcfq import certificates as certificates
     from skcfq import datasets as datasets
     from skcfq import deploy as deploy
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from skcfq import metrics as metrics
     from skcfq import models as models
     from skcfq import plotting as plotting
+    from skcfq import results as results
     from skcfq import theory as theory
     from skcfq.actions import ActionSet
     from skcfq.deploy import load
@@ -69,6 +71,7 @@ _HOME_OF = {
 }
 
 _PACKAGES = (
+    "audit",
     "certificates",
     "datasets",
     "deploy",
@@ -77,6 +80,7 @@ _PACKAGES = (
     "metrics",
     "models",
     "plotting",
+    "results",
     "theory",
 )
 

@@ -10,6 +10,7 @@ import warnings
 __all__ = [
     "ActionSetError",
     "ActionSetFileError",
+    "AdviceFileError",
     "ArtefactDamagedError",
     "ArtefactError",
     "ArtefactVersionError",
@@ -85,6 +86,10 @@ class ActionSetFileError(ActionSetError):
             place = self.path if line is None else f"{self.path}:{line}:{column}"
             lines.append(f"{place}: {message}")
         return "\n".join(lines)
+
+
+class AdviceFileError(SkcfqError, ValueError):
+    """A document of advice is damaged, of another kind, or was changed."""
 
 
 class BackgroundRequiredError(SkcfqError, ValueError):

@@ -43,6 +43,7 @@ LEVEL = {
     "training": 10,
     "estimators": 11,
     "plotting": 12,
+    "audit": 13,
 }
 # Rooms that use less than their level allows.
 _BELOW_THEORY = (

@@ -37,7 +37,7 @@ import skcfq
 from skcfq import CFQClassifier, RecourseSolver, TableEncoder, TeacherClassifier
 from skcfq.datasets import fetch_adult, make_credit
 from skcfq.models import Predictor, RowHead
-from skcfq.solvers.exact import _convex, _linear, _networks, _trees
+from skcfq.solvers.exact import _across_rules, _convex, _linear, _networks, _trees
 
 # A rule across features of each table, which leaves most people some advice.
 RULES = {
@@ -187,6 +187,7 @@ _PROOFS = [
     (_trees, "greedy_points"),
     (_convex, "solve_convex"),
     (_linear, "solve_linear"),
+    (_across_rules, "solve_across_rules"),
 ]
 _ASKS = [(Predictor, "predict"), (RowHead, "__call__")]
 

@@ -7,6 +7,7 @@ position among the n people, and which of the F features differ from the own one
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -37,10 +38,15 @@ class LinearLiteral:
     def take(self, rows: Tensor) -> LinearLiteral:
         return LinearLiteral(self.numeric, [t[rows] for t in self.levels], self.limit[rows])
 
+    @cached_property
+    def _tables(self) -> list[tuple[int, Tensor]]:
+        """The categories that add anything, by their positions."""
+        return [(c, table) for c, table in enumerate(self.levels) if bool(table.any())]
+
     def left_side(self, values: Tensor, levels: Tensor, person: Tensor) -> Tensor:
         """Return the left side of the inequality, shape (N,)."""
         total = weighted_sum(torch.nan_to_num(values), self.numeric)
-        for c, table in enumerate(self.levels):
+        for c, table in self._tables:
             level = levels[:, c]
             part = table[person, level.clamp_min(0)]
             total = total + torch.where(level < 0, 0.0, part)

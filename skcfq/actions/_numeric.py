@@ -129,6 +129,18 @@ class NumericFeature:
             lower, upper = np.append(lower[~far], self.low), np.append(upper[~far], self.high)
         return self._grid_around(lower, upper)
 
+    def encoded_grid(self, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rising encoded grid of a raw grid, and the raw values in its order.
+
+        Nobody writes into either: those of the last raw grid are kept.
+        """
+        last = self.__dict__.get("_last_grid")
+        if last is None or not np.array_equal(last[0], raw):
+            grid, kept = np.unique(self.encode(raw), return_index=True)
+            last = raw, grid, raw[kept]
+            self.__dict__["_last_grid"] = last
+        return last[1], last[2]
+
     def is_far(self, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
         """Tell whose limits are too far apart for a grid of their own, bool of shape (n,)."""
         if self.step is None:

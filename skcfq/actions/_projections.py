@@ -257,6 +257,9 @@ def nearest_level(block: Tensor, codes: Tensor, allowed: Tensor, own: Tensor) ->
         Ties go to the own code, then to the lowest level.
     """
     block = block.detach()
+    if torch.equal(block, own):
+        # Most people keep most categories.
+        return torch.full((len(block),), -1, dtype=torch.int64)
     best, level = _nearest(block, codes, allowed)
     own_distance = (block - own).square().sum(dim=1).sqrt()
     stays = own_distance <= best * (1 + SAME_VALUE)

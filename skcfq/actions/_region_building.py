@@ -26,7 +26,11 @@ __all__ = ["region_of"]
 
 
 def region_of(
-    compiled: CompiledActions, X: Any, overrides: Mapping[Hashable, Mapping] | None = None
+    compiled: CompiledActions,
+    X: Any,
+    overrides: Mapping[Hashable, Mapping] | None = None,
+    *,
+    encoded: np.ndarray | None = None,
 ) -> ActionRegion:
     """Return what the people in the rows of X may do.
 
@@ -39,6 +43,8 @@ def region_of(
         Rules of single people, ``{label: {"immutable": [names], "bounds": {name: (low,
         high)}}}``; the label is that of the index of X, the position for an array. Bounds
         take the place of the absolute ones, everything else stays.
+    encoded : ndarray of shape (n, d), optional
+        X as the space of the rules encodes it, where that is known already.
 
     Returns
     -------
@@ -63,13 +69,11 @@ def region_of(
     """
     people = read_overrides(overrides, X, compiled)
     X = as_table(X)
-    origin = compiled.space.encode(X)
+    origin = compiled.space.encode(X) if encoded is None else encoded
     columns = read_columns(compiled.space, X)
     own_values = origin[:, compiled.numeric_columns]
     numbers = _limits_of_numbers(compiled, X, columns, own_values, people)
-    levels = np.full((len(origin), len(compiled.categorical)), -1, dtype=np.int64)
-    for i, feature in enumerate(compiled.categorical):
-        levels[:, i] = feature.own_levels(columns)
+    levels = _own_levels(compiled, columns, len(origin))
     own_levels = torch.from_numpy(levels)
     downstream = downstream_effects(compiled)
     region = ActionRegion(
@@ -101,6 +105,14 @@ def region_of(
         ),
     )
     return _held(region, people)
+
+
+def _own_levels(compiled: CompiledActions, columns: list, n: int) -> np.ndarray:
+    """Return the levels of n people, -1 where unrecognized, shape (n, c)."""
+    levels = np.full((n, len(compiled.categorical)), -1, dtype=np.int64)
+    for i, feature in enumerate(compiled.categorical):
+        levels[:, i] = feature.own_levels(columns)
+    return levels
 
 
 def _held(region: ActionRegion, overrides: Sequence[Override]) -> ActionRegion:
@@ -197,8 +209,7 @@ def _numeric_limits(
     grid = None
     if raw_grid is not None:
         raw_lower, raw_upper = _tighten(feature, raw_grid, raw_lower, raw_upper, own)
-        grid, kept = np.unique(feature.encode(raw_grid), return_index=True)
-        raw_grid = raw_grid[kept]
+        grid, raw_grid = feature.encoded_grid(raw_grid)
     first, last = (raw_lower, raw_upper) if feature.rising else (raw_upper, raw_lower)
     # At the own value, and against rounding, the person's own code decides.
     lower = np.where(first == own, own_encoded, np.minimum(feature.encode(first), own_encoded))

@@ -23,7 +23,12 @@ from skcfq.deploy._header import (
     pack_weights,
     read_network,
 )
-from skcfq.deploy._schema import (
+from skcfq.deploy._space_reading import TABLES, space_from_tables
+from skcfq.deploy._space_writing import space_to_tables
+from skcfq.deploy._text_spaces import SPACE, space_from_text
+from skcfq.exceptions import ArtefactDamagedError, UnsupportedModelError
+from skcfq.utils import atomic_write, from_json, to_json
+from skcfq.utils.schema import (
     Check,
     fields,
     free,
@@ -35,11 +40,6 @@ from skcfq.deploy._schema import (
     scalar,
     text,
 )
-from skcfq.deploy._space_reading import TABLES, space_from_tables
-from skcfq.deploy._space_writing import space_to_tables
-from skcfq.deploy._text_spaces import SPACE, space_from_text
-from skcfq.exceptions import ArtefactDamagedError, UnsupportedModelError
-from skcfq.utils import atomic_write, from_json, to_json
 
 FORMAT = "skcfq/quantized-classifier"
 _DEEPEST = 40

@@ -11,7 +11,7 @@ from skcfq.deploy._allowance import Allowance
 from skcfq.deploy._arithmetic import IntegerLayer, IntegerNetwork
 from skcfq.deploy._arrays import ArrayWriter
 from skcfq.deploy._packing import pack_rows, packed_rows_size, unpack_rows
-from skcfq.deploy._schema import Check, fields, integer, listed, number, numbers, refuse
+from skcfq.utils.schema import Check, fields, integer, listed, number, numbers, refuse
 
 _MOST_LAYERS = 1000
 _LARGEST_BIAS = 2**52

@@ -9,21 +9,6 @@ from typing import Any
 import numpy as np
 
 from skcfq.deploy._allowance import Allowance
-from skcfq.deploy._schema import (
-    Check,
-    boolean,
-    fields,
-    integer,
-    listed,
-    number,
-    numbers,
-    one_of,
-    optional,
-    refuse,
-    scalar,
-    text,
-    unique,
-)
 from skcfq.deploy._space_writing import (
     ARRAY_STATISTICS,
     FLAGS,
@@ -44,6 +29,21 @@ from skcfq.encoding import (
     TableBlock,
     built,
     functions_from_json,
+)
+from skcfq.utils.schema import (
+    Check,
+    boolean,
+    fields,
+    integer,
+    listed,
+    number,
+    numbers,
+    one_of,
+    optional,
+    refuse,
+    scalar,
+    text,
+    unique,
 )
 
 # What a block and its statistics take as Python objects.

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from skcfq.deploy._allowance import Allowance
-from skcfq.deploy._schema import (
+from skcfq.deploy._space_reading import BLOCK_BYTES, FUNCTIONS, nonzero
+from skcfq.encoding import N_QUANTILES, FeatureSpace
+from skcfq.utils.schema import (
     Check,
     boolean,
     fields,
@@ -20,8 +22,6 @@ from skcfq.deploy._schema import (
     refuse,
     scalar,
 )
-from skcfq.deploy._space_reading import BLOCK_BYTES, FUNCTIONS, nonzero
-from skcfq.encoding import N_QUANTILES, FeatureSpace
 
 _STATISTICS: Check = fields(
     {"n": number(-1.0), "missing": number(-1.0, 2.0, nan=True)},

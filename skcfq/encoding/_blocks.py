@@ -15,6 +15,9 @@ from skcfq.encoding._statistics import NO_STATISTICS, ColumnStatistics
 from skcfq.exceptions import FeatureSpaceError
 from skcfq.utils import as_numbers, as_objects, missing_mask, snap_integers, values_of
 
+# Rows whose text is looked up one by one: pandas takes as long for one as for a thousand.
+_FEW = 16
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Block:
@@ -251,6 +254,10 @@ class TableBlock(Block):
         if not isinstance(values, np.ndarray):
             values = as_objects(values)
         places, index, objects = self._index
+        if len(values) <= _FEW and values.dtype == object and objects.is_unique:
+            texts = values.tolist()
+            if all(type(text) is str for text in texts):
+                return np.array([self._text_levels.get(text, -1) for text in texts], dtype=np.intp)
         if values.dtype.kind == "b" and index.dtype != object:
             values = values.astype(np.int64)
         dtype = values.dtype if values.dtype.kind in "fiu" else object
@@ -276,7 +283,7 @@ class TableBlock(Block):
         """Encode raw values as float64 of shape (n, width)."""
         levels = self.level_of(values)
         if self.unknown_code is not None:
-            return np.vstack([self.codes, self.unknown_code])[levels]
+            return self._all_codes[levels]
         if (levels < 0).any():
             strange = pd.unique(as_objects(values)[levels < 0])[:5].tolist()
             raise FeatureSpaceError(
@@ -323,6 +330,17 @@ class TableBlock(Block):
         labels = np.empty(self.n_levels, dtype=object)
         labels[:] = self.categories
         return labels
+
+    @cached_property
+    def _all_codes(self) -> np.ndarray:
+        """The codes, and in the end, where level -1 finds it, that of what is unknown."""
+        assert self.unknown_code is not None
+        return np.vstack([self.codes, self.unknown_code])
+
+    @cached_property
+    def _text_levels(self) -> dict[str, int]:
+        """The levels of categories that are text."""
+        return {text: i for i, text in enumerate(self.categories) if type(text) is str}
 
     @cached_property
     def _index(self) -> tuple[np.ndarray, pd.Index, pd.Index]:

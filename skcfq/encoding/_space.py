@@ -27,6 +27,7 @@ from skcfq.utils import (
     check_container,
     check_flag,
     check_unique_columns,
+    columns_of_frame,
     is_integer_like,
     plain,
     raw_table,
@@ -399,7 +400,7 @@ class FeatureSpace:
             if X.shape[1] > 2 * len(positions):
                 return [(j, values_of(X.iloc[:, j]) if j >= 0 else None) for j in positions], len(X)
             # One after the other, which takes a third of the time.
-            columns = [values_of(column) for _, column in X.items()]
+            columns = columns_of_frame(X)
             return [(j, columns[j] if j >= 0 else None) for j in positions], len(X)
         X = as_array(X)
         return [(j, X[:, j]) for j in self._by_position(X)], len(X)

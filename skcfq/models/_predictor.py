@@ -263,10 +263,27 @@ class Predictor:
         -------
         logits : ndarray of shape (n, n_classes)
         """
-        if not isinstance(self.head, LinearHead):
+        if isinstance(self.head, RowHead):
             return self.row_logits(X).detach().numpy()
-        coef, intercept = self.linear_arrays
-        return row_products(self.space.encode(X, copy=False), coef) + intercept
+        return self.encoded_scores(self.space.encode(X, copy=False))
+
+    def encoded_scores(self, Z: np.ndarray) -> np.ndarray:
+        """Return what :meth:`row_scores` does, for rows that are encoded.
+
+        Parameters
+        ----------
+        Z : ndarray of shape (n, d)
+
+        Returns
+        -------
+        logits : ndarray of shape (n, n_classes)
+        """
+        if isinstance(self.head, LinearHead):
+            coef, intercept = self.linear_arrays
+            return row_products(Z, coef) + intercept
+        import torch
+
+        return self.logits(torch.from_numpy(Z)).detach().numpy()
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the model's own labels for raw rows.

@@ -1,16 +1,15 @@
-"""What a result holds, as tables and as JSON, and what is needed to repeat it."""
+"""What a result holds, as tables."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from skcfq.results._percentiles import BLOCK, feature_percentiles, number_percentiles, raw_columns
-from skcfq.utils import as_numbers, as_objects, atomic_write, check_flag, strict_json
+from skcfq.utils import as_numbers, as_objects, check_flag
 
 if TYPE_CHECKING:
     from skcfq.actions import CompiledActions, RecourseCost
@@ -80,7 +79,7 @@ def _block(result: RecourseResult, rows: np.ndarray, details: bool) -> dict[str,
     if details and len(people):
         cost = result.cost_function
         shares = cost_shares(cost, cost.row_contributions(actions, before, after))
-    parts = [_nothing(rows[~active], details)]
+    parts = [nothing_of(rows[~active], details)]
     for feature in range(len(actions.feature_names)):
         here = np.flatnonzero(result.changed[people, feature])
         if len(here) == 0:
@@ -116,7 +115,8 @@ def _filled(value: Any, n: int) -> np.ndarray:
     return out
 
 
-def _nothing(rows: np.ndarray, details: bool) -> dict[str, np.ndarray]:
+def nothing_of(rows: np.ndarray, details: bool = True) -> dict[str, np.ndarray]:
+    """Return the entries of people who change nothing."""
     n = len(rows)
     part = {"row": rows, "order": np.zeros(n, dtype=np.int64)}
     part |= {name: np.full(n, None, dtype=object) for name in ("feature", "from", "to")}
@@ -193,11 +193,29 @@ def _implied_parts(
 def to_frame(result: RecourseResult, details: bool, units: Mapping | None) -> pd.DataFrame:
     """Return the table of :meth:`RecourseResult.to_frame`."""
     check_flag("details", details)
-    details, units = bool(details) or units is not None, shown_units(result, units)
+    shown = shown_units(result, units)
+    details = bool(details) or units is not None
     changes = changes_of(result, np.arange(len(result)), details=details)
-    rows = changes["row"]
     index = result.X.index if isinstance(result.X, pd.DataFrame) else np.arange(len(result))
-    table: dict[str, Any] = {"person": np.asarray(index)[rows]}
+    return frame_of(result, index, changes, details, shown)
+
+
+def frame_of(
+    answers: Any, people: Any, changes: Mapping[str, np.ndarray], details: bool, units: Mapping
+) -> pd.DataFrame:
+    """Return the table of some changes.
+
+    Parameters
+    ----------
+    answers : object with ``cost``, ``margin`` and ``status`` of each person
+    people : index labels of n people
+    changes : dict of arrays of shape (k,)
+        As by :func:`changes_of`.
+    details : bool
+    units : dict of name to str
+    """
+    rows = changes["row"]
+    table: dict[str, Any] = {"person": np.asarray(people)[rows]}
     if details:
         table["row"] = rows
     table["feature"] = changes["feature"]
@@ -209,7 +227,7 @@ def to_frame(result: RecourseResult, details: bool, units: Mapping | None) -> pd
         for name in ("change", "cost_share", "percentile_from", "percentile_to"):
             table[name] = changes[name]
     for name in ("cost", "margin", "status"):
-        table[name] = getattr(result, name)[rows]
+        table[name] = getattr(answers, name)[rows]
     return pd.DataFrame(table)
 
 
@@ -235,18 +253,23 @@ def check_units(result: RecourseResult, units: Any) -> None:
     ValueError
         No dict of texts, or a name that is no column.
     """
+    columns = list(result.actions.space.raw_columns)
+    others = [*result.feature_names]
+    others += [*result.X.columns] if isinstance(result.X, pd.DataFrame) else []
+    check_unit_names(units, columns, others)
+
+
+def check_unit_names(units: Any, columns: Sequence, others: Sequence = ()) -> None:
+    """Refuse what gives no units of some columns; `others` may be named too."""
     if not isinstance(units, Mapping):
         raise ValueError(
             f"units is {units!r}: give a dict from columns to units, such as {{'income': 'EUR'}}."
         )
-    space = result.actions.space
-    known = {*space.raw_columns, *result.feature_names}
-    known |= set(result.X.columns) if isinstance(result.X, pd.DataFrame) else set()
+    known = {*columns, *others}
     unknown = [name for name in units if name not in known]
     if unknown:
         raise ValueError(
-            f"units names {unknown[0]!r}, which is no column. Use names among "
-            f"{list(space.raw_columns)!r}."
+            f"units names {unknown[0]!r}, which is no column. Use names among {list(columns)!r}."
         )
     no_text = {name: unit for name, unit in units.items() if not isinstance(unit, str)}
     if no_text:
@@ -262,92 +285,3 @@ def units_of(changes: Mapping[str, np.ndarray], units: Mapping) -> np.ndarray:
         ],
         dtype=object,
     )
-
-
-def to_dict(result: RecourseResult) -> dict[str, Any]:
-    """Return the document of :meth:`RecourseResult.to_dict`."""
-    document = {
-        "format": "skcfq.RecourseResult",
-        "format_version": 1,
-        "protocol": result.protocol,
-        "method": result.method,
-        "summary": result.summary().to_dict(),
-        "feature_space": result.space_fingerprint,
-        "cost": _cost_record(result),
-        "units": dict(result.units or {}),
-        "provenance": result.provenance,
-        "people": _people(result),
-    }
-    return strict_json(document)
-
-
-def _cost_record(result: RecourseResult) -> dict[str, Any]:
-    """Return the definition of the cost; distances of categories follow from their ranks."""
-    cost, actions = result.cost_function, result.actions
-    weights = cost.weights.tolist()
-    features: list[dict[str, Any]] = []
-    for numeric, weight in zip(actions.numeric, weights, strict=False):
-        # An affine column has a price per raw unit; others cost by their encoded change.
-        scale = getattr(numeric.block, "scale", None)
-        per_unit = None if scale is None else weight * abs(scale)
-        features.append({"name": numeric.name, "weight": weight, "cost_per_raw_unit": per_unit})
-    for category, weight in zip(actions.categorical, weights[len(actions.numeric) :], strict=True):
-        ranks = None if category.ranks is None else category.ranks.tolist()
-        levels = list(category.levels)
-        features.append({"name": category.name, "weight": weight, "levels": levels, "ranks": ranks})
-    return {"norm": cost.norm, "mix": cost.mix, "features": features}
-
-
-def _people(result: RecourseResult) -> list[dict[str, Any]]:
-    n = len(result)
-    is_frame = isinstance(result.X, pd.DataFrame)
-    labels = result.X.index.tolist() if is_frame else list(range(n))
-    names = list(result.X.columns) if is_frame else None
-    columns = [as_objects(result.X.iloc[:, j]).tolist() for j in range(len(names or ()))]
-    inputs = list(zip(*columns, strict=True)) if names else np.asarray(result.X).tolist()
-    answers = _answers(result)
-    others = [_answers(other) for other in result.alternatives]
-    denied = result.denied.tolist()
-    people = []
-    for i in range(n):
-        person = {"person": labels[i], "row": i, "target": result.target[i]}
-        person["input"] = dict(zip(names, inputs[i], strict=True)) if names else inputs[i]
-        person |= answers[i]
-        if denied[i]:
-            person["alternatives"] = [other[i] for other in others if other[i]["valid"]]
-        people.append(person)
-    return people
-
-
-def _answers(result: RecourseResult) -> list[dict[str, Any]]:
-    names = ("status", "valid", "cost", "lower_bound", "margin")
-    columns = [getattr(result, name).tolist() for name in names]
-    answers: list[dict[str, Any]] = [
-        {**dict(zip(names, values, strict=True)), "changes": []}
-        for values in zip(*columns, strict=True)
-    ]
-    changes = changes_of(result, np.arange(len(result)))
-    kept = [name for name in changes if name not in ("row", "is_number")]
-    for position, row in enumerate(changes["row"].tolist()):
-        if changes["feature"][position] is not None:
-            change = {name: changes[name][position] for name in kept}
-            answers[row]["changes"].append(change)
-    return answers
-
-
-def to_json(result: RecourseResult, path: Any = None) -> str | None:
-    """Write the document of :func:`to_dict` as strict JSON, one line for each person."""
-    document = to_dict(result)
-    # An indented person would take a screen, and Python's fast encoder knows no indentation.
-    lines = [_dumps(person) for person in document.pop("people")]
-    head = _dumps(document, indent=2)[: -len("\n}")]
-    people = "[\n    " + ",\n    ".join(lines) + "\n  ]" if lines else "[]"
-    text = f'{head},\n  "people": {people}\n}}'
-    if path is None:
-        return text
-    atomic_write(path, text + "\n")
-    return None
-
-
-def _dumps(value: Any, indent: int | None = None) -> str:
-    return json.dumps(value, allow_nan=False, ensure_ascii=False, indent=indent)

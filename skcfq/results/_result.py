@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from skcfq.results import _actions, _export, _report
-from skcfq.results._gaps import gaps
+from skcfq.results import _actions, _document, _export, _report
+from skcfq.results._advice import Advice
 from skcfq.results._percentiles import percentile_shifts
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class RecourseResult:
+class RecourseResult(Advice):
     """Actions for n people, verified on the raw rows, with what is known about each.
 
     Attributes
@@ -98,9 +98,6 @@ class RecourseResult:
     units: Mapping | None = None
     interrupted: bool = False
 
-    def __len__(self) -> int:
-        return len(self.status)
-
     def __repr__(self) -> str:
         return _report.describe(self)
 
@@ -154,21 +151,6 @@ class RecourseResult:
         True
         """
         return _actions.contributions_of(self, rows)
-
-    @property
-    def gap(self) -> np.ndarray:
-        """Share of its cost by which each action may be too dear, shape (n,); NaN without one."""
-        return gaps(self.status, self.cost, self.lower_bound)
-
-    @property
-    def denied(self) -> np.ndarray:
-        """Rows that the model does not give the target, shape (n,), bool."""
-        return self.status != "already_favorable"
-
-    @property
-    def reachable(self) -> np.ndarray:
-        """Denied rows for which a valid action was found, shape (n,), bool."""
-        return self.denied & self.valid
 
     @property
     def feature_names(self) -> tuple:
@@ -403,9 +385,11 @@ class RecourseResult:
         document : dict
             ``protocol``, ``method``, ``summary``, ``cost`` (its definition), ``units``,
             ``feature_space`` (fingerprint), ``provenance`` (parameters of the solver, action set,
-            seed, versions, the model and its fingerprint) and ``people``: of each one the raw
-            input, the target, the status, cost, bound, margin, changes and alternatives. What is
-            NaN, infinite or missing is None: no cost without an action, no bound without recourse.
+            seed, versions, the model and its fingerprint), ``tables`` (names and types of columns)
+            and ``people``: of each one the raw input, the target, the status, cost, bound, margin,
+            the raw point, changes and alternatives. What is NaN or missing is None: no cost
+            without an action, no bound without recourse, no point where nothing changes. Read
+            back by :meth:`skcfq.results.IssuedAdvice.read`.
 
         Examples
         --------
@@ -418,7 +402,7 @@ class RecourseResult:
         >>> document["provenance"]["seed"], document["people"][0]["status"]
         (0, 'optimal')
         """
-        return _export.to_dict(self)
+        return _document.to_dict(self)
 
     def to_json(self, path: Any = None) -> str | None:
         """Write :meth:`to_dict` as strict JSON, without NaN and infinities.
@@ -445,4 +429,4 @@ class RecourseResult:
         >>> json.loads(text)["summary"]["denied"]
         2
         """
-        return _export.to_json(self, path)
+        return _document.write_json(self.to_dict(), path)

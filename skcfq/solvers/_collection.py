@@ -121,6 +121,8 @@ class _RawRows:
             return self.copy
         if not self.rows:
             return self.X.copy()
+        if len(self.rows) == 1 and _has_rows_of(self.parts[0], self.rows[0], self.X):
+            return self.parts[0]
         # Where a row was written twice, the last one counts.
         source = np.arange(len(self.X))
         source[np.concatenate(self.rows)] = len(self.X) + np.arange(sum(map(len, self.rows)))
@@ -128,3 +130,11 @@ class _RawRows:
         if isinstance(table, pd.DataFrame):
             table.index = self.X.index
         return table
+
+
+def _has_rows_of(part: Any, rows: np.ndarray, X: Any) -> bool:
+    """Tell whether a part has all rows of a table in order, with its index and types."""
+    if not isinstance(X, pd.DataFrame) or not np.array_equal(rows, np.arange(len(X))):
+        return False
+    same_index = part.index is X.index or part.index.identical(X.index)
+    return same_index and list(part.dtypes) == list(X.dtypes)

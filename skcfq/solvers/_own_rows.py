@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from skcfq.utils import take_rows
 
@@ -13,12 +15,19 @@ if TYPE_CHECKING:
     from skcfq.solvers.problems import Task
 
 
-def own_logits(task: Task) -> np.ndarray:
-    """Return the logits of the people's own rows, shape (n, n_classes)."""
-    logits = np.empty((len(task), len(task.predictor.classes)))
-    for block in task.blocks():
-        logits[block] = task.predictor.row_scores(take_rows(task.X, block))
-    return logits
+def with_own_logits(task: Task) -> Task:
+    """Return the task with the logits of the people's own rows, and few rows as they are encoded.
+
+    Of a DataFrame, that takes long enough to do it once; many rows would fill the memory.
+    """
+    predictor, blocks = task.predictor, list(task.blocks())
+    if len(blocks) == 1 and isinstance(task.X, pd.DataFrame) and predictor.differentiable:
+        encoded = predictor.space.encode(task.X)
+        return replace(task, logits=predictor.encoded_scores(encoded), encoded=encoded)
+    logits = np.empty((len(task), len(predictor.classes)))
+    for block in blocks:
+        logits[block] = predictor.row_scores(take_rows(task.X, block))
+    return replace(task, logits=logits)
 
 
 def margin_of(logits: np.ndarray, target: np.ndarray) -> np.ndarray:

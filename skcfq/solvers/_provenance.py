@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
 import platform
 import sys
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -112,6 +114,21 @@ def _seed(seed: Any) -> Any:
 
 def _rules(action_set: Any) -> Any:
     parameters = action_set.get_params(deep=False)
+    try:
+        written = pickle.dumps(parameters)
+    except Exception:  # what a user's own names and levels raise has no narrower class
+        return _rules_data(parameters)
+    # Everybody gets a copy, which they may change.
+    return pickle.loads(_written_rules(written))
+
+
+@lru_cache(maxsize=8)
+def _written_rules(parameters: bytes) -> bytes:
+    # The key is the content, so a rule that changes in place is another key.
+    return pickle.dumps(_rules_data(pickle.loads(parameters)))
+
+
+def _rules_data(parameters: Mapping[str, Any]) -> Any:
     try:
         return unchecked_data(parameters)
     except (TypeError, ValueError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from skcfq.solvers._batches import Batches
 from skcfq.solvers._collection import Collection
 from skcfq.solvers._contradictions import without_false_proofs
 from skcfq.solvers._methods import choose_method
-from skcfq.solvers._own_rows import margin_of, own_logits
+from skcfq.solvers._own_rows import margin_of, with_own_logits
 from skcfq.solvers._result_building import result_of
 from skcfq.solvers._stopping import as_interrupted, with_results
 from skcfq.solvers.problems import Effort
@@ -40,9 +39,9 @@ def solve_task(
     """
     method = choose_method(parameters["method"], task)
     denied = np.flatnonzero(task.decisions != task.predictor.classes[task.target])
-    logits = own_logits(task)
-    task = replace(task, logits=logits)
-    margin = margin_of(logits, task.target)
+    task = with_own_logits(task)
+    assert task.logits is not None
+    margin = margin_of(task.logits, task.target)
     n_alternatives = parameters["n_alternatives"]
     ranks = [Collection.before(task, denied, margin.copy()) for _ in range(n_alternatives)]
     size = parameters["batch_size"] or method.batch_size_for(task)

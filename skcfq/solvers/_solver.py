@@ -44,8 +44,9 @@ class RecourseSolver(KnownParameters):
     method : {"auto", "exact", "lp", "qp", "milp", "gradient", "black_box", "pgd"} or Method, \
             default="auto"
         Exact, for linear models: ``"exact"`` solves all people at once (two classes, a cost that
-        is a sum over features, no rules across features); ``"lp"`` (l1) and ``"qp"`` (l2, mixed)
-        are convex programs for continuous features; ``"milp"`` takes everything else.
+        is a sum over features), and only those one by one whose cheapest action breaks a rule
+        across features; ``"lp"`` (l1) and ``"qp"`` (l2, mixed) are convex programs for continuous
+        features; ``"milp"`` takes everything else.
         ``"exact"`` also proves for networks with rectifiers or integers whose numbers have grids,
         or are read as integer codes, and for trees, forests and boosted trees.
         Heuristic, for any model with gradients: ``"gradient"``, relaxed descent and a beam

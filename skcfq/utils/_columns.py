@@ -18,6 +18,8 @@ ROUNDING = 1e-9
 
 def values_of(column: Any) -> np.ndarray | ExtensionArray:
     """Return the values of a column: a numpy array, or pandas' own array where it needs one."""
+    if type(column) is np.ndarray:
+        return column
     if isinstance(column, (pd.Series, pd.Index)):
         column = column.array
     # The text arrays of pandas are subclasses of this one, where pyarrow is not installed.
@@ -27,6 +29,15 @@ def values_of(column: Any) -> np.ndarray | ExtensionArray:
     if sparse or not isinstance(column, (np.ndarray, ExtensionArray)):
         column = np.asarray(column)
     return column
+
+
+def columns_of_frame(X: pd.DataFrame) -> list[np.ndarray | ExtensionArray]:
+    """Return the values of all columns of a DataFrame."""
+    # A private way of pandas, which takes a tenth of the time; any DataFrame has the other one.
+    arrays = getattr(X, "_iter_column_arrays", None)
+    if arrays is not None:
+        return [values_of(array) for array in arrays()]
+    return [values_of(column) for _, column in X.items()]
 
 
 def missing_mask(column: Any) -> np.ndarray:

@@ -7,10 +7,13 @@ import hashlib
 import io
 import pickle
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+
+from skcfq.utils._columns import columns_of_frame
 
 # What objects of these packages do follows from what they hold. Of other people's functions and
 # classes only the name is written down, and what they do may change behind it.
@@ -126,7 +129,7 @@ def _parts(X: Any) -> tuple[Any, list[Any]]:
     if not isinstance(X, pd.DataFrame):
         values = np.empty(0) if X is None else np.asarray(X)
         return (X is None, values.dtype, values.shape), [values]
-    columns = [column.array for _, column in X.items()]
+    columns = columns_of_frame(X)
     return ([*X.columns], [column.dtype for column in columns], X.shape), columns
 
 
@@ -153,14 +156,25 @@ class _Pickler(pickle.Pickler):
     """A pickler that refuses what it could know by name only."""
 
     def reducer_override(self, obj: Any) -> Any:
+        if type(obj) is np.ndarray:
+            return NotImplemented
         named = obj if isinstance(obj, type) or hasattr(obj, "__qualname__") else type(obj)
         module = getattr(named, "__module__", None) or type(obj).__module__
         if module.partition(".")[0] not in _KNOWN_PACKAGES:
             raise pickle.PicklingError(f"{module} is no known package")
-        # The types of the standard library know neither of these two names.
-        frozen = is_dataclass(obj) and obj.__dataclass_params__.frozen  # type: ignore[union-attr]
-        if frozen and module.startswith("skcfq.") and not isinstance(obj, type):
-            # What a frozen object has worked out of its fields comes and goes.
-            held = {one.name: getattr(obj, one.name) for one in fields(obj)}
-            return copyreg.__newobj__, (type(obj),), held  # type: ignore[attr-defined]
-        return NotImplemented
+        kind: Any = type(obj)
+        names = _frozen_fields(kind) if module.startswith("skcfq.") else None
+        if names is None:
+            return NotImplemented
+        # What a frozen object has worked out of its fields comes and goes.
+        held = {name: getattr(obj, name) for name in names}
+        # The types of the standard library do not know this name.
+        return copyreg.__newobj__, (type(obj),), held  # type: ignore[attr-defined]
+
+
+@cache
+def _frozen_fields(kind: Any) -> tuple[str, ...] | None:
+    """Return the names of the fields of a frozen dataclass of the library, None for other types."""
+    if not is_dataclass(kind) or not kind.__dataclass_params__.frozen:  # type: ignore[union-attr]
+        return None
+    return tuple(one.name for one in fields(kind))

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skcfq.encoding import FeatureSpace, TableEncoder
+from skcfq.encoding import FeatureSpace, TableBlock, TableEncoder
 from skcfq.exceptions import FeatureSpaceError
 
 
@@ -374,3 +374,20 @@ def test_any_mixed_table_survives_the_round_trip(X, random):
     twin = FeatureSpace.from_dict(json.loads(json.dumps(space.to_dict(), allow_nan=False)))
     assert twin.fingerprint == space.fingerprint
     np.testing.assert_array_equal(twin.encode(X), Z)
+
+
+def test_few_rows_have_the_levels_that_many_have():
+    words = ["clerk", "cook", "pilot", "", "1", "nan"]
+    odd = [None, np.nan, pd.NA, 1, 1.0, True, np.str_("cook")]
+    categories = ("clerk", "cook", 1, "1", None)
+    block = TableBlock(
+        name="job", columns=np.arange(5), categories=categories, codes=np.eye(5), fill=None
+    )
+    values = np.empty(26, dtype=object)
+    values[:] = [*words, *odd, *words, *odd]
+    many = block.level_of(values)
+    assert many[:6].tolist() == [0, 1, -1, -1, 3, -1]
+    for size in (1, 2, 6, 13):
+        for start in range(0, 26 - size):
+            part = values[start : start + size]
+            np.testing.assert_array_equal(block.level_of(part), many[start : start + size])

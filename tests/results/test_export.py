@@ -21,6 +21,7 @@ from skcfq import ActionSet, RecourseSolver, TableEncoder
 from skcfq.models import as_predictor
 from skcfq.results import _export, _percentiles
 from skcfq.results._percentiles import number_percentiles
+from skcfq.utils import strict_json
 
 
 @pytest.mark.parametrize("norm", ["l1", "l2", "mixed"])
@@ -300,10 +301,10 @@ def test_the_record_is_of_the_moment_of_solving(model, people):
 
 def test_labels_that_json_does_not_know():
     odd = {1: float("nan"), "a": [np.float64(np.inf), np.int64(2)], ("x", 1): pd.NA}
-    assert _export.strict_json(odd) == {"1": None, "a": [None, 2], "('x', 1)": None}
-    assert _export.strict_json({1: "a", "1": "b"}) == [[1, "a"], ["1", "b"]]
+    assert strict_json(odd) == {"1": None, "a": [None, 2], "('x', 1)": None}
+    assert strict_json({1: "a", "1": "b"}) == [[1, "a"], ["1", "b"]]
     stamp = pd.Timestamp("2026-01-02")
-    assert _export.strict_json({"day": stamp, "none": pd.NaT}) == {"day": str(stamp), "none": None}
+    assert strict_json({"day": stamp, "none": pd.NaT}) == {"day": str(stamp), "none": None}
 
 
 def test_results_survive_pickle(result):

@@ -338,7 +338,6 @@ def test_a_time_limit_proves_no_more_than_was_proved(norm):
 @pytest.mark.parametrize(
     ("parameters", "rules", "reason"),
     [
-        ({"method": "exact"}, {"constraints": ["a <= b"]}, "(?i)tie features together.*'milp'"),
         ({"method": "exact", "cost": "mixed"}, {}, "mixed cost.*'qp'"),
         ({"method": "lp", "cost": "l2"}, {}, "cost='l1'.*'qp'"),
         ({"method": "qp"}, {}, "'l2' and 'mixed'.*'lp'"),
@@ -360,7 +359,9 @@ def test_auto_takes_the_fastest_exact_method_that_applies():
     tied = rules | {"constraints": ["a + b <= 5"]}
     assert solve(binary, X, rules, weights).method == "exact"
     assert solve(binary, X, rules, weights, cost="mixed").method == "qp"
-    assert solve(binary, X, tied, weights).method == "lp"
-    assert solve(binary, X, tied | {"max_changes": 2}, weights).method == "milp"
+    assert solve(binary, X, tied, weights).method == "exact"
+    assert solve(binary, X, tied, weights, cost="mixed").method == "qp"
+    assert solve(several, X3, tied, weights3).method == "lp"
+    assert solve(several, X3, tied | {"max_changes": 2}, weights3).method == "milp"
     assert solve(several, X3, rules3, weights3).method == "lp"
     assert solve(several, X3, rules3, weights3, cost="l2").method == "qp"

@@ -85,7 +85,7 @@ def test_rules_across_features_hold_and_whoever_breaks_one_may_stay(kind, method
         "max_changes": 3,
     }
     result = solve(MODELS[kind], PEOPLE.head(16), rules=rules, method=method)
-    assert result.method == ("milp" if kind == "linear" else method)
+    assert result.method == ("exact" if kind == "linear" else method)
     X, points = result.X, result.points
     broken = X["unique"] > X["words"]
     assert broken.sum() > 3 and result.reachable[broken].any()

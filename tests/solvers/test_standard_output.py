@@ -22,8 +22,9 @@ from skcfq import ActionSet, RecourseSolver
 X = np.random.default_rng(0).normal(size=(60, 4))
 model = LogisticRegression().fit(X, X @ [1, -1, 2, 0.5] > 1)
 methods = []
-for rule in ["change(`0`) + change(`2`) <= 0.6", "if changes(`0`) then stays(`2`)"]:
-    solver = RecourseSolver(ActionSet(constraints=[rule]), target=True)
+rules = {"lp": "change(`0`) + change(`2`) <= 0.6", "milp": "if changes(`0`) then stays(`2`)"}
+for method, rule in rules.items():
+    solver = RecourseSolver(ActionSet(constraints=[rule]), target=True, method=method)
     methods.append(solver.solve(model, X[:5], background=X).method)
 print(json.dumps(methods))
 """

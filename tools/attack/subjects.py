@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subjects_advice
 import subjects_certificates
 import subjects_estimators
 import subjects_files
@@ -27,6 +28,7 @@ NOT_ATTACKED = {
     "States": _MADE,
     "DeployedClassifier.__init__": _MADE,
     "FeatureSpace.__init__": _MADE,
+    "IssuedAdvice.__init__": _MADE,
     "RecourseMenu.__init__": _MADE,
     "RecourseResult.__init__": _MADE,
     "AdviceMargin": _MADE,
@@ -60,6 +62,7 @@ def all_subjects() -> list[Subject]:
     return [
         *subjects_rules.subjects(),
         *subjects_recourse.subjects(),
+        *subjects_advice.subjects(),
         *subjects_metrics.subjects(),
         *subjects_plotting.subjects(),
         *subjects_certificates.subjects(),

@@ -127,6 +127,8 @@ def _next_round(waiting: Nodes) -> tuple[Nodes, Nodes]:
 
     A person's nodes come in the same rounds and in the same order, whoever else waits.
     """
+    if len(waiting) == 1:
+        return waiting, waiting.take(np.zeros(1, dtype=bool))
     order = _best_of_each(waiting.person, waiting.bound, _NODES_PER_ROUND)
     of_person = waiting.person[order]
     ends = np.append(np.flatnonzero(of_person[1:] != of_person[:-1]) + 1, len(order))
@@ -183,9 +185,7 @@ def _trim(separable: Separable, nodes: Nodes, amounts: np.ndarray) -> np.ndarray
             continue
         kept = np.maximum(gain[rows, at] - surplus, 0.0)
         goal = separable.gridded.alpha1[person, j]
-        wanted = np.zeros((len(rows), b - a))
-        wanted[rows, j] = _distance_for(separable, person, j, kept)
-        steps = separable.grid_steps(wanted, person)[rows, j]
+        steps = separable.steps_within(_distance_for(separable, person, j, kept), person, j)
         for extra in (0.0, 1.0):
             tried = np.minimum(np.maximum(steps + extra, floor[rows, at]), amounts[rows, at])
             gained = gain.copy()
@@ -332,9 +332,8 @@ def _threshold(
         for amounts in (dual.under.amounts[kept], dual.over.amounts[kept]):
             steps = amounts[:, start : start + separable.n_gridded]
             ends.append(separable.grid_distance(steps, nodes.person)[rows, grid])
-        goal = np.zeros((len(nodes), separable.n_gridded), dtype=np.float64)
-        goal[rows, grid] = ends[0] + share * (ends[1] - ends[0])
-        middle = np.where(is_grid, separable.grid_steps(goal, nodes.person)[rows, grid], middle)
+        goal = ends[0] + share * (ends[1] - ends[0])
+        middle = np.where(is_grid, separable.steps_within(goal, nodes.person, grid), middle)
     middle = np.minimum(np.maximum(middle, low), high - 1)
     return np.where(feature < separable.n_continuous, 0.0, middle)
 

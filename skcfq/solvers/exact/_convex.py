@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from skcfq.solvers.exact._highs import start_highs_quietly
+from skcfq.solvers.exact._kept_programs import put_back, taken_program
 from skcfq.solvers.exact._program_data import (
     PersonData,
     ProgramShape,
@@ -71,9 +72,7 @@ def solve_convex(
         A person whose program fails numerically is ``"not_found"``.
     """
     shape = program_shape(problem, integer=integer)
-    # cvxpy learns the shape of a sum from numbers that nobody has set, which may be anything.
-    with np.errstate(all="ignore"):
-        program = _Program(shape)
+    program = taken_program(shape, _Program)
     values, levels = problem.region.values.clone(), problem.region.levels.clone()
     status = np.full(problem.n_people, "not_found", dtype="<U17")
     bound = torch.zeros(problem.n_people, dtype=torch.float64)
@@ -91,6 +90,7 @@ def solve_convex(
         except (cp.SolverError, ValueError, ArithmeticError):
             # One person's numerical trouble is no reason to lose the others.
             continue
+    put_back(shape, program)
     return ExactAnswer(values, levels, status, bound)
 
 

@@ -108,10 +108,10 @@ def dual_bound(separable: Separable, nodes: Nodes) -> Dual:
     dual : Dual
     """
     need = separable.need[nodes.person]
-    over = _strongest(separable, nodes)
-    under = _select(
-        separable, nodes, _amounts_at_rest(nodes), *_priced(separable, nodes, nodes.low)
-    )
+    terms = _Terms.of(separable, nodes)
+    over = terms.select(nodes.high, *terms.at_high, -terms.at_high[1])
+    # At a score of 0, nothing that is free is worth changing.
+    under = terms.select(nodes.low, *terms.at_low, np.zeros_like(nodes.low))
     met = under.gain >= need
     over.replace(met, under.take(met))
     bound = np.where(met, under.cost, nodes.bound)
@@ -130,7 +130,7 @@ def dual_bound(separable: Separable, nodes: Nodes) -> Dual:
         # A curved dual: the crossing of two tangents alone converges from one side only.
         middle = (flattest[active] + steepest[active]) / 2
         multiplier = np.where(halved, middle, crossing)
-        found = _minimise(separable, nodes.take(active), multiplier)
+        found = _minimise(separable, terms.take(active), multiplier)
         value = found.cost + multiplier * (goal - found.gain)
         bound[active] = np.maximum(bound[active], value)
         meets = found.gain >= goal
@@ -143,51 +143,115 @@ def dual_bound(separable: Separable, nodes: Nodes) -> Dual:
     return Dual(bound, under, over)
 
 
-def _amounts_at_rest(nodes: Nodes) -> np.ndarray:
-    return nodes.low
+@dataclass(frozen=True, eq=False)
+class _Terms:
+    """What each feature adds in N nodes, as far as no multiplier plays a part.
+
+    Attributes
+    ----------
+    nodes : Nodes
+    at_low, at_high : (ndarray of shape (N, F), ndarray of shape (N, F))
+        Cost and gain of the smallest and the largest amounts.
+    options : (ndarray of shape (N, c, L), ndarray of shape (N, c, L)) or None
+        Cost and gain of the options of the categories; None where no category has a choice.
+    closed : ndarray of shape (N, c, L), bool, or None
+        Options that a node does not allow.
+    forced, eligible : ndarray of shape (N, F), bool
+        What must change, and what may.
+    room : ndarray of shape (N, 1) or None
+        How many of these may; None where all of them may.
+    """
+
+    nodes: Nodes
+    at_low: tuple[np.ndarray, np.ndarray]
+    at_high: tuple[np.ndarray, np.ndarray]
+    options: tuple[np.ndarray, np.ndarray] | None
+    closed: np.ndarray | None
+    forced: np.ndarray
+    eligible: np.ndarray
+    room: np.ndarray | None
+
+    @classmethod
+    def of(cls, separable: Separable, nodes: Nodes) -> _Terms:
+        """Return those of some nodes."""
+        options = closed = room = None
+        width = separable.option_cost.shape[2]
+        if separable.option_cost.shape[1] and width >= 3:
+            start, index = separable.n_continuous + separable.n_gridded, np.arange(width)
+            options = separable.option_cost[nodes.person], separable.option_gain[nodes.person]
+            closed = (index < nodes.low[:, start:, None]) | (index > nodes.high[:, start:, None])
+        forced = nodes.state == IN
+        if separable.max_changes < forced.shape[1]:
+            room = separable.max_changes - forced.sum(axis=1, keepdims=True)
+        return cls(
+            nodes,
+            separable.evaluate(nodes.low, nodes.person),
+            separable.evaluate(nodes.high, nodes.person),
+            options,
+            closed,
+            forced,
+            (nodes.state == FREE) & (nodes.high > 0),
+            room,
+        )
+
+    def take(self, index: np.ndarray) -> _Terms:
+        """Return those of nodes at rising positions."""
+        if len(index) == len(self.nodes):
+            return self
+        return _Terms(
+            self.nodes.take(index),
+            (self.at_low[0][index], self.at_low[1][index]),
+            (self.at_high[0][index], self.at_high[1][index]),
+            None if self.options is None else (self.options[0][index], self.options[1][index]),
+            None if self.closed is None else self.closed[index],
+            self.forced[index],
+            self.eligible[index],
+            None if self.room is None else self.room[index],
+        )
+
+    def select(
+        self, amounts: np.ndarray, cost: np.ndarray, gain: np.ndarray, score: np.ndarray
+    ) -> Solutions:
+        """Change what must change, and of the rest what scores below zero, within `room`."""
+        eligible = self.eligible & (score < 0)
+        if self.room is not None and (eligible.sum(axis=1, keepdims=True) > self.room).any():
+            order = np.argsort(np.where(eligible, score, np.inf), axis=1, kind="stable")
+            rank = np.empty_like(order)
+            np.put_along_axis(rank, order, np.arange(amounts.shape[1])[None], 1)
+            eligible &= rank < self.room
+        chosen = self.forced | eligible
+        return Solutions(
+            np.where(chosen, amounts, 0.0),
+            row_sums(np.where(chosen, cost, 0.0)),
+            row_sums(np.where(chosen, gain, 0.0)),
+        )
 
 
-def _priced(
-    separable: Separable, nodes: Nodes, amounts: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return cost, gain and a score by which nothing that is free is worth changing."""
-    cost, gain = separable.evaluate(amounts, nodes.person)
-    return cost, gain, np.zeros_like(cost)
-
-
-def _strongest(separable: Separable, nodes: Nodes) -> Solutions:
-    """Return the solution with the largest gain."""
-    cost, gain = separable.evaluate(nodes.high, nodes.person)
-    return _select(separable, nodes, nodes.high, cost, gain, -gain)
-
-
-def _minimise(separable: Separable, nodes: Nodes, multiplier: np.ndarray) -> Solutions:
+def _minimise(separable: Separable, terms: _Terms, multiplier: np.ndarray) -> Solutions:
     """Return the minimiser of the Lagrangian."""
-    best = None
-    for amounts in _candidates(separable, nodes, multiplier):
-        cost, gain = separable.evaluate(amounts, nodes.person)
-        score = cost - multiplier[:, None] * gain
-        if best is None:
-            best = [amounts, cost, gain, score]
-            continue
-        better = score < best[3]
-        new = (amounts, cost, gain, score)
-        best = [np.where(better, a, b) for a, b in zip(new, best, strict=True)]
-    assert best is not None
-    best = _with_options(separable, nodes, multiplier, best)
-    return _select(separable, nodes, *best)
+    nodes = terms.nodes
+    tried = [(nodes.low, *terms.at_low), (nodes.high, *terms.at_high)]
+    for amounts in _inner_amounts(separable, nodes, multiplier):
+        tried.append((amounts, *separable.evaluate(amounts, nodes.person)))
+    best: list[np.ndarray] = []
+    for amounts, cost, gain in tried:
+        new = (amounts, cost, gain, cost - multiplier[:, None] * gain)
+        if best:
+            better = new[3] < best[3]
+            best = [np.where(better, a, b) for a, b in zip(new, best, strict=True)]
+        else:
+            best = [*new]
+    _put_options(separable, terms, multiplier, best)
+    return terms.select(*best)
 
 
-def _candidates(separable: Separable, nodes: Nodes, multiplier: np.ndarray) -> list[np.ndarray]:
-    """Return amounts among which each number's term has its minimum."""
-    candidates = [nodes.low, nodes.high]
-    kinked = bool(np.isfinite(separable.continuous.kink).any())
-    kinked |= bool(np.isfinite(separable.gridded.kink).any())
+def _inner_amounts(separable: Separable, nodes: Nodes, multiplier: np.ndarray) -> list[np.ndarray]:
+    """Return amounts between the ends at which a number's term may have its minimum."""
     if separable.squared:
-        candidates += _at(separable, nodes, lambda moves: _stationary(moves, nodes, multiplier))
-    elif kinked:
-        candidates += _at(separable, nodes, lambda moves: moves.kink[nodes.person])
-    return candidates
+        return _at(separable, nodes, lambda moves: _stationary(moves, nodes, multiplier))
+    if separable.continuous.is_kinked or separable.gridded.is_kinked:
+        return _at(separable, nodes, lambda moves: moves.kink[nodes.person])
+    return []
 
 
 def _stationary(moves, nodes: Nodes, multiplier: np.ndarray) -> np.ndarray:
@@ -216,48 +280,17 @@ def _at(separable: Separable, nodes: Nodes, distance) -> list[np.ndarray]:
     return [np.minimum(np.maximum(r, nodes.low), nodes.high) for r in results]
 
 
-def _with_options(
-    separable: Separable, nodes: Nodes, multiplier: np.ndarray, best: list[np.ndarray]
-) -> list[np.ndarray]:
+def _put_options(
+    separable: Separable, terms: _Terms, multiplier: np.ndarray, best: list[np.ndarray]
+) -> None:
     """Put the best option of every category in place."""
+    if terms.options is None:
+        return
     start = separable.n_continuous + separable.n_gridded
-    width = separable.option_cost.shape[2]
-    if separable.option_cost.shape[1] == 0 or width < 3:
-        return best
-    index = np.arange(width)
-    cost, gain = separable.option_cost[nodes.person], separable.option_gain[nodes.person]
+    cost, gain = terms.options
     score = cost - multiplier[:, None, None] * gain
-    inside = (index >= nodes.low[:, start:, None]) & (index <= nodes.high[:, start:, None])
-    score = np.where(inside, score, np.inf)
+    score[terms.closed] = np.inf
     option = score.argmin(axis=2)[:, :, None]
     for field, part in zip(best, (None, cost, gain, score), strict=True):
         picked = option if part is None else np.take_along_axis(part, option, 2)
         field[:, start:] = picked[:, :, 0]
-    return best
-
-
-def _select(
-    separable: Separable,
-    nodes: Nodes,
-    amounts: np.ndarray,
-    cost: np.ndarray,
-    gain: np.ndarray,
-    score: np.ndarray,
-) -> Solutions:
-    """Change what must change, and of the rest what scores below zero, within ``max_changes``."""
-    forced = nodes.state == IN
-    eligible = (nodes.state == FREE) & (score < 0) & (nodes.high > 0)
-    n_features = amounts.shape[1]
-    if separable.max_changes < n_features:
-        room = separable.max_changes - forced.sum(axis=1, keepdims=True)
-        order = np.argsort(np.where(eligible, score, np.inf), axis=1, kind="stable")
-        rank = np.empty_like(order)
-        np.put_along_axis(rank, order, np.arange(n_features)[None], 1)
-        eligible &= rank < room
-    chosen = forced | eligible
-    nothing = np.zeros_like(cost)
-    return Solutions(
-        np.where(chosen, amounts, nothing),
-        row_sums(np.where(chosen, cost, nothing)),
-        row_sums(np.where(chosen, gain, nothing)),
-    )

@@ -15,7 +15,6 @@ from skcfq.solvers.problems import (
     finite,
     finite_or_smooth,
     l1_cost,
-    no_linking,
     one_model,
     separable_cost,
     two_classes,
@@ -27,9 +26,11 @@ if TYPE_CHECKING:
 
 def _exact(problem: LinearProblem, effort: Effort) -> ExactAnswer:
     # A table of plain numbers takes the shortcut, which needs no torch.
+    from skcfq.solvers.exact._across_rules import solve_across_rules
     from skcfq.solvers.exact._linear import solve_linear
 
-    return solve_linear(problem, effort)
+    solve = solve_linear if problem.region.linking is None else solve_across_rules
+    return solve(problem, effort)
 
 
 def _program(problem: LinearProblem, effort: Effort, *, integer: bool) -> ExactAnswer:
@@ -86,7 +87,7 @@ EXACT = Method(
     "exact",
     _exact,
     proves=True,
-    requires=(two_classes, one_model, separable_cost, no_linking),
+    requires=(two_classes, one_model, separable_cost),
     linear=True,
     batch_size=4096,
     shortcut=PLAIN_TABLES,

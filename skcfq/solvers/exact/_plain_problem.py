@@ -35,7 +35,7 @@ def plain_features(task: Task) -> str | None:
         return "some features are no plain numbers."
     if actions.max_changes is not None and actions.max_changes < actions.n_features:
         return f"max_changes={actions.max_changes} makes a choice."
-    rules = task.overrides or actions.downstream or actions.has_min_change
+    rules = task.overrides or actions.downstream or actions.has_min_change or actions.has_linking
     return "rules go beyond the limits of each number." if rules else None
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import pickle
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -56,6 +58,14 @@ class ProgramShape:
     implications: list[tuple[list, list]]
     named_features: list[np.ndarray]
     literal_numeric: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @cached_property
+    def content(self) -> bytes:
+        """What the program itself is written with: equal for equal programs."""
+        # Of a grid of equal steps, where it begins and ends is a parameter.
+        grids = [(g.feature, g.step, g.points if g.step is None else None) for g in self.grids]
+        held = {one.name: getattr(self, one.name) for one in fields(self)}
+        return pickle.dumps(held | {"grids": grids})
 
     @property
     def n_implications(self) -> int:

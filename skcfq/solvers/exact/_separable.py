@@ -8,6 +8,7 @@ by a distance; a number on a grid and a category move by the count of an option.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -42,12 +43,19 @@ class Moves:
     least: np.ndarray
     most: np.ndarray
 
+    @cached_property
+    def is_kinked(self) -> bool:
+        """Whether any gain has a kink."""
+        return bool(np.isfinite(self.kink).any())
+
     def gain(
         self,
         distance: np.ndarray,
         at: np.ndarray | slice | tuple[np.ndarray, np.ndarray] = slice(None),
     ) -> np.ndarray:
         """Return what distances add: of people (N, m), or of one feature a person (N,)."""
+        if not self.is_kinked:
+            return self.alpha1[at] * distance
         first = np.minimum(distance, self.kink[at])
         return self.alpha1[at] * first + self.alpha2[at] * (distance - first)
 
@@ -172,16 +180,16 @@ class Separable:
         """Return the objective and the gain of each feature, both (N, F)."""
         far, steps, options = self.split(amounts)
         distance = self.grid_distance(steps, person)
-        index = options.astype(np.int64)[:, :, None]
+        option = person[:, None], np.arange(options.shape[1]), _whole(options)
         costs = [
             self.price(far, self.continuous.weight),
             self.price(distance, self.gridded.weight),
-            np.take_along_axis(self.option_cost[person], index, 2)[:, :, 0],
+            self.option_cost[option],
         ]
         gains = [
             self.continuous.gain(far, person),
             self.gridded.gain(distance, person),
-            np.take_along_axis(self.option_gain[person], index, 2)[:, :, 0],
+            self.option_gain[option],
         ]
         return np.concatenate(costs, axis=1), np.concatenate(gains, axis=1)
 
@@ -200,6 +208,20 @@ class Separable:
         index = self.first[person, j] + _whole(moves.sign[person, j] * np.maximum(steps - 1, 0.0))
         distance = np.where(steps > 0, np.abs(self.grid[index] - moves.own[person, j]), 0.0)
         return moves.gain(distance, (person, j))
+
+    def steps_within(self, distance: np.ndarray, person: np.ndarray, j: np.ndarray) -> np.ndarray:
+        """Return what :meth:`grid_steps` does, of one grid a row, (N,)."""
+        direction, first = self.gridded.sign[person, j], self.first[person, j]
+        goal = self.gridded.own[person, j] + direction * distance
+        slack = 1e-12 * np.maximum(np.abs(goal), 1.0)
+        steps = np.empty_like(goal)
+        for one in set(j.tolist()):
+            (start, stop), rows = self.grid_ends[one], j == one
+            grid, near = self.grid[start:stop], first[rows] - start
+            up = np.searchsorted(grid, (goal + slack)[rows], side="right")
+            down = np.searchsorted(grid, (goal - slack)[rows])
+            steps[rows] = np.where(direction[rows] > 0, up - near, near - down + 1)
+        return np.maximum(steps, 0.0)
 
     def grid_steps(self, distance: np.ndarray, person: np.ndarray) -> np.ndarray:
         """Return the largest counts whose grid points are not beyond a distance, (N, mg)."""

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 def region_for(task: Task) -> ActionRegion:
     """Return what the people may change."""
     if not task.overrides:
-        return region_of(task.actions, task.X)
+        return region_of(task.actions, task.X, encoded=task.encoded)
     labels = (
         dict(enumerate(task.X.index))
         if isinstance(task.X, pd.DataFrame)
         else {row: row for row in task.overrides}
     )
     overrides = {labels[row]: rules for row, rules in task.overrides.items()}
-    return region_of(task.actions, task.X, overrides)
+    return region_of(task.actions, task.X, overrides, encoded=task.encoded)
 
 
 def favorable_examples(task: Task) -> Tensor | None:

@@ -77,13 +77,6 @@ def separable_cost(task: Task) -> str | None:
     return None
 
 
-def no_linking(task: Task) -> str | None:
-    """Require that no rule ties features together."""
-    if task.actions.has_linking:
-        return "constraints tie features together. Use method='milp', or 'lp' or 'qp'."
-    return None
-
-
 def l1_cost(task: Task) -> str | None:
     """Require the l1 cost."""
     if task.cost.norm != "l1":

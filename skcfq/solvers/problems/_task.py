@@ -52,6 +52,8 @@ class Task:
         What the model says about X, where that is known.
     logits : ndarray of shape (n, n_classes) or None
         Its logits, where they are known.
+    encoded : ndarray of shape (n, d) or None
+        X as the model's space encodes it, where that is known.
     n_alternatives : int
         Actions for each person.
     single_precision : bool
@@ -78,6 +80,7 @@ class Task:
     perturbation_radius: float = 0.0
     decisions: np.ndarray | None = None
     logits: np.ndarray | None = None
+    encoded: np.ndarray | None = None
     n_alternatives: int = 1
     single_precision: bool = False
     action_set: ActionSet | None = None
@@ -104,6 +107,7 @@ class Task:
             overrides=overrides,
             decisions=None,
             logits=None if self.logits is None else self.logits[rows],
+            encoded=None if self.encoded is None else self.encoded[rows],
         )
 
     def groups(self) -> Iterator[np.ndarray]:

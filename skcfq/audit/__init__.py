@@ -1,0 +1,18 @@
+"""What is said of decisions and handed over: to people, to reviewers, to a gate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from skcfq.utils import lazy_attributes
+
+if TYPE_CHECKING:
+    from skcfq.audit._reasons import reason_codes
+
+__all__ = ["reason_codes"]
+
+__getattr__ = lazy_attributes(__name__, {"reason_codes": "_reasons"})
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
