@@ -261,7 +261,7 @@ def nearest_level(block: Tensor, codes: Tensor, allowed: Tensor, own: Tensor) ->
         # Most people keep most categories.
         return torch.full((len(block),), -1, dtype=torch.int64)
     best, level = _nearest(block, codes, allowed)
-    own_distance = (block - own).square().sum(dim=1).sqrt()
+    own_distance = _apart(block, own).square().sum(dim=1).sqrt()
     stays = own_distance <= best * (1 + SAME_VALUE)
     return torch.where(stays, torch.full_like(level, -1), level)
 
@@ -272,8 +272,17 @@ def _nearest(block: Tensor, codes: Tensor, allowed: Tensor) -> tuple[Tensor, Ten
         return _nearest_of_many(block, codes, allowed)
     exact = "donot_use_mm_for_euclid_dist"  # the fast formula breaks ties by its rounding
     distance = torch.cdist(block, codes, compute_mode=exact)
+    if bool(distance.isnan().any()):
+        distance = _apart(block[:, None], codes[None]).square().sum(dim=2).sqrt()
     best, level = distance.masked_fill(~allowed, torch.inf).min(dim=1)
     return best, level
+
+
+def _apart(first: Tensor, second: Tensor) -> Tensor:
+    """Return differences; NaN, the code of a gap, is at NaN and infinitely far from all else."""
+    difference = first - second
+    both = torch.isnan(first) & torch.isnan(second)
+    return torch.where(both, 0.0, torch.nan_to_num(difference, nan=torch.inf))
 
 
 def _nearest_of_many(block: Tensor, codes: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor]:

@@ -18,7 +18,7 @@ from skcfq.models._functions import RowHead
 from skcfq.models._heads import shifted_bias
 from skcfq.models._margins import RELATIVE_MARGIN, rounding_margin
 from skcfq.models._memory import remembered_predictor
-from skcfq.models._pairs import second_predictor
+from skcfq.models._pairs import predictor_of_same_space, second_predictor
 from skcfq.models._pipelines import (
     check_model_is_fitted,
     join_steps,
@@ -62,6 +62,7 @@ __all__ = [
     "join_steps",
     "label_position",
     "least_margin",
+    "predictor_of_same_space",
     "rectified_layers",
     "remembered_predictor",
     "resolve_target",

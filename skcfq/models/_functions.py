@@ -165,7 +165,7 @@ def read_function(
     name = getattr(function, "__name__", type(function).__name__)
     if not isinstance(output, str) or output not in OUTPUTS:
         raise UnsupportedModelError(f"output is {output!r}; use one of {OUTPUTS}.")
-    labels = _read_labels(classes, name)
+    labels = read_labels(classes, name)
     if output == "auto":
         output = _guess(_first_answer(function, example, name), len(labels))
     return FunctionModel(RowHead(function, labels, output, name))
@@ -181,7 +181,14 @@ def _first_answer(function: Callable[[Any], Any], example: Any, name: str) -> np
         ) from error
 
 
-def _read_labels(classes: Any, name: str) -> np.ndarray:
+def read_labels(classes: Any, name: str) -> np.ndarray:
+    """Return the labels of a model that does not carry them.
+
+    Raises
+    ------
+    UnsupportedModelError
+        They are not two or more texts, or numbers.
+    """
     given = list(classes) if is_list(classes) else []
     single = all(isinstance(one, str | Number | np.generic) for one in given)
     # An array would write the numbers among texts as texts.

@@ -90,20 +90,67 @@ class MLPHead(nn.Module):
         head.get_buffer(f"intercept_{self.n_layers - 1}")[-1] -= margin
         return head
 
+    def behind(self, matrix: np.ndarray, offset: np.ndarray) -> MLPHead:
+        """Return the head of other codes, of which its own are an affine function.
+
+        Parameters
+        ----------
+        matrix : ndarray of shape (d, n_inputs)
+        offset : ndarray of shape (n_inputs,)
+        """
+        coefs, intercepts = zip(*self._coefficients, strict=True)
+        first = intercepts[0] + offset @ coefs[0]
+        return MLPHead(
+            [matrix @ coefs[0], *coefs[1:]], [first, *intercepts[1:]], self.activation_name
+        )
+
     def array_logits(self, Z: np.ndarray) -> np.ndarray:
         """Map encoded rows to logits, as arrays."""
         return self(torch.from_numpy(Z)).numpy()
 
     def array_layers(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Return weights (n_out, n_in) and biases (n_out,) of every layer, as arrays."""
+        return [(coef.T, intercept) for coef, intercept in self._coefficients]
+
+    @property
+    def _coefficients(self) -> list[tuple[np.ndarray, np.ndarray]]:
         names = [(f"coef_{i}", f"intercept_{i}") for i in range(self.n_layers)]
-        return [(self.get_buffer(w).T.numpy(), self.get_buffer(b).numpy()) for w, b in names]
+        return [(self.get_buffer(w).numpy(), self.get_buffer(b).numpy()) for w, b in names]
 
     def linear_weights(self) -> tuple[np.ndarray, np.ndarray] | None:
         """Return coefficients and intercepts where there is one layer, else None."""
         if self.n_layers > 1:
             return None
         return self.get_buffer("coef_0").T.numpy(), self.get_buffer("intercept_0").numpy()
+
+
+class TranslatedHead(nn.Module):
+    """The head of other codes, of which a model's own are an affine function.
+
+    Parameters
+    ----------
+    head : callable
+        From the model's own codes to logits.
+    matrix : ndarray of shape (d, d_own)
+    offset : ndarray of shape (d_own,)
+    """
+
+    def __init__(
+        self, head: Callable[[Tensor], Tensor], matrix: np.ndarray, offset: np.ndarray
+    ) -> None:
+        super().__init__()
+        self.head = head
+        self.register_buffer("matrix", _float64(matrix.T))
+        self.register_buffer("offset", _float64(offset))
+        self.n_inputs = len(matrix)
+
+    def forward(self, Z: Tensor) -> Tensor:
+        """Map encoded rows (n, d) to logits (n, n_classes)."""
+        return self.head(self._own_codes(Z))
+
+    def _own_codes(self, Z: Tensor) -> Tensor:
+        matrix, offset = self.get_buffer("matrix"), self.get_buffer("offset")
+        return in_lanes(lambda tiles: product(tiles, matrix, offset), Z).contiguous()
 
 
 def linear_logits(Z: Tensor, coef: Tensor, intercept: Tensor) -> Tensor:

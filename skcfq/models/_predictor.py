@@ -79,6 +79,14 @@ class Predictor:
     threshold: DecisionThreshold | None = None
     own_space: bool = True
 
+    def apart(self, X: Any) -> np.ndarray:
+        """Return the raw rows that ``space`` does not tell the model, bool of shape (n,): none."""
+        return np.zeros(len(X), dtype=bool)
+
+    def as_function(self) -> Predictor:
+        """Return the model as one that is asked about raw rows where :meth:`apart` says so."""
+        return self
+
     def logits(self, Z: Tensor) -> Tensor:
         """Return the class logits of encoded rows, differentiable with respect to them.
 
@@ -321,6 +329,11 @@ class Predictor:
         return not isinstance(self.head, RowHead)
 
     @property
+    def decides_on_codes(self) -> bool:
+        """Whether logits of encoded rows are those of the raw rows, to the last bit."""
+        return self.differentiable
+
+    @property
     def is_linear(self) -> bool:
         """Whether the logits are linear in the encoded columns."""
         return self._weights is not None
@@ -356,7 +369,7 @@ class Predictor:
 
     @property
     def integers(self) -> IntegerNetwork | None:
-        """The integers that decide; None for a model without such a form."""
+        """The integers that decide on encoded rows; None for a model without such a form."""
         if isinstance(self.model, DeployedClassifier):
             return self.model.integer_network_
         if isinstance(self.head, EstimatorHead):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import reprlib
+import sys
 from dataclasses import replace
 from typing import Any, NoReturn
 
 import numpy as np
 
-from skcfq.deploy import DeployedClassifier
+from skcfq.deploy import DeployedClassifier, load
 from skcfq.encoding import FeatureSpace, TableEncoder, space_in_front
 from skcfq.exceptions import (
     BackgroundRequiredError,
@@ -16,8 +18,19 @@ from skcfq.exceptions import (
     UnreadableStepError,
     UnsupportedModelError,
 )
-from skcfq.models._functions import RowHead, label_head_of, read_function, row_head_of
-from skcfq.models._heads import head_with_threshold, is_own_estimator, read_head
+from skcfq.models._functions import (
+    RowHead,
+    label_head_of,
+    read_function,
+    read_labels,
+    row_head_of,
+)
+from skcfq.models._heads import (
+    EstimatorHead,
+    head_with_threshold,
+    is_own_estimator,
+    read_head,
+)
 from skcfq.models._pipelines import Steps, check_model_is_fitted, join_steps, split_model
 from skcfq.models._predictor import Predictor, check_decisions
 from skcfq.models._thresholds import DecisionThreshold, read_threshold
@@ -42,8 +55,10 @@ def as_predictor(
         An estimator of this library, a loaded model file, a linear classifier of scikit-learn,
         an ``MLPClassifier``, or a pipeline that ends in one of them behind an encoder that works
         column by column (samplers are skipped). ``FrozenEstimator`` and fitted searches are
-        unwrapped. Any other classifier, and any function of raw rows, is asked as it is, without
-        gradients. A :class:`Predictor` is returned as it is.
+        unwrapped. A torch module maps encoded rows to scores, in its own precision. A path is that
+        of a model file, or of an ONNX file, which is asked through onnxruntime. Any other
+        classifier, and any function of raw rows, is asked as it is, without gradients. A
+        :class:`Predictor` is returned as it is.
     background : DataFrame or ndarray of shape (n, n_raw_columns), optional
         The population that spreads, quantiles and observed bounds are taken from. Needed only
         where the model does not carry them: estimators of this library do, and so does a pipeline
@@ -53,12 +68,14 @@ def as_predictor(
         Weights of the rows of ``background``.
     space : FeatureSpace, optional
         The model's feature space, where it is known already: a student keeps its teacher's
-        as ``feature_space_``. A model file takes it where it is its own, told in full.
+        as ``feature_space_``. A model file takes it where it is its own, told in full. A torch
+        module reads its codes; without it, the columns as they are, all of them numbers.
     classes : array-like of shape (n_classes,), optional
-        Labels of a plain function, in the order of its scores.
+        Labels of a plain function or a torch module, in the order of its scores; of an ONNX file
+        that does not tell them.
     output : {"auto", "labels", "probabilities", "logits"}, default="auto"
-        What a plain function returns. ``"auto"`` takes scores of shape (n, n_classes) whose rows
-        sum to one for probabilities, other scores for logits, and everything else for labels.
+        What a plain function or a torch module returns. ``"auto"`` takes scores of shape
+        (n, n_classes) whose rows sum to one for probabilities, others for logits, else labels.
     example : DataFrame or ndarray, optional
         Rows as the whole model receives them. With their types a pipeline needs no ``background``
         if its last step carries statistics and the others impute, scale linearly or one-hot encode.
@@ -94,10 +111,26 @@ def as_predictor(
     _check_background(background)
     if not isinstance(space, FeatureSpace | None):
         raise FeatureSpaceError(f"space={reprlib.repr(space)}; give a FeatureSpace, or None.")
+    return _read(model, background, sample_weight, space, classes, output, example)
+
+
+def _read(
+    model: Any,
+    background: Any,
+    sample_weight: Any,
+    space: FeatureSpace | None,
+    classes: Any,
+    output: str,
+    example: Any,
+) -> Predictor:
     if isinstance(model, Predictor):
         return model
     if background is not None and len(background) == 0:
         _refuse_population(0)
+    if isinstance(model, str | os.PathLike):
+        return _file_predictor(model, background, sample_weight, space, classes)
+    if _is_module(model):
+        return _module_predictor(model, background, sample_weight, space, classes, output)
     if callable(model) and not isinstance(model, type) and not hasattr(model, "fit"):
         return _function_predictor(model, background, sample_weight, space, classes, output)
     if isinstance(model, DeployedClassifier):
@@ -174,6 +207,64 @@ def _loaded_predictor(
     elif background is not None and told.statistics != "full":
         told = _with_variety(background, told.described_by(background, sample_weight))
     return Predictor(model, told, model.classes_, DeployedNetwork(model.integer_network_))
+
+
+def _file_predictor(
+    path: str | os.PathLike, background: Any, sample_weight: Any, space: Any, classes: Any
+) -> Predictor:
+    """Read an ONNX file, or a model file of this library."""
+    if not os.path.isfile(path):
+        raise UnsupportedModelError(
+            f"{os.fspath(path)!r} is no classifier, and no file of that name exists. Give a fitted "
+            "classifier, or the path of a model file or of an ONNX file."
+        )
+    if not os.fspath(path).endswith(".onnx"):
+        return _loaded_predictor(load(path), background, sample_weight, space)
+    if background is None:
+        raise BackgroundRequiredError(
+            f"{os.fspath(path)} carries no statistics of its raw columns. Give `background=`, the "
+            "rows that spreads, quantiles and observed bounds are to be taken from."
+        )
+    from skcfq.models._onnx_model import read_onnx
+
+    model = read_onnx(path, classes, take_rows(background, np.arange(min(len(background), 64))))
+    if space is None:
+        space = _raw_space(model.name, background, sample_weight)
+    head = RowHead(model.scores, model.classes_, model.output, model.name)
+    predictor = Predictor(model, space, model.classes_, head)
+    try:
+        check_decisions(predictor, background)
+    except UnsupportedModelError:
+        labels = RowHead(model.predict, model.classes_, "labels", model.name)
+        return replace(predictor, head=labels)
+    return predictor
+
+
+def _is_module(model: Any) -> bool:
+    # Whoever has a torch module has torch; nobody else is made to load it.
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(model, torch.nn.Module)
+
+
+def _module_predictor(
+    module: Any, background: Any, sample_weight: Any, space: Any, classes: Any, output: str
+) -> Predictor:
+    from skcfq.models._torch_model import ModuleClassifier
+
+    name = type(module).__name__
+    if output not in ("auto", "probabilities", "logits"):
+        raise UnsupportedModelError(
+            f"output is {output!r}; use 'auto', 'probabilities' or 'logits' for a torch module."
+        )
+    labels = read_labels(classes, name)
+    if background is None:
+        raise BackgroundRequiredError(
+            f"What {name} reads and returns is found out on some rows: give `background=`."
+        )
+    if space is None:
+        space = _with_variety(background, FeatureSpace.from_frame(background, sample_weight))
+    model = ModuleClassifier(module, space, labels, output, background)
+    return Predictor(model, space, labels, EstimatorHead(model))
 
 
 def _function_predictor(

@@ -9,6 +9,7 @@ import numpy as np
 
 from skcfq.solvers._collection import Collection
 from skcfq.solvers.problems import Solution
+from skcfq.solvers.search import BLACK_BOX
 from skcfq.utils import take_rows
 
 if TYPE_CHECKING:
@@ -54,6 +55,9 @@ def solve_chunk(
 def _solve_group(
     method: Method, effort: Effort, task: Task, seed: int, starts: list[Any]
 ) -> list[Solution]:
+    if task.apart.any():
+        # All of a group are: nothing is proved about them, and no gradient is right.
+        method, task = BLACK_BOX, task.as_functions()
     shortcut = method.shortcut_for(task)
     if shortcut is not None:
         return [_solve_short(shortcut, method, effort, task, seed)]

@@ -409,7 +409,7 @@ class RecourseSolver(KnownParameters):
         Parameters
         ----------
         reference, deployed : fitted estimators
-            Both must read the raw columns through one feature space. Where solver and reference
+            Of the same raw columns; costs are in the reference's units. Where solver and reference
             have no action set, or no target, that of the deployed model counts.
         X : DataFrame or ndarray of shape (n, n_raw_columns)
         background : DataFrame or ndarray, optional
@@ -426,7 +426,7 @@ class RecourseSolver(KnownParameters):
         Raises
         ------
         SpaceMismatchError
-            The two models do not share one feature space.
+            The two models have different classes.
         WorkerDiedError
             Its ``results`` have those who were finished; what a model itself raises has them too.
         """

@@ -52,7 +52,7 @@ def verify(task: Task, problem: RecourseProblem, states: States) -> tuple[Soluti
     shortfall = torch.zeros(len(states), dtype=torch.float64)
     worst_loss = task.margin_radius * (encoded.abs().sum(dim=1) + 1) if task.weight_radius else 0.0
     for predictor in task.models:
-        if predictor.differentiable:
+        if predictor.decides_on_codes:
             logits = predictor.logits(encoded).detach()
         else:
             logits = predictor.row_logits(points).detach()

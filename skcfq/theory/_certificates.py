@@ -15,7 +15,7 @@ from skcfq.certificates import (
     digest_of,
     scores_margin,
 )
-from skcfq.models import Predictor, RowHead, as_predictor, second_predictor
+from skcfq.models import Predictor, RowHead, as_predictor, predictor_of_same_space
 from skcfq.results import RecourseResult
 from skcfq.theory._at_points import RADIUS
 from skcfq.theory._certified_rules import PersonalRules
@@ -91,7 +91,7 @@ def certify(
         "deployed": [None] * len(result),
     }
     if deployed is not None:
-        second = second_predictor(first, deployed, background, result.X)
+        second = predictor_of_same_space(first, deployed, background, result.X)
         statements["deployed"] = _statements(result, second, deployed, radius)
     return _documents(result, told, statements)
 

@@ -14,8 +14,8 @@ from skcfq.models import (
     Predictor,
     as_predictor,
     carried_target,
+    predictor_of_same_space,
     resolve_target,
-    second_predictor,
 )
 from skcfq.nn import target_margin as margin_of_logits
 from skcfq.utils import as_table
@@ -74,7 +74,7 @@ def read_pair(reference: Any, deployed: Any, X: Any, background: Any) -> ModelPa
     """
     X = as_table(X)
     first = as_predictor(reference, background=background, example=X)
-    return ModelPair(first, second_predictor(first, deployed, background, X), X)
+    return ModelPair(first, predictor_of_same_space(first, deployed, background, X), X)
 
 
 def wanted_classes(target: Any, n: int, *predictors: Predictor) -> np.ndarray:

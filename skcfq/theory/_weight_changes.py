@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from skcfq.models import as_predictor, second_predictor
+from skcfq.models import as_predictor, predictor_of_same_space
 from skcfq.theory._network_pairs import pair_of
 from skcfq.utils import Interval, check_parameters
 
@@ -96,7 +96,7 @@ def weight_changes(reference: Any, deployed: Any, *, background: Any = None) -> 
     True
     """
     first = as_predictor(reference, background=background)
-    networks = pair_of(first, second_predictor(first, deployed, background, background))
+    networks = pair_of(first, predictor_of_same_space(first, deployed, background, background))
     integers = networks.deployed.integers
     differences = [layer.difference for layer in networks.layers]
     steps, bits = np.full(len(differences), np.nan), np.zeros(len(differences), dtype=np.int64)

@@ -166,7 +166,7 @@ def test_a_variant_that_grants_nothing_leaves_everybody_without_an_action(number
     assert np.isnan(result.cost[result.denied]).all()
 
 
-def test_a_variant_of_another_space_is_refused(numbers, deployed, credit):
+def test_a_variant_of_other_classes_is_refused(numbers, deployed, credit):
     X, model = numbers
     with pytest.raises(SpaceMismatchError):
         RecourseSolver().solve(model, X, background=X, variants=[deployed[0]])

@@ -30,7 +30,6 @@ from skcfq.exceptions import (
     DefaultTargetWarning,
     EmptyPopulationWarning,
     ReferenceRequiredError,
-    SpaceMismatchError,
     TargetError,
 )
 from skcfq.metrics import (
@@ -245,12 +244,6 @@ class TestReference:
         names = ["validity_drop", "label_mismatch", "feasible_recourse_rate"]
         scores = quick(names, reference=frozen_pair[0])(deployed, X)
         assert -1 < scores["validity_drop"] < 0
-
-    def test_costs_need_one_space(self, people, frozen_pair):
-        X, y = people
-        deployed = make_pipeline(TableEncoder(), LogisticRegression()).fit(X[:40], y[:40])
-        with pytest.raises(SpaceMismatchError):
-            quick("recourse_gap", reference=frozen_pair[0])(deployed, X)
 
 
 class TestActionSet:

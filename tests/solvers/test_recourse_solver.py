@@ -20,7 +20,6 @@ from skcfq.exceptions import (
     ActionSetError,
     BackgroundRequiredError,
     DefaultTargetWarning,
-    SpaceMismatchError,
     TargetError,
 )
 from skcfq.metrics import validity_drop
@@ -149,12 +148,6 @@ def test_a_start_is_honored(credit, teacher):
     started = weak.solve(teacher, credit.data, start=strong.points)
     rows = strong.reachable
     assert (started.cost[rows] <= strong.cost[rows] * (1 + 1e-9)).all()
-
-
-def test_models_of_two_spaces_are_not_compared(credit, teacher):
-    other = TeacherClassifier(**SMALL).fit(credit.data.head(300), credit.target.head(300))
-    with pytest.raises(SpaceMismatchError, match="teacher="):
-        solver_for(credit).compare(teacher, other, credit.data)
 
 
 def test_margin_is_kept(credit, teacher):

@@ -119,6 +119,7 @@ class Task:
         own_rules[list(self.overrides or {})] = True
         kind = 2 * self.target + own_rules
         kind += 2 * len(self.predictor.classes) * self.actions.far_from_grids(self.X)
+        kind += 4 * len(self.predictor.classes) * self.apart
         for one in np.unique(kind):
             yield np.flatnonzero(kind == one)
 
@@ -126,6 +127,16 @@ class Task:
     def models(self) -> tuple[Predictor, ...]:
         """All models that must say the target."""
         return (self.predictor, *self.variants)
+
+    @property
+    def apart(self) -> np.ndarray:
+        """Whose own row one of the models must be asked about raw, bool of shape (n,)."""
+        return np.any([model.apart(self.X) for model in self.models], axis=0)
+
+    def as_functions(self) -> Task:
+        """Return the task in which models with another encoder are asked about raw rows."""
+        variants = tuple(variant.as_function() for variant in self.variants)
+        return replace(self, predictor=self.predictor.as_function(), variants=variants)
 
     @property
     def one_target(self) -> int | None:
