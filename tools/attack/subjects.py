@@ -7,6 +7,7 @@ import subjects_certificates
 import subjects_estimators
 import subjects_files
 import subjects_metrics
+import subjects_plotting
 import subjects_recourse
 import subjects_rules
 import subjects_theory
@@ -63,6 +64,7 @@ def all_subjects() -> list[Subject]:
         *subjects_recourse.subjects(),
         *subjects_advice.subjects(),
         *subjects_metrics.subjects(),
+        *subjects_plotting.subjects(),
         *subjects_certificates.subjects(),
         *subjects_theory.subjects(),
         *subjects_files.subjects(),
