@@ -1,0 +1,269 @@
+"""An audit from two models and a table to a report."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+
+from skcfq.actions import ActionSet
+from skcfq.audit._figures import figures_of
+from skcfq.audit._groups import by_group, joint_limits, read_groups
+from skcfq.audit._models import data_record, model_record, read_columns
+from skcfq.audit._people import people_table
+from skcfq.audit._report import AuditReport
+from skcfq.exceptions import FeatureSpaceError
+from skcfq.models import (
+    Predictor,
+    as_predictor,
+    carried_action_set,
+    carried_target,
+    second_predictor,
+)
+from skcfq.results import IssuedAdvice
+from skcfq.solvers import RecourseSolver
+from skcfq.utils import (
+    Interval,
+    Progress,
+    as_table,
+    check_parameters,
+    plain,
+    take_rows,
+)
+
+_SHARE = Interval(Real, 0, 1, closed="neither")
+_AT_LEAST_ONE = Interval(Integral, 1, None, closed="left")
+ROLES = ("reference", "deployed")
+STATUSES = ("status", "status_deployed")
+_PACKAGES = ("skcfq", "numpy", "pandas", "scipy", "sklearn", "torch", "onnxruntime")
+
+
+@check_parameters(
+    action_set=[ActionSet, None],
+    solver=[RecourseSolver, None],
+    confidence=[_SHARE],
+    min_group_size=[_AT_LEAST_ONE],
+    batch_size=[_AT_LEAST_ONE],
+    verbose=["verbose"],
+)
+def audit_recourse(
+    reference: Any,
+    deployed: Any,
+    X: Any,
+    y: Any = None,
+    *,
+    action_set: ActionSet | None = None,
+    target: Any = None,
+    sensitive_features: Any = None,
+    background: Any = None,
+    solver: RecourseSolver | None = None,
+    person: Any = None,
+    confidence: float = 0.95,
+    min_group_size: int = 30,
+    batch_size: int = 10_000,
+    verbose: int = 0,
+) -> AuditReport:
+    """Audit whether a deployed model keeps the recourse that a reference gives.
+
+    Parameters
+    ----------
+    reference, deployed : fitted classifier, Predictor, or path
+        Any two models of the same raw columns that :func:`skcfq.models.as_predictor` reads:
+        estimators, pipelines, model files, ONNX files.
+    X : DataFrame or ndarray of shape (n, p)
+        People, best those who came after the training. Columns that neither model reads are left
+        out, and named.
+    y : array-like of shape (n,), optional
+        True labels; without them there is no accuracy.
+    action_set : ActionSet, optional
+        What people may change. By default that of a model.
+    target : label, optional
+        What people want. By default that of a model.
+    sensitive_features : str, list of str, Series, DataFrame or dict, optional
+        Columns of X, or labels of the rows. Of several, their crossings are groups too.
+    background : DataFrame or ndarray, optional
+        Population that prices refer to, usually the training rows. By default, X.
+    solver : RecourseSolver, optional
+        With other parameters than the defaults; ``action_set`` and ``target`` given here win.
+    person : str, optional
+        Column of X that names people; no model reads it. By default the index.
+    confidence : float, default=0.95
+        Of each interval, and of all limits together.
+    min_group_size : int, default=30
+        Groups with fewer rows are named, and not scored.
+    batch_size : int, default=10000
+        Rows that are solved at once; bounds the memory.
+    verbose : int, default=0
+        1 shows progress.
+
+    Returns
+    -------
+    report : AuditReport
+
+    Raises
+    ------
+    ValueError
+        An argument is not what it must be.
+    SpaceMismatchError
+        The models have different classes.
+    FeatureSpaceError
+        They read different columns.
+
+    Notes
+    -----
+    Advice is computed without any margin, as in :meth:`RecourseSolver.compare`: the figures are
+    those of cheapest actions, and ``float32_drop`` stands beside ``validity_drop`` for what the
+    arithmetic of floats alone does to them.
+
+    References
+    ----------
+    Paper, §3.3, Tables 8, 9 and 26.
+    """
+    given = as_table(X)
+    if len(given) == 0:
+        raise ValueError("X has no rows: give the people whom the audit is about.")
+    sensitive = read_groups(sensitive_features, given)
+    people = _people_of(given, person)
+    X, ignored = _rows_read(given, (reference, deployed), person)
+    y = None if y is None else _labels(y, len(X))
+    population = X if background is None else _rows_read(background, (reference, deployed), None)[0]
+    first = as_predictor(reference, background=population, example=X)
+    second = second_predictor(first, deployed, population, X)
+    solver = _solver(solver, action_set, target, (reference, deployed))
+    tables, changes = [], []
+    with Progress("audit", "person", len(X), shown=bool(verbose)) as progress:
+        for start in range(0, len(X), batch_size):
+            rows = slice(start, start + batch_size)
+            part = take_rows(X, rows)
+            results = solver.compare(first, second, part, background=population, keep_partial=False)
+            tables.append(people_table(first, second, results, None if y is None else y[rows]))
+            advice = IssuedAdvice.of(results[0])
+            changes += _changes(advice)
+            progress.update(len(part))
+    table = pd.concat(tables, ignore_index=True)
+    groups, small = by_group(table, sensitive, confidence, min_group_size)
+    return AuditReport(
+        figures=figures_of(table, confidence),
+        groups=groups,
+        small_groups=small,
+        limits=joint_limits(table, sensitive, confidence, min_group_size),
+        people=table.assign(changes=changes).set_axis(people),
+        sensitive=sensitive.set_axis(people),
+        models={
+            "reference": model_record(reference, first),
+            "deployed": model_record(deployed, second),
+        },
+        data=data_record(X, ignored),
+        parameters={
+            "confidence": float(confidence),
+            "min_group_size": int(min_group_size),
+            "sensitive_features": list(sensitive.columns),
+            "with_labels": y is not None,
+            "target": _plain_target(results[0].target),
+        },
+        rules=_rules(advice),
+        protocol={role: one.protocol for role, one in zip(ROLES, results, strict=True)},
+        environment=_environment(),
+        notes=_notes(first, second, table),
+    )
+
+
+def _people_of(X: Any, person: Any) -> pd.Index:
+    if person is None:
+        return X.index if isinstance(X, pd.DataFrame) else pd.RangeIndex(len(X))
+    if not isinstance(X, pd.DataFrame) or person not in X.columns:
+        raise ValueError(
+            f"person={person!r} is no column of X. Name the column that tells people apart, or "
+            "leave it out: then the index does."
+        )
+    return pd.Index(X[person], name=person)
+
+
+def _rows_read(X: Any, models: tuple[Any, ...], person: Any) -> tuple[Any, list]:
+    """Return X with the columns that a model reads, and the names of the others."""
+    X = as_table(X)
+    told = [columns for columns in map(read_columns, models) if columns is not None]
+    if not isinstance(X, pd.DataFrame) or not (told or person is not None):
+        return X, []
+    read = {name for columns in told for name in columns} if told else set(X.columns) - {person}
+    order = told[0] if told and set(told[0]) == read else [c for c in X.columns if c in read]
+    missing = [name for name in order if name not in X.columns]
+    if missing:
+        raise FeatureSpaceError(f"X lacks the columns {missing}, which the models read.")
+    ignored = [name for name in X.columns if name not in read and name != person]
+    return (X if order == list(X.columns) else X[order]), ignored
+
+
+def _labels(y: Any, n: int) -> np.ndarray:
+    labels = np.asarray(y)
+    if labels.shape != (n,):
+        raise ValueError(f"y has the shape {labels.shape}; give one label for each of {n} rows.")
+    return labels
+
+
+def _solver(
+    solver: RecourseSolver | None, action_set: Any, target: Any, models: tuple[Any, ...]
+) -> RecourseSolver:
+    """Return the solver with the rules and the target that were given, or that a model carries."""
+    solver = RecourseSolver(random_state=0) if solver is None else clone(solver)
+    rules = next((one for one in (action_set, solver.action_set) if one is not None), None)
+    wanted = next((one for one in (target, solver.target) if one is not None), None)
+    return solver.set_params(
+        action_set=carried_action_set(*models) if rules is None else rules,
+        target=carried_target(*models) if wanted is None else wanted,
+    )
+
+
+def _changes(advice: IssuedAdvice) -> list[list[tuple]]:
+    """Return what each person is advised to change: features, values before and after."""
+    told: list[list[tuple]] = [[] for _ in range(len(advice))]
+    columns = (advice.changes[name].tolist() for name in ("row", "feature", "from", "to"))
+    for row, *change in zip(*columns, strict=True):
+        told[row].append(tuple(change))
+    return told
+
+
+def _plain_target(target: np.ndarray) -> Any:
+    """Return the target of everybody as a Python scalar, None where there are several."""
+    first = target[0]
+    return plain(first) if (target == first).all() else None
+
+
+def _rules(advice: IssuedAdvice) -> dict[str, Any]:
+    provenance = advice.provenance or {}
+    return {
+        "action_set": provenance.get("action_set"),
+        "cost": advice.cost_definition,
+        "feature_space": advice.space_fingerprint,
+    }
+
+
+def _environment() -> dict[str, str]:
+    loaded = {name: sys.modules[name] for name in _PACKAGES if name in sys.modules}
+    versions = {name: str(getattr(module, "__version__", "")) for name, module in loaded.items()}
+    return {"python": platform.python_version(), **versions}
+
+
+def _notes(first: Predictor, second: Predictor, table: pd.DataFrame) -> list[str]:
+    """Say what could not be judged, and what stands in the way of reading a figure."""
+    notes = []
+    for model in (first, second):
+        if getattr(model.head, "output", "") == "labels":
+            notes.append(
+                f"{model.name} gives labels alone: its margins are not known, and its prices are "
+                "those of a search that sees decisions only."
+            )
+    proved = [table[name].isin(["optimal", "infeasible"]).any() for name in STATUSES]
+    if proved[0] and not proved[1]:
+        notes.append(
+            f"Prices under {first.name} are proved, those under {second.name} are searched: part "
+            "of the recourse gap may be the search's."
+        )
+    if not table["advised"].any():
+        notes.append("Nobody was refused and could be advised: there is no advice to keep.")
+    return notes
