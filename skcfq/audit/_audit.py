@@ -123,6 +123,18 @@ def audit_recourse(
     References
     ----------
     Paper, §3.3, Tables 8, 9 and 26.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skcfq.audit import audit_recourse
+    >>> X = np.arange(200.0).reshape(-1, 1)
+    >>> reference = LogisticRegression().fit(X, X[:, 0] > 99)
+    >>> stricter = LogisticRegression().fit(X, X[:, 0] > 109)
+    >>> report = audit_recourse(reference, stricter, X, X[:, 0] > 99, target=True)
+    >>> report.figures.loc[["validity_drop", "recourse_gap_ratio"], "value"].round(2).tolist()
+    [1.0, 0.2]
     """
     given = as_table(X)
     if len(given) == 0:
@@ -152,7 +164,7 @@ def audit_recourse(
         groups=groups,
         small_groups=small,
         limits=joint_limits(table, sensitive, confidence, min_group_size),
-        people=table.assign(changes=changes).set_axis(people),
+        people=table.assign(changes=pd.Series(changes, dtype=object)).set_axis(people),
         sensitive=sensitive.set_axis(people),
         models={
             "reference": model_record(reference, first),

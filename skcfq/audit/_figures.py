@@ -1,7 +1,7 @@
 """The figures of an audit: each a share, a mean, a median or a ratio over some people.
 
-A figure is defined once, here, as whom it counts and what it counts of them; its value, its interval
-and its groups follow.
+A figure is defined once, here, as whom it counts and what it counts of them; its value, its
+interval and its groups follow.
 """
 
 from __future__ import annotations

@@ -50,7 +50,8 @@ def read_groups(sensitive_features: Any, X: Any) -> pd.DataFrame:
                 f"sensitive_features[{name!r}] has the shape {np.shape(column)}; give one label "
                 f"for each of the {n} rows of X."
             )
-    return pd.DataFrame({name: _labels(column) for name, column in columns.items()}, index=index)
+    labels = {name: _labels(column) for name, column in columns.items()}
+    return pd.DataFrame(labels, index=index, dtype=object)
 
 
 def _columns_of(X: Any, names: Any) -> Iterator[tuple[str, Any]]:
@@ -125,24 +126,30 @@ def gaps_of(figures: pd.DataFrame) -> pd.DataFrame:
         that should be 0, of its size), ``worst`` and ``best`` group. Figures for which there is no
         better or worse have no worst group; where fewer than two groups have a value, no gap.
     """
-    rows = {}
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
     for (feature, name), part in figures.groupby(level=["feature", "figure"], sort=False):
         values = part["value"].droplevel(["feature", "figure"]).dropna()
-        better = FIGURES[name].better
+        better = FIGURES[str(name)].better
         if better == "zero":
             values = values.abs()
         if len(values) < 2:
-            rows[feature, name] = {"gap": np.nan, "worst": None, "best": None}
+            rows[str(feature), str(name)] = {"gap": np.nan, "worst": None, "best": None}
             continue
         order = values if better != "high" else -values
-        told = better != "same"
-        rows[feature, name] = {
-            "gap": float(values.max() - values.min()),
+        gap = float(values.max() - values.min())
+        told = better != "same" and gap > 0
+        rows[str(feature), str(name)] = {
+            "gap": gap,
             "worst": order.idxmax() if told else None,
             "best": order.idxmin() if told else None,
         }
     index = pd.MultiIndex.from_tuples(rows, names=["feature", "figure"]) if rows else None
-    return pd.DataFrame(list(rows.values()), columns=["gap", "worst", "best"], index=index)
+    gaps = pd.DataFrame(list(rows.values()), columns=["gap", "worst", "best"], index=index)
+    # pandas would write a missing name as NaN.
+    for name in ("worst", "best"):
+        names = [row[name] for row in rows.values()]
+        gaps[name] = pd.Series(names, index=gaps.index, dtype=object)
+    return gaps
 
 
 def disparities(figures: pd.DataFrame, references: Mapping[str, str] | None = None) -> pd.DataFrame:
@@ -168,8 +175,8 @@ def disparities(figures: pd.DataFrame, references: Mapping[str, str] | None = No
     """
     parts = []
     for feature, part in figures.groupby(level="feature", sort=False):
-        own = _reference_group(part, feature, references or {})
-        base = part.loc[feature].loc[own]["value"]
+        own = _reference_group(part, str(feature), references or {})
+        base = part["value"].xs((feature, own), level=("feature", "group"))
         values = part["value"]
         of_base = base.reindex(part.index.get_level_values("figure")).to_numpy(dtype=float)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -183,7 +190,7 @@ def disparities(figures: pd.DataFrame, references: Mapping[str, str] | None = No
     return pd.concat(parts) if parts else pd.DataFrame(columns=columns, index=figures.index)
 
 
-def _reference_group(part: pd.DataFrame, feature: Any, references: Mapping[str, str]) -> str:
+def _reference_group(part: pd.DataFrame, feature: str, references: Mapping[str, str]) -> str:
     sizes = part["n"].xs("agreement", level="figure").droplevel("feature")
     own = references.get(feature)
     if own is None:

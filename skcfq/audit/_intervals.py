@@ -14,6 +14,8 @@ _RESAMPLES = 2000
 _AT_ONCE = 1 << 21
 # From so many rows on, a mean is normal for every purpose, and resampling takes seconds.
 _MANY = 20_000
+# Standard errors that stand for a miss without end.
+_FAR = 1e9
 
 Interval = tuple[float, float]
 
@@ -79,7 +81,7 @@ def mean_interval(
     -------
     low, high : float
         Bootstrap-t (Efron and Tibshirani 1993, §12.5), the same each time; from 20,000 rows on the
-        normal interval. (NaN, NaN) of fewer than two people.
+        normal interval. NaN where nothing can be said, as of a single person.
     """
     n = len(values)
     weights = np.ones(n) if weights is None else weights
@@ -92,8 +94,9 @@ def mean_interval(
     if n >= _MANY:
         far = norm.ppf(1 - tail) * error
         return center - far, center + far
-    low, high = np.quantile(_studentized(values, weights, center), [1 - tail, tail])
-    return center - float(low) * error, center - float(high) * error
+    far = np.quantile(_studentized(values, weights, center), [1 - tail, tail])
+    low, high = (center - one * error if abs(one) < _FAR else np.nan for one in far.tolist())
+    return low, high
 
 
 def _ratio(values: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
@@ -119,6 +122,5 @@ def _studentized(values: np.ndarray, weights: np.ndarray, center: float) -> np.n
             ratio = wv / w
             rest = np.maximum(wwvv - 2 * ratio * wwv + ratio**2 * ww, 0)
             missed.append((ratio - center) / (np.sqrt(n / (n - 1) * rest) / w))
-    values = np.concatenate(missed)
-    # A resample of one value alone has no error of its own.
-    return np.where(np.isnan(values), 0.0, values)
+    # A resample of one value again and again has no error of its own.
+    return np.nan_to_num(np.concatenate(missed), nan=0.0, posinf=_FAR, neginf=-_FAR)

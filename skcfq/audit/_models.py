@@ -81,7 +81,7 @@ def _n_weights(predictor: Predictor) -> int | None:
     if predictor.is_linear:
         coef, _ = predictor.linear_arrays
         return int(np.count_nonzero(coef.any(axis=1)) or coef.shape[0])
-    state = getattr(predictor.head, "state_dict", dict)()
+    state: dict[str, Any] = getattr(predictor.head, "state_dict", dict)()
     sizes = [int(np.prod(value.shape)) for value in state.values() if np.ndim(value) > 1]
     return sum(sizes) or None
 

@@ -36,14 +36,14 @@ def people_table(
     Returns
     -------
     people : DataFrame of n rows
-        ``decision_reference``, ``decision_deployed``, ``target``; ``status`` and ``status_deployed``;
-        ``accepted_reference``, ``accepted_deployed``; ``advised`` (denied by the reference, which
-        has a valid action) and ``advised_deployed``; ``holds`` (the deployed model gives the target
-        at the reference's point), ``holds_float32`` (a float32 copy of the reference does; missing
-        where that is not known); ``cost``, ``cost_deployed``, ``gap`` and ``cosine``, ``overlap``
-        (people with advice of the reference, whom the deployed model gives the target at a price
-        too); ``margin`` and ``margin_deployed`` of both models at the reference's points; ``right``
-        and ``right_deployed`` where y is known.
+        ``decision_reference``, ``decision_deployed``, ``target``; ``status``,
+        ``status_deployed``; ``accepted_reference``, ``accepted_deployed``; ``advised`` (denied by
+        the reference, which has a valid action) and ``advised_deployed``; ``holds`` (the deployed
+        model gives the target at the reference's point), ``holds_float32`` (a float32 copy of the
+        reference does; missing where that is not known); ``cost``, ``cost_deployed``, ``gap``,
+        ``cosine`` and ``overlap`` (people with advice of the reference, whom the deployed model
+        gives the target at a price too); ``margin`` and ``margin_deployed`` of both models at the
+        reference's points; ``right`` and ``right_deployed`` where y is known.
     """
     first, second = results
     decisions = reference.predict(first.X), deployed.predict(first.X)

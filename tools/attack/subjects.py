@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subjects_advice
+import subjects_audit
 import subjects_certificates
 import subjects_estimators
 import subjects_files
@@ -62,6 +63,7 @@ def all_subjects() -> list[Subject]:
         *subjects_rules.subjects(),
         *subjects_recourse.subjects(),
         *subjects_advice.subjects(),
+        *subjects_audit.subjects(),
         *subjects_metrics.subjects(),
         *subjects_certificates.subjects(),
         *subjects_theory.subjects(),
