@@ -10,6 +10,7 @@ copyright = "2026, The skcfq developers"
 version = release = skcfq.__version__
 
 extensions = [
+    "matplotlib.sphinxext.plot_directive",
     "myst_parser",
     "numpydoc",
     "sphinx.ext.autodoc",
@@ -25,6 +26,11 @@ autosummary_generate = True
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
 bibtex_bibfiles = ["references.bib"]
+# Figures are drawn when the pages are built; none is committed.
+plot_include_source = True
+plot_html_show_source_link = False
+plot_html_show_formats = False
+plot_formats = ["svg"]
 # Docstrings that are inherited from scikit-learn refer to labels of its own guide.
 suppress_warnings = ["ref.ref"]
 html_theme = "alabaster"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from skcfq import exceptions as exceptions
     from skcfq import metrics as metrics
     from skcfq import models as models
+    from skcfq import plotting as plotting
     from skcfq import results as results
     from skcfq import theory as theory
     from skcfq.actions import ActionSet
@@ -78,6 +79,7 @@ _PACKAGES = (
     "exceptions",
     "metrics",
     "models",
+    "plotting",
     "results",
     "theory",
 )

@@ -82,3 +82,16 @@ def test_the_readme_changes_no_rules_that_others_have_too():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     changed = re.findall(r"(\S+)\.set_params\(", readme)
     assert changed and [one for one in changed if not one.startswith("clone(")] == []
+
+
+def test_files_that_are_no_code_are_packed_too():
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    patterns = tools["setuptools"]["package-data"]["skcfq"]
+    package = Path(skcfq.__file__).parent
+    found = [
+        file.relative_to(package)
+        for file in package.rglob("*")
+        if file.is_file() and file.suffix not in (".py", ".pyc")
+    ]
+    assert len(found) >= 5
+    assert [file for file in found if not any(file.match(pattern) for pattern in patterns)] == []

@@ -117,19 +117,21 @@ class TreeEnsemble:
         Parameters
         ----------
         Z : ndarray of shape (n, d)
+            Few rows: all leaves are looked at for each.
 
         Returns
         -------
         scores : ndarray of shape (n, K)
         """
-        found = np.empty((len(Z), self.values.shape[1]))
-        cells = [self.cells(c, Z[:, column]) for c, column in enumerate(self.columns)]
-        for row in range(len(Z)):
-            alive = np.arange(len(self.tree))
-            for c, of_column in enumerate(cells):
-                alive = alive[self.admits(c, int(of_column[row]), int(of_column[row]), alive)]
-            found[row] = self.values[alive].sum(axis=0)
-        return found + self.offset
+        alive = np.ones((len(Z), len(self.tree)), dtype=bool)
+        for c, column in enumerate(self.columns):
+            low, high, gaps = self.low[c], self.high[c], self.gaps[c]
+            # Most leaves do not ask about most columns.
+            asks = np.flatnonzero((low > 0) | (high < len(self.thresholds[c])) | ~gaps)
+            cell = self.cells(c, Z[:, column])[:, None]
+            inside = (low[asks] <= cell) & (high[asks] >= cell)
+            alive[:, asks] &= np.where(cell < 0, gaps[asks], inside)
+        return np.array([self.values[leaves].sum(axis=0) for leaves in alive]) + self.offset
 
     def admits(self, c: int, first: int, last: int, leaves: np.ndarray) -> np.ndarray:
         """Return which leaves lie in a stretch of cells of a column; that of a gap is (-1, -1)."""

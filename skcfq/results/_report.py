@@ -115,7 +115,7 @@ def number_text(value: float, toward: float = 0.0) -> str:
 
     Examples
     --------
-    >>> number_text(12500.0), number_text(0.1 + 0.2), number_text(2.34567812, toward=1)
+    >>> number_text(12500.0), number_text(0.1 + 0.2), number_text(2.34567412, toward=1e-6)
     ('12,500', '0.3', '2.34568')
     """
     if not math.isfinite(value):
@@ -126,13 +126,14 @@ def number_text(value: float, toward: float = 0.0) -> str:
     decimals = max(0, _DIGITS - 1 - math.floor(math.log10(abs(value))))
     shown = round(value, decimals)
     unit = 10.0**-decimals
-    if (shown - value) * toward < -1e-9 * abs(value):
+    # Of the way alone, and not of how far it is.
+    if toward and (shown - value) * math.copysign(1.0, toward) < -1e-9 * abs(value):
         shown += math.copysign(unit, toward)
     text = f"{shown:,.{decimals}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _check_target_given(result: RecourseResult) -> None:
+def check_target_given(result: RecourseResult) -> None:
     """Refuse to tell a person how to get an outcome that was guessed by the alphabet.
 
     Raises
@@ -152,7 +153,7 @@ def _check_target_given(result: RecourseResult) -> None:
 
 def explain(result: RecourseResult, row: int, units: Mapping, model: Any) -> str:
     """Return the sentences of :meth:`RecourseResult.explain`."""
-    _check_target_given(result)
+    check_target_given(result)
     status, wanted = str(result.status[row]), _label_text(result.target[row])
     label = result.X.index[row] if isinstance(result.X, pd.DataFrame) else row
     person = f"person {plain(label)}"
@@ -312,7 +313,7 @@ def _sentence(text: str) -> str:
 
 def flipset(result: RecourseResult, row: int, units: Mapping) -> pd.DataFrame:
     """Return the table of :meth:`RecourseResult.flipset`."""
-    _check_target_given(result)
+    check_target_given(result)
     lines: list[dict[str, Any]] = []
     for answer in (result, *result.alternatives):
         if not (answer.valid[row] and answer.changed[row].any()):

@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Generator
-from contextlib import closing
-from dataclasses import dataclass
+import uuid
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
+from joblib.parallel import get_active_backend
 
 from skcfq.solvers._chunk import solve_chunk
-from skcfq.solvers._dask import active_cluster, answers_of_cluster
+from skcfq.solvers._dask import ClusterWorkers, active_cluster
+from skcfq.solvers._pace import Pace
+from skcfq.solvers._processes import Processes, started_processes
+from skcfq.solvers._sharing import Line, Sharing
+from skcfq.solvers._worker import packed, solve_part
 from skcfq.utils import HeldInterrupts, interrupts_heard, take_rows
 
 if TYPE_CHECKING:
-    from skcfq.solvers._collection import Collection
-    from skcfq.solvers.problems import Effort, Method, Solution, Task
+    from collections.abc import Callable
 
-# Positions of some people, and what is known about them, the cheapest actions first.
-_Answer: TypeAlias = "tuple[np.ndarray, list[Solution]]"
-# People of the first batch that is timed, how many times as many the next has, and seconds that
-# tell how long others take.
-_FIRST, _FASTER, _TELLING = 16, 8, 0.1
-# Seconds of work that other processes are worth, and batches that each of them gets.
-_WORTH, _EACH = 4.0, 4
+    from skcfq.solvers._collection import Collection
+    from skcfq.solvers._sharing import Workers
+    from skcfq.solvers._worker import Answer, Part
+    from skcfq.solvers.problems import Effort, Method, Task
+
+    _Write: TypeAlias = Callable[[Answer], None]
+
+# Seconds of work that are worth a start of processes, and those that are worth using them.
+_WORTH_A_START, _WORTH_USING = 4.0, 1.0
+# People whom a search that asks nothing but the model begins with: it may take seconds for each.
+_FIRST = 64
+# The least part of a batch that has most of its speed, where people are shared out.
+_PART = 4
+# Batches that each worker of another backend of joblib gets.
+_EACH = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,78 +86,126 @@ class Batches:
             Why not everybody was finished: Ctrl-C, the death of a worker, or what a model raised.
         """
         with HeldInterrupts() as held:
+
+            def write(answer: Answer) -> None:
+                rows, parts = answer
+                for rank, part in zip(ranks, parts, strict=True):
+                    rank.write(rows, part)
+                if held.came or any(part.interrupted for part in parts):
+                    raise KeyboardInterrupt
+                bar.update(len(rows))
+
             try:
-                with closing(self._answers(n_jobs)) as answers:
-                    for rows, parts in answers:
-                        for rank, part in zip(ranks, parts, strict=True):
-                            rank.write(rows, part)
-                        if held.came or any(part.interrupted for part in parts):
-                            return KeyboardInterrupt()
-                        bar.update(len(rows))
+                self._solve(write, n_jobs)
             except (KeyboardInterrupt, Exception) as stop:
                 return stop
         return KeyboardInterrupt() if held.pressed else None
 
-    def _answers(self, n_jobs: int | None) -> Generator[_Answer, None, None]:
-        """Solve one batch after the other, or share them out where that is worth it."""
-        jobs = effective_n_jobs(n_jobs)
-        if jobs == 1 or (len(self.people) <= self.size and not self.free):
-            yield from self._alone(self.people)
-        elif not self.free:
-            yield from self._shared(_cut(self.people, self.size), n_jobs)
-        else:
-            yield from self._shared_if_worth_it(jobs, n_jobs)
+    def _solve(self, write: _Write, n_jobs: int | None) -> None:
+        """Solve one batch after the other, and share them out once that is known to be worth it."""
+        line, jobs = Line(self.people, self.size), effective_n_jobs(n_jobs)
+        pace = Pace(self.method, self.task.predictor, self._least)
+        while len(line):
+            known = pace.seconds is not None
+            may_share = jobs > 1 and known and (self.free or len(line) > self.size)
+            if may_share and self._share(line, pace, jobs, write, n_jobs):
+                return
+            rows = line.take(None if known or jobs == 1 else self._first(len(line)))
+            with pace.timed(len(rows)):
+                answer = self._solved(rows)
+            write(answer)
 
-    def _shared_if_worth_it(self, jobs: int, n_jobs: int | None) -> Generator[_Answer, None, None]:
-        """Solve ever larger batches here until they tell how long the others will take."""
-        left, size, seconds, each = self.people, _FIRST, 0.0, 0.0
-        while len(left) and seconds < _TELLING:
-            now, left = left[:size], left[size:]
-            began = time.perf_counter()
-            answer = _numbered(self._given(now))
-            # The first batch has imports in it, which say nothing about the others.
-            seconds = time.perf_counter() - began if len(left) + len(now) < len(self.people) else 0
-            yield answer
-            each, size = seconds / len(now), min(_FASTER * size, self.size)
-        if len(left) == 0:
-            return
-        if each * len(left) < _WORTH:
-            yield from self._alone(left)
-            return
-        yield from self._shared(_cut(left, min(-(-len(left) // (_EACH * jobs)), self.size)), n_jobs)
+    def _first(self, n: int) -> int:
+        """Return how many people are solved at first; not fewer than alone, if that costs time."""
+        asks_only = self.free and not self.method.gradients
+        return _FIRST if asks_only and n > 2 * _FIRST else self.size
 
-    def _alone(self, people: np.ndarray) -> Generator[_Answer, None, None]:
-        for rows in _cut(people, self.size):
-            yield _numbered(self._given(rows))
+    @property
+    def _least(self) -> int:
+        """The least batch."""
+        if not self.free:
+            return self.size
+        return max((self.size if self.method.gradients else _FIRST) // _PART, 1)
 
-    def _shared(
-        self, batches: list[np.ndarray], n_jobs: int | None
-    ) -> Generator[_Answer, None, None]:
-        given = (self._given(rows) for rows in batches)
-        cluster = active_cluster()
-        # As they are finished: a slow batch holds no finished one back.
+    def _share(self, line: Line, pace: Pace, jobs: int, write: _Write, n_jobs: int | None) -> bool:
+        """Solve everybody with the help of workers, and return True, if that is worth it."""
+        assert pace.seconds is not None
+        work, cluster = len(line) * pace.seconds, active_cluster()
+        is_local = type(get_active_backend()[0]).__name__ == "LokyBackend"
+        there = min(started_processes(), jobs - 1) if is_local and work >= _WORTH_USING else 0
+        if not there and work < _WORTH_A_START:
+            return False
+        told = packed(self.method, self.effort, self.task, self.seed)
         if cluster is not None:
-            answers = answers_of_cluster(cluster, _numbered, given)
+            with cluster.retrieval_context():
+                self._share_among(ClusterWorkers(cluster, jobs, told), line, write)
+        elif is_local:
+            # A start is worth some seconds of work for each.
+            wanted = min(int(2 * work / _WORTH_A_START), jobs - 1)
+            workers = Processes(max(there, wanted), told)
+            self._share_among(workers, line, write, started=there >= wanted)
         else:
-            jobs = (delayed(_numbered)(one) for one in given)
-            answers = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(jobs)
-        with closing(answers):
-            while True:
-                with interrupts_heard():
-                    answer = next(answers, None)
-                if answer is None:
-                    return
-                yield answer
+            self._share_through_joblib(line, told, jobs, write, n_jobs)
+        return True
 
-    def _given(self, rows: np.ndarray) -> tuple:
+    def _share_among(
+        self, workers: Workers, line: Line, write: _Write, *, started: bool = False
+    ) -> None:
+        """Solve here too, whatever workers do: while they start, and where they are slow."""
+
+        def share() -> np.ndarray:
+            return line.take_share(workers.n + 1, self._least) if self.free else line.take()
+
+        def share_of_worker() -> np.ndarray:
+            # Little is lost should it not start.
+            small = self.free and not started and not sharing.has_begun
+            return line.take(self._least) if small else share()
+
+        sharing = Sharing(workers, share_of_worker, self._part)
+        try:
+            with sharing:
+                while len(line) or sharing.in_hand:
+                    rows = share()
+                    if len(rows) == 0 and not started and not sharing.has_begun:
+                        # Nobody has started yet: who was sent is solved here, and faster.
+                        rows = sharing.in_hand.pop(next(iter(sharing.in_hand)))
+                    if len(rows):
+                        write(self._solved(rows))
+                    else:
+                        sharing.wait()
+                    for answer in sharing.answers():
+                        write(answer)
+        finally:
+            # Whoever is finished is kept, whatever has ended the work.
+            with suppress(Exception, KeyboardInterrupt):
+                for answer in sharing.answers():
+                    with suppress(KeyboardInterrupt):
+                        write(answer)
+
+    def _share_through_joblib(
+        self, line: Line, told: bytes, jobs: int, write: _Write, n_jobs: int | None
+    ) -> None:
+        size = min(-(-len(line) // (_EACH * jobs)), self.size) if self.free else self.size
+        batches = (line.take(size) for _ in range(-(-len(line) // size)))
+        key, solve = uuid.uuid4().hex, delayed(solve_part)
+        given = (solve(key, told, rows, self._part(rows)) for rows in batches)
+        # As they are finished, where the backend can: a slow batch holds no finished one back.
+        as_finished = get_active_backend()[0].supports_return_generator
+        kind = "generator_unordered" if as_finished else "list"
+        with interrupts_heard():
+            answers = iter(Parallel(n_jobs=n_jobs, return_as=kind)(given))
+        while True:
+            with interrupts_heard():
+                answer = next(answers, None)
+            if answer is None:
+                return
+            write(answer)
+
+    def _solved(self, rows: np.ndarray) -> Answer:
+        of_people, starts = self._part(rows)
+        task = replace(self.task, **of_people)
+        return rows, solve_chunk(self.method, self.effort, task, self.seed, starts)
+
+    def _part(self, rows: np.ndarray) -> Part:
         starts = [take_rows(start, rows) for start in self.starts]
-        return rows, self.method, self.effort, self.task.take(rows), self.seed, starts
-
-
-def _cut(people: np.ndarray, size: int) -> list[np.ndarray]:
-    return [people[first : first + size] for first in range(0, len(people), size)]
-
-
-def _numbered(given: tuple) -> _Answer:
-    rows, *what = given
-    return rows, solve_chunk(*what)
+        return self.task.of_people(rows), starts

@@ -1,18 +1,22 @@
 """Work on a Dask cluster, where joblib was told to use one.
 
-joblib itself would send it there too, but waits without end for a task whose workers have died.
+joblib itself would send it there too, but models and rules with every batch, and it waits without
+end for a task whose workers have died.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
-from itertools import islice
-from typing import Any
+import uuid
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from joblib.parallel import get_active_backend
 
-# Tasks that wait at the cluster, for each that it can work on.
-_AHEAD = 2
+from skcfq.solvers._worker import solve_part
+
+if TYPE_CHECKING:
+    from skcfq.solvers._worker import Part
 
 
 def active_cluster() -> Any:
@@ -21,40 +25,34 @@ def active_cluster() -> Any:
     return backend if type(backend).__name__ == "DaskDistributedBackend" else None
 
 
-def answers_of_cluster(
-    backend: Any, function: Callable[[Any], Any], given: Iterable[Any]
-) -> Generator[Any, None, None]:
-    """Yield what a function returns for each argument, as they are finished.
+class ClusterWorkers:
+    """Workers of a cluster that solve parts of one task.
+
+    Each of them is sent once what is the same for all people.
 
     Parameters
     ----------
     backend : DaskDistributedBackend
-    function : callable
-        Of one argument.
-    given : iterable
-        Read as work goes on.
-
-    Yields
-    ------
-    answer : object
-
-    Raises
-    ------
-    distributed.KilledWorker
-        Several workers have died with one argument.
+    n : int
+        How many work at once.
+    told : bytes
+        What is the same for all people.
     """
-    from dask.distributed import as_completed
 
-    client, left = backend.client, iter(given)
-    tasks = as_completed()
-    # A task that waits for tasks makes room for them.
-    with backend.retrieval_context():
-        try:
-            for one in islice(left, _AHEAD * backend.effective_n_jobs(-1)):
-                tasks.add(client.submit(function, one, pure=False))
-            for task in tasks:
-                yield task.result()
-                for one in islice(left, 1):
-                    tasks.add(client.submit(function, one, pure=False))
-        finally:
-            client.cancel(list(tasks.futures))
+    def __init__(self, backend: Any, n: int, told: bytes) -> None:
+        self.n = n
+        self._client, self._key = backend.client, uuid.uuid4().hex
+        # To all, so that it is there still if one of them dies.
+        self._told = self._client.scatter(told, broadcast=True, hash=False)
+        self._asked: list[Any] = []
+
+    def submit(self, rows: np.ndarray, part: Part) -> Any:
+        """Return what a worker will say about some people."""
+        asked = self._client.submit(solve_part, self._key, self._told, rows, part, pure=False)
+        self._asked.append(asked)
+        return asked
+
+    def close(self, *, stop: bool) -> None:
+        """Take back what nobody waits for, and what was sent for it."""
+        with suppress(Exception):  # a cluster that is gone has nothing in hand
+            self._client.cancel([*self._asked, self._told])

@@ -104,8 +104,8 @@ class RecourseSolver(KnownParameters):
     batch_size : int, default=None
         People that are solved together; bounds the memory. None takes what suits the method.
     n_jobs : int, default=None
-        Batches that are solved at once, through joblib, whose backends (Dask, Ray) apply. Without a
-        ``batch_size``, only seconds of work are sent.
+        Processes that solve at once, this one among them, where that is worth their start; or the
+        workers of the backend of joblib that is active (Dask, Ray), and this process.
     random_state : int, RandomState instance or None, default=None
         Seed of the random starts, which are drawn for each person alone.
     verbose : int, default=0

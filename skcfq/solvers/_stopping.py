@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from concurrent.futures import BrokenExecutor
+from concurrent.futures import BrokenExecutor, CancelledError
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -72,7 +72,8 @@ def with_results(error: Exception, *results: RecourseResult) -> Exception:
 
 def _is_death(error: Exception) -> bool:
     """Tell whether an error says that a worker process is no more."""
-    if isinstance(error, BrokenExecutor):
+    # A cluster cancels what it cannot do any more: those have died who had what it needs.
+    if isinstance(error, BrokenExecutor | CancelledError):
         return True
     # Not imported here: only who has started a cluster has it.
     scheduler = sys.modules.get("distributed.scheduler")

@@ -132,6 +132,9 @@ def test_numbers_are_rounded_away_from_where_the_person_stands():
     assert number_text(2.34567812, toward=1) == "2.34568"
     assert number_text(2.34567112, toward=1) == "2.34568"
     assert number_text(2.34567812, toward=-1) == "2.34567"
+    # A short way is a way too.
+    assert number_text(0.001155123787, toward=7.7e-5) == "0.00115513"
+    assert number_text(0.001155127787, toward=-7.7e-5) == "0.00115512"
     assert number_text(-0.25, toward=-1) == "-0.25"
     assert number_text(0.0) == "0" and number_text(-3.0) == "-3"
     assert number_text(123456.75, toward=1) == "123,457"

@@ -155,10 +155,12 @@ def test_alone_in_a_batch_and_in_another_order_the_answer_is_the_same(seed, kind
         assert_same(whole, solve(np.array([row])), [row])
 
 
-def test_processes_make_no_difference():
-    solve, n = problem("teacher", "gradient", 1, n=2)
+def test_processes_make_no_difference(request):
+    solve, n = problem("teacher", "gradient", 1, n=3)
     everybody = np.arange(n)
-    assert_same(solve(everybody), solve(everybody, batch_size=1, n_jobs=2), everybody)
+    alone, said = solve(everybody), request.getfixturevalue("shared")
+    assert_same(alone, solve(everybody, batch_size=1, n_jobs=2), everybody)
+    assert said
 
 
 @pytest.mark.parametrize("method", ["exact", "milp"])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from concurrent.futures import CancelledError, Future
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import joblib
@@ -24,6 +26,7 @@ from skcfq.exceptions import InterruptedWarning, WorkerDiedError
 from skcfq.metrics import RecourseScorer
 from skcfq.models import as_predictor
 from skcfq.solvers import _batches, _collection, _people
+from skcfq.solvers._worker import solve_part
 from skcfq.solvers.exact import _branch_and_bound, _convex
 from skcfq.utils import HeldInterrupts, interrupts_heard
 
@@ -362,59 +365,90 @@ def test_a_part_of_the_people_is_no_answer(work, monkeypatch):
 
 
 class Broken:
-    """What joblib is, with a pool whose workers die after two batches."""
+    """Workers that die after two batches."""
 
-    def __init__(self, error):
-        self.error = error
+    def __init__(self, error, solve=solve_part):
+        self.error, self.solve, self.n, self.left, self.stopped = error, solve, 1, 2, []
 
-    def __call__(self, **options):
-        assert options["return_as"] == "generator_unordered"
-        return self._run
+    def __call__(self, n, told):
+        assert n == self.n
+        self.told = told
+        return self
 
-    def _run(self, jobs):
-        jobs = list(jobs)
-        for work, given, named in jobs[:0:-1][:2]:
-            yield work(*given, **named)
-        raise self.error
+    def submit(self, rows, part):
+        future = Future()
+        if self.left == 0:
+            future.set_exception(self.error)
+        else:
+            self.left -= 1
+            future.set_result(self.solve("broken", self.told, rows, part))
+        return future
+
+    def close(self, *, stop):
+        self.stopped.append(stop)
+
+
+@pytest.fixture
+def share(monkeypatch):
+    """Share any work out, among some workers."""
+
+    def share(workers):
+        slow = SimpleNamespace(seconds=100.0, timed=nullcontext)
+        monkeypatch.setattr(_batches, "Pace", lambda *of: slow)
+        monkeypatch.setattr(_batches, "Processes", workers)
+
+    return share
 
 
 @pytest.mark.parametrize(
-    "error", [TerminatedWorkerError("a worker was killed"), BrokenProcessPool("broken")]
+    "error",
+    [
+        TerminatedWorkerError("a worker was killed"),
+        BrokenProcessPool("broken"),
+        CancelledError("lost by a cluster"),
+    ],
+    ids=lambda error: type(error).__name__,
 )
-def test_a_pool_that_breaks_costs_no_finished_batch(error, monkeypatch):
+def test_a_pool_that_breaks_costs_no_finished_batch(error, share):
     solver = solver_for(method="milp", batch_size=4, n_jobs=2)
     alone = clone(solver).set_params(n_jobs=1)
     full, pair = alone.solve(MODEL, PEOPLE), alone.compare(MODEL, MODEL, PEOPLE)
-    monkeypatch.setattr(_batches, "Parallel", Broken(error))
-    with pytest.raises(WorkerDiedError, match=r"8 of 16 were not.*n_jobs.*batch_size") as caught:
+    workers = Broken(error)
+    share(workers)
+    # Two batches of the workers, and the one that was solved here meanwhile.
+    with pytest.raises(WorkerDiedError, match=r"4 of 16 were not.*n_jobs.*batch_size") as caught:
         solver.solve(MODEL, PEOPLE)
-    assert assert_kept(*caught.value.results, full) == (8, 8)
-    assert caught.value.__cause__ is error
-    parallel, calls = _batches.Parallel, []
-
-    def second_breaks(**options):
-        calls.append(1)
-        return (
-            joblib.Parallel(**{**options, "n_jobs": 1}) if len(calls) == 1 else parallel(**options)
-        )
-
-    monkeypatch.setattr(_batches, "Parallel", second_breaks)
+    assert assert_kept(*caught.value.results, full) == (12, 4)
+    assert caught.value.__cause__ is error and workers.stopped == [True]
+    # Four batches of the first model, then two of the second.
+    workers.left = 6
     with pytest.raises(WorkerDiedError) as caught:
         solver.compare(MODEL, MODEL, PEOPLE)
     first, second = caught.value.results
     assert first.status.tolist() == pair[0].status.tolist() and not first.interrupted
-    assert assert_kept(second, pair[1]) == (8, 8)
+    assert assert_kept(second, pair[1]) == (12, 4)
 
 
-def test_an_error_of_a_worker_is_its_own_and_costs_no_finished_batch(monkeypatch):
+def test_an_error_of_a_worker_is_its_own_and_costs_no_finished_batch(share):
     solver = solver_for(method="milp", batch_size=4, n_jobs=2)
     full = clone(solver).set_params(n_jobs=1).solve(MODEL, PEOPLE)
     error = OSError("the service is down")
-    monkeypatch.setattr(_batches, "Parallel", Broken(error))
+    share(Broken(error))
     with pytest.raises(OSError, match="service") as caught:
         solver.solve(MODEL, PEOPLE)
     assert caught.value is error
-    assert assert_kept(*caught.value.results, full) == (8, 8)
+    assert assert_kept(*caught.value.results, full) == (12, 4)
+
+
+def test_ctrl_c_keeps_what_workers_have_finished(share, monkeypatch):
+    """Also what was finished while this process was busy with a batch of its own."""
+    solver = solver_for(method="milp", batch_size=4, n_jobs=2)
+    full = clone(solver).set_params(n_jobs=1).solve(MODEL, PEOPLE)
+    share(Broken(OSError("ended")))
+    # Workers have their own name for it.
+    press(monkeypatch, _batches, "solve_chunk", 1)
+    part = interrupted(solver.solve, MODEL, PEOPLE)
+    assert assert_kept(part, full) == (8, 8)
 
 
 def test_what_a_model_raises_costs_no_finished_batch(service):
@@ -463,7 +497,7 @@ class Fatal:
 
 @pytest.fixture
 def fatal():
-    """Twenty batches for a model that kills the process in which it meets the last person."""
+    """Twenty batches for a model that kills the worker in which it meets a late person."""
     X = PEOPLE.assign(income=PEOPLE["income"] + np.arange(len(PEOPLE)) / 1024)
     fatal = Fatal(np.inf)
     model = as_predictor(fatal, classes=["denied", "granted"], background=CREDIT.data)
@@ -488,12 +522,14 @@ def assert_little_is_lost(fatal):
 
 
 @pytest.mark.slow  # workers take long to start
+@pytest.mark.usefixtures("shared_until_death")
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 def test_a_worker_that_dies_costs_no_finished_batch(fatal):
     assert_little_is_lost(fatal)
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("shared_until_death")
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 @pytest.mark.filterwarnings("ignore")  # Dask's own, about processes and sockets
 def test_a_worker_of_dask_that_dies_costs_no_finished_batch(fatal):

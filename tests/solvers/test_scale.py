@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import weakref
+from concurrent.futures import Future
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 from skcfq import RecourseSolver, TableEncoder
 from skcfq.datasets import make_credit
 from skcfq.solvers import _batches
+from skcfq.solvers._worker import solve_part
 
 pytestmark = pytest.mark.usefixtures("short_teachers")
 
@@ -44,10 +48,13 @@ def people():
 
 
 @pytest.mark.parametrize("method", ["exact", "black_box"])
-def test_two_processes_give_what_one_gives(people, method):
-    X = people.head(16) if method == "black_box" else people.head(40)
+def test_two_processes_give_what_one_gives(people, method, request):
+    X = people.head(40)
     alone = solver_for(method=method, n_alternatives=2).solve(MODELS[method], X)
+    said = request.getfixturevalue("shared")
     two = solver_for(method=method, n_alternatives=2, n_jobs=2).solve(MODELS[method], X)
+    # The control that another process did some of the work.
+    assert said
     assert_same(two, alone)
     assert_same(two.alternatives[0], alone.alternatives[0])
     assert alone.denied.sum() > 4 and alone.reachable.any()
@@ -56,18 +63,35 @@ def test_two_processes_give_what_one_gives(people, method):
 # The cluster's own threads and sockets, when it is closed.
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_real_local_cluster_of_dask(people):
+def test_a_real_local_cluster_of_dask(people, request):
     distributed = pytest.importorskip("distributed")
     alone = solver_for(method="exact").solve(LINEAR, people)
+    said = request.getfixturevalue("shared")
     cluster = distributed.LocalCluster(
         n_workers=1, threads_per_worker=2, processes=True, dashboard_address=None
     )
     with cluster, distributed.Client(cluster) as client, parallel_config(backend="dask"):
         result = solver_for(method="exact", n_jobs=2).solve(LINEAR, people)
-        # The control that the cluster did the work.
-        steps = client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.transition_log))
+        # What is the same for all people was sent once, and is held no longer.
+        sent, held = client.run_on_scheduler(seen_and_held)
     assert_same(result, alone)
-    assert steps > 0
+    assert len(said) > 2 and len(sent) == 1 and not held
+
+
+def seen_and_held(dask_scheduler):
+    """Return the names of data that was sent to a cluster, and of what it still knows."""
+    seen = {str(entry[0]) for entry in dask_scheduler.transition_log}
+    return [key for key in seen if key.startswith("bytes-")], list(dask_scheduler.tasks)
+
+
+@pytest.mark.parametrize("backend", ["threading", "multiprocessing"])
+def test_other_backends_of_joblib(people, backend, request):
+    alone = solver_for(method="exact").solve(LINEAR, people)
+    said = request.getfixturevalue("shared")
+    with parallel_config(backend=backend):
+        two = solver_for(method="exact", n_jobs=2).solve(LINEAR, people)
+    assert_same(two, alone)
+    assert not said
 
 
 def test_chunks_are_what_the_table_is(people):
@@ -142,24 +166,82 @@ def test_a_table_of_nobody_and_of_one(people):
     assert len(solver_for(n_jobs=2).solve(LINEAR, denied.head(1))) == 1
 
 
+class Inside:
+    """Workers in this process, which answer at once."""
+
+    def __init__(self, n, told):
+        self.n, self.told, self.batches = n, told, []
+
+    def submit(self, rows, part):
+        self.batches.append(rows)
+        future = Future()
+        future.set_result(solve_part("inside", self.told, rows, part))
+        return future
+
+    def close(self, *, stop):
+        assert not stop
+
+
 def test_work_is_sent_only_where_it_is_worth_it(people, monkeypatch):
-    """Answers are the same; little work stays here, and all but what told so is sent."""
-    sent = []
-
-    def noted(**options):
-        assert options["n_jobs"] == 2
-        return lambda jobs: (sent.append(1) or work(*given) for work, given, _ in jobs)
-
-    monkeypatch.setattr(_batches, "Parallel", noted)
-    monkeypatch.setattr(_batches, "_FIRST", 2)
-    monkeypatch.setattr(_batches, "_FASTER", 2)
+    """Little work is done here and in the batches of one job, whatever was seen of its pace."""
     solver = solver_for(method="exact").set_params(batch_size=None)
-    alone = solver.solve(LINEAR, people)
-    two = solver.set_params(n_jobs=2)
-    assert_same(two.solve(LINEAR, people), alone)
-    assert not sent
-    monkeypatch.setattr(_batches, "_WORTH", 0.0)
-    monkeypatch.setattr(_batches, "_TELLING", 1e-9)
-    assert_same(two.solve(LINEAR, people), alone)
-    # Some are solved here, and the others shared out so that a slow one holds nobody up.
-    assert 2 < len(sent) <= 2 * _batches._EACH
+    alone, inside = solver.solve(LINEAR, people), []
+    monkeypatch.setattr(
+        _batches, "Processes", lambda n, told: inside.append(Inside(n, told)) or inside[-1]
+    )
+    for worth in (60.0, 1e-9):
+        monkeypatch.setattr(_batches, "_WORTH_A_START", worth)
+        monkeypatch.setattr(_batches, "_WORTH_USING", worth)
+        for batch_size in (None, 8):
+            two = solver.set_params(n_jobs=2, batch_size=batch_size)
+            for _ in range(2):
+                assert_same(two.solve(LINEAR, people), alone)
+        assert bool(inside) == (worth < 1)
+
+
+@pytest.mark.parametrize("started", [0, 1], ids=["cold", "warm"])
+@pytest.mark.parametrize("batch_size", [None, 8], ids=str)
+def test_everybody_is_solved_once_and_the_last_batches_are_small(
+    people, batch_size, started, monkeypatch
+):
+    solver = solver_for(method="exact", batch_size=batch_size)
+    alone, inside = solver.solve(LINEAR, people), []
+    n_denied = int(alone.denied.sum())
+    slow = SimpleNamespace(seconds=100.0, timed=nullcontext)
+    monkeypatch.setattr(_batches, "Pace", lambda *of: slow)
+    monkeypatch.setattr(_batches, "_PART", 1024)
+    monkeypatch.setattr(_batches, "started_processes", lambda: started)
+    monkeypatch.setattr(
+        _batches, "Processes", lambda n, told: inside.append(Inside(n, told)) or inside[-1]
+    )
+    assert_same(solver.set_params(n_jobs=2).solve(LINEAR, people), alone)
+    (workers,) = inside
+    rows, sizes = np.concatenate(workers.batches), [len(batch) for batch in workers.batches]
+    assert workers.n == 1 and len(np.unique(rows)) == len(rows) == n_denied
+    if batch_size is None:
+        # What is sent before anybody has answered is little.
+        first = 1 + (not started)
+        assert sizes[0] == (-(-n_denied // 4) if started else 4)
+        assert sorted(sizes[first - 1 :], reverse=True)[-1] <= 4 < max(sizes)
+    else:
+        assert set(sizes[:-1]) == {8}
+
+
+class Silent(Inside):
+    """Workers that never start."""
+
+    def submit(self, rows, part):
+        self.batches.append(rows)
+        return Future()
+
+
+def test_nobody_is_waited_for_who_has_not_started(people, monkeypatch):
+    solver = solver_for(method="exact").set_params(batch_size=None)
+    alone, silent = solver.solve(LINEAR, people), Silent(3, None)
+    slow = SimpleNamespace(seconds=100.0, timed=nullcontext)
+    monkeypatch.setattr(_batches, "Pace", lambda *of: slow)
+    monkeypatch.setattr(_batches, "_PART", 1024)
+    monkeypatch.setattr(_batches, "started_processes", lambda: 0)
+    monkeypatch.setattr(_batches, "Processes", lambda n, told: silent)
+    assert_same(solver.set_params(n_jobs=4).solve(LINEAR, people), alone)
+    assert [len(rows) for rows in silent.batches] == [4, 4, 4]

@@ -8,6 +8,7 @@ import subjects_certificates
 import subjects_estimators
 import subjects_files
 import subjects_metrics
+import subjects_plotting
 import subjects_recourse
 import subjects_rules
 import subjects_theory
@@ -65,6 +66,7 @@ def all_subjects() -> list[Subject]:
         *subjects_advice.subjects(),
         *subjects_audit.subjects(),
         *subjects_metrics.subjects(),
+        *subjects_plotting.subjects(),
         *subjects_certificates.subjects(),
         *subjects_theory.subjects(),
         *subjects_files.subjects(),

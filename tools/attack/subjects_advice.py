@@ -46,8 +46,31 @@ def subjects() -> list[Subject]:
             lambda **p: _advice().to_frame(**p),
             {"details": flag(), "units": _names_to_text("EUR")},
         ),
+        Subject(
+            "IssuedAdvice.letters", lambda **p: _advice().letters(**p), _parameters_of_letters()
+        ),
         Subject("reason_codes", _reasons, _parameters_of_reasons()),
     ]
+
+
+def _parameters_of_letters() -> dict[str, Any]:
+    sentences = ["title", "change", "months", "decimal", "nope"]
+    odd_sentences = [
+        odd
+        for key in sentences
+        for odd in inside(lambda value, key=key: {key: value}, f"{key}: {{}}", COMMON)
+    ]
+    return {
+        "template": anything(*literal("{{ nope }}", "{% if %}", "{{ changes[99] }}", "{")),
+        "language": choice("en", "de"),
+        "format": choice(None, "text", "html"),
+        "labels": _names_to_text("Income"),
+        "units": _names_to_text("EUR"),
+        "valid_until": anything(*literal("tomorrow")),
+        "translations": anything(*odd_sentences),
+        "include_granted": flag(),
+        "allow_thin_margin": flag(),
+    }
 
 
 def _reasons(**parameters: Any) -> Any:

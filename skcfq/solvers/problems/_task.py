@@ -91,7 +91,11 @@ class Task:
         return len(self.target)
 
     def take(self, rows: np.ndarray) -> Task:
-        """Return the task of some of the people; small enough to be sent to another process."""
+        """Return the task of some of the people."""
+        return replace(self, **self.of_people(rows))
+
+    def of_people(self, rows: np.ndarray) -> dict[str, Any]:
+        """Return what differs from person to person, by name: small enough for another process."""
         overrides = None
         if self.overrides:
             overrides = {
@@ -99,16 +103,15 @@ class Task:
                 for here, row in enumerate(rows.tolist())
                 if row in self.overrides
             }
-        return replace(
-            self,
-            X=take_rows(self.X, as_slice(rows)),
-            target=self.target[rows],
-            margin=self.margin[rows],
-            overrides=overrides,
-            decisions=None,
-            logits=None if self.logits is None else self.logits[rows],
-            encoded=None if self.encoded is None else self.encoded[rows],
-        )
+        return {
+            "X": take_rows(self.X, as_slice(rows)),
+            "target": self.target[rows],
+            "margin": self.margin[rows],
+            "overrides": overrides,
+            "decisions": None,
+            "logits": None if self.logits is None else self.logits[rows],
+            "encoded": None if self.encoded is None else self.encoded[rows],
+        }
 
     def groups(self) -> Iterator[np.ndarray]:
         """Yield the positions of people with one target and the same kind of rules and limits.
