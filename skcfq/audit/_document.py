@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,9 +26,6 @@ from skcfq.utils.schema import (
     optional,
     text,
 )
-
-if TYPE_CHECKING:
-    from skcfq.audit._report import AuditReport
 
 SCHEMA, VERSION = "skcfq/audit", 1
 _MOST = 1_000_000_000
@@ -80,6 +77,16 @@ _PEOPLE: dict[str, Check] = {
     ),
     "changes": listed(listed(free)),
 }
+_AS_THEY_ARE = (
+    "models",
+    "data",
+    "parameters",
+    "rules",
+    "protocol",
+    "environment",
+    "small_groups",
+    "notes",
+)
 _OPTIONAL = ("right", "right_deployed")
 _DOCUMENT = fields(
     {
@@ -112,8 +119,8 @@ _DOCUMENT = fields(
 )
 
 
-def to_document(report: AuditReport) -> dict[str, Any]:
-    """Return the document of :meth:`AuditReport.to_json`."""
+def to_document(report: Any) -> dict[str, Any]:
+    """Return the document of :meth:`AuditReport.to_json`; of a report that was read, the same."""
     document: dict[str, Any] = {
         "schema": SCHEMA,
         "version": VERSION,
@@ -133,7 +140,7 @@ def to_document(report: AuditReport) -> dict[str, Any]:
     return document | {"digest": digest_of(document)}
 
 
-def write_document(report: AuditReport, path: Any) -> str | None:
+def write_document(report: Any, path: Any) -> str | None:
     """Write the document, one line a part; return the text where there is no path."""
     document = to_document(report)
     parts = [f"{json.dumps(key)}: {_dumps(value)}" for key, value in document.items()]
@@ -144,29 +151,22 @@ def write_document(report: AuditReport, path: Any) -> str | None:
     return None
 
 
-def read_report(source: Any) -> AuditReport:
-    """Read a document back."""
-    from skcfq.audit._report import AuditReport
-
+def read_document(source: Any) -> dict[str, Any]:
+    """Return the attributes of the report that was written."""
     place, document = load_json(source, failure)
     try:
         checked = _DOCUMENT(document, "")
         if digest_of(document) != document["digest"]:
             raise ValueError("the digest is not that of the content: something was changed")
         people, sensitive = _read_people(checked["people"])
-        return AuditReport(
-            figures=_table(checked["figures"], ["figure"]),
-            groups=_table(checked["groups"], ["feature", "group", "figure"]),
-            limits=_table(checked["limits"], ["feature", "group"]),
-            people=people,
-            sensitive=sensitive,
-            **{
-                name: checked[name]
-                for name in ("models", "data", "parameters", "rules", "protocol", "environment")
-            },
-            small_groups=checked["small_groups"],
-            notes=checked["notes"],
-        )
+        return {
+            "figures": _table(checked["figures"], ["figure"]),
+            "groups": _table(checked["groups"], ["feature", "group", "figure"]),
+            "limits": _table(checked["limits"], ["feature", "group"]),
+            "people": people,
+            "sensitive": sensitive,
+            **{name: checked[name] for name in _AS_THEY_ARE},
+        }
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise failure(place, error) from error
 
@@ -197,7 +197,7 @@ def _table(records: list[dict[str, Any]], index: list[str]) -> pd.DataFrame:
     return table.astype(dict.fromkeys(numbers, np.float64))
 
 
-def _people(report: AuditReport) -> dict[str, Any]:
+def _people(report: Any) -> dict[str, Any]:
     people = report.people
     columns: dict[str, Any] = {}
     for name in people.columns:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skcfq.audit._document import read_document, to_document, write_document
 from skcfq.audit._groups import disparities, gaps_of
 
 # Columns of `people` that tell of a price or a margin, and are missing where there is none.
@@ -137,8 +138,6 @@ class AuditReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document of :meth:`to_json`."""
-        from skcfq.audit._document import to_document
-
         return to_document(self)
 
     def to_json(self, path: Any = None) -> str | None:
@@ -149,8 +148,6 @@ class AuditReport:
         path : str or path, optional
             None returns the text.
         """
-        from skcfq.audit._document import write_document
-
         return write_document(self, path)
 
     @classmethod
@@ -167,9 +164,7 @@ class AuditReport:
         AuditFileError
             It is no such document, a part is missing, or it was changed.
         """
-        from skcfq.audit._document import read_report
-
-        return read_report(source)
+        return cls(**read_document(source))
 
 
 def _shown(value: float) -> str:
