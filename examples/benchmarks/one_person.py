@@ -81,6 +81,7 @@ def ratios() -> dict[str, float]:
     own = table["fixed"] + table["proof"]
     found = {f"{kind}, a call without predict": own[kind] for kind in kinds}
     found |= {f"teacher, {part}": table.loc["teacher", part] for part in ("explain", "to_frame")}
+    found["boosted, hist, the first call"] = table.loc["boosted, hist", "first"]
     return {f"{name} / yardstick": taken / yardstick() / 1e3 for name, taken in found.items()}
 
 

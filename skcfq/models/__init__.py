@@ -15,7 +15,7 @@ from skcfq.models._carried import (
     carry_margin,
 )
 from skcfq.models._functions import RowHead
-from skcfq.models._heads import shifted_bias
+from skcfq.models._heads import frozen_integers, shifted_bias
 from skcfq.models._margins import RELATIVE_MARGIN, rounding_margin
 from skcfq.models._memory import remembered_predictor
 from skcfq.models._pairs import predictor_of_same_space, second_predictor
@@ -59,6 +59,7 @@ __all__ = [
     "default_target",
     "deployment_variants",
     "encoding_hint",
+    "frozen_integers",
     "join_steps",
     "label_position",
     "least_margin",

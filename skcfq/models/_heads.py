@@ -157,6 +157,18 @@ if TYPE_CHECKING:
     Head = LinearHead | MLPHead | EstimatorHead | DeployedNetwork
 
 
+def frozen_integers(head: Any) -> DeployedNetwork | None:
+    """Return the integer network that is all that a head is; None for every other one."""
+    from skcfq.nn import DeployedNetwork
+
+    if isinstance(head, DeployedNetwork):
+        return head
+    if not isinstance(head, EstimatorHead) or head.shift:
+        return None
+    integers = getattr(head.estimator, "integer_network_", None)
+    return None if integers is None else DeployedNetwork(integers)
+
+
 def read_head(estimator: Any) -> Head:
     """Read the differentiable head of a fitted final estimator.
 

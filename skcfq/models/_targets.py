@@ -79,7 +79,13 @@ def resolve_target(target: Any, classes: np.ndarray, decisions: np.ndarray) -> n
             f"target={wanted[~known].tolist()[0]!r} is no class of the model. Its classes are "
             f"{labels}.{encoding_hint(labels)}"
         )
-    return np.searchsorted(classes, wanted).astype(np.int64)
+    return _positions(wanted, classes)
+
+
+def _positions(labels: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return the positions of labels among the classes, which a function may have in any order."""
+    order = np.argsort(classes)
+    return order[np.searchsorted(classes, labels, sorter=order)].astype(np.int64)
 
 
 def label_position(label: Any, classes: np.ndarray) -> int:
@@ -134,4 +140,4 @@ def _opposite(classes: np.ndarray, decisions: np.ndarray) -> np.ndarray:
             f"target='opposite' needs two classes, and the model has {len(classes)}. "
             "Give one of its labels."
         )
-    return 1 - np.searchsorted(classes, decisions).astype(np.int64)
+    return 1 - _positions(decisions, classes)

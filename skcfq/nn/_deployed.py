@@ -72,16 +72,64 @@ class DeployedNetwork(nn.Module):
     def run(self, Z: Tensor, masks: list[Tensor] | None) -> Tensor:
         """Return the logits; with a list, append where gradients pass, inputs first."""
         network = self.network
-        # Not through the module: that takes as long as a small product.
-        buffers = cast(dict[str, Tensor], self._buffers)
         low, high = map(torch.from_numpy, network.input_range)
         codes = (Z / torch.from_numpy(network.input_steps)).round_()
         if masks is not None:
             masks.append((codes >= low) & (codes <= high))
         codes.clamp_(low, high).mul_(torch.from_numpy(network.input_factors))
+        return self._after(torch.addmm(self.first_offset, codes, self.first_weights), masks)
+
+    def input_codes(self, values: Tensor, columns: Tensor | None = None) -> Tensor:
+        """Return the integer codes of encoded values, float64 like them.
+
+        Parameters
+        ----------
+        values : Tensor of shape (..., k)
+            Of all columns, or of the given ones.
+        columns : Tensor of shape (k,), int64, optional
+        """
+        network = self.network
+        parts = (network.input_steps, *network.input_range, network.input_factors)
+        steps, low, high, factors = map(torch.from_numpy, parts)
+        if columns is not None:
+            steps, low, high, factors = (part[columns] for part in (steps, low, high, factors))
+        return (values / steps).round_().clamp_(low, high).mul_(factors)
+
+    @property
+    def first_weights(self) -> Tensor:
+        """The weight codes of the first layer, in the units of its sums, shape (n_inputs, H)."""
+        # Not through the module: that takes as long as a small product.
+        return cast(dict[str, Tensor], self._buffers)["matrix_0"]
+
+    @property
+    def first_offset(self) -> Tensor:
+        """What is added to the products of the first layer, shape (H,)."""
+        return cast(dict[str, Tensor], self._buffers)["offset_0"]
+
+    @property
+    def largest_first_sum(self) -> float:
+        """A number that no sum of some products of the first layer exceeds, nor their negatives."""
+        network = self.network
+        low, high = network.input_range
+        reach = np.maximum(np.abs(low), np.abs(high)) * network.input_factors
+        layer = network.layers[0]
+        return float((reach @ np.abs(layer.matrix) + np.abs(layer.offset)).max(initial=0.0))
+
+    def logits_after_first(self, sums: Tensor) -> Tensor:
+        """Return the logits where the first layer adds up to some sums, which are written over.
+
+        Parameters
+        ----------
+        sums : Tensor of shape (n, H), float64
+        """
+        return self._after(sums, None)
+
+    def _after(self, codes: Tensor, masks: list[Tensor] | None) -> Tensor:
+        network, buffers = self.network, cast(dict[str, Tensor], self._buffers)
         for position, layer in enumerate(network.layers):
-            offset, matrix = buffers[f"offset_{position}"], buffers[f"matrix_{position}"]
-            codes = torch.addmm(offset, codes, matrix)
+            if position:
+                offset, matrix = buffers[f"offset_{position}"], buffers[f"matrix_{position}"]
+                codes = torch.addmm(offset, codes, matrix)
             if layer.rescale is not None:
                 codes.mul_(self.rescale(position))
             if not layer.levels:

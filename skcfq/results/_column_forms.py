@@ -16,7 +16,10 @@ from skcfq.utils.schema import boolean, fields, free, listed, one_of, refuse, te
 
 # A column that JSON cannot hold (dates, for instance) is written as text, and read as such.
 _NUMPY = re.compile(r"bool|u?int(8|16|32|64)|float(16|32|64)|[<>][iufU]\d+")
-_MASKED = re.compile(r"U?Int(8|16|32|64)|Float(32|64)|boolean|[\w\[\], ]+\[pyarrow\]")
+_MASKED = re.compile(r"U?Int(8|16|32|64)|Float(32|64)|boolean")
+_ARROW = re.compile(r"(u?int(8|16|32|64)|float|double|bool)\[pyarrow\]")
+# Text of Arrow's own type, which prints like that of pandas.
+_ARROW_TEXT = "ArrowDtype"
 # Gaps of a column of objects: the one that most have is null, and any other is marked.
 _GAPS: dict[str, Any] = {"None": None, "NaN": math.nan, "NA": pd.NA}
 _MARKS = {("$",), ("$tuple",), ("$interval",)}
@@ -65,7 +68,9 @@ def column_form(column: Any) -> dict[str, Any]:
         form = {"dtype": "object", "gap": _gap_of(values)}
         if _cells_or_none(values, form) is not None:
             return form
-    elif _MASKED.fullmatch(str(dtype)):
+    elif str(dtype) == "string[pyarrow]":
+        return {"dtype": "string", "storage": _ARROW_TEXT, "gap": "NA"}
+    elif _MASKED.fullmatch(str(dtype)) or _ARROW.fullmatch(str(dtype)):
         return {"dtype": str(dtype)}
     return {"dtype": "object", "gap": "None", "text_of": str(dtype)}
 
@@ -179,13 +184,16 @@ def _unmarked(cell: Any, place: str) -> Any:
         raise ValueError(f"{place} is {cell!r}, which marks no value") from error
 
 
+# Of nullable types, by how their names begin.
+_KINDS = {"b": "b", "F": "f", "f": "f", "d": "f"}
+
+
 def _read_numbers(values: list[Any], dtype: str, place: str) -> Any:
     """Build a column of numbers, truth values or text of fixed width; None is a gap."""
     is_numpy = _NUMPY.fullmatch(dtype)
-    kind = np.dtype(dtype).kind if is_numpy else {"b": "b", "F": "f"}.get(dtype[0], "i")
-    arrow = dtype.endswith("[pyarrow]")
+    kind = np.dtype(dtype).kind if is_numpy else _KINDS.get(dtype[0], "i")
     kinds: tuple[type, ...] = {"b": (bool,), "U": (str,), "f": (int, float)}.get(kind, (int,))
-    for value in () if arrow else values:
+    for value in values:
         if value is None and (not is_numpy or kind == "f"):
             continue
         if type(value) not in kinds:
@@ -208,16 +216,29 @@ def _read_text(cells: Sequence[Any], form: dict[str, Any], place: str) -> Any:
         if cell is not None and type(cell) is not str:
             refuse(place, cell, "text")
     gap = _GAPS[form["gap"]]
+    return pd.array([gap if cell is None else cell for cell in cells], dtype=_text_dtype(form, gap))
+
+
+def _text_dtype(form: dict[str, Any], gap: Any) -> Any:
+    """Return the type of a column of text.
+
+    Another version of pandas, or one without pyarrow, holds the same text elsewhere.
+    """
     storage = form["storage"]
-    options: dict[str, Any]
-    for options in ({"storage": storage, "na_value": gap}, {"na_value": gap}, {}):
-        # Another version of pandas, or one without pyarrow, holds the same text elsewhere.
+    if storage == _ARROW_TEXT:
         try:
-            dtype = pd.StringDtype(**options)
+            import pyarrow
+
+            return pd.ArrowDtype(pyarrow.string())
+        except ImportError:
+            return pd.StringDtype()
+    options: dict[str, Any]
+    for options in ({"storage": storage, "na_value": gap}, {"na_value": gap}):
+        try:
+            return pd.StringDtype(**options)
         except (ImportError, TypeError, ValueError):
             continue
-        break
-    return pd.array([gap if cell is None else cell for cell in cells], dtype=dtype)
+    return pd.StringDtype()
 
 
 def _read_categories(cells: Sequence[Any], form: dict[str, Any], place: str) -> Any:
@@ -244,7 +265,7 @@ _TYPES = text(200)
 
 def _dtype(value: Any, place: str) -> str:
     value = _TYPES(value, place)
-    if not (_NUMPY.fullmatch(value) or _MASKED.fullmatch(value)):
+    if not any(one.fullmatch(value) for one in (_NUMPY, _MASKED, _ARROW)):
         refuse(place, value, "a type of columns")
     return value
 

@@ -146,6 +146,8 @@ def test_models_that_answer_with_labels_alone():
     reasons = reason_codes(ask, X, background=X, target="grant")
     assert set(reasons["feature"].dropna()) <= {"income", "debt"}
     assert (reasons["contribution"].dropna() > -2).all()
+    by_row = reason_codes(ask, X, background=X, target=["grant"] * len(X))
+    pd.testing.assert_frame_equal(by_row, reasons)
     low = reasons[reasons["person"] == X.index[(X["income"] < 20) & (X["debt"] < 5)][0]]
     assert low["feature"].tolist() == ["income"]
 

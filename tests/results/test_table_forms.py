@@ -151,6 +151,23 @@ def test_what_json_has_no_word_for_is_text():
     assert written_and_read(sparse)["a"].tolist() == [0.0, 1.0]
 
 
+def test_columns_of_arrow_come_back():
+    pa = pytest.importorskip("pyarrow")
+    X = pd.DataFrame(
+        {
+            "whole": pd.array([1, None, 3], dtype="int64[pyarrow]"),
+            "float": pd.array([1.5, None, 3], dtype="double[pyarrow]"),
+            "truth": pd.array([True, None, False], dtype="bool[pyarrow]"),
+            "text": pd.array(["a", None, "b"], dtype=pd.ArrowDtype(pa.string())),
+            "string": pd.array(["a", None, "b"], dtype="string[pyarrow]"),
+        }
+    )
+    assert_same(X, written_and_read(X))
+    days = pd.array(pd.to_datetime(["2020-01-01", None]), dtype=pd.ArrowDtype(pa.timestamp("s")))
+    again = written_and_read(pd.DataFrame({"day": days}))["day"].tolist()
+    assert again == ["2020-01-01 00:00:00", None]
+
+
 @pytest.mark.parametrize(
     ("cells", "form", "message"),
     [

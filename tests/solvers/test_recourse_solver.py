@@ -244,6 +244,14 @@ def test_best_per_person_ranks_within_people_and_breaks_ties_by_position():
     assert best_per_person(person, score, 2).tolist() == [4, 1, 2, 3]
 
 
+def test_targets_of_classes_in_any_order():
+    classes = np.array(["refuse", "grant", "later"])
+    wanted = ["refuse", "later", "grant"]
+    assert resolve_target(wanted, classes, np.array(["grant"] * 3)).tolist() == [0, 2, 1]
+    decisions = np.array(["refuse", "grant"])
+    assert resolve_target("opposite", classes[:2], decisions).tolist() == [1, 0]
+
+
 def test_resolve_target_forms():
     classes, decisions = np.array(["no", "yes"]), np.array(["no", "yes"])
     with pytest.warns(DefaultTargetWarning, match="yes"):

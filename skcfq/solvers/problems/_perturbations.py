@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from skcfq.models import Predictor
 
 # Columns with two codes up to which every combination is tried.
-_MOST_TWO_CODED = 5
+MOST_TWO_CODED = 5
 _N_RANDOM = 24
 
 
@@ -87,18 +87,15 @@ class Jitter:
         if two_coded is not None:
             rank = torch.cumsum(two_coded, dim=1) - 1
             most = int(two_coded.sum(dim=1).max()) if len(points) else 0
-            for corner in range(2 ** min(most, _MOST_TWO_CODED)):
+            for corner in range(2 ** min(most, MOST_TWO_CODED)):
                 digit = torch.bitwise_right_shift(torch.tensor(corner), rank.clamp(0, 62)) & 1
                 yield self._moved(points, 1 - 2 * digit)
-            n_random = _N_RANDOM if most > _MOST_TWO_CODED else 0
+            n_random = _N_RANDOM if most > MOST_TWO_CODED else 0
         else:
             slope = gradient()
             if slope is not None:
                 yield self._moved(points, -torch.sign(slope[:, self.columns]))
-        # The same corners for every point: a point's answer is its own.
-        generator = torch.Generator().manual_seed(0)
-        shape = n_random, len(self.columns)
-        for signs in torch.randint(0, 2, shape, generator=generator) * 2 - 1:
+        for signs in random_signs(len(self.columns))[:n_random]:
             yield self._moved(points, signs)
 
     def _moved(self, points: Tensor, signs: Tensor) -> Tensor:
@@ -116,6 +113,15 @@ class Jitter:
             low, high = (model.integers.codes(end) for end in ends)
             found |= torch.from_numpy(low != high)[:, self.columns]
         return found
+
+
+def random_signs(n_columns: int) -> Tensor:
+    """Return the random corners of a box, of -1 and 1, shape (k, n_columns).
+
+    They are the same for every point: a point's answer is its own.
+    """
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 2, (_N_RANDOM, n_columns), generator=generator) * 2 - 1
 
 
 def jitter_radii(space: FeatureSpace, columns: Tensor, size: float) -> Tensor:

@@ -15,6 +15,7 @@ from skcfq.actions import project_grids, project_min_change, raw_rows
 from skcfq.models import validity_slack
 from skcfq.nn import of_lanes, target_margin, to_lanes
 from skcfq.solvers.problems._first_layer import FirstLayer
+from skcfq.solvers.problems._integer_states import IntegerStates
 from skcfq.solvers.problems._perturbations import Jitter, jitter_radii
 from skcfq.solvers.problems._states import States
 from skcfq.utils import rows_of_block
@@ -159,7 +160,14 @@ class RecourseProblem:
             part.__dict__["tried_levels"] = [tried[rows] for tried in self.tried_levels]
         if self.__dict__.get("_first_layers") is not None:
             part.__dict__["_first_layers"] = [one.take(rows) for one in self._first_layers or ()]
+        if self.__dict__.get("_integer_states") is not None:
+            part.__dict__["_integer_states"] = self.__dict__["_integer_states"].take(rows)
         return part
+
+    @cached_property
+    def _integer_states(self) -> IntegerStates | None:
+        """The sums of integer networks at the own points; None where points are written out."""
+        return IntegerStates.of(self.models, self.region, self.jitter if self.steady else None)
 
     @cached_property
     def _first_layers(self) -> list[FirstLayer] | None:
@@ -171,6 +179,21 @@ class RecourseProblem:
         if self.origin.shape[1] - len(self.numeric_columns) < _LOOKED_UP:
             return None
         return [FirstLayer.of(network, self.region) for network in known]
+
+    @cached_property
+    def code_steps(self) -> tuple[Tensor, Tensor, Tensor, Tensor] | None:
+        """Step, lowest and highest code of each number, and its jitter, of shape (m,) each.
+
+        None without a model of integers alone, whose codes are all that counts, or where a number
+        jitters over several.
+        """
+        if self._integer_states is None or len(self.models) > 1:
+            return None
+        radii = self.radii if self.steady else torch.zeros(len(self.numeric_columns)).double()
+        network = self._integer_states.sums[0].network.network
+        of_all = (network.input_steps, *network.input_range)
+        steps, low, high = (torch.from_numpy(part)[self.numeric_columns] for part in of_all)
+        return (steps, low, high, radii) if bool((2 * radii < steps).all()) else None
 
     @cached_property
     def tried_levels(self) -> list[Tensor]:
@@ -298,6 +321,12 @@ class RecourseProblem:
         return States(person, values, levels, cost, slack)
 
     def _slack_of_states(self, person: Tensor, values: Tensor, levels: Tensor) -> Tensor:
+        integers = self._integer_states
+        if integers is not None:
+            of_rows = lambda logits, rows: self._least_slack(logits, person[rows])  # noqa: E731
+            slack = integers.slack(self.region, (person, values, levels), of_rows)
+            if slack is not None:
+                return slack
         layers = self._first_layers
         if layers is not None:
             every = [layer.logits(person, values, levels) for layer in layers]

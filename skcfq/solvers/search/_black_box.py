@@ -35,7 +35,9 @@ _TOGETHER = 1024
 _STEPS = 8
 
 
-def black_box_search(problem: RecourseProblem, effort: Effort, starts: Starts) -> States:
+def black_box_search(
+    problem: RecourseProblem, effort: Effort, starts: Starts, known: States | None = None
+) -> States:
     """Look for cheap valid points by asking the model about raw rows.
 
     Parameters
@@ -46,6 +48,8 @@ def black_box_search(problem: RecourseProblem, effort: Effort, starts: Starts) -
         Rounds of random points, and the width of the beam search.
     starts : Starts
         The nearest of its examples show what to copy.
+    known : States, optional
+        Valid points: nobody insists where there is one.
 
     Returns
     -------
@@ -53,7 +57,8 @@ def black_box_search(problem: RecourseProblem, effort: Effort, starts: Starts) -
         The cheapest valid point of each person for whom one was found.
     """
     best = _search(problem, effort, starts)
-    missed = without_point(problem, best)
+    found = best if known is None else States.concatenate([best, known])
+    missed = without_point(problem, found)
     if len(missed):
         more = _insist(problem.take(missed), effort, starts.draws.take(missed))
         best = States.concatenate([best, more.of(missed)])

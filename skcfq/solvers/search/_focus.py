@@ -20,7 +20,7 @@ from skcfq.solvers.search._neighborhood import ask
 from skcfq.solvers.search._relaxed_descent import OPEN
 
 # Features from which on a table is wide.
-WIDE = 128
+WIDE = 64
 # Features that gain most margin, and as many that gain most for their cost, whatever they can gain.
 _KEPT = 24
 

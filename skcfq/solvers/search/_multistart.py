@@ -51,7 +51,9 @@ def multistart_search(problem: RecourseProblem, effort: Effort, starts: Starts) 
     best = _search(problem, effort, starts)
     missed = without_point(problem, best)
     if len(missed):
-        more = _blind_search(problem.take(missed), effort, starts, missed)
+        more = _blind_search(
+            problem.take(missed), effort, starts, missed, best.take(best.person < 0)
+        )
         best = States.concatenate([best, more.of(missed)])
     return best
 
@@ -76,7 +78,7 @@ def search_both_ways(problem: RecourseProblem, effort: Effort, starts: Starts) -
         # The other search takes five times as long, and spares less than 1e-6 of the cost.
         return multistart_search(problem, effort, starts)
     best = _search(problem, effort, starts)
-    other = _blind_search(problem, effort, starts, torch.arange(problem.n_people))
+    other = _blind_search(problem, effort, starts, torch.arange(problem.n_people), best)
     least = torch.full((problem.n_people,), torch.inf, dtype=torch.float64)
     least[best.person] = best.cost
     cheaper = polish(problem, other.take(other.cost < least[other.person]))
@@ -85,12 +87,19 @@ def search_both_ways(problem: RecourseProblem, effort: Effort, starts: Starts) -
 
 
 def _blind_search(
-    problem: RecourseProblem, effort: Effort, starts: Starts, people: Tensor
+    problem: RecourseProblem,
+    effort: Effort,
+    starts: Starts,
+    people: Tensor,
+    known: States | None = None,
 ) -> States:
-    """Do what the search without gradients does for some of the people, whose problem this is."""
+    """Do what the search without gradients does for some of the people, whose problem this is.
+
+    It does not insist where points are known.
+    """
     points = [start[people] for start in starts.points]
     blind = Starts(points, starts.draws.take(people), starts.find_examples)
-    return black_box_search(problem.without_gradients(), effort, blind)
+    return black_box_search(problem.without_gradients(), effort, blind, known)
 
 
 def _search(problem: RecourseProblem, effort: Effort, starts: Starts) -> States:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from skcfq.actions import SAME_VALUE
 from skcfq.solvers.problems import RecourseProblem, States
+from skcfq.solvers.search._code_search import search_codes
 from skcfq.solvers.search._line_search import AT_BOUNDARY, line_search
 
 # Rounds on a line. In the first, a secant chooses two neighboring rungs; then this many are tried
@@ -37,15 +38,24 @@ def search_numbers(
         Valid points on the lines, the cheapest that were met; the given ones at worst.
     """
     gridded = problem.region.gridded
-    if len(gridded) == 0 or problem.region.min_change is not None:
+    if problem.region.min_change is not None:
         return line_search(problem, states, goal, near=near)
+    if len(gridded) == 0:
+        return _search_free(problem, states, goal, near)
     on_grid = (goal != states.values)[:, gridded].any(dim=1)
     rungs, others = on_grid.nonzero().squeeze(1), (~on_grid).nonzero().squeeze(1)
     moved = _search_rungs(problem, states.take(rungs), goal[rungs], near)
     if len(others) == 0:
         return moved
-    free = line_search(problem, states.take(others), goal[others], near=near)
+    free = _search_free(problem, states.take(others), goal[others], near)
     return States.concatenate([moved, free]).take(torch.argsort(torch.cat([rungs, others])))
+
+
+def _search_free(problem: RecourseProblem, states: States, goal: Tensor, near: float) -> States:
+    """Do so along numbers without grids."""
+    if problem.code_steps is not None:
+        return search_codes(problem, states, goal)
+    return line_search(problem, states, goal, near=near)
 
 
 def _search_rungs(problem: RecourseProblem, states: States, goal: Tensor, near: float) -> States:
