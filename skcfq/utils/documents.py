@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import reprlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,8 @@ def load_json(source: Any, failure: Failure) -> tuple[str, Any]:
     """
     if isinstance(source, Mapping):
         place, document = "the dict", dict(source)
-    elif isinstance(source, str) and source.lstrip()[:1] == "{":
-        place, document = "the text", _parsed("the text", source, failure)
+    elif isinstance(source, str) and source.lstrip("\ufeff \t\r\n")[:1] == "{":
+        place, document = "the text", _parsed("the text", source.lstrip("\ufeff"), failure)
     else:
         place, document = _of_file(source, failure)
     if _is_too_deep(document):
@@ -51,7 +52,9 @@ def _of_file(source: Any, failure: Failure) -> tuple[str, Any]:
         content = Path(place).read_bytes()
     except (OSError, ValueError) as error:
         problem = getattr(error, "strerror", None) or error
-        raise failure(f"source={place!r}", f"the file cannot be read, {problem}") from error
+        # A text that is no document may be as long as one.
+        named = f"source={reprlib.repr(place)}"
+        raise failure(named, f"the file cannot be read, {problem}") from error
     try:
         return str(place), _parsed(str(place), content.decode("utf-8-sig"), failure)
     except UnicodeDecodeError as error:
