@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import platform
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
@@ -68,22 +70,18 @@ def audit_recourse(
     batch_size: int = 10_000,
     verbose: int = 0,
 ) -> AuditReport:
-    """Audit whether a deployed model keeps the recourse that a reference gives.
+    """Audit whether a deployed model keeps the recourse that a reference gives (§3.3).
 
     Parameters
     ----------
     reference, deployed : fitted classifier, Predictor, or path
-        Any two models of the same raw columns that :func:`skcfq.models.as_predictor` reads:
-        estimators, pipelines, model files, ONNX files.
+        Any two of the same raw columns that :func:`skcfq.models.as_predictor` reads.
     X : DataFrame or ndarray of shape (n, p)
-        People, best those who came after the training. Columns that neither model reads are left
-        out, and named.
+        People, best those who came after the training. What neither model reads is left out.
     y : array-like of shape (n,), optional
         True labels; without them there is no accuracy.
-    action_set : ActionSet, optional
-        What people may change. By default that of a model.
-    target : label, optional
-        What people want. By default that of a model.
+    action_set, target : optional
+        What people may change, and want. By default those of a model.
     sensitive_features : str, list of str, Series, DataFrame or dict, optional
         Columns of X, or labels of the rows. Of several, their crossings are groups too.
     background : DataFrame or ndarray, optional
@@ -99,90 +97,117 @@ def audit_recourse(
     batch_size : int, default=10000
         Rows that are solved at once; bounds the memory.
     verbose : int, default=0
-        1 shows progress.
 
     Returns
     -------
     report : AuditReport
+        Of advice without a margin, as in :meth:`RecourseSolver.compare`.
 
     Raises
     ------
-    ValueError
-        An argument is not what it must be.
-    SpaceMismatchError
-        The models have different classes.
-    FeatureSpaceError
-        They read different columns.
-
-    Notes
-    -----
-    Advice is computed without any margin, as in :meth:`RecourseSolver.compare`: the figures are
-    those of cheapest actions, and ``float32_drop`` stands beside ``validity_drop`` for what the
-    arithmetic of floats alone does to them.
-
-    References
-    ----------
-    Paper, §3.3, Tables 8, 9 and 26.
+    ValueError, SpaceMismatchError, FeatureSpaceError
+        The models have different classes, or read different columns.
 
     Examples
     --------
     >>> import numpy as np
     >>> from sklearn.linear_model import LogisticRegression
-    >>> from skcfq.audit import audit_recourse
     >>> X = np.arange(200.0).reshape(-1, 1)
     >>> reference = LogisticRegression().fit(X, X[:, 0] > 99)
     >>> stricter = LogisticRegression().fit(X, X[:, 0] > 109)
-    >>> report = audit_recourse(reference, stricter, X, X[:, 0] > 99, target=True)
+    >>> report = audit_recourse(reference, stricter, X, target=True)
     >>> report.figures.loc[["validity_drop", "recourse_gap_ratio"], "value"].round(2).tolist()
     [1.0, 0.2]
     """
-    given = as_table(X)
-    if len(given) == 0:
-        raise ValueError("X has no rows: give the people whom the audit is about.")
+    given, models = as_table(X), (reference, deployed)
     sensitive = read_groups(sensitive_features, given)
     people = _people_of(given, person)
-    X, ignored = _rows_read(given, (reference, deployed), person)
-    y = None if y is None else _labels(y, len(X))
-    population = X if background is None else _rows_read(background, (reference, deployed), None)[0]
-    first = as_predictor(reference, background=population, example=X)
-    second = second_predictor(first, deployed, population, X)
-    solver = _solver(solver, action_set, target, (reference, deployed))
-    tables, changes = [], []
-    with Progress("audit", "person", len(X), shown=bool(verbose)) as progress:
-        for start in range(0, len(X), batch_size):
-            rows = slice(start, start + batch_size)
-            part = take_rows(X, rows)
-            results = solver.compare(first, second, part, background=population, keep_partial=False)
-            tables.append(people_table(first, second, results, None if y is None else y[rows]))
-            advice = IssuedAdvice.of(results[0])
-            changes += _changes(advice)
-            progress.update(len(part))
-    table = pd.concat(tables, ignore_index=True)
-    groups, small = by_group(table, sensitive, confidence, min_group_size)
+    X, ignored = _rows_read(given, models, person)
+    pair = _Pair.read(models, X, background, _solver(solver, action_set, target, models))
+    table, changes, about = pair.ask(X, _labels(y, len(X)), batch_size, bool(verbose))
+    asked = {"confidence": float(confidence), "min_group_size": int(min_group_size)}
+    return _report(
+        table,
+        sensitive,
+        asked,
+        people=table.assign(changes=pd.Series(changes, dtype=object)).set_axis(people),
+        models={role: model_record(*one) for role, one in pair.named(models)},
+        data=data_record(X, ignored),
+        **about,
+    )
+
+
+def _report(
+    table: pd.DataFrame, sensitive: pd.DataFrame, parameters: dict[str, Any], **parts: Any
+) -> AuditReport:
+    """Work out the figures of the people, and put everything together."""
+    confidence, least = parameters["confidence"], parameters["min_group_size"]
+    groups, small = by_group(table, sensitive, confidence, least)
+    parameters = parameters | {
+        "sensitive_features": list(sensitive.columns),
+        "with_labels": "right" in table,
+        "target": _plain_target(table["target"].to_numpy()),
+    }
     return AuditReport(
         figures=figures_of(table, confidence),
         groups=groups,
         small_groups=small,
-        limits=joint_limits(table, sensitive, confidence, min_group_size),
-        people=table.assign(changes=pd.Series(changes, dtype=object)).set_axis(people),
-        sensitive=sensitive.set_axis(people),
-        models={
-            "reference": model_record(reference, first),
-            "deployed": model_record(deployed, second),
-        },
-        data=data_record(X, ignored),
-        parameters={
-            "confidence": float(confidence),
-            "min_group_size": int(min_group_size),
-            "sensitive_features": list(sensitive.columns),
-            "with_labels": y is not None,
-            "target": _plain_target(results[0].target),
-        },
-        rules=_rules(advice),
-        protocol={role: one.protocol for role, one in zip(ROLES, results, strict=True)},
+        limits=joint_limits(table, sensitive, confidence, least),
+        sensitive=sensitive.set_axis(parts["people"].index),
+        parameters=parameters,
         environment=_environment(),
-        notes=_notes(first, second, table),
+        **parts,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Pair:
+    """Two models on one space, and the solver that asks both."""
+
+    first: Predictor
+    second: Predictor
+    population: Any
+    solver: RecourseSolver
+
+    @classmethod
+    def read(
+        cls, models: tuple[Any, ...], X: Any, background: Any, solver: RecourseSolver
+    ) -> _Pair:
+        """Read both; the second is put on the space of the first."""
+        population = X if background is None else _rows_read(background, models, None)[0]
+        if len(X) == 0:
+            raise ValueError("X has no rows: give the people whom the audit is about.")
+        first = as_predictor(models[0], background=population, example=X)
+        return cls(first, second_predictor(first, models[1], population, X), population, solver)
+
+    def named(self, given: tuple[Any, ...]) -> Iterator[tuple[str, tuple[Any, Predictor]]]:
+        """Yield the role of each model, what was given for it, and how it was read."""
+        return zip(ROLES, zip(given, (self.first, self.second), strict=True), strict=True)
+
+    def ask(
+        self, X: Any, y: np.ndarray | None, batch_size: int, shown: bool
+    ) -> tuple[pd.DataFrame, list[list[tuple]], dict[str, Any]]:
+        """Return the table of people, the changes of each, and what is said of all of them."""
+        tables, changes = [], []
+        with Progress("audit", "person", len(X), shown=shown) as progress:
+            for start in range(0, len(X), batch_size):
+                rows = slice(start, start + batch_size)
+                part = take_rows(X, rows)
+                results = self.solver.compare(
+                    self.first, self.second, part, background=self.population, keep_partial=False
+                )
+                labels = None if y is None else y[rows]
+                tables.append(people_table(self.first, self.second, results, labels))
+                advice = IssuedAdvice.of(results[0])
+                changes += _changes(advice)
+                progress.update(len(part))
+        table = pd.concat(tables, ignore_index=True)
+        about = {
+            "rules": _rules(advice),
+            "protocol": {role: one.protocol for role, one in zip(ROLES, results, strict=True)},
+            "notes": _notes(self.first, self.second, table),
+        }
+        return table, changes, about
 
 
 def _people_of(X: Any, person: Any) -> pd.Index:
@@ -211,7 +236,9 @@ def _rows_read(X: Any, models: tuple[Any, ...], person: Any) -> tuple[Any, list]
     return (X if order == list(X.columns) else X[order]), ignored
 
 
-def _labels(y: Any, n: int) -> np.ndarray:
+def _labels(y: Any, n: int) -> np.ndarray | None:
+    if y is None:
+        return None
     labels = np.asarray(y)
     if labels.shape != (n,):
         raise ValueError(f"y has the shape {labels.shape}; give one label for each of {n} rows.")
