@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -149,8 +150,8 @@ def _loaded(source: Any) -> tuple[str, Any]:
     """Return what errors call the source, and the value that it holds."""
     if isinstance(source, Mapping):
         return "the dict", dict(source)
-    if isinstance(source, str) and source.lstrip()[:1] == "{":
-        return "the text", _parsed("the text", source)
+    if isinstance(source, str) and source.lstrip("\ufeff \t\r\n")[:1] == "{":
+        return "the text", _parsed("the text", source.lstrip("\ufeff"))
     if not isinstance(source, (str, os.PathLike)):
         raise TypeError(
             f"source is of type {type(source).__name__}: give the path of a file, its text or a "
@@ -161,7 +162,9 @@ def _loaded(source: Any) -> tuple[str, Any]:
         content = Path(place).read_bytes()
     except (OSError, ValueError) as error:
         problem = getattr(error, "strerror", None) or error
-        raise failure(f"source={place!r}", f"the file cannot be read, {problem}") from error
+        # A text that is no document may be as long as one.
+        named = f"source={reprlib.repr(place)}"
+        raise failure(named, f"the file cannot be read, {problem}") from error
     try:
         return str(place), _parsed(str(place), content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
