@@ -77,7 +77,7 @@ def audit_recourse(
     reference, deployed : fitted classifier, Predictor, or path
         Any two of the same raw columns that :func:`skcfq.models.as_predictor` reads.
     X : DataFrame or ndarray of shape (n, p)
-        People, best those who came after the training. What neither model reads is left out.
+        People, best of after the training. What neither model reads is left out.
     y : array-like of shape (n,), optional
         True labels; without them there is no accuracy.
     action_set, target : optional
@@ -106,7 +106,6 @@ def audit_recourse(
     Raises
     ------
     ValueError, SpaceMismatchError, FeatureSpaceError
-        The models have different classes, or read different columns.
 
     Examples
     --------
@@ -120,8 +119,7 @@ def audit_recourse(
     [1.0, 0.2]
     """
     given, models = as_table(X), (reference, deployed)
-    sensitive = read_groups(sensitive_features, given)
-    people = _people_of(given, person)
+    sensitive, people = read_groups(sensitive_features, given), _people_of(given, person)
     X, ignored = _rows_read(given, models, person)
     pair = _Pair.read(models, X, background, _solver(solver, action_set, target, models))
     table, changes, about = pair.ask(X, _labels(y, len(X)), batch_size, bool(verbose))
