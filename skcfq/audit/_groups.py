@@ -215,8 +215,8 @@ def _reference_group(part: pd.DataFrame, feature: str, references: Mapping[str, 
         return str(sizes.idxmax())
     if not isinstance(own, str) or own not in sizes.index:
         raise ValueError(
-            f"reference_groups[{feature!r}] is {reprlib.repr(own)}; give one of the groups that were scored: "
-            f"{sizes.index.tolist()}."
+            f"reference_groups[{feature!r}] is {reprlib.repr(own)}; give one of the groups that "
+            f"were scored: {sizes.index.tolist()}."
         )
     return own
 
