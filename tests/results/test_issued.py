@@ -319,6 +319,10 @@ def test_files_that_are_no_advice(tight, tmp_path):
         IssuedAdvice.read(path)
     with pytest.raises(AdviceFileError, match="cannot be read, No such file"):
         IssuedAdvice.read(tmp_path / "nothing.json")
+    assert len(IssuedAdvice.read("\ufeff" + whole)) == len(tight)
+    with pytest.raises(AdviceFileError, match="cannot be read") as caught:
+        IssuedAdvice.read("[" + whole)
+    assert len(str(caught.value)) < 500
     path.write_text("\ufeff" + whole, encoding="utf-8")
     assert len(IssuedAdvice.read(path)) == len(tight)
 
