@@ -10,12 +10,25 @@ if TYPE_CHECKING:
     from skcfq.audit._audit import audit_recourse
     from skcfq.audit._reasons import reason_codes
     from skcfq.audit._report import AuditReport
+    from skcfq.audit.verify import VerificationReport, verify_audit
 
-__all__ = ["AuditReport", "audit_recourse", "reason_codes"]
+__all__ = [
+    "AuditReport",
+    "VerificationReport",
+    "audit_recourse",
+    "reason_codes",
+    "verify_audit",
+]
 
 __getattr__ = lazy_attributes(
     __name__,
-    {"AuditReport": "_report", "audit_recourse": "_audit", "reason_codes": "_reasons"},
+    {
+        "AuditReport": "_report",
+        "VerificationReport": "verify",
+        "audit_recourse": "_audit",
+        "reason_codes": "_reasons",
+        "verify_audit": "verify",
+    },
 )
 
 

@@ -13,7 +13,7 @@ from tables import ODD_LABELS, ODD_TABLES, linear_model, people
 from verdicts import Subject
 
 from skcfq import ActionSet, RecourseSolver
-from skcfq.audit import AuditReport, audit_recourse
+from skcfq.audit import AuditReport, audit_recourse, verify_audit
 
 _SOURCE = ("source", "audit", "file")
 
@@ -65,6 +65,17 @@ def subjects() -> list[Subject]:
             "AuditReport.disparities",
             lambda **p: _report().disparities(**p),
             {"reference_groups": anything(*inside(lambda v: {"group": v}, "{'group': {}}"))},
+        ),
+        Subject(
+            "verify_audit",
+            lambda **p: verify_audit(**{"document": _document(), "X": people().head(12)} | p),
+            {
+                "document": refused(words=_SOURCE),
+                "X": anything(*ODD_TABLES, words=TABLE),
+                "reference": anything(),
+                "deployed": anything(),
+                "y": anything(*ODD_LABELS),
+            },
         ),
     ]
 
