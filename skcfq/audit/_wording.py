@@ -12,7 +12,7 @@ from skcfq.utils import missing_mask, plain
 # Not allowed in XML, or by UTF-8.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _LONGEST = 120
-UNKNOWN = "–"  # noqa: RUF001 (what a table has where nothing is known)
+UNKNOWN = "–"
 _NBSP = "\N{NO-BREAK SPACE}"
 
 # Figures that are relative changes, and those in units of the cost.

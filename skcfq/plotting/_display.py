@@ -75,9 +75,7 @@ class Display(ABC):
         """
         drawing = copy(self)
         with matplotlib_module("style").context("default"):
-            figure = matplotlib_module("figure").Figure(
-                figsize=self._size(), layout="constrained"
-            )
+            figure = matplotlib_module("figure").Figure(figsize=self._size(), layout="constrained")
             drawing.plot(figure.subplots())
             return to_svg(figure, title=self.title, description=self.description)
 
