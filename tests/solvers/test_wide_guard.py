@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -121,7 +122,7 @@ def test_comparisons_and_scores(small_blocks):
     )
     y = network.predict(X)
     for scorer in (vd_scorer, crg_scorer):
-        score = scorer(solver=solver, max_people=5, background=X)
+        score = clone(scorer).set_params(solver=solver, max_people=5, background=X)
         assert_small(lambda s=score: s(student, X, y), lambda s=score: s(student, X[:9], y[:9]))
 
 
