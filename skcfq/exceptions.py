@@ -11,6 +11,7 @@ __all__ = [
     "ActionSetError",
     "ActionSetFileError",
     "AdviceFileError",
+    "AuditFileError",
     "ArtefactDamagedError",
     "ArtefactError",
     "ArtefactVersionError",
@@ -90,6 +91,10 @@ class ActionSetFileError(ActionSetError):
 
 class AdviceFileError(SkcfqError, ValueError):
     """A document of advice is damaged, of another kind, or was changed."""
+
+
+class AuditFileError(SkcfqError, ValueError):
+    """A document of an audit is damaged, of another kind, or was changed."""
 
 
 class BackgroundRequiredError(SkcfqError, ValueError):

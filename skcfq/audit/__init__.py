@@ -7,11 +7,22 @@ from typing import TYPE_CHECKING
 from skcfq.utils import lazy_attributes
 
 if TYPE_CHECKING:
+    from skcfq.audit._audit import audit_recourse
+    from skcfq.audit._comparison import AuditComparison
     from skcfq.audit._reasons import reason_codes
+    from skcfq.audit._report import AuditReport
 
-__all__ = ["reason_codes"]
+__all__ = ["AuditComparison", "AuditReport", "audit_recourse", "reason_codes"]
 
-__getattr__ = lazy_attributes(__name__, {"reason_codes": "_reasons"})
+__getattr__ = lazy_attributes(
+    __name__,
+    {
+        "AuditComparison": "_comparison",
+        "AuditReport": "_report",
+        "audit_recourse": "_audit",
+        "reason_codes": "_reasons",
+    },
+)
 
 
 def __dir__() -> list[str]:

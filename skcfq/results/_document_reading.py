@@ -8,10 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import reprlib
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from skcfq.certificates import digest_of
@@ -19,6 +15,7 @@ from skcfq.exceptions import AdviceFileError
 from skcfq.results._column_forms import check_form
 from skcfq.results._document import FORMAT, VERSION
 from skcfq.results._table_forms import check_index_form, check_table_form
+from skcfq.utils.documents import load_json
 from skcfq.utils.schema import (
     boolean,
     fields,
@@ -34,8 +31,6 @@ from skcfq.utils.schema import (
     text,
 )
 
-# An action set in a document is some twelve deep.
-_DEEPEST = 40
 _MOST = 1_000_000_000
 STATUSES = ("optimal", "feasible", "already_favorable", "infeasible", "not_found", "time_limit")
 _VALID = {"optimal": True, "feasible": True, "already_favorable": True}
@@ -124,9 +119,8 @@ def read_document(source: Any) -> dict[str, Any]:
     AdviceFileError
         It is damaged, of another kind, nested too deep, of a later version, or was changed.
     """
-    place, document = _loaded(source)
+    place, document = load_json(source, failure)
     try:
-        _check_depth(document)
         version = _version(document)
         checked = _VERSIONS[version](document, "")
         for i, person in enumerate(checked["people"]):
@@ -144,71 +138,6 @@ def failure(place: str, problem: object) -> AdviceFileError:
         f"{place} is no advice that can be read: {problem}. Give what RecourseResult.to_json or "
         "to_dict wrote, unchanged; or solve again."
     )
-
-
-def _loaded(source: Any) -> tuple[str, Any]:
-    """Return what errors call the source, and the value that it holds."""
-    if isinstance(source, Mapping):
-        return "the dict", dict(source)
-    if isinstance(source, str) and source.lstrip("\ufeff \t\r\n")[:1] == "{":
-        return "the text", _parsed("the text", source.lstrip("\ufeff"))
-    if not isinstance(source, (str, os.PathLike)):
-        raise TypeError(
-            f"source is of type {type(source).__name__}: give the path of a file, its text or a "
-            "dict, as RecourseResult.to_json and to_dict write them."
-        )
-    place = os.fspath(source)
-    try:
-        content = Path(place).read_bytes()
-    except (OSError, ValueError) as error:
-        problem = getattr(error, "strerror", None) or error
-        # A text that is no document may be as long as one.
-        named = f"source={reprlib.repr(place)}"
-        raise failure(named, f"the file cannot be read, {problem}") from error
-    try:
-        return str(place), _parsed(str(place), content.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise failure(str(place), "it is not UTF-8") from error
-
-
-def _parsed(place: str, content: str) -> Any:
-    try:
-        return json.loads(content, parse_constant=_no_constant, object_pairs_hook=_without_twins)
-    except RecursionError as error:
-        raise failure(place, "it is nested too deep") from error
-    except json.JSONDecodeError as error:
-        problem = f"line {error.lineno}, column {error.colno} is no JSON, {error.msg}"
-        raise failure(place, problem) from error
-    except ValueError as error:
-        raise failure(place, error) from error
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no number of strict JSON")
-
-
-def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    table = dict(pairs)
-    if len(table) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twin = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {twin!r} is given twice")
-    return table
-
-
-def _check_depth(document: Any) -> None:
-    """Refuse what is nested deeper than any document, or holds itself."""
-    level, depth = [document], 0
-    while level:
-        if depth > _DEEPEST:
-            raise ValueError("it is nested too deep")
-        inner: list[Any] = []
-        for value in level:
-            if isinstance(value, Mapping):
-                inner.extend(one for one in value.values() if isinstance(one, (dict, list)))
-            elif isinstance(value, list):
-                inner.extend(one for one in value if isinstance(one, (dict, list)))
-        level, depth = inner, depth + 1
 
 
 def _version(document: Any) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subjects_advice
+import subjects_audit
 import subjects_certificates
 import subjects_estimators
 import subjects_files
@@ -28,6 +29,8 @@ NOT_ATTACKED = {
     "States": _MADE,
     "DeployedClassifier.__init__": _MADE,
     "FeatureSpace.__init__": _MADE,
+    "AuditComparison": _MADE,
+    "AuditReport.__init__": _MADE,
     "IssuedAdvice.__init__": _MADE,
     "RecourseMenu.__init__": _MADE,
     "RecourseResult.__init__": _MADE,
@@ -63,6 +66,7 @@ def all_subjects() -> list[Subject]:
         *subjects_rules.subjects(),
         *subjects_recourse.subjects(),
         *subjects_advice.subjects(),
+        *subjects_audit.subjects(),
         *subjects_metrics.subjects(),
         *subjects_plotting.subjects(),
         *subjects_certificates.subjects(),

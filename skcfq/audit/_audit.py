@@ -1,0 +1,316 @@
+"""An audit from two models and a table to a report."""
+
+from __future__ import annotations
+
+import platform
+import reprlib
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+
+from skcfq.actions import ActionSet
+from skcfq.audit._figures import figures_of
+from skcfq.audit._groups import by_group, joint_limits, read_groups
+from skcfq.audit._models import data_record, model_record, read_columns
+from skcfq.audit._people import people_table
+from skcfq.audit._report import AuditReport
+from skcfq.exceptions import FeatureSpaceError
+from skcfq.models import (
+    Predictor,
+    as_predictor,
+    carried_action_set,
+    carried_target,
+    second_predictor,
+)
+from skcfq.results import IssuedAdvice
+from skcfq.solvers import RecourseSolver
+from skcfq.utils import (
+    Interval,
+    Progress,
+    as_table,
+    check_parameters,
+    plain,
+    take_rows,
+)
+
+_SHARE = Interval(Real, 0, 1, closed="neither")
+_AT_LEAST_ONE = Interval(Integral, 1, None, closed="left")
+ROLES = ("reference", "deployed")
+STATUSES = ("status", "status_deployed")
+_PACKAGES = ("skcfq", "numpy", "pandas", "scipy", "sklearn", "torch", "onnxruntime")
+
+
+@check_parameters(
+    action_set=[ActionSet, None],
+    solver=[RecourseSolver, None],
+    confidence=[_SHARE],
+    min_group_size=[_AT_LEAST_ONE],
+    batch_size=[_AT_LEAST_ONE],
+    verbose=["verbose"],
+)
+def audit_recourse(
+    reference: Any,
+    deployed: Any,
+    X: Any,
+    y: Any = None,
+    *,
+    action_set: ActionSet | None = None,
+    target: Any = None,
+    sensitive_features: Any = None,
+    background: Any = None,
+    solver: RecourseSolver | None = None,
+    person: Any = None,
+    confidence: float = 0.95,
+    min_group_size: int = 30,
+    batch_size: int = 10_000,
+    verbose: int = 0,
+) -> AuditReport:
+    """Audit whether a deployed model keeps the recourse that a reference gives (§3.3).
+
+    Parameters
+    ----------
+    reference, deployed : fitted classifier, Predictor, or path
+        Any two of the same raw columns that :func:`skcfq.models.as_predictor` reads.
+    X : DataFrame or ndarray of shape (n, p)
+        People, best of after the training. What neither model reads is left out.
+    y : array-like of shape (n,), optional
+        True labels; without them there is no accuracy.
+    action_set, target : optional
+        What people may change, and want. By default those of a model.
+    sensitive_features : str, list of str, Series, DataFrame or dict, optional
+        Columns of X, or labels of the rows. Of several, their crossings are groups too.
+    background : DataFrame or ndarray, optional
+        Population that prices refer to, usually the training rows. By default, X.
+    solver : RecourseSolver, optional
+        With other parameters than the defaults; ``action_set`` and ``target`` given here win.
+    person : str, optional
+        Column of X that names people; no model reads it. By default the index.
+    confidence : float, default=0.95
+        Of each interval, and of all limits together.
+    min_group_size : int, default=30
+        Groups with fewer rows are named, and not scored.
+    batch_size : int, default=10000
+        Rows that are solved at once; bounds the memory.
+    verbose : int, default=0
+
+    Returns
+    -------
+    report : AuditReport
+        Of advice without a margin, as in :meth:`RecourseSolver.compare`.
+
+    Raises
+    ------
+    ValueError, SpaceMismatchError, FeatureSpaceError
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> X = np.arange(200.0).reshape(-1, 1)
+    >>> reference = LogisticRegression().fit(X, X[:, 0] > 99)
+    >>> stricter = LogisticRegression().fit(X, X[:, 0] > 109)
+    >>> report = audit_recourse(reference, stricter, X, target=True)
+    >>> report.figures.loc[["validity_drop", "recourse_gap_ratio"], "value"].round(2).tolist()
+    [1.0, 0.2]
+    """
+    given, models = _table(X), (reference, deployed)
+    sensitive, people = read_groups(sensitive_features, given), _people_of(given, person)
+    X, ignored = _rows_read(given, models, person)
+    pair = _Pair.read(models, X, background, _solver(solver, action_set, target, models))
+    table, changes, about = pair.ask(X, _labels(y, len(X)), batch_size, bool(verbose))
+    asked = {"confidence": float(confidence), "min_group_size": int(min_group_size)}
+    return _report(
+        table,
+        sensitive,
+        asked,
+        people=table.assign(changes=pd.Series(changes, dtype=object)).set_axis(people),
+        models={role: model_record(*one) for role, one in pair.named(models)},
+        data=data_record(X, ignored),
+        **about,
+    )
+
+
+def _report(
+    table: pd.DataFrame, sensitive: pd.DataFrame, parameters: dict[str, Any], **parts: Any
+) -> AuditReport:
+    """Work out the figures of the people, and put everything together."""
+    confidence, least = parameters["confidence"], parameters["min_group_size"]
+    groups, small = by_group(table, sensitive, confidence, least)
+    parameters = parameters | {
+        "sensitive_features": list(sensitive.columns),
+        "with_labels": "right" in table,
+        "target": _plain_target(table["target"].to_numpy()),
+    }
+    return AuditReport(
+        figures=figures_of(table, confidence),
+        groups=groups,
+        small_groups=small,
+        limits=joint_limits(table, sensitive, confidence, least),
+        sensitive=sensitive.set_axis(parts["people"].index),
+        parameters=parameters,
+        environment=_environment(),
+        **parts,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Pair:
+    """Two models on one space, and the solver that asks both."""
+
+    first: Predictor
+    second: Predictor
+    population: Any
+    solver: RecourseSolver
+
+    @classmethod
+    def read(
+        cls, models: tuple[Any, ...], X: Any, background: Any, solver: RecourseSolver
+    ) -> _Pair:
+        """Read both; the second is put on the space of the first."""
+        population = X if background is None else _rows_read(background, models, None)[0]
+        first = as_predictor(models[0], background=population, example=X)
+        return cls(first, second_predictor(first, models[1], population, X), population, solver)
+
+    def named(self, given: tuple[Any, ...]) -> Iterator[tuple[str, tuple[Any, Predictor]]]:
+        """Yield the role of each model, what was given for it, and how it was read."""
+        return zip(ROLES, zip(given, (self.first, self.second), strict=True), strict=True)
+
+    def ask(
+        self, X: Any, y: np.ndarray | None, batch_size: int, shown: bool
+    ) -> tuple[pd.DataFrame, list[list[tuple]], dict[str, Any]]:
+        """Return the table of people, the changes of each, and what is said of all of them."""
+        tables, changes = [], []
+        with Progress("audit", "person", len(X), shown=shown) as progress:
+            for start in range(0, len(X), batch_size):
+                rows = slice(start, start + batch_size)
+                part = take_rows(X, rows)
+                results = self.solver.compare(
+                    self.first, self.second, part, background=self.population, keep_partial=False
+                )
+                labels = None if y is None else y[rows]
+                tables.append(people_table(self.first, self.second, results, labels))
+                advice = IssuedAdvice.of(results[0])
+                changes += _changes(advice)
+                progress.update(len(part))
+        table = pd.concat(tables, ignore_index=True)
+        about = {
+            "rules": _rules(advice),
+            "protocol": {role: one.protocol for role, one in zip(ROLES, results, strict=True)},
+            "notes": _notes(self.first, self.second, table),
+        }
+        return table, changes, about
+
+
+def _table(X: Any) -> Any:
+    table = as_table(X)
+    if table.ndim != 2 or len(table) == 0:
+        raise ValueError(
+            f"X is {reprlib.repr(X)}, a table without rows or no table: give the people whom the "
+            "audit is about, one row each."
+        )
+    return table
+
+
+def _people_of(X: Any, person: Any) -> pd.Index:
+    if person is None:
+        return X.index if isinstance(X, pd.DataFrame) else pd.RangeIndex(len(X))
+    known = X.columns.tolist() if isinstance(X, pd.DataFrame) else []
+    if not any(type(person) is type(name) and person == name for name in known):
+        raise ValueError(
+            f"person={reprlib.repr(person)} is no column of X. Name the column that tells people "
+            "apart, or leave it out: then the index does."
+        )
+    return pd.Index(X[person], name=person)
+
+
+def _rows_read(X: Any, models: tuple[Any, ...], person: Any) -> tuple[Any, list]:
+    """Return X with the columns that a model reads, and the names of the others."""
+    X = as_table(X)
+    told = [columns for columns in map(read_columns, models) if columns is not None]
+    if not isinstance(X, pd.DataFrame) or not (told or person is not None):
+        return X, []
+    read = {name for columns in told for name in columns} if told else set(X.columns) - {person}
+    order = told[0] if told and set(told[0]) == read else [c for c in X.columns if c in read]
+    missing = [name for name in order if name not in X.columns]
+    if missing:
+        raise FeatureSpaceError(f"X lacks the columns {missing}, which the models read.")
+    ignored = [name for name in X.columns if name not in read and name != person]
+    return (X if order == list(X.columns) else X[order]), ignored
+
+
+def _labels(y: Any, n: int) -> np.ndarray | None:
+    if y is None:
+        return None
+    labels = np.asarray(y)
+    if labels.shape != (n,):
+        raise ValueError(f"y has the shape {labels.shape}; give one label for each of {n} rows.")
+    return labels
+
+
+def _solver(
+    solver: RecourseSolver | None, action_set: Any, target: Any, models: tuple[Any, ...]
+) -> RecourseSolver:
+    """Return the solver with the rules and the target that were given, or that a model carries."""
+    solver = RecourseSolver(random_state=0) if solver is None else clone(solver)
+    rules = next((one for one in (action_set, solver.action_set) if one is not None), None)
+    wanted = next((one for one in (target, solver.target) if one is not None), None)
+    return solver.set_params(
+        action_set=carried_action_set(*models) if rules is None else rules,
+        target=carried_target(*models) if wanted is None else wanted,
+    )
+
+
+def _changes(advice: IssuedAdvice) -> list[list[tuple]]:
+    """Return what each person is advised to change: features, values before and after."""
+    told: list[list[tuple]] = [[] for _ in range(len(advice))]
+    columns = (advice.changes[name].tolist() for name in ("row", "feature", "from", "to"))
+    for row, *change in zip(*columns, strict=True):
+        told[row].append(tuple(change))
+    return told
+
+
+def _plain_target(target: np.ndarray) -> Any:
+    """Return the target of everybody as a Python scalar, None where there are several."""
+    first = target[0]
+    return plain(first) if (target == first).all() else None
+
+
+def _rules(advice: IssuedAdvice) -> dict[str, Any]:
+    provenance = advice.provenance or {}
+    return {
+        "action_set": provenance.get("action_set"),
+        "cost": advice.cost_definition,
+        "feature_space": advice.space_fingerprint,
+    }
+
+
+def _environment() -> dict[str, str]:
+    loaded = {name: sys.modules[name] for name in _PACKAGES if name in sys.modules}
+    versions = {name: str(getattr(module, "__version__", "")) for name, module in loaded.items()}
+    return {"python": platform.python_version(), **versions}
+
+
+def _notes(first: Predictor, second: Predictor, table: pd.DataFrame) -> list[str]:
+    """Say what could not be judged, and what stands in the way of reading a figure."""
+    notes = []
+    for model in (first, second):
+        if getattr(model.head, "output", "") == "labels":
+            notes.append(
+                f"{model.name} gives labels alone: its margins are not known, and its prices are "
+                "those of a search that sees decisions only."
+            )
+    proved = [table[name].isin(["optimal", "infeasible"]).any() for name in STATUSES]
+    if proved[0] and not proved[1]:
+        notes.append(
+            f"Prices under {first.name} are proved, those under {second.name} are searched: part "
+            "of the recourse gap may be the search's."
+        )
+    if not table["advised"].any():
+        notes.append("Nobody was refused and could be advised: there is no advice to keep.")
+    return notes

@@ -1,0 +1,239 @@
+"""An audit as strict JSON, and back: figures and groups as records, people by columns."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skcfq.audit._figures import FIGURES
+from skcfq.certificates import digest_of
+from skcfq.exceptions import AuditFileError
+from skcfq.utils import atomic_write, from_json, strict_json, to_json
+from skcfq.utils.documents import load_json
+from skcfq.utils.schema import (
+    Check,
+    boolean,
+    fields,
+    free,
+    integer,
+    listed,
+    mapping,
+    number,
+    one_of,
+    optional,
+    text,
+)
+
+SCHEMA, VERSION = "skcfq/audit", 1
+_MOST = 1_000_000_000
+_label = text(100_000)
+_value = optional(number())
+_FIGURE = {
+    "figure": one_of(*FIGURES),
+    "value": _value,
+    "lower": _value,
+    "upper": _value,
+    "n": integer(0, _MOST),
+    "kind": one_of("share", "mean", "median", "ratio"),
+}
+_PLACE = {"feature": _label, "group": _label}
+_COUNT = {"n_people": integer(0, _MOST), "n_failures": integer(0, _MOST)}
+_STATUS = one_of(
+    "optimal", "feasible", "already_favorable", "infeasible", "not_found", "time_limit"
+)
+_LABELS = ("decision_reference", "decision_deployed", "target")
+# Columns of the table of people, as they are written.
+_PEOPLE: dict[str, Check] = {
+    **dict.fromkeys(_LABELS, free),
+    "status": _STATUS,
+    "status_deployed": _STATUS,
+    **dict.fromkeys(
+        (
+            "accepted_reference",
+            "accepted_deployed",
+            "advised",
+            "advised_deployed",
+            "holds",
+            "right",
+            "right_deployed",
+        ),
+        boolean,
+    ),
+    **dict.fromkeys(
+        (
+            "holds_float32",
+            "margin",
+            "margin_deployed",
+            "cost",
+            "cost_deployed",
+            "gap",
+            "cosine",
+            "overlap",
+        ),
+        _value,
+    ),
+    "changes": listed(listed(free)),
+}
+_AS_THEY_ARE = (
+    "models",
+    "data",
+    "parameters",
+    "rules",
+    "protocol",
+    "environment",
+    "small_groups",
+    "notes",
+)
+_OPTIONAL = ("right", "right_deployed")
+_DOCUMENT = fields(
+    {
+        "schema": one_of(SCHEMA),
+        "version": integer(1, VERSION),
+        "parameters": free,
+        "models": fields({"reference": free, "deployed": free}),
+        "data": free,
+        "rules": free,
+        "protocol": mapping(_label, 10),
+        "environment": mapping(_label, 100),
+        "notes": listed(_label),
+        "figures": listed(fields(_FIGURE)),
+        "groups": listed(fields(_PLACE | _FIGURE)),
+        "small_groups": listed(fields(_PLACE | {"n": integer(0, _MOST)})),
+        "limits": listed(fields(_PLACE | _COUNT | {"rate": _value, "limit": number()})),
+        "people": fields(
+            {
+                "name": free,
+                "labels": listed(free),
+                "groups": mapping(listed(_label), 100),
+                "columns": fields(
+                    {name: listed(one) for name, one in _PEOPLE.items() if name not in _OPTIONAL},
+                    {name: listed(_PEOPLE[name]) for name in _OPTIONAL},
+                ),
+            }
+        ),
+        "digest": text(64),
+    }
+)
+
+
+def to_document(report: Any) -> dict[str, Any]:
+    """Return the document of :meth:`AuditReport.to_json`; of a report that was read, the same."""
+    document: dict[str, Any] = {
+        "schema": SCHEMA,
+        "version": VERSION,
+        "parameters": strict_json(report.parameters),
+        "models": strict_json(report.models),
+        "data": strict_json(report.data),
+        "rules": strict_json(report.rules),
+        "protocol": dict(report.protocol),
+        "environment": dict(report.environment),
+        "notes": list(report.notes),
+        "figures": _records(report.figures),
+        "groups": _records(report.groups),
+        "small_groups": strict_json(report.small_groups),
+        "limits": _records(report.limits),
+        "people": _people(report),
+    }
+    return document | {"digest": digest_of(document)}
+
+
+def write_document(report: Any, path: Any) -> str | None:
+    """Write the document, one line a part; return the text where there is no path."""
+    document = to_document(report)
+    parts = [f"{json.dumps(key)}: {_dumps(value)}" for key, value in document.items()]
+    content = "{\n" + ",\n".join(parts) + "\n}\n"
+    if path is None:
+        return content
+    atomic_write(path, content)
+    return None
+
+
+def read_document(source: Any) -> dict[str, Any]:
+    """Return the attributes of the report that was written."""
+    place, document = load_json(source, failure)
+    try:
+        checked = _DOCUMENT(document, "")
+        if digest_of(document) != document["digest"]:
+            raise ValueError("the digest is not that of the content: something was changed")
+        people, sensitive = _read_people(checked["people"])
+        return {
+            "figures": _table(checked["figures"], ["figure"]),
+            "groups": _table(checked["groups"], ["feature", "group", "figure"]),
+            "limits": _table(checked["limits"], ["feature", "group"]),
+            "people": people,
+            "sensitive": sensitive,
+            **{name: checked[name] for name in _AS_THEY_ARE},
+        }
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise failure(place, error) from error
+
+
+def failure(place: str, problem: object) -> AuditFileError:
+    """Return the error of a document that cannot be read."""
+    return AuditFileError(
+        f"{place} is no audit that can be read: {problem}. Give what AuditReport.to_json wrote, "
+        "unchanged; or audit again."
+    )
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return strict_json(table.reset_index().to_dict("records"))
+
+
+def _table(records: list[dict[str, Any]], index: list[str]) -> pd.DataFrame:
+    columns = ["value", "lower", "upper", "n", "kind"]
+    if not records:
+        empty = pd.MultiIndex.from_arrays([[] for _ in index], names=index)
+        return pd.DataFrame(columns=columns, index=empty)
+    table = pd.DataFrame(records).set_index(index)
+    numbers = [name for name in ("value", "lower", "upper", "rate") if name in table]
+    return table.astype(dict.fromkeys(numbers, np.float64))
+
+
+def _people(report: Any) -> dict[str, Any]:
+    people = report.people
+    columns: dict[str, Any] = {}
+    for name in people.columns:
+        values = people[name].tolist()
+        if name == "changes":
+            columns[name] = [[[*map(to_json, change)] for change in one] for one in values]
+        elif name in _LABELS:
+            columns[name] = [to_json(value) for value in values]
+        else:
+            columns[name] = strict_json(values)
+    return {
+        "name": to_json(people.index.name),
+        "labels": [to_json(label) for label in people.index.tolist()],
+        "groups": {name: report.sensitive[name].tolist() for name in report.sensitive.columns},
+        "columns": columns,
+    }
+
+
+def _read_people(document: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    labels = [from_json(label) for label in document["labels"]]
+    index = pd.Index(labels, name=from_json(document["name"]))
+    columns: dict[str, Any] = {}
+    for name, values in document["columns"].items():
+        if len(values) != len(labels):
+            raise ValueError(f"people.columns.{name} has {len(values)} values for {len(labels)}")
+        if name == "changes":
+            values = [[tuple(map(from_json, change)) for change in one] for one in values]
+            if any(len(change) != 3 for one in values for change in one):
+                raise ValueError("people.columns.changes has a change without feature, from and to")
+        elif name in _LABELS:
+            values = [from_json(value) for value in values]
+        elif _PEOPLE[name] is _value:
+            values = np.array(values, dtype=np.float64)
+        columns[name] = values
+    groups = document["groups"]
+    wrong = [name for name, labels_ in groups.items() if len(labels_) != len(labels)]
+    if wrong:
+        raise ValueError(f"people.groups.{wrong[0]} has another length than the people")
+    return pd.DataFrame(columns, index=index), pd.DataFrame(groups, index=index, dtype=object)

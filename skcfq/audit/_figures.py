@@ -1,0 +1,196 @@
+"""The figures of an audit: each a share, a mean, a median or a ratio over some people.
+
+A figure is defined once, here, as whom it counts and what it counts of them; its value, its
+interval and its groups follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from skcfq.audit._intervals import mean_interval, median_interval, share_interval
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure.
+
+    Attributes
+    ----------
+    kind : {"share", "mean", "median", "ratio"}
+    people : callable
+        From the table of people to a mask of those who are counted.
+    value : callable
+        From the table of those to what is counted of each.
+    weight : callable or None
+        Of a ratio of sums: what the values are weighted by.
+    label : str
+        In words.
+    better : {"low", "high", "same", "zero"}
+        What would be good.
+    """
+
+    kind: str
+    people: Callable[[pd.DataFrame], pd.Series]
+    value: Callable[[pd.DataFrame], pd.Series]
+    label: str
+    better: str
+    weight: Callable[[pd.DataFrame], pd.Series] | None = None
+
+
+def _everybody(table: pd.DataFrame) -> pd.Series:
+    return pd.Series(True, index=table.index)
+
+
+def _compared(table: pd.DataFrame) -> pd.Series:
+    return table["gap"].notna()
+
+
+def _same_label(table: pd.DataFrame) -> pd.Series:
+    return table["decision_reference"] == table["decision_deployed"]
+
+
+FIGURES: Mapping[str, Figure] = {
+    "accuracy": Figure(
+        "share", _everybody, lambda t: t["right"], "Accuracy of the reference", "high"
+    ),
+    "accuracy_deployed": Figure(
+        "share", _everybody, lambda t: t["right_deployed"], "Accuracy of the deployed model", "high"
+    ),
+    "agreement": Figure(
+        "share", _everybody, _same_label, "People whom both models decide alike", "high"
+    ),
+    "acceptance": Figure(
+        "share",
+        _everybody,
+        lambda t: t["accepted_reference"],
+        "Accepted by the reference",
+        "same",
+    ),
+    "acceptance_deployed": Figure(
+        "share",
+        _everybody,
+        lambda t: t["accepted_deployed"],
+        "Accepted by the deployed model",
+        "same",
+    ),
+    "feasible_rate": Figure(
+        "share",
+        lambda t: ~t["accepted_reference"],
+        lambda t: t["advised"],
+        "Refused by the reference who can be advised",
+        "high",
+    ),
+    "feasible_rate_deployed": Figure(
+        "share",
+        lambda t: ~t["accepted_deployed"],
+        lambda t: t["advised_deployed"],
+        "Refused by the deployed model who can be advised",
+        "high",
+    ),
+    "validity_drop": Figure(
+        "share",
+        lambda t: t["advised"],
+        lambda t: ~t["holds"],
+        "Advice that the deployed model does not honor",
+        "low",
+    ),
+    "validity_drop_mismatch": Figure(
+        "share",
+        lambda t: t["advised"] | t["accepted_reference"],
+        lambda t: ~t["holds"],
+        "The same, people who need no advice included",
+        "low",
+    ),
+    "float32_drop": Figure(
+        "share",
+        lambda t: t["advised"] & t["holds_float32"].notna(),
+        lambda t: t["holds_float32"] == 0,
+        "Advice that a float32 copy of the reference does not honor",
+        "low",
+    ),
+    "recourse_gap": Figure(
+        "mean", _compared, lambda t: t["gap"].abs(), "Mean change of the price, either way", "zero"
+    ),
+    "recourse_gap_signed": Figure(
+        "mean", _compared, lambda t: t["gap"], "Mean change of the price", "zero"
+    ),
+    "recourse_gap_median": Figure(
+        "median", _compared, lambda t: t["gap"], "Median change of the price", "zero"
+    ),
+    "recourse_gap_ratio": Figure(
+        "ratio",
+        lambda t: _compared(t) & (t["cost"] > 0),
+        lambda t: (t["cost_deployed"] - t["cost"]) / t["cost"],
+        "Change of all prices together",
+        "zero",
+        lambda t: t["cost"],
+    ),
+    "direction_similarity": Figure(
+        "mean", _compared, lambda t: t["cosine"], "Cosine of the two pieces of advice", "high"
+    ),
+    "action_overlap": Figure(
+        "mean", _compared, lambda t: t["overlap"], "Overlap of what is to be changed", "high"
+    ),
+    "cost": Figure(
+        "mean", lambda t: t["advised"], lambda t: t["cost"], "Mean price under the reference", "low"
+    ),
+    "cost_deployed": Figure(
+        "mean",
+        lambda t: t["advised_deployed"],
+        lambda t: t["cost_deployed"],
+        "Mean price under the deployed model",
+        "low",
+    ),
+}
+
+
+def figures_of(table: pd.DataFrame, confidence: float) -> pd.DataFrame:
+    """Return all figures of some people.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As :func:`people_table` makes it.
+    confidence : float
+        Of each interval alone.
+
+    Returns
+    -------
+    figures : DataFrame
+        Indexed by name: ``value``, ``lower``, ``upper``, ``n`` (people who are counted) and
+        ``kind``. NaN where nobody is counted. Accuracies are left out without labels.
+    """
+    known = {
+        name: figure
+        for name, figure in FIGURES.items()
+        if not name.startswith("accuracy") or "right" in table
+    }
+    rows = [_of(figure, table, confidence) for figure in known.values()]
+    return pd.DataFrame(rows, index=pd.Index(known, name="figure"))
+
+
+def _of(figure: Figure, table: pd.DataFrame, confidence: float) -> dict[str, object]:
+    people = table[figure.people(table).to_numpy(dtype=bool)]
+    values = figure.value(people).to_numpy(dtype=float)
+    n = len(values)
+    record: dict[str, object] = {"value": np.nan, "lower": np.nan, "upper": np.nan, "n": n}
+    record["kind"] = figure.kind
+    if n == 0:
+        return record
+    weights = None if figure.weight is None else figure.weight(people).to_numpy(dtype=float)
+    if figure.kind == "share":
+        record["value"] = float(values.mean())
+        ends = share_interval(int(values.sum()), n, confidence)
+    elif figure.kind == "median":
+        record["value"] = float(np.median(values))
+        ends = median_interval(values, confidence)
+    else:
+        record["value"] = float(np.average(values, weights=weights))
+        ends = mean_interval(values, confidence, weights=weights)
+    record["lower"], record["upper"] = ends
+    return record
