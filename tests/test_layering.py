@@ -60,6 +60,8 @@ DRAWERS = {"actions.files"}
 # Packages that need not be installed, or are slow, where a model is only described or served.
 HEAVY = ["torch", "cvxpy", "skorch", "matplotlib", "imblearn", "pandas", "sklearn"]
 
+# The verifier of audits is copied to where nothing else of the library is, so it is one file.
+COPIED, MOST_LINES_OF_A_COPIED_FILE = "skcfq.audit.verify", 560
 MOST_LINES, MOST_LINES_OF_A_FUNCTION, LARGEST_SHARE = 450, 80, 0.20
 
 
@@ -167,7 +169,8 @@ def test_no_two_files_need_each_other():
 
 
 def test_no_file_and_no_function_is_too_long():
-    long = [module for module, file in FILES.items() if structure.n_lines(file) > MOST_LINES]
+    limits = dict.fromkeys(FILES, MOST_LINES) | {COPIED: MOST_LINES_OF_A_COPIED_FILE}
+    long = [module for module, n in limits.items() if structure.n_lines(FILES[module]) > n]
     long += [name for name, n in structure.functions() if n > MOST_LINES_OF_A_FUNCTION]
     assert long == []
 

@@ -8,11 +8,13 @@ from skcfq.utils import lazy_attributes
 
 if TYPE_CHECKING:
     from skcfq.audit._audit import audit_recourse
+    from skcfq.audit._comparison import AuditComparison
     from skcfq.audit._reasons import reason_codes
     from skcfq.audit._report import AuditReport
     from skcfq.audit.verify import VerificationReport, verify_audit
 
 __all__ = [
+    "AuditComparison",
     "AuditReport",
     "VerificationReport",
     "audit_recourse",
@@ -23,6 +25,7 @@ __all__ = [
 __getattr__ = lazy_attributes(
     __name__,
     {
+        "AuditComparison": "_comparison",
         "AuditReport": "_report",
         "VerificationReport": "verify",
         "audit_recourse": "_audit",

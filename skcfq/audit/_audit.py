@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import reprlib
 import sys
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ from skcfq.models import (
     carried_target,
     second_predictor,
 )
-from skcfq.results import IssuedAdvice
+from skcfq.results import IssuedAdvice, RecourseResult
 from skcfq.solvers import RecourseSolver
 from skcfq.utils import (
     Interval,
@@ -201,7 +202,7 @@ class _Pair:
         table = pd.concat(tables, ignore_index=True)
         about = {
             "rules": _rules(advice),
-            "protocol": {role: one.protocol for role, one in zip(ROLES, results, strict=True)},
+            "protocol": _protocol(results, table),
             "notes": _notes(self.first, self.second, table),
         }
         return table, changes, about
@@ -288,6 +289,17 @@ def _rules(advice: IssuedAdvice) -> dict[str, Any]:
         "cost": advice.cost_definition,
         "feature_space": advice.space_fingerprint,
     }
+
+
+def _protocol(results: tuple[RecourseResult, ...], table: pd.DataFrame) -> dict[str, str]:
+    """Return the lines of the last batch, with what they count counted over everybody."""
+    lines = {}
+    for role, result, name in zip(ROLES, results, STATUSES, strict=True):
+        denied = (table[name] != "already_favorable").sum()
+        proved = table[name].isin(["optimal", "infeasible"]).sum()
+        line = re.sub(r"denied=\d+ of \d+", f"denied={denied} of {len(table)}", result.protocol)
+        lines[role] = re.sub(r"proved=\d+( \([^)]*\))?", f"proved={proved}", line)
+    return lines
 
 
 def _environment() -> dict[str, str]:

@@ -213,6 +213,7 @@ def test_batches_change_nothing(models, credit, report):
     )
     pd.testing.assert_frame_equal(whole.figures, report.figures)
     pd.testing.assert_frame_equal(whole.groups, report.groups)
+    assert whole.protocol == report.protocol
 
 
 def test_small_groups_are_named(models, credit):

@@ -70,6 +70,11 @@ def subjects() -> list[Subject]:
             for name in ("to_html", "to_markdown")
         ),
         Subject(
+            "AuditReport.compare",
+            lambda **p: _report().compare(**{"other": _report()} | p),
+            {"other": only(AuditReport)},
+        ),
+        Subject(
             "AuditReport.disparities",
             lambda **p: _report().disparities(**p),
             {"reference_groups": anything(*inside(lambda v: {"group": v}, "{'group': {}}"))},
