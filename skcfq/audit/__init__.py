@@ -8,14 +8,21 @@ from skcfq.utils import lazy_attributes
 
 if TYPE_CHECKING:
     from skcfq.audit._audit import audit_recourse
+    from skcfq.audit._gate import AuditVerdict, check_audit
     from skcfq.audit._reasons import reason_codes
     from skcfq.audit._report import AuditReport
 
-__all__ = ["AuditReport", "audit_recourse", "reason_codes"]
+__all__ = ["AuditReport", "AuditVerdict", "audit_recourse", "check_audit", "reason_codes"]
 
 __getattr__ = lazy_attributes(
     __name__,
-    {"AuditReport": "_report", "audit_recourse": "_audit", "reason_codes": "_reasons"},
+    {
+        "AuditReport": "_report",
+        "AuditVerdict": "_gate",
+        "audit_recourse": "_audit",
+        "check_audit": "_gate",
+        "reason_codes": "_reasons",
+    },
 )
 
 
