@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import reprlib
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -118,7 +119,7 @@ def audit_recourse(
     >>> report.figures.loc[["validity_drop", "recourse_gap_ratio"], "value"].round(2).tolist()
     [1.0, 0.2]
     """
-    given, models = as_table(X), (reference, deployed)
+    given, models = _table(X), (reference, deployed)
     sensitive, people = read_groups(sensitive_features, given), _people_of(given, person)
     X, ignored = _rows_read(given, models, person)
     pair = _Pair.read(models, X, background, _solver(solver, action_set, target, models))
@@ -173,8 +174,6 @@ class _Pair:
     ) -> _Pair:
         """Read both; the second is put on the space of the first."""
         population = X if background is None else _rows_read(background, models, None)[0]
-        if len(X) == 0:
-            raise ValueError("X has no rows: give the people whom the audit is about.")
         first = as_predictor(models[0], background=population, example=X)
         return cls(first, second_predictor(first, models[1], population, X), population, solver)
 
@@ -208,13 +207,24 @@ class _Pair:
         return table, changes, about
 
 
+def _table(X: Any) -> Any:
+    table = as_table(X)
+    if table.ndim != 2 or len(table) == 0:
+        raise ValueError(
+            f"X is {reprlib.repr(X)}, a table without rows or no table: give the people whom the "
+            "audit is about, one row each."
+        )
+    return table
+
+
 def _people_of(X: Any, person: Any) -> pd.Index:
     if person is None:
         return X.index if isinstance(X, pd.DataFrame) else pd.RangeIndex(len(X))
-    if not isinstance(X, pd.DataFrame) or person not in X.columns:
+    known = X.columns.tolist() if isinstance(X, pd.DataFrame) else []
+    if not any(type(person) is type(name) and person == name for name in known):
         raise ValueError(
-            f"person={person!r} is no column of X. Name the column that tells people apart, or "
-            "leave it out: then the index does."
+            f"person={reprlib.repr(person)} is no column of X. Name the column that tells people "
+            "apart, or leave it out: then the index does."
         )
     return pd.Index(X[person], name=person)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ import pandas as pd
 
 from skcfq.audit._figures import FIGURES, figures_of
 from skcfq.theory import binomial_limit
-from skcfq.utils import as_objects, missing_mask
+from skcfq.utils import as_objects, is_list, missing_mask
 
 # Of what nobody tells of a person.
 MISSING = "(missing)"
@@ -42,25 +43,37 @@ def read_groups(sensitive_features: Any, X: Any) -> pd.DataFrame:
         sensitive_features = {"group" if name is None else name: sensitive_features}
     if isinstance(sensitive_features, (pd.DataFrame, Mapping)):
         columns = {str(name): sensitive_features[name] for name in sensitive_features}
-    else:
+    elif isinstance(sensitive_features, (list, tuple)):
         columns = dict(_columns_of(X, sensitive_features))
+    else:
+        raise ValueError(
+            f"sensitive_features={reprlib.repr(sensitive_features)}; give the name of a column of "
+            "X, a list of names, a Series, a DataFrame, or a dict from names to labels."
+        )
     for name, column in columns.items():
-        if np.ndim(column) != 1 or len(column) != n:
+        if not _is_column(column, n):
             raise ValueError(
-                f"sensitive_features[{name!r}] has the shape {np.shape(column)}; give one label "
-                f"for each of the {n} rows of X."
+                f"sensitive_features[{name!r}] is {reprlib.repr(column)}; give one label for each "
+                f"of the {n} rows of X."
             )
     labels = {name: _labels(column) for name, column in columns.items()}
     return pd.DataFrame(labels, index=index, dtype=object)
 
 
+def _is_column(column: Any, n: int) -> bool:
+    try:
+        return is_list(column) and np.shape(as_objects(column)) == (n,)
+    except ValueError:  # lists in lists without end
+        return False
+
+
 def _columns_of(X: Any, names: Any) -> Iterator[tuple[str, Any]]:
     known = list(X.columns) if isinstance(X, pd.DataFrame) else []
     for name in names:
-        if name not in known:
+        if not any(name is one or name == one for one in known if type(one) is type(name)):
             raise ValueError(
-                f"sensitive_features names {name!r}, which is no column of X: it has {known}. Give "
-                "the column itself, as a Series or in a dict."
+                f"sensitive_features names {reprlib.repr(name)}, which is no column of X: it has "
+                f"{known}. Give the column itself, as a Series or in a dict."
             )
         yield str(name), X[name]
 
@@ -173,9 +186,14 @@ def disparities(figures: pd.DataFrame, references: Mapping[str, str] | None = No
     ValueError
         A reference is no group that was scored.
     """
+    if not isinstance(references, Mapping | None):
+        raise ValueError(
+            f"reference_groups={reprlib.repr(references)}; give a dict from features to groups, or "
+            "None."
+        )
     parts = []
     for feature, part in figures.groupby(level="feature", sort=False):
-        own = _reference_group(part, str(feature), references or {})
+        own = _reference_group(part, str(feature), references)
         base = part["value"].xs((feature, own), level=("feature", "group"))
         values = part["value"]
         of_base = base.reindex(part.index.get_level_values("figure")).to_numpy(dtype=float)
@@ -190,15 +208,15 @@ def disparities(figures: pd.DataFrame, references: Mapping[str, str] | None = No
     return pd.concat(parts) if parts else pd.DataFrame(columns=columns, index=figures.index)
 
 
-def _reference_group(part: pd.DataFrame, feature: str, references: Mapping[str, str]) -> str:
+def _reference_group(part: pd.DataFrame, feature: str, references: Mapping[str, str] | None) -> str:
     sizes = part["n"].xs("agreement", level="figure").droplevel("feature")
-    own = references.get(feature)
+    own = None if references is None else references.get(feature)
     if own is None:
         return str(sizes.idxmax())
-    if own not in sizes.index:
+    if not isinstance(own, str) or own not in sizes.index:
         raise ValueError(
-            f"reference_groups[{feature!r}] is {own!r}; give one of the groups that were scored: "
-            f"{sizes.index.tolist()}."
+            f"reference_groups[{feature!r}] is {reprlib.repr(own)}; give one of the groups that "
+            f"were scored: {sizes.index.tolist()}."
         )
     return own
 

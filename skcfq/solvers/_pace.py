@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from skcfq.models import Predictor
     from skcfq.solvers.problems import Method
 
+# Share of a processor that this process has where some are free.
+_OWN = 0.75
 # By model and name of the method: people of a batch, and seconds for each of them.
 _known: WeakKeyDictionary[Predictor, dict[str, tuple[int, float]]] = WeakKeyDictionary()
 # Methods that have solved somebody.
@@ -37,7 +39,7 @@ class Pace:
 
     def __init__(self, method: Method, predictor: Predictor, least: int) -> None:
         self._name, self._of_model = method.name, _known.setdefault(predictor, {})
-        # Other work on the machine makes nothing worth sharing; a model that is asked may wait.
+        # Where no processor is free, nothing is worth sharing; a model that is only asked may wait.
         self._computes = method.gradients
         self._least, self._had_torch = least, "torch" in sys.modules
         people, seconds = self._of_model.get(self._name, (0, 0.0))
@@ -50,7 +52,13 @@ class Pace:
         yield
         seconds = time.perf_counter() - clock
         if self._computes:
-            seconds = min(seconds, time.process_time() - processor)
+            used = time.process_time() - processor
+            if used < _OWN * seconds:
+                # Others work on this machine: more processes would only take turns.
+                self.seconds = None
+                self._of_model.pop(self._name, None)
+                return
+            seconds = min(seconds, used)
         # The first batch may have an import in it that says nothing about the others.
         if people >= self._least and (self._name in _loaded or self._had_torch):
             self.seconds = seconds / people

@@ -262,7 +262,7 @@ def test_models_that_cannot_be_compared(models, credit):
         audit_recourse(models[0], other, X, target="granted")
     with pytest.raises(FeatureSpaceError, match="housing"):
         audit_recourse(*models, X.drop(columns="housing"), target="granted")
-    with pytest.raises(ValueError, match="no rows"):
+    with pytest.raises(ValueError, match="without rows"):
         audit_recourse(*models, X.head(0), target="granted")
 
 

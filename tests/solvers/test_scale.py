@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 
 from skcfq import RecourseSolver, TableEncoder
 from skcfq.datasets import make_credit
-from skcfq.solvers import _batches
+from skcfq.solvers import _batches, _pace
 from skcfq.solvers._worker import solve_part
 
 pytestmark = pytest.mark.usefixtures("short_teachers")
@@ -189,6 +189,7 @@ def test_work_is_sent_only_where_it_is_worth_it(people, monkeypatch):
     monkeypatch.setattr(
         _batches, "Processes", lambda n, told: inside.append(Inside(n, told)) or inside[-1]
     )
+    monkeypatch.setattr(_pace, "_OWN", 0.0)
     for worth in (60.0, 1e-9):
         monkeypatch.setattr(_batches, "_WORTH_A_START", worth)
         monkeypatch.setattr(_batches, "_WORTH_USING", worth)
@@ -225,6 +226,15 @@ def test_everybody_is_solved_once_and_the_last_batches_are_small(
         assert sorted(sizes[first - 1 :], reverse=True)[-1] <= 4 < max(sizes)
     else:
         assert set(sizes[:-1]) == {8}
+
+
+def test_where_others_work_no_more_processes_are_started(people, monkeypatch):
+    solver = solver_for(method="exact", n_jobs=2)
+    monkeypatch.setattr(_pace, "_OWN", 2.0)
+    monkeypatch.setattr(_batches, "_WORTH_A_START", 1e-9)
+    monkeypatch.setattr(_batches, "Processes", None)
+    alone = solver_for(method="exact").solve(LINEAR, people)
+    assert_same(solver.solve(LINEAR, people), alone)
 
 
 class Silent(Inside):

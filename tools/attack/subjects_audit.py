@@ -8,7 +8,7 @@ from typing import Any
 from expected import anything, only, real, refused, whole
 from odd_values import COMMON, Odd, inside
 from subjects_recourse import MODEL, odd_targets
-from subjects_rules import TABLE
+from subjects_rules import PATH, TABLE, odd_paths
 from tables import ODD_LABELS, ODD_TABLES, linear_model, people
 from verdicts import Subject
 
@@ -55,6 +55,11 @@ def subjects() -> list[Subject]:
                     words=_SOURCE,
                 )
             },
+        ),
+        Subject(
+            "AuditReport.to_json",
+            lambda **p: _report().to_json(**p),
+            {"path": anything(*odd_paths(), words=PATH)},
         ),
         Subject(
             "AuditReport.disparities",
