@@ -97,7 +97,7 @@ class AuditVerdict:
         """
         if any(one.passed is False for one in self.criteria):
             return False
-        told = {key: False for key in map(_key, self.criteria)}
+        told = dict.fromkeys(map(_key, self.criteria), False)
         for one in self.criteria:
             told[_key(one)] |= one.passed is not None
         return True if told and all(told.values()) else None
@@ -108,7 +108,7 @@ class AuditVerdict:
         return _WORDS[self.passed]
 
     def __repr__(self) -> str:
-        counts = {word: 0 for word in _WORDS.values()}
+        counts = dict.fromkeys(_WORDS.values(), 0)
         for one in self.criteria:
             counts[_WORDS[one.passed]] += 1
         told = ", ".join(f"{n} {word}" for word, n in counts.items() if n)
@@ -261,25 +261,21 @@ def check_audit(
 
 
 def _validity_drop(report: AuditReport, limit: float, confidence: float | None) -> Criterion:
-    row = report.limits.iloc[0]
-    value = row["rate"] if confidence is None else row["limit"]
-    advised = row["n_people"] > 0
-    reason = "" if advised else "nobody was advised"
-    return Criterion(
-        "validity_drop", "", EVERYBODY, float(limit), float(value) if advised else np.nan, reason
-    )
+    told = report.limits["rate" if confidence is None else "limit"].to_numpy(dtype=float)
+    advised = report.limits["n_people"].to_numpy() > 0
+    value = float(told[0]) if advised[0] else np.nan
+    reason = "" if advised[0] else "nobody was advised"
+    return Criterion("validity_drop", "", EVERYBODY, float(limit), value, reason)
 
 
 def _recourse_gap(report: AuditReport, limit: float, confidence: float | None) -> Criterion:
-    row = report.figures.loc["recourse_gap"]
-    value = float(row["value"] if confidence is None else row["upper"])
+    told = report.figures["value" if confidence is None else "upper"]
+    value = float(told["recourse_gap"])
     reason = "" if np.isfinite(value) else "too few people have a price under both models"
     return Criterion("recourse_gap", "", EVERYBODY, float(limit), value, reason)
 
 
-def _group_gaps(
-    report: AuditReport, limit: float, confidence: float | None
-) -> Iterator[Criterion]:
+def _group_gaps(report: AuditReport, limit: float, confidence: float | None) -> Iterator[Criterion]:
     """Yield how far each group is above the lowest one of its feature."""
     groups = report.limits.iloc[1:]
     features = list(report.sensitive.columns)
@@ -307,9 +303,7 @@ def _group_gaps(
 def _ends(
     failed: np.ndarray, people: np.ndarray, confidence: float | None, n_groups: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return what each group's validity drop is at least and at most; both are its estimate
-    without a confidence.
-    """
+    """Return least and largest validity drop of each group; without a confidence, its estimate."""
     if confidence is None:
         rate = failed / np.maximum(people, 1)
         return rate, rate

@@ -84,11 +84,11 @@ def _plan(arguments: argparse.Namespace) -> Iterator[str]:
     """Yield what would be done, a line each; nothing is loaded that could execute code."""
     files = _files(arguments)
     header = check_people(arguments)
-    rules = read_rules(arguments.actions)
+    read_rules(arguments.actions)
     for role, file in files.items():
         yield f"would read the {role} model {file.path} ({file.kind})"
     yield f"would ask about the people in {arguments.data} ({len(header)} columns)"
-    yield f"would let them do {'what the models carry' if rules is None else rules}"
+    yield f"would let them do what {arguments.actions or 'a model carries'} says"
     if arguments.groups:
         yield f"would compare groups of {', '.join(arguments.groups)}"
     for name in _LIMITS:
@@ -132,7 +132,7 @@ def _with_files(
     report: AuditReport, files: dict[str, ModelFile], left_out: list[str]
 ) -> AuditReport:
     """Return the report with what only the files tell: their names, and columns left out."""
-    models = {role: dict(report.models[role]) | {"file": files[role].path.name} for role in files}
+    models = {role: dict(report.models[role]) | file.record for role, file in files.items()}
     ignored = [*report.data["ignored_columns"], *left_out]
     return replace(report, models=models, data=dict(report.data) | {"ignored_columns": ignored})
 
@@ -149,7 +149,7 @@ def _judge(report: AuditReport, arguments: argparse.Namespace) -> int:
     for note in report.notes:
         print(f"note: {note}")
     limits = {name: getattr(arguments, name) for name in _LIMITS}
-    if int(report.figures.loc["validity_drop", "n"]) == 0:
+    if report.figures["n"]["validity_drop"] == 0:
         verdict = AuditVerdict.not_judged("nobody was refused and could be advised")
     elif any(limit is not None for limit in limits.values()):
         verdict = check_audit(report, confidence=arguments.confidence, **limits)

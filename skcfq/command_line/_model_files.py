@@ -62,6 +62,12 @@ class ModelFile:
         with self.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
+    @property
+    def record(self) -> dict[str, Any]:
+        """What an audit says of the file; its size only where it holds a model and nothing else."""
+        size = self.path.stat().st_size if self.kind in ("skcfq", "onnx") else None
+        return {"file": self.path.name} | ({} if size is None else {"bytes": size})
+
     def load(self) -> Any:
         """Return the model; of an ONNX file its path, which is read with rows at hand."""
         if self.kind == "joblib":

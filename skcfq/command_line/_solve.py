@@ -20,7 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what can be given."""
     parser.add_argument("--model", required=True, metavar="MODEL", help="who decides")
     add_people(parser)
-    parser.add_argument("--margin", type=at_least_zero, metavar="LOGITS", help="beyond the boundary")
+    parser.add_argument(
+        "--margin", type=at_least_zero, metavar="LOGITS", help="beyond the boundary"
+    )
     parser.add_argument("--alternatives", type=int, default=1, metavar="N", help="for each person")
     parser.add_argument("--random-state", type=int, default=0, metavar="SEED")
     parser.add_argument("--out", required=True, metavar="FILE", help="write the advice (JSON)")
@@ -33,10 +35,11 @@ def run(arguments: argparse.Namespace) -> int:
     check_outputs(out=arguments.out)
     file = ModelFile.checked(arguments.model, trusted=arguments.trust)
     if arguments.dry_run:
-        header, rules = check_people(arguments), read_rules(arguments.actions)
+        header = check_people(arguments)
+        read_rules(arguments.actions)
         print(f"would read the model {file.path} ({file.kind})")
         print(f"would ask about the people in {arguments.data} ({len(header)} columns)")
-        print(f"would let them do {'what the model carries' if rules is None else rules}")
+        print(f"would let them do what {arguments.actions or 'the model carries'} says")
         print(f"would write {arguments.out}")
         return PASSED
     people, model = People.read(arguments), file.load()

@@ -30,6 +30,7 @@ NOT_ATTACKED = {
     "DeployedClassifier.__init__": _MADE,
     "FeatureSpace.__init__": _MADE,
     "AuditReport.__init__": _MADE,
+    "AuditVerdict.__init__": _MADE,
     "IssuedAdvice.__init__": _MADE,
     "RecourseMenu.__init__": _MADE,
     "RecourseResult.__init__": _MADE,
