@@ -14,8 +14,11 @@ _RESAMPLES = 2000
 _AT_ONCE = 1 << 21
 # From so many rows on, a mean is normal for every purpose, and resampling takes seconds.
 _MANY = 20_000
-# Standard errors that stand for a miss without end.
-_FAR = 1e9
+# Standard errors that stand for a miss without end, and from where on an end is none: between two
+# resamples of which one misses without end.
+_FAR, _ENDLESS = 1e9, 1e5
+# Share of a sum of squares that is rounding.
+_ROUNDING = 1e-12
 
 Interval = tuple[float, float]
 
@@ -88,14 +91,14 @@ def mean_interval(
     if n < 2 or not weights.sum() > 0:
         return np.nan, np.nan
     center, error = _ratio(values, weights)
-    if error == 0:
+    if error <= _ROUNDING * np.abs(values).max():
         return center, center
     tail = (1 - confidence) / 2
     if n >= _MANY:
         far = norm.ppf(1 - tail) * error
         return center - far, center + far
     far = np.quantile(_studentized(values, weights, center), [1 - tail, tail])
-    low, high = (center - one * error if abs(one) < _FAR else np.nan for one in far.tolist())
+    low, high = (center - one * error if abs(one) < _ENDLESS else np.nan for one in far.tolist())
     return low, high
 
 
@@ -110,7 +113,8 @@ def _ratio(values: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
 def _studentized(values: np.ndarray, weights: np.ndarray, center: float) -> np.ndarray:
     """Return by how many of its standard errors each resample misses, shape (n_resamples,)."""
     n, random = len(values), np.random.RandomState(0)
-    first, second = weights, weights * values
+    # From the center, rounding is small beside what resamples differ by.
+    first, second = weights, weights * (values - center)
     squares = np.stack([first, second, first**2, first * second, second**2])
     step = max(1, _AT_ONCE // n)
     missed = []
@@ -120,7 +124,8 @@ def _studentized(values: np.ndarray, weights: np.ndarray, center: float) -> np.n
         w, wv, ww, wwv, wwvv = squares[:, drawn].sum(axis=2)
         with np.errstate(invalid="ignore", divide="ignore"):
             ratio = wv / w
-            rest = np.maximum(wwvv - 2 * ratio * wwv + ratio**2 * ww, 0)
-            missed.append((ratio - center) / (np.sqrt(n / (n - 1) * rest) / w))
-    # A resample of one value again and again has no error of its own.
+            rest = wwvv - 2 * ratio * wwv + ratio**2 * ww
+            # A resample of one value again and again has no error of its own.
+            rest = np.where(rest > _ROUNDING * wwvv, rest, 0.0)
+            missed.append(ratio / (np.sqrt(n / (n - 1) * rest) / w))
     return np.nan_to_num(np.concatenate(missed), nan=0.0, posinf=_FAR, neginf=-_FAR)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from skcfq.audit._document import read_document, to_document, write_document
 from skcfq.audit._groups import disparities, gaps_of
+from skcfq.audit._rendering import notebook_view, to_html, to_markdown
 
 # Columns of `people` that tell of a price or a margin, and are missing where there is none.
 NUMBERS = ("cost", "cost_deployed", "gap", "cosine", "overlap", "margin", "margin_deployed")
@@ -149,6 +150,44 @@ class AuditReport:
             None returns the text.
         """
         return write_document(self, path)
+
+    def to_html(self, path: Any = None, *, max_people: int = 500) -> str | None:
+        """Write the report as one HTML page, which opens offline, on a phone, and in print.
+
+        Parameters
+        ----------
+        path : str or path, optional
+            None returns the text.
+        max_people : int, default=500
+            How many of those who lost their advice are listed, at most; the page says how many
+            there are beside them, and :meth:`to_json` has all.
+
+        Raises
+        ------
+        OptionalDependencyError
+            jinja2 or matplotlib is not installed: ``pip install 'skcfq[report]'``.
+        """
+        return to_html(self, path, max_people=max_people)
+
+    def to_markdown(self, path: Any = None, *, max_people: int = 500) -> str | None:
+        """Write what :meth:`to_html` says as Markdown; pictures in words.
+
+        Parameters
+        ----------
+        path : str or path, optional
+            None returns the text.
+        max_people : int, default=500
+            As in :meth:`to_html`.
+
+        Raises
+        ------
+        OptionalDependencyError
+            jinja2 is not installed: ``pip install 'skcfq[report]'``.
+        """
+        return to_markdown(self, path, max_people=max_people)
+
+    def _repr_html_(self) -> str | None:
+        return notebook_view(self)
 
     @classmethod
     def read(cls, source: Any) -> AuditReport:

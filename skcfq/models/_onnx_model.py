@@ -28,6 +28,8 @@ _ROUNDING = 1e-4
 # Steps that pick a label from a table, and that pass it on.
 _PICKS = ("Gather", "ArrayFeatureExtractor")
 _PASSES = ("Cast", "Reshape", "Identity", "Flatten", "Squeeze")
+# Attributes that list the categories of a column of texts.
+_CATEGORIES = ("cats_strings", "keys_strings")
 # Attributes of classifiers of the ai.onnx.ml domain that list the labels.
 _LABELS = ("classlabels_int64s", "classlabels_ints", "classlabels_strings")
 
@@ -62,6 +64,7 @@ class OnnxClassifier:
     def __init__(self, content: bytes, name: str, classes: Any, example: Any) -> None:
         self.content = content
         self.name = name
+        self._gap = _gap_of(content)
         self._alone = False
         answers = self._run(example)
         self._alone = self._depends_on_batch(example, answers)
@@ -124,7 +127,7 @@ class OnnxClassifier:
 
     def _run(self, X: Any) -> list[Any]:
         n = len(X)
-        feeds = _feeds(self._session.get_inputs(), X, self.name)
+        feeds = _feeds(self._session.get_inputs(), X, self.name, self._gap)
         size = 1 if self._alone else _fixed_batch(self._session.get_inputs())
         parts = []
         for start in range(0, max(n, 1), size or max(n, 1)):
@@ -180,13 +183,13 @@ def read_onnx(path: str | os.PathLike, classes: Any, example: Any) -> OnnxClassi
     return OnnxClassifier(path.read_bytes(), path.name, classes, example)
 
 
-def _feeds(inputs: Sequence[Any], X: Any, name: str) -> dict[str, np.ndarray]:
+def _feeds(inputs: Sequence[Any], X: Any, name: str, gap: str) -> dict[str, np.ndarray]:
     """Return the inputs of the graph for raw rows: one matrix, or one column each."""
     frame = X if isinstance(X, pd.DataFrame) else pd.DataFrame(np.asarray(X))
     if len(inputs) == 1 and not _is_column_of(inputs[0], frame):
         (only,) = inputs
         _check_width(only, frame, name)
-        columns = [_values(only, frame.iloc[:, j], name) for j in range(frame.shape[1])]
+        columns = [_values(only, frame.iloc[:, j], name, gap) for j in range(frame.shape[1])]
         return {only.name: np.stack(columns, axis=1)}
     by_name = {str(column): j for j, column in enumerate(frame.columns)}
     missing = [one.name for one in inputs if one.name not in by_name]
@@ -195,7 +198,7 @@ def _feeds(inputs: Sequence[Any], X: Any, name: str) -> dict[str, np.ndarray]:
             f"{name} reads the columns {missing}, which the rows do not have: they have "
             f"{list(by_name)}. Rename them, or export the model with the columns' own names."
         )
-    found = {one.name: _values(one, frame.iloc[:, by_name[one.name]], name) for one in inputs}
+    found = {one.name: _values(one, frame.iloc[:, by_name[one.name]], name, gap) for one in inputs}
     flat = {one.name for one in inputs if len(one.shape) == 1}
     return {key: value if key in flat else value[:, None] for key, value in found.items()}
 
@@ -215,11 +218,10 @@ def _check_width(only: Any, frame: pd.DataFrame, name: str) -> None:
         )
 
 
-def _values(one: Any, column: pd.Series, name: str) -> np.ndarray:
+def _values(one: Any, column: pd.Series, name: str, gap: str) -> np.ndarray:
     if one.type == _TEXT:
         text = np.array([str(value) for value in as_objects(column)], dtype=object)
-        # ONNX has no missing text.
-        text[missing_mask(column)] = ""
+        text[missing_mask(column)] = gap
         return text
     dtype = _NUMBERS.get(one.type)
     if dtype is None:
@@ -300,6 +302,29 @@ def _as_scores(answer: Any, classes: np.ndarray) -> np.ndarray:
 def _in_classes(labels: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """Return labels as the classes have them: some graphs have no truth values and no floats."""
     return labels.astype(classes.dtype) if classes.dtype.kind in "bf" else labels
+
+
+def _gap_of(content: bytes) -> str:
+    """Return the text that a graph takes for a missing one: ONNX itself has none.
+
+    skl2onnx writes a missing category as "nan"; this library, and most others, as the empty text.
+    """
+    try:
+        import onnx
+    except ImportError:
+        return ""
+    try:
+        graph = onnx.load_from_string(content).graph
+    except Exception:  # onnxruntime says what is wrong with it
+        return ""
+    texts = {
+        text
+        for node in graph.node
+        for attribute in node.attribute
+        if attribute.name in _CATEGORIES
+        for text in attribute.strings
+    }
+    return "nan" if b"nan" in texts and b"" not in texts else ""
 
 
 def _labels_of(content: bytes, answers: Sequence[Any], label: str | None) -> np.ndarray | None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from copy import copy
 from typing import Any, Self
 
 import numpy as np
 
 from skcfq.plotting._axes import axis_for, claim, write_protocol
+from skcfq.plotting._matplotlib import matplotlib_module
+from skcfq.plotting._svg import to_svg
 from skcfq.utils import check_flag
 
 
@@ -55,6 +58,26 @@ class Display(ABC):
             write_protocol(ax, self.protocol)
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+    def to_svg(self) -> str:
+        """Return the display as an ``<svg>`` element, drawn apart from pyplot and its settings.
+
+        Returns
+        -------
+        svg : str
+            As :func:`skcfq.plotting.to_svg` makes it, with the display's title and description.
+            Neither ``figure_`` nor an open figure is left.
+
+        Raises
+        ------
+        OptionalDependencyError
+            matplotlib is not installed.
+        """
+        drawing = copy(self)
+        with matplotlib_module("style").context("default"):
+            figure = matplotlib_module("figure").Figure(figsize=self._size(), layout="constrained")
+            drawing.plot(figure.subplots())
+            return to_svg(figure, title=self.title, description=self.description)
 
     @property
     @abstractmethod

@@ -86,3 +86,9 @@ def test_a_ratio_of_sums():
     many = np.tile(changes, 200), np.tile(prices, 200)
     low, high = mean_interval(many[0], 0.95, weights=many[1])
     assert high - low == pytest.approx((other.high - other.low) / np.sqrt(200), rel=0.1)
+
+
+def test_resamples_of_one_value_leave_no_number_that_is_rounding():
+    for values in ([0.1, 0.2, 0.3], [1.1, 2.3], [0.1, 0.1, 0.1, 0.7, 0.7]):
+        ends = np.array(mean_interval(np.array(values), 0.95))
+        assert (np.isnan(ends) | (np.abs(ends) < 10)).all(), values

@@ -127,6 +127,24 @@ def test_dynamic_quantization_is_asked_about_one_row_at_a_time(files, people):
     assert not np.allclose(np.log(raw), alone, atol=1e-3)
 
 
+def test_a_missing_text_is_what_the_exporter_calls_it(people, tmp_path):
+    X, y = people
+    gaps = X.copy()
+    gaps.loc[::5, "job"] = np.nan
+    steps = ColumnTransformer(
+        [("numbers", StandardScaler(), NUMBERS), ("job", OneHotEncoder(), ["job"])]
+    )
+    model = make_pipeline(steps, LogisticRegression()).fit(gaps, y)
+    types = [(column, DoubleTensorType([None, 1])) for column in NUMBERS]
+    types.append(("job", StringTensorType([None, 1])))
+    path = tmp_path / "gaps.onnx"
+    proto = to_onnx(model, initial_types=types, target_opset=17, options={"zipmap": False})
+    path.write_bytes(proto.SerializeToString())
+    predictor = as_predictor(path, background=gaps)
+    shares = np.exp(predictor.row_scores(gaps))
+    np.testing.assert_allclose(shares, model.predict_proba(gaps), atol=1e-5)
+
+
 def test_a_matrix_is_one_input(people, tmp_path):
     X, y = people
     numbers = X[NUMBERS].to_numpy()

@@ -61,6 +61,14 @@ def subjects() -> list[Subject]:
             lambda **p: _report().to_json(**p),
             {"path": anything(*odd_paths(), words=PATH)},
         ),
+        *(
+            Subject(
+                f"AuditReport.{name}",
+                lambda name=name, **p: getattr(_report(), name)(**p),
+                {"path": anything(*odd_paths(), words=PATH), "max_people": whole(0)},
+            )
+            for name in ("to_html", "to_markdown")
+        ),
         Subject(
             "AuditVerdict.to_junit",
             lambda **p: AuditVerdict.not_judged("nobody").to_junit(**p),
