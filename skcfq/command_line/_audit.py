@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skcfq.command_line._arguments import (
@@ -47,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--require-quantized", action="store_true", help="of the deployed model")
     parser.add_argument("--json", metavar="FILE", help="write the audit")
+    parser.add_argument("--report", metavar="FILE", help="write it to be read: .html or .md")
     parser.add_argument("--junit", metavar="FILE", help="write the verdict as JUnit XML")
     add_trust(parser)
     add_dry_run(parser)
@@ -54,7 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Audit, write what was asked for, and return the exit code."""
-    check_outputs(json=arguments.json, junit=arguments.junit)
+    check_outputs(json=arguments.json, junit=arguments.junit, report=arguments.report)
+    if arguments.report and Path(arguments.report).suffix not in (".html", ".md"):
+        raise Refused(f"--report: {arguments.report} ends neither in .html nor in .md.")
     if arguments.junit and all(getattr(arguments, name) is None for name in _LIMITS):
         raise Refused("--junit writes a verdict, and no threshold is given: give one.")
     if arguments.dry_run:
@@ -95,7 +99,7 @@ def _plan(arguments: argparse.Namespace) -> Iterator[str]:
         if getattr(arguments, name) is not None:
             compared = "the estimate" if arguments.confidence is None else "the upper limit"
             yield f"would compare {compared} with {name} {getattr(arguments, name)}"
-    for path in filter(None, (arguments.json, arguments.junit)):
+    for path in filter(None, (arguments.json, arguments.report, arguments.junit)):
         yield f"would write {path}"
 
 
@@ -142,6 +146,9 @@ def _judge(report: AuditReport, arguments: argparse.Namespace) -> int:
 
     if arguments.json is not None:
         report.to_json(arguments.json)
+    if arguments.report is not None:
+        is_page = arguments.report.endswith(".html")
+        (report.to_html if is_page else report.to_markdown)(arguments.report)
     print(report)
     ignored = report.data["ignored_columns"]
     if ignored:

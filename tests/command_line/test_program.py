@@ -104,8 +104,9 @@ def test_exceeded(files, tmp_path, capsys):
     assert "validity_drop (everybody):" in capsys.readouterr().out
     assert ElementTree.parse(junit).getroot().get("failures") == "1"
     # The estimate is within the limit, and what is known with 99 % is not.
-    report = tmp_path / "audit.json"
-    assert audit(files, "--trust", json=report) == 0
+    report, page = tmp_path / "audit.json", tmp_path / "audit.html"
+    assert audit(files, "--trust", json=report, report=page) == 0
+    assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     drop = AuditReport.read(report).figures.loc["validity_drop", "value"] + 1e-6
     assert audit(files, "--trust", max_validity_drop=drop) == 0
     assert audit(files, "--trust", max_validity_drop=drop, confidence=0.99) == 1
@@ -137,6 +138,7 @@ def test_exceeded(files, tmp_path, capsys):
         ({"confidence": 1}, "between"),
         ({"reference": None}, "--reference"),
         ({"json": "missing/audit.json"}, "folder"),
+        ({"report": "audit.pdf"}, "neither in .html nor in .md"),
         ({"max_group_gap": 1}, "there are no groups"),
     ],
 )
