@@ -8,15 +8,24 @@ from skcfq.utils import lazy_attributes
 
 if TYPE_CHECKING:
     from skcfq.audit._audit import audit_recourse
+    from skcfq.audit._comparison import AuditComparison
     from skcfq.audit._gate import AuditVerdict, check_audit
     from skcfq.audit._reasons import reason_codes
     from skcfq.audit._report import AuditReport
 
-__all__ = ["AuditReport", "AuditVerdict", "audit_recourse", "check_audit", "reason_codes"]
+__all__ = [
+    "AuditComparison",
+    "AuditReport",
+    "AuditVerdict",
+    "audit_recourse",
+    "check_audit",
+    "reason_codes",
+]
 
 __getattr__ = lazy_attributes(
     __name__,
     {
+        "AuditComparison": "_comparison",
         "AuditReport": "_report",
         "AuditVerdict": "_gate",
         "audit_recourse": "_audit",

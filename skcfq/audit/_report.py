@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skcfq.audit._comparison import AuditComparison, compare_reports
 from skcfq.audit._document import read_document, to_document, write_document
 from skcfq.audit._groups import disparities, gaps_of
 from skcfq.audit._rendering import notebook_view, to_html, to_markdown
@@ -136,6 +137,27 @@ class AuditReport:
             A reference is no group that was scored.
         """
         return disparities(self.groups, reference_groups)
+
+    def compare(self, other: AuditReport) -> AuditComparison:
+        """Tell what got worse from this audit to a later one, and for whom.
+
+        Parameters
+        ----------
+        other : AuditReport
+            Of the next release, on the same people or some of them.
+
+        Returns
+        -------
+        comparison : AuditComparison
+
+        Raises
+        ------
+        ValueError
+            `other` is no report, has none of these people, or labels do not tell people apart.
+        """
+        if not isinstance(other, AuditReport):
+            raise ValueError(f"other={type(other).__name__} is no AuditReport.")
+        return compare_reports(self, other)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document of :meth:`to_json`."""

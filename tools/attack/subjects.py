@@ -29,6 +29,7 @@ NOT_ATTACKED = {
     "States": _MADE,
     "DeployedClassifier.__init__": _MADE,
     "FeatureSpace.__init__": _MADE,
+    "AuditComparison": _MADE,
     "AuditReport.__init__": _MADE,
     "AuditVerdict.__init__": _MADE,
     "IssuedAdvice.__init__": _MADE,

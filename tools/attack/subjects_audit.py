@@ -91,6 +91,11 @@ def subjects() -> list[Subject]:
             {"reason": anything()},
         ),
         Subject(
+            "AuditReport.compare",
+            lambda **p: _report().compare(**{"other": _report()} | p),
+            {"other": only(AuditReport)},
+        ),
+        Subject(
             "AuditReport.disparities",
             lambda **p: _report().disparities(**p),
             {"reference_groups": anything(*inside(lambda v: {"group": v}, "{'group': {}}"))},
