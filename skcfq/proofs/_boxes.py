@@ -41,8 +41,9 @@ class Boxes:
         return Boxes(*(np.concatenate([getattr(p, name) for p in parts]) for name in names))
 
     def n_points(self) -> np.ndarray:
-        """Return how many points each box holds, as float64 of shape (N,)."""
-        return np.prod((self.high - self.low + 1).astype(np.float64), axis=1)
+        """Return how many points each box holds, as float64 of shape (N,); many are infinite."""
+        with np.errstate(over="ignore"):
+            return np.prod((self.high - self.low + 1).astype(np.float64), axis=1)
 
     def holds_own(self, lattice: Lattice) -> np.ndarray:
         """Return which features may stay, bool of shape (N, F)."""

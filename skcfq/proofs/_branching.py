@@ -16,12 +16,14 @@ import numpy as np
 from skcfq.proofs._boxes import Boxes, whole_lattice
 from skcfq.proofs._lattice import RELATIVE_GAP, Lattice
 from skcfq.proofs._objective import Objective
+from skcfq.utils import rows_in_memory, rows_waiting
 
 # A person's boxes in one round: a share of those that wait, within limits.
 _SHARE, _FEWEST, _MOST = 4, 8, 256
-# Boxes that wait, beyond which one person after the other is brought to an end.
-_MOST_WAITING = 500_000
-# Boxes that are bounded together: their arrays then stay in the cache.
+# Boxes that wait, beyond which one person after the other is brought to an end: so many, and no
+# more than this share of what those of one person may be.
+_MOST_WAITING, _WAITING_SHARE = 500_000, 2
+# Boxes that are bounded together at most: their arrays then stay in the cache.
 _BLOCK = 1024
 # Answers of one box that are tried together, the cheapest first.
 _TRIED = 64
@@ -73,6 +75,11 @@ class LatticeProblem(ABC):
     is_valid: Judge
     objective: Objective
 
+    @property
+    def width(self) -> int:
+        """Numbers about one box in the largest array that is made to divide it."""
+        return self.lattice.n_features
+
     @abstractmethod
     def divide(self, boxes: Boxes, best: Best) -> Boxes:
         """Offer answers from boxes, each person's together, and return what is left of them."""
@@ -91,7 +98,8 @@ def branch_and_bound(
     ----------
     problem : LatticeProblem
     most_boxes : int
-        Boxes of one person that are bounded before the proof is given up.
+        Boxes of one person that are bounded before the proof is given up. It is given up before,
+        too, where those that wait would take too much memory.
     time_limit : float, optional
         Seconds for all people together.
     starts : sequence of int64 ndarray of shape (P, F)
@@ -114,7 +122,8 @@ def branch_and_bound(
     interrupted = False
     while len(waiting):
         late = deadline is not None and time.monotonic() > deadline
-        spent = late | (n_boxes >= most_boxes)[waiting.person]
+        many = np.bincount(waiting.person, minlength=n) > rows_waiting(lattice.n_features)
+        spent = late | ((n_boxes >= most_boxes) | many)[waiting.person]
         if spent.any():
             np.minimum.at(given_up, waiting.person[spent], waiting.bound[spent])
             waiting = waiting.take(~spent)
@@ -135,7 +144,7 @@ def _round(problem: LatticeProblem, waiting: Boxes, best: Best, n_boxes: np.ndar
     chosen = _of_this_round(waiting)
     now = waiting.take(chosen)
     n_boxes += np.bincount(now.person, minlength=len(n_boxes))
-    parts = [problem.divide(block, best) for block in _blocks(now)]
+    parts = [problem.divide(block, best) for block in _blocks(now, problem.width)]
     waiting = Boxes.concatenate([waiting.take(~chosen), *parts])
     waiting = waiting.take(waiting.bound < best.room[waiting.person])
     return waiting.take(np.argsort(waiting.person, kind="stable"))
@@ -178,17 +187,19 @@ def _of_this_round(waiting: Boxes) -> np.ndarray:
     quota = np.clip(count // _SHARE, _FEWEST, _MOST)
     chosen = np.zeros(len(waiting), dtype=bool)
     chosen[order[rank_of(person) < quota[person]]] = True
-    if len(waiting) > _MOST_WAITING:
+    room = rows_waiting(waiting.low.shape[1]) // _WAITING_SHARE
+    if len(waiting) > min(_MOST_WAITING, room):
         chosen &= waiting.person == waiting.person[0]
     return chosen
 
 
-def _blocks(boxes: Boxes) -> list[Boxes]:
+def _blocks(boxes: Boxes, width: int) -> list[Boxes]:
     """Cut boxes, which are sorted by person, so that nobody's are cut apart."""
+    most = min(_BLOCK, rows_in_memory(width))
     last = np.flatnonzero(np.append(boxes.person[1:] != boxes.person[:-1], True)) + 1
     blocks, begin = [], 0
     for at, end in enumerate(last):
-        if at + 1 == len(last) or last[at + 1] - begin > _BLOCK:
+        if at + 1 == len(last) or last[at + 1] - begin > most:
             blocks.append(boxes.take(slice(begin, int(end))))
             begin = int(end)
     return blocks

@@ -40,6 +40,12 @@ class NetworkSearch(LatticeProblem):
     demands: Sequence[NetworkDemand]
     leaf: int = 256
 
+    @property
+    def width(self) -> int:
+        """Numbers of the options of all features, padded to those of the longest category."""
+        levels = self.lattice.size[:, self.lattice.n_numbers :]
+        return self.lattice.n_features * max(int(levels.max(initial=0)), 2)
+
     def divide(self, boxes: Boxes, best: Best) -> Boxes:
         """Bound boxes, try what follows from that, and return what they are cut into."""
         lattice = self.lattice

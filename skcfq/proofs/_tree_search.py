@@ -23,6 +23,7 @@ from skcfq.proofs._branching import (
 from skcfq.proofs._choice_bound import choice_bound
 from skcfq.proofs._leaf_tables import LeafTables
 from skcfq.proofs._rung_gains import Grid, RungOptions, quartered, rung_bounds
+from skcfq.utils import rows_in_memory
 
 # What trees say on the rungs of boxes that are looked at together, in numbers.
 _NUMBERS = 1 << 20
@@ -78,9 +79,13 @@ class TreeSearch(LatticeProblem):
 
 
 def cache_sized(search: TreeSearch, boxes: Boxes) -> list[slice]:
-    """Cut boxes into parts whose arrays stay in the cache."""
+    """Cut boxes into parts whose arrays are small."""
     n_trees = max(len(demand.tables.first_word) for demand in search.demands)
-    numbers = np.cumsum((boxes.high - boxes.low + 1).sum(axis=1) * n_trees)
+    length = boxes.high - boxes.low + 1
+    # Grids of rungs are padded to the longest stretch.
+    padded = length.shape[1] * int(length.max(initial=1))
+    least = -(-_NUMBERS // rows_in_memory(padded))
+    numbers = np.cumsum(np.maximum(length.sum(axis=1) * n_trees, least))
     ends = np.searchsorted(numbers, np.arange(_NUMBERS, int(numbers[-1]), _NUMBERS)) + 1
     edges = np.unique(np.concatenate([[0], ends, [len(boxes)]]))
     return [slice(*pair) for pair in pairwise(edges.tolist())]

@@ -12,6 +12,7 @@ import numpy as np
 
 from skcfq.theory._margin_bounds import CLEAR, ExcessBound, excess_bound
 from skcfq.theory._network_inputs import NetworkInputs
+from skcfq.utils import rows_waiting
 
 # Boxes of one row in one round; of many that wait a quarter, so that few rounds sort them.
 _ROUND, _MOST = 64, 4096
@@ -76,7 +77,8 @@ def bisect(
     rows : int64 ndarray
         Rows that are asked about; the others stay undecided.
     max_boxes : int
-        Parts of one box that are looked at before it is given up.
+        Parts of one box that are looked at before it is given up. It is given up before, too,
+        where those that wait would take too much memory.
 
     Notes
     -----
@@ -86,6 +88,7 @@ def bisect(
     waiting = _Parts(rows, inputs.low[rows], inputs.high[rows], np.full(len(rows), np.inf))
     given_up = np.zeros(len(target), dtype=bool)
     room = max(_WAITING // (16 * inputs.low.shape[1] + 16), 1)
+    most = rows_waiting(inputs.low.shape[1])
     while len(waiting.row):
         left = max_boxes - search.n_boxes
         waiting = waiting.take(np.lexsort((-waiting.excess, waiting.row)))
@@ -101,7 +104,8 @@ def bisect(
         children = [search.divide(asked.take(block == which)) for which in np.unique(block)]
         waiting = _Parts.concatenate([waiting.take(~now), *children])
         waiting = waiting.take(~search.lost[waiting.row])
-        spent = (search.n_boxes >= max_boxes)[waiting.row]
+        many = np.bincount(waiting.row, minlength=len(target)) > most
+        spent = ((search.n_boxes >= max_boxes) | many)[waiting.row]
         given_up[waiting.row[spent]] = True
         waiting = waiting.take(~spent)
     search.shorten()
@@ -132,7 +136,9 @@ class _Search:
         """Bound parts, try points of them, and return what the others are cut into."""
         self.n_boxes += np.bincount(parts.row, minlength=len(self.n_boxes))
         if self.inputs.are_codes:
-            n_points = np.prod(parts.high - parts.low + 1, axis=1)
+            # Many columns make more points than a float can count.
+            with np.errstate(over="ignore"):
+                n_points = np.prod(parts.high - parts.low + 1, axis=1)
             small = n_points <= _LEAF
             self._enumerate(parts.take(small), n_points[small])
             parts = parts.take(~small)

@@ -9,7 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from skcfq.utils._blocks import blocks_of, rows_in_memory, rows_of_block
+from skcfq.utils._blocks import (
+    blocks_of,
+    parts_in_memory,
+    rows_in_memory,
+    rows_of_block,
+    rows_waiting,
+)
 from skcfq.utils._columns import (
     as_array,
     as_numbers,
@@ -109,6 +115,7 @@ __all__ = [
     "is_weight",
     "lazy_attributes",
     "missing_mask",
+    "parts_in_memory",
     "plain",
     "positive_label_of",
     "power_transformer_scaler",
@@ -119,6 +126,7 @@ __all__ = [
     "row_sums",
     "rows_in_memory",
     "rows_of_block",
+    "rows_waiting",
     "snap_integers",
     "stack_rows",
     "strict_json",

@@ -14,12 +14,18 @@ import numpy as np
 
 from skcfq.solvers.exact._lagrangian import FREE, IN, OUT, Dual, Nodes, dual_bound
 from skcfq.solvers.exact._separable import Separable
-from skcfq.utils import interrupts_heard, row_sums
+from skcfq.utils import (
+    interrupts_heard,
+    parts_in_memory,
+    row_sums,
+    rows_in_memory,
+    rows_waiting,
+)
 
 # An action is optimal when no bound is lower than its objective by more than this share.
 RELATIVE_GAP = 1e-9
-# Nodes that are bounded together, and nodes of one person that may wait: beyond them, that
-# person's proof is given up.
+# Nodes of one person that are bounded in a round, and that may wait: beyond them, or where they
+# would take too much memory, that person's proof is given up.
 _NODES_PER_ROUND = 16_384
 _MOST_NODES = 500_000
 _CUTS = 64
@@ -67,11 +73,12 @@ def branch_and_bound(separable: Separable, *, time_limit: float | None = None) -
     best = np.full((n,), np.inf, dtype=np.float64)
     given_up = np.full((n,), np.inf, dtype=np.float64)
     waiting = _roots(separable)
+    most = min(_MOST_NODES, rows_waiting(n_features))
     deadline = None if time_limit is None else time.monotonic() + time_limit
     interrupted = False
     while len(waiting):
         late = deadline is not None and time.monotonic() > deadline
-        hopeless = late | (np.bincount(waiting.person, minlength=n) > _MOST_NODES)
+        hopeless = late | (np.bincount(waiting.person, minlength=n) > most)
         if bool(hopeless.any()):
             left = hopeless[waiting.person]
             np.minimum.at(given_up, waiting.person[left], waiting.bound[left])
@@ -98,7 +105,7 @@ def _round(
     given_up: np.ndarray,
 ) -> Nodes:
     """Bound some open nodes, note what they give, and return those that are open afterwards."""
-    nodes, waiting = _next_round(waiting)
+    nodes, waiting = _next_round(waiting, min(_NODES_PER_ROUND, rows_in_memory(separable.width)))
     dual = dual_bound(separable, nodes)
     _improve(separable, nodes, dual, amounts, best)
     open_ = dual.bound < _to_beat(best)[nodes.person]
@@ -122,17 +129,18 @@ def _roots(separable: Separable) -> Nodes:
     return Nodes(np.arange(n), separable.low, separable.high, state, bound)
 
 
-def _next_round(waiting: Nodes) -> tuple[Nodes, Nodes]:
-    """Take all nodes of as many people as there is room for, those with the lowest bounds first.
+def _next_round(waiting: Nodes, most: int) -> tuple[Nodes, Nodes]:
+    """Take the nodes of as many people as there is room for, those with the lowest bounds first.
 
-    A person's nodes come in the same rounds and in the same order, whoever else waits.
+    A person's nodes come in the same rounds and in the same order, whoever else waits: those of
+    one person even where they are more than `most`.
     """
     if len(waiting) == 1:
         return waiting, waiting.take(np.zeros(1, dtype=bool))
     order = _best_of_each(waiting.person, waiting.bound, _NODES_PER_ROUND)
     of_person = waiting.person[order]
     ends = np.append(np.flatnonzero(of_person[1:] != of_person[:-1]) + 1, len(order))
-    order = order[: ends[ends <= _NODES_PER_ROUND][-1]]
+    order = order[: ends[ends <= max(most, int(ends[0]))][-1]]
     rest = np.ones(len(waiting), dtype=bool)
     rest[order] = False
     return waiting.take(order), waiting.take(rest)
@@ -155,7 +163,9 @@ def _improve(
     nodes = nodes.take(feasible)
     if len(nodes) == 0:
         return
-    trimmed = _trim(separable, nodes, dual.over.amounts[feasible])
+    over = dual.over.amounts[feasible]
+    parts = parts_in_memory(len(nodes), separable.width)
+    trimmed = np.concatenate([_trim(separable, nodes.take(part), over[part]) for part in parts])
     cost = row_sums(separable.evaluate(trimmed, nodes.person)[0])
     chosen = _best_of_each(nodes.person, cost, 1)
     person, cost = nodes.person[chosen], cost[chosen]

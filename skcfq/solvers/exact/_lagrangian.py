@@ -17,7 +17,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from skcfq.solvers.exact._separable import Separable
-from skcfq.utils import row_sums
+from skcfq.utils import parts_in_memory, row_sums
 
 FREE, IN, OUT = 0, 1, 2
 _ITERATIONS = 60
@@ -49,7 +49,7 @@ class Nodes:
     def __len__(self) -> int:
         return len(self.person)
 
-    def take(self, index: np.ndarray) -> Nodes:
+    def take(self, index: np.ndarray | slice) -> Nodes:
         """Select nodes by mask or position."""
         return Nodes(*(getattr(self, field.name)[index] for field in fields(self)))
 
@@ -71,6 +71,12 @@ class Solutions:
     def take(self, index: np.ndarray) -> Solutions:
         """Select solutions by mask or position."""
         return Solutions(self.amounts[index], self.cost[index], self.gain[index])
+
+    @staticmethod
+    def concatenate(parts: list[Solutions]) -> Solutions:
+        """Join several choices."""
+        names = [field.name for field in fields(Solutions)]
+        return Solutions(*(np.concatenate([getattr(p, name) for p in parts]) for name in names))
 
     def replace(self, index: np.ndarray, other: Solutions) -> None:
         """Overwrite the solutions at a mask or positions."""
@@ -94,6 +100,14 @@ class Dual:
     under: Solutions
     over: Solutions
 
+    @staticmethod
+    def concatenate(parts: list[Dual]) -> Dual:
+        """Join what is said about several sets of nodes."""
+        under, over = (
+            Solutions.concatenate([getattr(p, name) for p in parts]) for name in ("under", "over")
+        )
+        return Dual(np.concatenate([p.bound for p in parts]), under, over)
+
 
 def dual_bound(separable: Separable, nodes: Nodes) -> Dual:
     """Maximize the Lagrangian bound of every node.
@@ -107,6 +121,12 @@ def dual_bound(separable: Separable, nodes: Nodes) -> Dual:
     -------
     dual : Dual
     """
+    parts = parts_in_memory(len(nodes), separable.width)
+    found = [_dual_of(separable, nodes.take(part)) for part in parts]
+    return found[0] if len(found) == 1 else Dual.concatenate(found)
+
+
+def _dual_of(separable: Separable, nodes: Nodes) -> Dual:
     need = separable.need[nodes.person]
     terms = _Terms.of(separable, nodes)
     over = terms.select(nodes.high, *terms.at_high, -terms.at_high[1])

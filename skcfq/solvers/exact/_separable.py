@@ -159,6 +159,11 @@ class Separable:
     max_changes: int
 
     @property
+    def width(self) -> int:
+        """Numbers about one action in the largest array: ends of segments, or options."""
+        return max(2 * self.low.shape[1], self.option_cost[:1].size)
+
+    @property
     def n_continuous(self) -> int:
         return int(self.continuous.own.shape[1])
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 # larger than what probabilities can tell.
 _CLEAR, _TELLABLE = 1e-6, 20.0
 # Numbers in the tables of people who are solved together, and in those of one.
-_TABLE, _LARGEST_TABLE = 1 << 26, 1 << 29
+_TABLE, _LARGEST_TABLE = 1 << 25, 1 << 29
 
 
 def solve_trees(
