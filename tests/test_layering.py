@@ -44,6 +44,8 @@ LEVEL = {
     "estimators": 11,
     "plotting": 12,
     "audit": 13,
+    "command_line": 14,
+    "__main__": 15,
 }
 # Rooms that use less than their level allows.
 _BELOW_THEORY = (

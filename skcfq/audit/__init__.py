@@ -9,6 +9,7 @@ from skcfq.utils import lazy_attributes
 if TYPE_CHECKING:
     from skcfq.audit._audit import audit_recourse
     from skcfq.audit._comparison import AuditComparison
+    from skcfq.audit._gate import AuditVerdict, check_audit
     from skcfq.audit._reasons import reason_codes
     from skcfq.audit._report import AuditReport
     from skcfq.audit.verify import VerificationReport, verify_audit
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
 __all__ = [
     "AuditComparison",
     "AuditReport",
+    "AuditVerdict",
     "VerificationReport",
     "audit_recourse",
+    "check_audit",
     "reason_codes",
     "verify_audit",
 ]
@@ -28,7 +31,9 @@ __getattr__ = lazy_attributes(
         "AuditComparison": "_comparison",
         "AuditReport": "_report",
         "VerificationReport": "verify",
+        "AuditVerdict": "_gate",
         "audit_recourse": "_audit",
+        "check_audit": "_gate",
         "reason_codes": "_reasons",
         "verify_audit": "verify",
     },

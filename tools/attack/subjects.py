@@ -32,6 +32,7 @@ NOT_ATTACKED = {
     "AuditComparison": _MADE,
     "AuditReport.__init__": _MADE,
     "VerificationReport": _MADE,
+    "AuditVerdict.__init__": _MADE,
     "IssuedAdvice.__init__": _MADE,
     "RecourseMenu.__init__": _MADE,
     "RecourseResult.__init__": _MADE,

@@ -13,7 +13,7 @@ from tables import ODD_LABELS, ODD_TABLES, linear_model, people
 from verdicts import Subject
 
 from skcfq import ActionSet, RecourseSolver
-from skcfq.audit import AuditReport, audit_recourse, verify_audit
+from skcfq.audit import AuditReport, AuditVerdict, audit_recourse, check_audit, verify_audit
 
 _SOURCE = ("source", "audit", "file")
 
@@ -68,6 +68,27 @@ def subjects() -> list[Subject]:
                 {"path": anything(*odd_paths(), words=PATH), "max_people": whole(0)},
             )
             for name in ("to_html", "to_markdown")
+        ),
+        Subject(
+            "AuditVerdict.to_junit",
+            lambda **p: AuditVerdict.not_judged("nobody").to_junit(**p),
+            {"path": anything(*odd_paths(), words=PATH)},
+        ),
+        Subject(
+            "check_audit",
+            lambda **p: check_audit(**{"report": _report(), "max_validity_drop": 0.1} | p),
+            {
+                "report": only(AuditReport),
+                "max_validity_drop": real(0, 1, optional=True),
+                "max_recourse_gap": real(0, optional=True),
+                "max_group_gap": real(0, 1, optional=True),
+                "confidence": real(0, 1, optional=True, open_low=True),
+            },
+        ),
+        Subject(
+            "AuditVerdict.not_judged",
+            lambda **p: AuditVerdict.not_judged(**{"reason": "nobody"} | p),
+            {"reason": anything()},
         ),
         Subject(
             "AuditReport.compare",
