@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from skcfq.deploy import load
 from skcfq.models import RowHead
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 def read_columns(model: Any) -> list | None:
     """Return the raw columns that a model reads, None where it does not tell."""
+    if isinstance(model, str | os.PathLike):
+        # An ONNX graph finds its own columns by their names.
+        is_ours = os.path.isfile(model) and not os.fspath(model).endswith(".onnx")
+        model = load(model) if is_ours else None
     space = getattr(model, "space", None)
     if space is not None and space.is_frame:
         return list(space.raw_columns)

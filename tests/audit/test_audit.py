@@ -10,7 +10,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from skcfq import ActionSet, RecourseSolver, TableEncoder
+from skcfq import ActionSet, PTQClassifier, RecourseSolver, TableEncoder
 from skcfq.audit import AuditReport, audit_recourse
 from skcfq.audit._groups import joint_limits
 from skcfq.datasets import make_credit
@@ -334,3 +334,22 @@ def test_the_joint_limits_are_covered():
         held += (limits[1:] >= rates).all() and limits[0] >= overall
     assert held / n >= 0.9 - 3 * np.sqrt(0.09 / n)
     assert held / n < 0.999
+
+
+def test_a_model_file_tells_its_columns(credit, tmp_path):
+    model = PTQClassifier(budget=4, target="granted", random_state=0).fit(
+        credit.data, credit.target
+    )
+    model.export(tmp_path / "model.skcfq")
+    more = credit.data.assign(shoe_size=40)
+    report = audit_recourse(
+        tmp_path / "model.skcfq",
+        model,
+        more.head(60),
+        action_set=credit.action_set,
+        target="granted",
+        background=more,
+    )
+    assert report.data["ignored_columns"] == ["shoe_size"]
+    assert report.figures.loc["validity_drop", "value"] == 0
+    assert report.models["reference"]["file"] == "model.skcfq"

@@ -254,11 +254,11 @@ def test_what_is_known_when_interrupted_is_kept(monkeypatch):
     whole = solve_trees(problem, Effort())
     rounds = []
 
-    def broken(boxes):
+    def broken(boxes, *more):
         rounds.append(len(boxes))
         if len(rounds) == 3:
             raise KeyboardInterrupt
-        return blocks(boxes)
+        return blocks(boxes, *more)
 
     blocks = _branching._blocks
     monkeypatch.setattr(_branching, "_blocks", broken)

@@ -78,7 +78,9 @@ def search_both_ways(problem: RecourseProblem, effort: Effort, starts: Starts) -
         # The other search takes five times as long, and spares less than 1e-6 of the cost.
         return multistart_search(problem, effort, starts)
     best = _search(problem, effort, starts)
-    other = _blind_search(problem, effort, starts, torch.arange(problem.n_people), best)
+    # Where rows of integers make insisting dear, it is for those without a point alone.
+    known = best if any(model.is_piecewise_constant for model in problem.models) else None
+    other = _blind_search(problem, effort, starts, torch.arange(problem.n_people), known)
     least = torch.full((problem.n_people,), torch.inf, dtype=torch.float64)
     least[best.person] = best.cost
     cheaper = polish(problem, other.take(other.cost < least[other.person]))
