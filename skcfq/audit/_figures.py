@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from skcfq.audit._intervals import mean_interval, median_interval, share_interval
+from skcfq.utils.intervals import mean_interval, median_interval, share_interval
 
 
 @dataclass(frozen=True)

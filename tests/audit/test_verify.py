@@ -20,10 +20,10 @@ from sklearn.pipeline import make_pipeline
 from skcfq import TableEncoder
 from skcfq.actions import ActionSet
 from skcfq.audit import audit_recourse, verify
-from skcfq.audit._intervals import mean_interval, median_interval
 from skcfq.audit.verify import verify_audit
 from skcfq.certificates import digest_of
 from skcfq.datasets import make_credit
+from skcfq.utils.intervals import mean_interval, median_interval
 
 # What nothing can check without the models, or at all. Mutations of these are not made.
 UNCHECKED = {

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, bootstrap
 
-from skcfq.audit._intervals import mean_interval, median_interval, share_interval
+from skcfq.utils.intervals import mean_interval, median_interval, share_interval
 
 
 @pytest.mark.parametrize(("k", "n"), [(0, 7), (3, 40), (12, 12), (500, 1000)])
