@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -25,7 +25,6 @@ from skcfq.utils import Interval, check_parameters, strict_json
 
 _SHARE = Interval(Real, 0, 1, closed="neither")
 _AT_LEAST_ONE = Interval(Integral, 1, None, closed="left")
-_NEW_COLUMNS = ("status_new", "cost_new", "extra_cost")
 
 
 @check_parameters(
@@ -101,47 +100,128 @@ def audit_issued(
     >>> report.remedies["new_advice"]["n_advised"]
     100
     """
-    advice = _read(advice)
-    told = np.flatnonzero(advice.reachable)
-    until, day = last_days(valid_until, len(advice)), day_of(on, "on")
+    asked = _Promises.read(_read(advice), new_model, background)
+    n = len(asked.advice)
+    until, day = last_days(valid_until, n), day_of(on, "on")
     if day is not None and not any(until):
         raise ValueError("on is given, and valid_until is not: no promise is known to end.")
-    sensitive = read_groups(sensitive_features, advice.X).iloc[told]
-    population = _rows(advice.X if background is None else background, new_model)
-    model = as_predictor(new_model, background=population, example=_rows(advice.X, new_model))
-    _check(advice, model, told)
-    advice = _of_columns(advice, new_model)
-    table = promises_table(advice, model, told, [until[i] for i in told], day)
-    table, protocol = _with_new_advice(
-        table, advice, told, model, new_model, population, (action_set, solver)
-    )
-    changes = changes_by_person(advice)
-    people = table.assign(changes=pd.Series([changes[i] for i in told], dtype=object))
+    sensitive = read_groups(sensitive_features, asked.advice.X).iloc[asked.told]
+    table, protocol = asked.table(until, day, action_set, solver)
+    parameters = {"confidence": float(confidence), "min_group_size": int(min_group_size), "on": day}
+    parameters["population"] = "advice" if background is None else "background"
+    remedies = asked.remedies(table, confidence) | {"new_advice": advice_record(table, protocol)}
+    notes = _notes(asked.model, table, any(until))
+    parts = {"remedies": remedies, "notes": notes}
+    return _report(table, sensitive, parameters, **asked.parts(table), **parts)
+
+
+@dataclass(frozen=True, eq=False)
+class _Promises:
+    """Advice that was given, and the model that it is held against.
+
+    Attributes
+    ----------
+    advice : IssuedAdvice
+    told : ndarray of int
+        Positions of the people who were told something.
+    given : object
+        The model, as the caller gave it.
+    model : Predictor
+    population : DataFrame or ndarray
+    """
+
+    advice: IssuedAdvice
+    told: np.ndarray
+    given: Any
+    model: Predictor
+    population: Any
+
+    @classmethod
+    def read(cls, advice: IssuedAdvice, given: Any, background: Any) -> _Promises:
+        """Read the model; refuse advice that holds no promise of its."""
+        told = np.flatnonzero(advice.reachable)
+        if not len(told):
+            raise ValueError("advice holds no promise: nobody was told what to change.")
+        population = _rows(advice.X if background is None else background, given)
+        model = as_predictor(given, background=population, example=_rows(advice.X, given))
+        known = model.classes.tolist()
+        for target in pd.unique(pd.Series(advice.target[told])).tolist():
+            if target not in known:
+                raise ValueError(
+                    f"People were told how to get {target!r}, which new_model does not decide: it "
+                    f"says {known}."
+                )
+        return cls(advice, told, given, model, population)
+
+    def table(
+        self,
+        until: list[str | None],
+        day: str | None,
+        action_set: ActionSet | None,
+        solver: RecourseSolver | None,
+    ) -> tuple[pd.DataFrame, str]:
+        """Return the table of promises with new advice for whose breaks, and how it was found."""
+        advice = _of_columns(self.advice, self.given)
+        days = [until[i] for i in self.told]
+        table = promises_table(advice, self.model, self.told, days, day)
+        # Those that have expired are looked at too.
+        broken = np.flatnonzero(~table["holds"])
+        rules = (action_set, None if solver is None else solver.action_set, advice.action_set)
+        wanted = table["target"].to_numpy()[broken]
+        several = len(set(wanted.tolist())) > 1
+        solver = solver_of(
+            RecourseSolver(margin="auto", random_state=0) if solver is None else solver,
+            next((one for one in rules if one is not None), None),
+            wanted if several or not len(wanted) else wanted[0],
+            (self.given,),
+        )
+        found, protocol = new_advice(advice, self.model, self.told[broken], solver, self.population)
+        found = found.set_axis(broken).reindex(range(len(table)))
+        texts = [one if isinstance(one, str) else None for one in found["status_new"]]
+        numbers = found[["cost_new", "extra_cost"]].astype(float)
+        status = pd.Series(texts, dtype=object)
+        return pd.concat([table.assign(status_new=status), numbers], axis=1), protocol
+
+    def remedies(self, table: pd.DataFrame, confidence: float) -> dict[str, Any]:
+        """Return what would keep the promises as they are."""
+        bias = bias_remedy(self.model, table, self.population, confidence)
+        return {"bias": bias, "margin": margin_remedy(table)}
+
+    def parts(self, table: pd.DataFrame) -> dict[str, Any]:
+        """Return what the report says of the people, the model and the advice."""
+        changes = changes_by_person(self.advice)
+        own = pd.Series([changes[i] for i in self.told], dtype=object)
+        return {
+            "people": table.assign(changes=own),
+            "labels": self.advice.people[self.told],
+            "model": model_record(self.given, self.model),
+            "advice": _advice_record(self.advice),
+        }
+
+
+def _report(
+    table: pd.DataFrame,
+    sensitive: pd.DataFrame,
+    parameters: dict[str, Any],
+    *,
+    people: pd.DataFrame,
+    labels: pd.Index,
+    **parts: Any,
+) -> IssuedReport:
+    """Work out the figures of the promises, and put everything together."""
+    confidence, least = parameters["confidence"], parameters["min_group_size"]
+    groups, small = by_group(table, sensitive, confidence, least, ISSUED_FIGURES)
     counted = table.assign(advised=table["outstanding"])
-    groups, small = by_group(table, sensitive, confidence, min_group_size, ISSUED_FIGURES)
     return IssuedReport(
         figures=figures_of(table, confidence, ISSUED_FIGURES),
         groups=groups,
         small_groups=small,
-        limits=joint_limits(counted, sensitive, confidence, min_group_size),
-        people=people.set_axis(advice.people[told]),
-        sensitive=sensitive.set_axis(advice.people[told]),
-        remedies={
-            "bias": bias_remedy(model, table, population, confidence),
-            "margin": margin_remedy(table),
-            "new_advice": advice_record(table, protocol),
-        },
-        model=model_record(new_model, model),
-        advice=_advice_record(advice),
-        parameters={
-            "confidence": float(confidence),
-            "min_group_size": int(min_group_size),
-            "sensitive_features": list(sensitive.columns),
-            "on": day,
-            "population": "advice" if background is None else "background",
-        },
+        limits=joint_limits(counted, sensitive, confidence, least),
+        people=people.set_axis(labels),
+        sensitive=sensitive.set_axis(labels),
+        parameters=parameters | {"sensitive_features": list(sensitive.columns)},
         environment=environment_record(),
-        notes=_notes(model, table, any(until)),
+        **parts,
     )
 
 
@@ -160,43 +240,6 @@ def _of_columns(advice: IssuedAdvice, model: Any) -> IssuedAdvice:
     others = tuple(replace(one, points=_rows(one.points, model)) for one in advice.alternatives)
     tables = {"X": _rows(advice.X, model), "points": _rows(advice.points, model)}
     return replace(advice, **tables, alternatives=others)
-
-
-def _check(advice: IssuedAdvice, model: Predictor, told: np.ndarray) -> None:
-    if not len(told):
-        raise ValueError("advice holds no promise: nobody was told what to change.")
-    known = model.classes.tolist()
-    for target in pd.unique(pd.Series(advice.target[told])).tolist():
-        if target not in known:
-            raise ValueError(
-                f"People were told how to get {target!r}, which new_model does not decide: it says "
-                f"{known}."
-            )
-
-
-def _with_new_advice(
-    table: pd.DataFrame,
-    advice: IssuedAdvice,
-    told: np.ndarray,
-    model: Predictor,
-    new_model: Any,
-    population: Any,
-    asked: tuple[ActionSet | None, RecourseSolver | None],
-) -> tuple[pd.DataFrame, str]:
-    """Add the columns of new advice for whose promise breaks, expired ones included."""
-    broken = np.flatnonzero(~table["holds"])
-    rules, given = asked
-    own = None if given is None else given.action_set
-    rules = next((one for one in (rules, own, advice.action_set) if one is not None), None)
-    given = RecourseSolver(margin="auto", random_state=0) if given is None else given
-    wanted = table["target"].to_numpy()[broken]
-    target = wanted if len(set(wanted.tolist())) > 1 else wanted[0] if len(wanted) else None
-    solver = solver_of(given, rules, target, (new_model,))
-    found, protocol = new_advice(advice, model, told[broken], solver, population)
-    found = found.set_axis(broken).reindex(range(len(table)))
-    texts = [one if isinstance(one, str) else None for one in found["status_new"]]
-    columns = {name: found[name].astype(float) for name in _NEW_COLUMNS[1:]}
-    return table.assign(status_new=pd.Series(texts, dtype=object), **columns), protocol
 
 
 def _advice_record(advice: IssuedAdvice) -> dict[str, Any]:

@@ -32,6 +32,7 @@ NOT_ATTACKED = {
     "FeatureSpace.__init__": _MADE,
     "AuditComparison": _MADE,
     "AuditReport.__init__": _MADE,
+    "IssuedReport.__init__": _MADE,
     "VerificationReport": _MADE,
     "AuditVerdict.__init__": _MADE,
     "IssuedAdvice.__init__": _MADE,
