@@ -110,7 +110,7 @@ class Batches:
         pace = Pace(self.method, self.task.predictor, self._least)
         while len(line):
             known = pace.seconds is not None
-            may_share = jobs > 1 and known and (self.free or len(line) > self.size)
+            may_share = jobs > 1 and known and len(line) > self._together
             if may_share and self._share(line, pace, jobs, write, n_jobs):
                 return
             rows = line.take(None if known or jobs == 1 else self._first(len(line)))
@@ -120,8 +120,14 @@ class Batches:
 
     def _first(self, n: int) -> int:
         """Return how many people are solved at first; not fewer than alone, if that costs time."""
-        asks_only = self.free and not self.method.gradients
-        return _FIRST if asks_only and n > _MANY else self.size
+        return _FIRST if n > self._together > 0 and self.free else self.size
+
+    @property
+    def _together(self) -> int:
+        """People who are not worth sharing out, however long they take."""
+        if not self.free:
+            return self.size
+        return 0 if self.method.gradients else _MANY
 
     @property
     def _least(self) -> int:
