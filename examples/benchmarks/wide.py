@@ -11,15 +11,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import resource
 import subprocess
 import sys
 import time
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from _clock import yardstick
 
 # Rows and columns of each table, and whether some of its columns are categories.
 TABLES = {
@@ -51,6 +54,17 @@ def figures(columns: list[int] | None = None) -> dict[str, dict[str, float]]:
             found[name] = in_a_process(*table)
             print(name, found[name], flush=True)
     return found
+
+
+def ratios() -> dict[str, float]:
+    """Return what a table of 300 columns takes beside the yardstick, and its peak memory."""
+    found = in_a_process(300, 300, True)
+    name = "300 columns, categories, "
+    return {
+        name + "fit / yardstick": found["fit, s"] / yardstick(),
+        name + f"{PEOPLE} people / yardstick": found[f"{PEOPLE} people, s"] / yardstick(),
+        name + "peak GB": found["peak, GB"],
+    }
 
 
 def in_a_process(rows: int, columns: int, categories: bool) -> dict[str, float]:
@@ -85,8 +99,17 @@ def measured(rows: int, columns: int, categories: bool) -> dict[str, float]:
         "advised": float(found.reachable.sum()),
         f"at most {CHANGES} changes, s": time.process_time() - solved,
         f"advised with {CHANGES}": float(few.reachable.sum()),
-        "peak, GB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _PER_GB,
+        "peak, GB": peak_kilobytes() / _PER_GB,
     }
+
+
+def peak_kilobytes() -> int:
+    """Return the most memory that this process has had."""
+    told = Path("/proc/self/status")
+    if told.exists():
+        # The other figure is at least what the parent had when it started this process.
+        return int(re.search(r"VmHWM:\s*(\d+)", told.read_text())[1])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def table_of(rows: int, columns: int, categories: bool) -> tuple[Any, np.ndarray]:

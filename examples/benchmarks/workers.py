@@ -35,6 +35,8 @@ from skcfq.solvers._processes import Pool
 from skcfq.solvers._worker import begin
 
 BATCH_SIZE = 64
+# Dask tells its workers to give memory back at once, and so to ask for it again all the time.
+KEPT_MEMORY = {"MALLOC_TRIM_THRESHOLD_": 2**28, "MALLOC_MMAP_THRESHOLD_": 2**25}
 ROUNDS = 3
 
 
@@ -51,8 +53,10 @@ def main() -> None:
     with ExitStack() as stack:
         client = None
         if given.dask:
+            import dask
             from dask.distributed import Client, LocalCluster
 
+            dask.config.set({"distributed.nanny.pre-spawn-environ": KEPT_MEMORY})
             cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
             client = stack.enter_context(Client(stack.enter_context(cluster)))
             stack.enter_context(joblib.parallel_config("dask"))

@@ -75,10 +75,9 @@ class LatticeProblem(ABC):
     is_valid: Judge
     objective: Objective
 
-    @property
-    def width(self) -> int:
-        """Numbers about one box in the largest array that is made to divide it."""
-        return self.lattice.n_features
+    def widths(self) -> np.ndarray:
+        """Return the numbers about a box of each person in the largest array that divides it."""
+        return np.full(self.lattice.n_people, self.lattice.n_features)
 
     @abstractmethod
     def divide(self, boxes: Boxes, best: Best) -> Boxes:
@@ -116,7 +115,9 @@ def branch_and_bound(
     for rungs in starts:
         try_points(problem, np.arange(n), rungs, best)
     n_boxes = np.zeros(n, dtype=np.int64)
-    waiting = whole_lattice(lattice)
+    waiting, widths = whole_lattice(lattice), problem.widths()
+    most = np.clip([rows_in_memory(int(width)) for width in widths], _FEWEST, _MOST)
+    width = int(widths.max(initial=1))
     given_up = lattice.horizon.copy()
     deadline = None if time_limit is None else time.monotonic() + time_limit
     interrupted = False
@@ -129,7 +130,7 @@ def branch_and_bound(
             waiting = waiting.take(~spent)
             continue
         try:
-            waiting = _round(problem, waiting, best, n_boxes)
+            waiting = _round(problem, waiting, best, n_boxes, most, width)
         except KeyboardInterrupt:
             # The boxes of the broken round are open still.
             interrupted = True
@@ -139,12 +140,19 @@ def branch_and_bound(
     return Optimum(best.rungs, best.cost, bound, given_up >= best.room, n_boxes, interrupted)
 
 
-def _round(problem: LatticeProblem, waiting: Boxes, best: Best, n_boxes: np.ndarray) -> Boxes:
+def _round(
+    problem: LatticeProblem,
+    waiting: Boxes,
+    best: Best,
+    n_boxes: np.ndarray,
+    most: np.ndarray,
+    width: int,
+) -> Boxes:
     """Bound some of the boxes, and return those that are open afterwards, sorted by person."""
-    chosen = _of_this_round(waiting)
+    chosen = _of_this_round(waiting, most)
     now = waiting.take(chosen)
     n_boxes += np.bincount(now.person, minlength=len(n_boxes))
-    parts = [problem.divide(block, best) for block in _blocks(now, problem.width)]
+    parts = [problem.divide(block, best) for block in _blocks(now, width)]
     waiting = Boxes.concatenate([waiting.take(~chosen), *parts])
     waiting = waiting.take(waiting.bound < best.room[waiting.person])
     return waiting.take(np.argsort(waiting.person, kind="stable"))
@@ -179,12 +187,15 @@ class Best:
         self.rungs[person[chosen]], self.cost[person[chosen]] = rungs[chosen], cost[chosen]
 
 
-def _of_this_round(waiting: Boxes) -> np.ndarray:
-    """Return which boxes are bounded next: those of lowest bound of each person."""
+def _of_this_round(waiting: Boxes, most: np.ndarray) -> np.ndarray:
+    """Return which boxes are bounded next: those of lowest bound of each person.
+
+    How many depends on the person alone, so that the answer does: at most `most` (P,).
+    """
     order = np.lexsort((waiting.bound, waiting.person))
     person = waiting.person[order]
-    count = np.bincount(person, minlength=int(person.max(initial=-1)) + 1)
-    quota = np.clip(count // _SHARE, _FEWEST, _MOST)
+    count = np.bincount(person, minlength=len(most))
+    quota = np.clip(count // _SHARE, _FEWEST, most)
     chosen = np.zeros(len(waiting), dtype=bool)
     chosen[order[rank_of(person) < quota[person]]] = True
     room = rows_waiting(waiting.low.shape[1]) // _WAITING_SHARE

@@ -7,14 +7,16 @@ the highest bit of what the rungs of the box admit.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from skcfq.proofs._boxes import Boxes
 from skcfq.proofs._lattice import Lattice
-from skcfq.proofs._reachable_leaves import Inputs, ReachReader
+from skcfq.proofs._reachable_leaves import Inputs, Reach, ReachReader
+from skcfq.utils import rows_waiting
 
 if TYPE_CHECKING:
     from skcfq.models import TreeEnsemble
@@ -44,6 +46,8 @@ class Follower:
     ----------
     until, since : int64 ndarray of shape (P,)
         Rows of the tables: what any cell up to one admits, and what any from one on does.
+    n_cells : int
+        Cells of the column.
     """
 
     def __init__(
@@ -51,6 +55,11 @@ class Follower:
     ) -> None:
         self.trees, self.position, self.own, self.effect = trees, position, own, effect
         self.until, self.since = np.zeros((2, len(own)), dtype=np.int64)
+        self.n_cells = len(trees.thresholds[position]) + 1
+
+    def ends(self, leaves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the first and the last cell that admit each of some leaves."""
+        return self.trees.low[self.position, leaves], self.trees.high[self.position, leaves]
 
     def rows_of(self, lattice: Lattice, boxes: Boxes) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows of the tables that together admit what boxes do, each (N,)."""
@@ -82,8 +91,8 @@ class LeafTables:
     Attributes
     ----------
     lattice : Lattice
-    rows : int64 ndarray of shape (R, W)
-        Leaves that stretches of rungs admit.
+    rows : tuple of int64 ndarray of shape (R, w)
+        Leaves that stretches of rungs admit; some of the W words in each, so that none is large.
     until, since, single : int64 ndarray of shape (P, F)
         For a number, the row of its rung k from `until` on admits what any rung up to k does, that
         from `since` on what any rung from k on does. For a category, rows from `until` on admit
@@ -99,7 +108,7 @@ class LeafTables:
     """
 
     lattice: Lattice
-    rows: np.ndarray
+    rows: tuple[np.ndarray, ...]
     until: np.ndarray
     since: np.ndarray
     single: np.ndarray
@@ -111,30 +120,36 @@ class LeafTables:
     @property
     def n_words(self) -> int:
         """Number W of words."""
-        return self.rows.shape[1]
+        return sum(part.shape[1] for part in self.rows)
+
+    def at(self, row: np.ndarray) -> np.ndarray:
+        """Return rows of the tables, shape (N, W)."""
+        if len(self.rows) == 1:
+            return self.rows[0][row]
+        return np.concatenate([part[row] for part in self.rows], axis=1)
 
     def admitted(self, boxes: Boxes) -> np.ndarray:
         """Return the leaves that boxes admit, shape (N, W)."""
-        found = self.rows[np.zeros(len(boxes), dtype=np.int64)]
+        found = self.at(np.zeros(len(boxes), dtype=np.int64))
         for f in self.asked:
             found &= self.between(f, boxes.person, boxes.low[:, f], boxes.high[:, f])
         for follower in self.followers:
             first, last = follower.rows_of(self.lattice, boxes)
-            found &= self.rows[first] & self.rows[last]
+            found &= self.at(first) & self.at(last)
         return found
 
     def between(self, f: int, person: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
         """Return the leaves that stretches of rungs of one feature admit, shape (N, W)."""
         until = self.until[person, f]
         if f < self.lattice.n_numbers:
-            return self.rows[until + high] & self.rows[self.since[person, f] + low]
+            return self.at(until + high) & self.at(self.since[person, f] + low)
         step = np.frexp((high - low + 1).astype(np.float64))[1].astype(np.int64) - 1
         begin = until + step * self.lattice.size[person, f]
-        return self.rows[begin + low] | self.rows[begin + high + 1 - (1 << step)]
+        return self.at(begin + low) | self.at(begin + high + 1 - (1 << step))
 
     def on(self, f: int, person: np.ndarray, rung: np.ndarray) -> np.ndarray:
         """Return the leaves that single rungs of one feature admit, shape (N, W)."""
-        return self.rows[self.single[person, f] + rung]
+        return self.at(self.single[person, f] + rung)
 
     def at_points(self, person: np.ndarray, rungs: np.ndarray) -> np.ndarray:
         """Return the sums over trees at rungs (N, F) of people (N,)."""
@@ -177,69 +192,112 @@ def leaf_tables(
     n_words = -(-most // _BITS)
     first_word = np.cumsum(n_words) - n_words
     width = int(n_words.sum())
+    found = np.full((lattice.n_people, width, _SLOTS), -np.inf)
+    bits = []
+    for p, reach in enumerate(reaches):
+        place = _BITS - 1 - reach.rank % _BITS
+        bits.append((first_word[trees.tree[reach.leaves]] + reach.rank // _BITS, place))
+        found[p, bits[p][0], place + 1] = values[p, reach.leaves]
     followers = [
         Follower(trees, c, inputs.rows[:, column], inputs.effects[column])
         for column, c in reader.followers.items()
     ]
-    everything = np.full((1, width), (1 << _BITS) - 1, dtype=np.int64)
-    parts, height = [everything], 1
-    until, since, single = (np.zeros(lattice.size.shape, dtype=np.int64) for _ in range(3))
-    found = np.full((lattice.n_people, width, _SLOTS), -np.inf)
-    for p, reach in enumerate(reaches):
-        word = first_word[trees.tree[reach.leaves]] + reach.rank // _BITS
-        place = _BITS - 1 - reach.rank % _BITS
-        found[p, word, place + 1] = values[p, reach.leaves]
-        bit = np.ldexp(1.0, place)
-        for f, (first, last) in reach.ends.items():
-            size = int(lattice.size[p, f])
-            for begin, rung, backward in ((until, first, False), (since, last, True)):
-                begin[p, f] = height
-                parts.append(_gathered(rung, word, bit, size, width, backward=backward))
-                height += size
-            single[p, f] = height
-            parts.append(parts[-2] & parts[-1])
-            height += size
-        for f, admits in reach.admits.items():
-            until[p, f] = single[p, f] = height
-            parts.append(_doubled(admits, word, bit, width))
-            height += len(parts[-1])
-        for follower in followers:
-            c, size = follower.position, len(trees.thresholds[follower.position]) + 1
-            ends = trees.low[c, reach.leaves], trees.high[c, reach.leaves]
-            for begin, cell, backward in (
-                (follower.until, ends[0], False),
-                (follower.since, ends[1], True),
-            ):
-                begin[p] = height
-                parts.append(_gathered(cell, word, bit, size, width, backward=backward))
-                height += size
-    asked = (*reader.rung_cells, *reader.level_cells)
-    rows = np.concatenate(parts)
-    return LeafTables(
-        lattice, rows, until, since, single, found.ravel(), first_word, asked, tuple(followers)
+    begins, height = _begins(lattice, reaches, followers)
+    step = rows_waiting(height)
+    rows = tuple(
+        _rows_of_words(height, slice(at, min(at + step, width)), begins, reaches, bits, followers)
+        for at in range(0, width, step)
     )
+    asked = (*reader.rung_cells, *reader.level_cells)
+    return LeafTables(lattice, rows, *begins, found.ravel(), first_word, asked, tuple(followers))
 
 
-def _gathered(
-    rung: np.ndarray, word: np.ndarray, bit: np.ndarray, size: int, width: int, *, backward: bool
+class _Begins(NamedTuple):
+    """Where the rows about every feature of every person begin, each int64 (P, F)."""
+
+    until: np.ndarray
+    since: np.ndarray
+    single: np.ndarray
+
+
+def _begins(
+    lattice: Lattice, reaches: Sequence[Reach], followers: Sequence[Follower]
+) -> tuple[_Begins, int]:
+    """Give everything its rows, the first of which admits everything; return how many there are."""
+    begins = _Begins(*(np.zeros(lattice.size.shape, dtype=np.int64) for _ in range(3)))
+    height = 1
+    for p, reach in enumerate(reaches):
+        for f in reach.ends:
+            size = int(lattice.size[p, f])
+            for k, begin in enumerate(begins):
+                begin[p, f] = height + k * size
+            height += 3 * size
+        for f, admits in reach.admits.items():
+            begins.until[p, f] = begins.single[p, f] = height
+            height += len(admits) * len(admits).bit_length()
+        for follower in followers:
+            follower.until[p], follower.since[p] = height, height + follower.n_cells
+            height += 2 * follower.n_cells
+    return begins, height
+
+
+def _rows_of_words(
+    height: int,
+    words: slice,
+    begins: _Begins,
+    reaches: Sequence[Reach],
+    bits: Sequence[tuple[np.ndarray, np.ndarray]],
+    followers: Sequence[Follower],
 ) -> np.ndarray:
-    """Return the bits of the leaves up to every rung, or from it on; sums of bits are exact."""
-    sums = np.bincount(rung * width + word, bit, size * width).reshape(size, width)
-    if backward:
-        return np.cumsum(sums[::-1], axis=0)[::-1].astype(np.int64)
-    return np.cumsum(sums, axis=0).astype(np.int64)
+    """Return some of the words of all rows."""
+    rows = np.empty((height, words.stop - words.start), dtype=np.int64)
+    rows[0] = (1 << _BITS) - 1
+    for p, (reach, (word, place)) in enumerate(zip(reaches, bits, strict=True)):
+        here = np.flatnonzero((word >= words.start) & (word < words.stop))
+        leaf = _Leaves(word[here] - words.start, np.ldexp(1.0, place[here]))
+        for f, (first, last) in reach.ends.items():
+            until, since, single = (int(begin[p, f]) for begin in begins)
+            leaf.gather(rows[until:since], first[here])
+            leaf.gather(rows[since:single], last[here], backward=True)
+            np.bitwise_and(
+                rows[until:since], rows[since:single], out=rows[single : 2 * single - since]
+            )
+        for f, admits in reach.admits.items():
+            leaf.double(rows[begins.until[p, f] :], admits[:, here])
+        for follower in followers:
+            low, high = follower.ends(reach.leaves[here])
+            until, since = int(follower.until[p]), int(follower.since[p])
+            leaf.gather(rows[until:since], low)
+            leaf.gather(rows[since : since + follower.n_cells], high, backward=True)
+    return rows
 
 
-def _doubled(admits: np.ndarray, word: np.ndarray, bit: np.ndarray, width: int) -> np.ndarray:
-    """Return the bits of the leaves that 1, 2, 4, ... rungs from every rung on admit."""
-    size = len(admits)
-    rung, leaf = np.nonzero(admits)
-    sums = np.bincount(rung * width + word[leaf], bit[leaf], size * width)
-    steps = [sums.reshape(size, width).astype(np.int64)]
-    length = 1
-    while 2 * length <= size:
-        more = steps[-1].copy()
-        more[: size - length] |= steps[-1][length:]
-        steps.append(more)
-        length *= 2
-    return np.concatenate(steps)
+class _Leaves(NamedTuple):
+    """Words and bits of n leaves of a person; sums of bits are exact."""
+
+    word: np.ndarray
+    bit: np.ndarray
+
+    def gather(self, rows: np.ndarray, rung: np.ndarray, *, backward: bool = False) -> None:
+        """Write the bits of the leaves up to every rung, or from it on."""
+        sums = self._sums(rows.shape, rung, slice(None))
+        if backward:
+            rows[:] = np.cumsum(sums[::-1], axis=0)[::-1]
+        else:
+            rows[:] = np.cumsum(sums, axis=0)
+
+    def double(self, rows: np.ndarray, admits: np.ndarray) -> None:
+        """Write the bits of the leaves that 1, 2, 4, ... rungs from every rung on admit."""
+        size, length = len(admits), 1
+        rung, leaf = np.nonzero(admits)
+        last = rows[:size]
+        last[:] = self._sums(last.shape, rung, leaf)
+        for begin in range(size, size * size.bit_length(), size):
+            more = rows[begin : begin + size]
+            more[:] = last
+            more[: size - length] |= last[length:]
+            last, length = more, 2 * length
+
+    def _sums(self, shape: tuple[int, ...], rung: np.ndarray, leaf: Any) -> np.ndarray:
+        at = rung * shape[1] + self.word[leaf]
+        return np.bincount(at, self.bit[leaf], shape[0] * shape[1]).reshape(shape)

@@ -40,11 +40,10 @@ class NetworkSearch(LatticeProblem):
     demands: Sequence[NetworkDemand]
     leaf: int = 256
 
-    @property
-    def width(self) -> int:
-        """Numbers of the options of all features, padded to those of the longest category."""
+    def widths(self) -> np.ndarray:
+        """Return the options of all features, padded to those of the longest category, (P,)."""
         levels = self.lattice.size[:, self.lattice.n_numbers :]
-        return self.lattice.n_features * max(int(levels.max(initial=0)), 2)
+        return self.lattice.n_features * levels.max(axis=1, initial=2)
 
     def divide(self, boxes: Boxes, best: Best) -> Boxes:
         """Bound boxes, try what follows from that, and return what they are cut into."""

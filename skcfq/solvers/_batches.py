@@ -31,10 +31,13 @@ if TYPE_CHECKING:
 
 # Seconds of work that are worth a start of processes, and those that are worth using them.
 _WORTH_A_START, _WORTH_USING = 4.0, 1.0
-# People whom a search that asks nothing but the model begins with: it may take seconds for each.
-_FIRST = 64
+# People whom a search that asks nothing but the model begins with, where there are many: it may
+# take seconds for each. What it asks about few is hardly less than about all of them.
+_FIRST, _MANY = 64, 256
 # The least part of a batch that has most of its speed, where people are shared out.
 _PART = 4
+# Seconds of work that are worth sending to a worker: some small batches go together.
+_WORTH_SENDING, _INSTANT = 0.2, 1e-6
 # Batches that each worker of another backend of joblib gets.
 _EACH = 4
 
@@ -107,7 +110,7 @@ class Batches:
         pace = Pace(self.method, self.task.predictor, self._least)
         while len(line):
             known = pace.seconds is not None
-            may_share = jobs > 1 and known and (self.free or len(line) > self.size)
+            may_share = jobs > 1 and known and len(line) > self._together
             if may_share and self._share(line, pace, jobs, write, n_jobs):
                 return
             rows = line.take(None if known or jobs == 1 else self._first(len(line)))
@@ -117,8 +120,14 @@ class Batches:
 
     def _first(self, n: int) -> int:
         """Return how many people are solved at first; not fewer than alone, if that costs time."""
-        asks_only = self.free and not self.method.gradients
-        return _FIRST if asks_only and n > 2 * _FIRST else self.size
+        return _FIRST if n > self._together > 0 and self.free else self.size
+
+    @property
+    def _together(self) -> int:
+        """People who are not worth sharing out, however long they take."""
+        if not self.free:
+            return self.size
+        return 0 if self.method.gradients else _MANY
 
     @property
     def _least(self) -> int:
@@ -135,30 +144,39 @@ class Batches:
         there = min(started_processes(), jobs - 1) if is_local and work >= _WORTH_USING else 0
         if not there and work < _WORTH_A_START:
             return False
-        told = packed(self.method, self.effort, self.task, self.seed)
+        told = packed(self.method, self.effort, self.task, self.seed, self.size)
         if cluster is not None:
             with cluster.retrieval_context():
-                self._share_among(ClusterWorkers(cluster, jobs, told), line, write)
+                self._share_among(ClusterWorkers(cluster, jobs, told), line, pace.seconds, write)
         elif is_local:
             # A start is worth some seconds of work for each.
             wanted = min(int(2 * work / _WORTH_A_START), jobs - 1)
             workers = Processes(max(there, wanted), told)
-            self._share_among(workers, line, write, started=there >= wanted)
+            self._share_among(workers, line, pace.seconds, write, started=there >= wanted)
         else:
             self._share_through_joblib(line, told, jobs, write, n_jobs)
         return True
 
     def _share_among(
-        self, workers: Workers, line: Line, write: _Write, *, started: bool = False
+        self,
+        workers: Workers,
+        line: Line,
+        seconds: float,
+        write: _Write,
+        *,
+        started: bool = False,
     ) -> None:
         """Solve here too, whatever workers do: while they start, and where they are slow."""
+        together = int(_WORTH_SENDING / max(self.size * seconds, _INSTANT))
 
         def share() -> np.ndarray:
             return line.take_share(workers.n + 1, self._least) if self.free else line.take()
 
         def share_of_worker() -> np.ndarray:
+            if not self.free:
+                return line.take_batches(workers.n + 1, together)
             # Little is lost should it not start.
-            small = self.free and not started and not sharing.has_begun
+            small = not started and not sharing.has_begun
             return line.take(self._least) if small else share()
 
         sharing = Sharing(workers, share_of_worker, self._part)
@@ -204,7 +222,7 @@ class Batches:
     def _solved(self, rows: np.ndarray) -> Answer:
         of_people, starts = self._part(rows)
         task = replace(self.task, **of_people)
-        return rows, solve_chunk(self.method, self.effort, task, self.seed, starts)
+        return rows, solve_chunk(self.method, self.effort, task, self.seed, starts, self.size)
 
     def _part(self, rows: np.ndarray) -> Part:
         starts = [take_rows(start, rows) for start in self.starts]

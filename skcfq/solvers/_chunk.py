@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def solve_chunk(
-    method: Method, effort: Effort, task: Task, seed: int, starts: list[Any]
+    method: Method, effort: Effort, task: Task, seed: int, starts: list[Any], size: int
 ) -> list[Solution]:
     """Solve refused people, with as many alternatives as are wanted.
 
@@ -30,13 +30,17 @@ def solve_chunk(
     seed : int
     starts : list of DataFrame or ndarray
         Raw points of the N people to start from too.
+    size : int
+        How many are solved together at most.
 
     Returns
     -------
     solutions : list of n_alternatives Solution
         Cheapest first.
     """
-    groups = list(task.groups())
+    groups = [
+        rows[begin : begin + size] for rows in task.groups() for begin in range(0, len(rows), size)
+    ]
     if len(groups) == 1:
         return _solve_group(method, effort, task, seed, starts)
     parts: list[list[Solution]] = []

@@ -69,6 +69,12 @@ class Line:
                 size = len(self._people)
             return self._cut(min(size, self._size))
 
+    def take_batches(self, n: int, wanted: int) -> np.ndarray:
+        """Return one full batch or some, of not much more than a share for each of n who work."""
+        with self._lock:
+            share = len(self._people) // (_SHARES * n * self._size)
+            return self._cut(self._size * max(min(wanted, share), 1))
+
     def _cut(self, size: int) -> np.ndarray:
         now, self._people = self._people[:size], self._people[size:]
         return now

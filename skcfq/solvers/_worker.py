@@ -33,11 +33,11 @@ def begin() -> None:
     gc.freeze()
 
 
-def packed(method: Method, effort: Effort, task: Task, seed: int) -> bytes:
+def packed(method: Method, effort: Effort, task: Task, seed: int, size: int) -> bytes:
     """Return what is the same for all people of a task."""
     nobody = task.take(np.arange(0))
     # As joblib does it: what was defined in a session travels with its code.
-    return bytes(reduction.dumps((method, effort, nobody, seed)))
+    return bytes(reduction.dumps((method, effort, nobody, seed, size)))
 
 
 def solve_part(key: str, told: bytes | None, rows: np.ndarray, part: Part) -> Answer | None:
@@ -65,6 +65,6 @@ def solve_part(key: str, told: bytes | None, rows: np.ndarray, part: Part) -> An
         known[key] = pickle.loads(told)
         for other in list(known)[:-_KEPT]:
             del known[other]
-    method, effort, task, seed = known[key]
+    method, effort, task, seed, size = known[key]
     of_people, starts = part
-    return rows, solve_chunk(method, effort, replace(task, **of_people), seed, starts)
+    return rows, solve_chunk(method, effort, replace(task, **of_people), seed, starts, size)

@@ -6,6 +6,7 @@ import weakref
 from concurrent.futures import Future
 from contextlib import nullcontext
 from types import SimpleNamespace
+from uuid import uuid4
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 
 from skcfq import RecourseSolver, TableEncoder
 from skcfq.datasets import make_credit
-from skcfq.solvers import _batches, _pace
+from skcfq.solvers import _batches, _chunk, _pace
 from skcfq.solvers._worker import solve_part
 
 pytestmark = pytest.mark.usefixtures("short_teachers")
@@ -170,12 +171,12 @@ class Inside:
     """Workers in this process, which answer at once."""
 
     def __init__(self, n, told):
-        self.n, self.told, self.batches = n, told, []
+        self.n, self.told, self.batches, self.key = n, told, [], uuid4().hex
 
     def submit(self, rows, part):
         self.batches.append(rows)
         future = Future()
-        future.set_result(solve_part("inside", self.told, rows, part))
+        future.set_result(solve_part(self.key, self.told, rows, part))
         return future
 
     def close(self, *, stop):
@@ -226,6 +227,29 @@ def test_everybody_is_solved_once_and_the_last_batches_are_small(
         assert sorted(sizes[first - 1 :], reverse=True)[-1] <= 4 < max(sizes)
     else:
         assert set(sizes[:-1]) == {8}
+
+
+def test_small_batches_go_together_and_stay_small(people, monkeypatch):
+    solver = solver_for(method="exact", batch_size=2)
+    alone, inside, solved = solver.solve(LINEAR, people), [], []
+    fast = SimpleNamespace(seconds=0.02, timed=nullcontext)
+    monkeypatch.setattr(_batches, "Pace", lambda *of: fast)
+    monkeypatch.setattr(_batches, "_WORTH_A_START", 1e-9)
+    monkeypatch.setattr(_batches, "_WORTH_SENDING", 0.09)
+    monkeypatch.setattr(
+        _batches, "Processes", lambda n, told: inside.append(Inside(n, told)) or inside[-1]
+    )
+    solve = _chunk._solve_group
+
+    def noted(method, effort, task, *others):
+        solved.append(len(task))
+        return solve(method, effort, task, *others)
+
+    monkeypatch.setattr(_chunk, "_solve_group", noted)
+    assert_same(solver.set_params(n_jobs=2).solve(LINEAR, people), alone)
+    sizes = [len(rows) for rows in inside[0].batches]
+    assert sizes[0] == 4 and sizes == sorted(sizes, reverse=True)
+    assert max(solved) == 2 and sum(solved) == alone.denied.sum()
 
 
 def test_where_others_work_no_more_processes_are_started(people, monkeypatch):

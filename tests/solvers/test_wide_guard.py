@@ -15,6 +15,7 @@ from wide_tables import assert_small, make_blocks_small, planted, refused
 from skcfq import ActionSet, PTQClassifier, RecourseSolver
 from skcfq.metrics import crg_scorer, vd_scorer
 from skcfq.models import deployment_variants
+from skcfq.proofs import NetworkSearch, _branching
 from skcfq.theory import certified_difference, certify, robustness
 from skcfq.utils import _blocks
 
@@ -41,6 +42,28 @@ def assert_small_solve(solver, model, people, together: int = 1, **told) -> None
         lambda: solver.solve(model, people[:1], **told),
         together,
     )
+
+
+def test_a_person_has_few_boxes_at_once_where_they_are_wide(monkeypatch):
+    network, _, X = planted(40)
+    people = refused(network, X, 6)
+    solver = RecourseSolver(stepped(40), method="exact", target=1, max_nodes=400)
+    plain, divide, seen = solver.solve(network, people, background=X), NetworkSearch.divide, []
+
+    def noted(search, boxes, best):
+        seen.append(np.bincount(boxes.person).max())
+        return divide(search, boxes, best)
+
+    monkeypatch.setattr(NetworkSearch, "divide", noted)
+    again = solver.solve(network, people, background=X)
+    many, seen[:] = max(seen), []
+    monkeypatch.setattr(_branching, "rows_in_memory", lambda width: 12)
+    few = solver.solve(network, people, background=X)
+    assert max(seen) <= 12 < many
+    proved = (plain.status == "optimal") & (few.status == "optimal")
+    assert proved.any()
+    np.testing.assert_allclose(few.cost[proved], plain.cost[proved], rtol=1e-8)
+    np.testing.assert_array_equal(again.cost, plain.cost)
 
 
 # A proof has several arrays of one size: both ends of boxes, and what is made of them.
