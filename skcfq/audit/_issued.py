@@ -110,9 +110,8 @@ def audit_issued(
     parameters = {"confidence": float(confidence), "min_group_size": int(min_group_size), "on": day}
     parameters["population"] = "advice" if background is None else "background"
     remedies = asked.remedies(table, confidence) | {"new_advice": advice_record(table, protocol)}
-    notes = _notes(asked.model, table, any(until))
-    parts = {"remedies": remedies, "notes": notes}
-    return _report(table, sensitive, parameters, **asked.parts(table), **parts)
+    parts = asked.parts(table) | {"notes": _notes(asked.model, table, any(until))}
+    return _report(table, sensitive, parameters, remedies=remedies, **parts)
 
 
 @dataclass(frozen=True, eq=False)
