@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from skcfq.audit._groups import CROSSED
+from skcfq.audit._issued_report import IssuedReport
 from skcfq.audit._report import AuditReport
 from skcfq.theory import binomial_limit
 from skcfq.utils import Interval, atomic_write, check_parameters
@@ -182,14 +183,14 @@ def _printable(text: str) -> str:
 
 
 @check_parameters(
-    report=[AuditReport],
+    report=[AuditReport, IssuedReport],
     max_validity_drop=[_SHARE, None],
     max_recourse_gap=[Interval(Real, 0, None, closed="left"), None],
     max_group_gap=[_SHARE, None],
     confidence=[Interval(Real, 0, 1, closed="neither"), None],
 )
 def check_audit(
-    report: AuditReport,
+    report: AuditReport | IssuedReport,
     *,
     max_validity_drop: float | None = None,
     max_recourse_gap: float | None = None,
@@ -200,7 +201,9 @@ def check_audit(
 
     Parameters
     ----------
-    report : AuditReport
+    report : AuditReport or IssuedReport
+        Of advice that was given, the validity drop is the share of outstanding promises that
+        break.
     max_validity_drop : float, optional
         Of all people who were advised.
     max_recourse_gap : float, optional
@@ -217,7 +220,7 @@ def check_audit(
     Raises
     ------
     ValueError
-        No limit is given, or `confidence` is not the report's.
+        No limit is given, `confidence` is not the report's, or the report has no recourse gap.
 
     Notes
     -----
@@ -244,6 +247,8 @@ def check_audit(
         raise ValueError(
             "No limit is given: give max_validity_drop, max_recourse_gap or max_group_gap."
         )
+    if max_recourse_gap is not None and isinstance(report, IssuedReport):
+        raise ValueError("max_recourse_gap: advice that was given has no recourse gap.")
     known = report.parameters["confidence"]
     if confidence is not None and confidence != known:
         raise ValueError(
@@ -260,7 +265,7 @@ def check_audit(
     return AuditVerdict(tuple(criteria), confidence)
 
 
-def _validity_drop(report: AuditReport, limit: float, confidence: float | None) -> Criterion:
+def _validity_drop(report: Any, limit: float, confidence: float | None) -> Criterion:
     told = report.limits["rate" if confidence is None else "limit"].to_numpy(dtype=float)
     advised = report.limits["n_people"].to_numpy() > 0
     value = float(told[0]) if advised[0] else np.nan
@@ -268,14 +273,14 @@ def _validity_drop(report: AuditReport, limit: float, confidence: float | None) 
     return Criterion("validity_drop", "", EVERYBODY, float(limit), value, reason)
 
 
-def _recourse_gap(report: AuditReport, limit: float, confidence: float | None) -> Criterion:
+def _recourse_gap(report: Any, limit: float, confidence: float | None) -> Criterion:
     told = report.figures["value" if confidence is None else "upper"]
     value = float(told["recourse_gap"])
     reason = "" if np.isfinite(value) else "too few people have a price under both models"
     return Criterion("recourse_gap", "", EVERYBODY, float(limit), value, reason)
 
 
-def _group_gaps(report: AuditReport, limit: float, confidence: float | None) -> Iterator[Criterion]:
+def _group_gaps(report: Any, limit: float, confidence: float | None) -> Iterator[Criterion]:
     """Yield how far each group is above the lowest one of its feature."""
     groups = report.limits.iloc[1:]
     features = list(report.sensitive.columns)

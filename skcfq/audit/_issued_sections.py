@@ -116,9 +116,11 @@ def _new_advice(remedy: dict[str, Any]) -> str:
         f"helps, for {count(remedy['n_not_found'])} nothing was found."
     )
     if remedy["n_advised"]:
+        extra = remedy["extra_cost"]
         said += (
-            f" It costs {number(remedy['cost'])} on average, {number(remedy['extra_cost'])} more "
-            "than what they were told before, at the prices of today."
+            f" It costs {number(remedy['cost'])} on average, {number(abs(extra))} "
+            f"{'less' if extra < 0 else 'more'} than what they were told before, at the prices of "
+            "today."
         )
     return said
 

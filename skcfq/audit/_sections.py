@@ -80,7 +80,10 @@ def _check_section(report: Any) -> Section:
     said = (
         "This page shows the JSON that AuditReport.to_json writes, which holds every person and "
         "every figure. AuditReport.read reads it and refuses what was changed. The JSON has the "
-        "digest below; models and rows are those of this audit where their fingerprints are these."
+        "digest below; models and rows are those of this audit where their fingerprints are these. "
+        "The verifier checks every claim with code of its own: skcfq verify audit.json --data X.csv "
+        "--deployed MODEL; without the library, python verify.py audit.json --data X.csv, where "
+        "verify.py is one file that needs numpy and pandas alone."
     )
     marks = [
         ["Digest of the JSON", digest],

@@ -8,9 +8,9 @@ from pathlib import Path
 from skcfq.command_line._outcomes import Refused
 
 
-def add_people(parser: argparse.ArgumentParser) -> None:
+def add_people(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """Add what says who the people are, and what they may do."""
-    parser.add_argument("--data", required=True, metavar="X.csv", help="people, one a row")
+    parser.add_argument("--data", required=required, metavar="X.csv", help="people, one a row")
     parser.add_argument("--actions", metavar="FILE", help="what they may change (TOML or JSON)")
     parser.add_argument("--target", metavar="LABEL", help="what they want; else what a model says")
     parser.add_argument("--background", metavar="CSV", help="population that prices refer to")

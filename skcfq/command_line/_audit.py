@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skcfq.command_line._arguments import (
@@ -14,26 +13,29 @@ from skcfq.command_line._arguments import (
     add_trust,
     at_least_zero,
     between,
-    check_outputs,
     names,
     share,
 )
+from skcfq.command_line._gates import LIMITS, check_paths, judge, write_failure
+from skcfq.command_line._issued import issued_report, plan_issued
 from skcfq.command_line._model_files import ModelFile
-from skcfq.command_line._outcomes import EXCEEDED, NOT_JUDGED, PASSED, Refused, tell
+from skcfq.command_line._outcomes import PASSED, Refused
 from skcfq.command_line._people import People, check_people, read_rules
 
 if TYPE_CHECKING:
-    from skcfq.audit import AuditReport, AuditVerdict
-
-_CODES = {True: PASSED, False: EXCEEDED, None: NOT_JUDGED}
-_LIMITS = ("max_validity_drop", "max_recourse_gap", "max_group_gap")
+    from skcfq.audit import AuditReport
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what can be given."""
-    parser.add_argument("--reference", required=True, metavar="MODEL", help="whose advice it was")
+    parser.add_argument("--reference", metavar="MODEL", help="whose advice it was")
     parser.add_argument("--deployed", required=True, metavar="MODEL", help="what is to be shipped")
-    add_people(parser)
+    parser.add_argument(
+        "--issued", metavar="ADVICE.json", help="advice that was given, in place of a reference"
+    )
+    parser.add_argument("--valid-until", metavar="DATE", help="its last day, or a column of these")
+    parser.add_argument("--on", metavar="DATE", help="day on which the advice is looked at")
+    add_people(parser, required=False)
     parser.add_argument("--outcome", metavar="COLUMN", help="column of true labels")
     parser.add_argument("--groups", type=names, metavar="A,B", help="columns of sensitive features")
     parser.add_argument("--min-group-size", type=int, default=30, metavar="N")
@@ -56,22 +58,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Audit, write what was asked for, and return the exit code."""
-    check_outputs(json=arguments.json, junit=arguments.junit, report=arguments.report)
-    if arguments.report and Path(arguments.report).suffix not in (".html", ".md"):
-        raise Refused(f"--report: {arguments.report} ends neither in .html nor in .md.")
-    if arguments.junit and all(getattr(arguments, name) is None for name in _LIMITS):
-        raise Refused("--junit writes a verdict, and no threshold is given: give one.")
+    check_paths(arguments)
+    plan, report = (_plan, _report) if arguments.issued is None else (plan_issued, issued_report)
+    if arguments.issued is None:
+        _check_pair(arguments)
     if arguments.dry_run:
-        for line in _plan(arguments):
+        for line in [*plan(arguments), *_written(arguments)]:
             print(line)
         return PASSED
     # The verdict of a run before must not be taken for this one's, should this one be killed.
-    _write_failure(arguments, "the audit did not finish")
+    write_failure(arguments, "the audit did not finish")
     try:
-        return _judge(_report(arguments), arguments)
+        return judge(report(arguments), arguments)
     except Exception as error:
-        _write_failure(arguments, " ".join(str(error).split()) or type(error).__name__)
+        write_failure(arguments, " ".join(str(error).split()) or type(error).__name__)
         raise
+
+
+def _check_pair(arguments: argparse.Namespace) -> None:
+    for name in ("reference", "data"):
+        if getattr(arguments, name) is None:
+            raise Refused(f"--{name} is needed where --issued is not given.")
+    for name in ("valid_until", "on"):
+        if getattr(arguments, name) is not None:
+            raise Refused(f"--{name.replace('_', '-')} is about the advice that --issued names.")
 
 
 def _files(arguments: argparse.Namespace) -> dict[str, ModelFile]:
@@ -95,10 +105,13 @@ def _plan(arguments: argparse.Namespace) -> Iterator[str]:
     yield f"would let them do what {arguments.actions or 'a model carries'} says"
     if arguments.groups:
         yield f"would compare groups of {', '.join(arguments.groups)}"
-    for name in _LIMITS:
+    for name in LIMITS:
         if getattr(arguments, name) is not None:
             compared = "the estimate" if arguments.confidence is None else "the upper limit"
             yield f"would compare {compared} with {name} {getattr(arguments, name)}"
+
+
+def _written(arguments: argparse.Namespace) -> Iterator[str]:
     for path in filter(None, (arguments.json, arguments.report, arguments.junit)):
         yield f"would write {path}"
 
@@ -139,54 +152,3 @@ def _with_files(
     models = {role: dict(report.models[role]) | file.record for role, file in files.items()}
     ignored = [*report.data["ignored_columns"], *left_out]
     return replace(report, models=models, data=dict(report.data) | {"ignored_columns": ignored})
-
-
-def _judge(report: AuditReport, arguments: argparse.Namespace) -> int:
-    from skcfq.audit import AuditVerdict, check_audit
-
-    if arguments.json is not None:
-        report.to_json(arguments.json)
-    if arguments.report is not None:
-        is_page = arguments.report.endswith(".html")
-        (report.to_html if is_page else report.to_markdown)(arguments.report)
-    print(report)
-    ignored = report.data["ignored_columns"]
-    if ignored:
-        print(f"columns that no model reads: {', '.join(ignored)}")
-    for note in report.notes:
-        print(f"note: {note}")
-    limits = {name: getattr(arguments, name) for name in _LIMITS}
-    if report.figures["n"]["validity_drop"] == 0:
-        verdict = AuditVerdict.not_judged("nobody was refused and could be advised")
-    elif any(limit is not None for limit in limits.values()):
-        verdict = check_audit(report, confidence=arguments.confidence, **limits)
-    else:
-        print("no threshold was given: nothing was judged")
-        return PASSED
-    return _tell(verdict, arguments.junit)
-
-
-def _tell(verdict: AuditVerdict, junit: str | None) -> int:
-    """Print a verdict and write it; return the exit code."""
-    compared = "at most " if verdict.confidence is not None else ""
-    for one in verdict.criteria:
-        if one.passed is None:
-            print(f"{one.name} ({one.place}): not judged, {one.reason}")
-        else:
-            sign = "within" if one.passed else "exceeds"
-            print(f"{one.name} ({one.place}): {compared}{one.value:.4g} {sign} {one.limit:.4g}")
-    if junit is not None:
-        verdict.to_junit(junit)
-    if verdict.passed is None:
-        told = [one for one in verdict.criteria if one.passed is None]
-        tell(f"skcfq audit: could not judge: {told[0].reason}")
-    else:
-        print("passed" if verdict.passed else "a threshold is exceeded")
-    return _CODES[verdict.passed]
-
-
-def _write_failure(arguments: argparse.Namespace, reason: str) -> None:
-    if arguments.junit is not None:
-        from skcfq.audit import AuditVerdict
-
-        AuditVerdict.not_judged(reason).to_junit(arguments.junit)

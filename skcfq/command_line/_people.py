@@ -71,7 +71,7 @@ class People:
 
     def rows_for(self, models: Sequence[Any], person: str | None) -> pd.DataFrame:
         """Return the columns that the models read, in the order of the first that tells them."""
-        told = [columns for columns in map(_columns_of, models) if columns is not None]
+        told = [columns for columns in map(columns_of, models) if columns is not None]
         names = list(dict.fromkeys(name for columns in told for name in columns))
         if not names:
             names = [name for name in self.table.columns if name != person]
@@ -112,7 +112,7 @@ def check_people(arguments: Namespace, header: list[str] | None = None) -> list[
     return header
 
 
-def _columns_of(model: Any) -> list[Any] | None:
+def columns_of(model: Any) -> list[Any] | None:
     """Return the raw columns that a model reads, None where it does not tell."""
     space = getattr(model, "feature_space_", None)
     names = getattr(model, "feature_names_in_", None)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from skcfq._version import __version__
-from skcfq.command_line import _audit, _export, _inspect, _letters, _solve
+from skcfq.command_line import _audit, _export, _inspect, _letters, _solve, _verify
 from skcfq.command_line._outcomes import NOT_JUDGED, Refused, tell
 
 _COMMANDS = {
@@ -17,6 +17,7 @@ _COMMANDS = {
     "letters": _letters,
     "inspect": _inspect,
     "export": _export,
+    "verify": _verify,
 }
 _INTERRUPTED = 130
 

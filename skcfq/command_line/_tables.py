@@ -39,6 +39,9 @@ def _read(path: str, **options: Any) -> pd.DataFrame:
     try:
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
             names = pd.read_csv(file, header=None, nrows=1, dtype=str).iloc[0].tolist()
+        if tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1):
+            # Later versions read numbers to the last bit unasked; fingerprints of rows need it.
+            options["float_precision"] = "round_trip"
         table = pd.read_csv(path, encoding="utf-8-sig", index_col=False, **options)
     except (OSError, ValueError, IndexError) as error:
         raise Refused(f"{path} is no CSV file that can be read: {error}") from error

@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skcfq import PTQClassifier, TableEncoder
-from skcfq.audit import AuditReport
+from skcfq.audit import AuditReport, IssuedReport
 from skcfq.command_line import main
 from skcfq.datasets import make_credit
 from skcfq.results import IssuedAdvice
@@ -316,3 +316,111 @@ def test_help_is_light():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert done.returncode == 0
+
+
+@pytest.fixture(scope="module")
+def issued(files):
+    """Return the path of advice under the lenient model, told with dates of its own."""
+    path = files.folder / "advice.json"
+    argv = ["solve", "--model", files.new_joblib, "--trust", "--data", files.X_csv, "--person"]
+    argv += ["customer", "--actions", files.actions_toml, "--target", "granted", "--out", str(path)]
+    assert main([*argv, "--background", files.X_csv, "--margin", "0.001"]) == 0
+    table = pd.read_csv(files.X_csv).sample(frac=1, random_state=0)
+    days = np.where(np.arange(len(table)) % 3, "2026-12-31", "2026-01-31")
+    table.assign(until=days).to_csv(files.folder / "days.csv", index=False)
+    return str(path)
+
+
+def audit_advice(files, path, /, *more, **changed):
+    """Run an audit of advice with some arguments other than usual; None leaves one out."""
+    given = {"reference": None, "data": None, "actions": None, "target": None, "issued": path}
+    given["deployed"] = files.old_joblib
+    return audit(files, "--trust", *more, **(given | changed))
+
+
+def test_advice_that_was_given(files, issued, tmp_path, capsys):
+    days = str(files.folder / "days.csv")
+    given = {"data": days, "person": "customer", "groups": "sex", "background": files.X_csv}
+    given |= {"valid_until": "until", "on": "2026-06-30", "json": tmp_path / "issued.json"}
+    given |= {"report": tmp_path / "issued.html", "junit": tmp_path / "out.xml"}
+    assert audit_advice(files, issued, max_validity_drop=1, max_group_gap=1, **given) == 0
+    assert "outstanding promises" in capsys.readouterr().out
+    report = IssuedReport.read(tmp_path / "issued.json")
+    table = pd.read_csv(days).set_index("customer").loc[report.people.index]
+    assert report.people["valid_until"].tolist() == table["until"].tolist()
+    assert report.sensitive["sex"].tolist() == table["sex"].tolist()
+    assert 0 < len(report.broken) < report.people["outstanding"].sum() < len(report.people)
+    assert ElementTree.parse(tmp_path / "out.xml").getroot().get("failures") == "0"
+    assert (tmp_path / "issued.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    share = report.figures.loc["broken", "value"] + 1e-6
+    assert audit_advice(files, issued, max_validity_drop=share, **given) == 0
+    assert audit_advice(files, issued, max_validity_drop=share, confidence=0.95, **given) == 1
+    assert audit_advice(files, issued, max_validity_drop=0, **given) == 1
+    assert ElementTree.parse(tmp_path / "out.xml").getroot().get("failures") == "1"
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"issued": "missing.json"}, "no such file"),
+        ({"issued": "X_csv"}, "no advice|cannot be read|document"),
+        ({"deployed": "missing.joblib"}, "no such file"),
+        ({"deployed": "new_joblib"}, "the model that gave the advice"),
+        ({"deployed": "dict_joblib"}, "error: .+"),
+        ({"reference": "old_joblib"}, "--reference says nothing"),
+        ({"target": "granted"}, "--target says nothing"),
+        ({"max_recourse_gap": 1}, "--max-recourse-gap says nothing"),
+        ({"groups": "sex"}, "--data, which is not given"),
+        ({"data": "X_csv", "groups": "planet"}, "planet"),
+        ({"data": "granted_csv", "person": "customer"}, "people who were told something"),
+        ({"data": "granted_csv"}, "name the column"),
+        ({"valid_until": "soon"}, "is no day"),
+        ({"on": "2026-06-30"}, "valid_until is not"),
+        ({"valid_until": "2026-01-31", "on": "2026-02-01"}, "no promise is outstanding"),
+        ({"max_group_gap": 1}, "there are no groups"),
+    ],
+)
+def test_advice_that_could_not_be_judged(files, issued, capsys, changed, told):
+    changed = {key: getattr(files, str(value), value) for key, value in changed.items()}
+    assert audit_advice(files, issued, **({"max_validity_drop": 1} | changed)) == 2
+    line = error_of(capsys)
+    assert pd.Series([line]).str.contains(told)[0], line
+    assert audit(files, "--trust", on="2026-01-31") == 2  # dates are those of --issued
+    capsys.readouterr()
+
+
+def test_advice_needs_a_quantized_model_where_it_is_asked_for(files, issued, capsys):
+    assert audit_advice(files, issued, "--require-quantized") == 2
+    assert "not quantized" in error_of(capsys)
+    assert audit_advice(files, issued, "--dry-run", max_validity_drop=0.1) == 0
+    assert "would read the advice" in capsys.readouterr().out
+
+
+def test_verify(files, tmp_path, capsys):
+    path = tmp_path / "audit.json"
+    assert audit(files, "--trust", outcome="y", groups="sex", person="customer", json=path) == 0
+    models = ["--reference", files.old_joblib, "--deployed", files.new_joblib]
+    argv = ["verify", str(path), "--data", files.X_csv]
+    assert main([*argv, "--outcome", "y", *models, "--trust"]) == 0
+    told = capsys.readouterr().out
+    assert "0 problems" in told and "taken from the document" not in told
+    assert main(argv) == 0
+    assert "decisions of the deployed: taken from the document" in capsys.readouterr().out
+    # The other way round, the models are not those of the audit.
+    swapped = ["--reference", files.new_joblib, "--deployed", files.old_joblib, "--trust"]
+    assert main([*argv, *swapped]) == 1
+    assert "people.holds" in capsys.readouterr().out
+    document = json.loads(path.read_text(encoding="utf-8"))
+    document["figures"][0]["value"] = 0.5
+    path.write_text(json.dumps(document), encoding="utf-8")
+    assert main(argv) == 1
+    assert "digest" in capsys.readouterr().out
+    for wrong in (
+        ["verify", files.X_csv, "--data", files.X_csv],
+        ["verify", str(path), "--data", "missing.csv"],
+        [*argv, "--outcome", "planet"],
+        [*argv, *models],
+        ["verify", str(path)],
+    ):
+        assert main(wrong) == 2
+        error_of(capsys)

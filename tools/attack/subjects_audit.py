@@ -13,7 +13,14 @@ from tables import ODD_LABELS, ODD_TABLES, linear_model, people
 from verdicts import Subject
 
 from skcfq import ActionSet, RecourseSolver
-from skcfq.audit import AuditReport, AuditVerdict, audit_recourse, check_audit, verify_audit
+from skcfq.audit import (
+    AuditReport,
+    AuditVerdict,
+    IssuedReport,
+    audit_recourse,
+    check_audit,
+    verify_audit,
+)
 
 _SOURCE = ("source", "audit", "file")
 
@@ -78,7 +85,7 @@ def subjects() -> list[Subject]:
             "check_audit",
             lambda **p: check_audit(**{"report": _report(), "max_validity_drop": 0.1} | p),
             {
-                "report": only(AuditReport),
+                "report": only(AuditReport, IssuedReport),
                 "max_validity_drop": real(0, 1, optional=True),
                 "max_recourse_gap": real(0, optional=True),
                 "max_group_gap": real(0, 1, optional=True),
