@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from skcfq.audit._audit import audit_recourse
     from skcfq.audit._comparison import AuditComparison
     from skcfq.audit._gate import AuditVerdict, check_audit
+    from skcfq.audit._issued import audit_issued
+    from skcfq.audit._issued_report import IssuedReport
     from skcfq.audit._reasons import reason_codes
     from skcfq.audit._report import AuditReport
     from skcfq.audit.verify import VerificationReport, verify_audit
@@ -18,7 +20,9 @@ __all__ = [
     "AuditComparison",
     "AuditReport",
     "AuditVerdict",
+    "IssuedReport",
     "VerificationReport",
+    "audit_issued",
     "audit_recourse",
     "check_audit",
     "reason_codes",
@@ -32,6 +36,8 @@ __getattr__ = lazy_attributes(
         "AuditReport": "_report",
         "VerificationReport": "verify",
         "AuditVerdict": "_gate",
+        "IssuedReport": "_issued_report",
+        "audit_issued": "_issued",
         "audit_recourse": "_audit",
         "check_audit": "_gate",
         "reason_codes": "_reasons",

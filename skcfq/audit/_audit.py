@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import platform
 import re
 import reprlib
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -18,7 +16,12 @@ from sklearn.base import clone
 from skcfq.actions import ActionSet
 from skcfq.audit._figures import figures_of
 from skcfq.audit._groups import by_group, joint_limits, read_groups
-from skcfq.audit._models import data_record, model_record, read_columns
+from skcfq.audit._models import (
+    data_record,
+    environment_record,
+    model_record,
+    read_columns,
+)
 from skcfq.audit._people import people_table
 from skcfq.audit._report import AuditReport
 from skcfq.exceptions import FeatureSpaceError
@@ -44,7 +47,6 @@ _SHARE = Interval(Real, 0, 1, closed="neither")
 _AT_LEAST_ONE = Interval(Integral, 1, None, closed="left")
 ROLES = ("reference", "deployed")
 STATUSES = ("status", "status_deployed")
-_PACKAGES = ("skcfq", "numpy", "pandas", "scipy", "sklearn", "torch", "onnxruntime")
 
 
 @check_parameters(
@@ -122,8 +124,8 @@ def audit_recourse(
     """
     given, models = _table(X), (reference, deployed)
     sensitive, people = read_groups(sensitive_features, given), _people_of(given, person)
-    X, ignored = _rows_read(given, models, person)
-    pair = _Pair.read(models, X, background, _solver(solver, action_set, target, models))
+    X, ignored = rows_read(given, models, person)
+    pair = _Pair.read(models, X, background, solver_of(solver, action_set, target, models))
     table, changes, about = pair.ask(X, _labels(y, len(X)), batch_size, bool(verbose))
     asked = {"confidence": float(confidence), "min_group_size": int(min_group_size)}
     return _report(
@@ -155,7 +157,7 @@ def _report(
         limits=joint_limits(table, sensitive, confidence, least),
         sensitive=sensitive.set_axis(parts["people"].index),
         parameters=parameters,
-        environment=_environment(),
+        environment=environment_record(),
         **parts,
     )
 
@@ -174,7 +176,7 @@ class _Pair:
         cls, models: tuple[Any, ...], X: Any, background: Any, solver: RecourseSolver
     ) -> _Pair:
         """Read both; the second is put on the space of the first."""
-        population = X if background is None else _rows_read(background, models, None)[0]
+        population = X if background is None else rows_read(background, models, None)[0]
         first = as_predictor(models[0], background=population, example=X)
         return cls(first, second_predictor(first, models[1], population, X), population, solver)
 
@@ -197,7 +199,7 @@ class _Pair:
                 labels = None if y is None else y[rows]
                 tables.append(people_table(self.first, self.second, results, labels))
                 advice = IssuedAdvice.of(results[0])
-                changes += _changes(advice)
+                changes += changes_by_person(advice)
                 progress.update(len(part))
         table = pd.concat(tables, ignore_index=True)
         about = {
@@ -230,7 +232,7 @@ def _people_of(X: Any, person: Any) -> pd.Index:
     return pd.Index(X[person], name=person)
 
 
-def _rows_read(X: Any, models: tuple[Any, ...], person: Any) -> tuple[Any, list]:
+def rows_read(X: Any, models: tuple[Any, ...], person: Any) -> tuple[Any, list]:
     """Return X with the columns that a model reads, and the names of the others."""
     X = as_table(X)
     told = [columns for columns in map(read_columns, models) if columns is not None]
@@ -254,7 +256,7 @@ def _labels(y: Any, n: int) -> np.ndarray | None:
     return labels
 
 
-def _solver(
+def solver_of(
     solver: RecourseSolver | None, action_set: Any, target: Any, models: tuple[Any, ...]
 ) -> RecourseSolver:
     """Return the solver with the rules and the target that were given, or that a model carries."""
@@ -267,7 +269,7 @@ def _solver(
     )
 
 
-def _changes(advice: IssuedAdvice) -> list[list[tuple]]:
+def changes_by_person(advice: IssuedAdvice) -> list[list[tuple]]:
     """Return what each person is advised to change: features, values before and after."""
     told: list[list[tuple]] = [[] for _ in range(len(advice))]
     columns = (advice.changes[name].tolist() for name in ("row", "feature", "from", "to"))
@@ -300,12 +302,6 @@ def _protocol(results: tuple[RecourseResult, ...], table: pd.DataFrame) -> dict[
         line = re.sub(r"denied=\d+ of \d+", f"denied={denied} of {len(table)}", result.protocol)
         lines[role] = re.sub(r"proved=\d+( \([^)]*\))?", f"proved={proved}", line)
     return lines
-
-
-def _environment() -> dict[str, str]:
-    loaded = {name: sys.modules[name] for name in _PACKAGES if name in sys.modules}
-    versions = {name: str(getattr(module, "__version__", "")) for name, module in loaded.items()}
-    return {"python": platform.python_version(), **versions}
 
 
 def _notes(first: Predictor, second: Predictor, table: pd.DataFrame) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -28,19 +29,21 @@ from skcfq.utils.schema import (
 )
 
 SCHEMA, VERSION = "skcfq/audit", 1
-_MOST = 1_000_000_000
-_label = text(100_000)
-_value = optional(number())
-_FIGURE = {
-    "figure": one_of(*FIGURES),
-    "value": _value,
-    "lower": _value,
-    "upper": _value,
-    "n": integer(0, _MOST),
+MOST = 1_000_000_000
+LABEL = text(100_000)
+OR_NOTHING = optional(number())
+FIGURE_NUMBERS = {
+    "value": OR_NOTHING,
+    "lower": OR_NOTHING,
+    "upper": OR_NOTHING,
+    "n": integer(0, MOST),
     "kind": one_of("share", "mean", "median", "ratio"),
 }
-_PLACE = {"feature": _label, "group": _label}
-_COUNT = {"n_people": integer(0, _MOST), "n_failures": integer(0, _MOST)}
+_FIGURE = {"figure": one_of(*FIGURES)} | FIGURE_NUMBERS
+PLACE = {"feature": LABEL, "group": LABEL}
+COUNT = {"n_people": integer(0, MOST), "n_failures": integer(0, MOST)}
+LIMIT = fields(PLACE | COUNT | {"rate": OR_NOTHING, "limit": number()})
+SMALL_GROUP = fields(PLACE | {"n": integer(0, MOST)})
 _STATUS = one_of(
     "optimal", "feasible", "already_favorable", "infeasible", "not_found", "time_limit"
 )
@@ -73,10 +76,11 @@ _PEOPLE: dict[str, Check] = {
             "cosine",
             "overlap",
         ),
-        _value,
+        OR_NOTHING,
     ),
     "changes": listed(listed(free)),
 }
+_NUMBERS = {name for name, check in _PEOPLE.items() if check is OR_NOTHING}
 _AS_THEY_ARE = (
     "models",
     "data",
@@ -96,18 +100,18 @@ _DOCUMENT = fields(
         "models": fields({"reference": free, "deployed": free}),
         "data": free,
         "rules": free,
-        "protocol": mapping(_label, 10),
-        "environment": mapping(_label, 100),
-        "notes": listed(_label),
+        "protocol": mapping(LABEL, 10),
+        "environment": mapping(LABEL, 100),
+        "notes": listed(LABEL),
         "figures": listed(fields(_FIGURE)),
-        "groups": listed(fields(_PLACE | _FIGURE)),
-        "small_groups": listed(fields(_PLACE | {"n": integer(0, _MOST)})),
-        "limits": listed(fields(_PLACE | _COUNT | {"rate": _value, "limit": number()})),
+        "groups": listed(fields(PLACE | _FIGURE)),
+        "small_groups": listed(SMALL_GROUP),
+        "limits": listed(LIMIT),
         "people": fields(
             {
                 "name": free,
                 "labels": listed(free),
-                "groups": mapping(listed(_label), 100),
+                "groups": mapping(listed(LABEL), 100),
                 "columns": fields(
                     {name: listed(one) for name, one in _PEOPLE.items() if name not in _OPTIONAL},
                     {name: listed(_PEOPLE[name]) for name in _OPTIONAL},
@@ -131,18 +135,22 @@ def to_document(report: Any) -> dict[str, Any]:
         "protocol": dict(report.protocol),
         "environment": dict(report.environment),
         "notes": list(report.notes),
-        "figures": _records(report.figures),
-        "groups": _records(report.groups),
+        "figures": records(report.figures),
+        "groups": records(report.groups),
         "small_groups": strict_json(report.small_groups),
-        "limits": _records(report.limits),
-        "people": _people(report),
+        "limits": records(report.limits),
+        "people": people_record(report),
     }
     return document | {"digest": digest_of(document)}
 
 
 def write_document(report: Any, path: Any) -> str | None:
     """Write the document, one line a part; return the text where there is no path."""
-    document = to_document(report)
+    return written(to_document(report), path)
+
+
+def written(document: dict[str, Any], path: Any) -> str | None:
+    """Write a document, one line a part; return the text where there is no path."""
     parts = [f"{json.dumps(key)}: {_dumps(value)}" for key, value in document.items()]
     content = "{\n" + ",\n".join(parts) + "\n}\n"
     if path is None:
@@ -158,11 +166,11 @@ def read_document(source: Any) -> dict[str, Any]:
         checked = _DOCUMENT(document, "")
         if digest_of(document) != document["digest"]:
             raise ValueError("the digest is not that of the content: something was changed")
-        people, sensitive = _read_people(checked["people"])
+        people, sensitive = read_people(checked["people"])
         return {
-            "figures": _table(checked["figures"], ["figure"]),
-            "groups": _table(checked["groups"], ["feature", "group", "figure"]),
-            "limits": _table(checked["limits"], ["feature", "group"]),
+            "figures": table_of(checked["figures"], ["figure"]),
+            "groups": table_of(checked["groups"], ["feature", "group", "figure"]),
+            "limits": table_of(checked["limits"], ["feature", "group"]),
             "people": people,
             "sensitive": sensitive,
             **{name: checked[name] for name in _AS_THEY_ARE},
@@ -174,7 +182,7 @@ def read_document(source: Any) -> dict[str, Any]:
 def failure(place: str, problem: object) -> AuditFileError:
     """Return the error of a document that cannot be read."""
     return AuditFileError(
-        f"{place} is no audit that can be read: {problem}. Give what AuditReport.to_json wrote, "
+        f"{place} is no audit that can be read: {problem}. Give what to_json of the report wrote, "
         "unchanged; or audit again."
     )
 
@@ -183,28 +191,31 @@ def _dumps(value: Any) -> str:
     return json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
 
 
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a table of figures as JSON values."""
     return strict_json(table.reset_index().to_dict("records"))
 
 
-def _table(records: list[dict[str, Any]], index: list[str]) -> pd.DataFrame:
+def table_of(rows: list[dict[str, Any]], index: list[str]) -> pd.DataFrame:
+    """Return the table of :func:`records`."""
     columns = ["value", "lower", "upper", "n", "kind"]
-    if not records:
+    if not rows:
         empty = pd.MultiIndex.from_arrays([[] for _ in index], names=index)
         return pd.DataFrame(columns=columns, index=empty)
-    table = pd.DataFrame(records).set_index(index)
+    table = pd.DataFrame(rows).set_index(index)
     numbers = [name for name in ("value", "lower", "upper", "rate") if name in table]
     return table.astype(dict.fromkeys(numbers, np.float64))
 
 
-def _people(report: Any) -> dict[str, Any]:
+def people_record(report: Any, labels: Collection[str] = _LABELS) -> dict[str, Any]:
+    """Return the people of a report by columns; those of labels keep their types."""
     people = report.people
     columns: dict[str, Any] = {}
     for name in people.columns:
         values = people[name].tolist()
         if name == "changes":
             columns[name] = [[[*map(to_json, change)] for change in one] for one in values]
-        elif name in _LABELS:
+        elif name in labels:
             columns[name] = [to_json(value) for value in values]
         else:
             columns[name] = strict_json(values)
@@ -216,7 +227,12 @@ def _people(report: Any) -> dict[str, Any]:
     }
 
 
-def _read_people(document: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def read_people(
+    document: dict[str, Any],
+    numbers: Collection[str] = _NUMBERS,
+    decisions: Collection[str] = _LABELS,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the people of :func:`people_record`, and the groups of each."""
     labels = [from_json(label) for label in document["labels"]]
     index = pd.Index(labels, name=from_json(document["name"]))
     columns: dict[str, Any] = {}
@@ -227,9 +243,9 @@ def _read_people(document: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
             values = [[tuple(map(from_json, change)) for change in one] for one in values]
             if any(len(change) != 3 for one in values for change in one):
                 raise ValueError("people.columns.changes has a change without feature, from and to")
-        elif name in _LABELS:
+        elif name in decisions:
             values = [from_json(value) for value in values]
-        elif _PEOPLE[name] is _value:
+        elif name in numbers:
             values = np.array(values, dtype=np.float64)
         columns[name] = values
     groups = document["groups"]

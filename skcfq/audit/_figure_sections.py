@@ -232,17 +232,7 @@ def _rest(n: int, what: str) -> list[Any]:
 
 def notes_section(report: Any) -> Section:
     """Return what could not be judged."""
-    notes = [" ".join(note.split()) for note in report.notes]
-    least = report.parameters["min_group_size"]
-    shown = report.small_groups[:MOST_GROUPS]
-    notes += [
-        f"{words(one['feature'])} = {words(one['group'])} has {count(one['n'])} people, fewer than "
-        f"{count(least)}: named, and not scored."
-        for one in shown
-    ]
-    more = len(report.small_groups) - len(shown)
-    if more:
-        notes.append(f"{count(more)} more groups are too small; the JSON of this audit has them.")
+    notes = [" ".join(note.split()) for note in report.notes] + small_group_notes(report)
     ignored = report.data.get("ignored_columns")
     if ignored:
         named = ", ".join(words(one) for one in ignored[:MOST_GROUPS])
@@ -250,3 +240,18 @@ def notes_section(report: Any) -> Section:
     if not notes:
         return Section("notes", "What could not be judged", [Text("The audit noted nothing.")])
     return Section("notes", "What could not be judged", [Items(notes)])
+
+
+def small_group_notes(report: Any) -> list[str]:
+    """Return a sentence for each group that is too small."""
+    least = report.parameters["min_group_size"]
+    shown = report.small_groups[:MOST_GROUPS]
+    notes = [
+        f"{words(one['feature'])} = {words(one['group'])} has {count(one['n'])} people, fewer than "
+        f"{count(least)}: named, and not scored."
+        for one in shown
+    ]
+    more = len(report.small_groups) - len(shown)
+    if more:
+        notes.append(f"{count(more)} more groups are too small; the JSON of this audit has them.")
+    return notes

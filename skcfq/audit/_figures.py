@@ -149,7 +149,9 @@ FIGURES: Mapping[str, Figure] = {
 }
 
 
-def figures_of(table: pd.DataFrame, confidence: float) -> pd.DataFrame:
+def figures_of(
+    table: pd.DataFrame, confidence: float, figures: Mapping[str, Figure] = FIGURES
+) -> pd.DataFrame:
     """Return all figures of some people.
 
     Parameters
@@ -158,16 +160,17 @@ def figures_of(table: pd.DataFrame, confidence: float) -> pd.DataFrame:
         As :func:`people_table` makes it.
     confidence : float
         Of each interval alone.
+    figures : dict of name to Figure
 
     Returns
     -------
-    figures : DataFrame
+    values : DataFrame
         Indexed by name: ``value``, ``lower``, ``upper``, ``n`` (people who are counted) and
         ``kind``. NaN where nobody is counted. Accuracies are left out without labels.
     """
     known = {
         name: figure
-        for name, figure in FIGURES.items()
+        for name, figure in figures.items()
         if not name.startswith("accuracy") or "right" in table
     }
     rows = [_of(figure, table, confidence) for figure in known.values()]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skcfq.audit._figures import FIGURES, figures_of
+from skcfq.audit._figures import FIGURES, Figure, figures_of
 from skcfq.theory import binomial_limit
 from skcfq.utils import as_objects, is_list, missing_mask
 
@@ -104,7 +104,11 @@ def groups_of(sensitive: pd.DataFrame) -> dict[tuple[str, str], np.ndarray]:
 
 
 def by_group(
-    table: pd.DataFrame, sensitive: pd.DataFrame, confidence: float, min_group_size: int
+    table: pd.DataFrame,
+    sensitive: pd.DataFrame,
+    confidence: float,
+    min_group_size: int,
+    known: Mapping[str, Figure] = FIGURES,
 ) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
     """Return the figures of every group that is large enough, and which are not.
 
@@ -121,7 +125,7 @@ def by_group(
         if n < min_group_size:
             small.append({"feature": feature, "group": group, "n": n})
         else:
-            found[feature, group] = figures_of(table[rows], confidence)
+            found[feature, group] = figures_of(table[rows], confidence, known)
     names = ["feature", "group", "figure"]
     if not found:
         empty = pd.MultiIndex.from_arrays([[], [], []], names=names)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +16,8 @@ from skcfq.models import RowHead
 
 if TYPE_CHECKING:
     from skcfq.models import Predictor
+
+_PACKAGES = ("skcfq", "numpy", "pandas", "scipy", "sklearn", "torch", "onnxruntime")
 
 
 def read_columns(model: Any) -> list | None:
@@ -77,6 +81,13 @@ def data_record(X: Any, ignored: list) -> dict[str, Any]:
         "ignored_columns": [str(name) for name in ignored],
         "fingerprint": digest.hexdigest(),
     }
+
+
+def environment_record() -> dict[str, str]:
+    """Say in which versions of what the work was done."""
+    loaded = {name: sys.modules[name] for name in _PACKAGES if name in sys.modules}
+    versions = {name: str(getattr(module, "__version__", "")) for name, module in loaded.items()}
+    return {"python": platform.python_version(), **versions}
 
 
 def _n_weights(predictor: Predictor) -> int | None:

@@ -80,7 +80,7 @@ def _at_points(
             if getattr(model.head, "output", "logits") == "labels":
                 continue
             logits = model.row_scores(points)
-            margin[rows] = _margin(logits, model.classes, target)
+            margin[rows] = margin_of(logits, model.classes, target)
         alike[rows] = _float32_holds(reference, points, target)
     return {
         "holds": holds,
@@ -90,7 +90,8 @@ def _at_points(
     }
 
 
-def _margin(logits: np.ndarray, classes: np.ndarray, target: np.ndarray) -> np.ndarray:
+def margin_of(logits: np.ndarray, classes: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Return how far the logit of each row's target is above the largest of the others."""
     wanted = target[:, None] == classes[None, :]
     return logits[wanted] - np.where(wanted, -np.inf, logits).max(axis=1)
 

@@ -9,6 +9,9 @@ from importlib.resources import files
 from numbers import Integral
 from typing import Any
 
+import pandas as pd
+
+from skcfq.audit._blocks import Section
 from skcfq.audit._sections import sections_of
 from skcfq.audit._verdict import title_of, verdict
 from skcfq.audit._wording import figure, interval, without_control
@@ -18,46 +21,57 @@ from skcfq.utils import Interval, atomic_write, check_parameters
 _SPECIAL = re.compile(r"([\\`*_{}\[\]#|~$!])")
 # Not the spaces that hold a number and its percent sign together.
 _SPACES = re.compile(r"[^\S\xa0]+")
-_LEAST = Interval(Integral, 0, None, closed="left")
+LEAST = Interval(Integral, 0, None, closed="left")
 
 
-@check_parameters(max_people=[_LEAST])
+@check_parameters(max_people=[LEAST])
 def to_html(report: Any, path: Any, *, max_people: int) -> str | None:
     """Write :meth:`AuditReport.to_html`; return the text where there is no path."""
-    return _written(_filled(report, "report.html", max_people), path)
+    return write_html(title_of(report), sections_of(report, max_people), path)
 
 
-@check_parameters(max_people=[_LEAST])
+@check_parameters(max_people=[LEAST])
 def to_markdown(report: Any, path: Any, *, max_people: int) -> str | None:
     """Write :meth:`AuditReport.to_markdown`; return the text where there is no path."""
-    text = _filled(report, "report.md", max_people)
-    return _written(re.sub("\n{3,}", "\n\n", text), path)
+    return write_markdown(title_of(report), sections_of(report, max_people), path)
 
 
 def notebook_view(report: Any) -> str | None:
     """Return a short view, None where jinja2 is not installed: notebooks show the repr then."""
-    try:
-        template = _template("notebook.html")
-    except OptionalDependencyError:
-        return None
     labels = {
         "acceptance": "Accepted by the reference",
         "acceptance_deployed": "Accepted by the deployed model",
         "validity_drop": "Advice that no longer works",
         "recourse_gap_signed": "Mean change of the price",
     }
+    return short_view(title_of(report), verdict(report), report.figures, labels)
+
+
+def short_view(
+    title: str, said: list[str], figures: pd.DataFrame, labels: dict[str, str]
+) -> str | None:
+    """Return a verdict and a few figures as HTML, None where jinja2 is not installed."""
+    try:
+        template = _template("notebook.html")
+    except OptionalDependencyError:
+        return None
     rows = []
     for name, label in labels.items():
-        one = report.figures.loc[name]
+        one: Any = figures.loc[name]
         ends = interval(name, one["kind"], one["lower"], one["upper"])
         rows.append([label, figure(name, one["kind"], one["value"]), ends])
-    return template.render(title=title_of(report), verdict=verdict(report), rows=rows)
+    return template.render(title=title, verdict=said, rows=rows)
 
 
-def _filled(report: Any, name: str, max_people: int) -> str:
-    template = _template(name)
-    sections = sections_of(report, max_people)
-    return template.render(title=title_of(report), sections=sections)
+def write_html(title: str, sections: list[Section], path: Any) -> str | None:
+    """Write sections as one page; return the text where there is no path."""
+    return _written(_template("report.html").render(title=title, sections=sections), path)
+
+
+def write_markdown(title: str, sections: list[Section], path: Any) -> str | None:
+    """Write sections as Markdown; return the text where there is no path."""
+    text = _template("report.md").render(title=title, sections=sections)
+    return _written(re.sub("\n{3,}", "\n\n", text), path)
 
 
 def _template(name: str) -> Any:
@@ -74,7 +88,7 @@ def _template(name: str) -> Any:
     except ImportError as error:
         raise OptionalDependencyError(
             "Reports as HTML and Markdown need the package jinja2: pip install 'skcfq[report]'. "
-            "AuditReport.to_json needs nothing."
+            "Their to_json needs nothing."
         ) from error
     environment = jinja2.Environment(
         autoescape=name.endswith(".html"),

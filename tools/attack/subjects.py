@@ -7,6 +7,7 @@ import subjects_audit
 import subjects_certificates
 import subjects_estimators
 import subjects_files
+import subjects_issued
 import subjects_metrics
 import subjects_plotting
 import subjects_recourse
@@ -31,6 +32,7 @@ NOT_ATTACKED = {
     "FeatureSpace.__init__": _MADE,
     "AuditComparison": _MADE,
     "AuditReport.__init__": _MADE,
+    "IssuedReport.__init__": _MADE,
     "VerificationReport": _MADE,
     "AuditVerdict.__init__": _MADE,
     "IssuedAdvice.__init__": _MADE,
@@ -69,6 +71,7 @@ def all_subjects() -> list[Subject]:
         *subjects_recourse.subjects(),
         *subjects_advice.subjects(),
         *subjects_audit.subjects(),
+        *subjects_issued.subjects(),
         *subjects_metrics.subjects(),
         *subjects_plotting.subjects(),
         *subjects_certificates.subjects(),
