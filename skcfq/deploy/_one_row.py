@@ -7,6 +7,7 @@ Everything else, and what compares in ways of its own, goes the way of whole col
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -53,26 +54,37 @@ class OneRow:
             farthest = (np.abs(one.scale) * most + np.abs(one.offset)) / one.codes.steps
         return most if np.isfinite(farthest).all() else 0.0
 
-    def logits(self, row: Any) -> np.ndarray:
-        """Return the logits of a row, shape (n_classes,).
+    def logits(self, rows: Sequence[Any]) -> np.ndarray:
+        """Return the logits of rows, shape (n, n_classes).
 
         Parameters
         ----------
-        row : list or tuple of length n_raw
+        rows : sequence of list or tuple of length n_raw
 
         Raises
         ------
         UnusualRowsError
-            It holds something else than finite numbers and values that the tables know.
+            One holds something else than finite numbers and values that the tables know.
         """
+        layers = self._layers
+        if len(rows) == 1:
+            codes = layers[0].output(self._totals(rows[0]))
+        else:
+            codes = layers[0].output(np.array([self._totals(row) for row in rows]))
+        for layer in layers[1:]:
+            codes = layer.run_few(codes)
+        logits = codes * self._logit_scale
+        return logits[None] if len(rows) == 1 else logits
+
+    def _totals(self, row: Any) -> np.ndarray:
+        """Return the scaled totals of the first layer, shape (H,)."""
         if not PLAIN.issuperset(map(type, row)):
             row = [_unwrapped(value) for value in row]
             if not PLAIN.issuperset(map(type, row)):
                 raise UnusualRowsError
         if len(row) != self._n_raw:
             raise UnusualRowsError
-        layers = self._layers
-        total = layers[0].offset.copy()
+        total = self._layers[0].offset.copy()
         for position, places, sums in self._tables:
             own = sums[places[row[position]]]
             if own is None:
@@ -85,10 +97,7 @@ class OneRow:
             value = row[position]
             if not (type(value) is str or value != value or abs(value) <= _LARGEST):
                 raise UnusualRowsError
-        codes = layers[0].output(total)
-        for layer in layers[1:]:
-            codes = layer.run_few(codes)
-        return codes * self._logit_scale
+        return total
 
     def _codes(self, row: Any) -> np.ndarray:
         """Return the codes of the numbers of a row, shape (k,)."""

@@ -59,11 +59,7 @@ class Serving:
                 usual = 0 < len(X) <= _FEW and X.shape[1] == self._space.n_raw
                 return self._of_matrix(X) if usual and np.isfinite(X).all() else None
             rows = self._plain_rows(X)
-            if rows is None:
-                return None
-            if len(rows) == 1:
-                return self._one_row.logits(rows[0])[None]
-            return np.array([self._one_row.logits(row) for row in rows])
+            return None if rows is None else self._one_row.logits(rows)
         except UnusualRowsError:
             return None
 
