@@ -81,7 +81,7 @@ def _check_section(report: Any) -> Section:
         "This page shows the JSON that AuditReport.to_json writes, which holds every person and "
         "every figure. AuditReport.read reads it and refuses what was changed. The JSON has the "
         "digest below; models and rows are those of this audit where their fingerprints are these. "
-        "The verifier checks every claim with code of its own: skcfq verify audit.json --data X.csv "
+        "The verifier checks its claims with code of its own: skcfq verify audit.json --data X.csv "
         "--deployed MODEL; without the library, python verify.py audit.json --data X.csv, where "
         "verify.py is one file that needs numpy and pandas alone."
     )

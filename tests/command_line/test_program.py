@@ -324,7 +324,7 @@ def issued(files):
     path = files.folder / "advice.json"
     argv = ["solve", "--model", files.new_joblib, "--trust", "--data", files.X_csv, "--person"]
     argv += ["customer", "--actions", files.actions_toml, "--target", "granted", "--out", str(path)]
-    assert main([*argv, "--background", files.X_csv, "--margin", "0.001"]) == 0
+    assert main([*argv, "--background", files.X_csv, "--margin", "0.5"]) == 0
     table = pd.read_csv(files.X_csv).sample(frac=1, random_state=0)
     days = np.where(np.arange(len(table)) % 3, "2026-12-31", "2026-01-31")
     table.assign(until=days).to_csv(files.folder / "days.csv", index=False)
@@ -340,7 +340,13 @@ def audit_advice(files, path, /, *more, **changed):
 
 def test_advice_that_was_given(files, issued, tmp_path, capsys):
     days = str(files.folder / "days.csv")
-    given = {"data": days, "person": "customer", "groups": "sex", "background": files.X_csv}
+    given = {
+        "data": days,
+        "person": "customer",
+        "groups": "sex",
+        "background": files.X_csv,
+        "min_group_size": 5,
+    }
     given |= {"valid_until": "until", "on": "2026-06-30", "json": tmp_path / "issued.json"}
     given |= {"report": tmp_path / "issued.html", "junit": tmp_path / "out.xml"}
     assert audit_advice(files, issued, max_validity_drop=1, max_group_gap=1, **given) == 0
