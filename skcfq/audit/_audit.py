@@ -23,6 +23,7 @@ from skcfq.audit._models import (
     read_columns,
 )
 from skcfq.audit._people import people_table
+from skcfq.audit._remedies import cheap_remedies
 from skcfq.audit._report import AuditReport
 from skcfq.exceptions import FeatureSpaceError
 from skcfq.models import (
@@ -126,7 +127,8 @@ def audit_recourse(
     sensitive, people = read_groups(sensitive_features, given), _people_of(given, person)
     X, ignored = rows_read(given, models, person)
     pair = _Pair.read(models, X, background, solver_of(solver, action_set, target, models))
-    table, changes, about = pair.ask(X, _labels(y, len(X)), batch_size, bool(verbose))
+    labels = _labels(y, len(X))
+    table, changes, about = pair.ask(X, labels, batch_size, bool(verbose))
     asked = {"confidence": float(confidence), "min_group_size": int(min_group_size)}
     return _report(
         table,
@@ -135,6 +137,7 @@ def audit_recourse(
         people=table.assign(changes=pd.Series(changes, dtype=object)).set_axis(people),
         models={role: model_record(*one) for role, one in pair.named(models)},
         data=data_record(X, ignored),
+        remedies=cheap_remedies(table, pair.second, X, labels),
         **about,
     )
 
