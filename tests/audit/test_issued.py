@@ -135,12 +135,8 @@ def test_new_advice_and_what_it_costs_more(world, report):
     assert report.people.loc[report.people["holds"], "status_new"].isna().all()
     need = broken[~broken["accepted"]]
     # An oracle: all people, solved anew, without any of the code of this audit.
-    solver = RecourseSolver(
-        result.provenance and IssuedAdvice.of(result).action_set,
-        target="granted",
-        margin="auto",
-        random_state=0,
-    )
+    rules = IssuedAdvice.of(result).action_set
+    solver = RecourseSolver(rules, target="granted", margin=0.3, random_state=0)
     again = solver.solve(new, X, background=X)
     rows = [X.index.get_loc(one) for one in need.index]
     np.testing.assert_allclose(need["cost_new"], again.cost[rows], rtol=1e-9)
