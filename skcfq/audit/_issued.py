@@ -255,7 +255,7 @@ def _solver_like(advice: IssuedAdvice) -> RecourseSolver:
     """Return a solver that promises what that of the advice did, at the same prices."""
     then = (advice.provenance or {}).get("solver") or {}
     asked = {name: then[name] for name in _PROMISED if name in then}
-    return RecourseSolver(**{"margin": "auto", "random_state": 0} | asked)
+    return RecourseSolver(margin="auto", random_state=0).set_params(**asked)
 
 
 def _advice_record(advice: IssuedAdvice) -> dict[str, Any]:
