@@ -24,6 +24,15 @@ from skcfq.solvers import RecourseSolver
 from skcfq.utils import Interval, check_parameters, strict_json
 
 _SHARE = Interval(Real, 0, 1, closed="neither")
+# Parameters of a solver that say what its advice withstands, and what counts as cheap.
+_PROMISED = (
+    "cost",
+    "cost_weights",
+    "margin",
+    "perturbation_radius",
+    "target_proba",
+    "weight_radius",
+)
 _AT_LEAST_ONE = Interval(Integral, 1, None, closed="left")
 
 
@@ -67,7 +76,8 @@ def audit_issued(
     action_set : ActionSet, optional
         What people may change in new advice. By default the rules of the advice.
     solver : RecourseSolver, optional
-        That looks for new advice; by default with ``margin="auto"``. An ``action_set`` wins.
+        That looks for new advice; by default one with the margin and the cost of the advice, where
+        these are known. An ``action_set`` wins.
     confidence : float, default=0.95
         Of each interval, and of all limits together.
     min_group_size : int, default=30
@@ -169,7 +179,7 @@ class _Promises:
         wanted = table["target"].to_numpy()[broken]
         several = len(set(wanted.tolist())) > 1
         solver = solver_of(
-            RecourseSolver(margin="auto", random_state=0) if solver is None else solver,
+            _solver_like(advice) if solver is None else solver,
             next((one for one in rules if one is not None), None),
             wanted if several or not len(wanted) else wanted[0],
             (self.given,),
@@ -239,6 +249,13 @@ def _of_columns(advice: IssuedAdvice, model: Any) -> IssuedAdvice:
     others = tuple(replace(one, points=_rows(one.points, model)) for one in advice.alternatives)
     tables = {"X": _rows(advice.X, model), "points": _rows(advice.points, model)}
     return replace(advice, **tables, alternatives=others)
+
+
+def _solver_like(advice: IssuedAdvice) -> RecourseSolver:
+    """Return a solver that promises what that of the advice did, at the same prices."""
+    then = (advice.provenance or {}).get("solver") or {}
+    asked = {name: then[name] for name in _PROMISED if name in then}
+    return RecourseSolver(margin="auto", random_state=0).set_params(**asked)
 
 
 def _advice_record(advice: IssuedAdvice) -> dict[str, Any]:

@@ -39,8 +39,8 @@ def issued_sections(report: Any, max_people: int) -> list[Section]:
         _figures_section(report),
         _groups_section(report),
         limits_section(report),
-        _broken_section(report, max_people),
         Section("remedies", "What would keep the promises", [Items(remedies_in_words(report))]),
+        _broken_section(report, max_people),
         _notes_section(report),
         _check_section(report),
     ]
@@ -176,7 +176,7 @@ def _broken_section(report: Any, most: int) -> Section:
     columns += [words(one) for one in features]
     blocks: list[Any] = [Text(said)]
     if rows:
-        blocks.append(Table("People whose promise breaks", columns, rows, (3, 4, 5, 6)))
+        blocks.append(Table("People whose promise breaks", columns, rows, (2, 3, 4, 5, 6)))
     return Section("broken", title, blocks)
 
 

@@ -35,6 +35,10 @@ def _document(path: Path) -> dict[str, Any]:
         from skcfq.audit import AuditReport
 
         return _audit(AuditReport.read(path))
+    if schema == "skcfq/issued-audit":
+        from skcfq.audit import IssuedReport
+
+        return _issued(IssuedReport.read(path))
     from skcfq.results import IssuedAdvice
 
     advice = IssuedAdvice.read(path)
@@ -53,6 +57,20 @@ def _audit(report: Any) -> dict[str, Any]:
         "kind": "audit",
         "models": dict(report.models),
         "data": dict(report.data),
+    } | _of_report(report)
+
+
+def _issued(report: Any) -> dict[str, Any]:
+    return {
+        "kind": "issued audit",
+        "model": dict(report.model),
+        "advice": dict(report.advice),
+        "remedies": dict(report.remedies),
+    } | _of_report(report)
+
+
+def _of_report(report: Any) -> dict[str, Any]:
+    return {
         "parameters": dict(report.parameters),
         "figures": {
             name: {"value": _plain(row["value"]), "n": int(row["n"])}

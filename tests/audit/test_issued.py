@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import json
 
 import numpy as np
@@ -10,9 +11,11 @@ import pandas as pd
 import pytest
 from scipy.stats import beta
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 
-from skcfq import ActionSet, RecourseSolver
+from skcfq import ActionSet, PTQClassifier, RecourseSolver, TableEncoder
 from skcfq.audit import IssuedReport, audit_issued
+from skcfq.datasets import make_credit
 from skcfq.exceptions import AuditFileError, FeatureSpaceError
 from skcfq.models import as_predictor
 from skcfq.results import IssuedAdvice
@@ -135,12 +138,8 @@ def test_new_advice_and_what_it_costs_more(world, report):
     assert report.people.loc[report.people["holds"], "status_new"].isna().all()
     need = broken[~broken["accepted"]]
     # An oracle: all people, solved anew, without any of the code of this audit.
-    solver = RecourseSolver(
-        result.provenance and IssuedAdvice.of(result).action_set,
-        target="granted",
-        margin="auto",
-        random_state=0,
-    )
+    rules = IssuedAdvice.of(result).action_set
+    solver = RecourseSolver(rules, target="granted", margin=0.3, random_state=0)
     again = solver.solve(new, X, background=X)
     rows = [X.index.get_loc(one) for one in need.index]
     np.testing.assert_allclose(need["cost_new"], again.cost[rows], rtol=1e-9)
@@ -243,3 +242,26 @@ def test_refusals(world):
     wider = LogisticRegression(max_iter=1000).fit(X.assign(age=1.0), new.predict(X))
     with pytest.raises(FeatureSpaceError, match="age"):
         audit_issued(result, wider)
+
+
+def test_a_quantized_model_its_file_and_its_graph(tmp_path):
+    """Whichever form the next model has, the same promises break."""
+    credit = make_credit(200, random_state=0)
+    X, y = credit.data, credit.target
+    old = make_pipeline(TableEncoder(), LogisticRegression(max_iter=500)).fit(X, y)
+    solver = RecourseSolver(credit.action_set, target="granted", margin=0.01, random_state=0)
+    advice = solver.solve(old, X, background=X)
+    student = PTQClassifier(3, teacher=old, target="granted", action_set=credit.action_set)
+    student.fit(X, y).export(tmp_path / "q.skcfq")
+    told = np.flatnonzero(advice.reachable)
+    holds = student.predict(advice.points.iloc[told]) == "granted"
+    forms = [student, str(tmp_path / "q.skcfq")]
+    if importlib.util.find_spec("onnxruntime"):
+        student.to_onnx(tmp_path / "q.onnx")
+        forms.append(str(tmp_path / "q.onnx"))
+    for form in forms:
+        report = audit_issued(advice, form, background=X)
+        assert np.array_equal(report.people["holds"], holds)
+        assert 0 < len(report.broken) < len(told)
+        assert report.remedies["bias"]["bias"] > 0
+        assert report.remedies["new_advice"]["n_broken"] == len(report.broken)

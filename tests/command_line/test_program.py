@@ -358,6 +358,10 @@ def test_advice_that_was_given(files, issued, tmp_path, capsys):
     assert 0 < len(report.broken) < report.people["outstanding"].sum() < len(report.people)
     assert ElementTree.parse(tmp_path / "out.xml").getroot().get("failures") == "0"
     assert (tmp_path / "issued.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    capsys.readouterr()
+    assert main(["inspect", str(tmp_path / "issued.json")]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["kind"] == "issued audit" and told["remedies"]["bias"]["bias"] > 0
     share = report.figures.loc["broken", "value"] + 1e-6
     assert audit_advice(files, issued, max_validity_drop=share, **given) == 0
     assert audit_advice(files, issued, max_validity_drop=share, confidence=0.95, **given) == 1
