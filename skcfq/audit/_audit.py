@@ -127,8 +127,7 @@ def audit_recourse(
     sensitive, people = read_groups(sensitive_features, given), _people_of(given, person)
     X, ignored = rows_read(given, models, person)
     pair = _Pair.read(models, X, background, solver_of(solver, action_set, target, models))
-    labels = _labels(y, len(X))
-    table, changes, about = pair.ask(X, labels, batch_size, bool(verbose))
+    table, changes, about = pair.ask(X, _labels(y, len(X)), batch_size, bool(verbose))
     asked = {"confidence": float(confidence), "min_group_size": int(min_group_size)}
     return _report(
         table,
@@ -137,7 +136,6 @@ def audit_recourse(
         people=table.assign(changes=pd.Series(changes, dtype=object)).set_axis(people),
         models={role: model_record(*one) for role, one in pair.named(models)},
         data=data_record(X, ignored),
-        remedies=cheap_remedies(table, pair.second, X, labels),
         **about,
     )
 
@@ -209,6 +207,7 @@ class _Pair:
             "rules": _rules(advice),
             "protocol": _protocol(results, table),
             "notes": _notes(self.first, self.second, table),
+            "remedies": cheap_remedies(table, self.second, X, y),
         }
         return table, changes, about
 
