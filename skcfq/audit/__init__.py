@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from skcfq.audit._gate import AuditVerdict, check_audit
     from skcfq.audit._issued import audit_issued
     from skcfq.audit._issued_report import IssuedReport
+    from skcfq.audit._losses import loss_reasons
     from skcfq.audit._reasons import reason_codes
     from skcfq.audit._report import AuditReport
     from skcfq.audit.verify import VerificationReport, verify_audit
@@ -25,6 +26,7 @@ __all__ = [
     "audit_issued",
     "audit_recourse",
     "check_audit",
+    "loss_reasons",
     "reason_codes",
     "verify_audit",
 ]
@@ -40,6 +42,7 @@ __getattr__ = lazy_attributes(
         "audit_issued": "_issued",
         "audit_recourse": "_audit",
         "check_audit": "_gate",
+        "loss_reasons": "_losses",
         "reason_codes": "_reasons",
         "verify_audit": "verify",
     },

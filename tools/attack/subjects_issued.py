@@ -13,7 +13,7 @@ from tables import ODD_TABLES, linear_model, people
 from verdicts import Subject
 
 from skcfq import ActionSet, RecourseSolver
-from skcfq.audit import IssuedReport, audit_issued
+from skcfq.audit import IssuedReport, audit_issued, loss_reasons
 from skcfq.results import IssuedAdvice
 
 _SOURCE = ("source", "audit", "file", "advice", "document")
@@ -38,6 +38,17 @@ def subjects() -> list[Subject]:
                 "solver": only(RecourseSolver),
                 "confidence": real(0, 1, open_low=True),
                 "min_group_size": whole(1),
+            },
+        ),
+        Subject(
+            "loss_reasons",
+            _reasons,
+            {
+                "reference": refused(words=MODEL),
+                "deployed": refused(words=MODEL),
+                "advice": only(IssuedAdvice),
+                "retrained": refused(words=MODEL),
+                "background": anything(*ODD_TABLES, words=TABLE),
             },
         ),
         Subject(
@@ -78,3 +89,9 @@ def _audit(**parameters: Any) -> IssuedReport:
     given = {"advice": _advice(), "new_model": linear_model(), "background": people()}
     given |= {"valid_until": "2026-12-31", "on": "2026-06-30"}
     return audit_issued(**given | parameters)
+
+
+def _reasons(**parameters: Any) -> Any:
+    model = linear_model()
+    given = {"reference": model, "deployed": model, "advice": _advice(), "background": people()}
+    return loss_reasons(**given | parameters)
