@@ -46,8 +46,8 @@ def subjects() -> list[Subject]:
             {
                 "reference": refused(words=MODEL),
                 "deployed": refused(words=MODEL),
-                "advice": only(IssuedAdvice),
-                "retrained": refused(words=MODEL),
+                "advice": only(IssuedAdvice, optional=False),
+                "retrained": only(words=MODEL),
                 "background": anything(*ODD_TABLES, words=TABLE),
             },
         ),
