@@ -23,6 +23,7 @@ from skcfq.audit._models import (
     read_columns,
 )
 from skcfq.audit._people import people_table
+from skcfq.audit._remedies import cheap_remedies
 from skcfq.audit._report import AuditReport
 from skcfq.exceptions import FeatureSpaceError
 from skcfq.models import (
@@ -206,6 +207,7 @@ class _Pair:
             "rules": _rules(advice),
             "protocol": _protocol(results, table),
             "notes": _notes(self.first, self.second, table),
+            "remedies": cheap_remedies(table, self.second, X, y),
         }
         return table, changes, about
 

@@ -91,6 +91,21 @@ _AS_THEY_ARE = (
     "small_groups",
     "notes",
 )
+_REASON = {"reason": LABEL}
+_CONTROL = {
+    "name": one_of("as_it_is", "same_acceptance", "keep_advice"),
+    "chosen_on": one_of("nobody", "same_people", "other_half"),
+    "biases": listed(number()),
+    **dict.fromkeys(("validity_drop", "acceptance", "accuracy"), OR_NOTHING),
+}
+_NEEDED = listed(fields({"share": number(), "margin": number()}))
+_REMEDIES = fields(
+    {},
+    {
+        "bias": fields({}, _REASON | {"controls": listed(fields(_CONTROL))}),
+        "margin": fields({}, _REASON | {"needed": _NEEDED}),
+    },
+)
 _OPTIONAL = ("right", "right_deployed")
 _DOCUMENT = fields(
     {
@@ -119,7 +134,8 @@ _DOCUMENT = fields(
             }
         ),
         "digest": text(64),
-    }
+    },
+    {"remedies": _REMEDIES},
 )
 
 
@@ -141,6 +157,8 @@ def to_document(report: Any) -> dict[str, Any]:
         "limits": records(report.limits),
         "people": people_record(report),
     }
+    if report.remedies:
+        document["remedies"] = strict_json(report.remedies)
     return document | {"digest": digest_of(document)}
 
 
@@ -173,6 +191,7 @@ def read_document(source: Any) -> dict[str, Any]:
             "limits": table_of(checked["limits"], ["feature", "group"]),
             "people": people,
             "sensitive": sensitive,
+            "remedies": checked.get("remedies") or {},
             **{name: checked[name] for name in _AS_THEY_ARE},
         }
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import pandas as pd
 from skcfq.audit._comparison import AuditComparison, compare_reports
 from skcfq.audit._document import read_document, to_document, write_document
 from skcfq.audit._groups import disparities, gaps_of
+from skcfq.audit._remedies import controls_of
 from skcfq.audit._rendering import notebook_view, to_html, to_markdown
 
 # Columns of `people` that tell of a price or a margin, and are missing where there is none.
@@ -57,6 +58,11 @@ class AuditReport:
         Versions.
     notes : list of str
         What could not be judged, and why.
+    remedies : dict
+        ``"bias"``: ``controls``, what the deployed model does as it is and with one number added to
+        the target's score, so that it accepts as many as the reference or keeps all advice, on the
+        same people and crosswise. ``"margin"``: ``needed``, the margins at which shares of the
+        advice would hold. Or the ``reason`` why that is not known; empty in older documents.
 
     Examples
     --------
@@ -96,6 +102,7 @@ class AuditReport:
     protocol: Mapping[str, str]
     environment: Mapping[str, str]
     notes: list[str]
+    remedies: Mapping[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         values = self.figures["value"]
@@ -117,6 +124,11 @@ class AuditReport:
     def gaps(self) -> pd.DataFrame:
         """How far groups are apart, by feature and figure: ``gap``, ``worst`` and ``best``."""
         return gaps_of(self.groups)
+
+    @property
+    def bias_controls(self) -> pd.DataFrame:
+        """The biased controls, by ``name`` and ``chosen_on``; empty where there are none."""
+        return controls_of(self.remedies)
 
     def disparities(self, reference_groups: Mapping[str, str] | None = None) -> pd.DataFrame:
         """Compare every group with one of its feature.

@@ -16,6 +16,7 @@ from skcfq.audit._figure_sections import (
     models_section,
     notes_section,
 )
+from skcfq.audit._remedy_section import remedies_section
 from skcfq.audit._verdict import verdict
 from skcfq.audit._wording import UNKNOWN, advice, count, number, raw, words
 
@@ -34,6 +35,7 @@ def sections_of(report: Any, max_people: int) -> list[Section]:
         limits_section(report),
         _lost_section(report, max_people),
         gaps_section(report),
+        *remedies_section(report),
         notes_section(report),
         _check_section(report),
     ]

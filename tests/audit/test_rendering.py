@@ -21,7 +21,8 @@ from skcfq.exceptions import OptionalDependencyError
 EVIL = '<script>alert("x")</script>|a*b\n# c'
 SPACE = "\N{NO-BREAK SPACE}"
 VOID = {"meta", "br", "hr", "img", "link", "input"}
-SECTIONS = ["verdict", "models", "figures", "groups", "limits", "lost", "gaps", "notes", "check"]
+SECTIONS = ["verdict", "models", "figures", "groups", "limits", "lost", "gaps", "remedies"]
+SECTIONS += ["notes", "check"]
 
 
 def _audit(n, **parameters):
