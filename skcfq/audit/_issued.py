@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any
@@ -24,15 +25,6 @@ from skcfq.solvers import RecourseSolver
 from skcfq.utils import Interval, check_parameters, strict_json
 
 _SHARE = Interval(Real, 0, 1, closed="neither")
-# Parameters of a solver that say what its advice withstands, and what counts as cheap.
-_PROMISED = (
-    "cost",
-    "cost_weights",
-    "margin",
-    "perturbation_radius",
-    "target_proba",
-    "weight_radius",
-)
 _AT_LEAST_ONE = Interval(Integral, 1, None, closed="left")
 
 
@@ -76,8 +68,8 @@ def audit_issued(
     action_set : ActionSet, optional
         What people may change in new advice. By default the rules of the advice.
     solver : RecourseSolver, optional
-        That looks for new advice; by default one with the margin and the cost of the advice, where
-        these are known. An ``action_set`` wins.
+        That looks for new advice; by default at the prices of the advice, with ``margin="auto"``.
+        An ``action_set`` wins.
     confidence : float, default=0.95
         Of each interval, and of all limits together.
     min_group_size : int, default=30
@@ -252,10 +244,14 @@ def _of_columns(advice: IssuedAdvice, model: Any) -> IssuedAdvice:
 
 
 def _solver_like(advice: IssuedAdvice) -> RecourseSolver:
-    """Return a solver that promises what that of the advice did, at the same prices."""
+    """Return a solver at the prices of the advice; a margin of another model's logits is none."""
     then = (advice.provenance or {}).get("solver") or {}
-    asked = {name: then[name] for name in _PROMISED if name in then}
-    return RecourseSolver(margin="auto", random_state=0).set_params(**asked)
+    weights = then.get("cost_weights")
+    if isinstance(weights, Mapping) and not isinstance(advice.X, pd.DataFrame):
+        weights = None  # Positions of columns, which a document holds as texts.
+    return RecourseSolver(
+        cost=then.get("cost"), cost_weights=weights, margin="auto", random_state=0
+    )
 
 
 def _advice_record(advice: IssuedAdvice) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from skcfq.audit._remedies import BEYOND, bias_to_keep, needed_margins
 from skcfq.utils import plain, take_rows
 from skcfq.utils.intervals import share_interval
 
@@ -15,11 +16,6 @@ if TYPE_CHECKING:
     from skcfq.models import Predictor
     from skcfq.results import IssuedAdvice, RecourseResult
     from skcfq.solvers import RecourseSolver
-
-# Shares of the promises that a margin is told for.
-_SHARES = (0.9, 0.95, 0.99, 1.0)
-# Of the size of a score: what keeps a tie from being one.
-_BEYOND = 1e-9
 
 
 def bias_remedy(
@@ -54,9 +50,11 @@ def bias_remedy(
     if not len(outstanding):
         return {"reason": "no promise is outstanding"}
     scores = model.row_scores(population)
-    least = float(outstanding["margin_new"].min())
-    slack = _BEYOND * max(1.0, float(np.abs(scores).max()))
-    bias = 0.0 if outstanding["holds"].all() else max(0.0, -least) + slack
+    margins = outstanding["margin_new"].to_numpy(dtype=float)
+    if not (np.isfinite(scores).all() and np.isfinite(margins).all()):
+        return {"reason": "the model gives scores without end, which no bias moves"}
+    slack = BEYOND * max(1.0, float(np.abs(scores).max()))
+    bias = 0.0 if outstanding["holds"].all() else bias_to_keep(margins, slack)
     wanted = model.classes == targets[0]
     before = model.predict(population) == targets[0]
     after = model.classes[(scores + bias * wanted).argmax(axis=1)] == targets[0]
@@ -88,17 +86,12 @@ def margin_remedy(promises: pd.DataFrame) -> dict[str, Any]:
         fell; or the ``reason`` why it is not known.
     """
     outstanding = promises[promises["outstanding"]]
-    fell = np.sort((outstanding["margin"] - outstanding["margin_new"]).to_numpy())
-    if not len(fell):
+    if not len(outstanding):
         return {"reason": "no promise is outstanding"}
-    if not np.isfinite(fell).all():
-        return {"reason": "a model gives labels alone: margins are not known"}
-    ranks = [int(np.ceil(share * len(fell) - 1e-9)) - 1 for share in _SHARES]
-    needed = [
-        {"share": share, "margin": max(0.0, float(fell[rank]))}
-        for share, rank in zip(_SHARES, ranks, strict=True)
-    ]
-    return {"given": float(outstanding["margin"].min()), "needed": needed}
+    if not np.isfinite(outstanding[["margin", "margin_new"]]).all(axis=None):
+        return {"reason": "a model gives labels alone, or scores without end"}
+    table = outstanding.assign(advised=True, margin_deployed=outstanding["margin_new"])
+    return {"given": float(outstanding["margin"].min()), "needed": needed_margins(table)}
 
 
 def new_advice(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # Shares of the advice that a margin is told for.
 SHARES = (0.9, 0.95, 0.99, 1.0)
 # Of the size of a score: what keeps a tie from being one.
-_BEYOND = 1e-9
+BEYOND = 1e-9
 
 
 def cheap_remedies(
@@ -69,7 +69,7 @@ def needed_margins(table: pd.DataFrame) -> list[dict[str, float]]:
     """
     advised = table[table["advised"]]
     fell = np.sort((advised["margin"] - advised["margin_deployed"]).to_numpy(dtype=float))
-    ranks = [int(np.ceil(share * len(fell) - _BEYOND)) - 1 for share in SHARES]
+    ranks = [int(np.ceil(share * len(fell) - BEYOND)) - 1 for share in SHARES]
     return [
         {"share": share, "margin": max(0.0, float(fell[rank]))}
         for share, rank in zip(SHARES, ranks, strict=True)
@@ -103,7 +103,7 @@ def bias_controls(
     wanted = classes == table["target"].iloc[0]
     lead = scores[:, wanted][:, 0] - np.where(wanted, -np.inf, scores).max(axis=1)
     everybody, first = np.ones(len(table), dtype=bool), np.arange(len(table)) % 2 == 0
-    slack = _BEYOND * max(1.0, float(np.abs(scores).max()))
+    slack = BEYOND * max(1.0, float(np.abs(scores).max()))
     margins = table["margin_deployed"].to_numpy(dtype=float)
     advised, accepted = (table[key].to_numpy() for key in ("advised", "accepted_reference"))
     choices = {

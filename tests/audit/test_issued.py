@@ -139,7 +139,7 @@ def test_new_advice_and_what_it_costs_more(world, report):
     need = broken[~broken["accepted"]]
     # An oracle: all people, solved anew, without any of the code of this audit.
     rules = IssuedAdvice.of(result).action_set
-    solver = RecourseSolver(rules, target="granted", margin=0.3, random_state=0)
+    solver = RecourseSolver(rules, target="granted", margin="auto", random_state=0)
     again = solver.solve(new, X, background=X)
     rows = [X.index.get_loc(one) for one in need.index]
     np.testing.assert_allclose(need["cost_new"], again.cost[rows], rtol=1e-9)
@@ -265,3 +265,23 @@ def test_a_quantized_model_its_file_and_its_graph(tmp_path):
         assert 0 < len(report.broken) < len(told)
         assert report.remedies["bias"]["bias"] > 0
         assert report.remedies["new_advice"]["n_broken"] == len(report.broken)
+
+
+@pytest.mark.parametrize(
+    "asked", [{"margin": 2.0}, {"target_proba": 0.9}, {"cost_weights": {0: 2.0, 1: 1.0}}]
+)
+def test_what_was_asked_of_another_model_is_not_asked_of_this_one(asked):
+    """Logits of the next model may be much smaller, or none; some advice can be given."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 2)).round(2)
+    old = LogisticRegression().fit(X, X[:, 0] > X[:, 1])
+    new = LogisticRegression(C=0.1).fit(X, X[:, 0] - 2 * X[:, 1] > 0.3)
+    labels = as_predictor(new.predict, classes=new.classes_, output="labels", background=X)
+    advice = RecourseSolver(target=True, **asked).solve(old, X, background=X).to_json()
+    for model in (new, labels):
+        remedy = audit_issued(advice, model, background=X).remedies["new_advice"]
+        assert remedy["n_broken"] > 0
+        assert remedy["n_advised"] > 0.8 * remedy["n_broken"]
+    with_margin = RecourseSolver(margin=9.0)
+    told = audit_issued(advice, new, background=X, solver=with_margin).remedies["new_advice"]
+    assert told["n_advised"] == 0 and "margin=9" in told["protocol"]
