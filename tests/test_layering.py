@@ -63,7 +63,7 @@ DRAWERS = {"actions.files"}
 HEAVY = ["torch", "cvxpy", "skorch", "matplotlib", "imblearn", "pandas", "sklearn"]
 
 # The verifier of audits is copied to where nothing else of the library is, so it is one file.
-COPIED, MOST_LINES_OF_A_COPIED_FILE = "skcfq.audit.verify", 550
+COPIED, MOST_LINES_OF_A_COPIED_FILE = "skcfq.audit.verify", 580
 MOST_LINES, MOST_LINES_OF_A_FUNCTION, LARGEST_SHARE = 450, 80, 0.20
 
 

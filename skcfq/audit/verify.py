@@ -137,6 +137,7 @@ def verify_audit(
         advice = _Advice(document, c, told, report)
         moved = advice.check()
         _check_figures(document, c, report)
+        _check_remedies(document.get("remedies", {}), c, report)
     except _CANNOT_READ as error:
         report.problems.append(f"document: it cannot be read, {type(error).__name__} {error}")
         return report
@@ -494,6 +495,35 @@ def _value(kind: str, values: np.ndarray, weights: np.ndarray, confidence: float
         missed[i] = 1e9 * np.sign(ratio) if steady else ratio / own
     ends = np.quantile(missed, [1 - tail, tail]).tolist()
     return [center, *(center - one * error if abs(one) < 1e5 else None for one in ends)]
+
+
+def _check_remedies(remedies: dict, c: dict[str, Any], report: Any) -> None:
+    """Hold what a margin and a bias would do against the margins of all advice."""
+    advised, margin, odd = c["advised"], c["margin_deployed"], np.arange(len(c["holds"])) % 2 == 1
+    fell = np.sort((c["margin"] - margin)[advised])
+    # A bias that keeps all advice is a little more than that at which there would be a tie.
+    tie = 1e-6 * max(1.0, np.nanmax(np.abs(margin), initial=0.0))
+    for one in remedies.get("margin", {}).get("needed", ()):
+        own = max(0.0, fell[math.ceil(one["share"] * len(fell) - 1e-9) - 1])
+        problem = f"remedies.margin[{one['share']}]: {one['margin']}, and it is {own}"
+        report._tell(not _close(one["margin"], own), problem, "remedies")
+    for one in remedies.get("bias", {}).get("controls", ()):
+        name, biases = one["name"], one["biases"]
+        # The first of two biases is chosen on every other person, and meant for the rest.
+        chosen_on = [advised] if len(biases) == 1 else [advised & odd, advised & ~odd]
+        each = np.resize(biases, len(odd))
+        wanted = {"validity_drop": (margin + each <= 0)[advised]}
+        if name == "as_it_is":
+            wanted = {"validity_drop": ~c["holds"][advised], "acceptance": c["accepted_deployed"]}
+            wanted |= {"accuracy": c["right_deployed"]} if "right" in c else {}
+        least = [min(margin[rows], default=math.inf) for rows in chosen_on]
+        kept = [0.0 if low > 0 else -low for low in least] if name == "keep_advice" else biases
+        wrong = len(kept) != len(biases) or np.abs(np.subtract(biases, kept)).max() > tie
+        wrong |= name == "as_it_is" and biases != [0.0]
+        wrong |= not all(_close(one[key], flags.mean()) for key, flags in wanted.items())
+        place = f"remedies.bias[{name}, {one['chosen_on']}]"
+        report._tell(wrong, f"{place}: the people's margins say otherwise", "remedies")
+        report._skip("acceptance and accuracy under a bias: they need the deployed model's scores")
 
 
 @lru_cache(maxsize=8)

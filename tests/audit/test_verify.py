@@ -143,6 +143,22 @@ def _number(new):
     return change
 
 
+def _of_needed(k):
+    def change(document, random):
+        document["remedies"]["margin"]["needed"][k - 2]["margin"] += 1e-3
+
+    return change
+
+
+def _of_control(k, name):
+    def change(document, random):
+        control, add = document["remedies"]["bias"]["controls"][k], 1e-3
+        told = control[name]
+        control[name] = [told[0] + add, *told[1:]] if name == "biases" else told + add
+
+    return change
+
+
 def _put(*path, value):
     def change(document, random):
         place = document
@@ -225,6 +241,10 @@ MUTATIONS = [
     _of_advice(_number(lambda feature, before, after: [feature, before + 1, after])),
     _of_advice(_number(lambda feature, before, after: [feature, before, 2 * before - after])),
     _of_advice(_number(lambda feature, before, after: [feature, before, after + 1e7])),
+    *(_of_needed(k) for k in range(2)),
+    *(_of_control(k, "validity_drop") for k in range(5)),
+    *(_of_control(k, "biases") for k in (0, 3, 4)),
+    *(_of_control(0, name) for name in ("acceptance", "accuracy")),
     _of_group,
     _of_weight,
     _held,
