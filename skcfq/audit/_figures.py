@@ -177,23 +177,39 @@ def figures_of(
     return pd.DataFrame(rows, index=pd.Index(known, name="figure"))
 
 
-def _of(figure: Figure, table: pd.DataFrame, confidence: float) -> dict[str, object]:
+def value_of(figure: Figure, table: pd.DataFrame) -> float:
+    """Return one figure of some people, NaN where nobody is counted."""
+    return _value(figure, *_counted(figure, table))
+
+
+def _counted(figure: Figure, table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return what is counted of each person who is, and the weights of these."""
     people = table[figure.people(table).to_numpy(dtype=bool)]
-    values = figure.value(people).to_numpy(dtype=float)
+    weights = None if figure.weight is None else figure.weight(people).to_numpy(dtype=float)
+    return figure.value(people).to_numpy(dtype=float), weights
+
+
+def _value(figure: Figure, values: np.ndarray, weights: np.ndarray | None) -> float:
+    if not len(values):
+        return np.nan
+    if figure.kind == "median":
+        return float(np.median(values))
+    return float(values.mean() if figure.kind == "share" else np.average(values, weights=weights))
+
+
+def _of(figure: Figure, table: pd.DataFrame, confidence: float) -> dict[str, object]:
+    values, weights = _counted(figure, table)
     n = len(values)
     record: dict[str, object] = {"value": np.nan, "lower": np.nan, "upper": np.nan, "n": n}
     record["kind"] = figure.kind
     if n == 0:
         return record
-    weights = None if figure.weight is None else figure.weight(people).to_numpy(dtype=float)
+    record["value"] = _value(figure, values, weights)
     if figure.kind == "share":
-        record["value"] = float(values.mean())
         ends = share_interval(int(values.sum()), n, confidence)
     elif figure.kind == "median":
-        record["value"] = float(np.median(values))
         ends = median_interval(values, confidence)
     else:
-        record["value"] = float(np.average(values, weights=weights))
         ends = mean_interval(values, confidence, weights=weights)
     record["lower"], record["upper"] = ends
     return record

@@ -12,6 +12,7 @@ import pandas as pd
 from skcfq.audit._comparison import AuditComparison, compare_reports
 from skcfq.audit._document import read_document, to_document, write_document
 from skcfq.audit._groups import disparities, gaps_of
+from skcfq.audit._metric_frame import metric_frame
 from skcfq.audit._remedies import controls_of
 from skcfq.audit._rendering import notebook_view, to_html, to_markdown
 
@@ -170,6 +171,42 @@ class AuditReport:
         if not isinstance(other, AuditReport):
             raise ValueError(f"other={type(other).__name__} is no AuditReport.")
         return compare_reports(self, other)
+
+    def to_metric_frame(self, figures: list[str] | str | None = None) -> Any:
+        """Return the figures by group as fairlearn's ``MetricFrame``.
+
+        Its predictions are the decisions of the deployed model, its true labels those of the
+        reference. Groups of any size are scored, without intervals.
+
+        Parameters
+        ----------
+        figures : list of str or str, optional
+            Some of those in :attr:`figures`.
+
+        Returns
+        -------
+        frame : fairlearn.metrics.MetricFrame
+
+        Raises
+        ------
+        OptionalDependencyError
+            fairlearn is not installed: ``pip install 'skcfq[fairness]'``.
+        ValueError
+            There is no such figure, or the report has no groups.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> from skcfq.audit import audit_recourse
+        >>> X = np.arange(200.0).reshape(-1, 1)
+        >>> models = [LogisticRegression().fit(X, X[:, 0] > cut) for cut in (99, 109)]
+        >>> side = {"side": np.where(X[:, 0] % 2, "odd", "even")}
+        >>> report = audit_recourse(*models, X, target=True, sensitive_features=side)
+        >>> report.to_metric_frame("validity_drop").by_group["validity_drop"].to_dict()
+        {'even': 1.0, 'odd': 1.0}
+        """
+        return metric_frame(self.people, self.sensitive, list(self.figures.index), figures)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document of :meth:`to_json`."""

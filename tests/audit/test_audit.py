@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import sys
 
 import numpy as np
 import pandas as pd
@@ -14,7 +16,12 @@ from skcfq import ActionSet, PTQClassifier, RecourseSolver, TableEncoder
 from skcfq.audit import AuditReport, audit_recourse
 from skcfq.audit._groups import joint_limits
 from skcfq.datasets import make_credit
-from skcfq.exceptions import AuditFileError, FeatureSpaceError, SpaceMismatchError
+from skcfq.exceptions import (
+    AuditFileError,
+    FeatureSpaceError,
+    OptionalDependencyError,
+    SpaceMismatchError,
+)
 from skcfq.metrics import (
     action_overlap,
     counterfactual_recourse_gap,
@@ -353,3 +360,28 @@ def test_a_model_file_tells_its_columns(credit, tmp_path):
     assert report.data["ignored_columns"] == ["shoe_size"]
     assert report.figures.loc["validity_drop", "value"] == 0
     assert report.models["reference"]["file"] == "model.skcfq"
+
+
+def test_fairlearn_is_given_the_same_figures(report):
+    """The groups of one feature by fairlearn are those of an audit of that feature alone."""
+    frame = report.to_metric_frame()
+    assert list(frame.overall.index) == list(report.figures.index)
+    np.testing.assert_allclose(frame.overall, report.figures["value"], rtol=1e-12)
+    people = report.people.reset_index(drop=True)
+    told = people[people["advised"]]
+    labels = report.sensitive.reset_index(drop=True).loc[told.index]
+    lost = (~told["holds"].astype(bool)).groupby([labels[name] for name in labels]).mean()
+    by_group = report.to_metric_frame("validity_drop").by_group["validity_drop"].dropna()
+    assert by_group.to_dict() == pytest.approx(lost.to_dict())
+    for figures in (["nothing"], "nothing", []):
+        with pytest.raises(ValueError, match="the report has accuracy, "):
+            report.to_metric_frame(figures)
+
+
+def test_no_metric_frame_without_groups_or_fairlearn(report, monkeypatch):
+    alone = dataclasses.replace(report, sensitive=report.sensitive.iloc[:, :0])
+    with pytest.raises(ValueError, match="no groups: give sensitive_features"):
+        alone.to_metric_frame()
+    monkeypatch.setitem(sys.modules, "fairlearn.metrics", None)
+    with pytest.raises(OptionalDependencyError, match=r"skcfq\[fairness\]"):
+        report.to_metric_frame()

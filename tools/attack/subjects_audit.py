@@ -103,6 +103,11 @@ def subjects() -> list[Subject]:
             {"other": only(AuditReport)},
         ),
         Subject(
+            "AuditReport.to_metric_frame",
+            lambda **p: _report().to_metric_frame(**p),
+            {"figures": anything()},
+        ),
+        Subject(
             "AuditReport.disparities",
             lambda **p: _report().disparities(**p),
             {"reference_groups": anything(*inside(lambda v: {"group": v}, "{'group': {}}"))},
