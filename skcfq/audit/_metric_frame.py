@@ -44,7 +44,7 @@ def metric_frame(
         raise OptionalDependencyError(
             "to_metric_frame needs the package fairlearn: pip install 'skcfq[fairness]'."
         ) from error
-    asked = known if figures is None else figures
+    asked: Any = known if figures is None else figures
     names = list(asked) if is_list(asked) else [asked]
     if not names or any(not isinstance(name, str) or name not in known for name in names):
         told = reprlib.repr(figures)
