@@ -60,8 +60,8 @@ doctest: $(STAMP)  ## run the examples of the docstrings and of the guide
 
 check: test lint types doctest  ## all that CI runs
 
-bench: $(STAMP)  ## run every benchmark
-	set -e; for file in examples/benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python "$$file" $(ARGS); done
+bench: $(STAMP)  ## run every benchmark, with its peak memory
+	$(BIN)/python tools/bench.py $(ARGS)
 
 bench-check: $(STAMP)  ## fail when a ratio is a fifth above examples/benchmarks/budget.json; ARGS="--write" sets it
 	$(BIN)/python tools/bench_check.py $(ARGS)
