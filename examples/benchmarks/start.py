@@ -1,8 +1,8 @@
 """Processor time of a start: a fresh Python process that solves once, its imports included.
 
-Exact recourse on a table of plain numbers needs torch only where somebody's answer is not the same in
-single precision, and is looked for again. The same call after `import torch`, and a start of
-scikit-learn alone, are shown beside it.
+Exact recourse on a table of plain numbers needs torch only where somebody's answer may not be the
+same in single precision, and is looked for again. The same call after `import torch`, and a start
+of scikit-learn alone, are shown beside it.
 
     python examples/benchmarks/start.py --repeats 5
 """
