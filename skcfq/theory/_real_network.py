@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skcfq.models import Predictor
-from skcfq.proofs import Network
+from skcfq.proofs import Network, Staircase
 from skcfq.theory._reading import readable_network
 from skcfq.utils import tile_products
 
@@ -58,15 +58,33 @@ class RealNetwork:
         values : list of L + 1 ndarray
             Layers of integers work on codes, as they are deployed.
         """
-        codes, values = self.source.inputs(encoded), [as_read(self.source, encoded)]
+        return self.trace(encoded)[0]
+
+    def trace(self, encoded: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Return the activations, and of each hidden layer where a small change passes.
+
+        Parameters
+        ----------
+        encoded : ndarray of shape (n, d)
+
+        Returns
+        -------
+        values : list of L + 1 ndarray
+        passes : list of L - 1 bool ndarray of shape (n, n_out)
+            Where a total is above 0, and below the highest activation there is.
+        """
+        codes, values, passes = self.source.inputs(encoded), [as_read(self.source, encoded)], []
         for layer, real in zip(self.source.layers, self.layers, strict=True):
-            codes = tile_products(codes, layer.matrix) + layer.offset
+            total = tile_products(codes, layer.matrix) + layer.offset
             if layer.activation is None:
-                values.append(codes * self.source.unit - self.source.shift)
+                values.append(total * self.source.unit - self.source.shift)
                 break
-            codes = layer.activation(codes)
+            codes = layer.activation(total)
+            passes.append(total > 0)
+            if isinstance(layer.activation, Staircase):
+                passes[-1] &= total * layer.activation.scale < real.top
             values.append(codes if real.step is None else codes * real.step)
-        return values
+        return values, passes
 
 
 def real_network(predictor: Predictor) -> RealNetwork:
