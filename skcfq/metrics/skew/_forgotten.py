@@ -39,7 +39,7 @@ def forgotten_people(reference: Any, deployed: Any, groups: Any = None) -> pd.Da
 
     References
     ----------
-    Hooker et al. (2020), Characterising Bias in Compressed Models.
+    Hooker et al. (2020), arXiv 2010.03058.
 
     Examples
     --------
