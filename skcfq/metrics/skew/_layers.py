@@ -64,20 +64,10 @@ def layer_changes(
     {('inputs', 'everybody'): 0.0, ('layer 1', 'everybody'): 0.65}
     """
     X = as_table(X)
-    background = X if background is None else background
-    first = as_predictor(reference, background=background, example=X)
-    second = predictor_of_same_space(first, deployed, background, X)
-    ours, theirs = real_network(first), real_network(second)
-    if _sizes(ours) != _sizes(theirs):
-        raise UnsupportedModelError(
-            f"{first.name} has layers of {_sizes(ours)} units and {second.name} of "
-            f"{_sizes(theirs)}: layers are compared unit by unit. Give networks of one shape."
-        )
-    encoded = first.space.encode(X)
+    ours, theirs, encoded = _read(reference, deployed, X, X if background is None else background)
     before, after = ours.activations(encoded), theirs.activations(encoded)
-    before[-1], after[-1] = (
-        one - one.mean(axis=1, keepdims=True) for one in (before[-1], after[-1])
-    )
+    for values in (before, after):
+        values[-1] = values[-1] - values[-1].mean(axis=1, keepdims=True)
     people = members_of(groups, len(X))
     weights = [{}, *map(_of_weights, ours.layers, theirs.layers)]
     rows: dict[tuple[str, str], dict[str, float]] = {}
@@ -95,6 +85,21 @@ def layer_changes(
     ]
     index = pd.MultiIndex.from_tuples(rows, names=["layer", "group"])
     return pd.DataFrame(list(rows.values()), index=index).reindex(columns=columns)
+
+
+def _read(
+    reference: Any, deployed: Any, X: Any, background: Any
+) -> tuple[RealNetwork, RealNetwork, np.ndarray]:
+    """Return two networks of one shape, and the rows as they encode them."""
+    first = as_predictor(reference, background=background, example=X)
+    second = predictor_of_same_space(first, deployed, background, X)
+    ours, theirs = real_network(first), real_network(second)
+    if _sizes(ours) != _sizes(theirs):
+        raise UnsupportedModelError(
+            f"{first.name} has layers of {_sizes(ours)} units and {second.name} of "
+            f"{_sizes(theirs)}: layers are compared unit by unit. Give networks of one shape."
+        )
+    return ours, theirs, first.space.encode(X)
 
 
 def _sizes(network: RealNetwork) -> list[int]:
