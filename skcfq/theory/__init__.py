@@ -22,7 +22,6 @@ from skcfq.theory._layerwise import LayerwiseDegradation, layerwise_degradation
 from skcfq.theory._lipschitz import lipschitz_perturbation
 from skcfq.theory._margins import margin_degradation, target_margin
 from skcfq.theory._perturbation import Perturbation
-from skcfq.theory._real_network import RealNetwork, real_network
 from skcfq.theory._robustness import Robustness, robustness
 from skcfq.theory._rounding_perturbation import rounding_perturbation
 from skcfq.theory._sensitivities import estimated_sensitivities, sensitivity_bits
@@ -35,7 +34,6 @@ __all__ = [
     "LayerwiseDegradation",
     "MarginCondition",
     "Perturbation",
-    "RealNetwork",
     "Robustness",
     "WeightChanges",
     "binomial_limit",
@@ -51,7 +49,6 @@ __all__ = [
     "margin_condition",
     "margin_degradation",
     "one_sided_condition",
-    "real_network",
     "robustness",
     "rounding_bound",
     "rounding_perturbation",

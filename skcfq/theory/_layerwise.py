@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from skcfq.proofs import in_real_units
 from skcfq.theory._model_pairs import margins_at, read_pair
 from skcfq.theory._network_pairs import LayerPair, NetworkPair, pair_of
 from skcfq.theory._perturbation import sizes
-from skcfq.theory._real_network import in_real_units
 from skcfq.utils import StrOptions, check_parameters, tile_products
 
 

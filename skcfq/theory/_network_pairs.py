@@ -9,9 +9,7 @@ import numpy as np
 
 from skcfq.exceptions import UnsupportedModelError
 from skcfq.models import Predictor
-from skcfq.proofs import Network
-from skcfq.theory._reading import readable_network
-from skcfq.theory._real_network import as_read, in_real_units
+from skcfq.proofs import Network, as_read, in_real_units, readable_network
 from skcfq.utils import tile_products
 
 # Totals of a layer of the reference, and what the deployed network adds to them.

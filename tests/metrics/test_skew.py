@@ -20,7 +20,7 @@ from skcfq.metrics import (
     paired_changes,
 )
 from skcfq.models import as_predictor
-from skcfq.theory import real_network
+from skcfq.proofs import real_network
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 N = 240

@@ -1,6 +1,8 @@
 """How compression skews a model against groups: decisions, logits, layers, loss surface.
 
 Pure functions, of labels and logits where these suffice, and of networks where weights are needed.
+
+For developers: what is public here is at the door of :mod:`skcfq.metrics`.
 """
 
 from skcfq.metrics.skew._changes import PairedChanges, paired_changes

@@ -10,7 +10,7 @@ import pandas as pd
 from skcfq.exceptions import UnsupportedModelError
 from skcfq.metrics.skew._labels import members_of
 from skcfq.models import as_predictor, predictor_of_same_space
-from skcfq.theory import RealNetwork, real_network
+from skcfq.proofs import RealNetwork, real_network
 from skcfq.utils import as_table
 
 

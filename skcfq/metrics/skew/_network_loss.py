@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skcfq.metrics.skew._decisions import losses
-from skcfq.theory import RealNetwork
+from skcfq.proofs import RealNetwork
 
 # A change of all weights and biases, layer by layer.
 Direction = list[tuple[np.ndarray, np.ndarray]]

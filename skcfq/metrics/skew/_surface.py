@@ -17,7 +17,7 @@ from skcfq.metrics.skew._decisions import positions_of
 from skcfq.metrics.skew._labels import members_of
 from skcfq.metrics.skew._network_loss import NetworkLoss
 from skcfq.models import as_predictor
-from skcfq.theory import real_network
+from skcfq.proofs import real_network
 from skcfq.utils import Interval, as_table, check_parameters
 
 _COUNT = Interval(Integral, 1, None, closed="left")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from skcfq.models import Predictor
-from skcfq.proofs import Network, Staircase
-from skcfq.theory._reading import readable_network
+from skcfq.proofs._layers import Network, Staircase
+from skcfq.proofs._reading import readable_network
 from skcfq.utils import tile_products
 
 
