@@ -39,6 +39,7 @@ LEVEL = {
     "solvers.search": 8,
     "theory": 8,
     "solvers": 9,
+    "metrics.skew": 9,
     "metrics": 10,
     "training": 10,
     "estimators": 11,

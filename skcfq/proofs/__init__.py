@@ -27,6 +27,8 @@ from skcfq.proofs._leaf_tables import LeafTables, leaf_tables
 from skcfq.proofs._network_search import NetworkDemand, NetworkSearch
 from skcfq.proofs._objective import Objective
 from skcfq.proofs._reachable_leaves import Inputs
+from skcfq.proofs._reading import readable_network
+from skcfq.proofs._real_network import RealNetwork, as_read, in_real_units, real_network
 from skcfq.proofs._tables import Tables, tables_of
 from skcfq.proofs._tree_cells import TreeCells
 from skcfq.proofs._tree_search import TreeDemand, TreeSearch
@@ -34,6 +36,11 @@ from skcfq.proofs._tree_starts import greedy_points
 from skcfq.proofs._twins import with_rungs, without_twins
 
 __all__ = [
+    "RealNetwork",
+    "as_read",
+    "in_real_units",
+    "readable_network",
+    "real_network",
     "NetworkDemand",
     "HiddenSpans",
     "InputGrid",

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from skcfq.proofs import in_real_units
 from skcfq.theory._model_pairs import margins_at, read_pair
 from skcfq.theory._network_pairs import LayerPair, NetworkPair, pair_of
 from skcfq.theory._perturbation import sizes
@@ -151,23 +152,8 @@ def hybrid_logits(networks: NetworkPair, encoded: np.ndarray) -> list[np.ndarray
     networks : NetworkPair
     encoded : ndarray of shape (n, d)
     """
-    return [
-        _behind(networks.layers[done:], values)
-        for done, values in enumerate(deployed_activations(networks, encoded))
-    ]
-
-
-def deployed_activations(networks: NetworkPair, encoded: np.ndarray) -> list[np.ndarray]:
-    """Return what each layer of the deployed network reads, and its logits, in real units."""
-    codes, values = networks.deployed.inputs(encoded), [networks.read_as(encoded)]
-    for layer, real in zip(networks.deployed.layers, networks.layers, strict=True):
-        codes = tile_products(codes, layer.matrix) + layer.offset
-        if layer.activation is None:
-            values.append(codes * networks.deployed.unit - networks.deployed.shift)
-            break
-        codes = layer.activation(codes)
-        values.append(codes if real.step is None else codes * real.step)
-    return values
+    stages = in_real_units(networks.deployed).activations(encoded)
+    return [_behind(networks.layers[done:], values) for done, values in enumerate(stages)]
 
 
 def _behind(layers: tuple[LayerPair, ...], values: np.ndarray) -> np.ndarray:

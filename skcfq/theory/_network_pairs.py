@@ -9,8 +9,7 @@ import numpy as np
 
 from skcfq.exceptions import UnsupportedModelError
 from skcfq.models import Predictor
-from skcfq.proofs import Network
-from skcfq.theory._reading import readable_network
+from skcfq.proofs import Network, as_read, in_real_units, readable_network
 from skcfq.utils import tile_products
 
 # Totals of a layer of the reference, and what the deployed network adds to them.
@@ -66,10 +65,7 @@ class NetworkPair:
 
     def read_as(self, encoded: np.ndarray) -> np.ndarray:
         """Return encoded points (N, d) as the deployed network reads them, in encoded units."""
-        integers = self.deployed.integers
-        if integers is None:
-            return encoded
-        return integers.codes(encoded) * (integers.input_steps / integers.input_factors)
+        return as_read(self.deployed, encoded)
 
     @property
     def input_steps(self) -> np.ndarray | None:
@@ -119,37 +115,9 @@ def pair_of(reference: Predictor, deployed: Predictor) -> NetworkPair:
             "the difference is followed unit by unit. Give networks of one shape, or ask each of "
             "them alone with `robustness`."
         )
-    matrices = _real_layers(second)
-    layers = [
-        LayerPair(layer.matrix, layer.offset, *other)
-        for layer, other in zip(first.layers, matrices, strict=True)
-    ]
-    last = layers[-1]
-    shifts = last.offset - first.shift, last.other_offset - second.shift
-    layers[-1] = LayerPair(last.matrix, shifts[0], last.other_matrix, shifts[1])
-    return NetworkPair(tuple(layers), first, second)
-
-
-def _real_layers(network: Network) -> list[tuple]:
-    """Return weights, offsets, steps and highest codes of layers in real units."""
-    if network.integers is None:
-        return [(layer.matrix, layer.offset) for layer in network.layers]
-    integers = network.integers
-    found: list[tuple] = []
-    # What the first layer reads is an encoded value over this.
-    before = integers.input_steps / integers.input_factors
-    nominal = integers.input_step
-    for layer, stored in zip(network.layers, integers.layers, strict=True):
-        if layer.activation is None:
-            unit = np.full(len(layer.offset), network.unit)
-        else:
-            unit = np.ldexp(nominal * np.asarray(stored.step), -np.asarray(stored.fraction_bits))
-            unit = np.broadcast_to(unit, layer.offset.shape)
-        matrix, offset = layer.matrix / before[:, None] * unit, layer.offset * unit
-        if layer.activation is None:
-            found.append((matrix, offset))
-            break
-        before = unit / (1.0 if stored.rescale is None else stored.rescale)
-        nominal = float(before.mean())
-        found.append((matrix, offset, before, float(stored.levels)))
-    return found
+    ours, theirs = in_real_units(first), in_real_units(second)
+    layers = tuple(
+        LayerPair(one.matrix, one.offset, other.matrix, other.offset, other.step, other.top)
+        for one, other in zip(ours.layers, theirs.layers, strict=True)
+    )
+    return NetworkPair(layers, first, second)

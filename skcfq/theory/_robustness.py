@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from skcfq.models import Predictor, as_predictor
+from skcfq.proofs import readable_network
 from skcfq.theory._at_points import RADIUS
 from skcfq.theory._bisection import bisect
 from skcfq.theory._model_pairs import wanted_classes
 from skcfq.theory._network_inputs import NetworkInputs
-from skcfq.theory._reading import readable_network
 from skcfq.theory._row_boxes import RowBoxes
 from skcfq.utils import Interval, as_table, check_parameters, take_rows
 

@@ -10,11 +10,10 @@ import numpy as np
 
 from skcfq.exceptions import UnsupportedModelError
 from skcfq.models import Predictor, as_predictor
-from skcfq.proofs import Network
+from skcfq.proofs import Network, readable_network
 from skcfq.theory._at_points import OVER, RADIUS
 from skcfq.theory._neighborhoods import neighborhood
 from skcfq.theory._perturbation import Perturbation
-from skcfq.theory._reading import readable_network
 from skcfq.theory._weight_changes import rounding_bound
 from skcfq.utils import Interval, ListOf, as_table, check_parameters
 

@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skcfq.models import as_predictor
-from skcfq.proofs import Network, Staircase
+from skcfq.proofs import Network, Staircase, readable_network
 from skcfq.quantization import closed_form_bits, closed_form_widths
 from skcfq.theory._model_pairs import wanted_classes
-from skcfq.theory._reading import readable_network
 from skcfq.utils import Interval, ListOf, as_table, check_parameters, tile_products
 
 

@@ -15,9 +15,9 @@ from skcfq.deploy import DeployedClassifier, IntegerLayer, IntegerNetwork
 from skcfq.encoding import FeatureSpace
 from skcfq.exceptions import BackgroundRequiredError, UnsupportedModelError
 from skcfq.models import as_predictor
+from skcfq.proofs import readable_network
 from skcfq.theory import _bisection
 from skcfq.theory._network_inputs import NetworkInputs
-from skcfq.theory._reading import readable_network
 from skcfq.theory._row_boxes import RowBoxes
 
 PEOPLE = draw_people(25)

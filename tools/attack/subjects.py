@@ -12,6 +12,7 @@ import subjects_metrics
 import subjects_plotting
 import subjects_recourse
 import subjects_rules
+import subjects_skew
 import subjects_theory
 from verdicts import Subject
 
@@ -25,6 +26,7 @@ NOT_ATTACKED = {
     "differentiable": "takes a task, which the solver makes; in requires= of Method",
     "Effort": _MADE,
     "ExactAnswer": _MADE,
+    "PairedChanges": _MADE,
     "RecourseProblem": _MADE,
     "Starts": _MADE,
     "States": _MADE,
@@ -73,6 +75,7 @@ def all_subjects() -> list[Subject]:
         *subjects_audit.subjects(),
         *subjects_issued.subjects(),
         *subjects_metrics.subjects(),
+        *subjects_skew.subjects(),
         *subjects_plotting.subjects(),
         *subjects_certificates.subjects(),
         *subjects_theory.subjects(),

@@ -6,7 +6,7 @@ import numpy as np
 
 from skcfq.exceptions import UnsupportedModelError
 from skcfq.models import Predictor
-from skcfq.proofs import Layer, Network, network_of
+from skcfq.proofs._layers import Layer, Network, network_of
 
 
 def readable_network(predictor: Predictor) -> Network:
