@@ -13,6 +13,7 @@ from skcfq.audit._verdict import percent_of_confidence
 from skcfq.audit._wording import (
     UNKNOWN,
     count,
+    counted,
     difference,
     figure,
     interval,
@@ -233,10 +234,14 @@ def _rest(n: int, what: str) -> list[Any]:
 def notes_section(report: Any) -> Section:
     """Return what could not be judged."""
     notes = [" ".join(note.split()) for note in report.notes] + small_group_notes(report)
-    ignored = report.data.get("ignored_columns")
-    if ignored:
-        named = ", ".join(words(one) for one in ignored[:MOST_GROUPS])
-        notes.append(f"Columns that neither model reads were left out: {named}.")
+    ignored = report.data.get("ignored_columns") or []
+    features = [str(name) for name in report.sensitive.columns]
+    for said, columns in (
+        ("Groups are those of columns that neither model reads", features),
+        ("Columns that neither model reads were left out", set(ignored) - set(features)),
+    ):
+        named = ", ".join(words(one) for one in ignored[:MOST_GROUPS] if one in columns)
+        notes += [f"{said}: {named}."] if named else []
     if not notes:
         return Section("notes", "What could not be judged", [Text("The audit noted nothing.")])
     return Section("notes", "What could not be judged", [Items(notes)])
@@ -247,8 +252,8 @@ def small_group_notes(report: Any) -> list[str]:
     least = report.parameters["min_group_size"]
     shown = report.small_groups[:MOST_GROUPS]
     notes = [
-        f"{words(one['feature'])} = {words(one['group'])} has {count(one['n'])} people, fewer than "
-        f"{count(least)}: named, and not scored."
+        f"{words(one['feature'])} = {words(one['group'])} has {counted(one['n'], 'person')}, fewer "
+        f"than {count(least)}: named, and not scored."
         for one in shown
     ]
     more = len(report.small_groups) - len(shown)

@@ -32,6 +32,8 @@ class Figure:
         In words.
     better : {"low", "high", "same", "zero"}
         What would be good.
+    least, most : float
+        Between which any value lies: an interval of a mean does not end beyond.
     """
 
     kind: str
@@ -40,6 +42,8 @@ class Figure:
     label: str
     better: str
     weight: Callable[[pd.DataFrame], pd.Series] | None = None
+    least: float = -np.inf
+    most: float = np.inf
 
 
 def _everybody(table: pd.DataFrame) -> pd.Series:
@@ -114,10 +118,15 @@ FIGURES: Mapping[str, Figure] = {
         "low",
     ),
     "recourse_gap": Figure(
-        "mean", _compared, lambda t: t["gap"].abs(), "Mean change of the price, either way", "zero"
+        "mean",
+        _compared,
+        lambda t: t["gap"].abs(),
+        "Mean change of the price, either way",
+        "zero",
+        least=0,
     ),
     "recourse_gap_signed": Figure(
-        "mean", _compared, lambda t: t["gap"], "Mean change of the price", "zero"
+        "mean", _compared, lambda t: t["gap"], "Mean change of the price", "zero", least=-1
     ),
     "recourse_gap_median": Figure(
         "median", _compared, lambda t: t["gap"], "Median change of the price", "zero"
@@ -129,15 +138,33 @@ FIGURES: Mapping[str, Figure] = {
         "Change of all prices together",
         "zero",
         lambda t: t["cost"],
+        least=-1,
     ),
     "direction_similarity": Figure(
-        "mean", _compared, lambda t: t["cosine"], "Cosine of the two pieces of advice", "high"
+        "mean",
+        _compared,
+        lambda t: t["cosine"],
+        "Cosine of the two pieces of advice",
+        "high",
+        least=-1,
+        most=1,
     ),
     "action_overlap": Figure(
-        "mean", _compared, lambda t: t["overlap"], "Overlap of what is to be changed", "high"
+        "mean",
+        _compared,
+        lambda t: t["overlap"],
+        "Overlap of what is to be changed",
+        "high",
+        least=0,
+        most=1,
     ),
     "cost": Figure(
-        "mean", lambda t: t["advised"], lambda t: t["cost"], "Mean price under the reference", "low"
+        "mean",
+        lambda t: t["advised"],
+        lambda t: t["cost"],
+        "Mean price under the reference",
+        "low",
+        least=0,
     ),
     "cost_deployed": Figure(
         "mean",
@@ -145,6 +172,7 @@ FIGURES: Mapping[str, Figure] = {
         lambda t: t["cost_deployed"],
         "Mean price under the deployed model",
         "low",
+        least=0,
     ),
 }
 
@@ -210,6 +238,17 @@ def _of(figure: Figure, table: pd.DataFrame, confidence: float) -> dict[str, obj
     elif figure.kind == "median":
         ends = median_interval(values, confidence)
     else:
-        ends = mean_interval(values, confidence, weights=weights)
+        ends = _within(mean_interval(values, confidence, weights=weights), figure)
     record["lower"], record["upper"] = ends
     return record
+
+
+def _within(ends: tuple[float, float], figure: Figure) -> tuple[float, float]:
+    """Return an interval without what no value can be; an end that nobody knows is the limit."""
+    low, high = ends
+    if np.isnan(low) and np.isnan(high):
+        return ends
+    low = figure.least if np.isnan(low) else max(low, figure.least)
+    high = figure.most if np.isnan(high) else min(high, figure.most)
+    # Where there is no limit either, the end stays unknown; a file has no infinite numbers.
+    return low if np.isfinite(low) else np.nan, high if np.isfinite(high) else np.nan

@@ -46,6 +46,20 @@ def count(value: Any) -> str:
     return f"{int(value):,}"
 
 
+_PLURALS = {"person": "people", "piece of advice": "pieces of advice"}
+
+
+def counted(n: Any, one: str) -> str:
+    """Return how many of something there are.
+
+    Examples
+    --------
+    >>> counted(1, "person"), counted(1200, "person")
+    ('1 person', '1,200 people')
+    """
+    return f"{count(n)} {one if int(n) == 1 else _PLURALS.get(one, one + 's')}"
+
+
 def percent(share: float, *, signed: bool = False) -> str:
     r"""Return a share in percent; what is not 0 or 100 is not shown as if it were.
 

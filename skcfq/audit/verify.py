@@ -434,7 +434,7 @@ def _figures(c: dict[str, Any], rows: np.ndarray, confidence: float) -> dict[tup
     alike, compared = c["holds_float32"], ~np.isnan(gap)
     paid = compared & (c["cost"] > 0)
     change = (c["cost_deployed"] - c["cost"]) / np.where(paid, c["cost"], 1)
-    told = {
+    told: dict[str, tuple[Any, ...]] = {
         "accuracy": ("share", everybody, c.get("right")),
         "accuracy_deployed": ("share", everybody, c.get("right_deployed")),
         "agreement": ("share", everybody, c["decision_reference"] == c["decision_deployed"]),
@@ -445,21 +445,25 @@ def _figures(c: dict[str, Any], rows: np.ndarray, confidence: float) -> dict[tup
         "validity_drop": ("share", advised, failed),
         "validity_drop_mismatch": ("share", advised | ~denied, failed),
         "float32_drop": ("share", advised & ~np.isnan(alike), alike == 0),
-        "recourse_gap": ("mean", compared, np.abs(gap)),
-        "recourse_gap_signed": ("mean", compared, gap),
+        "recourse_gap": ("mean", compared, np.abs(gap), 0),
+        "recourse_gap_signed": ("mean", compared, gap, -1),
         "recourse_gap_median": ("median", compared, gap),
-        "recourse_gap_ratio": ("ratio", paid, change),
-        "direction_similarity": ("mean", compared, c["cosine"]),
-        "action_overlap": ("mean", compared, c["overlap"]),
-        "cost": ("mean", advised, c["cost"]),
-        "cost_deployed": ("mean", c["advised_deployed"], c["cost_deployed"]),
+        "recourse_gap_ratio": ("ratio", paid, change, -1),
+        "direction_similarity": ("mean", compared, c["cosine"], -1, 1),
+        "action_overlap": ("mean", compared, c["overlap"], 0, 1),
+        "cost": ("mean", advised, c["cost"], 0),
+        "cost_deployed": ("mean", c["advised_deployed"], c["cost_deployed"], 0),
     }
     figures: dict[tuple, dict] = {}
-    for name, (kind, mask, what) in told.items():
+    for name, (kind, mask, what, *ends) in told.items():
         if what is not None:
             values, n = what[mask].astype(float), int(mask.sum())
             weights = c["cost"][mask] if kind == "ratio" else np.ones(n)
             value, low, high = _value(kind, values, weights, confidence) if n else [None] * 3
+            if ends and (low is not None or high is not None):
+                # No interval ends beyond what a value can be.
+                low = ends[0] if low is None else max(low, ends[0])
+                high = min((one for one in (high, *ends[1:]) if one is not None), default=None)
             figures[name,] = {"value": value, "lower": low, "upper": high, "n": n, "kind": kind}
     return figures
 

@@ -24,11 +24,17 @@ def add_people(parser: argparse.ArgumentParser, *, required: bool = True) -> Non
 
 
 def add_trust(parser: argparse.ArgumentParser) -> None:
-    """Add the leave to execute code."""
+    """Add the leave to execute code, and the labels of what does not tell them."""
+    parser.add_argument(
+        "--classes",
+        type=names,
+        metavar="A,B",
+        help="labels of a function or ONNX file that does not tell them, in its order",
+    )
     parser.add_argument(
         "--trust",
         action="store_true",
-        help="load files that execute code (joblib, pickle, unknown types of skops)",
+        help="load files that execute code (joblib, pickle, .py, unknown types of skops)",
     )
 
 

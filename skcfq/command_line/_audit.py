@@ -18,9 +18,11 @@ from skcfq.command_line._arguments import (
 )
 from skcfq.command_line._gates import LIMITS, check_paths, judge, write_failure
 from skcfq.command_line._issued import issued_report, plan_issued
+from skcfq.command_line._labels import with_labels
 from skcfq.command_line._model_files import ModelFile
 from skcfq.command_line._outcomes import PASSED, Refused
 from skcfq.command_line._people import People, check_people, read_rules
+from skcfq.command_line._tables import classes_of
 
 if TYPE_CHECKING:
     from skcfq.audit import AuditReport
@@ -123,12 +125,14 @@ def _report(arguments: argparse.Namespace) -> AuditReport:
     if arguments.require_quantized and not files["deployed"].is_quantized(models["deployed"]):
         raise Refused(f"{arguments.deployed} is not quantized, as --require-quantized asks for.")
     rows = people.rows_for(list(models.values()), arguments.person)
-    first = models["reference"]
+    first = with_labels(models["reference"], arguments.classes, people.rows_of(rows))
+    known = classes_of(first, rows, people.background)
+    second = with_labels(models["deployed"], arguments.classes, people.rows_of(rows), known)
     from skcfq.audit import audit_recourse
 
     report = audit_recourse(
-        models["reference"],
-        models["deployed"],
+        first,
+        second,
         people.table,
         people.labels(first, rows),
         action_set=people.rules,

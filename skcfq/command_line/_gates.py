@@ -37,8 +37,12 @@ def judge(report: Any, arguments: argparse.Namespace) -> int:
         (report.to_html if is_page else report.to_markdown)(arguments.report)
     print(report)
     ignored = [] if arguments.issued is not None else report.data["ignored_columns"]
+    groups = [name for name in ignored if name in report.parameters["sensitive_features"]]
+    if groups:
+        print(f"groups are of columns that no model reads: {', '.join(groups)}")
+    ignored = [name for name in ignored if name not in groups]
     if ignored:
-        print(f"columns that no model reads: {', '.join(ignored)}")
+        print(f"columns that no model reads, left out: {', '.join(ignored)}")
     for note in report.notes:
         print(f"note: {note}")
     limits = {name: getattr(arguments, name) for name in LIMITS}
@@ -65,10 +69,14 @@ def _tell(verdict: AuditVerdict, junit: str | None) -> int:
         verdict.to_junit(junit)
     if verdict.passed is None:
         told = [one for one in verdict.criteria if one.passed is None]
-        tell(f"skcfq audit: could not judge: {told[0].reason}")
+        tell(f"skcfq audit: could not judge: {_named(told[0])}{told[0].reason}")
     else:
         print("passed" if verdict.passed else "a threshold is exceeded")
     return _CODES[verdict.passed]
+
+
+def _named(one: Any) -> str:
+    return f"{one.name} ({one.place}): " if one.feature else ""
 
 
 def write_failure(arguments: argparse.Namespace, reason: str) -> None:

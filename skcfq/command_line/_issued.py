@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skcfq.command_line._gates import LIMITS
+from skcfq.command_line._labels import with_labels
 from skcfq.command_line._model_files import ModelFile
 from skcfq.command_line._outcomes import Refused
 from skcfq.command_line._people import read_rules
@@ -68,13 +69,16 @@ def issued_report(arguments: argparse.Namespace) -> IssuedReport:
     if arguments.require_quantized and not file.is_quantized(model):
         raise Refused(f"{arguments.deployed} is not quantized, as --require-quantized asks for.")
     told = _table_of(advice, arguments)
+    population = None if arguments.background is None else read_table(arguments.background)
+    rows = advice.X if population is None else population
+    model = with_labels(model, arguments.classes, rows[[*advice.X]])
     report = audit_issued(
         advice,
         model,
         valid_until=_days(arguments.valid_until, told),
         on=arguments.on,
         sensitive_features=None if told is None or not arguments.groups else told[arguments.groups],
-        background=None if arguments.background is None else read_table(arguments.background),
+        background=population,
         action_set=read_rules(arguments.actions),
         confidence=arguments.confidence or 0.95,
         min_group_size=arguments.min_group_size,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,10 +27,13 @@ class ModelFile:
     path : Path
     trusted : bool
         Whether code that the file brings may be executed.
+    name : str
+        Of a Python file: what in it is the model.
     """
 
     path: Path
     trusted: bool
+    name: str = ""
 
     @classmethod
     def checked(cls, path: str, *, trusted: bool) -> ModelFile:
@@ -40,8 +45,13 @@ class ModelFile:
         """
         file = cls(Path(path), trusted)
         if not file.path.is_file():
+            place, _, name = path.rpartition(":")
+            file = cls(Path(place), trusted, name)
+        if not file.path.is_file() or (file.name and file.kind != "python"):
             raise Refused(f"{path}: no such file.")
-        if file.kind == "joblib" and not trusted:
+        if file.kind == "python" and not file.name.isidentifier():
+            raise Refused(f"{path}: name the model in it, such as {file.path}:decide.")
+        if file.kind in ("joblib", "python") and not trusted:
             raise Refused(
                 f"{path} executes code when it is loaded: give --trust if you know who wrote it, "
                 "or a .skops, .onnx or .skcfq file."
@@ -50,23 +60,26 @@ class ModelFile:
 
     @property
     def kind(self) -> str:
-        """``"joblib"``, ``"skops"``, ``"onnx"`` or ``"skcfq"``, which any other name stands for."""
+        """``"joblib"``, ``"python"``, ``"skops"``, ``"onnx"``, or else ``"skcfq"``."""
         suffix = self.path.suffix.lower()
+        if suffix == ".py":
+            return "python"
         if suffix in _EXECUTES:
             return "joblib"
         return suffix[1:] if suffix in (".skops", ".onnx") else "skcfq"
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the file."""
+        """SHA-256 of the file, and of the name in it."""
         with self.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            return hashlib.file_digest(file, "sha256").hexdigest() + self.name
 
     @property
     def record(self) -> dict[str, Any]:
         """What an audit says of the file; its size only where it holds a model and nothing else."""
         size = self.path.stat().st_size if self.kind in ("skcfq", "onnx") else None
-        return {"file": self.path.name} | ({} if size is None else {"bytes": size})
+        name = f"{self.path.name}:{self.name}" if self.name else self.path.name
+        return {"file": name} | ({} if size is None else {"bytes": size})
 
     def load(self) -> Any:
         """Return the model; of an ONNX file its path, which is read with rows at hand."""
@@ -74,6 +87,8 @@ class ModelFile:
             import joblib
 
             return joblib.load(self.path)
+        if self.kind == "python":
+            return self._named()
         if self.kind == "skops":
             return self._skops()
         if self.kind == "onnx":
@@ -81,6 +96,18 @@ class ModelFile:
         from skcfq.deploy import load
 
         return load(self.path)
+
+    def _named(self) -> Any:
+        spec = importlib.util.spec_from_file_location(self.path.stem, self.path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        # What the file defines is found by its name when it is copied or pickled.
+        sys.modules.setdefault(self.path.stem, module)
+        spec.loader.exec_module(module)
+        if not hasattr(module, self.name):
+            raise Refused(f"{self.path} has nothing of the name {self.name!r}.")
+        return getattr(module, self.name)
 
     def _skops(self) -> Any:
         try:

@@ -77,6 +77,10 @@ class People:
             names = [name for name in self.table.columns if name != person]
         return self.table[[name for name in names if name in self.table.columns]]
 
+    def rows_of(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows of the background, with the columns of others."""
+        return self.background[[name for name in rows.columns if name in self.background.columns]]
+
     def target(self, text: str | None, model: Any, rows: Any) -> Any:
         """Return the label that a text stands for, None for None."""
         if text is None:

@@ -11,6 +11,7 @@ from skcfq.command_line._arguments import (
     at_least_zero,
     check_outputs,
 )
+from skcfq.command_line._labels import with_labels
 from skcfq.command_line._model_files import ModelFile
 from skcfq.command_line._outcomes import PASSED, Refused
 from skcfq.command_line._people import People, check_people, read_rules
@@ -44,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         return PASSED
     people, model = People.read(arguments), file.load()
     rows = people.rows_for([model], arguments.person)
+    model = with_labels(model, arguments.classes, people.rows_of(rows))
     target = people.target(arguments.target, model, rows)
     if arguments.person is not None:
         rows = rows.set_index(people.table[arguments.person])
@@ -58,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         n_alternatives=arguments.alternatives,
         random_state=arguments.random_state,
     )
-    background = people.background[[c for c in people.background.columns if c in rows.columns]]
+    background = people.rows_of(rows)
     result = solver.solve(model, rows, background=background, keep_partial=False)
     result.to_json(arguments.out)
     told, denied = int(result.reachable.sum()), int(result.denied.sum())

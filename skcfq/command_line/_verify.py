@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from skcfq.command_line._arguments import add_trust
+from skcfq.command_line._labels import with_labels
 from skcfq.command_line._model_files import ModelFile
 from skcfq.command_line._outcomes import EXCEEDED, PASSED
 from skcfq.command_line._people import columns_of
@@ -42,13 +43,13 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.outcome is not None:
         check_columns(arguments.data, data.columns, {"--outcome": [arguments.outcome]})
         labels = data[arguments.outcome].to_numpy()
-    models = {role: _labels_of(file.load()) for role, file in files.items()}
+    models = {role: _labels_of(file.load(), arguments.classes) for role, file in files.items()}
     report = verify_audit(arguments.audit, data, y=labels, **models)
     print(report)
     return PASSED if report.ok else EXCEEDED
 
 
-def _labels_of(model: Any) -> Callable[[Any], Any]:
+def _labels_of(model: Any, classes: list[str] | None) -> Callable[[Any], Any]:
     """Return a model as a function from the rows that were audited to labels."""
 
     def labels(rows: pd.DataFrame) -> Any:
@@ -56,6 +57,7 @@ def _labels_of(model: Any) -> Callable[[Any], Any]:
 
         columns = columns_of(model)
         own = rows if columns is None else rows[columns]
-        return as_predictor(model, background=own, example=own).predict(own)
+        told = with_labels(model, classes, own)
+        return as_predictor(told, background=own, example=own).predict(own)
 
     return labels

@@ -8,6 +8,7 @@ import numpy as np
 
 from skcfq.deploy import DeployedClassifier
 from skcfq.exceptions import SpaceMismatchError
+from skcfq.models._order import in_order_of
 from skcfq.models._predictor import Predictor
 from skcfq.models._reading import as_predictor
 from skcfq.models._translation import on_space_of
@@ -57,6 +58,7 @@ def _read(first: Predictor, model: Any, background: Any, X: Any) -> Predictor:
     # A file that tells less of its population, which is the same, takes the first's statistics.
     space = first.space if isinstance(model, DeployedClassifier) else None
     predictor = as_predictor(model, background=background, space=space, example=X)
+    predictor = in_order_of(first.classes, predictor)
     if not np.array_equal(first.classes, predictor.classes):
         raise SpaceMismatchError(
             f"{first.name} has the classes {first.classes.tolist()}, {predictor.name} has "

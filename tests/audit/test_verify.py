@@ -350,6 +350,40 @@ def test_intervals_are_those_of_the_library(confidence):
             np.testing.assert_array_equal(np.array(own, dtype=float), wanted)
 
 
+def test_no_interval_ends_beyond_what_a_value_can_be(credit):
+    """Of five people, resampling alone says prices of -5 and prices that fall by 108 %."""
+    X = credit.data.head(150)
+    models = [
+        make_pipeline(TableEncoder(), LogisticRegression(C=c, max_iter=500)).fit(
+            credit.data, credit.target
+        )
+        for c in (1.0, 0.003)
+    ]
+    report = audit_recourse(
+        *models,
+        X,
+        action_set=credit.action_set,
+        target=credit.favorable,
+        sensitive_features={"tenth": np.arange(150) % 12},
+        min_group_size=1,
+    )
+    table = report.groups.reset_index()
+    ends = {
+        "direction_similarity": (-1, 1),
+        "action_overlap": (0, 1),
+        "recourse_gap_signed": (-1, np.inf),
+        "cost": (0, np.inf),
+    }
+    for name, (least, most) in ends.items():
+        own = table[table["figure"] == name]
+        known = own[["lower", "upper"]].dropna()
+        assert len(known) > 6
+        assert (known["lower"] >= least).all() and (known["upper"] <= most).all()
+        assert (known["lower"] == least).any() or (known["upper"] == most).any() or name == "cost"
+    verified = verify_audit(report.to_dict(), X)
+    assert verified.ok, verified
+
+
 def test_ends_of_shares_are_quantiles_of_beta():
     for k, n in ((0, 1), (0, 300), (41, 48), (3000, 10_000), (0, 100_000), (99_999, 100_000)):
         for tail in (0.001, 0.025, 0.5):

@@ -86,7 +86,7 @@ def test_passed_and_what_is_written(files, tmp_path, capsys):
     )
     told = capsys.readouterr()
     assert code == 0 and told.err == "" and told.out.splitlines()[-1] == "passed"
-    assert "columns that no model reads: note\n" in told.out
+    assert "columns that no model reads, left out: note\n" in told.out
     report = AuditReport.read(tmp_path / "audit.json")
     assert report.people.index.name == "customer" and report.people.index[3] == "C3"
     assert [one["file"] for one in report.models.values()] == ["old.joblib", "new.joblib"]
@@ -245,7 +245,7 @@ def test_a_pipeline_and_its_onnx_export(tmp_path, capsys):
     argv += [str(tmp_path / "f.onnx"), "--data", str(tmp_path / "X.csv"), "--target", "1"]
     argv += ["--outcome", "y", "--trust", "--max-validity-drop"]
     assert main([*argv, "1"]) == 0
-    assert "columns that no model reads: extra" in capsys.readouterr().out
+    assert "columns that no model reads, left out: extra" in capsys.readouterr().out
     assert main([*argv, "1", "--require-quantized"]) == 2
     assert "not quantized" in error_of(capsys)
     assert main(["inspect", str(tmp_path / "f.onnx")]) == 0
@@ -274,7 +274,7 @@ def test_quantized_model_from_training_to_letters(files, tmp_path, capsys):
     assert audit(files, "--trust", "--require-quantized", **gate) == 0
     record = AuditReport.read(tmp_path / "audit.json").models["deployed"]
     assert record["file"] == "q.skcfq" and record["bytes"] == shipped.stat().st_size
-    assert "columns that no model reads: customer, y, note" in capsys.readouterr().out
+    assert "columns that no model reads, left out: customer, y, note" in capsys.readouterr().out
     for file in (shipped, graph, tmp_path / "audit.json"):
         assert main(["inspect", str(file)]) == 0
         assert json.loads(capsys.readouterr().out)["kind"] in ("skcfq", "onnx", "audit")
