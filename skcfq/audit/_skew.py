@@ -1,0 +1,302 @@
+"""From two or more models and a table to a report on skew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skcfq.actions import ActionSet
+from skcfq.audit._audit import rows_read, solver_of, table_of_people
+from skcfq.audit._groups import groups_of, read_groups
+from skcfq.audit._people import people_table
+from skcfq.audit._skew_columns import SkewColumns
+from skcfq.audit._skew_report import SkewReport
+from skcfq.exceptions import SpaceMismatchError, UnsupportedModelError
+from skcfq.metrics.skew import (
+    EVERYBODY,
+    PairedChanges,
+    changes_of_figures,
+    forgotten_people,
+    layer_changes,
+)
+from skcfq.models import Predictor, as_predictor, carried_target, second_predictor
+from skcfq.solvers import RecourseSolver
+from skcfq.utils import (
+    Interval,
+    Progress,
+    as_objects,
+    check_parameters,
+    missing_mask,
+    plain,
+)
+
+_AT_LEAST_ONE = Interval(Integral, 1, None, closed="left")
+_Table = dict[tuple[str, ...], dict[Any, Any]]
+
+
+@check_parameters(
+    action_set=[ActionSet, None],
+    solver=[RecourseSolver, None],
+    recourse=[bool],
+    surface=[bool],
+    near=[Interval(Real, 0, None, closed="left")],
+    confidence=[Interval(Real, 0, 1, closed="neither")],
+    min_group_size=[_AT_LEAST_ONE],
+    n_resamples=[Interval(Integral, 100, 100_000, closed="both")],
+    random_state=["random_state"],
+    verbose=["verbose"],
+)
+def skew_report(
+    reference: Any,
+    deployed: Any,
+    X: Any,
+    y: Any,
+    sensitive_features: Any,
+    *,
+    action_set: ActionSet | None = None,
+    target: Any = None,
+    background: Any = None,
+    solver: RecourseSolver | None = None,
+    recourse: bool = True,
+    surface: bool = True,
+    near: float = 0.5,
+    confidence: float = 0.95,
+    min_group_size: int = 30,
+    n_resamples: int = 1000,
+    random_state: Any = 0,
+    verbose: int = 0,
+) -> SkewReport:
+    r"""Report how a compressed model is skewed against groups, before and after, figure by figure.
+
+    The chain of Bellam and Kim (2025): weights and activations change, logits lose variance,
+    decisions move to the boundary, loss and errors grow, and for some groups more than for others;
+    gradients and curvature of the group's loss follow. Beside it stands what becomes of people's
+    recourse.
+
+    Parameters
+    ----------
+    reference : fitted classifier, Predictor, or path
+    deployed : the same, or list of such
+        Several are one method with several seeds: figures are means over them.
+    X : DataFrame or ndarray of shape (n, p)
+        People that no model was trained on.
+    y : array-like of shape (n,)
+        True labels.
+    sensitive_features : str, list of str, Series, DataFrame or dict
+        As in :func:`audit_recourse`; of several, their crossings are groups too.
+    action_set, target, background, solver : optional
+        As in :func:`audit_recourse`. Without a target, nobody is accepted or refused, and there is
+        no recourse.
+    recourse : bool, default=True
+        Whether to solve for recourse, which takes the longest.
+    surface : bool, default=True
+        Whether to look at gradients and curvature, where all models are networks.
+    near : float, default=0.5
+        Margin in logits below which a person is near the boundary.
+    confidence : float, default=0.95
+        Of each interval alone.
+    min_group_size : int, default=30
+        Groups with fewer rows are named, and not scored.
+    n_resamples : int, default=1000
+    random_state : int, RandomState instance or None, default=0
+    verbose : int, default=0
+
+    Returns
+    -------
+    report : SkewReport
+
+    Raises
+    ------
+    ValueError, SpaceMismatchError, FeatureSpaceError
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> X = np.random.RandomState(0).normal(size=(400, 2))
+    >>> y = X[:, 0] + X[:, 1] > 0
+    >>> group = np.where(X[:, 1] > 0.5, "few", "many")
+    >>> reference = LogisticRegression().fit(X, y)
+    >>> one_sided = LogisticRegression().fit(X * [1, 0], y)
+    >>> report = skew_report(reference, one_sided, X, y, {"group": group}, recourse=False)
+    >>> report.figures.loc[("group", "few", "accuracy"), ["before", "after"]].round(2).tolist()
+    [1.0, 0.61]
+    """
+    X = table_of_people(X)
+    sensitive = read_groups(sensitive_features, X)
+    models = [reference, *_models_of(deployed)]
+    X, _ = rows_read(X, tuple(models), None)
+    labels = _labels(y, len(X))
+    population = X if background is None else rows_read(background, tuple(models), None)[0]
+    first = as_predictor(reference, background=population, example=X)
+    others = [second_predictor(first, model, population, X) for model in models[1:]]
+    wanted = carried_target(*models) if target is None else target
+    notes = _notes(first, others, wanted, recourse, surface)
+    tables = None
+    if recourse and wanted is not None:
+        asked = solver_of(solver, action_set, wanted, tuple(models))
+        tables = list(_solved(first, others, X, labels, population, asked, bool(verbose)))
+    columns = SkewColumns(first, others, X, labels, wanted, float(near), tables)
+    groups = {key: np.flatnonzero(rows) for key, rows in groups_of(sensitive).items()}
+    kept = {key: rows for key, rows in groups.items() if len(rows) >= min_group_size}
+    figures, gaps = _figures(columns, kept, surface, confidence, n_resamples, random_state)
+    return SkewReport(
+        figures=figures,
+        gaps=gaps,
+        layers=_layers(first, others, X, population, kept),
+        forgotten=_forgotten(columns, kept) if len(others) > 1 else None,
+        small_groups=[
+            {"feature": feature, "group": group, "n": len(rows)}
+            for (feature, group), rows in groups.items()
+            if len(rows) < min_group_size
+        ],
+        notes=notes,
+        parameters={
+            "reference": first.name,
+            "deployed": [model.name for model in others],
+            "n_people": len(X),
+            "target": plain(wanted),
+            "near": float(near),
+            "confidence": float(confidence),
+            "min_group_size": int(min_group_size),
+            "n_resamples": int(n_resamples),
+        },
+    )
+
+
+def _models_of(deployed: Any) -> list[Any]:
+    models = list(deployed) if isinstance(deployed, (list, tuple)) else [deployed]
+    if not models:
+        raise ValueError("`deployed` is an empty list; give one model or several.")
+    return models
+
+
+def _labels(y: Any, n: int) -> np.ndarray:
+    labels = as_objects(y)
+    if labels.shape != (n,) or missing_mask(labels).any():
+        raise ValueError(f"`y` has the shape {labels.shape}; give one label for each of {n} rows.")
+    return labels
+
+
+def _solved(
+    first: Predictor,
+    others: list[Predictor],
+    X: Any,
+    y: np.ndarray,
+    population: Any,
+    solver: RecourseSolver,
+    shown: bool,
+) -> Iterator[pd.DataFrame]:
+    """Yield people as an audit has them, for each deployed model."""
+    with Progress("skew", "model", len(others), shown=shown) as progress:
+        for model in others:
+            results = solver.compare(first, model, X, background=population, keep_partial=False)
+            yield people_table(first, model, results, y)
+            progress.update(1)
+
+
+def _figures(
+    columns: SkewColumns,
+    groups: dict[tuple[str, str], np.ndarray],
+    surface: bool,
+    confidence: float,
+    n_resamples: int,
+    random_state: Any,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return figures by feature, group and figure, and gaps by feature and figure."""
+    everybody = columns.of_group(np.arange(len(columns.y)), surface)
+    rows: _Table = {}
+    gaps: _Table = {}
+    for feature in dict.fromkeys(feature for feature, _ in groups) or [""]:
+        own = {group: rows for (name, group), rows in groups.items() if name == feature}
+        parts = {EVERYBODY: everybody} | {
+            group: columns.of_group(people, surface) for group, people in own.items()
+        }
+        found = changes_of_figures(parts, confidence, n_resamples, random_state)
+        _write(found, feature, rows, gaps)
+    return _frame(rows, ["feature", "group", "figure"]), _frame(gaps, ["feature", "figure"])
+
+
+def _write(found: dict[str, PairedChanges], feature: str, rows: _Table, gaps: _Table) -> None:
+    """Write the changes of one feature's groups down; everybody once."""
+    tables = {name: changes.by_group.to_dict(orient="index") for name, changes in found.items()}
+    for name, table in tables.items():
+        rows.setdefault(("", EVERYBODY, name), table[EVERYBODY])
+    for group in next(iter(tables.values())):
+        if group != EVERYBODY:
+            rows |= {(feature, str(group), name): table[group] for name, table in tables.items()}
+    if feature:
+        gaps |= {(feature, name): changes.gap.to_dict() for name, changes in found.items()}
+
+
+def _frame(rows: _Table, names: list[str]) -> pd.DataFrame:
+    index = pd.MultiIndex.from_tuples(rows, names=names) if rows else None
+    frame = pd.DataFrame(list(rows.values()), index=index)
+    return frame.astype({"n": np.int64}) if "n" in frame else frame
+
+
+def _layers(
+    first: Predictor,
+    others: list[Predictor],
+    X: Any,
+    population: Any,
+    groups: dict[tuple[str, str], np.ndarray],
+) -> pd.DataFrame | None:
+    """Return what layers change, by feature, group and layer: means over the models."""
+    parts: dict[tuple[str, str], Any] = {}
+    features = dict.fromkeys(feature for feature, _ in groups) or [""]
+    try:
+        for feature in features:
+            labels = np.full(len(X), None, dtype=object)
+            for (name, group), rows in groups.items():
+                if name == feature:
+                    labels[rows] = group
+            tables = [
+                layer_changes(first, model, X, labels, background=population) for model in others
+            ]
+            mean = sum(tables[1:], tables[0]) / len(tables)
+            for group in mean.index.get_level_values("group").unique():
+                key = ("", EVERYBODY) if group == EVERYBODY else (feature, group)
+                if key in groups or not key[0]:
+                    parts.setdefault(key, mean.xs(group, level="group"))
+    except (UnsupportedModelError, SpaceMismatchError):
+        return None
+    return pd.concat(parts, names=["feature", "group"]).astype({"n": np.int64})
+
+
+def _forgotten(columns: SkewColumns, groups: dict[tuple[str, str], np.ndarray]) -> pd.DataFrame:
+    own, theirs = columns.decisions
+    members = {("", EVERYBODY): np.arange(len(own))} | groups
+    rows: _Table = {}
+    for key, people in members.items():
+        shares = forgotten_people(own[people], list(theirs[:, people]))
+        rows[key] = shares.to_dict(orient="index")[EVERYBODY]
+    return _frame(rows, ["feature", "group"])
+
+
+def _notes(
+    first: Predictor, others: list[Predictor], target: Any, recourse: bool, surface: bool
+) -> list[str]:
+    notes = []
+    silent = [m.name for m in (first, *others) if getattr(m.head, "output", "") == "labels"]
+    if silent:
+        notes.append(
+            f"{', '.join(dict.fromkeys(silent))} gives labels alone: nothing is known of its "
+            "logits."
+        )
+    if target is None:
+        notes.append("No target was given: nobody is accepted or refused, and none has recourse.")
+    elif not recourse:
+        notes.append("Recourse was not solved for.")
+    if surface:
+        notes.append(
+            "Gradients and curvature of quantized networks are those of the straight-through "
+            "network at the dequantized weights; of other models than networks they are not known."
+        )
+    if len(others) == 1:
+        notes.append("One deployed model: intervals say nothing of other seeds.")
+    return notes
