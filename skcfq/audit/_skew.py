@@ -138,33 +138,52 @@ def skew_report(
     notes = _notes(first, others, wanted, recourse, surface)
     tables = None
     if recourse and wanted is not None:
-        asked = solver_of(solver, action_set, wanted, tuple(models))
-        tables = list(_solved(first, others, X, labels, population, asked, bool(verbose)))
+        how = solver_of(solver, action_set, wanted, tuple(models))
+        tables = list(_solved(first, others, X, labels, population, how, bool(verbose)))
+    asked = {
+        "target": plain(wanted),
+        "near": float(near),
+        "confidence": float(confidence),
+        "min_group_size": int(min_group_size),
+        "n_resamples": int(n_resamples),
+    }
     columns = SkewColumns(first, others, X, labels, wanted, float(near), tables)
+    return _report(columns, population, sensitive, asked, surface, random_state, notes)
+
+
+def _report(
+    columns: SkewColumns,
+    population: Any,
+    sensitive: pd.DataFrame,
+    asked: dict[str, Any],
+    surface: bool,
+    random_state: Any,
+    notes: list[str],
+) -> SkewReport:
+    """Work out the figures of everybody and of each group that is large enough."""
     groups = {key: np.flatnonzero(rows) for key, rows in groups_of(sensitive).items()}
-    kept = {key: rows for key, rows in groups.items() if len(rows) >= min_group_size}
-    figures, gaps = _figures(columns, kept, surface, confidence, n_resamples, random_state)
+    least = asked["min_group_size"]
+    kept = {key: rows for key, rows in groups.items() if len(rows) >= least}
+    resampling = asked["confidence"], asked["n_resamples"], random_state
+    figures, gaps = _figures(columns, kept, surface, *resampling)
+    first, others = columns.reference, list(columns.deployed)
     return SkewReport(
         figures=figures,
         gaps=gaps,
-        layers=_layers(first, others, X, population, kept),
+        layers=_layers(first, others, columns.X, population, kept),
         forgotten=_forgotten(columns, kept) if len(others) > 1 else None,
         small_groups=[
             {"feature": feature, "group": group, "n": len(rows)}
             for (feature, group), rows in groups.items()
-            if len(rows) < min_group_size
+            if len(rows) < least
         ],
         notes=notes,
         parameters={
             "reference": first.name,
             "deployed": [model.name for model in others],
-            "n_people": len(X),
-            "target": plain(wanted),
-            "near": float(near),
-            "confidence": float(confidence),
-            "min_group_size": int(min_group_size),
-            "n_resamples": int(n_resamples),
-        },
+            "n_people": len(columns.y),
+        }
+        | asked,
     )
 
 
