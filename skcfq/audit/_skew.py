@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -70,40 +70,30 @@ def skew_report(
     random_state: Any = 0,
     verbose: int = 0,
 ) -> SkewReport:
-    r"""Report how a compressed model is skewed against groups, before and after, figure by figure.
+    r"""Report how compression skews a model against groups, figure by figure, before and after.
 
     The chain of Bellam and Kim (2025): weights and activations change, logits lose variance,
-    decisions move to the boundary, loss and errors grow, and for some groups more than for others;
-    gradients and curvature of the group's loss follow. Beside it stands what becomes of people's
-    recourse.
+    decisions move to the boundary, loss and errors grow, for some groups more than for others, and
+    gradients and curvature of their loss follow. Beside it: what becomes of people's recourse.
 
     Parameters
     ----------
     reference : fitted classifier, Predictor, or path
     deployed : the same, or list of such
         Several are one method with several seeds: figures are means over them.
-    X : DataFrame or ndarray of shape (n, p)
-        People that no model was trained on.
-    y : array-like of shape (n,)
-        True labels.
-    sensitive_features : str, list of str, Series, DataFrame or dict
-        As in :func:`audit_recourse`; of several, their crossings are groups too.
+    X, y, sensitive_features
+        As in :func:`audit_recourse`: n people that no model was trained on, with their labels.
     action_set, target, background, solver : optional
-        As in :func:`audit_recourse`. Without a target, nobody is accepted or refused, and there is
-        no recourse.
-    recourse : bool, default=True
-        Whether to solve for recourse, which takes the longest.
-    surface : bool, default=True
-        Whether to look at gradients and curvature, where all models are networks.
+        As in :func:`audit_recourse`. Without a target there is neither acceptance nor recourse.
+    recourse, surface : bool, default=True
+        Whether to solve for recourse, which takes longest, and to look at gradients and curvature.
     near : float, default=0.5
         Margin in logits below which a person is near the boundary.
     confidence : float, default=0.95
         Of each interval alone.
     min_group_size : int, default=30
         Groups with fewer rows are named, and not scored.
-    n_resamples : int, default=1000
-    random_state : int, RandomState instance or None, default=0
-    verbose : int, default=0
+    n_resamples, random_state, verbose : int, default=1000, 0 and 0
 
     Returns
     -------
@@ -119,36 +109,34 @@ def skew_report(
     >>> from sklearn.linear_model import LogisticRegression
     >>> X = np.random.RandomState(0).normal(size=(400, 2))
     >>> y = X[:, 0] + X[:, 1] > 0
-    >>> group = np.where(X[:, 1] > 0.5, "few", "many")
-    >>> reference = LogisticRegression().fit(X, y)
-    >>> one_sided = LogisticRegression().fit(X * [1, 0], y)
-    >>> report = skew_report(reference, one_sided, X, y, {"group": group}, recourse=False)
+    >>> models = [LogisticRegression().fit(X * used, y) for used in ([1, 1], [1, 0])]
+    >>> few = {"group": np.where(X[:, 1] > 0.5, "few", "many")}
+    >>> report = skew_report(*models, X, y, few, recourse=False)
     >>> report.figures.loc[("group", "few", "accuracy"), ["before", "after"]].round(2).tolist()
     [1.0, 0.61]
     """
-    X = table_of_people(X)
+    X, models = table_of_people(X), [reference, *_models_of(deployed)]
     sensitive = read_groups(sensitive_features, X)
-    models = [reference, *_models_of(deployed)]
+    wanted = carried_target(*models) if target is None else target
+    columns, population = _read(models, X, y, background, wanted, float(near))
+    if recourse and wanted is not None:
+        how = solver_of(solver, action_set, wanted, tuple(models))
+        columns = replace(columns, recourse=_solved(columns, population, how, bool(verbose)))
+    asked = {"target": plain(wanted), "near": float(near), "confidence": float(confidence)}
+    asked |= {"min_group_size": int(min_group_size), "n_resamples": int(n_resamples)}
+    return _report(columns, population, sensitive, asked, surface, random_state)
+
+
+def _read(
+    models: list[Any], X: Any, y: Any, background: Any, target: Any, near: float
+) -> tuple[SkewColumns, Any]:
+    """Read the models on one space; return the people, and the population of the prices."""
     X, _ = rows_read(X, tuple(models), None)
     labels = _labels(y, len(X))
     population = X if background is None else rows_read(background, tuple(models), None)[0]
-    first = as_predictor(reference, background=population, example=X)
+    first = as_predictor(models[0], background=population, example=X)
     others = [second_predictor(first, model, population, X) for model in models[1:]]
-    wanted = carried_target(*models) if target is None else target
-    notes = _notes(first, others, wanted, recourse, surface)
-    tables = None
-    if recourse and wanted is not None:
-        how = solver_of(solver, action_set, wanted, tuple(models))
-        tables = list(_solved(first, others, X, labels, population, how, bool(verbose)))
-    asked = {
-        "target": plain(wanted),
-        "near": float(near),
-        "confidence": float(confidence),
-        "min_group_size": int(min_group_size),
-        "n_resamples": int(n_resamples),
-    }
-    columns = SkewColumns(first, others, X, labels, wanted, float(near), tables)
-    return _report(columns, population, sensitive, asked, surface, random_state, notes)
+    return SkewColumns(first, others, X, labels, target, near), population
 
 
 def _report(
@@ -158,7 +146,6 @@ def _report(
     asked: dict[str, Any],
     surface: bool,
     random_state: Any,
-    notes: list[str],
 ) -> SkewReport:
     """Work out the figures of everybody and of each group that is large enough."""
     groups = {key: np.flatnonzero(rows) for key, rows in groups_of(sensitive).items()}
@@ -177,7 +164,7 @@ def _report(
             for (feature, group), rows in groups.items()
             if len(rows) < least
         ],
-        notes=notes,
+        notes=_notes(columns, surface),
         parameters={
             "reference": first.name,
             "deployed": [model.name for model in others],
@@ -202,20 +189,16 @@ def _labels(y: Any, n: int) -> np.ndarray:
 
 
 def _solved(
-    first: Predictor,
-    others: list[Predictor],
-    X: Any,
-    y: np.ndarray,
-    population: Any,
-    solver: RecourseSolver,
-    shown: bool,
-) -> Iterator[pd.DataFrame]:
-    """Yield people as an audit has them, for each deployed model."""
-    with Progress("skew", "model", len(others), shown=shown) as progress:
-        for model in others:
+    columns: SkewColumns, population: Any, solver: RecourseSolver, shown: bool
+) -> list[pd.DataFrame]:
+    """Return people as an audit has them, one table for each deployed model."""
+    first, X, tables = columns.reference, columns.X, []
+    with Progress("skew", "model", len(columns.deployed), shown=shown) as progress:
+        for model in columns.deployed:
             results = solver.compare(first, model, X, background=population, keep_partial=False)
-            yield people_table(first, model, results, y)
+            tables.append(people_table(first, model, results, columns.y))
             progress.update(1)
+    return tables
 
 
 def _figures(
@@ -297,25 +280,23 @@ def _forgotten(columns: SkewColumns, groups: dict[tuple[str, str], np.ndarray]) 
     return _frame(rows, ["feature", "group"])
 
 
-def _notes(
-    first: Predictor, others: list[Predictor], target: Any, recourse: bool, surface: bool
-) -> list[str]:
+def _notes(columns: SkewColumns, surface: bool) -> list[str]:
     notes = []
-    silent = [m.name for m in (first, *others) if getattr(m.head, "output", "") == "labels"]
+    models = [columns.reference, *columns.deployed]
+    silent = [model.name for model in models if getattr(model.head, "output", "") == "labels"]
     if silent:
-        notes.append(
-            f"{', '.join(dict.fromkeys(silent))} gives labels alone: nothing is known of its "
-            "logits."
-        )
-    if target is None:
+        notes.append(f"{', '.join(dict.fromkeys(silent))}: labels alone, so there are no logits.")
+    if columns.target is None:
         notes.append("No target was given: nobody is accepted or refused, and none has recourse.")
-    elif not recourse:
+    elif columns.recourse is None:
         notes.append("Recourse was not solved for.")
-    if surface:
+    if surface and columns.networks is None:
+        notes.append("Gradients and curvature are not known: not all models are networks.")
+    elif surface:
         notes.append(
             "Gradients and curvature of quantized networks are those of the straight-through "
-            "network at the dequantized weights; of other models than networks they are not known."
+            "network at the dequantized weights."
         )
-    if len(others) == 1:
+    if len(columns.deployed) == 1:
         notes.append("One deployed model: intervals say nothing of other seeds.")
     return notes
