@@ -123,7 +123,7 @@ def audit_recourse(
     >>> report.figures.loc[["validity_drop", "recourse_gap_ratio"], "value"].round(2).tolist()
     [1.0, 0.2]
     """
-    given, models = _table(X), (reference, deployed)
+    given, models = table_of_people(X), (reference, deployed)
     sensitive, people = read_groups(sensitive_features, given), _people_of(given, person)
     X, ignored = rows_read(given, models, person)
     pair = _Pair.read(models, X, background, solver_of(solver, action_set, target, models))
@@ -212,7 +212,13 @@ class _Pair:
         return table, changes, about
 
 
-def _table(X: Any) -> Any:
+def table_of_people(X: Any) -> Any:
+    """Return a table that has rows.
+
+    Raises
+    ------
+    ValueError
+    """
     table = as_table(X)
     if table.ndim != 2 or len(table) == 0:
         raise ValueError(

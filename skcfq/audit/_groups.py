@@ -10,11 +10,10 @@ import numpy as np
 import pandas as pd
 
 from skcfq.audit._figures import FIGURES, Figure, figures_of
+from skcfq.metrics.skew import group_labels
 from skcfq.theory import binomial_limit
-from skcfq.utils import as_objects, is_list, missing_mask
+from skcfq.utils import as_objects, is_list
 
-# Of what nobody tells of a person.
-MISSING = "(missing)"
 CROSSED = " x "
 
 
@@ -56,7 +55,7 @@ def read_groups(sensitive_features: Any, X: Any) -> pd.DataFrame:
                 f"sensitive_features[{name!r}] is {reprlib.repr(column)}; give one label for each "
                 f"of the {n} rows of X."
             )
-    labels = {name: _labels(column) for name, column in columns.items()}
+    labels = {name: group_labels(column) for name, column in columns.items()}
     return pd.DataFrame(labels, index=index, dtype=object)
 
 
@@ -76,12 +75,6 @@ def _columns_of(X: Any, names: Any) -> Iterator[tuple[str, Any]]:
                 f"{known}. Give the column itself, as a Series or in a dict."
             )
         yield str(name), X[name]
-
-
-def _labels(column: Any) -> np.ndarray:
-    labels = np.array([str(value) for value in as_objects(column)], dtype=object)
-    labels[missing_mask(column)] = MISSING
-    return labels
 
 
 def groups_of(sensitive: pd.DataFrame) -> dict[tuple[str, str], np.ndarray]:

@@ -115,7 +115,7 @@ def test_the_page_can_be_used_by_keyboard_and_screen_reader(page):
     tables = page.all("table")
     assert len(tables) >= 12 and len(tables) == len(page.all("caption"))
     assert all(attrs["scope"] in ("col", "row") for attrs in page.all("th"))
-    boxes = [attrs for attrs in page.all("div") if attrs.get("class") == "scroll"]
+    boxes = [attrs for attrs in page.all("div") if "scroll" in attrs.get("class", "").split()]
     assert len(boxes) == len(tables) and all(box["tabindex"] == "0" for box in boxes)
     # The rows of all SVG stand for one image each, with words for it.
     images = page.all("svg")
@@ -152,6 +152,10 @@ def test_numbers_are_those_of_the_report(report, html):
     shown = f"{100 * drop['value']:.1f}{SPACE}%"
     said = f"{len(report.lost)} of these {drop['n']} pieces of advice no longer work"
     assert f"{said} under the deployed model: {shown}" in html
+    for name, what in (("signed", "it {} on average"), ("ratio", "The sum of all prices {}")):
+        change = report.figures.loc[f"recourse_gap_{name}", "value"]
+        way = f"{'rises' if change > 0 else 'falls'} by {100 * abs(change):.1f}{SPACE}%"
+        assert what.format(way) in html
     rows = _rows(text)
     for name, label in (
         ("agreement", "People whom both models decide alike"),
