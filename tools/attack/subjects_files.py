@@ -203,6 +203,11 @@ def _of_datasets() -> list[Subject]:
             for name in fetchers
         ),
         Subject(
+            "fetch_celeba_attributes",
+            lambda **p: datasets.fetch_celeba_attributes(**p),
+            {"target": anything(), "data_home": home},
+        ),
+        Subject(
             "make_credit",
             lambda **p: make_credit(**{"n_samples": 60} | p),
             {"n_samples": whole(50), "random_state": seed()},
