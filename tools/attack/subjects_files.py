@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import Any
 
 import numpy as np
-from expected import anything, choice, only, real, refused, seed, whole
+from expected import anything, choice, flag, only, real, refused, seed, whole
 from odd_values import Odd, inside, literal
 from subjects_recourse import MODEL
 from subjects_rules import PATH, TABLE, odd_paths
@@ -241,7 +241,8 @@ def _of_datasets() -> list[Subject]:
         Subject(
             "RemoteFile, read_payload",
             lambda **p: read_payload("people", RemoteFile(**remote | p), folder()),
-            {name: anything(words=(*PATH, "people")) for name in (*remote, "members")},
+            {name: anything(words=(*PATH, "people")) for name in (*remote, "members")}
+            | {"by_hand": flag()},
         ),
         Subject(
             "read_payload",
