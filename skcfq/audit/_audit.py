@@ -48,6 +48,7 @@ _SHARE = Interval(Real, 0, 1, closed="neither")
 _AT_LEAST_ONE = Interval(Integral, 1, None, closed="left")
 ROLES = ("reference", "deployed")
 STATUSES = ("status", "status_deployed")
+NO_RULES = "No rules were given, and no model carries any: every column may change, also an age."
 
 
 @check_parameters(
@@ -206,7 +207,7 @@ class _Pair:
         about = {
             "rules": _rules(advice),
             "protocol": _protocol(results, table),
-            "notes": _notes(self.first, self.second, table),
+            "notes": _notes(self.first, self.second, table, self.solver.action_set),
             "remedies": cheap_remedies(table, self.second, X, y),
         }
         return table, changes, about
@@ -312,9 +313,9 @@ def _protocol(results: tuple[RecourseResult, ...], table: pd.DataFrame) -> dict[
     return lines
 
 
-def _notes(first: Predictor, second: Predictor, table: pd.DataFrame) -> list[str]:
+def _notes(first: Predictor, second: Predictor, table: pd.DataFrame, rules: Any) -> list[str]:
     """Say what could not be judged, and what stands in the way of reading a figure."""
-    notes = []
+    notes = [] if rules is not None else [NO_RULES]
     for model in (first, second):
         if getattr(model.head, "output", "") == "labels":
             notes.append(
