@@ -79,7 +79,10 @@ def _columns_of(X: Any, names: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _labels(column: Any) -> np.ndarray:
-    labels = np.array([str(value) for value in as_objects(column)], dtype=object)
+    # One text a group, and not one a person.
+    texts: dict[str, str] = {}
+    told = map(str, as_objects(column))
+    labels = np.array([texts.setdefault(one, one) for one in told], dtype=object)
     labels[missing_mask(column)] = MISSING
     return labels
 
