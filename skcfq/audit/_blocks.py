@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+# Of a table that is printed on one sheet.
+_FEW_LINES, _LETTERS_OF_A_LINE = 16, 60
+
 
 @dataclass(frozen=True)
 class Text:
@@ -40,6 +43,11 @@ class Table:
     rows: list[list[str]]
     numbers: tuple[int, ...] = ()
     kind: str = "table"
+
+    @property
+    def is_short(self) -> bool:
+        """Whether a sheet of paper surely has room for all of it."""
+        return sum(1 + len("".join(row)) // _LETTERS_OF_A_LINE for row in self.rows) <= _FEW_LINES
 
 
 @dataclass(frozen=True)

@@ -182,17 +182,22 @@ def gaps_section(report: Any) -> Section:
     """Return how far groups are apart, and each beside one of its feature."""
     gaps = report.gaps
     gaps = gaps[gaps["gap"].notna()]
+    n_alike = int((gaps["gap"] == 0).sum())
     if not len(gaps):
         said = "Fewer than two groups have figures: there is nothing to compare."
         return Section("gaps", "Gaps between groups", [Text(said)])
     rows = [
         [label_of(name), words(feature), difference(name, _kind(report, name), row["gap"])]
         + [words(row[end]) if row[end] is not None else UNKNOWN for end in ("worst", "best")]
-        for (feature, name), row in gaps.iterrows()
+        for (feature, name), row in gaps[gaps["gap"] != 0].iterrows()
     ]
     columns = ["Figure", "Feature", "Gap", "Worst group", "Best group"]
-    most = MOST_GROUPS
-    blocks: list[Any] = [Table("Largest less smallest value", columns, rows[:most], (2,))]
+    said = "Of changes of prices, the group that is farthest from 0 is called the worst."
+    if n_alike:
+        said += f" {counted(n_alike, 'figure')} without any gap: not in this table."
+    most, blocks = MOST_GROUPS, list[Any]([Text(said)])
+    if rows:
+        blocks.append(Table("Largest less smallest value", columns, rows[:most], (2,)))
     blocks += _rest(len(rows) - most, "gaps")
     return Section("gaps", "Gaps between groups", blocks + _disparities(report))
 

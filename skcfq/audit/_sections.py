@@ -18,8 +18,9 @@ from skcfq.audit._figure_sections import (
     notes_section,
 )
 from skcfq.audit._remedy_section import remedies_section
+from skcfq.audit._rule_words import prices_in_words, rules_in_words
 from skcfq.audit._verdict import verdict
-from skcfq.audit._wording import UNKNOWN, advice, count, number, raw, words
+from skcfq.audit._wording import UNKNOWN, advice, count, counted, number, raw, words
 
 # Letters of all advice that is listed: what the size of a report is bounded by.
 _MOST_LETTERS = 300_000
@@ -58,8 +59,9 @@ def _lost_section(report: Any, most: int) -> Section:
             break
         rows.append(cells)
     said = (
-        f"The advice of {count(len(lost))} people no longer works. {count(len(rows))} are listed, "
-        "in the order of the data, with the advice that the reference gave in raw units."
+        f"The advice of {counted(len(lost), 'person')} no longer works. {count(len(rows))} "
+        f"{'is' if len(rows) == 1 else 'are'} listed, in the order of the data, with the advice "
+        "that the reference gave in raw units."
     )
     if len(rows) < len(lost):
         said += f" The other {count(len(lost) - len(rows))} are in the JSON of this audit."
@@ -113,14 +115,11 @@ def _rules(report: Any) -> list[Any]:
     rules, cost = report.rules.get("action_set"), report.rules.get("cost")
     blocks: list[Any] = []
     if isinstance(rules, dict) and rules:
-        rows = [[words(name), _json(value)] for name, value in rules.items()]
-        blocks.append(Table("Rules: what people may change", ["Rule", "Value"], rows))
+        columns = ["Feature", "What is allowed"]
+        blocks.append(Table("Rules: what people may change", columns, rules_in_words(rules)))
     if isinstance(cost, dict) and cost:
-        rows = [[words(k), _json(v)] for k, v in cost.items() if k != "features"]
-        for one in cost.get("features") or []:
-            own = {k: v for k, v in one.items() if k != "name"}
-            rows.append([words(one.get("name")), _json(own)])
-        blocks.append(Table("What a change costs", ["Part", "Value"], rows))
+        columns = ["Feature", "Price"]
+        blocks.append(Table("What a change costs", columns, prices_in_words(cost)))
     return blocks
 
 

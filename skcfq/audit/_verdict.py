@@ -6,12 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from skcfq.audit._wording import count, percent, words
+from skcfq.audit._wording import count, counted, percent, words
 
 
 def title_of(report: Any) -> str:
     """Return what the report is about."""
-    names = [words(report.models[role]["name"]) for role in ("reference", "deployed")]
+    pair = [report.models[role] for role in ("reference", "deployed")]
+    # Two models of one kind have one name, and their files tell them apart.
+    by_file = all(model.get("file") for model in pair)
+    names = [words(model["file"] if by_file else model["name"]) for model in pair]
     return f"Recourse audit: {names[0]} → {names[1]}"
 
 
@@ -42,9 +45,11 @@ def _drops(report: Any) -> Any:
 def _advice(report: Any) -> str:
     people = report.people
     refused, advised = int((~people["accepted_reference"]).sum()), int(people["advised"].sum())
+    target = report.parameters.get("target")
+    wanted = "" if target is None else f", who want the decision “{words(target)}”"
     return (
-        f"The reference refuses {count(refused)} of {count(len(people))} people, and can tell "
-        f"{count(advised)} of them what to change: {count(advised)} pieces of advice."
+        f"The reference refuses {count(refused)} of {counted(len(people), 'person')}{wanted}. It "
+        f"can tell {count(advised)} of them what to change: {counted(advised, 'piece of advice')}."
     )
 
 
@@ -53,8 +58,9 @@ def _lost(report: Any) -> str:
     if not drop["n"]:
         return "There is no advice that could be kept or lost."
     return (
-        f"{count(len(report.lost))} of these {count(drop['n'])} pieces of advice no longer work "
-        f"under the deployed model: {percent(drop['value'])} ({_sure(report)}: "
+        f"{count(len(report.lost))} of these {counted(drop['n'], 'piece of advice')} no longer "
+        f"{'works' if len(report.lost) == 1 else 'work'} under the deployed model: "
+        f"{percent(drop['value'])} ({_sure(report)}: "
         f"{percent(drop['lower'])} to {percent(drop['upper'])})."
     )
 
@@ -74,9 +80,11 @@ def _price(report: Any) -> str:
     signed, either = (report.figures.loc[f"recourse_gap{end}"] for end in ("_signed", ""))
     if not signed["n"]:
         return "Prices of advice cannot be compared: nobody has a price under both models."
+    change = float(signed["value"])
+    way = f"{'rises' if change > 0 else 'falls'} by {percent(abs(change))}"
     return (
-        f"For the {count(signed['n'])} people with a price under both models, it changes by "
-        f"{percent(signed['value'], signed=True)} on average ({_sure(report)}: "
+        f"For the {counted(signed['n'], 'person')} with a price under both models, it "
+        f"{way if change else 'stays the same'} on average ({_sure(report)}: "
         f"{percent(signed['lower'], signed=True)} to {percent(signed['upper'], signed=True)}); "
         f"{percent(either['value'])} where up and down are counted alike."
     )
@@ -90,7 +98,7 @@ def _worst(report: Any) -> str:
     lost = round(float(row["value"]) * int(row["n"]))
     return (
         f"The group that loses most is {words(feature)} = {words(group)}: {count(lost)} of "
-        f"{count(row['n'])} pieces of advice, {percent(row['value'])}."
+        f"{counted(row['n'], 'piece of advice')}, {percent(row['value'])}."
     )
 
 

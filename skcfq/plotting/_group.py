@@ -284,15 +284,14 @@ class GroupDisplay(Display):
                 for row in records(own)
                 if row.n >= self.min_group_size
             ]
-            said = f"; worst {worst[str(method)]}" if method in worst else ""
+            said = f"; {self._ring}: {worst[str(method)]}" if method in worst else ""
             all_ = number(self._overall[str(method)])
             parts.append(f"{method}: {_ALL} {all_}; {'; '.join(cells)}{said}.")
         small = self._small()
         left_out = f" Too few people: {', '.join(map(str, small))}." if small else ""
-        return (
-            f"{self._quantity.axis_label}, with {100 * self.confidence:g} percent intervals. "
-            f"{' '.join(parts)}{left_out}"
-        )
+        unit = self._quantity.unit
+        unit = f"{unit[0].upper()}{unit[1:]}, with" if unit else "With"
+        return f"{unit} {100 * self.confidence:g} percent intervals. {' '.join(parts)}{left_out}"
 
     def _scored(self) -> pd.DataFrame:
         enough = (self._table["n"] >= self.min_group_size) & self._table["value"].notna()
@@ -324,7 +323,17 @@ class GroupDisplay(Display):
         self._mark_worst(ax, heights)
         label_rows(ax, [self._name_with_size(group) for group in groups])
         self._legend(ax, methods)
-        note(ax, f"Intervals: {100 * self.confidence:g} % each. Ring: the worst group.")
+        note(ax, f"Intervals: {100 * self.confidence:g} % each. {self._ring_note}.")
+
+    @property
+    def _ring(self) -> str:
+        # A price that falls most is far from the reference, and not the worst for anybody.
+        return "farthest from 0" if self._quantity.better == "zero" else "worst"
+
+    @property
+    def _ring_note(self) -> str:
+        is_far = self._quantity.better == "zero"
+        return "Ring: farthest from 0" if is_far else "Ring: the worst group"
 
     def _name_with_size(self, group: Any) -> str:
         sizes = self._table["n"][self._table["group"] == group]
