@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from skcfq.audit._figures import FIGURES
-from skcfq.certificates import digest_of
 from skcfq.exceptions import AuditFileError
 from skcfq.utils import atomic_write, from_json, strict_json, to_json
 from skcfq.utils.documents import load_json
@@ -28,7 +27,7 @@ from skcfq.utils.schema import (
     optional,
     text,
 )
-from skcfq.utils.streams import Pieces, pieces_of_json
+from skcfq.utils.streams import Pieces, digest_in_pieces, pieces_of_json
 
 SCHEMA, VERSION = "skcfq/audit", 1
 MOST = 1_000_000_000
@@ -164,7 +163,7 @@ def to_document(report: Any) -> dict[str, Any]:
     }
     if report.remedies:
         document["remedies"] = strict_json(report.remedies)
-    return document | {"digest": digest_of(document)}
+    return document | {"digest": digest_in_pieces(document)}
 
 
 def write_document(document: dict[str, Any], path: Any) -> str | None:
@@ -187,7 +186,7 @@ def read_document(source: Any) -> dict[str, Any]:
     place, document = load_json(source, failure)
     try:
         checked = _DOCUMENT(document, "")
-        if digest_of(document) != document["digest"]:
+        if digest_in_pieces(document) != document["digest"]:
             raise ValueError("the digest is not that of the content: something was changed")
         people, sensitive = read_people(checked["people"])
         return {

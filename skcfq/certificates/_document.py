@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
-
-from skcfq.utils.streams import pieces_of_json
 
 SCHEMA, VERSION = "skcfq/certificate", 1
 # Whoever has a status of these was given advice, or needs none.
@@ -19,7 +18,6 @@ def digest_of(document: Any) -> str:
     Parameters
     ----------
     document : JSON value
-        Its dicts may hold :class:`~skcfq.utils.streams.Pieces`.
 
     Returns
     -------
@@ -38,10 +36,8 @@ def digest_of(document: Any) -> str:
     """
     if isinstance(document, Mapping):
         document = {key: value for key, value in document.items() if key != "digest"}
-    digest = hashlib.sha256()
-    for piece in pieces_of_json(document, canonical=True):
-        digest.update(piece.encode())
-    return digest.hexdigest()
+    text = json.dumps(document, sort_keys=True, allow_nan=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def claims_of(document: Mapping[str, Any]) -> dict[str, list[str]]:

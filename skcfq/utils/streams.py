@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -79,6 +80,23 @@ def pieces_of_json(value: Any, *, canonical: bool = False) -> Iterator[str]:
         yield "]"
     else:
         yield _dumps(value, canonical)
+
+
+def digest_in_pieces(document: Mapping[str, Any]) -> str:
+    """Return what :func:`skcfq.certificates.digest_of` does, without the whole text.
+
+    Examples
+    --------
+    >>> from skcfq.certificates import digest_of
+    >>> document = {"b": [1.5, None], "a": "é", "digest": "0"}
+    >>> digest_in_pieces(document) == digest_of(document)
+    True
+    """
+    content = {key: value for key, value in document.items() if key != "digest"}
+    digest = hashlib.sha256()
+    for piece in pieces_of_json(content, canonical=True):
+        digest.update(piece.encode())
+    return digest.hexdigest()
 
 
 def _dumps(value: Any, canonical: bool) -> str:
