@@ -112,9 +112,7 @@ def audit_recourse(
 
     Raises
     ------
-    ValueError, SpaceMismatchError, FeatureSpaceError
-    AuditFileError
-        The checkpoint is of another run, or damaged.
+    ValueError, SpaceMismatchError, FeatureSpaceError, AuditFileError
 
     Examples
     --------
@@ -131,19 +129,21 @@ def audit_recourse(
     sensitive, names = read_groups(sensitive_features, given), _people_of(given, person)
     X, ignored = rows_read(given, models, person)
     people = _read(models, X, _labels(y, len(X)), background, solver, action_set, target)
-    kept = None
-    if checkpoint is not None:
-        kept = Checkpoint.opened(checkpoint, run_record(people, batch_size))
-    told = people.ask(batch_size, kept, bool(verbose))
-    pair = zip(ROLES, models, people.models, strict=True)
-    return _report(
-        people,
-        told,
-        sensitive.set_axis(names),
-        {"confidence": float(confidence), "min_group_size": int(min_group_size)},
-        models={role: model_record(one, read) for role, one, read in pair},
-        data=data_record(X, ignored),
-    )
+    told = people.ask(batch_size, _opened(checkpoint, people, batch_size), bool(verbose))
+    asked = {"confidence": float(confidence), "min_group_size": int(min_group_size)}
+    about = {"models": _records(models, people), "data": data_record(X, ignored)}
+    return _report(people, told, sensitive.set_axis(names), asked, **about)
+
+
+def _records(models: tuple[Any, ...], people: People) -> dict[str, dict[str, Any]]:
+    read = zip(ROLES, models, people.models, strict=True)
+    return {role: model_record(given, predictor) for role, given, predictor in read}
+
+
+def _opened(checkpoint: Any, people: People, batch_size: int) -> Checkpoint | None:
+    if checkpoint is None:
+        return None
+    return Checkpoint.opened(checkpoint, run_record(people, batch_size))
 
 
 def _report(
@@ -151,6 +151,7 @@ def _report(
 ) -> AuditReport:
     """Work out the figures of the people, and put everything together."""
     table, confidence, least = told.table, parameters["confidence"], parameters["min_group_size"]
+    people = table.assign(changes=pd.Series(told.changes, dtype=object))
     groups, small = by_group(table, sensitive, confidence, least)
     parameters = parameters | {
         "sensitive_features": list(sensitive.columns),
@@ -162,9 +163,7 @@ def _report(
         groups=groups,
         small_groups=small,
         limits=joint_limits(table, sensitive, confidence, least),
-        people=table.assign(changes=pd.Series(told.changes, dtype=object)).set_axis(
-            sensitive.index
-        ),
+        people=people.set_axis(sensitive.index),
         sensitive=sensitive,
         parameters=parameters,
         rules=told.rules,

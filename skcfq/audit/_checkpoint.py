@@ -26,6 +26,8 @@ from skcfq.utils.documents import load_json
 
 _SCHEMA, _VERSION = "skcfq/audit-checkpoint", 1
 _RUN = "run.json"
+# What a damaged file raises is one of many.
+_DAMAGED = (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,21 +109,12 @@ class Checkpoint:
         if not file.exists():
             return None
         try:
-            with np.load(file, allow_pickle=False) as arrays:
+            with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
                 about = json.loads(arrays["about"].tobytes())
                 if about["run"] != self.mark:
                     raise ValueError("it belongs to another run")
                 return _batch(about, arrays)
-        # What a damaged file raises is one of many.
-        except (
-            OSError,
-            EOFError,
-            KeyError,
-            TypeError,
-            ValueError,
-            zipfile.BadZipFile,
-            zlib.error,
-        ) as error:
+        except _DAMAGED as error:
             raise AuditFileError(
                 f"{file} cannot be read: {error}. Delete it, and its people are solved again."
             ) from error

@@ -108,7 +108,6 @@ def seen_and_held(dask_scheduler):
 @pytest.mark.parametrize("backend", ["threading", "multiprocessing"])
 def test_other_backends_of_joblib(people, backend, request):
     alone = solver_for(method="exact").solve(LINEAR, people)
-    audit = audited(people)
     said = request.getfixturevalue("shared")
     with parallel_config(backend=backend):
         two = solver_for(method="exact", n_jobs=2).solve(LINEAR, people)

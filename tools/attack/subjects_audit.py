@@ -48,7 +48,6 @@ def subjects() -> list[Subject]:
                 "min_group_size": whole(1),
                 "batch_size": whole(1),
                 "checkpoint": anything(*odd_paths(), words=PATH),
-                "latency": flag(),
                 "verbose": anything(),
             },
         ),
