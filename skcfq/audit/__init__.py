@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from skcfq.audit._losses import loss_reasons
     from skcfq.audit._reasons import reason_codes
     from skcfq.audit._report import AuditReport
+    from skcfq.audit._skew import skew_report
+    from skcfq.audit._skew_report import SkewReport
     from skcfq.audit.verify import VerificationReport, verify_audit
 
 __all__ = [
@@ -22,12 +24,14 @@ __all__ = [
     "AuditReport",
     "AuditVerdict",
     "IssuedReport",
+    "SkewReport",
     "VerificationReport",
     "audit_issued",
     "audit_recourse",
     "check_audit",
     "loss_reasons",
     "reason_codes",
+    "skew_report",
     "verify_audit",
 ]
 
@@ -43,7 +47,9 @@ __getattr__ = lazy_attributes(
         "audit_recourse": "_audit",
         "check_audit": "_gate",
         "loss_reasons": "_losses",
+        "SkewReport": "_skew_report",
         "reason_codes": "_reasons",
+        "skew_report": "_skew",
         "verify_audit": "verify",
     },
 )

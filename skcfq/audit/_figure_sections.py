@@ -59,6 +59,7 @@ _OF_MODELS = {
     "n_weights": "Weights",
     "bytes": "Bytes",
     "fingerprint": "Fingerprint",
+    "sha256": "SHA-256 of the file",
 }
 
 

@@ -10,11 +10,10 @@ import numpy as np
 import pandas as pd
 
 from skcfq.audit._figures import FIGURES, Figure, figures_of
+from skcfq.metrics.skew import group_labels
 from skcfq.theory import binomial_limit
-from skcfq.utils import as_objects, is_list, missing_mask
+from skcfq.utils import as_objects, is_list
 
-# Of what nobody tells of a person.
-MISSING = "(missing)"
 CROSSED = " x "
 
 
@@ -56,7 +55,7 @@ def read_groups(sensitive_features: Any, X: Any) -> pd.DataFrame:
                 f"sensitive_features[{name!r}] is {reprlib.repr(column)}; give one label for each "
                 f"of the {n} rows of X."
             )
-    labels = {name: _labels(column) for name, column in columns.items()}
+    labels = {name: group_labels(column) for name, column in columns.items()}
     return pd.DataFrame(labels, index=index, dtype=object)
 
 
@@ -78,6 +77,7 @@ def _columns_of(X: Any, names: Any) -> Iterator[tuple[str, Any]]:
         yield str(name), X[name]
 
 
+<<<<<<< HEAD
 def _labels(column: Any) -> np.ndarray:
     # One text a group, and not one a person.
     texts: dict[str, str] = {}
@@ -87,6 +87,8 @@ def _labels(column: Any) -> np.ndarray:
     return labels
 
 
+=======
+>>>>>>> main
 def groups_of(sensitive: pd.DataFrame) -> dict[tuple[str, str], np.ndarray]:
     """Return who belongs to each group of each feature, and of all features crossed.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from skcfq.audit._figure_sections import MOST_GROUPS, limits_section, small_grou
 from skcfq.audit._issued_document import to_issued_document
 from skcfq.audit._issued_figures import ISSUED_FIGURES
 from skcfq.audit._sections import words_long
-from skcfq.audit._verdict import percent_of_confidence
+from skcfq.audit._verdict import percent_of_confidence, worst_group
 from skcfq.audit._wording import (
     UNKNOWN,
     advice,
@@ -30,7 +31,8 @@ _NUMBERS = ["Value", "Interval", "People"]
 
 def issued_title(report: Any) -> str:
     """Return what the report is about."""
-    return f"Advice that was given, under the next model: {words(report.model['name'])}"
+    name = report.model.get("file") or report.model["name"]
+    return f"Advice that was given, under the next model: {words(name)}"
 
 
 def issued_sections(report: Any, max_people: int) -> list[Section]:
@@ -67,6 +69,13 @@ def issued_verdict(report: Any) -> list[str]:
         f"Of people to come, drawn as these were, no more than {percent(limit)} lose theirs, with "
         f"{percent_of_confidence(report)} confidence for all groups together."
     )
+    worst = worst_group(report, "broken")
+    if worst is not None:
+        feature, group, row = worst
+        said += (
+            f" The group whose promises break most is {words(feature)} = {words(group)}: "
+            f"{percent(row['value'])} of {count(row['n'])}."
+        )
     days = broken["valid_until"].dropna()
     until = [f"The last of the broken ones holds until {words(days.max())}."] if len(days) else []
     return [told, said, to_come, *until]
@@ -194,7 +203,20 @@ def _check_section(report: Any) -> Section:
     )
     marks = [["Digest of the JSON", to_issued_document(report)["digest"]]]
     marks.append(["Next model: fingerprint", words(report.model.get("fingerprint") or "not known")])
-    marks += [[f"Advice: {words(k)}", words_long(v)] for k, v in report.advice.items()]
-    marks += [[words(k), words_long(v)] for k, v in report.parameters.items()]
-    marks += [[words(k), words(v)] for k, v in report.environment.items()]
+    marks += (
+        _marks(report.advice, "Advice: ") + _marks(report.parameters) + _marks(report.environment)
+    )
     return Section("check", "How to check it", [Text(said), Table("Marks", ["", "Value"], marks)])
+
+
+def _marks(values: Mapping[str, Any], before: str = "") -> list[list[str]]:
+    """Return rows of a name and a value; of values in values, one row each."""
+    rows = []
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            rows += _marks(value, f"{before}{words(name)}, ")
+            continue
+        several = isinstance(value, list | tuple)
+        told = ", ".join(map(words, value)) if several else words_long(value)
+        rows.append([f"{before}{words(name)}".replace("_", " "), told or UNKNOWN])
+    return rows

@@ -13,6 +13,7 @@ from skcfq.audit._comparison import AuditComparison, compare_reports
 from skcfq.audit._document import read_document, to_document, write_document
 from skcfq.audit._groups import disparities, gaps_of
 from skcfq.audit._metric_frame import metric_frame
+from skcfq.audit._model_card import model_card
 from skcfq.audit._remedies import controls_of
 from skcfq.audit._rendering import notebook_view, to_html, to_markdown
 from skcfq.utils.streams import whole
@@ -257,6 +258,42 @@ class AuditReport:
             jinja2 is not installed: ``pip install 'skcfq[report]'``.
         """
         return to_markdown(self, path, max_people=max_people)
+
+    def to_model_card(self, model: Any) -> Any:
+        """Return a scikit-learn model card with the verdict, figures, limits and groups.
+
+        Nobody's rows or advice are in it: cards are published.
+
+        Parameters
+        ----------
+        model : estimator or skops.card.Card
+            What the card is of, the deployed model or the reference; or a card that is there
+            already, to which a section is added.
+
+        Returns
+        -------
+        card : skops.card.Card
+            ``card.save("README.md")`` writes it.
+
+        Raises
+        ------
+        OptionalDependencyError
+            skops is not installed: ``pip install skops``.
+        ValueError
+            `model` is neither.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> from skcfq.audit import audit_recourse
+        >>> X = np.arange(200.0).reshape(-1, 1)
+        >>> models = [LogisticRegression().fit(X, X[:, 0] > cut) for cut in (99, 109)]
+        >>> card = audit_recourse(*models, X, target=True).to_model_card(models[1])
+        >>> card.select("Recourse audit/People to come").title
+        'People to come'
+        """
+        return model_card(self, model)
 
     def _repr_html_(self) -> str | None:
         return notebook_view(self)

@@ -25,20 +25,20 @@ def verdict(report: Any) -> list[str]:
     return [sentence for sentence in said if sentence]
 
 
-def worst_group(report: Any) -> tuple[str, str, Any] | None:
+def worst_group(report: Any, figure: str = "validity_drop") -> tuple[str, str, Any] | None:
     """Return feature, name and figure of the group that lost the largest share of its advice."""
-    drops = _drops(report)
+    drops = _drops(report, figure)
     if len(drops) < 2 or drops["value"].nunique() < 2:
         return None
     place = drops["value"].astype(float).idxmax()
     return str(place[0]), str(place[1]), drops.loc[place]
 
 
-def _drops(report: Any) -> Any:
+def _drops(report: Any, figure: str) -> Any:
     groups: Any = report.groups
     if not len(groups):
         return groups
-    drops = groups.xs("validity_drop", level="figure")
+    drops = groups.xs(figure, level="figure")
     return drops[drops["value"].notna()]
 
 
@@ -80,14 +80,24 @@ def _price(report: Any) -> str:
     signed, either = (report.figures.loc[f"recourse_gap{end}"] for end in ("_signed", ""))
     if not signed["n"]:
         return "Prices of advice cannot be compared: nobody has a price under both models."
-    change = float(signed["value"])
-    way = f"{'rises' if change > 0 else 'falls'} by {percent(abs(change))}"
+    way, together = (
+        _way(report.figures["value"].get(f"recourse_gap_{end}")) for end in ("signed", "ratio")
+    )
     return (
         f"For the {counted(signed['n'], 'person')} with a price under both models, it "
-        f"{way if change else 'stays the same'} on average ({_sure(report)}: "
+        f"{way} on average ({_sure(report)}: "
         f"{percent(signed['lower'], signed=True)} to {percent(signed['upper'], signed=True)}); "
-        f"{percent(either['value'])} where up and down are counted alike."
+        f"{percent(either['value'])} where up and down are counted alike. The sum of all prices "
+        f"{together}."
     )
+
+
+def _way(change: Any) -> str:
+    if change is None or not np.isfinite(change):
+        return "is not known"
+    if change == 0:
+        return "stays the same"
+    return f"{'rises' if change > 0 else 'falls'} by {percent(abs(float(change)))}"
 
 
 def _worst(report: Any) -> str:

@@ -79,7 +79,8 @@ class ModelFile:
         """What an audit says of the file; its size only where it holds a model and nothing else."""
         size = self.path.stat().st_size if self.kind in ("skcfq", "onnx") else None
         name = f"{self.path.name}:{self.name}" if self.name else self.path.name
-        return {"file": name} | ({} if size is None else {"bytes": size})
+        mark = {"file": name, "sha256": self.digest.removesuffix(self.name)}
+        return mark | ({} if size is None else {"bytes": size})
 
     def load(self) -> Any:
         """Return the model; of an ONNX file its path, which is read with rows at hand."""

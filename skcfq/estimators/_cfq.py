@@ -7,7 +7,6 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 
@@ -18,7 +17,7 @@ from skcfq.estimators._student import STUDENT_CONSTRAINTS, StudentClassifier
 from skcfq.estimators._target_rules import targets_by_rule
 from skcfq.estimators._teacher import half_as_wide
 from skcfq.models import default_target, resolve_target
-from skcfq.nn import QuantizedMLP, subnormals_as_zero
+from skcfq.nn import subnormals_as_zero
 from skcfq.training import (
     OBJECTIVES,
     BitPolicy,
@@ -27,18 +26,19 @@ from skcfq.training import (
     People,
     Quantizer,
     TeacherActions,
-    Trained,
     TrainingPlan,
     TrainingTable,
     draw_seed,
+    grouped_for_task,
     groups_of,
     labels_of_rows,
     objective_of,
-    round_to_teacher,
     suiting_policy,
     supervise_both,
 )
 from skcfq.utils import HeldInterrupts, Interval, StrOptions
+
+_TASK_GROUPS = "objective.task_groups"
 
 
 class CFQClassifier(StudentClassifier):
@@ -285,7 +285,7 @@ class CFQClassifier(StudentClassifier):
             Labels of two or more classes.
         sample_weight : array-like of shape (n_samples,), default=None
         sensitive_features : array-like of shape (n_samples,), default=None
-            Group of each row, of any hashable type, for an ``objective`` with ``groups``.
+            Group of each row, of any hashable type, for ``groups`` or ``task_groups``.
 
         Returns
         -------
@@ -303,10 +303,12 @@ class CFQClassifier(StudentClassifier):
         table = self._training_table(X, y, sample_weight)
         self._check_plan()
         objective = objective_of(self.objective)
-        groups = groups_of(objective, labels_of_rows(sensitive_features, sample_weight, X))
+        named = labels_of_rows(sensitive_features, sample_weight, X)
+        groups = groups_of(objective, named)
+        table, of_task = grouped_for_task(table, objective.task_groups, named, _TASK_GROUPS)
         rng = check_random_state(self.random_state)
         self._forget_promise()
-        rows, held = self._hold_out(table, rng)
+        rows, held = self._hold_out(table, rng, of_task)
         teacher = self._fit_teacher(table.take(rows), rng)
         decisions = teacher.predict(table.X)
         self._check_rules(table)
@@ -339,6 +341,7 @@ class CFQClassifier(StudentClassifier):
             objective.loss_weights(),
             told,
             worst_group=objective.groups == "worst",
+            task_groups=of_task,
             dither=objective.dither,
             held_out=None if others is None else (others.rows(), told_of_others),
         ).without_calibration_people()
@@ -387,7 +390,7 @@ class CFQClassifier(StudentClassifier):
         return self.promise
 
     def _promised_to(self, validity_drop: float | None, has_groups: bool) -> CFQObjective:
-        objective = clone(objective_of(self.objective))
+        objective = clone(objective_of(self.objective)).set_params(task_groups=None)
         if validity_drop is not None:
             objective.set_params(finish__validity_drop=validity_drop)
         return objective
@@ -417,26 +420,6 @@ class CFQClassifier(StudentClassifier):
         except KeyboardInterrupt:
             self.recourse_margin_ = math.nan
             self._interrupted_in("while the margin of advice was found, which is NaN")
-
-    def _round(
-        self, plan: TrainingPlan, finish: Finish, trained: Trained, rng: np.random.RandomState
-    ) -> None:
-        """Round the integer weights again; those of modules of one's own are not."""
-        network, asked = self.network_, finish.rounding and plan.loss.of_teacher
-        if not asked or not isinstance(network, QuantizedMLP) or trained.interrupted:
-            return
-        try:
-            round_to_teacher(
-                network,
-                plan,
-                len(trained.history),
-                self.batch_size,
-                torch.Generator().manual_seed(draw_seed(rng)),
-                n_rounds=finish.rounding,
-                verbose=bool(self.verbose),
-            )
-        except KeyboardInterrupt:
-            self._interrupted_in("in the rounding that follows it, after the last whole pass")
 
     def _resolve_target(self, table: TrainingTable, decisions: np.ndarray) -> np.ndarray:
         """Return each row's target, and remember the label if there is one for all."""

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
 from skcfq.actions import ActionSet
 from skcfq.estimators._all_or_nothing import all_or_nothing
 from skcfq.estimators._student import STUDENT_CONSTRAINTS, StudentClassifier
 from skcfq.nn import subnormals_as_zero
-from skcfq.training import Quantizer, TrainingPlan
-from skcfq.utils import StrOptions
+from skcfq.training import (
+    TASK_GROUP_RULES,
+    GroupBound,
+    Quantizer,
+    TrainingPlan,
+    check_group_rule,
+    grouped_for_task,
+    labels_of_rows,
+)
+from skcfq.utils import StrOptions, warn_user
 
 
 class QATClassifier(StudentClassifier):
@@ -55,6 +64,12 @@ class QATClassifier(StudentClassifier):
     alpha : float, default=1e-3
         Weight decay, of the teacher that is fitted here too.
     class_weight : dict, "balanced" or None, default=None
+    task_groups : {"balanced", "worst"}, dict, GroupBound or None, default=None
+        What the groups of ``fit(..., sensitive_features=...)`` count in the loss: every group the
+        same, more and more those whose loss is the highest, weights of a dict ``{group: weight}``,
+        or as much as it takes that none loses more accuracy than a
+        :class:`~skcfq.estimators.GroupBound` allows. None: every row alike. The teacher is not
+        weighed: it is what the student is held against.
     early_stopping : bool, default=False
         Hold out ``validation_fraction`` of the rows, stratified by label, stop once the validation
         loss has not fallen by 0.01 % for ``n_iter_no_change`` passes, counted from when the widths
@@ -129,6 +144,7 @@ class QATClassifier(StudentClassifier):
     _parameter_constraints: dict = {
         **STUDENT_CONSTRAINTS,
         "method": [StrOptions({"lsq", "pact"})],
+        "task_groups": TASK_GROUP_RULES,
     }
 
     def __init__(
@@ -149,6 +165,7 @@ class QATClassifier(StudentClassifier):
         learning_rate_init: float = 0.004,
         alpha: float = 1e-3,
         class_weight: Any = None,
+        task_groups: Any = None,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
@@ -174,6 +191,7 @@ class QATClassifier(StudentClassifier):
         self.learning_rate_init = learning_rate_init
         self.alpha = alpha
         self.class_weight = class_weight
+        self.task_groups = task_groups
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
@@ -185,7 +203,9 @@ class QATClassifier(StudentClassifier):
         self.verbose = verbose
 
     @all_or_nothing
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> QATClassifier:
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, *, sensitive_features: Any = None
+    ) -> QATClassifier:
         """Train teacher and quantized network.
 
         Parameters
@@ -193,6 +213,8 @@ class QATClassifier(StudentClassifier):
         X : DataFrame or array-like of shape (n_samples, n_features)
         y : array-like of shape (n_samples,)
         sample_weight : array-like of shape (n_samples,), default=None
+        sensitive_features : array-like of shape (n_samples,), default=None
+            Group of each row, of any hashable type, for ``task_groups``.
 
         Returns
         -------
@@ -205,9 +227,13 @@ class QATClassifier(StudentClassifier):
         """
         table = self._training_table(X, y, sample_weight)
         self._check_plan()
+        named = labels_of_rows(sensitive_features, sample_weight, X)
+        if named is not None and self.task_groups is None:
+            warn_user("sensitive_features is not used, because task_groups is None.", UserWarning)
+        table, groups = grouped_for_task(table, self.task_groups, named, "task_groups")
         rng = check_random_state(self.random_state)
         self._forget_promise()
-        rows, held = self._hold_out(table, rng)
+        rows, held = self._hold_out(table, rng, groups)
         kept = table.take(rows)
         teacher = self._fit_teacher(kept, rng)
         self._check_rules(table)
@@ -215,9 +241,17 @@ class QATClassifier(StudentClassifier):
             self._encoded(kept),
             teacher,
             self.feature_space_,
+            task_groups=groups,
             fitted_steps=self.method == "pact",
             held_out=None if held is None else (self._encoded(table.take(held)), None),
         )
         with subnormals_as_zero():
             self._fit_network(plan, rng)
         return self
+
+    def _default_object(self, name: str) -> BaseEstimator | None:
+        return GroupBound() if name == "task_groups" else super()._default_object(name)
+
+    def _check_plan(self) -> None:
+        check_group_rule(self.task_groups, "task_groups")
+        super()._check_plan()

@@ -29,7 +29,9 @@ from skcfq.training import (
     BIT_POLICIES,
     BitPolicy,
     BitSchedule,
+    Finish,
     FittedSteps,
+    GroupUpdates,
     LearnedBits,
     LoopSettings,
     Quantizer,
@@ -45,6 +47,7 @@ from skcfq.training import (
     fitted_model,
     generator_on,
     quantized_network,
+    round_to_teacher,
     seeded_initialization,
     seeded_layers,
     start_policy,
@@ -278,6 +281,9 @@ class StudentClassifier(TrainedClassifier, PromisedClassifier):
             callbacks.insert(0, BitSchedule(policy, (rows, weights), search))
         if plan.fitted_steps:
             callbacks.append(FittedSteps())
+        updates = plan.group_updates(device)
+        if updates is not None:
+            callbacks.insert(0, GroupUpdates(updates))
         return LoopSettings(
             name=type(self).__name__,
             max_epochs=epochs,
@@ -286,7 +292,27 @@ class StudentClassifier(TrainedClassifier, PromisedClassifier):
             # Decay would pull the student away from the logits that it follows.
             weight_decay=0.0 if plan.loss.of_teacher else self.alpha,
             callbacks=callbacks,
-            patience=self.n_iter_no_change,
+            patience=self.n_iter_no_change if self.early_stopping else None,
             device=device,
             verbose=bool(self.verbose),
         )
+
+    def _round(
+        self, plan: TrainingPlan, finish: Finish, trained: Trained, rng: np.random.RandomState
+    ) -> None:
+        """Round the integer weights again; those of modules of one's own are not."""
+        network, asked = self.network_, finish.rounding and plan.loss.of_teacher
+        if not asked or not isinstance(network, QuantizedMLP) or trained.interrupted:
+            return
+        try:
+            round_to_teacher(
+                network,
+                plan,
+                len(trained.history),
+                self.batch_size,
+                torch.Generator().manual_seed(draw_seed(rng)),
+                n_rounds=finish.rounding,
+                verbose=bool(self.verbose),
+            )
+        except KeyboardInterrupt:
+            self._interrupted_in("in the rounding that follows it, after the last whole pass")

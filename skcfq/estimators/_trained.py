@@ -11,11 +11,13 @@ from torch import nn
 from skcfq.estimators._network_classifier import NetworkClassifier
 from skcfq.nn import TrainingRows
 from skcfq.training import (
+    TaskGroups,
     Trained,
     TrainingTable,
     draw_seed,
     held_out,
     joined,
+    strata_of,
     tell_interruption,
 )
 from skcfq.utils import HeldInterrupts
@@ -40,12 +42,18 @@ class TrainedClassifier(NetworkClassifier):
         return self._read_table(X, y, sample_weight, class_weight=self.class_weight)
 
     def _hold_out(
-        self, table: TrainingTable, rng: np.random.RandomState
+        self,
+        table: TrainingTable,
+        rng: np.random.RandomState,
+        task_groups: TaskGroups | None = None,
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Return the positions of the rows that are trained on, and of the validation share."""
-        if not self.early_stopping:
+        of_groups = task_groups is not None and task_groups.holds_out
+        if not (self.early_stopping or of_groups):
             return np.arange(len(table)), None
-        return held_out(table.labels, self.validation_fraction, draw_seed(rng))
+        fraction = self.validation_fraction
+        strata = strata_of(table, fraction) if of_groups else table.labels
+        return held_out(strata, fraction, draw_seed(rng))
 
     def _encoded(self, table: TrainingTable) -> TrainingRows:
         """Return a table as the training loop takes it, behind the fitted encoder."""

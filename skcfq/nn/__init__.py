@@ -9,6 +9,7 @@ from skcfq.nn._column_units import column_units, network_in_units, weight_units
 from skcfq.nn._deployed import DeployedNetwork, integers_of
 from skcfq.nn._feature_mixup import feature_mixup
 from skcfq.nn._frozen_mlp import FrozenMLP
+from skcfq.nn._group_weights import GroupWeights
 from skcfq.nn._lanes import in_lanes, of_lanes, product, to_lanes
 from skcfq.nn._losses import (
     cross_entropy,
@@ -43,6 +44,7 @@ __all__ = [
     "FaithfulModule",
     "FrozenMLP",
     "FullPrecisionMLP",
+    "GroupWeights",
     "LossWeights",
     "MOST_UNITS",
     "Matching",

@@ -33,6 +33,7 @@ class Batch:
     groups : Tensor of shape (k,), int64, or None
     known : Tensor of shape (n_rows or n_rows + k, n_classes), or None
         The teacher's logits at the samples that were known before the batch was made.
+    row_groups : Tensor of shape (n_rows,), int64, or None
     """
 
     n_rows: int
@@ -43,6 +44,7 @@ class Batch:
     acted: Tensor | None = None
     groups: Tensor | None = None
     known: Tensor | None = None
+    row_groups: Tensor | None = None
 
     def __len__(self) -> int:
         return self.n_rows
@@ -226,6 +228,7 @@ class SampleTable(Dataset):
             acted,
             None if self.groups is None or moved is None else self.groups.index_select(0, moved),
             None if self.known is None else self.known.index_select(0, seen),
+            None if self.groups is None else self.groups.index_select(0, rows),
         )
 
     @cached_property

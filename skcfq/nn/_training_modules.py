@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from skcfq.nn._batch import Batch
 from skcfq.nn._feature_mixup import N_MIXUP, feature_mixup
+from skcfq.nn._group_weights import GroupWeights
 from skcfq.nn._losses import (
     cross_entropy,
     group_mean,
@@ -133,6 +134,8 @@ class FaithfulModule(nn.Module):
         The terms at the recourse points are those of the worst group (Eq. 33), not of all.
     group_weights : Tensor of shape (n_groups,), optional
         Weight of each group in those terms; by default groups count by their rows.
+    row_groups : GroupWeights, optional
+        What each group counts in the terms at x; batches have ``row_groups`` then.
 
     Notes
     -----
@@ -158,6 +161,7 @@ class FaithfulModule(nn.Module):
         dither: bool = False,
         worst_group: bool = False,
         group_weights: Tensor | None = None,
+        row_groups: GroupWeights | None = None,
     ):
         super().__init__()
         self.network = network
@@ -172,6 +176,7 @@ class FaithfulModule(nn.Module):
         self.dither = dither
         self.worst_group = worst_group
         self.group_weights = group_weights
+        self.row_groups = row_groups
         # Functions are no parameters: they stay out of the module's state.
         self._teacher = teacher
         self._online = online
@@ -253,8 +258,10 @@ class FaithfulModule(nn.Module):
         # One pass for all samples: the quantization of the weights is paid once.
         logits = self._logits(samples, selection)
         total = TermSum()
-        own = shares_of(batch.row_weights)
-        shares = (own, own)
+        own = points = shares_of(batch.row_weights)
+        if self.row_groups is not None:
+            own = self.row_groups.shares(batch)
+        shares = (own, points)
         if at_points and batch.acted is not None:
             shares = (own, shares_of(batch.point_weights))
         self._add_entropies(total, logits, batch, shares, at_points)
@@ -335,7 +342,10 @@ class FaithfulModule(nn.Module):
             classes = batch.classes
             parts.append(Part("validity_loss", loss.validity, shares[1], self._grouped))
         logits = logits if len(logits) == len(classes) else logits[: len(classes)]
-        total.add(nn.functional.cross_entropy(logits, classes, reduction="none"), *parts)
+        losses = nn.functional.cross_entropy(logits, classes, reduction="none")
+        if self.row_groups is not None and self.network.training:
+            self.row_groups.note(losses.detach()[: len(batch)], batch)
+        total.add(losses, *parts)
         if at_points and loss.hinge > 0:
             reached = target_margin(logits[len(batch) :], batch.targets)
             short = torch.relu(loss.hinge_margin - reached)

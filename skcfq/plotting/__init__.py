@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from skcfq.plotting._bit_allocation import BitAllocationDisplay
     from skcfq.plotting._boundary import BoundaryDisplay
     from skcfq.plotting._budget_curve import BudgetCurveDisplay
+    from skcfq.plotting._cascade import CascadeDisplay
     from skcfq.plotting._cost_robustness import CostRobustnessDisplay
     from skcfq.plotting._cost_shift import CostShiftDisplay
     from skcfq.plotting._group import GroupDisplay
@@ -26,6 +27,7 @@ __all__ = [
     "BitAllocationDisplay",
     "BoundaryDisplay",
     "BudgetCurveDisplay",
+    "CascadeDisplay",
     "CostRobustnessDisplay",
     "CostShiftDisplay",
     "GroupDisplay",
@@ -41,6 +43,7 @@ __getattr__ = lazy_attributes(
         "BitAllocationDisplay": "_bit_allocation",
         "BoundaryDisplay": "_boundary",
         "BudgetCurveDisplay": "_budget_curve",
+        "CascadeDisplay": "_cascade",
         "CostRobustnessDisplay": "_cost_robustness",
         "CostShiftDisplay": "_cost_shift",
         "GroupDisplay": "_group",

@@ -71,7 +71,8 @@ class Advice:
         units : dict of name to str, default=None
             Units of raw columns; None takes those of the advice.
         valid_until : date or str, default=None
-            Until when the advice is promised to hold. None says that no date was promised.
+            Until when the advice is promised to hold; ``"2026-12-31"`` is written as a day. None
+            says that no date was promised.
         translations : dict of key to str, default=None
             Sentences in place of those of the language.
         include_granted : bool, default=False

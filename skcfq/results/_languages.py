@@ -41,7 +41,7 @@ class Language:
         return number_text(value, toward).translate(str.maketrans(separators))
 
     def date(self, value: Any) -> str:
-        """Write a day; a text is left as it is.
+        """Write a day, such as 2026-12-31; any other text is left as it is.
 
         Raises
         ------
@@ -49,7 +49,10 @@ class Language:
             It is neither.
         """
         if isinstance(value, str) and value.strip():
-            return value
+            try:
+                value = datetime.date.fromisoformat(value.strip())
+            except ValueError:
+                return value
         if not isinstance(value, datetime.date) or value != value:
             raise ValueError(
                 f"valid_until={value!r}: give a date, such as datetime.date(2026, 12, 31), a text, "

@@ -19,11 +19,17 @@ from skcfq.training._conformal import bias_above, quantile
 from skcfq.training._device import generator_on, training_device
 from skcfq.training._distillation_set import DistillationSet
 from skcfq.training._finish import Finish
+from skcfq.training._group_rules import (
+    GROUP_RULES,
+    TASK_GROUP_RULES,
+    GroupBound,
+    check_group_rule,
+)
 from skcfq.training._groups import Groups, groups_of, labels_of_rows
 from skcfq.training._inner_models import fit_encoder, fit_model, fitted_or_clone
 from skcfq.training._interruption import tell_interruption
 from skcfq.training._length import settled_passes
-from skcfq.training._loop import BitSchedule, FittedSteps, Trained, train
+from skcfq.training._loop import BitSchedule, FittedSteps, GroupUpdates, Trained, train
 from skcfq.training._loop_settings import LoopSettings
 from skcfq.training._memory import fitted_model
 from skcfq.training._module import faithful_module, first_inputs_suffice, validation_of
@@ -44,9 +50,10 @@ from skcfq.training._seeds import draw_seed, seeded_initialization, seeded_layer
 from skcfq.training._sensitivity_bits import SensitivityBits
 from skcfq.training._supervision import Supervision, supervise_both
 from skcfq.training._table import TrainingTable
+from skcfq.training._task_groups import TaskGroups, grouped_for_task
 from skcfq.training._teacher_actions import TeacherActions
 from skcfq.training._unit_bits import UnitBits
-from skcfq.training._validation import Validation, held_out
+from skcfq.training._validation import Validation, held_out, strata_of
 from skcfq.training._warm_start import check_kept_widths, check_same_classes, joined, taken_over
 
 __all__ = [
@@ -61,6 +68,9 @@ __all__ = [
     "Finish",
     "FittedSteps",
     "FixedBits",
+    "GROUP_RULES",
+    "GroupBound",
+    "GroupUpdates",
     "Groups",
     "LearnedBits",
     "LoopSettings",
@@ -71,6 +81,8 @@ __all__ = [
     "SearchedBits",
     "SensitivityBits",
     "Supervision",
+    "TASK_GROUP_RULES",
+    "TaskGroups",
     "TeacherActions",
     "Trained",
     "TrainingPlan",
@@ -80,6 +92,7 @@ __all__ = [
     "Validation",
     "bias_above",
     "bit_policy_of",
+    "check_group_rule",
     "check_kept_widths",
     "check_same_classes",
     "draw_seed",
@@ -92,6 +105,7 @@ __all__ = [
     "fitted_or_clone",
     "full_precision_network",
     "generator_on",
+    "grouped_for_task",
     "groups_of",
     "held_out",
     "joined",
@@ -108,6 +122,7 @@ __all__ = [
     "seeded_layers",
     "settled_passes",
     "start_policy",
+    "strata_of",
     "suiting_policy",
     "supervise_both",
     "taken_over",

@@ -66,6 +66,9 @@ def labels_of_rows(sensitive_features: Any, sample_weight: Any, X: Any) -> np.nd
     n = len(X)
     if getattr(sensitive_features, "ndim", 1) == 2 and sensitive_features.shape[1] == 1:
         sensitive_features = column_or_1d(sensitive_features)
+    if isinstance(sensitive_features, np.ndarray) and sensitive_features.dtype.kind == "U":
+        # Errors show labels, which are to look like the text that they are.
+        sensitive_features = sensitive_features.astype(object)
     one_each = is_list(sensitive_features) and getattr(sensitive_features, "ndim", 1) == 1
     # Tuples are labels, and missing values stay missing.
     given = list(sensitive_features) if one_each else []
@@ -112,17 +115,41 @@ def groups_of(objective: CFQObjective, sensitive_features: np.ndarray | None) ->
     """
     rule = objective.groups
     if rule is None:
-        if sensitive_features is not None:
+        if sensitive_features is not None and objective.task_groups is None:
             warn_user(
-                "sensitive_features is not used, because objective.groups is None. Give for "
-                "example CFQObjective.preset('faithful').set_params(groups='worst').",
+                "sensitive_features is not used, because objective.groups is None, as is "
+                "objective.task_groups. Give for example "
+                "CFQObjective.preset('faithful').set_params(groups='worst').",
                 UserWarning,
             )
         return None
+    codes, labels = codes_and_labels(sensitive_features, rule, "objective.groups")
+    return Groups(torch.from_numpy(codes), weights_of(rule, labels))
+
+
+def codes_and_labels(
+    sensitive_features: np.ndarray | None, rule: Any, name: str
+) -> tuple[np.ndarray, list]:
+    """Return the position of every row's group among the groups, and the groups.
+
+    Parameters
+    ----------
+    sensitive_features : ndarray of shape (n,) or None
+        Group of each row, of any hashable type.
+    rule : object
+        How groups are combined.
+    name : str
+        Of the parameter that holds the rule.
+
+    Raises
+    ------
+    ValueError
+        Groups are missing: all, those of some rows, or their weights.
+    """
     if sensitive_features is None:
         raise ValueError(
-            f"objective.groups is {rule!r}, but fit was called without sensitive_features. Give "
-            "the group of each row."
+            f"{name} is {rule!r}, but fit was called without sensitive_features. Give the group of "
+            "each row."
         )
     codes, names = _codes_of(sensitive_features)
     if (codes < 0).any():
@@ -131,15 +158,21 @@ def groups_of(objective: CFQObjective, sensitive_features: np.ndarray | None) ->
             "group of their own, such as 'unknown', or leave them out."
         )
     labels = names.tolist()
-    missing = [name for name in labels if name not in rule] if isinstance(rule, dict) else []
+    missing = [one for one in labels if one not in rule] if isinstance(rule, dict) else []
     if missing:
-        raise ValueError(
-            f"objective.groups has no weight for the groups {missing!r} of sensitive_features."
-        )
-    if rule == "worst":
-        weights = None
-    elif rule == "balanced":
-        weights = torch.ones(len(labels), dtype=torch.float64)
-    else:
-        weights = torch.tensor([float(rule[name]) for name in labels], dtype=torch.float64)
-    return Groups(torch.from_numpy(codes.astype(np.int64)), weights)
+        raise ValueError(f"{name} has no weight for the groups {missing!r} of sensitive_features.")
+    return codes.astype(np.int64), labels
+
+
+def weights_of(rule: Any, labels: list) -> Tensor | None:
+    """Return the weight of every group; None where they follow the training.
+
+    Parameters
+    ----------
+    rule : {"balanced", "worst"}, dict or GroupBound
+    labels : list
+        The groups.
+    """
+    if isinstance(rule, dict):
+        return torch.tensor([float(rule[one]) for one in labels], dtype=torch.float64)
+    return torch.ones(len(labels), dtype=torch.float64) if rule == "balanced" else None

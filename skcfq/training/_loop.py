@@ -21,6 +21,7 @@ from skcfq.training._bit_policies import LearnedBits
 from skcfq.training._bit_search import BitSearch
 from skcfq.training._interruption import tell_interruption
 from skcfq.training._loop_settings import LoopSettings
+from skcfq.training._task_groups import BoundedGroups, WorstGroup
 from skcfq.training._validation import VALIDATION_COLUMNS, Validation
 from skcfq.utils import HeldInterrupts, Progress, warn_user
 
@@ -277,6 +278,23 @@ class FittedSteps(Callback):
             self.updates += 1
 
 
+class GroupUpdates(Callback):
+    """Move the weights of groups after every pass.
+
+    Parameters
+    ----------
+    update : WorstGroup or BoundedGroups
+        The trained module to what is to be told of it, in ``columns``.
+    """
+
+    def __init__(self, update: WorstGroup | BoundedGroups) -> None:
+        self.update = update
+
+    def on_epoch_end(self, net: TensorNet, **kwargs: Any) -> None:
+        for name, value in self.update(net.module_).items():
+            net.history.record(name, value)
+
+
 _NEVER_STOP = (
     EpochTimer,
     PassthroughScoring,
@@ -285,6 +303,7 @@ _NEVER_STOP = (
     ValidationScores,
     BitSchedule,
     FittedSteps,
+    GroupUpdates,
 )
 
 
@@ -351,6 +370,8 @@ def train(
     ended = net.run(SampleTable(rows.to(settings.device), module.needs_points))
     columns = ["epoch", "train_loss", *module.term_names]
     columns += VALIDATION_COLUMNS if validation is not None else []
+    for callback in settings.callbacks:
+        columns += callback.update.columns if isinstance(callback, GroupUpdates) else []
     history = _complete(net, [*columns, "dur"], net.finite_passes if ended == "diverged" else None)
     _warn(ended, len(history), settings)
     return Trained(history.rename(columns={"dur": "seconds"}), interrupted=ended == "interrupted")

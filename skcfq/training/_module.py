@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from skcfq.encoding import FeatureSpace
-from skcfq.nn import FaithfulModule, LossWeights, QuantizedMLP, QuantizedNetwork
+from skcfq.nn import FaithfulModule, GroupWeights, LossWeights, QuantizedMLP, QuantizedNetwork
 from skcfq.quantization import GumbelBits
 from skcfq.training._plan import TrainingPlan
 from skcfq.training._validation import Validation
@@ -58,6 +58,9 @@ def faithful_module(
             group_weights = groups.weights.to(device)
     dtype = next(network.parameters()).dtype
     logits = plan.teacher.logits_in(dtype) if plan.loss.of_teacher else None
+    row_groups = None
+    if plan.task_groups is not None:
+        row_groups = GroupWeights(plan.task_groups.factors(plan.rows).to(device, dtype))
     return FaithfulModule(
         network,
         policy,
@@ -72,6 +75,7 @@ def faithful_module(
         dither=plan.dither,
         worst_group=plan.worst_group,
         group_weights=group_weights,
+        row_groups=row_groups,
     ).to(device, dtype)
 
 

@@ -9,15 +9,19 @@ from sklearn.base import BaseEstimator, clone
 
 from skcfq.nn import LossWeights
 from skcfq.training._finish import Finish
+from skcfq.training._group_rules import (
+    GROUP_RULES,
+    TASK_GROUP_RULES,
+    GroupBound,
+    check_group_rule,
+)
 from skcfq.training._teacher_actions import TeacherActions
 from skcfq.utils import (
     Interval,
     ListOf,
     NestedParametersMixin,
-    StrOptions,
     check_options,
     is_list,
-    is_weight,
 )
 
 # Products of larger weights are no numbers in single precision.
@@ -75,6 +79,11 @@ class CFQObjective(NestedParametersMixin, BaseEstimator):
         ``validity_drop`` holds for the groups together, weighed, or in each of them (``"worst"``,
         with as many held out of each). Of a group with fewer than 1 / ``validity_drop`` held-out
         people more may lose it, and a group without any has no promise.
+    task_groups : {"balanced", "worst"}, dict, GroupBound or None, default=None
+        How the terms at x, the task loss and the distance to the teacher's logits, combine these
+        groups, whatever ``groups`` says: every group alike, mostly those whose task loss is the
+        highest, with weights, or so that none loses more accuracy than a :class:`GroupBound`
+        allows; as in :class:`~skcfq.QATClassifier`. None: every row alike.
     finish : Finish, default=None
         What is done after the training: weights are rounded again, a bias is set. None: nothing.
 
@@ -98,7 +107,8 @@ class CFQObjective(NestedParametersMixin, BaseEstimator):
         "matching": [_WEIGHT, ListOf(_WEIGHT, least=2, most=2)],
         "dither": ["boolean"],
         "all_rows": ["boolean"],
-        "groups": [StrOptions({"balanced", "worst"}), dict, None],
+        "groups": GROUP_RULES,
+        "task_groups": TASK_GROUP_RULES,
         "finish": [Finish, None],
     }
 
@@ -118,6 +128,7 @@ class CFQObjective(NestedParametersMixin, BaseEstimator):
         dither: bool = False,
         all_rows: bool = False,
         groups: Any = None,
+        task_groups: Any = None,
         finish: Finish | None = None,
     ) -> None:
         self.task = task
@@ -133,6 +144,7 @@ class CFQObjective(NestedParametersMixin, BaseEstimator):
         self.dither = dither
         self.all_rows = all_rows
         self.groups = groups
+        self.task_groups = task_groups
         self.finish = finish
 
     @classmethod
@@ -158,7 +170,8 @@ class CFQObjective(NestedParametersMixin, BaseEstimator):
         return clone(cls(**OBJECTIVES[name]))
 
     def _default_object(self, name: str) -> BaseEstimator | None:
-        return Finish() if name == "finish" else None
+        makers: dict[str, type[BaseEstimator]] = {"finish": Finish, "task_groups": GroupBound}
+        return makers[name]() if name in makers else None
 
     @property
     def after_training(self) -> Finish:
@@ -169,13 +182,8 @@ class CFQObjective(NestedParametersMixin, BaseEstimator):
         """Raise ValueError where a weight is negative or a rule unknown."""
         check_options(self, "objective")
         self.after_training.check()
-        if isinstance(self.groups, dict):
-            wrong = {name: one for name, one in self.groups.items() if not is_weight(one)}
-            if wrong or not any(self.groups.values()):
-                raise ValueError(
-                    f"objective.groups has the weights {wrong or self.groups!r}; give finite "
-                    "numbers of at least 0, one of them positive."
-                )
+        check_group_rule(self.groups, "objective.groups")
+        check_group_rule(self.task_groups, "objective.task_groups")
 
     @property
     def matching_weights(self) -> tuple[float, float]:

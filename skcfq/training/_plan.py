@@ -14,6 +14,7 @@ from skcfq.nn import LossWeights, TrainingRows
 from skcfq.training._batches import calibration_rows, visits_again
 from skcfq.training._bit_policy import BitSample
 from skcfq.training._supervision import Supervision, known_logits
+from skcfq.training._task_groups import BoundedGroups, TaskGroups, WorstGroup
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +33,8 @@ class TrainingPlan:
         The teacher's recourse; None where no term asks for it.
     worst_group : bool
         Whether the terms at recourse points are those of the worst group.
+    task_groups : TaskGroups or None
+        How the terms at x weigh the groups of ``rows``; None: every row alike.
     dither : bool
         Whether thresholds between coarse codes move in the training.
     fitted_steps : bool
@@ -46,6 +49,7 @@ class TrainingPlan:
     loss: LossWeights = field(default_factory=LossWeights)
     supervision: Supervision | None = None
     worst_group: bool = False
+    task_groups: TaskGroups | None = None
     dither: bool = False
     fitted_steps: bool = False
     held_out: tuple[TrainingRows, Supervision | None] | None = None
@@ -107,6 +111,21 @@ class TrainingPlan:
         if self.loss.of_teacher:
             known = known_logits(self.teacher, self.rows.rows, self.supervision.points)
         return self.supervision.added_to(self.rows, known)
+
+    def group_updates(self, device: torch.device) -> WorstGroup | BoundedGroups | None:
+        """Return what moves the weights of groups after every pass; None where they are fixed.
+
+        Parameters
+        ----------
+        device : torch.device
+        """
+        groups = self.task_groups
+        if groups is None or groups.weights is not None:
+            return None
+        if groups.bound is None:
+            return WorstGroup(groups, self.rows)
+        assert self.held_out is not None
+        return BoundedGroups(groups, self.rows, self.held_out[0].to(device), self.teacher)
 
     @cached_property
     def rows_again(self) -> Tensor | None:

@@ -106,7 +106,7 @@ class Supervision:
             points=self.points,
             targets=self.targets,
             acted=self.acted,
-            groups=None if self.groups is None else self.groups.codes,
+            groups=rows.groups if self.groups is None else self.groups.codes,
             known=known,
         )
 

@@ -27,6 +27,8 @@ class TrainingTable:
         Sample weights alone: statistics of the population follow these.
     dtype : torch.dtype
         Precision of the training.
+    groups : ndarray of shape (n,), int64, or None
+        Group of each row, where the terms at x weigh groups.
     """
 
     X: Any
@@ -34,6 +36,7 @@ class TrainingTable:
     weights: np.ndarray
     sample_weight: np.ndarray
     dtype: torch.dtype
+    groups: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -51,6 +54,7 @@ class TrainingTable:
             weights=self.weights[rows],
             sample_weight=self.sample_weight[rows],
             dtype=self.dtype,
+            groups=None if self.groups is None else self.groups[rows],
         )
 
     def rows(self, encoded: np.ndarray) -> TrainingRows:
@@ -59,4 +63,5 @@ class TrainingTable:
             torch.from_numpy(encoded).to(self.dtype),
             torch.from_numpy(self.labels),
             torch.from_numpy(self.weights).to(self.dtype),
+            groups=None if self.groups is None else torch.from_numpy(self.groups),
         )

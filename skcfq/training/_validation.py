@@ -19,6 +19,7 @@ from skcfq.nn import (
     TrainingRows,
     weighted_mean,
 )
+from skcfq.training._table import TrainingTable
 
 # skorch's names, which a user's own callbacks look for.
 VALIDATION_COLUMNS = ["valid_loss", "valid_accuracy", "valid_validity_drop"]
@@ -78,13 +79,38 @@ class Validation:
         return found
 
 
+def strata_of(table: TrainingTable, fraction: float) -> np.ndarray:
+    """Return strata by label and group; what is too rare to be held out goes by its label.
+
+    Parameters
+    ----------
+    table : TrainingTable
+        With groups.
+    fraction : float
+        Of the rows that are held out.
+
+    Returns
+    -------
+    strata : ndarray of shape (n,), int64
+    """
+    assert table.groups is not None
+    labels, least = table.labels, max(2.0, 1.0 / fraction)
+    strata = table.groups * (labels.max() + 1) + labels
+    cells, cell, counts = np.unique(strata, return_inverse=True, return_counts=True)
+    for label in np.unique(labels):
+        same = labels == label
+        largest = cells[np.bincount(cell[same], minlength=len(cells)).argmax()]
+        strata[same & (counts[cell] < least)] = largest
+    return strata
+
+
 def held_out(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the positions of the rows that are trained on, and of those held out, both rising.
 
     Parameters
     ----------
     labels : ndarray of shape (n,)
-        Both parts have the classes in the same shares.
+        Both parts have the classes, or other strata, in the same shares.
     fraction : float
         Of the rows that are held out.
     seed : int
@@ -100,8 +126,9 @@ def held_out(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray
         )
     except ValueError as error:
         raise ValueError(
-            f"early_stopping=True holds out validation_fraction={fraction} of {len(labels)} rows, "
-            f"with rows of every class on both sides, which these labels do not allow: {error} "
-            "Give more rows, another validation_fraction, or early_stopping=False."
+            f"early_stopping=True, or a GroupBound, holds out validation_fraction={fraction} of "
+            f"{len(labels)} rows, with rows of every class on both sides, which these labels do "
+            f"not allow: {error} Give more rows, another validation_fraction, or "
+            "early_stopping=False and no bound."
         ) from error
     return np.sort(trained), np.sort(held)

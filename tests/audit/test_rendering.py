@@ -152,6 +152,10 @@ def test_numbers_are_those_of_the_report(report, html):
     shown = f"{100 * drop['value']:.1f}{SPACE}%"
     said = f"{len(report.lost)} of these {drop['n']} pieces of advice no longer work"
     assert f"{said} under the deployed model: {shown}" in html
+    for name, what in (("signed", "it {} on average"), ("ratio", "The sum of all prices {}")):
+        change = report.figures.loc[f"recourse_gap_{name}", "value"]
+        way = f"{'rises' if change > 0 else 'falls'} by {100 * abs(change):.1f}{SPACE}%"
+        assert what.format(way) in html
     rows = _rows(text)
     for name, label in (
         ("agreement", "People whom both models decide alike"),

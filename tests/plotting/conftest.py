@@ -114,6 +114,16 @@ def displays():
             {"mixed": [4, 2, 8], "CFQ": [rng.choice([2, 3, 4], 40), [2, 3], [8]]},
             protocol=protocol,
         ),
+        "cascade": plotting.CascadeDisplay.from_changes(
+            pd.DataFrame(
+                [
+                    {"figure": f, "group": g, "value": v, "low": v - 0.1, "high": v + 0.1, "n": 9}
+                    for f in ("Accuracy", LONG, "loss of $y$")
+                    for g, v in (("women", -0.2), (LONG, 0.05), ("few", np.nan))
+                ]
+            ),
+            protocol=protocol,
+        ),
         "sensitivities": plotting.LayerSensitivityDisplay.from_predictions(
             {"at rows": [1, 2, 1.5], "at recourse points": [0.1, 4, 0]}, protocol=protocol
         ),
@@ -149,6 +159,7 @@ def displays():
         "groups",
         "margins",
         "bits",
+        "cascade",
         "sensitivities",
         "trade-off",
         "shift",

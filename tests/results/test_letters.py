@@ -304,6 +304,7 @@ def test_translations_that_are_none(result, translations, message):
 def test_dates(result):
     for given, said in (
         ("the end of June", "until the end of June."),
+        ("2026-05-04", "until 4 May 2026."),
         (datetime.datetime(2026, 5, 4, 12), "until 4 May 2026."),
         (pd.Timestamp("2026-05-04"), "until 4 May 2026."),
         (None, "- We have not promised you a date until which this holds."),

@@ -54,22 +54,31 @@ def test_a_quantized_network_of_two_thousand_columns_is_advised_with_three_chang
     assert (found.cost <= exact.cost * (1 + 1e-9)).all()
 
 
-@pytest.mark.parametrize("method", ["gradient", "black_box"])
-def test_no_tensor_of_a_wide_solve_is_large(method, small_blocks):
+@pytest.mark.parametrize(
+    ("method", "numpy"),
+    [
+        ("gradient", True),
+        ("black_box", False),
+        pytest.param("black_box", True, marks=pytest.mark.slow),
+    ],
+)
+def test_no_tensor_of_a_wide_solve_is_large(method, numpy, small_blocks):
     network, _, X = planted(400)
     people = refused(network, X, 40)
     solver = RecourseSolver(method=method, target=1, random_state=0)
     assert_small(
         lambda: solver.solve(network, people, background=X),
         lambda: solver.solve(network, people[:1], background=X),
+        numpy=numpy,
     )
 
 
-def test_no_tensor_of_a_wide_fit_is_large(small_blocks):
+@pytest.mark.parametrize("numpy", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_no_tensor_of_a_wide_fit_is_large(numpy, small_blocks):
     _, _, X = planted(400)
     y = (X[:, 0] + X[:, 1] > 0).astype(int)
     clf = CFQClassifier(budget=4, max_iter=3, random_state=0)
-    assert_small(lambda: clf.fit(X, y), lambda: clone(clf).fit(X[:40, :3], y[:40]))
+    assert_small(lambda: clf.fit(X, y), lambda: clone(clf).fit(X[:40, :3], y[:40]), numpy=numpy)
 
 
 @pytest.mark.parametrize("rules", [{}, {"max_changes": 3}])

@@ -27,6 +27,7 @@ NOT_ATTACKED = {
     "Effort": _MADE,
     "ExactAnswer": _MADE,
     "PairedChanges": _MADE,
+    "SkewReport": _MADE,
     "RecourseProblem": _MADE,
     "Starts": _MADE,
     "States": _MADE,

@@ -109,6 +109,11 @@ def subjects() -> list[Subject]:
             {"figures": anything()},
         ),
         Subject(
+            "AuditReport.to_model_card",
+            lambda **p: _report().to_model_card(**{"model": linear_model()} | p),
+            {"model": anything()},
+        ),
+        Subject(
             "AuditReport.disparities",
             lambda **p: _report().disparities(**p),
             {"reference_groups": anything(*inside(lambda v: {"group": v}, "{'group': {}}"))},

@@ -41,6 +41,7 @@ from skcfq.estimators import (
     CFQObjective,
     Finish,
     FixedBits,
+    GroupBound,
     LearnedBits,
     Quantizer,
     SearchedBits,
@@ -62,10 +63,10 @@ def subjects() -> list[Subject]:
         *_of_classifier(
             QATClassifier,
             student,
-            _shared() | _of_students() | {"method": choice("lsq", "pact")},
+            _shared() | _of_students() | {"method": choice("lsq", "pact"), "task_groups": _rules()},
         ),
         *_of_classifier(CFQClassifier, student, _shared() | _of_students() | _of_cfq()),
-        _of_groups(student),
+        *_of_groups(student),
         *_of_classifier(PTQClassifier, teaching() | {"random_state": 0}, _of_ptq()),
         *_of_options(student),
         *_of_predictions(),
@@ -110,15 +111,30 @@ def _of_classifier(
     ]
 
 
-def _of_groups(given: dict[str, Any]) -> Subject:
-    objective = CFQObjective(groups="balanced")
-    model = CFQClassifier(**given, objective=objective)
-    return Subject(
-        "CFQClassifier.fit (groups)",
-        lambda **p: clone(model).fit(
-            people(), labels(), **{"sensitive_features": people()["job"]} | p
-        ),
-        {"sensitive_features": anything(*ODD_LABELS, words=("group", "length"))},
+def _of_groups(given: dict[str, Any]) -> list[Subject]:
+    models = (
+        CFQClassifier(**given, objective=CFQObjective(groups="balanced")),
+        QATClassifier(**given, task_groups="worst"),
+    )
+    return [
+        Subject(
+            f"{type(model).__name__}.fit (groups)",
+            lambda model=model, **p: clone(model).fit(
+                people(), labels(), **{"sensitive_features": people()["job"]} | p
+            ),
+            {"sensitive_features": anything(*ODD_LABELS, words=("group", "length"))},
+        )
+        for model in models
+    ]
+
+
+def _rules() -> Parameter:
+    """Return what may be given as weights of groups."""
+    return anything(
+        *literal("balanced", "worst", {"nope": 1.0}, ["job"], "job"),
+        Odd("a bare bound", GroupBound),
+        Odd("a wrong bound", lambda: GroupBound(-1.0)),
+        words=("sensitive", "weight", "accuracy_drop"),
     )
 
 
@@ -258,9 +274,18 @@ def _of_options(student: dict[str, Any]) -> list[Subject]:
                 "matching": anything(*literal((0.1, 0.2), (0.2, 0.1), (0.1,), (-1, 1)), words=()),
                 "dither": flag(),
                 "groups": anything(*literal(["job"], ["nope"], "job"), words=("sensitive",)),
+                "task_groups": _rules(),
                 "finish": only(Finish),
                 "all_rows": flag(),
             },
+            is_sound,
+        ),
+        Subject(
+            "GroupBound",
+            lambda **p: QATClassifier(**student, task_groups=GroupBound(**p)).fit(
+                people(), labels(), sensitive_features=people()["job"]
+            ),
+            {"accuracy_drop": real(0, 1), "rate": real(0, open_low=True)},
             is_sound,
         ),
         Subject(

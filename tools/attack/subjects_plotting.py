@@ -61,6 +61,7 @@ def subjects() -> list[Subject]:
     return [
         *_of_tables(),
         *_of_groups(),
+        *_of_changes(),
         *_of_layers(),
         *_of_costs(),
         *_of_planes(),
@@ -228,6 +229,20 @@ def _of_groups() -> list[Subject]:
             asked | MODELS | ASKED,
         ),
     ]
+
+
+def _of_changes() -> list[Subject]:
+    changes = pd.DataFrame(
+        {"figure": "f", "group": ["a", "b"], "value": [0.1, -0.2], "low": -1.0, "high": 1.0, "n": 9}
+    )
+    table = anything(
+        *inside(lambda v: changes.assign(value=[v] * 2), "value={}"),
+        *inside(lambda v: changes.assign(group=[v] * 2), "group={}"),
+        *inside(lambda v: changes.assign(figure=[v, "f"]), "figure={}"),
+    )
+    given, own = {"table": changes, "protocol": "p"}, {"table": table, "protocol": PROTOCOL}
+    names = ("CascadeDisplay", "CascadeDisplay.from_changes")
+    return [_subject(name, lambda: given, own) for name in names]
 
 
 def _of_layers() -> list[Subject]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from expected import Parameter, anything, real, refused, seed, whole
-from odd_values import literal
-from subjects_recourse import MODEL
+from expected import Parameter, anything, flag, only, real, refused, seed, whole
+from odd_values import inside, literal
+from subjects_recourse import MODEL, odd_targets
 from subjects_rules import TABLE
 from tables import ODD_LABELS, ODD_TABLES, labels, people, quantized, teacher
 from verdicts import Subject
 
+from skcfq import ActionSet, RecourseSolver
+from skcfq.audit import skew_report
 from skcfq.metrics import (
     fairness_violation,
     forgotten_people,
@@ -40,6 +42,7 @@ def subjects() -> list[Subject]:
         "background": anything(*ODD_TABLES, words=TABLE),
     }
     one = {"model": quantized(), "X": people(), "y": labels()}
+    pair = {"reference": teacher(), "deployed": quantized(), "X": people(), "y": labels()}
     of_one = {"model": refused(words=MODEL), "y": anything(*ODD_LABELS)} | asked
     return [
         Subject("fairness_violation", lambda **p: fairness_violation(**answers | p), told),
@@ -92,6 +95,33 @@ def subjects() -> list[Subject]:
                 **{"reference": teacher(), "deployed": quantized(), "X": people()} | p
             ),
             {"reference": refused(words=MODEL), "deployed": refused(words=MODEL)} | asked,
+        ),
+        Subject(
+            "skew_report",
+            lambda **p: skew_report(
+                **pair
+                | {"sensitive_features": "job", "recourse": "solver" in p, "n_resamples": 100}
+                | p
+            ),
+            {
+                "reference": refused(words=MODEL),
+                "deployed": anything(*inside(lambda v: [v], "[{}]"), words=MODEL),
+                "X": anything(*ODD_TABLES, words=(*TABLE, "dim", "sensitive")),
+                "y": anything(*ODD_LABELS),
+                "sensitive_features": anything(*ODD_LABELS),
+                "action_set": only(ActionSet),
+                "target": odd_targets(),
+                "background": anything(*ODD_TABLES, words=TABLE),
+                "solver": only(RecourseSolver),
+                "recourse": flag(),
+                "surface": flag(),
+                "near": real(0),
+                "confidence": SHARE,
+                "min_group_size": whole(1),
+                "n_resamples": whole(100),
+                "random_state": seed(),
+                "verbose": anything(),
+            },
         ),
         Subject("group_gradients", lambda **p: group_gradients(**one | p), of_one),
         Subject(

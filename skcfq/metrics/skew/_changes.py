@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -15,12 +15,11 @@ from sklearn.utils import check_random_state
 
 from skcfq.metrics.skew._checks import read_numbers
 from skcfq.metrics.skew._labels import EVERYBODY, members_of
+from skcfq.metrics.skew._resampling import Figure, Resampling
 from skcfq.utils import Interval, check_parameters
 
 # Share of repetitions in which a change of the detectable size would be found.
 POWER = 0.8
-# Numbers of one block of resamples.
-_AT_ONCE = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,64 +102,43 @@ def paired_changes(
             "number for each person, after as many for each seed."
         )
     new = np.atleast_2d(new)
-    random = check_random_state(random_state)
-    resampled = _Resampling(n_resamples, len(new), random)
-    rows, drawn = {}, {}
-    for name, people in members_of(groups, len(old)).items():
-        rows[name] = _means(old[people], new[:, people])
-        drawn[name] = resampled.means(old[people], new[:, people])
-    tail = (1 - confidence) / 2
-    changes = {name: means[1] - means[0] for name, means in drawn.items()}
-    table = {name: row | _spread(changes[name], tail, row["n"]) for name, row in rows.items()}
-    by_group = pd.DataFrame.from_dict(table, orient="index").rename_axis("group")
-    return PairedChanges(by_group, _gap(by_group.drop(EVERYBODY), drawn, tail))
+    columns = {
+        name: {"": (old[people], new[:, people])}
+        for name, people in members_of(groups, len(old)).items()
+    }
+    return changes_of_figures(columns, confidence, n_resamples, random_state)[""]
 
 
-@dataclass(frozen=True)
-class _Resampling:
-    """Draws of people within a group, and of seeds, the same seeds for all groups."""
+def changes_of_figures(
+    columns: Mapping[str, Mapping[str, Figure]],
+    confidence: float,
+    n_resamples: int,
+    random_state: Any,
+) -> dict[str, PairedChanges]:
+    """Return the changes of several figures, whose people are drawn once.
 
-    n_resamples: int
-    n_seeds: int
-    random: np.random.RandomState
-
-    def __post_init__(self) -> None:
-        # One less than there are: their mean then varies as it does between seeds (Rao and Wu).
-        size = self.n_resamples, max(1, self.n_seeds - 1)
-        drawn = self.random.randint(self.n_seeds, size=size)
-        weights = (drawn[:, :, None] == np.arange(self.n_seeds)).mean(axis=1)
-        object.__setattr__(self, "seed_weights", weights)
-
-    def means(self, old: np.ndarray, new: np.ndarray) -> np.ndarray:
-        """Return resampled means before and after, shape (2, n_resamples)."""
-        values = np.concatenate([old[None], new]).T
-        if len(values) < 2:
-            return np.full((2, self.n_resamples), np.nan)
-        known = values[~np.isnan(values)]
-        slots = np.repeat(np.arange(len(values)), 2)
-        if ((known == 0) | (known == 1)).all():
-            cells = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=np.float64)
-            slots = np.append(slots, len(values) + np.arange(4))
-            values = np.concatenate([values, cells[:, [0] + [1] * len(new)]])
-        means = np.concatenate(list(self._blocks(np.nan_to_num(values), ~np.isnan(values), slots)))
-        weights = self.seed_weights  # type: ignore[attr-defined]
-        return np.stack([means[:, 0], (means[:, 1:] * weights).sum(axis=1)])
-
-    def _blocks(
-        self, values: np.ndarray, counted: np.ndarray, slots: np.ndarray
-    ) -> Iterator[np.ndarray]:
-        """Yield means of resamples, some at once; each person has two slots, a cell has one."""
-        n = len(values)
-        both = np.concatenate([values, counted], axis=1)
-        step = max(1, _AT_ONCE // n)
-        for start in range(0, self.n_resamples, step):
-            size = min(step, self.n_resamples - start)
-            drawn = slots[self.random.randint(len(slots), size=(size, len(slots) // 2))]
-            flat = (drawn + n * np.arange(size)[:, None]).ravel()
-            times = np.bincount(flat, minlength=n * size).reshape(size, n)
-            sums, counts = np.split(times @ both, 2, axis=1)
-            with np.errstate(invalid="ignore", divide="ignore"):
-                yield sums / counts
+    Parameters
+    ----------
+    columns : dict of group to dict of name to (ndarray of shape (n,), ndarray of shape (s, n))
+        Of everybody and of each group, and in each the same names and people: a figure of each
+        person before and after. It may be another one in each group, such as a slope along the
+        group's own gradient.
+    confidence, n_resamples, random_state
+        As in :func:`paired_changes`.
+    """
+    names = list(next(iter(columns.values())))
+    n_seeds = len(next(iter(columns[EVERYBODY].values()))[1])
+    resampling = Resampling(n_resamples, n_seeds, check_random_state(random_state))
+    drawn = {group: resampling.means(list(own.values())) for group, own in columns.items()}
+    tail, found = (1 - confidence) / 2, {}
+    for position, name in enumerate(names):
+        means = {group: one[:, position] for group, one in drawn.items()}
+        rows = {group: _means(*own[name]) for group, own in columns.items()}
+        for group, row in rows.items():
+            row |= _spread(means[group][1] - means[group][0], tail, row["n"])
+        by_group = pd.DataFrame.from_dict(rows, orient="index").rename_axis("group")
+        found[name] = PairedChanges(by_group, _gap(by_group.drop(EVERYBODY), means, tail))
+    return found
 
 
 def _means(old: np.ndarray, new: np.ndarray) -> dict[str, Any]:

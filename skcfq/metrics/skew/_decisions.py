@@ -99,7 +99,7 @@ def group_figures(
     columns = {"accuracy": (truth == told).astype(float)}
     if logits is not None:
         given = _checked(logits, len(truth))
-        columns["loss"] = losses(given, positions_of(truth, classes, given.shape[1]))
+        columns["loss"] = log_losses(given, positions_of(truth, classes, given.shape[1]))
     if target is not None:
         columns |= acceptance_columns(truth, told, target)
     return means_by_group(columns, groups, len(truth))
@@ -119,7 +119,7 @@ def acceptance_columns(truth: np.ndarray, told: np.ndarray, target: Any) -> dict
     }
 
 
-def losses(logits: np.ndarray, position: np.ndarray) -> np.ndarray:
+def log_losses(logits: np.ndarray, position: np.ndarray) -> np.ndarray:
     """Return each person's log loss, from logits (n, K) and positions of labels (n,)."""
     above = logits - logits.max(axis=1, keepdims=True)
     own = np.take_along_axis(above, position[:, None], axis=1)[:, 0]

@@ -79,7 +79,7 @@ def logit_figures(
             of_top = np.quantile(top[people], quantiles)
         rows[name] = {
             "n": len(people),
-            "logit_variance": _mean(spread(scores[people])) if len(people) > 1 else np.nan,
+            "logit_variance": _mean(logit_spread(scores[people])) if len(people) > 1 else np.nan,
             "near_boundary": _mean(margin[people] < near),
             "top_probability": _mean(top[people]),
             **{f"margin_q{q:g}": value for q, value in zip(quantiles, of_margin, strict=True)},
@@ -88,7 +88,7 @@ def logit_figures(
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("group")
 
 
-def spread(scores: np.ndarray) -> np.ndarray:
+def logit_spread(scores: np.ndarray) -> np.ndarray:
     """Return what each of n people adds to the variance of their logits, whose mean it is."""
     n = len(scores)
     centered = scores - scores.mean(axis=1, keepdims=True)

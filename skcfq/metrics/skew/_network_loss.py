@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skcfq.metrics.skew._decisions import losses
+from skcfq.metrics.skew._decisions import log_losses
 from skcfq.proofs import RealNetwork
 
 # A change of all weights and biases, layer by layer.
@@ -66,7 +66,7 @@ class NetworkLoss:
         back = [error]
         for matrix, passes in zip(matrices[:0:-1], open_[::-1], strict=True):
             back.append(back[-1] @ matrix.T * passes)
-        return cls(matrices, inputs, open_, back[::-1], probabilities, losses(logits, position))
+        return cls(matrices, inputs, open_, back[::-1], probabilities, log_losses(logits, position))
 
     @property
     def n_people(self) -> int:
