@@ -126,13 +126,8 @@ def audit_recourse(
     >>> report.figures.loc[["validity_drop", "recourse_gap_ratio"], "value"].round(2).tolist()
     [1.0, 0.2]
     """
-<<<<<<< HEAD
-    given, models = _table(X), (reference, deployed)
-    sensitive, names = read_groups(sensitive_features, given), _people_of(given, person)
-=======
     given, models = table_of_people(X), (reference, deployed)
-    sensitive, people = read_groups(sensitive_features, given), _people_of(given, person)
->>>>>>> main
+    sensitive, names = read_groups(sensitive_features, given), _people_of(given, person)
     X, ignored = rows_read(given, models, person)
     people = _read(models, X, _labels(y, len(X)), background, solver, action_set, target)
     told = people.ask(batch_size, _opened(checkpoint, people, batch_size), bool(verbose))
@@ -174,14 +169,13 @@ def _report(
         parameters=parameters,
         rules=told.rules,
         protocol=_protocol(told),
-        notes=_notes(*asked.models, table),
+        notes=_notes(*asked.models, table, asked.solver.action_set),
         remedies=cheap_remedies(table, asked.models[1], asked.X, asked.y),
         environment=told.environment | environment_record(),
         **parts,
     )
 
 
-<<<<<<< HEAD
 def _read(
     models: tuple[Any, ...],
     X: Any,
@@ -196,55 +190,6 @@ def _read(
     first = as_predictor(models[0], background=population, example=X)
     second = second_predictor(first, models[1], population, X)
     return People((first, second), solver_of(solver, action_set, target, models), X, y, population)
-=======
-@dataclass(frozen=True, eq=False)
-class _Pair:
-    """Two models on one space, and the solver that asks both."""
-
-    first: Predictor
-    second: Predictor
-    population: Any
-    solver: RecourseSolver
-
-    @classmethod
-    def read(
-        cls, models: tuple[Any, ...], X: Any, background: Any, solver: RecourseSolver
-    ) -> _Pair:
-        """Read both; the second is put on the space of the first."""
-        population = X if background is None else rows_read(background, models, None)[0]
-        first = as_predictor(models[0], background=population, example=X)
-        return cls(first, second_predictor(first, models[1], population, X), population, solver)
-
-    def named(self, given: tuple[Any, ...]) -> Iterator[tuple[str, tuple[Any, Predictor]]]:
-        """Yield the role of each model, what was given for it, and how it was read."""
-        return zip(ROLES, zip(given, (self.first, self.second), strict=True), strict=True)
-
-    def ask(
-        self, X: Any, y: np.ndarray | None, batch_size: int, shown: bool
-    ) -> tuple[pd.DataFrame, list[list[tuple]], dict[str, Any]]:
-        """Return the table of people, the changes of each, and what is said of all of them."""
-        tables, changes = [], []
-        with Progress("audit", "person", len(X), shown=shown) as progress:
-            for start in range(0, len(X), batch_size):
-                rows = slice(start, start + batch_size)
-                part = take_rows(X, rows)
-                results = self.solver.compare(
-                    self.first, self.second, part, background=self.population, keep_partial=False
-                )
-                labels = None if y is None else y[rows]
-                tables.append(people_table(self.first, self.second, results, labels))
-                advice = IssuedAdvice.of(results[0])
-                changes += changes_by_person(advice)
-                progress.update(len(part))
-        table = pd.concat(tables, ignore_index=True)
-        about = {
-            "rules": _rules(advice),
-            "protocol": _protocol(results, table),
-            "notes": _notes(self.first, self.second, table, self.solver.action_set),
-            "remedies": cheap_remedies(table, self.second, X, y),
-        }
-        return table, changes, about
->>>>>>> main
 
 
 def table_of_people(X: Any) -> Any:

@@ -77,18 +77,6 @@ def _columns_of(X: Any, names: Any) -> Iterator[tuple[str, Any]]:
         yield str(name), X[name]
 
 
-<<<<<<< HEAD
-def _labels(column: Any) -> np.ndarray:
-    # One text a group, and not one a person.
-    texts: dict[str, str] = {}
-    told = map(str, as_objects(column))
-    labels = np.array([texts.setdefault(one, one) for one in told], dtype=object)
-    labels[missing_mask(column)] = MISSING
-    return labels
-
-
-=======
->>>>>>> main
 def groups_of(sensitive: pd.DataFrame) -> dict[tuple[str, str], np.ndarray]:
     """Return who belongs to each group of each feature, and of all features crossed.
 

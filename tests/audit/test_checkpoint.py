@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -17,10 +18,12 @@ from sklearn.pipeline import make_pipeline
 
 from skcfq import ActionSet, RecourseSolver, TableEncoder
 from skcfq.audit import audit_recourse
+from skcfq.certificates import digest_of
 from skcfq.command_line import main
 from skcfq.datasets import make_credit
 from skcfq.exceptions import AuditFileError
 from skcfq.models import as_predictor
+from skcfq.utils import streams
 
 SIZE = 100
 
@@ -191,6 +194,21 @@ def test_damage_is_found(audited, tmp_path):
     (folder / "run.json").write_text("{}")
     with pytest.raises(AuditFileError, match="no checkpoint of version 1"):
         audited(checkpoint=folder)
+
+
+def test_what_is_written_in_pieces_is_what_json_writes(monkeypatch, audited):
+    monkeypatch.setattr(streams, "_AT_ONCE", 7)
+    report = audited()
+    document = json.loads(report.to_json())
+    assert document == report.to_dict() and document["digest"] == digest_of(document)
+    content = {"z": [1.5, None, "é"], "a": {"ß": [], "b": {}}, "n": 0.1}
+    for canonical in (True, False):
+        whole = json.dumps(
+            content, sort_keys=canonical, ensure_ascii=canonical, separators=(",", ":")
+        )
+        assert "".join(streams.pieces_of_json(content, canonical=canonical)) == whole
+    with pytest.raises(ValueError, match="JSON compliant"):
+        list(streams.pieces_of_json([float("nan")]))
 
 
 def test_places_that_are_no_checkpoint(audited, tmp_path):
