@@ -51,6 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         rows = rows.set_index(people.table[arguments.person])
         if not rows.index.is_unique:
             raise Refused(f"--person: {arguments.person} does not tell people apart.")
+    from skcfq.models import carried_action_set
     from skcfq.solvers import RecourseSolver
 
     solver = RecourseSolver(
@@ -60,6 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
         n_alternatives=arguments.alternatives,
         random_state=arguments.random_state,
     )
+    if people.rules is None and carried_action_set(model) is None:
+        print("note: no rules were given, and the model carries none: all columns may change")
     background = people.rows_of(rows)
     result = solver.solve(model, rows, background=background, keep_partial=False)
     result.to_json(arguments.out)

@@ -45,6 +45,9 @@ def _read(path: str, **options: Any) -> pd.DataFrame:
         table = pd.read_csv(path, encoding="utf-8-sig", index_col=False, **options)
     except (OSError, ValueError, IndexError) as error:
         raise Refused(f"{path} is no CSV file that can be read: {error}") from error
+    for other, said in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+        if len(names) == 1 and other in str(names[0]):
+            raise Refused(f"{path} has {said} between its columns: write it with commas.")
     twice = sorted({str(name) for name in names if names.count(name) > 1})
     if twice:
         raise Refused(f"{path} has more than one column {twice[0]!r}.")

@@ -27,6 +27,7 @@ brings its checked bytes, :func:`random_split` cuts it, and :func:`make_bunch` p
 from skcfq.datasets._adult import fetch_adult
 from skcfq.datasets._bank_marketing import fetch_bank_marketing
 from skcfq.datasets._base import RemoteFile, make_bunch, random_split, read_payload
+from skcfq.datasets._celeba import fetch_celeba_attributes
 from skcfq.datasets._compas import fetch_compas
 from skcfq.datasets._credit import make_credit
 from skcfq.datasets._default_credit import fetch_default_credit
@@ -36,6 +37,7 @@ __all__ = [
     "RemoteFile",
     "fetch_adult",
     "fetch_bank_marketing",
+    "fetch_celeba_attributes",
     "fetch_compas",
     "fetch_default_credit",
     "fetch_german_credit",

@@ -25,7 +25,7 @@ from sklearn.utils import Bunch
 
 from skcfq.actions import ActionSet
 from skcfq.exceptions import DatasetDamagedError, DatasetNotFoundError
-from skcfq.utils import Interval, ListOf, check_parameters, is_list
+from skcfq.utils import Interval, ListOf, check_flag, check_parameters, is_list
 
 DATA_VARIABLE = "SKCFQ_DATA"
 
@@ -45,14 +45,18 @@ class RemoteFile:
         SHA-256 of the payload, that is of the file after decompression.
     members : tuple of str
         Path through the archives at `url`, outermost first; empty if `url` is the file itself.
+    by_hand : bool, default=False
+        Whether `url` is a page where people get the file themselves.
     """
 
     path: str
     url: str
     sha256: str
     members: tuple[str, ...] = ()
+    by_hand: bool = False
 
     def __post_init__(self) -> None:
+        check_flag("by_hand", self.by_hand)
         for name in ("path", "url", "sha256"):
             if not isinstance(getattr(self, name), str):
                 raise TypeError(f"{name}={getattr(self, name)!r} of a RemoteFile: give a text.")
@@ -111,6 +115,11 @@ def _find(dataset: str, file: RemoteFile, folder: Path) -> Path:
 
 
 def _download(dataset: str, file: RemoteFile) -> Path:
+    if file.by_hand:
+        raise DatasetNotFoundError(
+            f"The dataset {dataset!r} is not downloaded: its authors give it away at {file.url}. "
+            f"Set data_home or the variable {DATA_VARIABLE} to a folder that holds {file.path}."
+        )
     cache = Path(pooch.os_cache("skcfq")) / Path(file.path).parent
     name = Path(file.path).name + (".zip" if file.members else "")
     try:

@@ -162,3 +162,23 @@ def test_a_function_needs_trust(folder, capsys):
     files[1] = str(folder / "card.py:decide")
     assert main(["audit", *files, "--data", str(folder / "X.csv")]) == 2
     assert "executes code" in capsys.readouterr().err
+
+
+def test_rules_that_nobody_gave_are_missed(folder, tmp_path, capsys):
+    files = ["--reference", str(folder / "old.joblib"), "--deployed", str(folder / "new.joblib")]
+    argv = ["--target", "granted", "--data", str(folder / "X.csv"), "--trust"]
+    assert main(["audit", *files, *argv]) == 0
+    assert "note: No rules were given, and no model carries any" in capsys.readouterr().out
+    assert main(["audit", *files, *argv, "--actions", str(folder / "actions.toml")]) == 0
+    assert "No rules" not in capsys.readouterr().out
+    model = ["--model", str(folder / "old.joblib"), "--out", str(tmp_path / "advice.json")]
+    assert main(["solve", *model, *argv]) == 0
+    assert "note: no rules were given" in capsys.readouterr().out
+
+
+def test_columns_between_semicolons(folder, tmp_path, capsys):
+    text = (folder / "X.csv").read_text(encoding="utf-8").replace(",", ";")
+    (tmp_path / "X.csv").write_text(text, encoding="utf-8")
+    files = ["--reference", str(folder / "old.joblib"), "--deployed", str(folder / "new.joblib")]
+    assert main(["audit", *files, "--trust", "--data", str(tmp_path / "X.csv")]) == 2
+    assert "has semicolons between its columns: write it with commas" in capsys.readouterr().err

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 
+from skcfq import RecourseSolver, TableEncoder
 from skcfq.datasets import (
     fetch_adult,
     fetch_bank_marketing,
+    fetch_celeba_attributes,
     fetch_compas,
     fetch_default_credit,
     fetch_german_credit,
 )
+from skcfq.exceptions import DatasetNotFoundError
 
 
 def share(values, label):
@@ -116,3 +122,51 @@ def test_default(data_home):
 def test_parameter_and_variable_read_the_same_files(fetch, data_home, monkeypatch):
     monkeypatch.setenv("SKCFQ_DATA", str(data_home))
     pd.testing.assert_frame_equal(fetch().data, fetch(data_home=data_home).data)
+
+
+@pytest.fixture(scope="module")
+def celeba(data_home):
+    return fetch_celeba_attributes(data_home=data_home)
+
+
+def test_celeba(celeba):
+    split = celeba.train_indices, celeba.validation_indices, celeba.test_indices
+    assert list(map(len, split)) == [162770, 19867, 19962]
+    np.testing.assert_array_equal(np.sort(np.concatenate(split)), np.arange(202599))
+    assert set(celeba.data.dtypes) == {np.dtype(bool)}
+    published = {"Smiling": 48.21, "Young": 77.36, "Blond_Hair": 14.80, "Eyeglasses": 6.51}
+    assert {name: share(celeba.data[name], True) for name in published} == published
+    assert (share(celeba.target, "yes"), share(celeba.groups["sex"], "male")) == (51.25, 41.68)
+
+
+def test_celeba_knows_its_attributes(celeba, data_home):
+    smile = fetch_celeba_attributes(target="Smiling", data_home=data_home)
+    assert {"Attractive"} == set(smile.data) - set(celeba.data)
+    assert "Attractive" in smile.action_set.immutable
+    with pytest.raises(ValueError, match="'Happy' is no attribute"):
+        fetch_celeba_attributes(target="Happy", data_home=data_home)
+
+
+def test_celeba_advice_makes_faces_that_can_be(celeba):
+    train, test = celeba.train_indices[:4000], celeba.test_indices[:300]
+    model = make_pipeline(TableEncoder(), LogisticRegression())
+    model.fit(celeba.data.iloc[train], celeba.target.iloc[train])
+    people = celeba.data.iloc[test]
+    found = RecourseSolver(celeba.action_set, target="yes").solve(model, people)
+    assert (found.reachable.sum() / found.denied.sum()) > 0.8
+    rows = found.reachable
+    before, after = people[rows], found.points[rows]
+    assert set(after.dtypes) == {np.dtype(bool)}
+    hair = ["Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair"]
+    moved = (before[hair] != after[hair]).any(axis=1)
+    assert moved.any()
+    assert (after.loc[moved, hair].sum(axis=1) <= 1).all()
+    bald = after["Bald"]
+    assert not (after.loc[bald, hair] & ~before.loc[bald, hair]).any(axis=None)
+    assert (before[["Male", "Young"]] == after[["Male", "Young"]]).all(axis=None)
+
+
+def test_celeba_is_not_downloaded(monkeypatch):
+    monkeypatch.delenv("SKCFQ_DATA", raising=False)
+    with pytest.raises(DatasetNotFoundError, match="authors give it away"):
+        fetch_celeba_attributes()

@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import Any
 
 import numpy as np
-from expected import anything, choice, only, real, refused, seed, whole
+from expected import anything, choice, flag, only, real, refused, seed, whole
 from odd_values import Odd, inside, literal
 from subjects_recourse import MODEL
 from subjects_rules import PATH, TABLE, odd_paths
@@ -203,6 +203,11 @@ def _of_datasets() -> list[Subject]:
             for name in fetchers
         ),
         Subject(
+            "fetch_celeba_attributes",
+            lambda **p: datasets.fetch_celeba_attributes(**p),
+            {"target": anything(), "data_home": home},
+        ),
+        Subject(
             "make_credit",
             lambda **p: make_credit(**{"n_samples": 60} | p),
             {"n_samples": whole(50), "random_state": seed()},
@@ -236,7 +241,8 @@ def _of_datasets() -> list[Subject]:
         Subject(
             "RemoteFile, read_payload",
             lambda **p: read_payload("people", RemoteFile(**remote | p), folder()),
-            {name: anything(words=(*PATH, "people")) for name in (*remote, "members")},
+            {name: anything(words=(*PATH, "people")) for name in (*remote, "members")}
+            | {"by_hand": flag()},
         ),
         Subject(
             "read_payload",
