@@ -66,7 +66,11 @@ WHOLLY_PUBLIC = [
     "skcfq.solvers",
     "skcfq.theory",
 ]
+<<<<<<< HEAD
 N_PUBLIC, N_ERRORS = 132, 31
+=======
+N_PUBLIC, N_ERRORS = 133, 31
+>>>>>>> main
 
 
 def _listed() -> dict[str, list[str]]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
 import reprlib
-from collections.abc import Iterator
-from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
@@ -14,6 +13,9 @@ import pandas as pd
 from sklearn.base import clone
 
 from skcfq.actions import ActionSet
+from skcfq.audit._asking import ROLES, People
+from skcfq.audit._batches import Batch
+from skcfq.audit._checkpoint import Checkpoint
 from skcfq.audit._figures import figures_of
 from skcfq.audit._groups import by_group, joint_limits, read_groups
 from skcfq.audit._models import (
@@ -22,9 +24,9 @@ from skcfq.audit._models import (
     model_record,
     read_columns,
 )
-from skcfq.audit._people import people_table
 from skcfq.audit._remedies import cheap_remedies
 from skcfq.audit._report import AuditReport
+from skcfq.audit._run import run_record
 from skcfq.exceptions import FeatureSpaceError
 from skcfq.models import (
     Predictor,
@@ -33,20 +35,16 @@ from skcfq.models import (
     carried_target,
     second_predictor,
 )
-from skcfq.results import IssuedAdvice, RecourseResult
 from skcfq.solvers import RecourseSolver
 from skcfq.utils import (
     Interval,
-    Progress,
     as_table,
     check_parameters,
     plain,
-    take_rows,
 )
 
 _SHARE = Interval(Real, 0, 1, closed="neither")
 _AT_LEAST_ONE = Interval(Integral, 1, None, closed="left")
-ROLES = ("reference", "deployed")
 STATUSES = ("status", "status_deployed")
 NO_RULES = "No rules were given, and no model carries any: every column may change, also an age."
 
@@ -57,6 +55,7 @@ NO_RULES = "No rules were given, and no model carries any: every column may chan
     confidence=[_SHARE],
     min_group_size=[_AT_LEAST_ONE],
     batch_size=[_AT_LEAST_ONE],
+    checkpoint=[str, os.PathLike, None],
     verbose=["verbose"],
 )
 def audit_recourse(
@@ -74,6 +73,7 @@ def audit_recourse(
     confidence: float = 0.95,
     min_group_size: int = 30,
     batch_size: int = 10_000,
+    checkpoint: str | os.PathLike | None = None,
     verbose: int = 0,
 ) -> AuditReport:
     """Audit whether a deployed model keeps the recourse that a reference gives (§3.3).
@@ -102,6 +102,8 @@ def audit_recourse(
         Groups with fewer rows are named, and not scored.
     batch_size : int, default=10000
         Rows that are solved at once; bounds the memory.
+    checkpoint : str or path, optional
+        Folder that keeps finished batches: the same call goes on after an interruption.
     verbose : int, default=0
 
     Returns
@@ -111,7 +113,7 @@ def audit_recourse(
 
     Raises
     ------
-    ValueError, SpaceMismatchError, FeatureSpaceError
+    ValueError, SpaceMismatchError, FeatureSpaceError, AuditFileError
 
     Examples
     --------
@@ -125,27 +127,32 @@ def audit_recourse(
     [1.0, 0.2]
     """
     given, models = table_of_people(X), (reference, deployed)
-    sensitive, people = read_groups(sensitive_features, given), _people_of(given, person)
+    sensitive, names = read_groups(sensitive_features, given), _people_of(given, person)
     X, ignored = rows_read(given, models, person)
-    pair = _Pair.read(models, X, background, solver_of(solver, action_set, target, models))
-    table, changes, about = pair.ask(X, _labels(y, len(X)), batch_size, bool(verbose))
+    people = _read(models, X, _labels(y, len(X)), background, solver, action_set, target)
+    told = people.ask(batch_size, _opened(checkpoint, people, batch_size), bool(verbose))
     asked = {"confidence": float(confidence), "min_group_size": int(min_group_size)}
-    return _report(
-        table,
-        sensitive,
-        asked,
-        people=table.assign(changes=pd.Series(changes, dtype=object)).set_axis(people),
-        models={role: model_record(*one) for role, one in pair.named(models)},
-        data=data_record(X, ignored),
-        **about,
-    )
+    about = {"models": _records(models, people), "data": data_record(X, ignored)}
+    return _report(people, told, sensitive.set_axis(names), asked, **about)
+
+
+def _records(models: tuple[Any, ...], people: People) -> dict[str, dict[str, Any]]:
+    read = zip(ROLES, models, people.models, strict=True)
+    return {role: model_record(given, predictor) for role, given, predictor in read}
+
+
+def _opened(checkpoint: Any, people: People, batch_size: int) -> Checkpoint | None:
+    if checkpoint is None:
+        return None
+    return Checkpoint.opened(checkpoint, run_record(people, batch_size))
 
 
 def _report(
-    table: pd.DataFrame, sensitive: pd.DataFrame, parameters: dict[str, Any], **parts: Any
+    asked: People, told: Batch, sensitive: pd.DataFrame, parameters: dict[str, Any], **parts: Any
 ) -> AuditReport:
     """Work out the figures of the people, and put everything together."""
-    confidence, least = parameters["confidence"], parameters["min_group_size"]
+    table, confidence, least = told.table, parameters["confidence"], parameters["min_group_size"]
+    people = table.assign(changes=pd.Series(told.changes, dtype=object))
     groups, small = by_group(table, sensitive, confidence, least)
     parameters = parameters | {
         "sensitive_features": list(sensitive.columns),
@@ -157,60 +164,32 @@ def _report(
         groups=groups,
         small_groups=small,
         limits=joint_limits(table, sensitive, confidence, least),
-        sensitive=sensitive.set_axis(parts["people"].index),
+        people=people.set_axis(sensitive.index),
+        sensitive=sensitive,
         parameters=parameters,
-        environment=environment_record(),
+        rules=told.rules,
+        protocol=_protocol(told),
+        notes=_notes(*asked.models, table, asked.solver.action_set),
+        remedies=cheap_remedies(table, asked.models[1], asked.X, asked.y),
+        environment=told.environment | environment_record(),
         **parts,
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Pair:
-    """Two models on one space, and the solver that asks both."""
-
-    first: Predictor
-    second: Predictor
-    population: Any
-    solver: RecourseSolver
-
-    @classmethod
-    def read(
-        cls, models: tuple[Any, ...], X: Any, background: Any, solver: RecourseSolver
-    ) -> _Pair:
-        """Read both; the second is put on the space of the first."""
-        population = X if background is None else rows_read(background, models, None)[0]
-        first = as_predictor(models[0], background=population, example=X)
-        return cls(first, second_predictor(first, models[1], population, X), population, solver)
-
-    def named(self, given: tuple[Any, ...]) -> Iterator[tuple[str, tuple[Any, Predictor]]]:
-        """Yield the role of each model, what was given for it, and how it was read."""
-        return zip(ROLES, zip(given, (self.first, self.second), strict=True), strict=True)
-
-    def ask(
-        self, X: Any, y: np.ndarray | None, batch_size: int, shown: bool
-    ) -> tuple[pd.DataFrame, list[list[tuple]], dict[str, Any]]:
-        """Return the table of people, the changes of each, and what is said of all of them."""
-        tables, changes = [], []
-        with Progress("audit", "person", len(X), shown=shown) as progress:
-            for start in range(0, len(X), batch_size):
-                rows = slice(start, start + batch_size)
-                part = take_rows(X, rows)
-                results = self.solver.compare(
-                    self.first, self.second, part, background=self.population, keep_partial=False
-                )
-                labels = None if y is None else y[rows]
-                tables.append(people_table(self.first, self.second, results, labels))
-                advice = IssuedAdvice.of(results[0])
-                changes += changes_by_person(advice)
-                progress.update(len(part))
-        table = pd.concat(tables, ignore_index=True)
-        about = {
-            "rules": _rules(advice),
-            "protocol": _protocol(results, table),
-            "notes": _notes(self.first, self.second, table, self.solver.action_set),
-            "remedies": cheap_remedies(table, self.second, X, y),
-        }
-        return table, changes, about
+def _read(
+    models: tuple[Any, ...],
+    X: Any,
+    y: np.ndarray | None,
+    background: Any,
+    solver: RecourseSolver | None,
+    action_set: Any,
+    target: Any,
+) -> People:
+    """Read both models, the second on the space of the first, and who asks them."""
+    population = X if background is None else rows_read(background, models, None)[0]
+    first = as_predictor(models[0], background=population, example=X)
+    second = second_predictor(first, models[1], population, X)
+    return People((first, second), solver_of(solver, action_set, target, models), X, y, population)
 
 
 def table_of_people(X: Any) -> Any:
@@ -278,37 +257,19 @@ def solver_of(
     )
 
 
-def changes_by_person(advice: IssuedAdvice) -> list[list[tuple]]:
-    """Return what each person is advised to change: features, values before and after."""
-    told: list[list[tuple]] = [[] for _ in range(len(advice))]
-    columns = (advice.changes[name].tolist() for name in ("row", "feature", "from", "to"))
-    for row, *change in zip(*columns, strict=True):
-        told[row].append(tuple(change))
-    return told
-
-
 def _plain_target(target: np.ndarray) -> Any:
     """Return the target of everybody as a Python scalar, None where there are several."""
     first = target[0]
     return plain(first) if (target == first).all() else None
 
 
-def _rules(advice: IssuedAdvice) -> dict[str, Any]:
-    provenance = advice.provenance or {}
-    return {
-        "action_set": provenance.get("action_set"),
-        "cost": advice.cost_definition,
-        "feature_space": advice.space_fingerprint,
-    }
-
-
-def _protocol(results: tuple[RecourseResult, ...], table: pd.DataFrame) -> dict[str, str]:
+def _protocol(told: Batch) -> dict[str, str]:
     """Return the lines of the last batch, with what they count counted over everybody."""
     lines = {}
-    for role, result, name in zip(ROLES, results, STATUSES, strict=True):
-        denied = (table[name] != "already_favorable").sum()
-        proved = table[name].isin(["optimal", "infeasible"]).sum()
-        line = re.sub(r"denied=\d+ of \d+", f"denied={denied} of {len(table)}", result.protocol)
+    for (role, said), name in zip(told.protocol.items(), STATUSES, strict=True):
+        denied = (told.table[name] != "already_favorable").sum()
+        proved = told.table[name].isin(["optimal", "infeasible"]).sum()
+        line = re.sub(r"denied=\d+ of \d+", f"denied={denied} of {len(told.table)}", said)
         lines[role] = re.sub(r"proved=\d+( \([^)]*\))?", f"proved={proved}", line)
     return lines
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from math import isfinite
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from skcfq.audit._figures import FIGURES
-from skcfq.certificates import digest_of
 from skcfq.exceptions import AuditFileError
 from skcfq.utils import atomic_write, from_json, strict_json, to_json
 from skcfq.utils.documents import load_json
@@ -27,6 +27,7 @@ from skcfq.utils.schema import (
     optional,
     text,
 )
+from skcfq.utils.streams import Pieces, digest_in_pieces, pieces_of_json
 
 SCHEMA, VERSION = "skcfq/audit", 1
 MOST = 1_000_000_000
@@ -140,7 +141,10 @@ _DOCUMENT = fields(
 
 
 def to_document(report: Any) -> dict[str, Any]:
-    """Return the document of :meth:`AuditReport.to_json`; of a report that was read, the same."""
+    """Return the document of :meth:`AuditReport.to_json`; of a report that was read, the same.
+
+    Lists of people are :class:`Pieces`, since those of a million take gigabytes.
+    """
     document: dict[str, Any] = {
         "schema": SCHEMA,
         "version": VERSION,
@@ -159,22 +163,22 @@ def to_document(report: Any) -> dict[str, Any]:
     }
     if report.remedies:
         document["remedies"] = strict_json(report.remedies)
-    return document | {"digest": digest_of(document)}
+    return document | {"digest": digest_in_pieces(document)}
 
 
-def write_document(report: Any, path: Any) -> str | None:
-    """Write the document, one line a part; return the text where there is no path."""
-    return written(to_document(report), path)
-
-
-def written(document: dict[str, Any], path: Any) -> str | None:
+def write_document(document: dict[str, Any], path: Any) -> str | None:
     """Write a document, one line a part; return the text where there is no path."""
-    parts = [f"{json.dumps(key)}: {_dumps(value)}" for key, value in document.items()]
-    content = "{\n" + ",\n".join(parts) + "\n}\n"
     if path is None:
-        return content
-    atomic_write(path, content)
+        return "".join(_lines(document))
+    atomic_write(path, lambda file: file.writelines(line.encode() for line in _lines(document)))
     return None
+
+
+def _lines(document: dict[str, Any]) -> Iterator[str]:
+    for i, (key, value) in enumerate(document.items()):
+        yield f"{',' if i else '{'}\n{json.dumps(key)}: "
+        yield from pieces_of_json(value)
+    yield "\n}\n"
 
 
 def read_document(source: Any) -> dict[str, Any]:
@@ -182,7 +186,7 @@ def read_document(source: Any) -> dict[str, Any]:
     place, document = load_json(source, failure)
     try:
         checked = _DOCUMENT(document, "")
-        if digest_of(document) != document["digest"]:
+        if digest_in_pieces(document) != document["digest"]:
             raise ValueError("the digest is not that of the content: something was changed")
         people, sensitive = read_people(checked["people"])
         return {
@@ -206,10 +210,6 @@ def failure(place: str, problem: object) -> AuditFileError:
     )
 
 
-def _dumps(value: Any) -> str:
-    return json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-
-
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows of a table of figures as JSON values."""
     return strict_json(table.reset_index().to_dict("records"))
@@ -228,22 +228,38 @@ def table_of(rows: list[dict[str, Any]], index: list[str]) -> pd.DataFrame:
 
 def people_record(report: Any, labels: Collection[str] = _LABELS) -> dict[str, Any]:
     """Return the people of a report by columns; those of labels keep their types."""
-    people = report.people
-    columns: dict[str, Any] = {}
-    for name in people.columns:
-        values = people[name].tolist()
-        if name == "changes":
-            columns[name] = [[[*map(to_json, change)] for change in one] for one in values]
-        elif name in labels:
-            columns[name] = [to_json(value) for value in values]
-        else:
-            columns[name] = strict_json(values)
+    people, groups = (one.reset_index(drop=True) for one in (report.people, report.sensitive))
+    written = dict.fromkeys(people.columns, _values) | dict.fromkeys(labels, _labels)
+    written["changes"] = _changes
     return {
-        "name": to_json(people.index.name),
-        "labels": [to_json(label) for label in people.index.tolist()],
-        "groups": {name: report.sensitive[name].tolist() for name in report.sensitive.columns},
-        "columns": columns,
+        "name": to_json(report.people.index.name),
+        "labels": Pieces(report.people.index, _labels),
+        "groups": {name: Pieces(groups[name], pd.Series.tolist) for name in groups},
+        "columns": {name: Pieces(people[name], written[name]) for name in people},
     }
+
+
+def _values(part: pd.Series) -> list[Any]:
+    values: Any = part.to_numpy()
+    if values.dtype.kind == "f":
+        return np.where(np.isfinite(values), values, np.array(None)).tolist()
+    known = values.tolist()
+    return known if {*map(type, known)} <= {str, bool, int} else strict_json(known)
+
+
+def _labels(part: pd.Series | pd.Index) -> list[Any]:
+    return [_label(one) for one in part.tolist()]
+
+
+def _label(value: Any) -> Any:
+    kind = type(value)
+    if kind is str or kind is bool or kind is int or (kind is float and isfinite(value)):
+        return value
+    return to_json(value)
+
+
+def _changes(part: pd.Series) -> list[Any]:
+    return [[[*map(_label, change)] for change in one] for one in part.tolist()]
 
 
 def read_people(

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from skcfq.actions import ActionSet
-from skcfq.audit._audit import changes_by_person, rows_read, solver_of
+from skcfq.audit._audit import rows_read, solver_of
+from skcfq.audit._batches import changes_by_person
 from skcfq.audit._figures import figures_of
 from skcfq.audit._groups import by_group, joint_limits, read_groups
 from skcfq.audit._issued_figures import ISSUED_FIGURES

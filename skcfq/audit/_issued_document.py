@@ -21,7 +21,6 @@ from skcfq.audit._document import (
     table_of,
 )
 from skcfq.audit._issued_figures import ISSUED_FIGURES
-from skcfq.certificates import digest_of
 from skcfq.utils import strict_json
 from skcfq.utils.documents import load_json
 from skcfq.utils.schema import (
@@ -35,6 +34,7 @@ from skcfq.utils.schema import (
     optional,
     text,
 )
+from skcfq.utils.streams import digest_in_pieces
 
 SCHEMA, VERSION = "skcfq/issued-audit", 1
 _DECISIONS = ("target", "decision")
@@ -91,7 +91,7 @@ def to_issued_document(report: Any) -> dict[str, Any]:
     document |= {name: strict_json(getattr(report, name)) for name in _AS_THEY_ARE}
     document |= {name: records(getattr(report, name)) for name in ("figures", "groups", "limits")}
     document["people"] = people_record(report, _DECISIONS)
-    return document | {"digest": digest_of(document)}
+    return document | {"digest": digest_in_pieces(document)}
 
 
 def read_issued(source: Any) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def read_issued(source: Any) -> dict[str, Any]:
     place, document = load_json(source, failure)
     try:
         checked = _DOCUMENT(document, "")
-        if digest_of(document) != document["digest"]:
+        if digest_in_pieces(document) != document["digest"]:
             raise ValueError("the digest is not that of the content: something was changed")
         people, sensitive = read_people(checked["people"], _NUMBERS, _DECISIONS)
         # pandas would write a missing text as NaN.

@@ -8,11 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from skcfq.audit._document import written
+from skcfq.audit._document import write_document
 from skcfq.audit._issued_document import read_issued, to_issued_document
 from skcfq.audit._issued_sections import issued_sections, issued_title, issued_verdict
 from skcfq.audit._rendering import LEAST, short_view, write_html, write_markdown
 from skcfq.utils import check_parameters
+from skcfq.utils.streams import whole
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -93,7 +94,7 @@ class IssuedReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document of :meth:`to_json`."""
-        return to_issued_document(self)
+        return whole(to_issued_document(self))
 
     def to_json(self, path: Any = None) -> str | None:
         """Write everything as strict JSON, with a schema, a version and a digest.
@@ -103,7 +104,7 @@ class IssuedReport:
         path : str or path, optional
             None returns the text.
         """
-        return written(self.to_dict(), path)
+        return write_document(to_issued_document(self), path)
 
     @check_parameters(max_people=[LEAST])
     def to_html(self, path: Any = None, *, max_people: int = 500) -> str | None:

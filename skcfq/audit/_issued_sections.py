@@ -10,6 +10,7 @@ import pandas as pd
 
 from skcfq.audit._blocks import Items, Section, Table, Text
 from skcfq.audit._figure_sections import MOST_GROUPS, limits_section, small_group_notes
+from skcfq.audit._issued_document import to_issued_document
 from skcfq.audit._issued_figures import ISSUED_FIGURES
 from skcfq.audit._sections import words_long
 from skcfq.audit._verdict import percent_of_confidence, worst_group
@@ -200,7 +201,7 @@ def _check_section(report: Any) -> Section:
         "This page shows the JSON that IssuedReport.to_json writes, which holds every promise. "
         "IssuedReport.read reads it and refuses what was changed."
     )
-    marks = [["Digest of the JSON", report.to_dict()["digest"]]]
+    marks = [["Digest of the JSON", to_issued_document(report)["digest"]]]
     marks.append(["Next model: fingerprint", words(report.model.get("fingerprint") or "not known")])
     marks += (
         _marks(report.advice, "Advice: ") + _marks(report.parameters) + _marks(report.environment)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from skcfq.utils import take_rows
+
 if TYPE_CHECKING:
     from skcfq.models import Predictor
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 SHARES = (0.9, 0.95, 0.99, 1.0)
 # Of the size of a score: what keeps a tie from being one.
 BEYOND = 1e-9
+# Rows whose scores are asked for at once.
+_AT_ONCE = 10_000
 
 
 def cheap_remedies(
@@ -39,7 +43,7 @@ def cheap_remedies(
         ``"bias"`` and ``"margin"``: each with its figures, or the ``reason`` why there are none.
     """
     reason = _unknown(table)
-    scores = np.empty((0, 0)) if reason else deployed.row_scores(X)
+    scores = np.empty((0, 0)) if reason else _scores(deployed, X)
     if reason is None and not np.isfinite(scores).all():
         reason = "the deployed model gives scores without end, which no bias moves"
     if reason:
@@ -48,6 +52,13 @@ def cheap_remedies(
         "bias": {"controls": bias_controls(table, scores, deployed.classes, y)},
         "margin": {"needed": needed_margins(table)},
     }
+
+
+def _scores(model: Predictor, X: Any) -> np.ndarray:
+    """Return the scores of all rows, asked for in blocks: a network's layers take memory."""
+    starts = range(0, len(X), _AT_ONCE)
+    blocks = (take_rows(X, slice(start, start + _AT_ONCE)) for start in starts)
+    return np.concatenate([model.row_scores(block) for block in blocks])
 
 
 def _unknown(table: pd.DataFrame) -> str | None:

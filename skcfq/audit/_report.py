@@ -16,6 +16,7 @@ from skcfq.audit._metric_frame import metric_frame
 from skcfq.audit._model_card import model_card
 from skcfq.audit._remedies import controls_of
 from skcfq.audit._rendering import notebook_view, to_html, to_markdown
+from skcfq.utils.streams import whole
 
 # Columns of `people` that tell of a price or a margin, and are missing where there is none.
 NUMBERS = ("cost", "cost_deployed", "gap", "cosine", "overlap", "margin", "margin_deployed")
@@ -211,7 +212,7 @@ class AuditReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document of :meth:`to_json`."""
-        return to_document(self)
+        return whole(to_document(self))
 
     def to_json(self, path: Any = None) -> str | None:
         """Write everything as strict JSON, with a schema, a version and a digest.
@@ -221,7 +222,7 @@ class AuditReport:
         path : str or path, optional
             None returns the text.
         """
-        return write_document(self, path)
+        return write_document(to_document(self), path)
 
     def to_html(self, path: Any = None, *, max_people: int = 500) -> str | None:
         """Write the report as one HTML page, which opens offline, on a phone, and in print.

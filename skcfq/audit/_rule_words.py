@@ -110,11 +110,20 @@ def _bounds(value: Any) -> str:
 def _transitions(value: Any) -> str:
     if not isinstance(value, Mapping):
         return _json(value)
-    said = [
-        f"{_quoted(level)} → {' or '.join(map(_quoted, levels)) if levels else 'nothing else'}"
-        for level, levels in value.items()
-    ]
-    return "only " + ", ".join(said)
+    # Levels from which the same ones can be reached are told together.
+    alike: dict[frozenset, list] = {}
+    for level, others in value.items():
+        alike.setdefault(frozenset(map(words, [level, *others])), []).append(level)
+    said = []
+    for reached, levels in alike.items():
+        if len(levels) > 1 and reached == set(map(words, levels)):
+            said.append(f"{' or '.join(map(_quoted, levels))}, each to any other of these")
+            continue
+        for level in levels:
+            others = [one for one in value[level] if one != level]
+            told = " or ".join(map(_quoted, others)) or "nothing else"
+            said.append(f"{_quoted(level)} → {told}")
+    return "only " + "; ".join(said)
 
 
 def _quoted(value: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from skcfq.audit._blocks import Items, Section, Table, Text
+from skcfq.audit._document import to_document
 from skcfq.audit._figure_sections import (
     figures_section,
     gaps_section,
@@ -80,7 +81,7 @@ def _price(value: float) -> str:
 
 
 def _check_section(report: Any) -> Section:
-    digest = report.to_dict()["digest"]
+    digest = to_document(report)["digest"]
     said = (
         "This page shows the JSON that AuditReport.to_json writes, which holds every person and "
         "every figure. AuditReport.read reads it and refuses what was changed. The JSON has the "

@@ -41,6 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--outcome", metavar="COLUMN", help="column of true labels")
     parser.add_argument("--groups", type=names, metavar="A,B", help="columns of sensitive features")
     parser.add_argument("--min-group-size", type=int, default=30, metavar="N")
+    parser.add_argument(
+        "--checkpoint", metavar="FOLDER", help="keep what is finished; the same call goes on there"
+    )
     parser.add_argument("--max-validity-drop", type=share, metavar="SHARE")
     parser.add_argument("--max-recourse-gap", type=at_least_zero, metavar="RATIO")
     parser.add_argument("--max-group-gap", type=share, metavar="SHARE")
@@ -64,6 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
     plan, report = (_plan, _report) if arguments.issued is None else (plan_issued, issued_report)
     if arguments.issued is None:
         _check_pair(arguments)
+    elif arguments.checkpoint is not None:
+        raise Refused("--checkpoint is for audits of two models: leave it out with --issued.")
     if arguments.dry_run:
         for line in [*plan(arguments), *_written(arguments)]:
             print(line)
@@ -116,6 +121,8 @@ def _plan(arguments: argparse.Namespace) -> Iterator[str]:
 def _written(arguments: argparse.Namespace) -> Iterator[str]:
     for path in filter(None, (arguments.json, arguments.report, arguments.junit)):
         yield f"would write {path}"
+    if arguments.checkpoint:
+        yield f"would keep what is finished in {arguments.checkpoint}"
 
 
 def _report(arguments: argparse.Namespace) -> AuditReport:
@@ -142,6 +149,7 @@ def _report(arguments: argparse.Namespace) -> AuditReport:
         person=arguments.person,
         confidence=arguments.confidence or 0.95,
         min_group_size=arguments.min_group_size,
+        checkpoint=arguments.checkpoint,
     )
     marks = [report.models[role].get("fingerprint") for role in files]
     if marks[0] is not None and marks[0] == marks[1]:

@@ -20,6 +20,8 @@ _COMMANDS = {
     "verify": _verify,
 }
 _INTERRUPTED = 130
+# Errors whose text says what is wrong, without their name.
+_SAID = (Refused, ValueError, TypeError, OSError, ImportError, KeyboardInterrupt)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -53,8 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _COMMANDS[arguments.command].run(arguments)
     except SystemExit as end:  # --help and --version
         return int(end.code or 0)
-    except KeyboardInterrupt:
-        tell(f"{named}: interrupted")
+    except KeyboardInterrupt as stop:
+        tell(f"{named}: {_in_one_line(stop) if stop.args else 'interrupted'}")
         return _INTERRUPTED
     # Whatever a file or a model does, the one who reads a log gets a line, and the gate is shut.
     except Exception as error:
@@ -78,11 +80,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _in_one_line(error: Exception) -> str:
+def _in_one_line(error: BaseException) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         text = f"{error.filename}: {error.strerror}"
-    known = isinstance(error, Refused | ValueError | TypeError | OSError | ImportError)
+    known = isinstance(error, _SAID)
     return text if known and text else f"{type(error).__name__}: {text}"
 
 

@@ -49,16 +49,16 @@ def _of_file(source: Any, failure: Failure) -> tuple[str, Any]:
         )
     place = os.fspath(source)
     try:
-        content = Path(place).read_bytes()
+        # One text alone, since that of an audit may have hundreds of megabytes.
+        content = Path(place).read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise failure(str(place), "it is not UTF-8") from error
     except (OSError, ValueError) as error:
         problem = getattr(error, "strerror", None) or error
         # A text that is no document may be as long as one.
         named = f"source={reprlib.repr(place)}"
         raise failure(named, f"the file cannot be read, {problem}") from error
-    try:
-        return str(place), _parsed(str(place), content.decode("utf-8-sig"), failure)
-    except UnicodeDecodeError as error:
-        raise failure(str(place), "it is not UTF-8") from error
+    return str(place), _parsed(str(place), content, failure)
 
 
 def _parsed(place: str, content: str, failure: Failure) -> Any:

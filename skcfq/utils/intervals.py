@@ -115,13 +115,15 @@ def _studentized(values: np.ndarray, weights: np.ndarray, center: float) -> np.n
     n, random = len(values), np.random.RandomState(0)
     # From the center, rounding is small beside what resamples differ by.
     first, second = weights, weights * (values - center)
-    squares = np.stack([first, second, first**2, first * second, second**2])
+    squares = np.stack([first, second, first**2, first * second, second**2], axis=1)
     step = max(1, _AT_ONCE // n)
     missed = []
     for start in range(0, _RESAMPLES, step):
         size = min(step, _RESAMPLES - start)
-        drawn = random.randint(n, size=(size, n))
-        w, wv, ww, wwv, wwvv = squares[:, drawn].sum(axis=2)
+        drawn = random.randint(n, size=(size, n)) + np.arange(0, size * n, n)[:, None]
+        # How often each row is drawn: sums of five columns are then one product.
+        times = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
+        w, wv, ww, wwv, wwvv = (times.astype(np.float64) @ squares).T
         with np.errstate(invalid="ignore", divide="ignore"):
             ratio = wv / w
             rest = wwvv - 2 * ratio * wwv + ratio**2 * ww

@@ -17,6 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from skcfq import RecourseSolver, TableEncoder
+from skcfq.audit import audit_recourse
 from skcfq.datasets import make_credit
 from skcfq.solvers import _batches, _chunk, _pace
 from skcfq.solvers._worker import solve_part
@@ -26,6 +27,8 @@ pytestmark = pytest.mark.usefixtures("short_teachers")
 CREDIT = make_credit(240, random_state=4)
 LINEAR = make_pipeline(TableEncoder(), LogisticRegression(max_iter=1000))
 LINEAR.fit(CREDIT.data, CREDIT.target)
+OTHER = make_pipeline(TableEncoder(), LogisticRegression(C=0.01, max_iter=1000))
+OTHER.fit(CREDIT.data, CREDIT.target)
 FOREST = make_pipeline(TableEncoder(), RandomForestClassifier(5, random_state=0))
 FOREST.fit(CREDIT.data, CREDIT.target)
 MODELS = {"exact": LINEAR, "milp": LINEAR, "gradient": LINEAR, "black_box": FOREST}
@@ -43,6 +46,19 @@ def assert_same(result, other) -> None:
     pd.testing.assert_frame_equal(result.points, other.points)
 
 
+def audited(X, **parameters):
+    solver, rows = solver_for(method="exact", **parameters), X.reset_index(drop=True)
+    return audit_recourse(LINEAR, OTHER, rows, solver=solver, background=CREDIT.data, batch_size=50)
+
+
+def assert_same_audit(X, said, alone=None):
+    before = len(said)
+    alone, two = audited(X) if alone is None else alone, audited(X, n_jobs=2)
+    assert len(said) > before and alone.people["advised"].any()
+    pd.testing.assert_frame_equal(two.people, alone.people)
+    assert two.to_json() == alone.to_json()
+
+
 @pytest.fixture(scope="module")
 def people():
     return CREDIT.data.head(80)
@@ -56,6 +72,8 @@ def test_two_processes_give_what_one_gives(people, method, request):
     two = solver_for(method=method, n_alternatives=2, n_jobs=2).solve(MODELS[method], X)
     # The control that another process did some of the work.
     assert said
+    if method == "exact":
+        assert_same_audit(X, said)
     assert_same(two, alone)
     assert_same(two.alternatives[0], alone.alternatives[0])
     assert alone.denied.sum() > 4 and alone.reachable.any()
@@ -67,6 +85,7 @@ def test_two_processes_give_what_one_gives(people, method, request):
 def test_a_real_local_cluster_of_dask(people, request):
     distributed = pytest.importorskip("distributed")
     alone = solver_for(method="exact").solve(LINEAR, people)
+    audit = audited(people)
     said = request.getfixturevalue("shared")
     cluster = distributed.LocalCluster(
         n_workers=1, threads_per_worker=2, processes=True, dashboard_address=None
@@ -75,6 +94,7 @@ def test_a_real_local_cluster_of_dask(people, request):
         result = solver_for(method="exact", n_jobs=2).solve(LINEAR, people)
         # What is the same for all people was sent once, and is held no longer.
         sent, held = client.run_on_scheduler(seen_and_held)
+        assert_same_audit(people, said, audit)
     assert_same(result, alone)
     assert len(said) > 2 and len(sent) == 1 and not held
 

@@ -47,6 +47,7 @@ def subjects() -> list[Subject]:
                 "confidence": real(0, 1, open_low=True),
                 "min_group_size": whole(1),
                 "batch_size": whole(1),
+                "checkpoint": anything(*odd_paths(), words=PATH),
                 "verbose": anything(),
             },
         ),

@@ -30,7 +30,10 @@ def group_labels(column: Any) -> np.ndarray:
     >>> group_labels([1, None, "b"]).tolist()
     ['1', '(missing)', 'b']
     """
-    labels = np.array([str(value) for value in as_objects(column)], dtype=object)
+    # One text a group, and not one a person.
+    texts: dict[str, str] = {}
+    told = map(str, as_objects(column))
+    labels = np.array([texts.setdefault(one, one) for one in told], dtype=object)
     labels[missing_mask(column)] = MISSING
     return labels
 
