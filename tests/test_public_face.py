@@ -66,11 +66,7 @@ WHOLLY_PUBLIC = [
     "skcfq.solvers",
     "skcfq.theory",
 ]
-<<<<<<< HEAD
-N_PUBLIC, N_ERRORS = 132, 31
-=======
-N_PUBLIC, N_ERRORS = 133, 31
->>>>>>> main
+N_PUBLIC, N_ERRORS = 134, 31
 
 
 def _listed() -> dict[str, list[str]]:
