@@ -94,9 +94,7 @@ def test_what_cannot_be_tried_is_told(people, models, rules):
     assert tried.loc["bits", "reason"].eq("no training rows were given").all()
     assert "no training rows" in tried.loc["retrain", "reason"].iloc[0]
     rich = X[:60].assign(income=20.0)
-    nobody = try_remedies(
-        *models, rich, **rules, background=X, remedies=["margin", "robust"]
-    )
+    nobody = try_remedies(*models, rich, **rules, background=X, remedies=["margin", "robust"])
     assert (nobody["n_advised"].dropna() == 0).all()
     assert "no advice" in nobody.loc[("margin", "90 %"), "reason"]
     assert np.isnan(nobody.loc[("robust", "both models"), "validity_drop"])
