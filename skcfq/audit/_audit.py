@@ -18,6 +18,7 @@ from skcfq.audit._batches import Batch
 from skcfq.audit._checkpoint import Checkpoint
 from skcfq.audit._figures import figures_of
 from skcfq.audit._groups import by_group, joint_limits, read_groups
+from skcfq.audit._latency import latencies
 from skcfq.audit._models import (
     data_record,
     environment_record,
@@ -56,6 +57,7 @@ NO_RULES = "No rules were given, and no model carries any: every column may chan
     min_group_size=[_AT_LEAST_ONE],
     batch_size=[_AT_LEAST_ONE],
     checkpoint=[str, os.PathLike, None],
+    latency=["boolean"],
     verbose=["verbose"],
 )
 def audit_recourse(
@@ -74,6 +76,7 @@ def audit_recourse(
     min_group_size: int = 30,
     batch_size: int = 10_000,
     checkpoint: str | os.PathLike | None = None,
+    latency: bool = False,
     verbose: int = 0,
 ) -> AuditReport:
     """Audit whether a deployed model keeps the recourse that a reference gives (§3.3).
@@ -104,6 +107,8 @@ def audit_recourse(
         Rows that are solved at once; bounds the memory.
     checkpoint : str or path, optional
         Folder that keeps finished batches: the same call goes on after an interruption.
+    latency : bool, default=False
+        Time both models; such a report is another each time.
     verbose : int, default=0
 
     Returns
@@ -132,13 +137,14 @@ def audit_recourse(
     people = _read(models, X, _labels(y, len(X)), background, solver, action_set, target)
     told = people.ask(batch_size, _opened(checkpoint, people, batch_size), bool(verbose))
     asked = {"confidence": float(confidence), "min_group_size": int(min_group_size)}
-    about = {"models": _records(models, people), "data": data_record(X, ignored)}
+    about = {"models": _records(models, people, latency), "data": data_record(X, ignored)}
     return _report(people, told, sensitive.set_axis(names), asked, **about)
 
 
-def _records(models: tuple[Any, ...], people: People) -> dict[str, dict[str, Any]]:
-    read = zip(ROLES, models, people.models, strict=True)
-    return {role: model_record(given, predictor) for role, given, predictor in read}
+def _records(models: tuple[Any, ...], people: People, latency: bool) -> dict[str, dict[str, Any]]:
+    measured = latencies(people.models, people.X) if latency else [{}, {}]
+    read = zip(ROLES, models, people.models, measured, strict=True)
+    return {role: model_record(given, one) | more for role, given, one, more in read}
 
 
 def _opened(checkpoint: Any, people: People, batch_size: int) -> Checkpoint | None:
