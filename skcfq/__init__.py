@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from skcfq.encoding import FeatureSpace, TableEncoder
     from skcfq.estimators import (
         CFQClassifier,
+        CoresetSampler,
         CounterfactualSampler,
+        GroupSampler,
         PTQClassifier,
         QATClassifier,
         RecourseTransformer,
@@ -40,8 +42,10 @@ if TYPE_CHECKING:
 __all__ = [
     "ActionSet",
     "CFQClassifier",
+    "CoresetSampler",
     "CounterfactualSampler",
     "FeatureSpace",
+    "GroupSampler",
     "PTQClassifier",
     "QATClassifier",
     "RecourseMenu",
@@ -57,8 +61,10 @@ __all__ = [
 _HOME_OF = {
     "ActionSet": "actions",
     "CFQClassifier": "estimators",
+    "CoresetSampler": "estimators",
     "CounterfactualSampler": "estimators",
     "FeatureSpace": "encoding",
+    "GroupSampler": "estimators",
     "PTQClassifier": "estimators",
     "QATClassifier": "estimators",
     "RecourseMenu": "results",

@@ -80,7 +80,7 @@ class CoresetSampler(BaseSampler):
     Examples
     --------
     >>> from sklearn.linear_model import LogisticRegression
-    >>> from skcfq.estimators import CoresetSampler
+    >>> from skcfq import CoresetSampler
     >>> X, y = [[-3.0], [-2.0], [-0.1], [0.1], [2.0], [3.0]], [0, 0, 0, 1, 1, 1]
     >>> sampler = CoresetSampler(LogisticRegression(), size=2, random_state=0)
     >>> sampler.fit_resample(X, y)[1], sampler.scores_.round(2).tolist()

@@ -64,7 +64,7 @@ class GroupSampler(BaseSampler):
     Examples
     --------
     >>> import pandas as pd
-    >>> from skcfq.estimators import GroupSampler
+    >>> from skcfq import GroupSampler
     >>> X = pd.DataFrame({"sex": ["f", "m", "m", "m"], "age": [20, 30, 40, 50]})
     >>> sampler = GroupSampler("sex", by_label=False, random_state=0)
     >>> X_new, y_new = sampler.fit_resample(X, [1, 0, 1, 1])
@@ -138,7 +138,7 @@ class GroupSampler(BaseSampler):
         else:
             resampled, drawn = self.sampler_.fit_resample(table, cells.astype(str))
             drawn = np.searchsorted(names, np.asarray(drawn))
-            self.sampling_strategy_ = dict(self.sampler_.sampling_strategy_)
+            self.sampling_strategy_ = _by_text(self.sampler_.sampling_strategy_)
             rows = getattr(self.sampler_, "sample_indices_", None)
         if rows is None:
             new_labels = self._labels_of_cells(labels, codes)[drawn]
@@ -192,3 +192,10 @@ class GroupSampler(BaseSampler):
         tags.input_tags.string = inner.input_tags.string
         tags.sampler_tags.sample_indices = True
         return tags
+
+
+def _by_text(strategy: Any) -> dict[str, Any]:
+    """Return what a sampler does to each cell; one that chains others has only its parameter."""
+    if not isinstance(strategy, dict):
+        return {}
+    return {str(cell): int(number) for cell, number in strategy.items()}

@@ -105,7 +105,9 @@ class QATClassifier(StudentClassifier):
     network_ : QuantizedMLP or QuantizedModule
     history_ : DataFrame
         Mean of each loss term, and the bits, of every pass; with ``early_stopping``, loss and
-        accuracy on the validation share. Later fits with ``warm_start`` are appended.
+        accuracy on the validation share; of the worst group, its loss (``group_task_loss``) or,
+        with a bound, what it loses against the teacher (``group_accuracy_drop``). Later fits with
+        ``warm_start`` are appended.
     n_iter_ : int
         Passes of the last fit.
     interrupted_ : bool

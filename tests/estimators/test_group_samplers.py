@@ -18,8 +18,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skcfq import PTQClassifier, QATClassifier, TableEncoder, TeacherClassifier
-from skcfq.estimators import CoresetSampler, GroupSampler
+from skcfq import (
+    CoresetSampler,
+    GroupSampler,
+    PTQClassifier,
+    QATClassifier,
+    TableEncoder,
+    TeacherClassifier,
+)
 from skcfq.exceptions import UnsupportedModelError
 from skcfq.training import equal_quotas
 from skcfq.training._row_choice import balanced_calibration, row_gradient_norms

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 import sklearn
@@ -276,3 +278,15 @@ def test_grids_clones_and_routing(crowd, settings):
 def test_group_weights_without_rows():
     weights = GroupWeights(torch.tensor([1.0, 2.0]))
     assert weights.means().tolist() == [0.0, 0.0]
+
+
+def test_a_bound_beside_early_stopping_and_in_a_pickle(crowd, settings):
+    X, y, groups = crowd
+    model = QATClassifier(task_groups=GroupBound(), early_stopping=True, **settings)
+    model.fit(X, y, sensitive_features=groups)
+    assert "group_accuracy_drop" in model.history_
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+    model.set_params(warm_start=True, max_iter=2).fit(X, y, sensitive_features=groups)
+    assert model.n_iter_ == 2
+    assert model.history_["group_accuracy_drop"].notna().all()

@@ -31,6 +31,8 @@ from verdicts import Subject
 from skcfq import (
     ActionSet,
     CFQClassifier,
+    CoresetSampler,
+    GroupSampler,
     PTQClassifier,
     QATClassifier,
     RecourseSolver,
@@ -39,11 +41,9 @@ from skcfq import (
 from skcfq.estimators import (
     BitPolicy,
     CFQObjective,
-    CoresetSampler,
     Finish,
     FixedBits,
     GroupBound,
-    GroupSampler,
     LearnedBits,
     Quantizer,
     SearchedBits,
