@@ -18,6 +18,7 @@ from skcfq.audit._batches import Batch
 from skcfq.audit._checkpoint import Checkpoint
 from skcfq.audit._figures import figures_of
 from skcfq.audit._groups import by_group, joint_limits, read_groups
+from skcfq.audit._loss_record import losses_of
 from skcfq.audit._models import (
     data_record,
     environment_record,
@@ -74,6 +75,7 @@ def audit_recourse(
     min_group_size: int = 30,
     batch_size: int = 10_000,
     checkpoint: str | os.PathLike | None = None,
+    retrained: Any = None,
     verbose: int = 0,
 ) -> AuditReport:
     """Audit whether a deployed model keeps the recourse that a reference gives (§3.3).
@@ -104,6 +106,8 @@ def audit_recourse(
         Rows that are solved at once; bounds the memory.
     checkpoint : str or path, optional
         Folder that keeps finished batches: the same call goes on after an interruption.
+    retrained : fitted classifier, Predictor, or path, optional
+        The deployed model's training in full precision: parts retraining from rounding.
     verbose : int, default=0
 
     Returns
@@ -128,11 +132,14 @@ def audit_recourse(
     """
     given, models = table_of_people(X), (reference, deployed)
     sensitive, names = read_groups(sensitive_features, given), _people_of(given, person)
-    X, ignored = rows_read(given, models, person)
-    people = _read(models, X, _labels(y, len(X)), background, solver, action_set, target)
+    control = () if retrained is None else (retrained,)
+    X, ignored = rows_read(given, (*models, *control), person)
+    labels = _labels(y, len(X))
+    people = _read((*models, *control), X, labels, background, solver, action_set, target)
     told = people.ask(batch_size, _opened(checkpoint, people, batch_size), bool(verbose))
     asked = {"confidence": float(confidence), "min_group_size": int(min_group_size)}
     about = {"models": _records(models, people), "data": data_record(X, ignored)}
+    about["control"] = control and model_record(retrained, people.control)
     return _report(people, told, sensitive.set_axis(names), asked, **about)
 
 
@@ -148,10 +155,16 @@ def _opened(checkpoint: Any, people: People, batch_size: int) -> Checkpoint | No
 
 
 def _report(
-    asked: People, told: Batch, sensitive: pd.DataFrame, parameters: dict[str, Any], **parts: Any
+    asked: People,
+    told: Batch,
+    sensitive: pd.DataFrame,
+    parameters: dict[str, Any],
+    control: Any,
+    **parts: Any,
 ) -> AuditReport:
     """Work out the figures of the people, and put everything together."""
-    table, confidence, least = told.table, parameters["confidence"], parameters["min_group_size"]
+    table, losses = losses_of(told.table, control or None)
+    confidence, least = parameters["confidence"], parameters["min_group_size"]
     people = table.assign(changes=pd.Series(told.changes, dtype=object))
     groups, small = by_group(table, sensitive, confidence, least)
     parameters = parameters | {
@@ -171,6 +184,7 @@ def _report(
         protocol=_protocol(told),
         notes=_notes(*asked.models, table, asked.solver.action_set),
         remedies=cheap_remedies(table, asked.models[1], asked.X, asked.y),
+        losses=losses,
         environment=told.environment | environment_record(),
         **parts,
     )
@@ -188,8 +202,9 @@ def _read(
     """Read both models, the second on the space of the first, and who asks them."""
     population = X if background is None else rows_read(background, models, None)[0]
     first = as_predictor(models[0], background=population, example=X)
-    second = second_predictor(first, models[1], population, X)
-    return People((first, second), solver_of(solver, action_set, target, models), X, y, population)
+    second, *control = (second_predictor(first, one, population, X) for one in models[1:])
+    solver = solver_of(solver, action_set, target, models)
+    return People((first, second), solver, X, y, population, *control)
 
 
 def table_of_people(X: Any) -> Any:
