@@ -139,8 +139,8 @@ def audit_recourse(
     told = people.ask(batch_size, _opened(checkpoint, people, batch_size), bool(verbose))
     asked = {"confidence": float(confidence), "min_group_size": int(min_group_size)}
     about = {"models": _records(models, people), "data": data_record(X, ignored)}
-    about["control"] = control and model_record(retrained, people.control)
-    return _report(people, told, sensitive.set_axis(names), asked, **about)
+    seen = None if people.control is None else model_record(retrained, people.control)
+    return _report(people, told, sensitive.set_axis(names), asked, seen, **about)
 
 
 def _records(models: tuple[Any, ...], people: People) -> dict[str, dict[str, Any]]:
@@ -159,11 +159,11 @@ def _report(
     told: Batch,
     sensitive: pd.DataFrame,
     parameters: dict[str, Any],
-    control: Any,
+    control: dict[str, Any] | None,
     **parts: Any,
 ) -> AuditReport:
     """Work out the figures of the people, and put everything together."""
-    table, losses = losses_of(told.table, control or None)
+    table, losses = losses_of(told.table, control)
     confidence, least = parameters["confidence"], parameters["min_group_size"]
     people = table.assign(changes=pd.Series(told.changes, dtype=object))
     groups, small = by_group(table, sensitive, confidence, least)

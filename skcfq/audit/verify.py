@@ -33,6 +33,7 @@ _SPECIAL = {"None": None, "NaN": math.nan, "NA": None, "inf": math.inf, "-inf": 
 _NEVER = [
     "names, notes, versions, protocol, sizes and fingerprints of the models",
     "margins, cosines, overlaps and prices under the deployed model, but for what they imply",
+    "which step took the margin of advice: it needs the weights of the models",
     "that no cheaper advice exists, or none, and that the rules are those that were meant",
     "observed ranges, and grids that no rule states: the background is not in the document",
 ]
