@@ -18,6 +18,7 @@ from skcfq.audit._batches import Batch
 from skcfq.audit._checkpoint import Checkpoint
 from skcfq.audit._figures import figures_of
 from skcfq.audit._groups import by_group, joint_limits, read_groups
+from skcfq.audit._latency import latencies
 from skcfq.audit._loss_record import losses_of
 from skcfq.audit._models import (
     data_record,
@@ -57,6 +58,7 @@ NO_RULES = "No rules were given, and no model carries any: every column may chan
     min_group_size=[_AT_LEAST_ONE],
     batch_size=[_AT_LEAST_ONE],
     checkpoint=[str, os.PathLike, None],
+    latency=["boolean"],
     verbose=["verbose"],
 )
 def audit_recourse(
@@ -76,6 +78,7 @@ def audit_recourse(
     batch_size: int = 10_000,
     checkpoint: str | os.PathLike | None = None,
     retrained: Any = None,
+    latency: bool = False,
     verbose: int = 0,
 ) -> AuditReport:
     """Audit whether a deployed model keeps the recourse that a reference gives (§3.3).
@@ -108,6 +111,8 @@ def audit_recourse(
         Folder that keeps finished batches: the same call goes on after an interruption.
     retrained : fitted classifier, Predictor, or path, optional
         The deployed model's training in full precision: parts retraining from rounding.
+    latency : bool, default=False
+        Time both models; such a report is another each time.
     verbose : int, default=0
 
     Returns
@@ -124,28 +129,30 @@ def audit_recourse(
     >>> import numpy as np
     >>> from sklearn.linear_model import LogisticRegression
     >>> X = np.arange(200.0).reshape(-1, 1)
-    >>> reference = LogisticRegression().fit(X, X[:, 0] > 99)
-    >>> stricter = LogisticRegression().fit(X, X[:, 0] > 109)
-    >>> report = audit_recourse(reference, stricter, X, target=True)
+    >>> models = [LogisticRegression().fit(X, X[:, 0] > cut) for cut in (99, 109)]
+    >>> report = audit_recourse(*models, X, target=True)
     >>> report.figures.loc[["validity_drop", "recourse_gap_ratio"], "value"].round(2).tolist()
     [1.0, 0.2]
     """
-    given, models = table_of_people(X), (reference, deployed)
-    sensitive, names = read_groups(sensitive_features, given), _people_of(given, person)
-    control = () if retrained is None else (retrained,)
-    X, ignored = rows_read(given, (*models, *control), person)
-    labels = _labels(y, len(X))
-    people = _read((*models, *control), X, labels, background, solver, action_set, target)
+    given, models = table_of_people(X), (reference, deployed, retrained)[: 3 - (retrained is None)]
+    sensitive = read_groups(sensitive_features, given).set_axis(_people_of(given, person))
+    X, ignored = rows_read(given, models, person)
+    people = _read(models, X, _labels(y, len(X)), background, solver, action_set, target)
     told = people.ask(batch_size, _opened(checkpoint, people, batch_size), bool(verbose))
     asked = {"confidence": float(confidence), "min_group_size": int(min_group_size)}
-    about = {"models": _records(models, people), "data": data_record(X, ignored)}
-    seen = None if people.control is None else model_record(retrained, people.control)
-    return _report(people, told, sensitive.set_axis(names), asked, seen, **about)
+    return _report(people, told, sensitive, asked, **_about(models, people, latency, ignored))
 
 
-def _records(models: tuple[Any, ...], people: People) -> dict[str, dict[str, Any]]:
-    read = zip(ROLES, models, people.models, strict=True)
-    return {role: model_record(given, predictor) for role, given, predictor in read}
+def _about(models: tuple[Any, ...], people: People, latency: bool, ignored: list) -> dict[str, Any]:
+    """Say which models and rows were read."""
+    measured = latencies(people.models, people.X) if latency else [{}, {}]
+    read = zip(ROLES, models[:2], people.models, measured, strict=True)
+    control = people.control
+    return {
+        "models": {role: model_record(given, one) | more for role, given, one, more in read},
+        "data": data_record(people.X, ignored),
+        "control": None if control is None else model_record(models[2], control),
+    }
 
 
 def _opened(checkpoint: Any, people: People, batch_size: int) -> Checkpoint | None:

@@ -58,6 +58,8 @@ _OF_MODELS = {
     "bit_widths": "Bits by layer",
     "n_weights": "Weights",
     "bytes": "Bytes",
+    "microseconds_alone": "Microseconds for one row",
+    "microseconds_together": "Microseconds a row, of up to 1,000 at once",
     "fingerprint": "Fingerprint",
     "sha256": "SHA-256 of the file",
 }
@@ -89,7 +91,7 @@ def _of_model(name: str, value: Any) -> str:
         return UNKNOWN
     if name in ("n_weights", "bytes"):
         return count(value)
-    if name == "average_bits":
+    if isinstance(value, float):
         return number(value)
     if isinstance(value, list):
         return words(", ".join(f"{one:g}" if isinstance(one, float) else str(one) for one in value))

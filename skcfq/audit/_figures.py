@@ -232,23 +232,33 @@ def _of(figure: Figure, table: pd.DataFrame, confidence: float) -> dict[str, obj
     record["kind"] = figure.kind
     if n == 0:
         return record
-    record["value"] = _value(figure, values, weights)
+    record["value"] = value = _value(figure, values, weights)
     if figure.kind == "share":
         ends = share_interval(int(values.sum()), n, confidence)
     elif figure.kind == "median":
         ends = median_interval(values, confidence)
     else:
-        ends = _within(mean_interval(values, confidence, weights=weights), figure)
+        ends = mean_interval(values, confidence, weights=weights)
+        far = float(np.sqrt(-np.log((1 - confidence) / 2) / (2 * n)))
+        ends = _within(ends, figure, value, far)
     record["lower"], record["upper"] = ends
     return record
 
 
-def _within(ends: tuple[float, float], figure: Figure) -> tuple[float, float]:
-    """Return an interval without what no value can be; an end that nobody knows is the limit."""
+def _within(
+    ends: tuple[float, float], figure: Figure, value: float, far: float
+) -> tuple[float, float]:
+    """Return an interval without what no value can be.
+
+    An end beyond that, or one that resampling does not find, is that of Hoeffding's inequality
+    (1963, Theorem 2), which holds for any values within limits: so far from the figure, in units of
+    the limits' distance.
+    """
     low, high = ends
     if np.isnan(low) and np.isnan(high):
         return ends
-    low = figure.least if np.isnan(low) else max(low, figure.least)
-    high = figure.most if np.isnan(high) else min(high, figure.most)
+    far *= figure.most - figure.least
+    low = low if low > figure.least else max(figure.least, value - far)
+    high = high if high < figure.most else min(figure.most, value + far)
     # Where there is no limit either, the end stays unknown; a file has no infinite numbers.
     return low if np.isfinite(low) else np.nan, high if np.isfinite(high) else np.nan

@@ -32,8 +32,7 @@ _FOUND, _NOT_FOUND = ("optimal", "feasible"), ("infeasible", "not_found", "alrea
 _SPECIAL = {"None": None, "NaN": math.nan, "NA": None, "inf": math.inf, "-inf": -math.inf}
 _NEVER = [
     "names, notes, versions, protocol, sizes and fingerprints of the models",
-    "margins, cosines, overlaps and prices under the deployed model, but for what they imply",
-    "which step took the margin of advice: it needs the weights of the models",
+    "margins (and steps that took them), cosines, overlaps, deployed prices, but what they imply",
     "that no cheaper advice exists, or none, and that the rules are those that were meant",
     "observed ranges, and grids that no rule states: the background is not in the document",
 ]
@@ -446,14 +445,14 @@ def _figures(c: dict[str, Any], rows: np.ndarray, confidence: float) -> dict[tup
         "validity_drop": ("share", advised, failed),
         "validity_drop_mismatch": ("share", advised | ~denied, failed),
         "float32_drop": ("share", advised & ~np.isnan(alike), alike == 0),
-        "recourse_gap": ("mean", compared, np.abs(gap), 0),
-        "recourse_gap_signed": ("mean", compared, gap, -1),
+        "recourse_gap": ("mean", compared, np.abs(gap), 0, math.inf),
+        "recourse_gap_signed": ("mean", compared, gap, -1, math.inf),
         "recourse_gap_median": ("median", compared, gap),
-        "recourse_gap_ratio": ("ratio", paid, change, -1),
+        "recourse_gap_ratio": ("ratio", paid, change, -1, math.inf),
         "direction_similarity": ("mean", compared, c["cosine"], -1, 1),
         "action_overlap": ("mean", compared, c["overlap"], 0, 1),
-        "cost": ("mean", advised, c["cost"], 0),
-        "cost_deployed": ("mean", c["advised_deployed"], c["cost_deployed"], 0),
+        "cost": ("mean", advised, c["cost"], 0, math.inf),
+        "cost_deployed": ("mean", c["advised_deployed"], c["cost_deployed"], 0, math.inf),
     }
     figures: dict[tuple, dict] = {}
     for name, (kind, mask, what, *ends) in told.items():
@@ -462,9 +461,11 @@ def _figures(c: dict[str, Any], rows: np.ndarray, confidence: float) -> dict[tup
             weights = c["cost"][mask] if kind == "ratio" else np.ones(n)
             value, low, high = _value(kind, values, weights, confidence) if n else [None] * 3
             if ends and (low is not None or high is not None):
-                # No interval ends beyond what a value can be.
-                low = ends[0] if low is None else max(low, ends[0])
-                high = min((one for one in (high, *ends[1:]) if one is not None), default=None)
+                # An end beyond what a value can be, or none, is that of Hoeffding's inequality.
+                far = (ends[1] - ends[0]) * math.sqrt(-math.log((1 - confidence) / 2) / (2 * n))
+                low = low if low is not None and low > ends[0] else max(ends[0], value - far)
+                high = high if high is not None and high < ends[1] else min(ends[1], value + far)
+                high = high if high < math.inf else None
             figures[name,] = {"value": value, "lower": low, "upper": high, "n": n, "kind": kind}
     return figures
 

@@ -47,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--checkpoint", metavar="FOLDER", help="keep what is finished; the same call goes on there"
     )
+    parser.add_argument("--latency", action="store_true", help="time both models")
     parser.add_argument("--max-validity-drop", type=share, metavar="SHARE")
     parser.add_argument("--max-recourse-gap", type=at_least_zero, metavar="RATIO")
     parser.add_argument("--max-group-gap", type=share, metavar="SHARE")
@@ -159,6 +160,7 @@ def _report(arguments: argparse.Namespace) -> AuditReport:
         min_group_size=arguments.min_group_size,
         checkpoint=arguments.checkpoint,
         retrained=control[0] if control else None,
+        latency=arguments.latency,
     )
     marks = [one.get("fingerprint") for one in report.models.values()]
     if marks[0] is not None and marks[0] == marks[1]:

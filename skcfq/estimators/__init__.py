@@ -28,17 +28,21 @@ from skcfq.training import (
 from skcfq.utils import lazy_attributes
 
 if TYPE_CHECKING:
+    from skcfq.estimators._coreset_sampler import CoresetSampler
     from skcfq.estimators._counterfactual_sampler import CounterfactualSampler
+    from skcfq.estimators._group_sampler import GroupSampler
 
 __all__ = [
     "BitPolicy",
     "BitSample",
     "CFQClassifier",
     "CFQObjective",
+    "CoresetSampler",
     "CounterfactualSampler",
     "Finish",
     "FixedBits",
     "GroupBound",
+    "GroupSampler",
     "LearnedBits",
     "PTQClassifier",
     "QATClassifier",
@@ -57,7 +61,9 @@ __all__ = [
 __getattr__ = lazy_attributes(
     __name__,
     {
+        "CoresetSampler": "_coreset_sampler",
         "CounterfactualSampler": "_counterfactual_sampler",
+        "GroupSampler": "_group_sampler",
     },
 )
 

@@ -8,18 +8,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from imblearn.base import BaseSampler
-from imblearn.utils import check_target_type
 from sklearn.preprocessing import label_binarize
 from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length
 
 from skcfq.actions import ActionSet
 from skcfq.estimators._all_or_nothing import all_or_nothing
 from skcfq.estimators._recourse_parameters import RECOURSE_CONSTRAINTS, RecourseParametersMixin
+from skcfq.estimators._sampled_tables import like, read_labeled
 from skcfq.exceptions import EmptyPopulationWarning
 from skcfq.solvers import RecourseSolver
-from skcfq.utils import Interval, decision_fault, take_rows, validate_table, warn_user
+from skcfq.utils import Interval, decision_fault, take_rows, warn_user
 
 
 class CounterfactualSampler(RecourseParametersMixin, BaseSampler):
@@ -161,15 +159,12 @@ class CounterfactualSampler(RecourseParametersMixin, BaseSampler):
         if one_vs_all:
             all_labels = label_binarize(all_labels, classes=np.unique(labels))
         table = _append(table, points)
-        return (table.tolist() if isinstance(X, list) else table), _like(y, all_labels)
+        return (table.tolist() if isinstance(X, list) else table), like(y, all_labels)
 
     def _read(self, X: Any, y: Any) -> tuple[Any, np.ndarray, bool]:
         """Check the table and its labels, and read the estimator."""
         self._validate_params()
-        check_classification_targets(y)
-        labels, one_vs_all = check_target_type(y, indicate_one_vs_all=True)
-        table = validate_table(self, X, reset=True)
-        check_consistent_length(table, labels)
+        table, labels, one_vs_all = read_labeled(self, X, y)
         self._read_estimator(table, labels, np.ones(len(labels)))
         strange = ~np.isin(labels, self.predictor_.classes)
         if strange.any():
@@ -245,20 +240,3 @@ def _append_labels(labels: np.ndarray, added: np.ndarray) -> np.ndarray:
     """Put labels under labels, and keep their type; text may become longer."""
     same = added.astype(str if labels.dtype.kind == "U" else labels.dtype)
     return np.concatenate([labels, same])
-
-
-def _like(y: Any, labels: np.ndarray) -> Any:
-    """Return labels in the container of y."""
-    if isinstance(y, list):
-        return labels.tolist()
-    if isinstance(y, pd.DataFrame):
-        columns = {name: labels if labels.ndim == 1 else labels[:, k] for k, name in enumerate(y)}
-        return pd.DataFrame(columns).astype(y.dtypes)
-    if isinstance(y, pd.Series):
-        dtype = y.dtype
-        if isinstance(dtype, pd.CategoricalDtype):
-            # The target may be a category that the labels at hand do not have.
-            more = [one for one in pd.unique(labels) if one not in dtype.categories]
-            dtype = pd.CategoricalDtype([*dtype.categories, *more], dtype.ordered)
-        return pd.Series(labels, dtype=dtype, name=y.name)
-    return labels

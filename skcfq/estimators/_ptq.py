@@ -34,7 +34,9 @@ from skcfq.training import (
     TeacherActions,
     TrainingTable,
     UniformBits,
+    balanced_calibration,
     draw_seed,
+    labels_of_rows,
     network_of_chain,
     rectifier_network,
 )
@@ -224,7 +226,9 @@ class PTQClassifier(PromisedClassifier):
         self.random_state = random_state
 
     @all_or_nothing
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> PTQClassifier:
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, *, sensitive_features: Any = None
+    ) -> PTQClassifier:
         """Calibrate the quantizers of the teacher.
 
         Parameters
@@ -234,6 +238,9 @@ class PTQClassifier(PromisedClassifier):
         y : array-like of shape (n_samples,)
             Labels. They matter for the factual sensitivity only, and to tell the classes.
         sample_weight : array-like of shape (n_samples,), default=None
+        sensitive_features : array-like of shape (n_samples,), default=None
+            Group of each row, of any hashable type: as many calibration rows of each group, as far
+            as it has so many, and every group counts the same.
 
         Returns
         -------
@@ -248,15 +255,16 @@ class PTQClassifier(PromisedClassifier):
         """
         table = self._read_table(X, y, sample_weight)
         self._check_plan()
+        named = labels_of_rows(sensitive_features, sample_weight, X)
         rng = check_random_state(self.random_state)
         self._forget_promise()
         teacher = self._fit_teacher(table, rng)
         source = rectifier_network(teacher)
         self._check_rules(table)
-        rows = self._calibration_rows(table, rng)
+        rows, weights = self._calibration_rows(table, named, rng)
         factual = CalibrationSet(
             torch.from_numpy(self._encode(take_rows(table.X, rows))),
-            torch.from_numpy(table.sample_weight[rows]).double(),
+            torch.from_numpy(weights).double(),
         )
         points, wanted = self._recourse(table, rows, teacher, factual, rng)
         labels = torch.from_numpy(table.labels[rows])
@@ -322,11 +330,14 @@ class PTQClassifier(PromisedClassifier):
     def _network_of(self, module: nn.Module) -> nn.Module:
         return network_of_chain(module)
 
-    def _calibration_rows(self, table: TrainingTable, rng: np.random.RandomState) -> np.ndarray:
-        n, size = len(table), self.calibration_size
-        if size is None or n <= size:
-            return np.arange(n)
-        return np.sort(rng.permutation(n)[:size])
+    def _calibration_rows(
+        self, table: TrainingTable, named: np.ndarray | None, rng: np.random.RandomState
+    ) -> tuple[np.ndarray, np.ndarray]:
+        n, size, weights = len(table), self.calibration_size, table.sample_weight
+        if named is not None:
+            return balanced_calibration(named, weights, size, rng)
+        rows = np.arange(n) if size is None or n <= size else np.sort(rng.permutation(n)[:size])
+        return rows, weights[rows]
 
     def _network(self, source: FullPrecisionMLP, units: Tensor | None) -> QuantizedMLP:
         layers: Any = list(source.layers)

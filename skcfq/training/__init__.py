@@ -45,6 +45,12 @@ from skcfq.training._rectifier_networks import (
     rectifier_network,
 )
 from skcfq.training._rounding import round_to_teacher
+from skcfq.training._row_choice import (
+    balanced_calibration,
+    equal_quotas,
+    proportional_quotas,
+    row_gradient_norms,
+)
 from skcfq.training._searched_bits import SearchedBits
 from skcfq.training._seeds import draw_seed, seeded_initialization, seeded_layers
 from skcfq.training._sensitivity_bits import SensitivityBits
@@ -90,6 +96,7 @@ __all__ = [
     "UniformBits",
     "UnitBits",
     "Validation",
+    "balanced_calibration",
     "bias_above",
     "bit_policy_of",
     "check_group_rule",
@@ -97,6 +104,7 @@ __all__ = [
     "check_same_classes",
     "draw_seed",
     "epochs_for",
+    "equal_quotas",
     "faithful_module",
     "first_inputs_suffice",
     "fit_encoder",
@@ -114,10 +122,12 @@ __all__ = [
     "network_of_module",
     "objective_of",
     "promised_margin",
+    "proportional_quotas",
     "quantile",
     "quantized_network",
     "rectifier_network",
     "round_to_teacher",
+    "row_gradient_norms",
     "seeded_initialization",
     "seeded_layers",
     "settled_passes",

@@ -385,3 +385,21 @@ def test_no_metric_frame_without_groups_or_fairlearn(report, monkeypatch):
     monkeypatch.setitem(sys.modules, "fairlearn.metrics", None)
     with pytest.raises(OptionalDependencyError, match=r"skcfq\[fairness\]"):
         report.to_metric_frame()
+
+
+def test_latency_is_measured_where_it_is_asked_for(models, credit, report):
+    asked = {"action_set": credit.action_set, "target": credit.favorable}
+    timed = audit_recourse(*models, credit.data.head(40), latency=True, **asked)
+    names = ["microseconds_alone", "microseconds_together"]
+    for role in ("reference", "deployed"):
+        alone, together = (timed.models[role][name] for name in names)
+        # A row of many costs less than a call of its own.
+        assert 0 < together < alone < 1e6
+        assert not set(names) & set(report.models[role])
+    again = AuditReport.read(timed.to_json())
+    assert again.models == timed.models
+    assert "Microseconds for one row" in again.to_markdown()
+    plain = audit_recourse(*models, credit.data.head(40), **asked)
+    for role in ("reference", "deployed"):
+        assert {k: v for k, v in timed.models[role].items() if k not in names} == plain.models[role]
+    pd.testing.assert_frame_equal(timed.figures, plain.figures)

@@ -20,6 +20,7 @@ from sklearn.pipeline import make_pipeline
 from skcfq import TableEncoder
 from skcfq.actions import ActionSet
 from skcfq.audit import audit_recourse, verify
+from skcfq.audit._figures import FIGURES, figures_of
 from skcfq.audit.verify import verify_audit
 from skcfq.certificates import digest_of
 from skcfq.datasets import make_credit
@@ -383,6 +384,20 @@ def test_no_interval_ends_beyond_what_a_value_can_be(credit):
         assert (known["lower"] == least).any() or (known["upper"] == most).any() or name == "cost"
     verified = verify_audit(report.to_dict(), X)
     assert verified.ok, verified
+
+
+@pytest.mark.parametrize("confidence", [0.9, 0.95])
+def test_few_who_differ_among_many_leave_a_narrow_interval(confidence):
+    """Resampling finds no end where one of 400 has another cosine; Hoeffding's inequality does."""
+    cosine = np.r_[0.2, np.ones(399)]
+    low, high = mean_interval(cosine, confidence)
+    assert not low > -1 or not high < 1
+    told = pd.DataFrame({"gap": np.zeros(400), "cosine": cosine})
+    own = figures_of(told, confidence, {"own": FIGURES["direction_similarity"]}).loc["own"]
+    far = 2 * np.sqrt(np.log(2 / (1 - confidence)) / 800)
+    assert own["lower"] == low > -1 or own["lower"] == pytest.approx(cosine.mean() - far)
+    assert own["upper"] == high < 1 or own["upper"] == 1
+    assert own["upper"] - own["lower"] < 0.15
 
 
 def test_ends_of_shares_are_quantiles_of_beta():

@@ -16,6 +16,7 @@ import subjects_skew
 import subjects_theory
 from verdicts import Subject
 
+_SAMPLER = "imbalanced-learn's own, before fit_resample, which is attacked"
 _MADE = "made by the library, never by a user"
 _INNER = "called by the training, with what it has made"
 _TENSORS = "takes tensors of the library's own"
@@ -51,7 +52,9 @@ NOT_ATTACKED = {
     "Perturbation": _MADE,
     "Robustness": _MADE,
     "WeightChanges": _MADE,
-    "CounterfactualSampler.fit": "imbalanced-learn's own, before fit_resample, which is attacked",
+    "CounterfactualSampler.fit": _SAMPLER,
+    "CoresetSampler.fit": _SAMPLER,
+    "GroupSampler.fit": _SAMPLER,
     "RecourseScorer.score": "what vd_scorer, crg_scorer and faithfulness_scorer call",
     ".check": _INNER,
     ".choose": _INNER,

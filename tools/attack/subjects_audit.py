@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from expected import anything, only, real, refused, whole
+from expected import anything, flag, only, real, refused, whole
 from odd_values import COMMON, Odd, inside
 from subjects_recourse import MODEL, odd_targets
 from subjects_rules import PATH, TABLE, odd_paths
@@ -49,6 +49,7 @@ def subjects() -> list[Subject]:
                 "batch_size": whole(1),
                 "checkpoint": anything(*odd_paths(), words=PATH),
                 "retrained": anything(words=MODEL),
+                "latency": flag(),
                 "verbose": anything(),
             },
         ),

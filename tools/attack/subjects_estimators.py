@@ -39,9 +39,11 @@ from skcfq import (
 from skcfq.estimators import (
     BitPolicy,
     CFQObjective,
+    CoresetSampler,
     Finish,
     FixedBits,
     GroupBound,
+    GroupSampler,
     LearnedBits,
     Quantizer,
     SearchedBits,
@@ -67,6 +69,7 @@ def subjects() -> list[Subject]:
         ),
         *_of_classifier(CFQClassifier, student, _shared() | _of_students() | _of_cfq()),
         *_of_groups(student),
+        *_of_samplers(),
         *_of_classifier(PTQClassifier, teaching() | {"random_state": 0}, _of_ptq()),
         *_of_options(student),
         *_of_predictions(),
@@ -115,6 +118,7 @@ def _of_groups(given: dict[str, Any]) -> list[Subject]:
     models = (
         CFQClassifier(**given, objective=CFQObjective(groups="balanced")),
         QATClassifier(**given, task_groups="worst"),
+        PTQClassifier(**teaching(), random_state=0),
     )
     return [
         Subject(
@@ -125,6 +129,49 @@ def _of_groups(given: dict[str, Any]) -> list[Subject]:
             {"sensitive_features": anything(*ODD_LABELS, words=("group", "length"))},
         )
         for model in models
+    ]
+
+
+def _of_samplers() -> list[Subject]:
+    columns = anything(*literal("job", 0, ["job"], [], "nope", 99, -1), words=("sensitive",))
+
+    def resample(kind: type, given: dict[str, Any]) -> Callable[..., Any]:
+        def call(X: Any = None, y: Any = None, **odd: Any) -> Any:
+            X, y = people() if X is None else X, labels() if y is None else y
+            return kind(**given | odd).fit_resample(X, y)
+
+        return call
+
+    groups = resample(GroupSampler, {"sensitive_features": "job"})
+    coreset = resample(CoresetSampler, {"estimator": linear_model()})
+    table = {
+        "X": anything(*ODD_TABLES, words=TABLE),
+        "y": anything(*ODD_LABELS, words=("label", "class", "target")),
+    }
+    return [
+        Subject(
+            "GroupSampler",
+            groups,
+            {
+                "sensitive_features": columns,
+                "sampler": anything(),
+                "by_label": flag(),
+                "random_state": seed(),
+            },
+        ),
+        Subject("GroupSampler.fit_resample", groups, table),
+        Subject(
+            "CoresetSampler",
+            coreset,
+            {
+                "estimator": anything(words=MODEL),
+                "size": anything(*literal(0.5, 1.0, 1, 10**6, 0, -1, 1.5)),
+                "criterion": choice("gradient", "loss"),
+                "sensitive_features": columns,
+                "random_state": seed(),
+            },
+        ),
+        Subject("CoresetSampler.fit_resample", coreset, table),
     ]
 
 
