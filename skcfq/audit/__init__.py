@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from skcfq.audit._report import AuditReport
     from skcfq.audit._skew import skew_report
     from skcfq.audit._skew_report import SkewReport
+    from skcfq.audit._tried import try_remedies
     from skcfq.audit.verify import VerificationReport, verify_audit
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "loss_reasons",
     "reason_codes",
     "skew_report",
+    "try_remedies",
     "verify_audit",
 ]
 
@@ -50,6 +52,7 @@ __getattr__ = lazy_attributes(
         "SkewReport": "_skew_report",
         "reason_codes": "_reasons",
         "skew_report": "_skew",
+        "try_remedies": "_tried",
         "verify_audit": "verify",
     },
 )

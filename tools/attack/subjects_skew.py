@@ -11,7 +11,7 @@ from tables import ODD_LABELS, ODD_TABLES, labels, people, quantized, teacher
 from verdicts import Subject
 
 from skcfq import ActionSet, RecourseSolver
-from skcfq.audit import skew_report
+from skcfq.audit import skew_report, try_remedies
 from skcfq.metrics import (
     fairness_violation,
     forgotten_people,
@@ -119,6 +119,26 @@ def subjects() -> list[Subject]:
                 "confidence": SHARE,
                 "min_group_size": whole(1),
                 "n_resamples": whole(100),
+                "random_state": seed(),
+                "verbose": anything(),
+            },
+        ),
+        Subject(
+            "try_remedies",
+            lambda **p: try_remedies(**pair | {"remedies": ["margin"]} | p),
+            {
+                "reference": refused(words=MODEL),
+                "deployed": refused(words=MODEL),
+                "X": anything(*ODD_TABLES, words=(*TABLE, "dim")),
+                "y": anything(*ODD_LABELS),
+                "action_set": only(ActionSet),
+                "target": odd_targets(),
+                "background": anything(*ODD_TABLES, words=TABLE),
+                "solver": only(RecourseSolver),
+                "training": anything(),
+                "remedies": anything(*literal(["bias"], "margin", ["margin", "margin"])),
+                "budgets": anything(*literal([], [1], [-2], ["x"], [100])),
+                "confidence": SHARE,
                 "random_state": seed(),
                 "verbose": anything(),
             },
