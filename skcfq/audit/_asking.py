@@ -10,6 +10,7 @@ import numpy as np
 
 from skcfq.audit._batches import Batch, changes_by_person, joined
 from skcfq.audit._checkpoint import Checkpoint
+from skcfq.audit._loss_record import with_steps
 from skcfq.audit._models import environment_record
 from skcfq.audit._people import people_table
 from skcfq.results import IssuedAdvice
@@ -33,6 +34,8 @@ class People:
     X : DataFrame or ndarray of shape (n, p)
     y : ndarray of shape (n,) or None
     background : DataFrame or ndarray
+    control : Predictor or None
+        The training of the second, in full precision.
     """
 
     models: tuple[Predictor, Predictor]
@@ -40,6 +43,7 @@ class People:
     X: Any
     y: np.ndarray | None
     background: Any
+    control: Predictor | None = None
 
     def ask(self, size: int, checkpoint: Checkpoint | None, shown: bool) -> Batch:
         """Return all batches as one; what the checkpoint has is taken from there.
@@ -74,8 +78,9 @@ class People:
         )
         advice = IssuedAdvice.of(results[0])
         provenance = advice.provenance or {}
+        table = people_table(*self.models, results, None if self.y is None else self.y[rows])
         return Batch(
-            people_table(*self.models, results, None if self.y is None else self.y[rows]),
+            with_steps(table, self.models, self.control, results[0]),
             changes_by_person(advice),
             {
                 "action_set": provenance.get("action_set"),

@@ -19,6 +19,7 @@ from skcfq.audit._checkpoint import Checkpoint
 from skcfq.audit._figures import figures_of
 from skcfq.audit._groups import by_group, joint_limits, read_groups
 from skcfq.audit._latency import latencies
+from skcfq.audit._loss_record import losses_of
 from skcfq.audit._models import (
     data_record,
     environment_record,
@@ -76,6 +77,7 @@ def audit_recourse(
     min_group_size: int = 30,
     batch_size: int = 10_000,
     checkpoint: str | os.PathLike | None = None,
+    retrained: Any = None,
     latency: bool = False,
     verbose: int = 0,
 ) -> AuditReport:
@@ -107,6 +109,8 @@ def audit_recourse(
         Rows that are solved at once; bounds the memory.
     checkpoint : str or path, optional
         Folder that keeps finished batches: the same call goes on after an interruption.
+    retrained : fitted classifier, Predictor, or path, optional
+        The deployed model's training in full precision: parts retraining from rounding.
     latency : bool, default=False
         Time both models; such a report is another each time.
     verbose : int, default=0
@@ -125,26 +129,30 @@ def audit_recourse(
     >>> import numpy as np
     >>> from sklearn.linear_model import LogisticRegression
     >>> X = np.arange(200.0).reshape(-1, 1)
-    >>> reference = LogisticRegression().fit(X, X[:, 0] > 99)
-    >>> stricter = LogisticRegression().fit(X, X[:, 0] > 109)
-    >>> report = audit_recourse(reference, stricter, X, target=True)
+    >>> models = [LogisticRegression().fit(X, X[:, 0] > cut) for cut in (99, 109)]
+    >>> report = audit_recourse(*models, X, target=True)
     >>> report.figures.loc[["validity_drop", "recourse_gap_ratio"], "value"].round(2).tolist()
     [1.0, 0.2]
     """
-    given, models = table_of_people(X), (reference, deployed)
-    sensitive, names = read_groups(sensitive_features, given), _people_of(given, person)
+    given, models = table_of_people(X), (reference, deployed, retrained)[: 3 - (retrained is None)]
+    sensitive = read_groups(sensitive_features, given).set_axis(_people_of(given, person))
     X, ignored = rows_read(given, models, person)
     people = _read(models, X, _labels(y, len(X)), background, solver, action_set, target)
     told = people.ask(batch_size, _opened(checkpoint, people, batch_size), bool(verbose))
     asked = {"confidence": float(confidence), "min_group_size": int(min_group_size)}
-    about = {"models": _records(models, people, latency), "data": data_record(X, ignored)}
-    return _report(people, told, sensitive.set_axis(names), asked, **about)
+    return _report(people, told, sensitive, asked, **_about(models, people, latency, ignored))
 
 
-def _records(models: tuple[Any, ...], people: People, latency: bool) -> dict[str, dict[str, Any]]:
+def _about(models: tuple[Any, ...], people: People, latency: bool, ignored: list) -> dict[str, Any]:
+    """Say which models and rows were read."""
     measured = latencies(people.models, people.X) if latency else [{}, {}]
-    read = zip(ROLES, models, people.models, measured, strict=True)
-    return {role: model_record(given, one) | more for role, given, one, more in read}
+    read = zip(ROLES, models[:2], people.models, measured, strict=True)
+    control = people.control
+    return {
+        "models": {role: model_record(given, one) | more for role, given, one, more in read},
+        "data": data_record(people.X, ignored),
+        "control": None if control is None else model_record(models[2], control),
+    }
 
 
 def _opened(checkpoint: Any, people: People, batch_size: int) -> Checkpoint | None:
@@ -154,10 +162,16 @@ def _opened(checkpoint: Any, people: People, batch_size: int) -> Checkpoint | No
 
 
 def _report(
-    asked: People, told: Batch, sensitive: pd.DataFrame, parameters: dict[str, Any], **parts: Any
+    asked: People,
+    told: Batch,
+    sensitive: pd.DataFrame,
+    parameters: dict[str, Any],
+    control: dict[str, Any] | None,
+    **parts: Any,
 ) -> AuditReport:
     """Work out the figures of the people, and put everything together."""
-    table, confidence, least = told.table, parameters["confidence"], parameters["min_group_size"]
+    table, losses = losses_of(told.table, control)
+    confidence, least = parameters["confidence"], parameters["min_group_size"]
     people = table.assign(changes=pd.Series(told.changes, dtype=object))
     groups, small = by_group(table, sensitive, confidence, least)
     parameters = parameters | {
@@ -177,6 +191,7 @@ def _report(
         protocol=_protocol(told),
         notes=_notes(*asked.models, table, asked.solver.action_set),
         remedies=cheap_remedies(table, asked.models[1], asked.X, asked.y),
+        losses=losses,
         environment=told.environment | environment_record(),
         **parts,
     )
@@ -194,8 +209,9 @@ def _read(
     """Read both models, the second on the space of the first, and who asks them."""
     population = X if background is None else rows_read(background, models, None)[0]
     first = as_predictor(models[0], background=population, example=X)
-    second = second_predictor(first, models[1], population, X)
-    return People((first, second), solver_of(solver, action_set, target, models), X, y, population)
+    second, *control = (second_predictor(first, one, population, X) for one in models[1:])
+    solver = solver_of(solver, action_set, target, models)
+    return People((first, second), solver, X, y, population, *control)
 
 
 def table_of_people(X: Any) -> Any:

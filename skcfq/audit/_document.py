@@ -107,6 +107,14 @@ _REMEDIES = fields(
         "margin": fields({}, _REASON | {"needed": _NEEDED}),
     },
 )
+_STEP = {
+    "step": LABEL,
+    "n_largest": integer(0, MOST),
+    **dict.fromkeys(("margin_lost", "validity_drop"), number()),
+    "margin_lost_of_failed": OR_NOTHING,
+}
+_STEPS = {"steps": listed(fields(_STEP)), "of_lost": listed(LABEL)}
+_LOSSES = fields({}, _REASON | _STEPS | {"retrained": free})
 _OPTIONAL = ("right", "right_deployed")
 _DOCUMENT = fields(
     {
@@ -136,7 +144,7 @@ _DOCUMENT = fields(
         ),
         "digest": text(64),
     },
-    {"remedies": _REMEDIES},
+    {"remedies": _REMEDIES, "losses": _LOSSES},
 )
 
 
@@ -161,8 +169,8 @@ def to_document(report: Any) -> dict[str, Any]:
         "limits": records(report.limits),
         "people": people_record(report),
     }
-    if report.remedies:
-        document["remedies"] = strict_json(report.remedies)
+    for name in ("remedies", "losses"):
+        document |= {name: strict_json(told)} if (told := getattr(report, name)) else {}
     return document | {"digest": digest_in_pieces(document)}
 
 
@@ -195,7 +203,7 @@ def read_document(source: Any) -> dict[str, Any]:
             "limits": table_of(checked["limits"], ["feature", "group"]),
             "people": people,
             "sensitive": sensitive,
-            "remedies": checked.get("remedies") or {},
+            **{name: checked.get(name) or {} for name in ("remedies", "losses")},
             **{name: checked[name] for name in _AS_THEY_ARE},
         }
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:

@@ -74,25 +74,40 @@ def loss_reasons(
     background = advice.X if background is None else background
     points, target = take_rows(advice.points, rows), advice.target[rows]
     first = as_predictor(reference, background=background, example=points)
-    before = _margins(first, points, target)
-    taken, start, margins = {}, first, before
-    if retrained is not None:
-        start = second_predictor(first, retrained, background, points)
-        margins = _margins(start, points, target)
-        taken["retraining"] = before - margins
     last = second_predictor(first, deployed, background, points)
-    taken |= _of_layers(start, last, points, target, margins)
-    lost = np.stack(list(taken.values()), axis=1)
-    after = before[:, None] - lost.cumsum(axis=1)
-    failed = ~(after[:, -1] > 0)
-    largest = np.bincount(lost[failed].argmax(axis=1), minlength=len(taken))
+    control = retrained
+    if retrained is not None:
+        control = second_predictor(first, retrained, background, points)
+    before = _margins(first, points, target)
+    lost = margin_steps(first, last, control, points, target)
+    return summary_of(lost, before, ~(before - lost.sum(axis=1) > 0).to_numpy())
+
+
+def margin_steps(
+    first: Predictor, last: Predictor, control: Predictor | None, points: Any, target: np.ndarray
+) -> pd.DataFrame:
+    """Return what each step takes from the margin at each point, one column a step."""
+    margins, taken, start = _margins(first, points, target), {}, first
+    if control is not None:
+        start, before = control, margins
+        margins = _margins(control, points, target)
+        taken["retraining"] = before - margins
+    return pd.DataFrame(taken | _of_layers(start, last, points, target, margins))
+
+
+def summary_of(lost: pd.DataFrame, before: np.ndarray, failed: np.ndarray) -> pd.DataFrame:
+    """Return the table of :func:`loss_reasons`, given whose advice fails in the end."""
+    taken = lost.to_numpy()
+    drop = (~(before[:, None] - taken.cumsum(axis=1) > 0)).mean(axis=0)
+    # At a tie the model itself decides.
+    drop[-1] = failed.mean()
     columns = {
-        "margin_lost": lost.mean(axis=0),
-        "margin_lost_of_failed": lost[failed].mean(axis=0) if failed.any() else np.nan,
-        "n_largest": largest,
-        "validity_drop": (~(after > 0)).mean(axis=0),
+        "margin_lost": taken.mean(axis=0),
+        "margin_lost_of_failed": taken[failed].mean(axis=0) if failed.any() else np.nan,
+        "n_largest": np.bincount(taken[failed].argmax(axis=1), minlength=taken.shape[1]),
+        "validity_drop": drop,
     }
-    return pd.DataFrame(columns, index=pd.Index(taken, name="step"))
+    return pd.DataFrame(columns, index=pd.Index(lost.columns, name="step"))
 
 
 def _margins(model: Predictor, points: Any, target: np.ndarray) -> np.ndarray:

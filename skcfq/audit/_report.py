@@ -12,6 +12,7 @@ import pandas as pd
 from skcfq.audit._comparison import AuditComparison, compare_reports
 from skcfq.audit._document import read_document, to_document, write_document
 from skcfq.audit._groups import disparities, gaps_of
+from skcfq.audit._loss_record import steps_of
 from skcfq.audit._metric_frame import metric_frame
 from skcfq.audit._model_card import model_card
 from skcfq.audit._remedies import controls_of
@@ -66,6 +67,9 @@ class AuditReport:
         the target's score, so that it accepts as many as the reference or keeps all advice, on the
         same people and crosswise. ``"margin"``: ``needed``, the margins at which shares of the
         advice would hold. Or the ``reason`` why that is not known; empty in older documents.
+    losses : dict
+        ``"steps"`` (:attr:`loss_reasons`), ``"of_lost"``: the step that took the most from the
+        margin of each in :attr:`lost`, and ``"retrained"``, the control; or the ``reason``.
 
     Examples
     --------
@@ -106,6 +110,7 @@ class AuditReport:
     environment: Mapping[str, str]
     notes: list[str]
     remedies: Mapping[str, Any] = field(default_factory=dict)
+    losses: Mapping[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         values = self.figures["value"]
@@ -119,9 +124,19 @@ class AuditReport:
 
     @property
     def lost(self) -> pd.DataFrame:
-        """The people whose advice the deployed model does not honor, one row each."""
+        """The people whose advice the deployed model does not honor, one row each.
+
+        ``reason``: the step that took the most from the margin, where that is known.
+        """
         failed = (self.people["advised"] & ~self.people["holds"]).to_numpy()
-        return pd.concat([self.people[failed], self.sensitive[failed]], axis=1)
+        people, reasons = self.people[failed], self.losses.get("of_lost")
+        people = people if reasons is None else people.assign(reason=reasons)
+        return pd.concat([people, self.sensitive[failed]], axis=1)
+
+    @property
+    def loss_reasons(self) -> pd.DataFrame:
+        """What each step takes, as :func:`loss_reasons` tells; empty where it is not known."""
+        return steps_of(dict(self.losses))
 
     @property
     def gaps(self) -> pd.DataFrame:

@@ -42,10 +42,11 @@ def run_record(people: People, batch_size: int) -> dict[str, Any]:
             f"checkpoint: the solver has random_state={reprlib.repr(seed)}, so that a run which "
             "goes on would find other advice. Give a whole number."
         )
-    rows = {"data": people.X, "background": people.background}
+    rows, control = {"data": people.X, "background": people.background}, people.control
     return {
         "reference": _model(people.models[0], people.X),
         "deployed": _model(people.models[1], people.X),
+        "retrained": None if control is None else _model(control, people.X),
         **{name: data_record(table, [])["fingerprint"] for name, table in rows.items()},
         "labels": None if people.y is None else _digest([people.y]),
         "action_set": _parameter(solver["action_set"]),

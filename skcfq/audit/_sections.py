@@ -17,6 +17,7 @@ from skcfq.audit._figure_sections import (
     models_section,
     notes_section,
 )
+from skcfq.audit._loss_section import losses_section
 from skcfq.audit._remedy_section import remedies_section
 from skcfq.audit._rule_words import prices_in_words, rules_in_words
 from skcfq.audit._verdict import verdict
@@ -36,6 +37,7 @@ def sections_of(report: Any, max_people: int) -> list[Section]:
         groups_section(report),
         limits_section(report),
         _lost_section(report, max_people),
+        *losses_section(report),
         gaps_section(report),
         *remedies_section(report),
         notes_section(report),

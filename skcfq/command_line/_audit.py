@@ -33,6 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reference", metavar="MODEL", help="whose advice it was")
     parser.add_argument("--deployed", required=True, metavar="MODEL", help="what is to be shipped")
     parser.add_argument(
+        "--retrained", metavar="MODEL", help="the deployed one's training in full precision"
+    )
+    parser.add_argument(
         "--issued", metavar="ADVICE.json", help="advice that was given, in place of a reference"
     )
     parser.add_argument("--valid-until", metavar="DATE", help="its last day, or a column of these")
@@ -68,8 +71,9 @@ def run(arguments: argparse.Namespace) -> int:
     plan, report = (_plan, _report) if arguments.issued is None else (plan_issued, issued_report)
     if arguments.issued is None:
         _check_pair(arguments)
-    elif arguments.checkpoint is not None:
-        raise Refused("--checkpoint is for audits of two models: leave it out with --issued.")
+    for name in ("checkpoint", "retrained"):
+        if arguments.issued is not None and getattr(arguments, name) is not None:
+            raise Refused(f"--{name} is for audits of two models: leave it out with --issued.")
     if arguments.dry_run:
         for line in [*plan(arguments), *_written(arguments)]:
             print(line)
@@ -95,7 +99,8 @@ def _check_pair(arguments: argparse.Namespace) -> None:
 def _files(arguments: argparse.Namespace) -> dict[str, ModelFile]:
     files = {
         role: ModelFile.checked(getattr(arguments, role), trusted=arguments.trust)
-        for role in ("reference", "deployed")
+        for role in ("reference", "deployed", "retrained")
+        if getattr(arguments, role) is not None
     }
     if files["reference"].digest == files["deployed"].digest:
         raise Refused("--reference and --deployed are the same model: there is nothing to judge.")
@@ -135,7 +140,10 @@ def _report(arguments: argparse.Namespace) -> AuditReport:
     rows = people.rows_for(list(models.values()), arguments.person)
     first = with_labels(models["reference"], arguments.classes, people.rows_of(rows))
     known = classes_of(first, rows, people.background)
-    second = with_labels(models["deployed"], arguments.classes, people.rows_of(rows), known)
+    second, *control = (
+        with_labels(models[role], arguments.classes, people.rows_of(rows), known)
+        for role in list(files)[1:]
+    )
     from skcfq.audit import audit_recourse
 
     report = audit_recourse(
@@ -151,9 +159,10 @@ def _report(arguments: argparse.Namespace) -> AuditReport:
         confidence=arguments.confidence or 0.95,
         min_group_size=arguments.min_group_size,
         checkpoint=arguments.checkpoint,
+        retrained=control[0] if control else None,
         latency=arguments.latency,
     )
-    marks = [report.models[role].get("fingerprint") for role in files]
+    marks = [one.get("fingerprint") for one in report.models.values()]
     if marks[0] is not None and marks[0] == marks[1]:
         raise Refused("--reference and --deployed are the same model: there is nothing to judge.")
     return _with_files(report, files, people.left_out)
@@ -163,6 +172,6 @@ def _with_files(
     report: AuditReport, files: dict[str, ModelFile], left_out: list[str]
 ) -> AuditReport:
     """Return the report with what only the files tell: their names, and columns left out."""
-    models = {role: dict(report.models[role]) | file.record for role, file in files.items()}
+    models = {role: dict(one) | files[role].record for role, one in report.models.items()}
     ignored = [*report.data["ignored_columns"], *left_out]
     return replace(report, models=models, data=dict(report.data) | {"ignored_columns": ignored})

@@ -31,6 +31,7 @@ UNCHECKED = {
     "models": "names, files, sizes, bits, fingerprints",
     "protocol, notes, environment": "words and versions",
     "people.margin, people.margin_deployed": "their size; the sign is checked",
+    "losses": "steps between the models, which need their weights",
     "people.status": "optimal or feasible; that there is advice is checked",
     "people.holds_float32": "of people without advice, whom no figure counts",
     "parameters.min_group_size": "another one that parts the same groups",

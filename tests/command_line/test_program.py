@@ -98,6 +98,19 @@ def test_passed_and_what_is_written(files, tmp_path, capsys):
     assert suite.get("failures") == suite.get("errors") == "0"
 
 
+def test_the_control_takes_what_retraining_does(files, tmp_path, capsys):
+    path = tmp_path / "audit.json"
+    assert audit(files, "--trust", retrained=files.new_joblib, json=path) == 0
+    report = AuditReport.read(path)
+    assert report.loss_reasons.index[0] == "retraining" and len(report.lost)
+    assert set(report.lost["reason"]) == {"retraining"}
+    assert sorted(report.models) == ["deployed", "reference"]
+    capsys.readouterr()
+    issued = {"reference": None, "data": None, "actions": None, "target": None}
+    assert audit(files, issued="advice.json", retrained="a.joblib", **issued) == 2
+    assert "--retrained is for audits of two models" in error_of(capsys)
+
+
 def test_exceeded(files, tmp_path, capsys):
     junit = tmp_path / "out.xml"
     assert audit(files, "--trust", max_validity_drop=0, junit=junit) == 1

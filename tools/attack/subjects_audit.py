@@ -48,6 +48,7 @@ def subjects() -> list[Subject]:
                 "min_group_size": whole(1),
                 "batch_size": whole(1),
                 "checkpoint": anything(*odd_paths(), words=PATH),
+                "retrained": anything(words=MODEL),
                 "latency": flag(),
                 "verbose": anything(),
             },
