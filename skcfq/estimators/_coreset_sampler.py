@@ -20,14 +20,13 @@ from skcfq.training import (
     equal_quotas,
     fit_model,
     fitted_or_clone,
+    inclusion_probabilities,
     proportional_quotas,
     rectifier_network,
     row_gradient_norms,
+    systematic_draw,
 )
 from skcfq.utils import HasMethods, Interval, StrOptions, take_rows
-
-# No row is left out for certain, and none is sure to be in.
-_LEAST_SHARE = 1e-3
 
 
 class CoresetSampler(BaseSampler):
@@ -57,6 +56,8 @@ class CoresetSampler(BaseSampler):
     ----------
     sample_indices_ : ndarray of shape (n_samples_new,), int64
         The rows of X that are kept, rising.
+    sample_weight_ : ndarray of shape (n_samples_new,)
+        How many rows of X each stands for: 1 over the probability that it was drawn with.
     sampling_strategy_ : dict
         Number of kept rows of each label.
     scores_ : ndarray of shape (n_samples,)
@@ -69,9 +70,12 @@ class CoresetSampler(BaseSampler):
     Notes
     -----
     Labels keep their shares, within each group where groups are given. Rows that are hard are
-    kept more often than they occur, mislabeled ones among them, and a sampler cannot hand weights
-    on that would make up for it: a model that is trained on them is less sure than one that is
-    trained on all.
+    kept more often than they occur, mislabeled ones among them, and in a pipeline nothing makes up
+    for it: a model that is trained on them is less accurate than one that is trained on as many
+    rows at random. Outside of one, ``sample_weight_`` does (Horvitz and Thompson)::
+
+        X_core, y_core = sampler.fit_resample(X, y)
+        model.fit(X_core, y_core, sample_weight=sampler.sample_weight_)
 
     References
     ----------
@@ -153,15 +157,19 @@ class CoresetSampler(BaseSampler):
         groups, group = np.unique(cells, return_inverse=True)
         n_kept = self.size if isinstance(self.size, Integral) else math.ceil(self.size * len(group))
         quotas = equal_quotas(np.bincount(group, minlength=len(groups)), min(n_kept, len(group)))
-        kept = []
+        kept, weights = [], np.zeros(len(labels))
         for members, quota in zip(range(len(groups)), quotas, strict=True):
             of_labels = [
                 np.flatnonzero((group == members) & (labels == one)) for one in np.unique(labels)
             ]
             sizes = np.array([len(rows) for rows in of_labels])
             for rows, some in zip(of_labels, proportional_quotas(sizes, quota), strict=True):
-                kept.append(self._draw(rows, int(some), rng))
+                chances = inclusion_probabilities(self.scores_[rows], int(some))
+                drawn = systematic_draw(chances, rng)
+                kept.append(rows[drawn])
+                weights[rows[drawn]] = 1.0 / chances[drawn]
         self.sample_indices_ = np.sort(np.concatenate(kept))
+        self.sample_weight_ = weights[self.sample_indices_]
         new_labels = labels[self.sample_indices_]
         names, counts = np.unique(new_labels, return_counts=True)
         self.sampling_strategy_ = dict(zip(names.tolist(), counts.tolist(), strict=True))
@@ -171,16 +179,6 @@ class CoresetSampler(BaseSampler):
         if one_vs_all:
             new_labels = label_binarize(new_labels, classes=np.unique(labels))
         return (resampled.tolist() if isinstance(X, list) else resampled), like(y, new_labels)
-
-    def _draw(self, rows: np.ndarray, n_drawn: int, rng: np.random.RandomState) -> np.ndarray:
-        """Return some of the rows, drawn by their scores."""
-        if n_drawn == 0:
-            return rows[:0]
-        scores = self.scores_[rows]
-        total = scores.sum()
-        shares = np.full(len(rows), 1.0) if total <= 0 else scores / total * len(rows)
-        shares = np.maximum(shares, _LEAST_SHARE)
-        return rng.choice(rows, n_drawn, replace=False, p=shares / shares.sum())
 
     def _read(
         self, X: Any, y: Any

@@ -48,8 +48,10 @@ from skcfq.training._rounding import round_to_teacher
 from skcfq.training._row_choice import (
     balanced_calibration,
     equal_quotas,
+    inclusion_probabilities,
     proportional_quotas,
     row_gradient_norms,
+    systematic_draw,
 )
 from skcfq.training._searched_bits import SearchedBits
 from skcfq.training._seeds import draw_seed, seeded_initialization, seeded_layers
@@ -116,6 +118,7 @@ __all__ = [
     "grouped_for_task",
     "groups_of",
     "held_out",
+    "inclusion_probabilities",
     "joined",
     "labels_of_rows",
     "network_of_chain",
@@ -135,6 +138,7 @@ __all__ = [
     "strata_of",
     "suiting_policy",
     "supervise_both",
+    "systematic_draw",
     "taken_over",
     "tell_interruption",
     "train",

@@ -9,6 +9,9 @@ from torch import Tensor, nn
 from skcfq.nn import FullPrecisionMLP
 from skcfq.training._groups import Groups, codes_and_labels, weights_of
 
+# Of the mean score: rows that are easy are drawn too, and their weights stay below ten.
+_LEAST_SCORE = 0.1
+
 
 def equal_quotas(sizes: np.ndarray, total: int) -> np.ndarray:
     """Share a number out to groups equally, as far as they have so many.
@@ -109,6 +112,57 @@ def balanced_calibration(
     rows = np.arange(len(codes)) if size is None else balanced_rows(codes, size, rng)
     groups = Groups(torch.from_numpy(codes), weights_of("balanced", labels))
     return rows, groups.balance(torch.from_numpy(rows), torch.from_numpy(weights[rows])).numpy()
+
+
+def inclusion_probabilities(scores: np.ndarray, n_drawn: int) -> np.ndarray:
+    """Return how probably each row is to be drawn: in proportion to its score, 1 at most.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n,)
+        Finite and non-negative.
+    n_drawn : int
+        At most n.
+
+    Returns
+    -------
+    probabilities : ndarray of shape (n,)
+        With the sum ``n_drawn``; a score counts as a tenth of the mean at least.
+
+    Examples
+    --------
+    >>> inclusion_probabilities(np.array([0.0, 1.0, 1.0, 10.0]), 2).round(2).tolist()
+    [0.13, 0.43, 0.43, 1.0]
+    """
+    mean = scores.mean() if len(scores) else 0.0
+    shares = np.ones(len(scores)) if mean == 0 else np.maximum(scores / mean, _LEAST_SCORE)
+    found, sure = np.zeros(len(scores)), np.zeros(len(scores), dtype=bool)
+    while n_drawn > 0:
+        left = shares[~sure]
+        found[sure], found[~sure] = 1.0, left / left.sum() * (n_drawn - sure.sum())
+        if found.max() <= 1 or sure.all():
+            break
+        sure |= found >= 1
+    return np.minimum(found, 1.0)
+
+
+def systematic_draw(probabilities: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+    """Draw rows without replacement, each with its probability; rising positions.
+
+    Parameters
+    ----------
+    probabilities : ndarray of shape (n,)
+        With a whole sum: the number of rows that are drawn.
+    rng : RandomState
+    """
+    n_drawn = round(float(probabilities.sum()))
+    order = rng.permutation(len(probabilities))
+    marks = rng.uniform() + np.arange(n_drawn)
+    places = np.cumsum(probabilities[order]).searchsorted(marks, side="right")
+    drawn = np.unique(places[places < len(order)])
+    # Sums are rounded: where a mark fell beside its row, another one takes the place.
+    spare = np.setdiff1d(np.flatnonzero(probabilities[order] > 0), drawn)
+    return np.sort(order[np.append(drawn, spare[: n_drawn - len(drawn)])])
 
 
 def row_losses(logits: Tensor, labels: Tensor) -> Tensor:

@@ -28,7 +28,12 @@ from skcfq import (
 )
 from skcfq.exceptions import UnsupportedModelError
 from skcfq.training import equal_quotas
-from skcfq.training._row_choice import balanced_calibration, row_gradient_norms
+from skcfq.training._row_choice import (
+    balanced_calibration,
+    inclusion_probabilities,
+    row_gradient_norms,
+    systematic_draw,
+)
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +168,29 @@ class TestCoresets:
             codes = np.searchsorted(linear.classes_, credit.target)
             own = linear.predict_proba(credit.data)[np.arange(240), codes]
             np.testing.assert_allclose(sampler.scores_, -np.log(own))
+
+    def test_rows_are_drawn_as_probably_as_they_are_said_to_be(self):
+        scores = np.array([0.0, 0.2, 1.0, 1.0, 2.0, 30.0])
+        chances = inclusion_probabilities(scores, 3)
+        assert chances.sum() == pytest.approx(3) and chances[-1] == 1
+        assert chances[4] / chances[2] == pytest.approx(min(2.0, 1 / chances[2]))
+        rng, drawn = np.random.RandomState(0), np.zeros(6)
+        for _ in range(3000):
+            rows = systematic_draw(chances, rng)
+            assert len(set(rows)) == 3
+            drawn[rows] += 1
+        np.testing.assert_allclose(drawn / 3000, chances, atol=0.03)
+        for many in (0, 1, 6):
+            assert len(systematic_draw(inclusion_probabilities(scores, many), rng)) == many
+        assert inclusion_probabilities(np.zeros(4), 2).tolist() == [0.5] * 4
+
+    def test_weights_make_up_for_what_is_kept_too_often(self, credit, linear):
+        sums = []
+        for seed in range(40):
+            sampler = CoresetSampler(linear, size=40, random_state=seed)
+            sampler.fit_resample(credit.data, credit.target)
+            sums.append(sampler.sample_weight_ @ sampler.scores_[sampler.sample_indices_])
+        assert np.mean(sums) == pytest.approx(sampler.scores_.sum(), rel=0.05)
 
     def test_as_many_of_each_group(self, credit, linear):
         sampler = CoresetSampler(linear, size=0.25, sensitive_features="sex", random_state=0)
