@@ -23,7 +23,13 @@ from skcfq.metrics.skew import (
     forgotten_people,
     layer_changes,
 )
-from skcfq.models import Predictor, as_predictor, carried_target, second_predictor
+from skcfq.models import (
+    Predictor,
+    as_predictor,
+    carried_target,
+    label_position,
+    second_predictor,
+)
 from skcfq.solvers import RecourseSolver
 from skcfq.utils import (
     Interval,
@@ -119,6 +125,8 @@ def skew_report(
     sensitive = read_groups(sensitive_features, X)
     wanted = carried_target(*models) if target is None else target
     columns, population = _read(models, X, y, background, wanted, float(near))
+    if wanted is not None:
+        label_position(columns.reference.classes, wanted)
     if recourse and wanted is not None:
         how = solver_of(solver, action_set, wanted, tuple(models))
         columns = replace(columns, recourse=_solved(columns, population, how, bool(verbose)))

@@ -147,6 +147,21 @@ def test_groups_of_one_without_positives_or_denied(people, models):
     assert SkewReport.from_dict(alone.to_dict()).gaps.empty
 
 
+def test_a_target_that_nobody_deserves_or_gets(people, models):
+    X, y, groups = people
+    low = X.assign(income=-9.0)
+    report = skew_report(
+        *(models[0], models[1][0], low, np.full(N, "no"), {"g": groups}),
+        target="yes",
+        background=X,
+        recourse=False,
+        n_resamples=100,
+    )
+    everybody = report.figures.loc[("", "everybody")]
+    assert everybody.loc["acceptance", ["before", "after"]].tolist() == [0.0, 0.0]
+    assert everybody.loc["false_refusals", "n"] == 0
+
+
 @pytest.mark.parametrize(
     ("wrong", "match"),
     [({"y": ["yes"]}, "`y`"), ({"deployed": []}, "empty list"), ({"target": "maybe"}, "maybe")],

@@ -101,16 +101,16 @@ def group_figures(
         given = _checked(logits, len(truth))
         columns["loss"] = log_losses(given, positions_of(truth, classes, given.shape[1]))
     if target is not None:
+        known = {*truth.tolist(), *told.tolist()}
+        if not isinstance(target, Hashable) or target not in known:
+            labels = sorted(map(str, known))
+            raise ValueError(f"target={reprlib.repr(target)} is no label; there are {labels}.")
         columns |= acceptance_columns(truth, told, target)
     return means_by_group(columns, groups, len(truth))
 
 
 def acceptance_columns(truth: np.ndarray, told: np.ndarray, target: Any) -> dict[str, np.ndarray]:
     """Return what each person adds to acceptance and errors; NaN for whom it does not count."""
-    known = {*truth.tolist(), *told.tolist()}
-    if not isinstance(target, Hashable) or target not in known:
-        labels = sorted(map(str, known))
-        raise ValueError(f"target={reprlib.repr(target)} is no label; there are {labels}.")
     deserved, accepted = truth == target, told == target
     return {
         "acceptance": accepted.astype(float),
