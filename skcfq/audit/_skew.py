@@ -126,7 +126,7 @@ def skew_report(
     wanted = carried_target(*models) if target is None else target
     columns, population = _read(models, X, y, background, wanted, float(near))
     if wanted is not None:
-        label_position(columns.reference.classes, wanted)
+        label_position(wanted, columns.reference.classes)
     if recourse and wanted is not None:
         how = solver_of(solver, action_set, wanted, tuple(models))
         columns = replace(columns, recourse=_solved(columns, population, how, bool(verbose)))

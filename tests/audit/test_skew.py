@@ -148,7 +148,7 @@ def test_groups_of_one_without_positives_or_denied(people, models):
 
 
 def test_a_target_that_nobody_deserves_or_gets(people, models):
-    X, y, groups = people
+    X, _, groups = people
     low = X.assign(income=-9.0)
     report = skew_report(
         *(models[0], models[1][0], low, np.full(N, "no"), {"g": groups}),
