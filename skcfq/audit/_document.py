@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from skcfq.audit._figures import FIGURES
+from skcfq.audit._skew_report import SkewReport
 from skcfq.exceptions import AuditFileError
 from skcfq.utils import atomic_write, from_json, strict_json, to_json
 from skcfq.utils.documents import load_json
@@ -144,7 +145,7 @@ _DOCUMENT = fields(
         ),
         "digest": text(64),
     },
-    {"remedies": _REMEDIES, "losses": _LOSSES},
+    {"remedies": _REMEDIES, "losses": _LOSSES, "tried": listed(free), "skew": free},
 )
 
 
@@ -171,6 +172,10 @@ def to_document(report: Any) -> dict[str, Any]:
     }
     for name in ("remedies", "losses"):
         document |= {name: strict_json(told)} if (told := getattr(report, name)) else {}
+    if report.tried is not None:
+        document["tried"] = records(report.tried)
+    if report.skew is not None:
+        document["skew"] = report.skew.to_dict()
     return document | {"digest": digest_in_pieces(document)}
 
 
@@ -204,10 +209,25 @@ def read_document(source: Any) -> dict[str, Any]:
             "people": people,
             "sensitive": sensitive,
             **{name: checked.get(name) or {} for name in ("remedies", "losses")},
+            **_added(checked),
             **{name: checked[name] for name in _AS_THEY_ARE},
         }
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise failure(place, error) from error
+
+
+def _added(document: dict[str, Any]) -> dict[str, Any]:
+    """Return what was added to an audit after it was made."""
+    tried, skew = document.get("tried"), document.get("skew")
+    return {
+        "tried": None if tried is None else _tried(tried),
+        "skew": None if skew is None else SkewReport.from_dict(skew),
+    }
+
+
+def _tried(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    table = pd.DataFrame(rows).set_index(["remedy", "setting"])
+    return table.astype({name: np.float64 for name in table.columns if name != "reason"})
 
 
 def failure(place: str, problem: object) -> AuditFileError:

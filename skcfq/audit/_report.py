@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from skcfq.audit._metric_frame import metric_frame
 from skcfq.audit._model_card import model_card
 from skcfq.audit._remedies import controls_of
 from skcfq.audit._rendering import notebook_view, to_html, to_markdown
+from skcfq.audit._skew_report import SkewReport
 from skcfq.utils.streams import whole
 
 # Columns of `people` that tell of a price or a margin, and are missing where there is none.
@@ -70,6 +71,10 @@ class AuditReport:
     losses : dict
         ``"steps"`` (:attr:`loss_reasons`), ``"of_lost"``: the step that took the most from the
         margin of each in :attr:`lost`, and ``"retrained"``, the control; or the ``reason``.
+    tried : DataFrame or None
+        What :func:`try_remedies` found, where it was added.
+    skew : SkewReport or None
+        Where it was added.
 
     Examples
     --------
@@ -111,6 +116,8 @@ class AuditReport:
     notes: list[str]
     remedies: Mapping[str, Any] = field(default_factory=dict)
     losses: Mapping[str, Any] = field(default_factory=dict)
+    tried: pd.DataFrame | None = None
+    skew: SkewReport | None = None
 
     def __repr__(self) -> str:
         values = self.figures["value"]
@@ -137,6 +144,35 @@ class AuditReport:
     def loss_reasons(self) -> pd.DataFrame:
         """What each step takes, as :func:`loss_reasons` tells; empty where it is not known."""
         return steps_of(dict(self.losses))
+
+    def with_sections(
+        self, *, tried: pd.DataFrame | None = None, skew: SkewReport | None = None
+    ) -> AuditReport:
+        """Return the report with what was found beside it, in its files and pages.
+
+        Parameters
+        ----------
+        tried : DataFrame, optional
+            Of :func:`try_remedies`.
+        skew : SkewReport, optional
+            Of :func:`skew_report`.
+
+        Raises
+        ------
+        ValueError
+            It is neither.
+        """
+        is_tried = isinstance(tried, pd.DataFrame) and tried.index.names == ["remedy", "setting"]
+        if not (tried is None or is_tried) or not isinstance(skew, SkewReport | None):
+            raise ValueError(
+                f"tried is of type {type(tried).__name__} and skew of type {type(skew).__name__}; "
+                "give what try_remedies and skew_report return."
+            )
+        return replace(
+            self,
+            tried=self.tried if tried is None else tried,
+            skew=self.skew if skew is None else skew,
+        )
 
     @property
     def gaps(self) -> pd.DataFrame:

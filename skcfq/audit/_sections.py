@@ -20,6 +20,8 @@ from skcfq.audit._figure_sections import (
 from skcfq.audit._loss_section import losses_section
 from skcfq.audit._remedy_section import remedies_section
 from skcfq.audit._rule_words import prices_in_words, rules_in_words
+from skcfq.audit._skew_section import skew_section
+from skcfq.audit._tried_section import tried_section
 from skcfq.audit._verdict import verdict
 from skcfq.audit._wording import UNKNOWN, advice, count, counted, number, raw, words
 
@@ -39,7 +41,9 @@ def sections_of(report: Any, max_people: int) -> list[Section]:
         _lost_section(report, max_people),
         *losses_section(report),
         gaps_section(report),
+        *skew_section(report),
         *remedies_section(report),
+        *tried_section(report),
         notes_section(report),
         _check_section(report),
     ]

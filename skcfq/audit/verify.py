@@ -31,7 +31,7 @@ _OTHERS = [*_LABELS, "status", "status_deployed", "changes"]
 _FOUND, _NOT_FOUND = ("optimal", "feasible"), ("infeasible", "not_found", "already_favorable")
 _SPECIAL = {"None": None, "NaN": math.nan, "NA": None, "inf": math.inf, "-inf": -math.inf}
 _NEVER = [
-    "names, notes, versions, protocol, sizes and fingerprints of the models",
+    "names, notes, versions, protocol, sizes and fingerprints; skew; remedies that were tried",
     "margins (and steps that took them), cosines, overlaps, deployed prices, but what they imply",
     "that no cheaper advice exists, or none, and that the rules are those that were meant",
     "observed ranges, and grids that no rule states: the background is not in the document",

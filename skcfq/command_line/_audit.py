@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from skcfq.command_line._arguments import (
     add_dry_run,
@@ -48,6 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--checkpoint", metavar="FOLDER", help="keep what is finished; the same call goes on there"
     )
     parser.add_argument("--latency", action="store_true", help="time both models")
+    parser.add_argument(
+        "--skew", action="store_true", help="whom compression changes; with --outcome and --groups"
+    )
     parser.add_argument("--max-validity-drop", type=share, metavar="SHARE")
     parser.add_argument("--max-recourse-gap", type=at_least_zero, metavar="RATIO")
     parser.add_argument("--max-group-gap", type=share, metavar="SHARE")
@@ -71,8 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
     plan, report = (_plan, _report) if arguments.issued is None else (plan_issued, issued_report)
     if arguments.issued is None:
         _check_pair(arguments)
-    for name in ("checkpoint", "retrained"):
-        if arguments.issued is not None and getattr(arguments, name) is not None:
+    for name in ("checkpoint", "retrained", "skew"):
+        if arguments.issued is not None and getattr(arguments, name):
             raise Refused(f"--{name} is for audits of two models: leave it out with --issued.")
     if arguments.dry_run:
         for line in [*plan(arguments), *_written(arguments)]:
@@ -91,6 +94,8 @@ def _check_pair(arguments: argparse.Namespace) -> None:
     for name in ("reference", "data"):
         if getattr(arguments, name) is None:
             raise Refused(f"--{name} is needed where --issued is not given.")
+    if arguments.skew and not (arguments.outcome and arguments.groups):
+        raise Refused("--skew needs the true labels, --outcome, and --groups.")
     for name in ("valid_until", "on"):
         if getattr(arguments, name) is not None:
             raise Refused(f"--{name.replace('_', '-')} is about the advice that --issued names.")
@@ -144,24 +149,27 @@ def _report(arguments: argparse.Namespace) -> AuditReport:
         with_labels(models[role], arguments.classes, people.rows_of(rows), known)
         for role in list(files)[1:]
     )
-    from skcfq.audit import audit_recourse
+    from skcfq.audit import audit_recourse, skew_report
 
+    pair = first, second, people.table, people.labels(first, rows)
+    asked: dict[str, Any] = {
+        "action_set": people.rules,
+        "target": people.target(arguments.target, first, rows),
+        "sensitive_features": people.sensitive,
+        "background": people.background,
+        "confidence": arguments.confidence or 0.95,
+        "min_group_size": arguments.min_group_size,
+    }
     report = audit_recourse(
-        first,
-        second,
-        people.table,
-        people.labels(first, rows),
-        action_set=people.rules,
-        target=people.target(arguments.target, first, rows),
-        sensitive_features=people.sensitive,
-        background=people.background,
+        *pair,
         person=arguments.person,
-        confidence=arguments.confidence or 0.95,
-        min_group_size=arguments.min_group_size,
         checkpoint=arguments.checkpoint,
         retrained=control[0] if control else None,
         latency=arguments.latency,
+        **asked,
     )
+    if arguments.skew:
+        report = report.with_sections(skew=skew_report(*pair, **asked))
     marks = [one.get("fingerprint") for one in report.models.values()]
     if marks[0] is not None and marks[0] == marks[1]:
         raise Refused("--reference and --deployed are the same model: there is nothing to judge.")

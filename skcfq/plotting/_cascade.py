@@ -100,14 +100,14 @@ class CascadeDisplay(Display):
 
     @property
     def description(self) -> str:
-        """Every change with its interval, figure by figure."""
+        """Every change, figure by figure, and the interval of those that leave zero out."""
         parts = []
         for figure, own in self._table.groupby("figure", sort=False):
             cells = [
-                f"{row['group']}: {span(row['value'], row['low'], row['high'])}"
+                f"{row['group']} {_told(row['value'], row['low'], row['high'])}"
                 for row in own.to_dict(orient="records")
             ]
-            parts.append(f"{figure}: {'; '.join(cells)}.")
+            parts.append(f"{figure}: {', '.join(cells)}.")
         return f"Changes from the reference to the deployed model. {' '.join(parts)}"
 
     def _labels(self) -> tuple[str, str]:
@@ -155,3 +155,7 @@ class CascadeDisplay(Display):
         for side in ax.spines.values():
             side.set_visible(False)
         note(ax, "Bold: the interval of the change leaves zero out.")
+
+
+def _told(value: float, low: float, high: float) -> str:
+    return span(value, low, high) if low > 0 or high < 0 else number(value)

@@ -21,8 +21,8 @@ from skcfq.exceptions import OptionalDependencyError
 EVIL = '<script>alert("x")</script>|a*b\n# c'
 SPACE = "\N{NO-BREAK SPACE}"
 VOID = {"meta", "br", "hr", "img", "link", "input"}
-SECTIONS = ["verdict", "models", "figures", "groups", "limits", "lost", "gaps", "remedies"]
-SECTIONS += ["notes", "check"]
+SECTIONS = ["verdict", "models", "figures", "groups", "limits", "lost", "reasons"]
+SECTIONS += ["gaps", "remedies", "notes", "check"]
 
 
 def _audit(n, **parameters):
@@ -257,11 +257,11 @@ def test_texts_of_the_user_are_no_markup(evil):
 
 def _many(report, n):
     """Return a report on so many people, all of whom lost long advice."""
-    one = report.lost.iloc[[0]].drop(columns=list(report.sensitive.columns))
+    one = report.lost.iloc[[0]].drop(columns=[*report.sensitive.columns, "reason"])
     people = pd.concat([one] * n).set_axis([f"person {i}" for i in range(n)])
     people["changes"] = [[(f"feature {k}" * 9, "a" * 90, "b" * 90) for k in range(30)]] * n
     sensitive = pd.concat([report.sensitive.iloc[[0]]] * n).set_axis(people.index)
-    return replace(report, people=people, sensitive=sensitive)
+    return replace(report, people=people, sensitive=sensitive, losses={})
 
 
 def test_the_page_stays_small_and_says_who_is_not_listed(report):

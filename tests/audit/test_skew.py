@@ -95,7 +95,7 @@ def test_the_picture_tells_what_the_frame_does(report):
     display = report.display("age")
     assert display.table["group"].unique().tolist() == ["everybody", "old", "young"]
     change = report.figures.loc[("age", "old", "loss"), "change"]
-    assert f"old: {change:.3g}" in display.description
+    assert f"old {change:.3g}" in display.description
     assert report.plot().figure_
     with pytest.raises(ValueError, match="feature="):
         report.display("sex")

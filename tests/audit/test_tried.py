@@ -1,5 +1,7 @@
 """Remedies that are solved or fitted, against the same done by hand."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,8 @@ from scipy.stats import beta
 from sklearn.linear_model import LogisticRegression
 
 from skcfq import ActionSet, RecourseSolver, TeacherClassifier
-from skcfq.audit import audit_recourse, try_remedies
+from skcfq.audit import AuditReport, audit_recourse, skew_report, try_remedies, verify_audit
+from skcfq.exceptions import AuditFileError
 from skcfq.models import as_predictor
 
 
@@ -98,3 +101,34 @@ def test_what_cannot_be_tried_is_told(people, models, rules):
     assert (nobody["n_advised"].dropna() == 0).all()
     assert "no advice" in nobody.loc[("margin", "90 %"), "reason"]
     assert np.isnan(nobody.loc[("robust", "both models"), "validity_drop"])
+
+
+def test_what_was_found_beside_an_audit_is_in_its_files_and_pages(people, models, rules, tmp_path):
+    X, y = people
+    groups = {"age": np.where(X["years"] > 0, "old", "young")}
+    report = audit_recourse(*models, X, y, **rules, sensitive_features=groups)
+    tried = try_remedies(*models, X, y, **rules, remedies=["margin", "retrain"])
+    skew = skew_report(*models, X, y, groups, **rules, n_resamples=100)
+    full = report.with_sections(tried=tried).with_sections(skew=skew)
+    full.to_json(tmp_path / "audit.json")
+    back = AuditReport.read(tmp_path / "audit.json")
+    numbers = tried.columns.drop("reason")
+    pd.testing.assert_frame_equal(back.tried[numbers], tried[numbers].astype(float))
+    pd.testing.assert_frame_equal(back.skew.figures, skew.figures)
+    page = full.to_html()
+    assert back.to_html() == page
+    for said in ("What could be done, and what it costs", "Whom compression changes"):
+        assert said in page and said in full.to_markdown() and said not in report.to_html()
+    share = f"{100 * tried.loc[('margin', '90 %'), 'validity_drop']:.1f}"
+    assert f"{share}\N{NO-BREAK SPACE}%" in page.split('id="tried"')[1].split("</section>")[0]
+    assert "not tried, no training rows were given" in page
+    checked = verify_audit(full.to_dict(), X, y=y, reference=models[0], deployed=models[1])
+    assert checked.ok
+    assert any("remedies that were tried" in one for one in checked.not_checked)
+    changed = full.to_dict()
+    changed["tried"][0]["validity_drop"] = 0.0
+    assert not verify_audit(changed, X, y=y).ok
+    with pytest.raises(AuditFileError, match="digest"):
+        AuditReport.read(json.dumps(changed))
+    with pytest.raises(ValueError, match="DataFrame"):
+        report.with_sections(tried=report.figures)

@@ -111,6 +111,17 @@ def test_the_control_takes_what_retraining_does(files, tmp_path, capsys):
     assert "--retrained is for audits of two models" in error_of(capsys)
 
 
+def test_whom_compression_changes(files, tmp_path, capsys):
+    path = tmp_path / "audit.json"
+    asked = {"outcome": "y", "groups": "sex", "json": path}
+    assert audit(files, "--trust", "--skew", **asked) == 0
+    report = AuditReport.read(path)
+    assert ("sex", "female", "validity_drop") in report.skew.figures.index
+    capsys.readouterr()
+    assert audit(files, "--trust", "--skew", groups="sex") == 2
+    assert "--skew needs the true labels" in error_of(capsys)
+
+
 def test_exceeded(files, tmp_path, capsys):
     junit = tmp_path / "out.xml"
     assert audit(files, "--trust", max_validity_drop=0, junit=junit) == 1

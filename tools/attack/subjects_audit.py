@@ -106,6 +106,11 @@ def subjects() -> list[Subject]:
             {"other": only(AuditReport)},
         ),
         Subject(
+            "AuditReport.with_sections",
+            lambda **p: _report().with_sections(**p),
+            {"tried": only(), "skew": only()},
+        ),
+        Subject(
             "AuditReport.to_metric_frame",
             lambda **p: _report().to_metric_frame(**p),
             {"figures": anything()},
