@@ -82,8 +82,9 @@ class CFQObjective(NestedParametersMixin, BaseEstimator):
     task_groups : {"balanced", "worst"}, dict, GroupBound or None, default=None
         How the terms at x, the task loss and the distance to the teacher's logits, combine these
         groups, whatever ``groups`` says: every group alike, mostly those whose task loss is the
-        highest, with weights, or so that none loses more accuracy than a :class:`GroupBound`
-        allows; as in :class:`~skcfq.QATClassifier`. None: every row alike.
+        highest, with weights, or so that none loses more accuracy than a
+        :class:`~skcfq.estimators.GroupBound` allows; as in :class:`~skcfq.QATClassifier`. None:
+        every row alike.
     finish : Finish, default=None
         What is done after the training: weights are rounded again, a bias is set. None: nothing.
 

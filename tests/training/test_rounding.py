@@ -11,7 +11,7 @@ from sklearn.frozen import FrozenEstimator
 
 from skcfq import CFQClassifier, TeacherClassifier
 from skcfq.datasets import make_credit
-from skcfq.estimators import CFQObjective, Finish, Quantizer, _cfq, _student
+from skcfq.estimators import CFQObjective, Finish, Quantizer, _student
 from skcfq.exceptions import EmptyPopulationWarning, InterruptedWarning
 from skcfq.models import as_predictor
 from skcfq.training import _distillation_set, _rounding
@@ -105,7 +105,7 @@ def test_same_seed_same_network(table, settings):
 
 
 def test_it_needs_a_term_that_follows_the_teacher(table, settings, monkeypatch):
-    monkeypatch.setattr(_cfq, "round_to_teacher", None)  # not called
+    monkeypatch.setattr(_student, "round_to_teacher", None)  # not called
     model = fitted(
         table, settings, objective=CFQObjective(finish=Finish(rounding=True)), max_iter=2
     )
