@@ -6,7 +6,7 @@ import cvxpy as cp
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
@@ -151,8 +151,11 @@ def test_the_l1_box_is_the_optimum_of_the_linear_program(seed, m):
     assert weights @ np.abs(v - own) == pytest.approx(exact.fun, rel=1e-7, abs=1e-9)
 
 
+# Where the oracle itself doubts its last digits, its value is still within the tolerance.
+@pytest.mark.filterwarnings("ignore:Solution may be inaccurate")
 @settings(max_examples=60, deadline=None)
 @given(seed=SEEDS, m=st.integers(1, 5))
+@example(seed=33296, m=5)
 def test_the_l2_box_is_the_optimum_of_the_quadratic_program(seed, m):
     problem = draw_box(seed, m)
     own, lower, upper, gain, weights, need = (part.numpy() for part in problem)
