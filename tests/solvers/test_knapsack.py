@@ -151,7 +151,6 @@ def test_the_l1_box_is_the_optimum_of_the_linear_program(seed, m):
     assert weights @ np.abs(v - own) == pytest.approx(exact.fun, rel=1e-7, abs=1e-9)
 
 
-# Where the oracle itself doubts its last digits, its value is still within the tolerance.
 @pytest.mark.filterwarnings("ignore:Solution may be inaccurate")
 @settings(max_examples=60, deadline=None)
 @given(seed=SEEDS, m=st.integers(1, 5))
@@ -170,8 +169,11 @@ def test_the_l2_box_is_the_optimum_of_the_quadratic_program(seed, m):
         [u >= lower, u <= upper, gain @ (u - nearest) >= need[0]],
     )
     exact.solve(solver=cp.CLARABEL)
-    mine = np.sum((weights * (v - own)) ** 2)
-    assert mine == pytest.approx(exact.value, rel=1e-4, abs=1e-6)
+    mine, value = np.sum((weights * (v - own)) ** 2), exact.value
+    if exact.status == cp.OPTIMAL_INACCURATE:
+        # The oracle doubts itself: at least it must not have found anything cheaper.
+        value = min(mine, value)
+    assert mine == pytest.approx(value, rel=1e-4, abs=1e-6)
 
 
 @pytest.mark.parametrize("norm", ["l1", "l2"])
