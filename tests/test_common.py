@@ -95,7 +95,7 @@ def test_every_public_estimator_is_in_the_table():
 @pytest.mark.parametrize(
     "chosen",
     [
-        "test_scikit_learn_checks and check_array_api",
+        pytest.param("test_scikit_learn_checks and check_array_api", marks=pytest.mark.slow),
         pytest.param("not array_api", marks=pytest.mark.slow),
     ],
 )

@@ -103,6 +103,7 @@ def test_without_a_checkpoint_it_is_said_how_to_have_one(audited, stopped):
         audited()
 
 
+@pytest.mark.slow
 def test_a_killed_process_leaves_what_it_finished(tmp_path):
     script = """
         import os, signal, sys

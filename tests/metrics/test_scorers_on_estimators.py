@@ -102,6 +102,7 @@ def test_teacher_without_statistics_borrows_the_student_s(credit):
     assert np.isfinite(list(scores.values())).all()
 
 
+@pytest.mark.slow
 def test_behind_preprocessing_and_sampler(credit):
     model = make_imblearn_pipeline(
         TableEncoder(),
@@ -123,6 +124,7 @@ def test_behind_preprocessing_and_sampler(credit):
     assert np.isfinite(list(scorer(model, credit.data).values())).all()
 
 
+@pytest.mark.slow
 def test_frozen_reference_for_every_candidate(credit):
     reference = TeacherClassifier((6,), max_iter=8, random_state=0)
     reference.fit(credit.data, credit.target)

@@ -45,6 +45,7 @@ def test_messages():
         select_faithful(results([0.9], [0.0]), tolerance=-1)
 
 
+@pytest.mark.slow
 def test_as_refit_of_a_search_over_eta_and_lambda():
     credit = make_credit(240, random_state=0)
     solver = RecourseSolver(method="pgd", n_steps=10, step_size=0.3, random_state=0)

@@ -36,11 +36,18 @@ def quantized(network, X):
     return clf.fit(X, network.predict(X))
 
 
-def assert_small_solve(solver, model, people, together: int = 1, **told) -> None:
+# Searches are torch's work: what numpy holds meanwhile is looked at where there is time.
+WITH_NUMPY = pytest.mark.parametrize(
+    "numpy", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["torch", "all"]
+)
+
+
+def assert_small_solve(solver, model, people, together=1, numpy=True, **told) -> None:
     assert_small(
         lambda: solver.solve(model, people, **told),
         lambda: solver.solve(model, people[:1], **told),
         together,
+        numpy,
     )
 
 
@@ -67,7 +74,7 @@ def test_a_person_has_few_boxes_at_once_where_they_are_wide(monkeypatch):
 
 
 # A proof has several arrays of one size: both ends of boxes, and what is made of them.
-@pytest.mark.parametrize("kind", ["network", "quantized"])
+@pytest.mark.parametrize("kind", ["network", pytest.param("quantized", marks=pytest.mark.slow)])
 def test_proofs_on_networks(kind, small_blocks):
     network, _, X = planted(WIDTH)
     model = network if kind == "network" else quantized(network, X)
@@ -92,7 +99,7 @@ def test_proofs_on_trees(kind, small_blocks):
     [
         {},
         {"max_changes": 3},
-        {"steps": dict.fromkeys(range(WIDTH), 0.5)},
+        pytest.param({"steps": dict.fromkeys(range(WIDTH), 0.5)}, marks=pytest.mark.slow),
         {"cost": "l2", "max_changes": 3},
     ],
     ids=["plain", "few changes", "steps", "squares"],
@@ -101,7 +108,7 @@ def test_linear_models(rules, small_blocks):
     _, linear, X = planted(WIDTH)
     people = np.repeat(refused(linear, X, 30), 4, axis=0)
     # What is proved of hard people is cut short.
-    solver = RecourseSolver(ActionSet(**rules), target=1, method="exact", time_limit=0.05)
+    solver = RecourseSolver(ActionSet(**rules), target=1, method="exact", time_limit=0.02)
     assert_small_solve(solver, linear, people, together=4, background=X)
 
 
@@ -114,8 +121,9 @@ def test_linear_models_with_rules_across_features(small_blocks):
     assert_small_solve(RecourseSolver(rules, target=1), model, people, background=table)
 
 
+@WITH_NUMPY
 @pytest.mark.parametrize("kind", ["weights", "variants of a linear model", "variants", "jitter"])
-def test_robust_advice(kind, small_blocks):
+def test_robust_advice(kind, numpy, small_blocks):
     network, linear, X = planted(WIDTH)
     told = {"background": X}
     if kind in ("weights", "variants of a linear model"):
@@ -131,10 +139,13 @@ def test_robust_advice(kind, small_blocks):
         bits = 8 if model is linear else None
         drawn = deployment_variants(model, 2, kinds="rounding", bits=bits, random_state=0, **told)
         told["variants"] = drawn
-    assert_small_solve(solver, model, refused(model, X, 10), together=2, **told)
+    numpy |= model is linear
+    assert_small_solve(solver, model, refused(model, X, 10), together=2, numpy=numpy, **told)
 
 
-def test_comparisons_and_scores(small_blocks):
+@WITH_NUMPY
+@pytest.mark.slow
+def test_comparisons_and_scores(numpy, small_blocks):
     network, _, X = planted(WIDTH)
     student = quantized(network, X)
     people = refused(student, X, 5)
@@ -142,17 +153,24 @@ def test_comparisons_and_scores(small_blocks):
     assert_small(
         lambda: solver.compare(network, student, people, background=X),
         lambda: solver.compare(network, student, people[:1], background=X),
+        numpy=numpy,
     )
     y = network.predict(X)
     for scorer in (vd_scorer, crg_scorer):
         score = clone(scorer).set_params(solver=solver, max_people=5, background=X)
-        assert_small(lambda s=score: s(student, X, y), lambda s=score: s(student, X[:9], y[:9]))
+        assert_small(
+            lambda s=score: s(student, X, y),
+            lambda s=score: s(student, X[:9], y[:9]),
+            numpy=numpy,
+        )
 
 
-def test_several_actions_and_menus(small_blocks):
+@WITH_NUMPY
+@pytest.mark.slow
+def test_several_actions_and_menus(numpy, small_blocks):
     network, linear, X = planted(WIDTH)
     solver = RecourseSolver(method="gradient", target=1, n_alternatives=2, random_state=0)
-    assert_small_solve(solver, network, refused(network, X, 10), background=X)
+    assert_small_solve(solver, network, refused(network, X, 10), numpy=numpy, background=X)
     person = refused(linear, X, 1)
     solver = RecourseSolver(target=1)
     assert_small(

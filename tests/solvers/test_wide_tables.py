@@ -77,7 +77,7 @@ def test_no_tensor_of_a_wide_solve_is_large(method, numpy, small_blocks):
 def test_no_tensor_of_a_wide_fit_is_large(numpy, small_blocks):
     _, _, X = planted(400)
     y = (X[:, 0] + X[:, 1] > 0).astype(int)
-    clf = CFQClassifier(budget=4, max_iter=3, random_state=0)
+    clf = CFQClassifier(budget=4, hidden_layer_sizes=(16,), max_iter=1, random_state=0)
     assert_small(lambda: clf.fit(X, y), lambda: clone(clf).fit(X[:40, :3], y[:40]), numpy=numpy)
 
 

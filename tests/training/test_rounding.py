@@ -258,6 +258,7 @@ def test_the_bias_at_the_end_is_told(table, settings):
     assert fitted(table, settings, max_iter=2, objective="paper").logit_bias_ == 0
 
 
+@pytest.mark.slow
 def test_a_wider_student_starts_from_copies_of_its_teacher(table, settings, teacher):
     quick = {"max_iter": 1, "learning_rate_init": 1e-12, "objective__finish__rounding": False}
     quick |= {

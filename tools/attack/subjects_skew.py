@@ -7,7 +7,7 @@ from expected import Parameter, anything, flag, only, real, refused, seed, whole
 from odd_values import inside, literal
 from subjects_recourse import MODEL, odd_targets
 from subjects_rules import TABLE
-from tables import ODD_LABELS, ODD_TABLES, labels, people, quantized, teacher
+from tables import ODD_LABELS, ODD_TABLES, labels, linear_model, people, quantized, teacher
 from verdicts import Subject
 
 from skcfq import ActionSet, RecourseSolver
@@ -125,7 +125,11 @@ def subjects() -> list[Subject]:
         ),
         Subject(
             "try_remedies",
-            lambda **p: try_remedies(**pair | {"remedies": ["margin"]} | p),
+            lambda **p: try_remedies(
+                **pair
+                | {"reference": linear_model(), "deployed": linear_model(), "remedies": ["margin"]}
+                | p
+            ),
             {
                 "reference": refused(words=MODEL),
                 "deployed": refused(words=MODEL),
